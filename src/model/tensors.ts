@@ -1,0 +1,29 @@
+// Tensors in host memory: what files hold, what recipes pass about and what engines take and give.
+// Device tensors (tfjs `Tensor`) exist only inside engines and inside the pure functions they run.
+
+export type HostTensor =
+  | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array }
+  | { readonly dtype: "int32"; readonly shape: readonly number[]; readonly data: Int32Array };
+
+/** Host tensors by name. Parameters carry Hugging Face's names, in its layout and orientation. */
+export type HostTensors = Record<string, HostTensor>;
+
+export function float32(shape: readonly number[], data: Float32Array): HostTensor & { dtype: "float32" } {
+  return { dtype: "float32", shape, data: checkSize(shape, data) };
+}
+
+export function int32(shape: readonly number[], data: Int32Array): HostTensor & { dtype: "int32" } {
+  return { dtype: "int32", shape, data: checkSize(shape, data) };
+}
+
+/** Number of elements of a shape; 1 for a scalar's []. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}
+
+function checkSize<T extends Float32Array | Int32Array>(shape: readonly number[], data: T): T {
+  if (sizeOf(shape) !== data.length) {
+    throw new Error(`a tensor of shape [${shape}] needs ${sizeOf(shape)} values, got ${data.length}`);
+  }
+  return data;
+}
