@@ -1,0 +1,55 @@
+// A split's rows as ids, and their padding to a batch. Padding exists only here and inside engines.
+
+import type { Example } from "../data/read-split";
+import type { Tokenizer } from "../tokenizer/tokenizer";
+import type { Batch } from "./batches";
+
+export interface EncodedRows {
+  readonly ids: readonly Int32Array[];
+  readonly typeIds: readonly Int32Array[];
+  /** Tokens of each row, special ones included. */
+  readonly lengths: Int32Array;
+  /** Class ids or values; NaN where a row has no label. */
+  readonly labels: Float32Array;
+  readonly tokens: number;
+  /** Rows that lost tokens to the maximum length. */
+  readonly truncatedRows: number;
+  readonly padId: number;
+}
+
+export function encodeExamples(examples: readonly Example[], tokenizer: Tokenizer, maxLength: number): EncodedRows {
+  const encodings = examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxLength));
+  const lengths = Int32Array.from(encodings, ({ ids }) => ids.length);
+  return {
+    ids: encodings.map(({ ids }) => ids),
+    typeIds: encodings.map(({ typeIds }) => typeIds),
+    lengths,
+    labels: Float32Array.from(examples, ({ label }) => label ?? Number.NaN),
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    truncatedRows: encodings.filter(({ truncated }) => truncated > 0).length,
+    padId: tokenizer.padId,
+  };
+}
+
+/** A batch as three arrays of [size, batch.length]; rows beyond the batch's own are one [PAD] token with mask 1. */
+export function padBatch(rows: EncodedRows, batch: Batch, size: number) {
+  const { length } = batch;
+  const ids = new Int32Array(size * length).fill(rows.padId);
+  const typeIds = new Int32Array(size * length);
+  for (const [i, row] of batch.rows.entries()) {
+    ids.set(rows.ids[row] as Int32Array, i * length);
+    typeIds.set(rows.typeIds[row] as Int32Array, i * length);
+  }
+  return { ids, typeIds, mask: attentionMask(rows.lengths, batch, size) };
+}
+
+/** [size, batch.length]: 1 for tokens. A filler row keeps one token, so that its attention is defined. */
+export function attentionMask(lengths: ArrayLike<number>, batch: Batch, size: number): Int32Array {
+  const mask = new Int32Array(size * batch.length);
+  for (let i = 0; i < size; i++) {
+    const row = batch.rows[i];
+    const tokens = row === undefined ? 1 : (lengths[row] as number);
+    mask.fill(1, i * batch.length, i * batch.length + tokens);
+  }
+  return mask;
+}

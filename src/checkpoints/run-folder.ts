@@ -1,0 +1,172 @@
+// A run folder: one trial's config.yaml, metrics.jsonl, model.safetensors (the branch alone) and run.json, and
+// while it is unfinished state.safetensors. Contracts: docs and DESIGN "Files". Holds no training logic.
+
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, truncate } from "node:fs/promises";
+import path from "node:path";
+import { stringify } from "yaml";
+import { modelError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
+import { sha256File } from "../files/hash";
+import type { HostTensors } from "../model/tensors";
+import { readSafetensors, writeSafetensors } from "./safetensors";
+
+export const RUN_FORMAT = 1;
+
+/** run.json: what a trial is, how far it came and what it scored. Scores are fractions; null is NaN. */
+export interface RunRecord {
+  readonly format: typeof RUN_FORMAT;
+  readonly id: string;
+  readonly state: "running" | "finished";
+  readonly method: "finetune" | "distill" | "import";
+  readonly task: string;
+  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  /** Layers trained: 1 to N, or "full" (embeddings too). Students: the student's layers. */
+  readonly layers: number;
+  /** Trunk layers under the branch; null for k = full. */
+  readonly fork: number | null;
+  readonly full: boolean;
+  readonly seed: number;
+  /** Students only. */
+  readonly teacher?: {
+    readonly id: string;
+    readonly folder: string;
+    readonly sha256: string;
+    readonly score: number | null;
+  };
+  readonly init?: "teacher" | "pretrained";
+  readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
+  readonly devData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
+  /** Label names by class id; [] for regression. */
+  readonly labels: readonly string[];
+  readonly score: number | null;
+  readonly metrics: Readonly<Record<string, number | null>>;
+  readonly bestEpoch: number | null;
+  readonly steps: number;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** sha256 of model.safetensors, once finished. */
+  readonly sha256?: string;
+  /** Recorded, no part of the id. */
+  readonly engine: string;
+  readonly threads: number;
+  /** Seconds of training and evaluation in all processes; the shared trunk is not counted. */
+  readonly seconds: number;
+  readonly tokensPerSecond: number | null;
+  readonly startedAt: string;
+  readonly finishedAt?: string;
+}
+
+/** A saved state: tensors by name and where the run stood. */
+export interface SavedState {
+  readonly tensors: HostTensors;
+  readonly position: Readonly<Record<string, string>>;
+}
+
+/** A run and where it lies. */
+export interface StoredRun {
+  readonly folder: string;
+  readonly record: RunRecord;
+}
+
+const files = {
+  config: "config.yaml",
+  metrics: "metrics.jsonl",
+  model: "model.safetensors",
+  record: "run.json",
+  state: "state.safetensors",
+};
+
+export const modelFile = (folder: string) => path.join(folder, files.model);
+export const metricsFile = (folder: string) => path.join(folder, files.metrics);
+
+/** checkpoints/<base>/<task>/<method>, with `/` in the base's name as `--`. */
+export function methodFolder(checkpoints: string, base: string, task: string, method: string): string {
+  return path.join(checkpoints, base.replaceAll("/", "--"), task, method);
+}
+
+/** The record of a run folder, or null where there is none. Throws modelError (4) for one that cannot be read. */
+export async function readRecord(folder: string): Promise<RunRecord | null> {
+  const file = path.join(folder, files.record);
+  if (!existsSync(file)) return null;
+  let record: RunRecord;
+  try {
+    record = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw modelError(`${file} is damaged (${(error as Error).message}). Remove the folder and run again`, error);
+  }
+  if (record.format !== RUN_FORMAT) {
+    throw modelError(`${file} has format ${record.format}; this flexbert reads format ${RUN_FORMAT}`);
+  }
+  return record;
+}
+
+export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
+  await writeFileAtomic(path.join(folder, files.record), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Creates the folder with its resolved config. */
+export async function createRun(folder: string, record: RunRecord, config: unknown): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFileAtomic(path.join(folder, files.config), stringify(config));
+  await rm(path.join(folder, files.metrics), { force: true });
+  await rm(path.join(folder, files.state), { force: true });
+  await writeRecord(folder, record);
+}
+
+/** Writes the branch and marks the run finished: the record is the commit, the state goes last. */
+export async function finishRun(folder: string, record: RunRecord, branch: HostTensors): Promise<RunRecord> {
+  const model = modelFile(folder);
+  await writeSafetensors(model, branch, {
+    task: record.task,
+    base_sha256: record.base.sha256,
+    fork: String(record.fork),
+  });
+  const finished: RunRecord = {
+    ...record,
+    state: "finished",
+    sha256: await sha256File(model),
+    finishedAt: new Date().toISOString(),
+  };
+  await writeRecord(folder, finished);
+  await rm(path.join(folder, files.state), { force: true });
+  return finished;
+}
+
+export async function saveState(folder: string, state: SavedState): Promise<void> {
+  await writeSafetensors(path.join(folder, files.state), state.tensors, state.position);
+}
+
+/** The saved state, or null where a run never came so far. */
+export async function loadState(folder: string): Promise<SavedState | null> {
+  const file = path.join(folder, files.state);
+  if (!existsSync(file)) return null;
+  const { tensors, metadata } = await readSafetensors(file);
+  return { tensors, position: metadata };
+}
+
+/** Cuts metrics.jsonl back to the length that it had when the state was saved. */
+export async function cutMetrics(folder: string, bytes: number): Promise<void> {
+  if (existsSync(metricsFile(folder))) await truncate(metricsFile(folder), bytes);
+}
+
+/** The branch of a finished run, checked against the hash in its record. */
+export async function loadBranch(run: StoredRun): Promise<HostTensors> {
+  const file = modelFile(run.folder);
+  if (!existsSync(file)) throw modelError(`${file} is missing. Run the same command again with --force`);
+  const sha256 = await sha256File(file);
+  if (sha256 !== run.record.sha256) {
+    throw modelError(`${file} has sha256 ${sha256}, its run.json says ${run.record.sha256}. Run again with --force`);
+  }
+  return (await readSafetensors(file)).tensors;
+}
+
+/** Every run under checkpoints/<base>/<task>/<method>, by folder name. */
+export async function listRuns(folder: string): Promise<StoredRun[]> {
+  if (!existsSync(folder)) return [];
+  const runs: StoredRun[] = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const record = await readRecord(path.join(folder, name));
+    if (record) runs.push({ folder: path.join(folder, name), record });
+  }
+  return runs;
+}

@@ -1,0 +1,47 @@
+// What an engine is to the rest of the program: it takes pure functions over named tensors, keeps their state in
+// its own memory and runs them. Recipes, merging and serving know this type only; the cli makes the value.
+
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { HostTensors } from "../model/tensors";
+
+export const engineNames = ["tensorflow", "wasm"] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** Device tensors by name, inside an engine. */
+export type Tensors = Record<string, Tensor>;
+
+/**
+ * A pure function over the program's state and one call's inputs. Tensors it returns may be inputs.
+ * `state` is left out where the call changes nothing, and else holds every tensor that changes.
+ */
+export type EntryPoint = (state: Tensors, inputs: Tensors) => { readonly state?: Tensors; readonly outputs: Tensors };
+
+/** Functions that share one state: a train step and the evaluation of the same branch, say. */
+export interface Program<E extends string> {
+  /** Runs one entry point; its new state replaces the old. Calls may not overlap. */
+  run(entry: E, inputs: HostTensors): Promise<HostTensors>;
+  /** A copy of the state. */
+  state(): Promise<HostTensors>;
+  /** Frees the state; the program cannot be used afterwards. */
+  dispose(): void;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /** One line for logs: version, device, threads. */
+  readonly summary: string;
+  readonly device: "cpu" | "gpu";
+  readonly threads: number;
+  /** Copies the state into the engine's memory. */
+  load<E extends string>(state: HostTensors, entries: Readonly<Record<E, EntryPoint>>): Promise<Program<E>>;
+  /** Tensors that the engine holds now: equal before and after any complete piece of work. */
+  tensorCount(): number;
+  dispose(): void;
+}
+
+/** Why an engine is not available here, and the command or package that would change it. */
+export interface EngineAbsence {
+  readonly name: EngineName;
+  readonly reason: string;
+  readonly remedy: string;
+}

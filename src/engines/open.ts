@@ -1,0 +1,87 @@
+// Which engine runs: detection, the order of `auto`, and why an engine is absent. The only folder that loads
+// native packages is this one.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { engineError } from "../errors/errors";
+import { type Engine, type EngineAbsence, type EngineName, engineNames } from "./engine";
+import { openTensorflow } from "./tensorflow";
+import { openWasm } from "./wasm";
+
+export interface EngineOptions {
+  readonly threads?: number;
+  /** Lets the native library's own messages through. */
+  readonly verbose?: boolean;
+}
+
+export interface OpenedEngine {
+  readonly engine: Engine;
+  /** Why this one, for the log. */
+  readonly why: string;
+  /** Engines that `auto` tried before it and that are not here. */
+  readonly absent: readonly EngineAbsence[];
+}
+
+const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> = {
+  tensorflow: openTensorflow,
+  wasm: openWasm,
+};
+
+/**
+ * Opens an engine by name, or the first that is present in the order of `engineNames`.
+ * Throws engineError (6) with the reason and the remedy where the named one is absent.
+ */
+export async function openEngine(name: EngineName | "auto", options: EngineOptions): Promise<OpenedEngine> {
+  if (name !== "auto") {
+    const tried = await tryEngine(name, options);
+    if ("engine" in tried) return { engine: tried.engine, why: `--engine ${name}`, absent: [] };
+    throw engineError(`engine ${name} is absent: ${tried.absence.reason}. ${tried.absence.remedy}`, tried.cause);
+  }
+  const absent: EngineAbsence[] = [];
+  for (const candidate of engineNames) {
+    const tried = await tryEngine(candidate, options);
+    if ("engine" in tried) {
+      const reasons = absent.map((absence) => `${absence.name} is absent: ${absence.reason}`);
+      return { engine: tried.engine, why: reasons.length ? reasons.join("; ") : "the first choice", absent };
+    }
+    absent.push(tried.absence);
+  }
+  const reasons = absent.map((absence) => `${absence.name}: ${absence.reason}`).join("; ");
+  throw engineError(`no engine runs here (${reasons}). Run: flexbert doctor`);
+}
+
+async function tryEngine(name: EngineName, options: EngineOptions) {
+  try {
+    return { engine: await openers[name](options) };
+  } catch (cause) {
+    return { absence: explainAbsence(name, cause), cause };
+  }
+}
+
+/** The reason in one line and the next step, from what a package threw when it was loaded. */
+export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
+  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
+  if (name !== "tensorflow") return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };
+  const folder = process.env["FLEXBERT_TFJS_NODE"];
+  if (folder !== undefined && !existsSync(path.join(folder, "package.json"))) {
+    return {
+      name,
+      reason: `FLEXBERT_TFJS_NODE names ${folder}, which holds no package`,
+      remedy: "Name the folder of @tensorflow/tfjs-node-gpu, or unset the variable",
+    };
+  }
+  const noPackage = /Cannot find module '(@tensorflow\/tfjs-node-gpu)'/.test(message);
+  const noAddon = /native addon|tfjs_binding\.node/i.test(message);
+  const reason = noPackage
+    ? "the package @tensorflow/tfjs-node-gpu is not installed"
+    : noAddon
+      ? "the native addon of @tensorflow/tfjs-node-gpu is not built"
+      : `@tensorflow/tfjs-node-gpu does not load: ${message}`;
+  return {
+    name,
+    reason,
+    remedy:
+      "Run: npm rebuild @tensorflow/tfjs-node-gpu --ignore-scripts=false (downloads TensorFlow 2.9), " +
+      "or set FLEXBERT_TFJS_NODE to a folder where it is built",
+  };
+}

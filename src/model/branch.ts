@@ -1,0 +1,48 @@
+// A branch end to end: from the trunk's activations (or from token ids when it is full) to logits.
+
+import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { BertConfig } from "./config";
+import type { Dropout } from "./dropout";
+import { attentionBias, embed, encoderLayer } from "./encoder";
+import { classify } from "./heads";
+import { type BranchShape, embeddingParameters, layerParameters } from "./parameters";
+
+type Named = Readonly<Record<string, Tensor>>;
+
+/** Names of a branch's inputs. A full branch reads ids and types, any other reads hidden. */
+export interface BranchInputs {
+  /** [batch, length, hidden] float32: activations of the layer under the fork. */
+  readonly hidden?: Tensor3D;
+  /** [batch, length] int32 */
+  readonly input_ids?: Tensor2D;
+  /** [batch, length] int32 */
+  readonly token_type_ids?: Tensor2D;
+  /** [batch, length] int32, 1 for tokens */
+  readonly attention_mask: Tensor2D;
+}
+
+/** Logits [batch, outputs] of a branch. */
+export function branchLogits(
+  tensors: Named,
+  inputs: BranchInputs,
+  shape: BranchShape,
+  config: BertConfig,
+  dropout?: Dropout,
+): Tensor2D {
+  const bias = attentionBias(inputs.attention_mask);
+  let hidden = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
+  for (let index = shape.fork; index < shape.fork + shape.layers; index++) {
+    hidden = encoderLayer(layerParameters(tensors, index), hidden, bias, config, index, dropout);
+  }
+  return classify(tensors, hidden, dropout);
+}
+
+function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {
+  const ids = required(inputs.input_ids, "input_ids");
+  return embed(embeddingParameters(tensors), ids, required(inputs.token_type_ids, "token_type_ids"), config, dropout);
+}
+
+function required<T>(input: T | undefined, name: string): T {
+  if (input === undefined) throw new Error(`a branch was run without its input ${name}`);
+  return input;
+}

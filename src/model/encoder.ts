@@ -1,0 +1,89 @@
+// BERT's embeddings and encoder (Devlin et al. 2019) as pure functions over a parameter tree.
+// Post-layer-norm, absolute positions, exact GELU; no decoder, no cross attention.
+
+import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { BertConfig } from "./config";
+import { attentionOutputSite, attentionProbabilitiesSite, type Dropout, embeddingSite, outputSite } from "./dropout";
+import { dense, gelu, layerNorm } from "./ops";
+import type { EmbeddingParams, LayerParams } from "./parameters";
+
+/** Added to the scores of padding: its probability underflows to 0 exactly. */
+const MASKED = -1e9;
+
+/**
+ * Word, position and segment embeddings, normalised.
+ * @param ids [batch, length] int32
+ * @param typeIds [batch, length] int32, 0 or 1
+ * @returns [batch, length, hidden]
+ */
+export function embed(
+  params: EmbeddingParams,
+  ids: Tensor2D,
+  typeIds: Tensor2D,
+  config: BertConfig,
+  dropout?: Dropout,
+): Tensor3D {
+  const length = ids.shape[1];
+  const words = tf.gather<Tensor>(params.word, ids);
+  const positions = tf.slice(params.position, [0, 0], [length, -1]); // [length, hidden]
+  const types = tf.gather<Tensor>(params.tokenType, typeIds);
+  const sum = tf.add(tf.add(words, types), positions) as Tensor3D; // [batch, length, hidden]
+  const normal = layerNorm(sum, params.norm, config.layerNormEps);
+  return dropout ? dropout(embeddingSite, normal) : normal;
+}
+
+/**
+ * 0 where a token is, a large negative number where padding is.
+ * @param mask [batch, length], 1 for tokens and 0 for padding
+ * @returns [batch, 1, 1, length], to add to attention scores
+ */
+export function attentionBias(mask: Tensor2D): Tensor4D {
+  const padding = tf.sub(1, tf.cast(mask, "float32"));
+  return tf.expandDims(tf.expandDims(tf.mul(padding, MASKED), 1), 1) as Tensor4D;
+}
+
+/**
+ * One encoder layer.
+ * @param hidden [batch, length, hidden]
+ * @param bias [batch, 1, 1, length] from {@link attentionBias}
+ * @param index the layer's number in the base, which names its dropout sites
+ */
+export function encoderLayer(
+  params: LayerParams,
+  hidden: Tensor3D,
+  bias: Tensor4D,
+  config: BertConfig,
+  index: number,
+  dropout?: Dropout,
+): Tensor3D {
+  const drop: Dropout = dropout ?? ((_, x) => x);
+  const context = selfAttention(params, hidden, bias, config, index, drop);
+  const attended = drop(attentionOutputSite(index), dense(context, params.attentionOutput));
+  const middle = layerNorm(tf.add(attended, hidden) as Tensor3D, params.attentionNorm, config.layerNormEps);
+  const expanded = gelu(dense(middle, params.intermediate));
+  const output = drop(outputSite(index), dense(expanded, params.output));
+  return layerNorm(tf.add(output, middle) as Tensor3D, params.outputNorm, config.layerNormEps);
+}
+
+function selfAttention(
+  params: LayerParams,
+  hidden: Tensor3D,
+  bias: Tensor4D,
+  config: BertConfig,
+  index: number,
+  drop: Dropout,
+): Tensor3D {
+  const [batch, length, width] = hidden.shape;
+  const heads = config.numAttentionHeads;
+  const size = width / heads;
+  // [batch, heads, length, size]
+  const split = (x: Tensor3D) => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]);
+  const query = split(tf.mul(dense(hidden, params.query), 1 / Math.sqrt(size)) as Tensor3D);
+  const key = split(dense(hidden, params.key));
+  const value = split(dense(hidden, params.value));
+  const scores = tf.add(tf.matMul(query, key, false, true), bias); // [batch, heads, length, length]
+  const probabilities = drop(attentionProbabilitiesSite(index), tf.softmax(scores));
+  const context = tf.transpose(tf.matMul(probabilities, value), [0, 2, 1, 3]); // [batch, length, heads, size]
+  return tf.reshape(context, [batch, length, width]) as Tensor3D;
+}

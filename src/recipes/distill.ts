@@ -1,0 +1,164 @@
+// Knowledge distillation (paper, section 2.2): a student of l layers on the teacher's fork, initialised from the
+// teacher's bottommost l layers with its pooler and head, learns the teacher's softened outputs and the labels.
+// The teacher's logits are computed once for all students, like the trunk's activations.
+
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Base } from "../checkpoints/base";
+import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import { modelError } from "../errors/errors";
+import type { BranchShape } from "../model/parameters";
+import type { HostTensors } from "../model/tensors";
+import { outputSize, type Task } from "../tasks/task";
+import { type BranchSource, computeLogits } from "../training/evaluate";
+import { crossEntropy, meanSquaredError, softTargetLoss } from "../training/losses";
+import type { RunContext } from "../training/reporter";
+import { type Loss, logitsStep, rowWeights } from "../training/step";
+import { branchOfBase, branchOfTeacher } from "./initial-branch";
+import type { DistillationOptions, RunOptions, TrainingOptions } from "./options";
+import { readTaskData } from "./task-data";
+import { describeTrial, finishedRun, runTrial, type TrialSettings } from "./trial";
+import { openTrunks } from "./trunks";
+
+export interface DistillRequest {
+  readonly task: Task;
+  readonly base: Base;
+  /** A finished fine-tuning run of this task on this base, not full. */
+  readonly teacher: StoredRun;
+  /** Values of l; those that are not smaller than the teacher are left out, and the log says so. */
+  readonly studentLayers: readonly number[];
+  readonly seeds: readonly number[];
+  readonly training: TrainingOptions;
+  readonly distillation: DistillationOptions;
+  readonly run: RunOptions;
+}
+
+/**
+ * Trains every (l, seed) of one task's students. Finished ones are returned as they are; an unfinished one goes on.
+ * Throws Interrupted when the context's signal is aborted, with the state saved.
+ */
+export async function distill(request: DistillRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
+  const { task, base, teacher, training, distillation, run } = request;
+  const { teacherShape, studentLayers } = checkTeacher(request, context);
+  if (studentLayers.length === 0) return [];
+  const data = await readTaskData(task, base, training.maxLength, run);
+  const trunks = openTrunks(task, base, data, run, context);
+  const { init, ...options } = distillation;
+  const { id, sha256, score } = teacher.record;
+  const reference = { id, folder: teacher.folder, sha256: sha256 as string, score };
+  let prepared: Prepared | null = null;
+  const runs: StoredRun[] = [];
+  try {
+    for (const layers of studentLayers) {
+      for (const seed of request.seeds) {
+        const shape: BranchShape = { fork: teacherShape.fork, layers, full: false };
+        const how = { options, teacher: reference, init };
+        const settings: TrialSettings = {
+          method: "distill",
+          task,
+          base,
+          shape,
+          seed,
+          data,
+          training,
+          distillation: how,
+        };
+        const trial = describeTrial(settings, run.checkpoints);
+        const finished = await finishedRun(trial, run.force);
+        if (finished) {
+          runs.push(finished);
+          continue;
+        }
+        prepared ??= await prepareTeacher(request, teacherShape, await trunks.under(teacherShape), context);
+        const { teacherLogits, branch, train, dev } = prepared;
+        const work = {
+          label: `${task.name} l=${layers} seed ${seed}`,
+          initial:
+            init === "teacher" ? branchOfTeacher(branch, shape) : branchOfBase(base, shape, outputSize(task), seed),
+          loss: distillationLoss(task, distillation),
+          train,
+          dev,
+          teacherLogits,
+        };
+        runs.push(await runTrial(trial, settings, run, work, context));
+      }
+    }
+  } finally {
+    await trunks.dispose();
+  }
+  return runs;
+}
+
+interface Prepared {
+  readonly branch: HostTensors;
+  readonly teacherLogits: Float32Array;
+  readonly train: BranchSource;
+  readonly dev: BranchSource;
+}
+
+/** The teacher's branch and its logits on every train row, without dropout. */
+async function prepareTeacher(
+  { task, base, teacher }: DistillRequest,
+  shape: BranchShape,
+  sources: { train: BranchSource; dev: BranchSource },
+  context: RunContext<Engine>,
+): Promise<Prepared> {
+  const branch = await loadBranch(teacher);
+  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) });
+  try {
+    context.reporter.log(`${task.name}: computing the teacher's outputs on ${sources.train.rows.ids.length} rows`);
+    const teacherLogits = await computeLogits(program, "logits", sources.train, outputSize(task), context.signal);
+    return { branch, teacherLogits, ...sources };
+  } finally {
+    program.dispose();
+  }
+}
+
+function checkTeacher({ task, base, teacher, studentLayers }: DistillRequest, { reporter }: RunContext<Engine>) {
+  const { record, folder } = teacher;
+  if (record.base.sha256 !== base.sha256) {
+    throw modelError(
+      `the teacher ${folder} was trained on ${record.base.name} (sha256 ${record.base.sha256.slice(0, 8)}), ` +
+        `the base is ${base.name} (${base.sha256.slice(0, 8)}). Give --base ${record.base.name}`,
+    );
+  }
+  if (record.fork === null) {
+    throw modelError(
+      `the teacher ${folder} trained its embeddings (k = full): it shares no trunk. Fine-tune with a --k`,
+    );
+  }
+  if (record.labels.join("\n") !== task.labels.join("\n")) {
+    throw modelError(
+      `the teacher ${folder} has labels ${record.labels.join(", ")}; ${task.name} has ${task.labels.join(", ")}`,
+    );
+  }
+  const smaller = [...new Set(studentLayers)].sort((a, b) => b - a).filter((layers) => layers < record.layers);
+  for (const layers of studentLayers) {
+    if (layers >= record.layers) {
+      reporter.log(
+        `${task.name}: its teacher has ${record.layers} layers, no more than a student of ${layers}: it keeps its teacher`,
+      );
+    }
+  }
+  const teacherShape: BranchShape = { fork: record.fork, layers: record.layers, full: false };
+  return { teacherShape, studentLayers: smaller };
+}
+
+/**
+ * alpha T^2 KL + (1 - alpha) cross-entropy, or alpha MSE(student, teacher) + (1 - alpha) MSE(student, label).
+ * Reads teacher_logits and labels from the step's inputs.
+ */
+export function distillationLoss(task: Task, options: Pick<DistillationOptions, "alpha" | "temperature">): Loss {
+  const { alpha, temperature } = options;
+  return (logits, inputs) => {
+    const weights = rowWeights(inputs);
+    const teacher = inputs["teacher_logits"] as Tensor2D;
+    const labels = inputs["labels"] as Tensor1D;
+    const [soft, hard] =
+      task.kind === "regression"
+        ? [meanSquaredError(logits, teacher, weights), meanSquaredError(logits, labels, weights)]
+        : [softTargetLoss(logits, teacher, weights, temperature), crossEntropy(logits, labels, weights)];
+    return tf.add(tf.mul(soft, alpha), tf.mul(hard, 1 - alpha));
+  };
+}

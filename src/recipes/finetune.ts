@@ -1,0 +1,80 @@
+// Partial fine-tuning (paper, section 2.1): for each k, the top k layers, pooler and head of one task are trained
+// over the frozen trunk. A sweep goes from the largest k, the shallowest fork, to the smallest: each frozen layer
+// runs once per split for all of it.
+
+import type { Tensor1D } from "@tensorflow/tfjs-core";
+import type { Base } from "../checkpoints/base";
+import type { StoredRun } from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import type { BranchShape } from "../model/parameters";
+import { outputSize, type Task } from "../tasks/task";
+import { crossEntropy, meanSquaredError } from "../training/losses";
+import type { RunContext } from "../training/reporter";
+import { type Loss, rowWeights } from "../training/step";
+import { branchOfBase } from "./initial-branch";
+import type { RunOptions, TrainingOptions } from "./options";
+import { readTaskData } from "./task-data";
+import { describeTrial, finishedRun, runTrial, type TrialSettings } from "./trial";
+import { openTrunks } from "./trunks";
+
+export interface FinetuneRequest {
+  readonly task: Task;
+  readonly base: Base;
+  /** Values of k, each 1 to N or "full". */
+  readonly layers: readonly (number | "full")[];
+  readonly seeds: readonly number[];
+  readonly training: TrainingOptions;
+  readonly run: RunOptions;
+}
+
+/**
+ * Trains every (k, seed) of one task. Finished trials are returned as they are; an unfinished one goes on where it
+ * stopped. Throws Interrupted when the context's signal is aborted, with the state saved.
+ * @returns one run a trial, from the largest k to the smallest
+ */
+export async function finetune(request: FinetuneRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
+  const { task, base, training, run } = request;
+  const data = await readTaskData(task, base, training.maxLength, run);
+  const trunks = openTrunks(task, base, data, run, context);
+  const runs: StoredRun[] = [];
+  try {
+    for (const shape of branchShapes(base, request.layers)) {
+      for (const seed of request.seeds) {
+        const settings: TrialSettings = { method: "finetune", task, base, shape, seed, data, training };
+        const trial = describeTrial(settings, run.checkpoints);
+        const finished = await finishedRun(trial, run.force);
+        if (finished) {
+          runs.push(finished);
+          continue;
+        }
+        const work = {
+          label: `${task.name} k=${shape.full ? "full" : shape.layers} seed ${seed}`,
+          initial: branchOfBase(base, shape, outputSize(task), seed),
+          loss: labelLoss(task),
+          ...(await trunks.under(shape)),
+        };
+        runs.push(await runTrial(trial, settings, run, work, context));
+      }
+    }
+  } finally {
+    await trunks.dispose();
+  }
+  return runs;
+}
+
+/** Shapes of the branches, deepest first: a full branch, then k from the largest to the smallest. */
+export function branchShapes(base: Base, layers: readonly (number | "full")[]): BranchShape[] {
+  const total = base.config.numHiddenLayers;
+  const depth = (k: number | "full") => (k === "full" ? total + 1 : k);
+  return [...new Set(layers)]
+    .sort((a, b) => depth(b) - depth(a))
+    .map((k) => (k === "full" ? { fork: 0, layers: total, full: true } : { fork: total - k, layers: k, full: false }));
+}
+
+/** Cross-entropy with the labels, or the squared error of a regression. */
+export function labelLoss(task: Task): Loss {
+  if (task.kind === "regression") {
+    return (logits, inputs) => meanSquaredError(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
+  }
+  return (logits, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
+}

@@ -1,0 +1,39 @@
+// What a branch is before its first step.
+
+import type { Base } from "../checkpoints/base";
+import { modelError } from "../errors/errors";
+import { type BranchShape, branchTensors } from "../model/parameters";
+import { float32, type HostTensors } from "../model/tensors";
+import { normals } from "../random/draws";
+import { Purpose, streamKey } from "../random/threefry";
+
+/** Sites of the generator for initial weights. Part of the format of runs: never renumber. */
+const Site = { classifier: 0, pooler: 1 } as const;
+
+/** The base's layers and pooler under a new head; a base without a pooler gets a new one. */
+export function branchOfBase(base: Base, shape: BranchShape, outputs: number, seed: number): HostTensors {
+  const { hiddenSize: hidden, initializerRange } = base.config;
+  const fresh = (site: number, rows: number) =>
+    float32([rows, hidden], normals(streamKey(seed, Purpose.initialisation, 0, site), rows * hidden, initializerRange));
+  const branch: HostTensors = {
+    "bert.pooler.dense.weight": fresh(Site.pooler, hidden),
+    "bert.pooler.dense.bias": float32([hidden], new Float32Array(hidden)),
+    ...branchTensors(base.tensors, shape),
+  };
+  branch["classifier.weight"] = fresh(Site.classifier, outputs);
+  branch["classifier.bias"] = float32([outputs], new Float32Array(outputs));
+  return branch;
+}
+
+/** The teacher's bottommost layers with its pooler and head (paper, section 2.2). */
+export function branchOfTeacher(teacher: HostTensors, shape: BranchShape): HostTensors {
+  const branch = branchTensors(teacher, shape);
+  const perLayer = 16;
+  const expected = shape.layers * perLayer + 4;
+  if (Object.keys(branch).length !== expected) {
+    throw modelError(
+      `the teacher holds ${Object.keys(branch).length} of the ${expected} tensors of layers ${shape.fork} to ${shape.fork + shape.layers - 1}. Fine-tune it again with --force`,
+    );
+  }
+  return branch;
+}

@@ -1,0 +1,42 @@
+// The options that change what training does, resolved: what a run folder's config.yaml holds and its id hashes.
+
+/** Hyper-parameters of one trial (paper, appendix B, and BERT's practice). */
+export interface TrainingOptions {
+  readonly epochs: number;
+  /** Peak of the linear warm-up. */
+  readonly learningRate: number;
+  /** Rows a step; a short batch is filled with rows of weight 0. */
+  readonly batchSize: number;
+  /** Tokens, special ones included. */
+  readonly maxLength: number;
+  /** Share of all steps spent in warm-up, 0 to 1. */
+  readonly warmup: number;
+  readonly weightDecay: number;
+  /** Global norm to which gradients are clipped; 0 switches clipping off. */
+  readonly clipNorm: number;
+  /** null takes the base's config; a number replaces both its dropout rates. */
+  readonly dropout: number | null;
+}
+
+/** Options of distillation beside the training options. */
+export interface DistillationOptions {
+  readonly temperature: number;
+  /** Weight of the soft targets, 0 to 1. */
+  readonly alpha: number;
+  readonly init: "teacher" | "pretrained";
+}
+
+/** Options that say where things lie and how the work is done, and cannot change the weights. */
+export interface RunOptions {
+  readonly checkpoints: string;
+  readonly glueData: string;
+  readonly maxTrainSamples?: number;
+  readonly maxEvalSamples?: number;
+  readonly skipBrokenRows: boolean;
+  /** Seconds between saved states inside an epoch. */
+  readonly saveEvery: number;
+  /** Bytes of memory for trunk activations. */
+  readonly cacheBudget: number;
+  /** Trains again what is finished. */
+  readonly force: boolean;
+}

@@ -1,0 +1,149 @@
+// What a sweep would do, without doing it: parameters, steps, memory and floating-point work of each trial.
+
+import { stepsPerEpoch } from "../batches/batches";
+import { chooseBuckets } from "../batches/buckets";
+import type { EncodedRows } from "../batches/encoded";
+import type { Base } from "../checkpoints/base";
+import type { BertConfig } from "../model/config";
+import {
+  type BranchShape,
+  embeddingParameterCount,
+  headParameterCount,
+  layerParameterCount,
+} from "../model/parameters";
+import { outputSize, type Task } from "../tasks/task";
+import type { DistillRequest } from "./distill";
+import { branchShapes, type FinetuneRequest } from "./finetune";
+import { readTaskData, type TaskData } from "./task-data";
+import { describeTrial, finishedRun, type TrialSettings } from "./trial";
+
+export interface PlannedTrial {
+  readonly task: string;
+  readonly folder: string;
+  readonly layers: number;
+  readonly full: boolean;
+  readonly fork: number | null;
+  readonly seed: number;
+  readonly finished: boolean;
+  /** Parameters with and without gradients. */
+  readonly trainable: number;
+  readonly frozen: number;
+  readonly steps: number;
+  /** Bytes: parameters, gradients and moments, a step's activations, the cached trunk activations. */
+  readonly memoryBytes: number;
+  /** Multiply-adds counted as two; the trunk is in `trunkFlops` of the plan. */
+  readonly flops: number;
+}
+
+export interface Plan {
+  readonly trials: readonly PlannedTrial[];
+  /** Work of the frozen layers, once for the whole sweep. */
+  readonly trunkFlops: number;
+  /** Trunk activations of train and dev rows. */
+  readonly cacheBytes: number;
+}
+
+/** The trials that `finetune` would run. Reads and encodes the data; computes nothing. */
+export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
+  const { task, base, training, run } = request;
+  const data = await readTaskData(task, base, training.maxLength, run);
+  const trials: PlannedTrial[] = [];
+  for (const shape of branchShapes(base, request.layers)) {
+    for (const seed of request.seeds) {
+      trials.push(await planTrial({ method: "finetune", task, base, shape, seed, data, training }, request));
+    }
+  }
+  return finishPlan(trials, base, data);
+}
+
+/** The trials that `distill` would run. */
+export async function planDistill(request: DistillRequest): Promise<Plan> {
+  const { task, base, teacher, training, distillation, run } = request;
+  const data = await readTaskData(task, base, training.maxLength, run);
+  const { record, folder } = teacher;
+  const { init, ...options } = distillation;
+  const reference = { id: record.id, folder, sha256: record.sha256 as string, score: record.score };
+  const trials: PlannedTrial[] = [];
+  for (const layers of request.studentLayers.filter((count) => count < record.layers && record.fork !== null)) {
+    for (const seed of request.seeds) {
+      const shape = { fork: record.fork as number, layers, full: false };
+      const how = { options, teacher: reference, init };
+      trials.push(
+        await planTrial({ method: "distill", task, base, shape, seed, data, training, distillation: how }, request),
+      );
+    }
+  }
+  return finishPlan(trials, base, data);
+}
+
+async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest, "run">): Promise<PlannedTrial> {
+  const { base, shape, seed, data, training, task } = settings;
+  const { config } = base;
+  const trial = describeTrial(settings, run.checkpoints);
+  const trainable = branchParameterCount(config, shape, task);
+  const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
+  const padded = paddedTokens(data.train);
+  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
+  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
+  return {
+    task: task.name,
+    folder: trial.folder,
+    layers: shape.layers,
+    full: shape.full,
+    fork: shape.full ? null : shape.fork,
+    seed,
+    finished: (await finishedRun(trial, run.force)) !== null,
+    trainable,
+    frozen: belowFork,
+    steps: stepsPerEpoch(data.train.ids.length, training.batchSize) * training.epochs,
+    memoryBytes:
+      stepBytes(config, shape, training.batchSize, padded.longest, trainable) +
+      (shape.full ? 0 : cacheBytes(base, data)),
+    // The backward pass costs twice the forward one.
+    flops: training.epochs * (3 * forward + evaluation),
+  };
+}
+
+function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData): Plan {
+  const open = trials.filter(({ finished, full }) => !finished && !full);
+  const deepest = Math.max(0, ...open.map(({ fork }) => fork ?? 0));
+  const tokens = data.train.tokens + data.dev.tokens;
+  const longest = paddedTokens(data.train).longest;
+  return {
+    trials,
+    trunkFlops: open.length === 0 ? 0 : branchFlops(base.config, deepest, tokens, longest),
+    cacheBytes: open.length === 0 ? 0 : cacheBytes(base, data),
+  };
+}
+
+const cacheBytes = (base: Base, data: TaskData): number =>
+  (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
+
+function branchParameterCount(config: BertConfig, shape: BranchShape, task: Task): number {
+  const embeddings = shape.full ? embeddingParameterCount(config) : 0;
+  return embeddings + shape.layers * layerParameterCount(config) + headParameterCount(config, outputSize(task));
+}
+
+function paddedTokens(rows: EncodedRows): { tokens: number; longest: number } {
+  const buckets = chooseBuckets(rows.lengths);
+  let tokens = 0;
+  for (const length of rows.lengths) tokens += buckets.find((bound) => length <= bound) as number;
+  return { tokens, longest: buckets.at(-1) as number };
+}
+
+/** Forward work of `layers` encoder layers: the weights' products and attention's two. */
+function branchFlops(
+  { hiddenSize: h, intermediateSize: f }: BertConfig,
+  layers: number,
+  tokens: number,
+  length: number,
+): number {
+  return layers * tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
+}
+
+/** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */
+function stepBytes(config: BertConfig, shape: BranchShape, batch: number, length: number, trainable: number): number {
+  const { hiddenSize: h, intermediateSize: f, numAttentionHeads: heads } = config;
+  const kept = 12 * h + 4 * f + 4 * heads * length; // values a token and layer, counted in the eager graph
+  return 4 * (7 * trainable + shape.layers * batch * length * kept);
+}

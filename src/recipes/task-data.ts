@@ -1,0 +1,44 @@
+// The train and dev rows of a task, encoded, with the hashes that go into a run's id.
+
+import { type EncodedRows, encodeExamples } from "../batches/encoded";
+import type { Base } from "../checkpoints/base";
+import type { RunRecord } from "../checkpoints/run-folder";
+import { readSplit, type Split } from "../data/read-split";
+import { usageError } from "../errors/errors";
+import type { Task } from "../tasks/task";
+import { createTokenizer } from "../tokenizer/tokenizer";
+import type { RunOptions } from "./options";
+
+export interface TaskData {
+  readonly train: EncodedRows;
+  readonly dev: EncodedRows;
+  readonly trainData: RunRecord["trainData"];
+  readonly devData: RunRecord["devData"];
+}
+
+/** Reads and encodes both splits. Throws usageError (2) for a maximum length that the base has no positions for. */
+export async function readTaskData(task: Task, base: Base, maxLength: number, run: RunOptions): Promise<TaskData> {
+  const positions = base.config.maxPositionEmbeddings;
+  if (maxLength > positions) {
+    throw usageError(`--max-length ${maxLength}: ${base.name} has ${positions} positions. Give at most ${positions}`);
+  }
+  const read = (split: "train" | "dev", maxRows?: number) =>
+    readSplit(task, split, {
+      glueData: run.glueData,
+      skipBroken: run.skipBrokenRows,
+      ...(maxRows === undefined ? {} : { maxRows }),
+    });
+  const train = await read("train", run.maxTrainSamples);
+  const dev = await read("dev", run.maxEvalSamples);
+  const tokenizer = createTokenizer(base.tokenizer);
+  return {
+    train: encodeExamples(train.examples, tokenizer, maxLength),
+    dev: encodeExamples(dev.examples, tokenizer, maxLength),
+    trainData: describe(train),
+    devData: describe(dev),
+  };
+}
+
+function describe({ sha256, examples, broken }: Split): RunRecord["devData"] {
+  return { sha256, rows: examples.length, skipped: broken.length };
+}

@@ -1,0 +1,189 @@
+// A trial: one branch to train, its identity, its run folder, and what is left to do in it.
+
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import type { Base } from "../checkpoints/base";
+import {
+  createRun,
+  finishRun,
+  loadState,
+  methodFolder,
+  RUN_FORMAT,
+  type RunRecord,
+  readRecord,
+  type StoredRun,
+} from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import { requireFreeSpace } from "../files/atomic";
+import { id8 } from "../files/hash";
+import { lockFolder } from "../files/lock";
+import type { BertConfig } from "../model/config";
+import type { BranchShape } from "../model/parameters";
+import type { HostTensors } from "../model/tensors";
+import type { Task } from "../tasks/task";
+import { trainBranch } from "../training/epochs";
+import type { BranchSource } from "../training/evaluate";
+import type { RunContext } from "../training/reporter";
+import type { Loss } from "../training/step";
+import type { RunOptions, TrainingOptions } from "./options";
+import type { TaskData } from "./task-data";
+
+export interface TrialSettings {
+  readonly method: "finetune" | "distill";
+  readonly task: Task;
+  readonly base: Base;
+  readonly shape: BranchShape;
+  readonly seed: number;
+  readonly data: TaskData;
+  readonly training: TrainingOptions;
+  /** Distillation's own options and teacher. */
+  readonly distillation?: {
+    readonly options: object;
+    readonly teacher: NonNullable<RunRecord["teacher"]>;
+    readonly init: "teacher" | "pretrained";
+  };
+}
+
+/**
+ * The folder name and record of a trial that has not begun. The id hashes everything that can change the weights,
+ * and nothing else: not the engine, threads or paths.
+ */
+export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
+  const { method, task, base, shape, seed, data, training, distillation } = settings;
+  const options = { ...training, ...distillation?.options };
+  const id = id8({
+    format: RUN_FORMAT,
+    method,
+    base: base.sha256,
+    task: { name: task.name, kind: task.kind, labels: task.labels, metric: task.metric },
+    train: data.trainData.sha256,
+    dev: data.devData.sha256,
+    shape,
+    seed,
+    options,
+    ...(distillation ? { teacher: distillation.teacher.sha256, init: distillation.init } : {}),
+  });
+  const record: RunRecord = {
+    format: RUN_FORMAT,
+    id,
+    state: "running",
+    method,
+    task: task.name,
+    base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
+    layers: shape.layers,
+    fork: shape.full ? null : shape.fork,
+    full: shape.full,
+    seed,
+    ...(distillation ? { teacher: distillation.teacher, init: distillation.init } : {}),
+    trainData: data.trainData,
+    devData: data.devData,
+    labels: task.labels,
+    score: null,
+    metrics: {},
+    bestEpoch: null,
+    steps: 0,
+    options,
+    engine: "",
+    threads: 0,
+    seconds: 0,
+    tokensPerSecond: null,
+    startedAt: "",
+  };
+  const folder = path.join(methodFolder(checkpoints, base.name, task.name, method), `${trialName(settings)}-${id}`);
+  return { folder, record };
+}
+
+function trialName({ shape, seed, distillation }: TrialSettings): string {
+  if (distillation) return `l${shape.layers}-${distillation.init}-seed${seed}`;
+  return `k${shape.full ? "full" : String(shape.layers).padStart(2, "0")}-seed${seed}`;
+}
+
+/** The finished run of a trial, or null where there is work left. */
+export async function finishedRun(trial: StoredRun, force: boolean): Promise<StoredRun | null> {
+  if (force) return null;
+  const record = await readRecord(trial.folder);
+  return record?.state === "finished" ? { folder: trial.folder, record } : null;
+}
+
+/** What a recipe decides about a trial: where the branch begins, what it is trained on and towards. */
+export interface TrialWork {
+  readonly label: string;
+  readonly initial: HostTensors;
+  readonly loss: Loss;
+  readonly train: BranchSource;
+  readonly dev: BranchSource;
+  readonly teacherLogits?: Float32Array;
+}
+
+/**
+ * Trains one trial in its locked run folder: goes on from a saved state unless `force`, writes the branch of the
+ * best epoch and marks the run finished. Throws Interrupted with the state saved.
+ */
+export async function runTrial(
+  trial: StoredRun,
+  settings: TrialSettings,
+  run: RunOptions,
+  work: TrialWork,
+  context: RunContext<Engine>,
+): Promise<StoredRun> {
+  const { task, base, shape, seed, training } = settings;
+  const { folder } = trial;
+  await mkdir(folder, { recursive: true });
+  const unlock = await lockFolder(folder, `training ${task.name}`);
+  try {
+    await requireFreeSpace(folder, stateBytes(work.initial), `the state of ${folder}`);
+    const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
+    const config = trainingConfig(base.config, training.dropout);
+    const trained = await trainBranch(
+      { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery } },
+      context,
+    );
+    const { branch, ...outcome } = trained;
+    return { folder, record: await finishRun(folder, { ...record, ...outcome }, branch) };
+  } finally {
+    await unlock();
+  }
+}
+
+/** Makes the run folder ready: a saved state is left to go on from, unless `force`; anything else begins anew. */
+async function beginTrial(trial: StoredRun, config: object, engine: Engine, force: boolean): Promise<RunRecord> {
+  const found = await readRecord(trial.folder);
+  if (!force && found?.state === "running" && (await loadState(trial.folder))) return found;
+  const startedAt = new Date().toISOString();
+  const record = { ...trial.record, engine: engine.summary, threads: engine.threads, startedAt };
+  await createRun(trial.folder, record, config);
+  return record;
+}
+
+/** config.yaml: keys as --config takes them, so that the file repeats this one trial. */
+function resolvedConfig(
+  { method, task, base, shape, seed, training, distillation }: TrialSettings,
+  run: RunOptions,
+): object {
+  const layers = shape.full ? "full" : shape.layers;
+  const values = {
+    task: task.name,
+    base: base.name,
+    ...(method === "finetune" ? { k: layers } : { studentLayers: layers, init: distillation?.init }),
+    ...training,
+    ...distillation?.options,
+    seed,
+    ...(run.maxTrainSamples === undefined ? {} : { maxTrainSamples: run.maxTrainSamples }),
+    ...(run.maxEvalSamples === undefined ? {} : { maxEvalSamples: run.maxEvalSamples }),
+    ...(run.skipBrokenRows ? { skipBrokenRows: true } : {}),
+  };
+  const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(given.map(([key, value]) => [snakeCase(key), value]));
+}
+
+/** The base's config with the dropout rates that training uses. */
+function trainingConfig(config: BertConfig, dropout: number | null): BertConfig {
+  if (dropout === null) return config;
+  return { ...config, hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
+}
+
+/** Bytes of an unfinished trial: branch, two moments and the best branch, twice while one file replaces the other. */
+export function stateBytes(branch: HostTensors): number {
+  return Object.values(branch).reduce((sum, { data }) => sum + 2 * 4 * data.byteLength, 0);
+}

@@ -1,0 +1,85 @@
+// The trunk activations of a task's train and dev rows, opened when the first branch needs them.
+
+import path from "node:path";
+import { chooseBuckets } from "../batches/buckets";
+import type { EncodedRows } from "../batches/encoded";
+import type { Base } from "../checkpoints/base";
+import type { Engine } from "../engines/engine";
+import type { BranchShape } from "../model/parameters";
+import type { Task } from "../tasks/task";
+import type { BranchSource } from "../training/evaluate";
+import type { RunContext } from "../training/reporter";
+import { openTrunk, type Trunk } from "../training/trunk";
+import type { RunOptions } from "./options";
+import type { TaskData } from "./task-data";
+
+/** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
+export const TRUNK_SCRATCH = ".trunk-cache";
+
+export interface Trunks {
+  /** Both splits as a branch of this shape reads them. Forks must come in ascending order to cost nothing twice. */
+  under(shape: BranchShape): Promise<{ train: BranchSource; dev: BranchSource }>;
+  dispose(): Promise<void>;
+}
+
+export function openTrunks(
+  task: Task,
+  base: Base,
+  data: TaskData,
+  run: RunOptions,
+  context: RunContext<Engine>,
+): Trunks {
+  let opened: { train: Trunk; dev: Trunk } | null = null;
+
+  const open = async () => {
+    const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
+    const folder = path.join(run.checkpoints, TRUNK_SCRATCH);
+    // Dev rows are read after every epoch and are few: they take their memory first.
+    const devBudget = run.cacheBudget;
+    const trainBudget = Math.max(0, run.cacheBudget - bytes(data.dev));
+    const dev = await openTrunk(base, data.dev, { budget: devBudget, folder, label: `${task.name} dev` }, context);
+    const train = await openTrunk(
+      base,
+      data.train,
+      { budget: trainBudget, folder, label: `${task.name} train` },
+      context,
+    );
+    context.reporter.log(
+      `${task.name}: trunk activations of ${data.train.tokens + data.dev.tokens} tokens ${train.place}`,
+    );
+    return { train, dev };
+  };
+
+  describeRows(task, data, context);
+  return {
+    async under(shape) {
+      const source = async (rows: EncodedRows, trunk: () => Promise<Trunk>): Promise<BranchSource> => ({
+        rows,
+        config: base.config,
+        activations: shape.full ? null : await (await trunk()).at(shape.fork),
+      });
+      if (!shape.full) opened ??= await open();
+      const trunks = opened;
+      return {
+        train: await source(data.train, async () => (trunks as { train: Trunk }).train),
+        dev: await source(data.dev, async () => (trunks as { dev: Trunk }).dev),
+      };
+    },
+    async dispose() {
+      await opened?.train.dispose();
+      await opened?.dev.dispose();
+    },
+  };
+}
+
+function describeRows(task: Task, { train, dev }: TaskData, { reporter }: RunContext<Engine>): void {
+  const buckets = chooseBuckets(train.lengths);
+  const bucketOf = (length: number) => buckets.find((bound) => length <= bound) as number;
+  const padded = train.lengths.reduce((sum, length) => sum + bucketOf(length), 0);
+  const padding = padded === 0 ? 0 : 1 - train.tokens / padded;
+  reporter.log(
+    `${task.name}: ${train.ids.length} train and ${dev.ids.length} dev rows, ` +
+      `${(train.tokens / Math.max(1, train.ids.length)).toFixed(1)} tokens a row, ${train.truncatedRows} cut; ` +
+      `length buckets ${buckets.join(" ")}, ${(100 * padding).toFixed(1)} % padding`,
+  );
+}

@@ -1,0 +1,78 @@
+// Which k a task's fine-tuning chose: the maximum over seeds as in the paper, or the mean. Scores compare only on
+// the same dev rows, and the smaller k wins a tie.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { compareScores } from "../tasks/metrics";
+
+export type ChooseBy = "max" | "mean";
+
+/** One line of the table of dev scores: every finished seed of one k. */
+export interface LayerScores {
+  readonly layers: number;
+  readonly full: boolean;
+  readonly runs: readonly StoredRun[];
+  /** By the best seed; null where it is undefined. */
+  readonly max: number | null;
+  /** Over seeds; null where one is undefined. */
+  readonly mean: number | null;
+}
+
+/** Finished runs by k, from the smallest; full fine-tuning last. */
+export function scoresByLayers(runs: readonly StoredRun[]): LayerScores[] {
+  const groups = new Map<string, StoredRun[]>();
+  for (const run of runs) {
+    if (run.record.state !== "finished") continue;
+    const key = `${run.record.full} ${run.record.layers}`;
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  return [...groups.values()]
+    .map((group) => {
+      const { layers, full } = (group[0] as StoredRun).record;
+      const scores = group.map(({ record }) => record.score);
+      return { layers, full, runs: group, max: bestRun(group).record.score, mean: meanScore(scores) };
+    })
+    .sort((a, b) => Number(a.full) - Number(b.full) || a.layers - b.layers);
+}
+
+/**
+ * The teacher: the chosen k's best seed, or null where no run qualifies. Full fine-tuning shares no trunk and is no
+ * candidate. Give runs of one dev set only (see {@link comparableRuns}).
+ */
+export function chooseTeacher(runs: readonly StoredRun[], by: ChooseBy): StoredRun | null {
+  let chosen: LayerScores | null = null;
+  for (const candidate of scoresByLayers(runs)) {
+    if (candidate.full) continue;
+    if (!chosen || compareScores(candidate[by], chosen[by]) > 0) chosen = candidate;
+  }
+  return chosen ? bestRun(chosen.runs) : null;
+}
+
+/** The run with the highest score; the first seed wins a tie. */
+export function bestRun(runs: readonly StoredRun[]): StoredRun {
+  return runs.reduce((best, run) => (compareScores(run.record.score, best.record.score) > 0 ? run : best));
+}
+
+/** Finished runs grouped by what their scores were measured on; the group that finished last comes first. */
+export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
+  const groups = new Map<string, StoredRun[]>();
+  for (const run of runs) {
+    if (run.record.state !== "finished") continue;
+    const key = `${run.record.base.sha256} ${run.record.devData.sha256}`;
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  const lastFinished = (group: readonly StoredRun[]) =>
+    group
+      .map(({ record }) => record.finishedAt ?? "")
+      .sort()
+      .at(-1) as string;
+  return [...groups.values()].sort((a, b) => (lastFinished(a) < lastFinished(b) ? 1 : -1));
+}
+
+function meanScore(scores: readonly (number | null)[]): number | null {
+  let sum = 0;
+  for (const score of scores) {
+    if (score === null) return null;
+    sum += score;
+  }
+  return sum / scores.length;
+}

@@ -1,0 +1,182 @@
+// GLUE's metrics (Wang et al. 2018), with scikit-learn's and SciPy's conventions where a value is undefined.
+// Everything is a fraction; showing points (x 100) is the printer's job. NaN becomes null: JSON has no NaN.
+
+export type MetricName = "accuracy" | "f1" | "macro_f1" | "matthews" | "pearson" | "spearman";
+
+/** What metrics need to know of a task. */
+export interface Scoring {
+  /** Label names by class id; empty for regression. */
+  readonly labels: readonly string[];
+  /** The metric that is the task's score. */
+  readonly metric: MetricName;
+  readonly alsoReport: readonly MetricName[];
+}
+
+export interface MetricValues {
+  readonly score: number | null;
+  /** The score and what is reported beside it, by metric name. */
+  readonly metrics: Record<string, number | null>;
+}
+
+export interface ClassReport {
+  readonly label: string;
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  /** Rows that have this label. */
+  readonly support: number;
+}
+
+/** Scores closer than this are equal. */
+export const scoreTolerance = 1e-9;
+
+type Numbers = ArrayLike<number>;
+
+/** Which metrics fit which kind of task; binary F1 also needs exactly two labels. */
+export const metricKinds = {
+  accuracy: "classification",
+  f1: "classification",
+  macro_f1: "classification",
+  matthews: "classification",
+  pearson: "regression",
+  spearman: "regression",
+} as const satisfies Record<MetricName, "classification" | "regression">;
+
+const metricFunctions = {
+  accuracy: (confusion) => accuracy(confusion),
+  f1: (confusion) => f1OfClass(confusion, 1),
+  macro_f1: (confusion) => macroF1(confusion),
+  matthews: (confusion) => matthews(confusion),
+  pearson: (_, predictions, labels) => pearson(predictions, labels),
+  spearman: (_, predictions, labels) => pearson(ranks(predictions), ranks(labels)),
+} satisfies Record<MetricName, (confusion: number[][], predictions: Numbers, labels: Numbers) => number>;
+
+/**
+ * The task's score and the metrics beside it, as fractions; null where a metric is undefined (a correlation with
+ * constant predictions, no rows).
+ * @param predictions class ids, or values for regression
+ * @param labels class ids, or values for regression; one for each prediction
+ */
+export function metricValues(task: Scoring, predictions: Numbers, labels: Numbers): MetricValues {
+  checkLengths(predictions, labels);
+  const confusion = task.labels.length > 0 ? confusionMatrix(predictions, labels, task.labels.length) : [];
+  const metrics: Record<string, number | null> = {};
+  for (const name of [task.metric, ...task.alsoReport]) {
+    const value = metricFunctions[name](confusion, predictions, labels);
+    metrics[name] = Number.isNaN(value) ? null : value;
+  }
+  return { score: metrics[task.metric] ?? null, metrics };
+}
+
+/** Counts of rows: `matrix[label][prediction]`. Throws a RangeError for an id outside 0 to classes - 1. */
+export function confusionMatrix(predictions: Numbers, labels: Numbers, classes: number): number[][] {
+  checkLengths(predictions, labels);
+  const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  for (let i = 0; i < labels.length; i++) {
+    const row = matrix[labels[i] as number];
+    const column = predictions[i] as number;
+    if (row?.[column] === undefined) {
+      throw new RangeError(`row ${i}: label ${labels[i]}, prediction ${column}; class ids are 0 to ${classes - 1}`);
+    }
+    row[column] = (row[column] as number) + 1;
+  }
+  return matrix;
+}
+
+/** Precision, recall, F1 and support of each class, 0 where a denominator is 0 (as scikit-learn's report). */
+export function classReport(confusion: readonly (readonly number[])[], labelNames: readonly string[]): ClassReport[] {
+  return labelNames.map((label, id) => {
+    const hits = confusion[id]?.[id] ?? 0;
+    const predicted = columnSum(confusion, id);
+    const support = sum(confusion[id] ?? []);
+    return {
+      label,
+      precision: predicted > 0 ? hits / predicted : 0,
+      recall: support > 0 ? hits / support : 0,
+      f1: f1OfClass(confusion, id),
+      support,
+    };
+  });
+}
+
+/** Negative where `a` is the worse score, positive where it is the better, 0 within 1e-9. null is the worst. */
+export function compareScores(a: number | null, b: number | null): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  return Math.abs(a - b) <= scoreTolerance ? 0 : a - b;
+}
+
+function accuracy(confusion: readonly (readonly number[])[]): number {
+  return sum(confusion.map((row, id) => row[id] ?? 0)) / sum(confusion.map(sum));
+}
+
+/** 2 TP / (2 TP + FP + FN); 0 for a class that is neither predicted nor a label, NaN without rows. */
+function f1OfClass(confusion: readonly (readonly number[])[], id: number): number {
+  const hits = confusion[id]?.[id] ?? 0;
+  const support = sum(confusion[id] ?? []);
+  const denominator = support + columnSum(confusion, id);
+  if (denominator > 0) return (2 * hits) / denominator;
+  return sum(confusion.map(sum)) > 0 ? 0 : Number.NaN;
+}
+
+/** Mean F1 over the classes that occur as label or prediction: scikit-learn's `average="macro"`. */
+function macroF1(confusion: readonly (readonly number[])[]): number {
+  const present = confusion.flatMap((row, id) => (sum(row) + columnSum(confusion, id) > 0 ? [id] : []));
+  return sum(present.map((id) => f1OfClass(confusion, id))) / present.length;
+}
+
+/** Matthews correlation for any number of classes (Gorodkin 2004); 0 where all rows share a label or a prediction. */
+function matthews(confusion: readonly (readonly number[])[]): number {
+  const rows = sum(confusion.map(sum));
+  if (rows === 0) return Number.NaN;
+  const supports = confusion.map(sum);
+  const predicted = confusion.map((_, id) => columnSum(confusion, id));
+  const covariance = rows * sum(confusion.map((row, id) => row[id] ?? 0)) - dot(supports, predicted);
+  const variance = (rows ** 2 - dot(supports, supports)) * (rows ** 2 - dot(predicted, predicted));
+  return variance > 0 ? covariance / Math.sqrt(variance) : 0;
+}
+
+/** Product-moment correlation in [-1, 1]; NaN for fewer than two rows, a constant side or a value that is not finite. */
+function pearson(x: Numbers, y: Numbers): number {
+  const xs = centred(x);
+  const ys = centred(y);
+  if (xs === null || ys === null) return Number.NaN;
+  const value = dot(xs, ys) / Math.sqrt(dot(xs, xs) * dot(ys, ys));
+  return Math.max(-1, Math.min(1, value)); // Math.max keeps a NaN
+}
+
+/** Differences from the mean; null where they would all be 0 but for rounding. */
+function centred(values: Numbers): number[] | null {
+  const list = Array.from(values);
+  const mean = sum(list) / list.length;
+  const differences = list.map((value) => value - mean);
+  return Number.isFinite(mean) && list.some((value) => value !== list[0]) ? differences : null;
+}
+
+/** Ranks from 1, ties sharing the mean of their places. NaN has no rank: it makes every rank NaN. */
+function ranks(values: Numbers): number[] {
+  const list = Array.from(values);
+  if (list.some(Number.isNaN)) return list.map(() => Number.NaN);
+  const order = list.map((_, i) => i).sort((a, b) => (list[a] as number) - (list[b] as number));
+  const result = new Array<number>(list.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (end < order.length && list[order[end] as number] === list[order[start] as number]) end++;
+    for (const i of order.slice(start, end)) result[i] = (start + 1 + end) / 2;
+    start = end;
+  }
+  return result;
+}
+
+function checkLengths(predictions: Numbers, labels: Numbers): void {
+  if (predictions.length !== labels.length) {
+    throw new RangeError(`${predictions.length} predictions for ${labels.length} labels`);
+  }
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+const columnSum = (matrix: readonly (readonly number[])[], column: number): number =>
+  sum(matrix.map((row) => row[column] ?? 0));
+
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((total, value, i) => total + value * (b[i] as number), 0);

@@ -1,0 +1,65 @@
+// What a task is: names, labels, metric, and where its splits lie. The nine GLUE tasks, AX and the user's own tasks are
+// all objects of this one type; readers, heads, metrics and commands loop over them and know no task by name.
+
+import type { Scoring } from "./metrics";
+
+export const splitNames = ["train", "dev", "dev_mismatched", "test", "test_mismatched"] as const;
+
+/** The mismatched splits are MNLI's second dev and test sets, from genres that its train set lacks. */
+export type SplitName = (typeof splitNames)[number];
+
+/** A column by its name in the header (a key, in JSONL), or by its position from 0 in a file without a header. */
+export type Column = string | number;
+
+export interface Columns {
+  readonly text: Column;
+  /** The second text of a pair. */
+  readonly pair?: Column;
+  /** Absent where the file has no labels. */
+  readonly label?: Column;
+  /** The file's own row ids, which a submission must repeat; absent means rows are numbered from 0. */
+  readonly index?: Column;
+}
+
+/** One split's file and how to read it. */
+export interface SplitSource {
+  /** Relative to the task's folder, or absolute. */
+  readonly file: string;
+  /** Other places where the file is found, relative to the task's folder. */
+  readonly alternatives?: readonly string[];
+  readonly format: "tsv" | "csv" | "jsonl";
+  /** Ignored for jsonl, whose rows carry their keys. */
+  readonly header: boolean;
+  /** "ordinary": a double quote is a character like any other, as in all GLUE files. "csv": RFC 4180 quoting. */
+  readonly quotes: "ordinary" | "csv";
+  readonly columns: Columns;
+  /** Rows without a label are fine (a test set that may be unlabelled). */
+  readonly labelOptional?: boolean;
+  /** How labels are written in the file -> label names. Absent: they are written as their names. */
+  readonly spellings?: Readonly<Record<string, string>>;
+  /** Rows that the published file has; `data check` compares. */
+  readonly rows?: number;
+}
+
+export interface Task extends Scoring {
+  /** In flags, manifests and folder names: rte. */
+  readonly name: string;
+  /** For tables: RTE. */
+  readonly title: string;
+  /** In glue-data; empty for a user's task, whose files are absolute. */
+  readonly folder: string;
+  readonly kind: "classification" | "regression";
+  readonly inputs: "single" | "pair";
+  /** Lowest and highest value of a regression. */
+  readonly range?: readonly [number, number];
+  readonly splits: Readonly<Partial<Record<SplitName, SplitSource>>>;
+  /** False for tasks that stay out of averages: WNLI, AX. */
+  readonly inAverage: boolean;
+  /** The task whose branch predicts this one, which has no train data: mnli for ax. */
+  readonly predictedWith?: string;
+}
+
+/** Width of the head: one logit a label, or one value. */
+export function outputSize(task: Pick<Task, "labels">): number {
+  return Math.max(1, task.labels.length);
+}

@@ -1,0 +1,152 @@
+// Everything that can be wrong with the content of a tasks file, found in one pass so that one report shows it all.
+
+import { didYouMean } from "../errors/nearest";
+import { glueTasks } from "./glue";
+import { metricKinds } from "./metrics";
+import {
+  formatOf,
+  type Issue,
+  keysAt,
+  labelName,
+  labelSpelling,
+  metricNames,
+  type TaskEntry,
+  taskEntry,
+  tasksFile,
+} from "./user-task-schema";
+
+export type EntryPath = readonly PropertyKey[];
+
+export interface Problem {
+  /** Where in the file: ["tasks", 0, "columns", "text"]. */
+  readonly path: EntryPath;
+  readonly message: string;
+}
+
+/** The content's entries, and its problems; entries are complete and usable only where there is no problem. */
+export function checkTasksFile(content: unknown): { entries: TaskEntry[]; problems: Problem[] } {
+  const parsed = tasksFile.safeParse(content);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  const problems = issues.flatMap((issue) => schemaProblems(issue, content));
+  const entries: TaskEntry[] = [];
+  for (const [i, raw] of rawEntries(content).entries()) {
+    const own = issues.filter((issue) => issue.path[0] === "tasks" && issue.path[1] === i);
+    problems.push(...nameProblems(content, i));
+    // Beside an unknown key the entry still makes sense, and its other problems belong in the same report.
+    const entry = taskEntry.safeParse(withoutUnknownKeys(raw, own));
+    if (!entry.success) continue;
+    entries.push(entry.data);
+    const found = [...scoringProblems(entry.data), ...fileProblems(entry.data), ...columnProblems(entry.data)];
+    problems.push(...found.map(({ path, message }) => ({ path: ["tasks", i, ...path], message })));
+  }
+  return { entries, problems };
+}
+
+function rawEntries(content: unknown): unknown[] {
+  const list = (content as { tasks?: unknown } | null)?.tasks;
+  return Array.isArray(list) ? list : [];
+}
+
+function valueAt(content: unknown, at: EntryPath): unknown {
+  return at.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | null | undefined)?.[key], content);
+}
+
+function withoutUnknownKeys(raw: unknown, issues: readonly Issue[]): unknown {
+  const copy = structuredClone(raw);
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const parent = valueAt(copy, issue.path.slice(2)) as Record<string, unknown>;
+    for (const key of issue.keys) delete parent[key];
+  }
+  return copy;
+}
+
+function schemaProblems(issue: Issue, content: unknown): Problem[] {
+  const value = valueAt(content, issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const allowed = keysAt(issue.path);
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key],
+      message: `unknown key${didYouMean(key, allowed)}; the keys here are ${allowed.join(", ")}`,
+    }));
+  }
+  if (value === undefined) return [{ path: issue.path, message: "is missing" }];
+  if (issue.code === "invalid_value") {
+    const allowed = issue.values.map(String);
+    const hint = didYouMean(String(value), allowed);
+    return [{ path: issue.path, message: `${JSON.stringify(value)} is none of ${allowed.join(", ")}${hint}` }];
+  }
+  return [{ path: issue.path, message: `${issue.message}, got ${JSON.stringify(value)}` }];
+}
+
+/** Names that are taken: by GLUE, by `all`, by another entry. */
+function nameProblems(content: unknown, i: number): Problem[] {
+  const names = rawEntries(content).map((entry) => (entry as { name?: unknown } | null)?.name);
+  const name = names[i];
+  const problem = (message: string): Problem[] => [{ path: ["tasks", i, "name"], message }];
+  if (typeof name !== "string") return [];
+  if (Object.hasOwn(glueTasks, name)) return problem(`"${name}" is a GLUE task's name; choose another`);
+  if (name === "all") return problem('"all" means every task; choose another name');
+  return names.indexOf(name) < i ? problem(`"${name}" names two tasks; rename one`) : [];
+}
+
+function scoringProblems(entry: TaskEntry): Problem[] {
+  const problems: Problem[] = [];
+  const { labels, range } = entry;
+  if ((labels === undefined) === (range === undefined)) {
+    problems.push({ path: [], message: "needs either labels (classification) or a range (regression)" });
+  }
+  if (range && range[0] >= range[1])
+    problems.push({ path: ["range"], message: `${range[0]} is not below ${range[1]}` });
+  const twice = repeated((labels ?? []).map(labelName)).map((name) => `"${name}" is there twice`);
+  const alike = repeated((labels ?? []).map(labelSpelling)).map((written) => `two labels are written "${written}"`);
+  problems.push(...(twice.length > 0 ? twice : alike).map((message) => ({ path: ["labels"], message })));
+
+  const kind = range ? "regression" : "classification";
+  const fitting = metricNames.filter((name) => metricKinds[name] === kind).join(", ");
+  const chosen = [
+    ["metric", entry.metric] as const,
+    ...entry["also-report"].map((name) => ["also-report", name] as const),
+  ];
+  for (const [key, name] of chosen) {
+    if (name === undefined) continue;
+    if (metricKinds[name] !== kind) {
+      problems.push({ path: [key], message: `${name} is no metric of ${kind}; there are ${fitting}` });
+    } else if (name === "f1" && labels?.length !== 2) {
+      problems.push({ path: [key], message: "f1 is that of the second of two labels; for more take macro_f1" });
+    }
+  }
+  return problems;
+}
+
+function fileProblems(entry: TaskEntry): Problem[] {
+  const files = filesOf(entry);
+  if (files.length === 0) return [{ path: ["files"], message: "names no file; give train, dev or test" }];
+  return files
+    .filter(([, file]) => formatOf(entry, file) === undefined)
+    .map(([split, file]) => ({
+      path: ["files", split],
+      message: `"${file}" does not tell its format; add format: tsv, csv or jsonl`,
+    }));
+}
+
+function filesOf(entry: TaskEntry): [split: string, file: string][] {
+  return Object.entries(entry.files).flatMap(([split, file]) => (file === undefined ? [] : [[split, file]]));
+}
+
+/** Files with names take names, files without take positions. */
+function columnProblems(entry: TaskEntry): Problem[] {
+  const named = entry.header || filesOf(entry).some(([, file]) => formatOf(entry, file) === "jsonl");
+  return Object.entries(entry.columns)
+    .filter(([, column]) => (typeof column === "string") !== named)
+    .map(([key, column]) => ({
+      path: ["columns", key],
+      message: named
+        ? `${column} is a position; give the column's name, or say header: false`
+        : `"${column}" is a name; with header: false give the position from 0`,
+    }));
+}
+
+const repeated = (names: readonly string[]): string[] => [
+  ...new Set(names.filter((name, i) => names.indexOf(name) < i)),
+];

@@ -1,0 +1,90 @@
+// The shape of a tasks file (tasks.yaml), for validation and as JSON Schema for editors.
+// What a schema cannot say (labels or a range, metrics that fit) is in user-task-problems.ts.
+// Loads zod, which takes 0.1 s: import it only where a tasks file is read.
+
+import path from "node:path";
+import { z } from "zod";
+import { type MetricName, metricKinds } from "./metrics";
+
+export const metricNames = Object.keys(metricKinds) as [MetricName, ...MetricName[]];
+
+const formats = ["tsv", "csv", "jsonl"] as const;
+export type Format = (typeof formats)[number];
+
+const formatByExtension: Record<string, Format> = {
+  ".tsv": "tsv",
+  ".csv": "csv",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+};
+
+const column = z
+  .union([z.string().min(1), z.int().min(0)], { error: "must be a column's name, or its position from 0" })
+  .describe("Name in the header (key, in JSONL), or position from 0 where header is false");
+
+const spelling = z
+  .union([z.string(), z.number(), z.boolean()], { error: "must be text or a number" })
+  .transform(String)
+  .describe("Compared as text: write it as it stands in the files");
+
+const label = z.union(
+  [spelling, z.strictObject({ name: spelling, written: spelling.describe("How the files write this label") })],
+  { error: 'must be a label, or {name: negative, written: "0"} where the files write it differently' },
+);
+
+const filesEntry = z
+  .strictObject({ train: z.string().min(1), dev: z.string().min(1), test: z.string().min(1) })
+  .partial()
+  .describe("Paths relative to the tasks file");
+
+const columnsEntry = z.strictObject({
+  text: column,
+  pair: column.optional().describe("The second text, for a task on pairs"),
+  label: column.describe("Label or value; a test file may lack it"),
+  index: column.optional().describe("Row ids to repeat in predictions"),
+});
+
+export const taskEntry = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]*$/, "must be lower-case letters, digits, dots, dashes and underscores")
+    .describe("What --task takes; also names folders and files"),
+  title: z.string().min(1).optional().describe("For tables; default: the name"),
+  files: filesEntry,
+  format: z.enum(formats).optional().describe("Default: by the files' extension"),
+  header: z.boolean().default(true).describe("Whether TSV and CSV files begin with column names"),
+  quotes: z
+    .enum(["ordinary", "csv"])
+    .optional()
+    .describe('"ordinary" (default of tsv): a double quote is a character like any other; "csv": RFC 4180 quoting'),
+  columns: columnsEntry,
+  labels: z.array(label).min(2).optional().describe("Classes in id order; for classification"),
+  range: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest value; for regression"),
+  metric: z.enum(metricNames).optional().describe("The score; default: accuracy, or pearson for regression"),
+  "also-report": z.array(z.enum(metricNames)).default([]).describe("Metrics shown beside the score"),
+});
+
+export const tasksFile = z.strictObject({
+  tasks: z.array(taskEntry).min(1).describe("The user's own tasks"),
+});
+
+export type TaskEntry = z.output<typeof taskEntry>;
+export type LabelEntry = z.output<typeof label>;
+export type Issue = z.core.$ZodIssue;
+
+/** The keys that the object at a path of a tasks file may have. */
+export function keysAt(at: readonly PropertyKey[]): string[] {
+  if (at[0] !== "tasks") return Object.keys(tasksFile.shape);
+  if (at[2] === "files") return Object.keys(filesEntry.shape);
+  if (at[2] === "columns") return Object.keys(columnsEntry.shape);
+  return Object.keys(taskEntry.shape);
+}
+
+export const labelName = (entry: LabelEntry): string => (typeof entry === "string" ? entry : entry.name);
+
+export const labelSpelling = (entry: LabelEntry): string => (typeof entry === "string" ? entry : entry.written);
+
+/** The format of one of the entry's files; undefined where neither the entry nor the extension says. */
+export function formatOf(entry: Pick<TaskEntry, "format">, file: string): Format | undefined {
+  return entry.format ?? formatByExtension[path.extname(file).toLowerCase()];
+}

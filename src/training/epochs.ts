@@ -1,0 +1,233 @@
+// The epoch loop of one branch: steps over shuffled length buckets, evaluation after each epoch, the best epoch
+// kept. Its state is saved at each epoch's end, every `saveEvery` seconds and when the run is stopped; a run that
+// is killed and resumed ends with the bytes of one left alone. What is trained and why is the recipes' matter.
+
+import { appendFile } from "node:fs/promises";
+import { type Batch, epochBatches, stepsPerEpoch } from "../batches/batches";
+import { chooseBuckets } from "../batches/buckets";
+import { metricsFile } from "../checkpoints/run-folder";
+import type { Engine, Program } from "../engines/engine";
+import { failure } from "../errors/errors";
+import type { BertConfig } from "../model/config";
+import { dropoutSites } from "../model/dropout";
+import type { BranchShape } from "../model/parameters";
+import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
+import { dropoutMask } from "../random/draws";
+import { Purpose, streamKey } from "../random/threefry";
+import { compareScores } from "../tasks/metrics";
+import { outputSize, type Task } from "../tasks/task";
+import { stepScalars, withMoments, withoutMoments } from "./adamw";
+import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./evaluate";
+import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
+import { type Best, type Position, restore, save } from "./run-state";
+import { learningRateAt } from "./schedule";
+import { type Loss, logitsStep, maskInput, trainStep } from "./step";
+
+/** Steps between two lines of metrics.jsonl. */
+const LOG_EVERY = 10;
+
+export interface EpochSettings {
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly batchSize: number;
+  readonly warmup: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly seed: number;
+  /** Seconds between saved states inside an epoch. */
+  readonly saveEvery: number;
+}
+
+export interface BranchTraining {
+  readonly label: string;
+  readonly folder: string;
+  readonly task: Task;
+  readonly shape: BranchShape;
+  /** Its dropout rates are those that training uses. */
+  readonly config: BertConfig;
+  /** The branch's tensors before the first step. */
+  readonly initial: HostTensors;
+  readonly loss: Loss;
+  readonly train: BranchSource;
+  readonly dev: BranchSource;
+  /** [rows, outputs] teacher logits of the train split: the input teacher_logits of the loss. */
+  readonly teacherLogits?: Float32Array;
+  readonly settings: EpochSettings;
+}
+
+export interface TrainedBranch {
+  /** Of the best epoch. */
+  readonly branch: HostTensors;
+  readonly score: number | null;
+  readonly metrics: Readonly<Record<string, number | null>>;
+  readonly bestEpoch: number;
+  readonly steps: number;
+  /** Seconds over all processes that worked on it. */
+  readonly seconds: number;
+  /** Padded train tokens a second, steps alone; null where this process took no step. */
+  readonly tokensPerSecond: number | null;
+}
+
+/** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
+export async function trainBranch(training: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
+  const { folder, settings, shape, config } = training;
+  const saved = await restore(folder);
+  const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, best: null };
+  const program = await context.engine.load(saved?.state ?? withMoments(training.initial), {
+    train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
+    logits: logitsStep(shape, config),
+  });
+  const buckets = chooseBuckets(training.train.rows.lengths);
+  const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
+  const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
+  const clock = { started: performance.now(), stepSeconds: 0, tokens: 0 };
+  try {
+    for (; position.epoch < settings.epochs; position.epoch++, position.batch = 0) {
+      const batches = epochBatches(
+        training.train.rows.lengths,
+        buckets,
+        settings.batchSize,
+        settings.seed,
+        position.epoch,
+      );
+      await trainEpoch(training, program, batches, position, {
+        total: perEpoch * settings.epochs,
+        bar,
+        clock,
+        context,
+      });
+      await evaluateEpoch(training, program, position, context);
+      const after = { ...position, epoch: position.epoch + 1, batch: 0, seconds: position.seconds + elapsed(clock) };
+      await save(folder, program, after);
+    }
+  } finally {
+    bar.end();
+    program.dispose();
+  }
+  const best = position.best as Best;
+  return {
+    ...best,
+    bestEpoch: best.epoch,
+    steps: position.step,
+    seconds: position.seconds + elapsed(clock),
+    tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
+  };
+}
+
+interface EpochContext {
+  readonly total: number;
+  readonly bar: ProgressBar;
+  readonly clock: { started: number; stepSeconds: number; tokens: number };
+  readonly context: RunContext<Engine>;
+}
+
+const elapsed = (clock: { started: number }) => (performance.now() - clock.started) / 1000;
+
+async function trainEpoch(
+  training: BranchTraining,
+  program: Program<"train" | "logits">,
+  batches: readonly Batch[],
+  position: Position,
+  { total, bar, clock, context }: EpochContext,
+): Promise<void> {
+  const { settings, folder } = training;
+  let lastSave = performance.now();
+  const saveIfDue = async () => {
+    const stop = context.signal.aborted;
+    if (!stop && performance.now() - lastSave < settings.saveEvery * 1000) return;
+    await save(folder, program, { ...position, seconds: position.seconds + elapsed(clock) });
+    lastSave = performance.now();
+    if (stop) throw new Interrupted(folder);
+  };
+  for (; position.batch < batches.length; position.batch++) {
+    await saveIfDue();
+    const batch = batches[position.batch] as Batch;
+    const step = position.step + 1;
+    const rate = learningRateAt(step, total, settings.learningRate, settings.warmup);
+    const started = performance.now();
+    const outputs = await program.run("train", await stepInputs(training, batch, step, rate));
+    clock.stepSeconds += (performance.now() - started) / 1000;
+    clock.tokens += batch.rows.length * batch.length;
+    const loss = scalar(outputs["loss"]);
+    const gradNorm = scalar(outputs["grad_norm"]);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw diverged(training, step, loss, gradNorm);
+    position.step = step;
+    if (step % LOG_EVERY === 0 || step === total) {
+      await logMetrics(folder, { step, epoch: position.epoch, loss, learning_rate: rate, grad_norm: gradNorm });
+    }
+    bar.advance(1, `loss ${loss.toFixed(3)}`);
+  }
+  await saveIfDue(); // a stop during the last step is not carried into the evaluation
+}
+
+function diverged({ label, folder }: BranchTraining, step: number, loss: number, gradNorm: number) {
+  return failure(
+    `${label}: the loss is ${loss} and the gradient norm ${gradNorm} at step ${step} (${folder}). ` +
+      "Run again with a lower --learning-rate or more --warmup",
+  );
+}
+
+async function evaluateEpoch(
+  training: BranchTraining,
+  program: Program<"train" | "logits">,
+  position: Position,
+  context: RunContext<Engine>,
+): Promise<void> {
+  const { task, dev, folder, label } = training;
+  const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
+  const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
+  await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics });
+  context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${describeMetrics(metrics)}`);
+  if (!position.best || compareScores(score, position.best.score) > 0) {
+    const branch = withoutMoments(await program.state());
+    position.best = { branch, epoch: position.epoch, score, metrics };
+  }
+}
+
+/** "accuracy 58.8, f1 71.2": points, as scores are shown everywhere. */
+export function describeMetrics(metrics: Readonly<Record<string, number | null>>): string {
+  const parts = Object.entries(metrics).map(
+    ([name, value]) => `${name} ${value === null ? "undefined" : (100 * value).toFixed(1)}`,
+  );
+  return parts.join(", ");
+}
+
+async function stepInputs(training: BranchTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
+  const { settings, task, train, config, shape, teacherLogits } = training;
+  const size = settings.batchSize;
+  const labels = Float32Array.from({ length: size }, (_, i) => labelOf(train, batch, i));
+  const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
+  const inputs: HostTensors = {
+    ...(await branchInputs(train, batch, size)),
+    labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
+    row_weights: float32([size], weights),
+  };
+  for (const [name, value] of Object.entries(stepScalars(rate, settings.weightDecay, step))) {
+    inputs[name] = float32([], Float32Array.of(value));
+  }
+  if (teacherLogits) inputs["teacher_logits"] = teacherRows(teacherLogits, outputSize(task), batch, size);
+  for (const site of dropoutSites(config, shape, size, batch.length)) {
+    const elements = site.shape.reduce((product, dimension) => product * dimension, 1);
+    const key = streamKey(settings.seed, Purpose.dropout, step, site.id);
+    inputs[maskInput(site.name)] = float32(site.shape, dropoutMask(key, elements, site.rate));
+  }
+  return inputs;
+}
+
+const labelOf = (source: BranchSource, batch: Batch, i: number): number => {
+  const row = batch.rows[i];
+  return row === undefined ? 0 : (source.rows.labels[row] as number);
+};
+
+function teacherRows(logits: Float32Array, outputs: number, batch: Batch, size: number): HostTensor {
+  const rows = new Float32Array(size * outputs);
+  for (const [i, row] of batch.rows.entries())
+    rows.set(logits.subarray(row * outputs, (row + 1) * outputs), i * outputs);
+  return float32([size, outputs], rows);
+}
+
+const scalar = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN;
+
+async function logMetrics(folder: string, line: Record<string, unknown>): Promise<void> {
+  await appendFile(metricsFile(folder), `${JSON.stringify(line)}\n`);
+}

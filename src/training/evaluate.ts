@@ -1,0 +1,76 @@
+// What a branch says about rows, and what that scores.
+
+import { type Batch, sortedBatches } from "../batches/batches";
+import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
+import type { Program } from "../engines/engine";
+import type { BertConfig } from "../model/config";
+import { float32, type HostTensors, int32 } from "../model/tensors";
+import { metricValues } from "../tasks/metrics";
+import type { Task } from "../tasks/task";
+import { Interrupted } from "./reporter";
+import type { Activations } from "./trunk";
+
+/** Rows of one evaluation batch. */
+export const EVALUATION_BATCH = 64;
+
+/** A split as a branch reads it: activations under its fork, or ids for a full branch. */
+export interface BranchSource {
+  readonly rows: EncodedRows;
+  /** null for a branch that trains its embeddings. */
+  readonly activations: Activations | null;
+  readonly config: BertConfig;
+}
+
+/** The inputs of a branch for one batch of `size` rows. */
+export async function branchInputs(
+  { rows, activations, config }: BranchSource,
+  batch: Batch,
+  size: number,
+): Promise<HostTensors> {
+  const shape = [size, batch.length];
+  if (!activations) {
+    const { ids, typeIds, mask } = padBatch(rows, batch, size);
+    return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
+  }
+  return {
+    hidden: float32([...shape, config.hiddenSize], await activations.read(batch, size)),
+    attention_mask: int32(shape, attentionMask(rows.lengths, batch, size)),
+  };
+}
+
+/** Logits [rows, outputs] of every row, in the split's order, without dropout. */
+export async function computeLogits<E extends string>(
+  program: Program<E>,
+  entry: E,
+  source: BranchSource,
+  outputs: number,
+  signal: AbortSignal,
+): Promise<Float32Array> {
+  const all = new Float32Array(source.rows.lengths.length * outputs);
+  for (const batch of sortedBatches(source.rows.lengths, EVALUATION_BATCH)) {
+    if (signal.aborted) throw new Interrupted(null);
+    const { logits } = await program.run(entry, await branchInputs(source, batch, batch.rows.length));
+    const values = (logits as { data: Float32Array }).data;
+    for (const [i, row] of batch.rows.entries())
+      all.set(values.subarray(i * outputs, (i + 1) * outputs), row * outputs);
+  }
+  return all;
+}
+
+/** Class ids by the largest logit (the lowest id wins a tie), or values of a regression. */
+export function predictions(task: Task, logits: Float32Array): Float32Array {
+  if (task.kind === "regression") return logits;
+  const outputs = task.labels.length;
+  return Float32Array.from({ length: logits.length / outputs }, (_, row) => {
+    let best = 0;
+    for (let id = 1; id < outputs; id++) {
+      if ((logits[row * outputs + id] as number) > (logits[row * outputs + best] as number)) best = id;
+    }
+    return best;
+  });
+}
+
+/** The task's score and metrics as fractions; null where one is undefined. */
+export function scoreLogits(task: Task, logits: Float32Array, labels: Float32Array) {
+  return metricValues(task, predictions(task, logits), labels);
+}

@@ -1,0 +1,66 @@
+// The train step, pure: (branch and moments, batch, scalars, masks) -> (branch and moments, loss, gradient norm).
+// Frozen layers are not here at all: they have no moments, no decay and no part in the clip norm.
+
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { EntryPoint, Tensors } from "../engines/engine";
+import { type BranchInputs, branchLogits } from "../model/branch";
+import type { BertConfig } from "../model/config";
+import type { Dropout } from "../model/dropout";
+import type { BranchShape } from "../model/parameters";
+import { clipFactor, globalNorm, update, withoutMoments } from "./adamw";
+
+/** Reads labels, row_weights and whatever else it needs from the step's inputs. */
+export type Loss = (logits: Tensor2D, inputs: Tensors) => Scalar;
+
+export interface StepSettings {
+  readonly shape: BranchShape;
+  readonly config: BertConfig;
+  readonly loss: Loss;
+  /** Global norm to clip to; 0 switches clipping off. */
+  readonly clipNorm: number;
+}
+
+/** Name of the input that holds a site's mask. */
+export const maskInput = (site: string) => `dropout/${site}`;
+
+export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D;
+
+/**
+ * State: the branch's tensors and their moments. Inputs: those of a branch, labels, row_weights, step_size,
+ * second_correction, decay, and dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars.
+ */
+export function trainStep({ shape, config, loss, clipNorm }: StepSettings): EntryPoint {
+  return (state, inputs) => {
+    const names = Object.keys(withoutMoments(state));
+    const dropout = dropoutFrom(inputs);
+    const objective = (...values: Tensor[]) => {
+      const branch = Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor]));
+      const logits = branchLogits(branch, inputs as unknown as BranchInputs, shape, config, dropout);
+      return loss(logits, inputs);
+    };
+    const { value, grads } = tf.valueAndGrads(objective)(names.map((name) => state[name] as Tensor));
+    const norm = globalNorm(grads);
+    const factor = clipNorm > 0 ? clipFactor(norm, clipNorm) : undefined;
+    const next: Tensors = {};
+    for (const [i, name] of names.entries()) {
+      const gradient = grads[i] as Tensor;
+      Object.assign(next, update(state, name, factor ? tf.mul(gradient, factor) : gradient, inputs));
+    }
+    return { state: next, outputs: { loss: value, grad_norm: norm } };
+  };
+}
+
+/** Evaluation of the same state: inputs of a branch to logits [batch, outputs]. No dropout. */
+export function logitsStep(shape: BranchShape, config: BertConfig): EntryPoint {
+  return (state, inputs) => ({
+    outputs: { logits: branchLogits(state, inputs as unknown as BranchInputs, shape, config) },
+  });
+}
+
+function dropoutFrom(inputs: Tensors): Dropout {
+  return (site, x) => {
+    const mask = inputs[maskInput(site)];
+    return mask ? tf.mul(x, mask) : x;
+  };
+}

@@ -1,0 +1,198 @@
+// Trunk activations: each frozen layer runs once per split for a whole sweep, because frozen layers run without
+// dropout (the paper's partial fine-tuning; the cache is ours). Layer f + 1's activations come from layer f's, in
+// batches that the data alone fixes, so a lost cache is rebuilt bit for bit. Stored ragged, without padding.
+
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import { type Batch, sortedBatches } from "../batches/batches";
+import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
+import type { Engine, EntryPoint, Program } from "../engines/engine";
+import type { BertConfig } from "../model/config";
+import { attentionBias, embed, encoderLayer } from "../model/encoder";
+import { embeddingParameters, embeddingTensors, layerParameters, layerTensors } from "../model/parameters";
+import { float32, type HostTensors, int32 } from "../model/tensors";
+import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
+import { Interrupted, type RunContext } from "./reporter";
+
+/** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
+export const TRUNK_BATCH = 32;
+
+/** A base's configuration and tensors, as the trunk needs them. */
+export interface TrunkBase {
+  readonly config: BertConfig;
+  readonly tensors: HostTensors;
+}
+
+/** Activations under one fork. */
+export interface Activations {
+  readonly fork: number;
+  /** [size, batch.length, hidden], zero where padding or filler rows are. */
+  read(batch: Batch, size: number): Promise<Float32Array>;
+}
+
+export interface Trunk {
+  /** Where activations are kept, for the log: "in memory (93 MB)". */
+  readonly place: string;
+  /** Token positions that layers computed so far, for tokens a second. */
+  readonly tokensComputed: number;
+  /** Activations of the layer under `fork`, computed up from where the trunk stands. Earlier ones are overwritten. */
+  at(fork: number): Promise<Activations>;
+  dispose(): Promise<void>;
+}
+
+export interface TrunkOptions {
+  /** Bytes of memory that this split's activations may take. */
+  readonly budget: number;
+  /** Folder for activations that do not fit in memory. */
+  readonly folder: string;
+  /** What the progress bar says: "rte train". */
+  readonly label: string;
+}
+
+const embedEntry = (config: BertConfig): EntryPoint => {
+  return (state, inputs) => {
+    const ids = inputs["input_ids"] as Tensor2D;
+    const types = inputs["token_type_ids"] as Tensor2D;
+    return { outputs: { hidden: embed(embeddingParameters(state), ids, types, config) } };
+  };
+};
+
+const layersEntry = (config: BertConfig, from: number, to: number): EntryPoint => {
+  return (state, inputs) => {
+    const bias = attentionBias(inputs["attention_mask"] as Tensor2D);
+    let hidden = inputs["hidden"] as Tensor3D;
+    for (let index = from; index < to; index++) {
+      hidden = encoderLayer(layerParameters(state, index), hidden, bias, config, index);
+    }
+    return { outputs: { hidden } };
+  };
+};
+
+/** Opens the trunk of one split. Nothing is computed before `at`. */
+export async function openTrunk(
+  base: TrunkBase,
+  rows: EncodedRows,
+  options: TrunkOptions,
+  context: RunContext<Engine>,
+): Promise<Trunk> {
+  const bytes = rows.tokens * base.config.hiddenSize * 4;
+  if (bytes <= options.budget)
+    return storedTrunk(base, rows, memoryStore(rows.lengths, base.config.hiddenSize), options, context);
+  const store = await diskStore(rows.lengths, base.config.hiddenSize, options.folder);
+  if (store) return storedTrunk(base, rows, store, options, context);
+  context.reporter.warn(
+    `${options.label}: trunk activations need ${(bytes / 1e9).toFixed(1)} GB, which neither --cache-budget ` +
+      `(${(options.budget / 1e9).toFixed(1)} GB) nor the disk has: every step runs the frozen layers again`,
+  );
+  return recomputingTrunk(base, rows, context);
+}
+
+function storedTrunk(
+  base: TrunkBase,
+  rows: EncodedRows,
+  store: ActivationStore,
+  options: TrunkOptions,
+  context: RunContext<Engine>,
+): Trunk {
+  const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
+  let depth: number | null = null; // layers that the stored activations have passed
+  let tokensComputed = 0;
+
+  const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
+    const program = await context.engine.load(state, { forward: entry });
+    const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
+    try {
+      for (const batch of batches) {
+        if (context.signal.aborted) throw new Interrupted(null);
+        const inputs = fromStore
+          ? await storedInputs(store, rows, batch, base.config)
+          : idInputs(rows, batch, TRUNK_BATCH);
+        const { hidden } = await program.run("forward", inputs);
+        await store.write(batch, (hidden as { data: Float32Array }).data);
+        tokensComputed += batch.length * TRUNK_BATCH;
+        bar.advance(1);
+      }
+    } finally {
+      bar.end();
+      program.dispose();
+    }
+  };
+
+  return {
+    place: store.place,
+    get tokensComputed() {
+      return tokensComputed;
+    },
+    async at(fork) {
+      const { config, tensors } = base;
+      if (depth === null || depth > fork) {
+        depth = null; // a pass that stops half way leaves nothing usable
+        await pass("embeddings", embeddingTensors(tensors), embedEntry(config), false);
+        depth = 0;
+      }
+      while (depth < fork) {
+        const layer: number = depth;
+        depth = null;
+        await pass(
+          `frozen layer ${layer + 1} of ${fork}`,
+          layerTensors(tensors, layer, layer + 1),
+          layersEntry(config, layer, layer + 1),
+          true,
+        );
+        depth = layer + 1;
+      }
+      return { fork, read: (batch, size) => store.read(batch, size) };
+    },
+    dispose: () => store.dispose(),
+  };
+}
+
+function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContext<Engine>): Trunk {
+  let program: Program<"forward"> | null = null;
+  let tokensComputed = 0;
+  return {
+    place: "recomputed at every step",
+    get tokensComputed() {
+      return tokensComputed;
+    },
+    async at(fork) {
+      const { config, tensors } = base;
+      const layers = layersEntry(config, 0, fork);
+      program?.dispose();
+      const loaded = await context.engine.load(
+        { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, fork) },
+        {
+          forward: (state, inputs) => {
+            const { outputs } = embedEntry(config)(state, inputs);
+            return layers(state, { ...inputs, ...outputs });
+          },
+        },
+      );
+      program = loaded;
+      return {
+        fork,
+        async read(batch, size) {
+          const { hidden } = await loaded.run("forward", idInputs(rows, batch, size));
+          tokensComputed += size * batch.length * fork;
+          return (hidden as { data: Float32Array }).data;
+        },
+      };
+    },
+    async dispose() {
+      program?.dispose();
+    },
+  };
+}
+
+function idInputs(rows: EncodedRows, batch: Batch, size: number): HostTensors {
+  const { ids, typeIds, mask } = padBatch(rows, batch, size);
+  const shape = [size, batch.length];
+  return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
+}
+
+async function storedInputs(store: ActivationStore, rows: EncodedRows, batch: Batch, config: BertConfig) {
+  const shape = [TRUNK_BATCH, batch.length];
+  return {
+    hidden: float32([...shape, config.hiddenSize], await store.read(batch, TRUNK_BATCH)),
+    attention_mask: int32(shape, attentionMask(rows.lengths, batch, TRUNK_BATCH)),
+  };
+}

@@ -1,0 +1,43 @@
+// The engines that tests run over: each present one in turn. An absent engine is skipped out loud.
+// tfjs keeps one current backend, so a test file opens an engine, uses it and moves on.
+
+import { describe } from "@jest/globals";
+import type { Engine, EngineName } from "../../src/engines/engine";
+import { engineNames } from "../../src/engines/engine";
+import { openEngine } from "../../src/engines/open";
+
+const absent = new Map<EngineName, string>();
+
+/** `describe` once an engine, with a function that opens it. Those that do not load are skipped, with the reason. */
+export function describeEachEngine(title: string, body: (open: () => Promise<Engine>, name: EngineName) => void): void {
+  for (const name of engineNames) {
+    const reason = absent.get(name) ?? probe(name);
+    if (reason !== null) {
+      console.warn(`SKIPPED: ${title} on ${name}, because ${reason}`);
+      describe.skip(`${title} on ${name}`, () => body(async () => (await openEngine(name, {})).engine, name));
+      continue;
+    }
+    describe(`${title} on ${name}`, () => body(async () => (await openEngine(name, {})).engine, name));
+  }
+}
+
+/** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */
+function probe(name: EngineName): string | null {
+  if (name !== "tensorflow") return null;
+  const folder = process.env["FLEXBERT_TFJS_NODE"] ?? "@tensorflow/tfjs-node-gpu";
+  try {
+    require.resolve(`${folder}/package.json`);
+    const binding = require("node:fs").existsSync(
+      require("node:path").join(
+        require("node:path").dirname(require.resolve(`${folder}/package.json`)),
+        "lib/napi-v8/tfjs_binding.node",
+      ),
+    );
+    if (!binding) throw new Error(`${folder} holds no built addon (set FLEXBERT_TFJS_NODE)`);
+    return null;
+  } catch (error) {
+    const reason = (error as Error).message.split("\n")[0] as string;
+    absent.set(name, reason);
+    return reason;
+  }
+}
