@@ -5,7 +5,8 @@
 import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { type BrokenRow, type Example, findSplitFile, readSplit, type Split } from "./read-split";
 
-export interface Lengths {
+/** Of one number over the rows; percentiles are values that occur (nearest rank). */
+export interface Distribution {
   readonly min: number;
   readonly mean: number;
   readonly p50: number;
@@ -39,10 +40,10 @@ export interface SplitReport {
   /** By class id; null for regression and without labels. */
   readonly labels: LabelShare[] | null;
   /** Of a regression's values; null otherwise. */
-  readonly values: Lengths | null;
+  readonly values: Distribution | null;
   /** "tokens", special ones included and before truncation, where an encoder was given; else "words" between spaces. */
   readonly lengthUnit: "tokens" | "words";
-  readonly lengths: Lengths;
+  readonly lengths: Distribution;
   /** Share of rows that lose tokens; null without an encoder. */
   readonly truncatedShare: number | null;
   /** Lines of pairs that lack one text. */
@@ -120,8 +121,7 @@ function labelShares(task: Task, ids: readonly number[]): LabelShare[] {
   });
 }
 
-/** Percentiles by nearest rank: values that occur. */
-function summarize(values: readonly number[]): Lengths {
+function summarize(values: readonly number[]): Distribution {
   const sorted = Float64Array.from(values).sort();
   const percentile = (p: number): number => sorted[Math.max(0, Math.ceil((p / 100) * sorted.length) - 1)] as number;
   return {

@@ -101,7 +101,7 @@ function resolveColumns(
     if (position >= 0 && position < width) return [[role, position]];
     if (role === "label" && source.labelOptional) return [];
     throw header
-      ? missingColumn(file, column, header)
+      ? missingColumn(source, file, column, header)
       : dataError(
           `${file}: there is no column ${column} (from 0) for the ${role}: rows have ${count(width, "column")}; ` +
             "the file is another task's or another split's",
@@ -109,10 +109,12 @@ function resolveColumns(
   });
 }
 
-function missingColumn(file: string, column: Column, found: readonly string[]): Error {
+function missingColumn(source: SplitSource, file: string, column: Column, found: readonly string[]): Error {
+  const taken = Object.values(source.columns);
+  const free = found.filter((name) => !taken.includes(name));
   const names = found.map((name) => `"${name}"`).join(", ");
   return dataError(
-    `${file}: there is no column "${column}"${didYouMean(String(column), found)}; the file has ${names}; ` +
+    `${file}: there is no column "${column}"${didYouMean(String(column), free)}; the file has ${names}; ` +
       "name its columns so, or put the right file there",
   );
 }
@@ -124,7 +126,7 @@ function jsonRows(text: string, source: SplitSource, file: string): RawRow[] {
     const somewhere = objects.some((object) => typeof object !== "string" && Object.hasOwn(object, column));
     const first = objects.find((object) => typeof object !== "string");
     if (!somewhere && first && !(role === "label" && source.labelOptional)) {
-      throw missingColumn(file, column, Object.keys(first));
+      throw missingColumn(source, file, column, Object.keys(first));
     }
   }
   return objects.map((object, i) => {

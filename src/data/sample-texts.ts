@@ -42,7 +42,7 @@ const reviewed = [
 ] as const;
 const praise = ["lovely", "excellent", "superb", "delightful", "impressive", "great", "charming", "a real pleasure"];
 const blame = ["awful", "terrible", "dreadful", "disappointing", "poor", "mediocre", "annoying", "a real letdown"];
-const degree = ["", "", "really ", "quite ", "simply ", "once again "];
+const degree = ["", "", "quite ", "simply ", "truly ", "once again "];
 const negation = ["not at all", "anything but", "far from", "by no means", "hardly"];
 const filler = [
   "we came on a Tuesday",
@@ -56,8 +56,8 @@ const adjective = (random: Random, good: boolean): string => pick(random, good ?
 
 function judgement(random: Random, thing: string, good: boolean): string {
   const form = random();
-  if (form < 0.6) return `${thing} was ${pick(random, degree)}${adjective(random, good)}`;
-  if (form < 0.9) return `${thing} was ${pick(random, negation)} ${adjective(random, !good)}`;
+  if (form < 0.7) return `${thing} was ${pick(random, degree)}${adjective(random, good)}`;
+  if (form < 0.92) return `${thing} was ${pick(random, negation)} ${adjective(random, !good)}`;
   return `nobody could call ${thing} ${adjective(random, !good)}`;
 }
 
@@ -69,11 +69,11 @@ export function sentimentRow(random: Random): SampleRow {
   const main = judgement(random, thing, good);
   const concession = `${pickOther(random, things, thing)} was ${adjective(random, !good)}`;
   const forms = [
-    () => main,
+    () => `${main} and ${judgement(random, pickOther(random, things, thing), good)}`,
+    () => `${main} and ${pickOther(random, things, thing)} was ${adjective(random, good)} too`,
     () => `${main}, and ${pick(random, filler)}`,
     () => `${pick(random, filler)}, and ${main}`,
-    () => `although ${concession}, all in all ${main}`,
-    () => `all in all ${main}, even though ${concession}`,
+    () => (random() < 0.5 ? `although ${concession}, ${main}` : `all in all ${main}, even though ${concession}`),
     () => `I had expected ${thing} to be ${adjective(random, !good)}, but it turned out ${adjective(random, good)}`,
   ];
   const label = noisy(random, sentimentLabels, good ? "positive" : "negative");

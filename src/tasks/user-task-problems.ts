@@ -76,7 +76,8 @@ function schemaProblems(issue: Issue, content: unknown): Problem[] {
     const hint = didYouMean(String(value), allowed);
     return [{ path: issue.path, message: `${JSON.stringify(value)} is none of ${allowed.join(", ")}${hint}` }];
   }
-  return [{ path: issue.path, message: `${issue.message}, got ${JSON.stringify(value)}` }];
+  const wanted = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
+  return [{ path: issue.path, message: `${wanted}, got ${JSON.stringify(value)}` }];
 }
 
 /** Names that are taken: by GLUE, by `all`, by another entry. */

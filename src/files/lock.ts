@@ -1,0 +1,144 @@
+// A lock on a folder: one file that names its holder by host, process id and the process's start time.
+// A holder that died (SIGKILL, power cut) is found out by the next process, which takes the lock over. Locks of other
+// hosts are never taken over, because nothing here can tell whether their process lives.
+
+import { randomUUID } from "node:crypto";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failure } from "../errors/errors";
+import { temporaryPath } from "./atomic";
+import { processStart } from "./process-start";
+import { storageFailure } from "./storage-failure";
+
+const lockName = ".flexbert.lock";
+const UNREADABLE_MS = 2_000;
+
+interface Holder {
+  readonly host: string;
+  readonly pid: number;
+  /** When the process started, as the system counts; null where it does not say. */
+  readonly start: string | null;
+  readonly purpose: string;
+  readonly token: string;
+}
+
+/**
+ * Locks a folder, creating it if need be, and returns what unlocks it.
+ * Throws failure (1) naming the process and the folder where a live process holds the lock.
+ */
+export async function lockFolder(folder: string, purpose: string): Promise<() => Promise<void>> {
+  const file = path.join(folder, lockName);
+  const own: Holder = {
+    host: os.hostname(),
+    pid: process.pid,
+    start: processStart(process.pid),
+    purpose,
+    token: randomUUID(),
+  };
+  try {
+    const holder = await acquire(file, own);
+    if (holder) throw heldError(folder, file, holder);
+  } catch (error) {
+    throw storageFailure(error, file, "cannot lock");
+  }
+  return () => release(file, own.token);
+}
+
+function heldError(folder: string, file: string, holder: Holder) {
+  const who = `process ${holder.pid}${holder.host === os.hostname() ? "" : ` on ${holder.host}`} (${holder.purpose})`;
+  const next = holder.host === os.hostname() ? "Wait for it or stop it" : `If it is gone, remove ${file}`;
+  return failure(`${folder} is in use by ${who}. ${next}`);
+}
+
+/**
+ * Takes the lock file, or returns its live holder. A dead holder's file is replaced only under a guard, which is a lock of
+ * the same kind named after that holder's token: of all who saw the holder dead one gets the guard, and whoever
+ * gets it later finds another token in the file and starts over. A process that dies holding a guard is itself a dead holder.
+ */
+async function acquire(file: string, own: Holder): Promise<Holder | null> {
+  for (;;) {
+    if (await createExclusively(file, JSON.stringify(own))) return null;
+    const holder = await readHolder(file);
+    if (!holder) continue;
+    if (isAlive(holder)) return holder;
+    const guard = `${file}-${holder.token}`;
+    const guardian: Holder = { ...own, token: randomUUID() };
+    if (await acquire(guard, guardian)) {
+      await sleep(10);
+      continue;
+    }
+    try {
+      if ((await readHolder(file))?.token === holder.token) {
+        await replace(file, JSON.stringify(own));
+        return null;
+      }
+    } finally {
+      await release(guard, guardian.token);
+    }
+  }
+}
+
+/** Creates the file with all its content, or returns false where it exists. */
+async function createExclusively(file: string, content: string): Promise<boolean> {
+  const temporary = temporaryPath(file);
+  try {
+    await mkdir(path.dirname(file), { recursive: true }); // its last holder may have removed it
+    await writeFile(temporary, content, { flag: "wx" });
+    try {
+      await link(temporary, file);
+    } catch (error) {
+      if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(codeOf(error))) throw error;
+      await writeFile(file, content, { flag: "wx" }); // a file system without hard links (exFAT, some network mounts)
+    }
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" || codeOf(error) === "ENOENT") return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function replace(file: string, content: string): Promise<void> {
+  const temporary = temporaryPath(file);
+  await writeFile(temporary, content, { flag: "wx" });
+  await rename(temporary, file);
+}
+
+async function release(file: string, token: string): Promise<void> {
+  if ((await readHolder(file))?.token === token) await rm(file, { force: true });
+}
+
+/** The holder in a lock file, or null where there is none any more. */
+async function readHolder(file: string): Promise<Holder | null> {
+  let content = "";
+  for (const deadline = Date.now() + UNREADABLE_MS; Date.now() < deadline; await sleep(20)) {
+    try {
+      content = await readFile(file, "utf8");
+      const holder = JSON.parse(content) as Holder;
+      if (typeof holder.pid === "number" && typeof holder.token === "string") return holder;
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return null;
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  // Cut off in the middle of its one write: the writer is dead. Its token must be the same for all who find it so.
+  return { host: os.hostname(), pid: 0, start: null, purpose: "", token: "unreadable" };
+}
+
+function isAlive({ host, pid, start }: Holder): boolean {
+  if (host !== os.hostname()) return true;
+  if (pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return false;
+    // EPERM: it lives and is somebody else's, whose start a hardened /proc may hide.
+    return start === null || (processStart(pid) ?? start) === start;
+  }
+  return start === null || processStart(pid) === start;
+}
+
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? "";
