@@ -22,9 +22,12 @@ export interface BaseTokenizer {
  */
 export async function readBaseTokenizer(folder: string, name: string, config: BertConfig): Promise<BaseTokenizer> {
   const notes: string[] = [];
-  const flags = (await readJson(path.join(folder, "tokenizer_config.json"))) as Readonly<Record<string, unknown>> | null;
+  const flags = (await readJson(path.join(folder, "tokenizer_config.json"))) as Readonly<
+    Record<string, unknown>
+  > | null;
   const fast = await readTokenizerJson(path.join(folder, "tokenizer.json"));
-  const tokens = (await readVocabulary(path.join(folder, "vocab.txt"))) ?? fast?.tokens ?? embedded(folder, config, notes);
+  const tokens =
+    (await readVocabulary(path.join(folder, "vocab.txt"))) ?? fast?.tokens ?? embedded(folder, config, notes);
   if (tokens.length > config.vocabSize) {
     throw modelError(
       `${folder}: its vocabulary has ${tokens.length} words, its config's vocab_size is ${config.vocabSize}. Vocabulary and weights belong to different models`,

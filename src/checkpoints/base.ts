@@ -35,7 +35,7 @@ export interface Base {
 }
 
 /** Google's largest BERT unpacks to 1.3 GB. */
-const LARGEST_ZIP_CONTENT = 4e9;
+export const LARGEST_ZIP_CONTENT = 4e9;
 
 /**
  * Opens a base by folder, zip or name.
@@ -67,7 +67,8 @@ async function openZip(zip: string): Promise<Base> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "flexbert-zip-"));
   try {
     await extractZip(zip, folder, { target: modelFileOfZip, maxBytes: LARGEST_ZIP_CONTENT });
-    if (!configFile(folder)) throw modelError(`${zip} holds neither bert_config.json nor config.json: it is no model's zip`);
+    if (!configFile(folder))
+      throw modelError(`${zip} holds neither bert_config.json nor config.json: it is no model's zip`);
     return { ...(await openFolder(folder, path.basename(zip).replace(/\.zip$/i, ""))), folder: path.resolve(zip) };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -78,7 +79,8 @@ async function openZip(zip: string): Promise<Base> {
 export function modelFileOfZip(entry: string): string | null {
   const name = path.posix.basename(entry);
   const depth = entry.split("/").length - 1;
-  if (depth <= 1 && /^(bert_config\.json|vocab\.txt|bert_model\.ckpt\.(index|data-\d+-of-\d+))$/.test(name)) return name;
+  if (depth <= 1 && /^(bert_config\.json|vocab\.txt|bert_model\.ckpt\.(index|data-\d+-of-\d+))$/.test(name))
+    return name;
   return depth === 0 && /^(config\.json|model\.safetensors|tokenizer(_config)?\.json)$/.test(name) ? name : null;
 }
 
@@ -106,12 +108,12 @@ async function readWeights(folder: string, config: BertConfig): Promise<HostTens
   const files = await readdir(folder);
   const isTensorFlow = files.some((name) => name.endsWith(".index"));
   if (!existsSync(weights) && !isTensorFlow) {
-    const found = files.includes("pytorch_model.bin") ? "only pytorch_model.bin, which flexbert does not read" : "no weights";
+    const found = files.includes("pytorch_model.bin")
+      ? "only pytorch_model.bin, which flexbert does not read"
+      : "no weights";
     throw modelError(`${folder} has ${found}. It needs model.safetensors or a TensorFlow checkpoint (NAME.index)`);
   }
-  const tensors = existsSync(weights)
-    ? await readHuggingFace(weights, config)
-    : await readTensorFlow(folder, config);
+  const tensors = existsSync(weights) ? await readHuggingFace(weights, config) : await readTensorFlow(folder, config);
   checkParameters(tensors, config, existsSync(weights) ? weights : folder);
   return tensors;
 }
@@ -132,7 +134,10 @@ function selection(config: BertConfig, source: string, spell: (name: string) => 
 
 async function readHuggingFace(file: string, config: BertConfig): Promise<HostTensors> {
   const { tensors } = await readSafetensors(file, { select: selection(config, file, nameFromHuggingFace) });
-  return renamed(Object.entries(tensors).map(([stored, tensor]) => [nameFromHuggingFace(stored), tensor]), file);
+  return renamed(
+    Object.entries(tensors).map(([stored, tensor]) => [nameFromHuggingFace(stored), tensor]),
+    file,
+  );
 }
 
 async function readTensorFlow(folder: string, config: BertConfig): Promise<HostTensors> {
@@ -148,7 +153,8 @@ async function readTensorFlow(folder: string, config: BertConfig): Promise<HostT
 function renamed(tensors: readonly [string, HostTensor][], source: string): HostTensors {
   const byName = new Map<string, HostTensor>();
   for (const [name, tensor] of tensors) {
-    if (byName.has(name)) throw modelError(`${source} holds ${name} twice under different names. Give one model's weights`);
+    if (byName.has(name))
+      throw modelError(`${source} holds ${name} twice under different names. Give one model's weights`);
     byName.set(name, tensor);
   }
   return Object.fromEntries(byName);
@@ -189,6 +195,7 @@ function labelNames(json: unknown): readonly string[] | null {
   const byId = (json as { id2label?: unknown }).id2label;
   if (typeof byId !== "object" || byId === null) return null;
   const labels = Object.keys(byId).map((_, id) => (byId as Record<string, unknown>)[String(id)]);
-  const named = labels.every((label) => typeof label === "string") && labels.some((label, id) => label !== `LABEL_${id}`);
+  const named =
+    labels.every((label) => typeof label === "string") && labels.some((label, id) => label !== `LABEL_${id}`);
   return named ? (labels as string[]) : null;
 }

@@ -35,7 +35,9 @@ export async function readSafetensors(
 async function readTensor(handle: FileHandle, path: string, name: string, stored: StoredTensor): Promise<HostTensor> {
   if (!isStoredDtype(stored.dtype)) {
     const readable = Object.keys(bytesPerElement).join(", ");
-    throw modelError(`${path}: tensor ${name} has the dtype ${stored.dtype}; readable are ${readable}. Convert it to F32`);
+    throw modelError(
+      `${path}: tensor ${name} has the dtype ${stored.dtype}; readable are ${readable}. Convert it to F32`,
+    );
   }
   const bytes = await readRange(handle, stored.position, stored.bytes);
   if (bytes.length < stored.bytes) throw damaged(path, `tensor ${name} is cut off: another process may be writing it`);

@@ -36,7 +36,8 @@ function readBlock(file: Uint8Array, { offset, size }: BlockHandle): [string, Ui
   const type = file[end];
   if (type !== 0) throw new Error(`the block at byte ${offset} is compressed (type ${type}), which is not supported`);
   const crc = view(file).getUint32(end + 1, true);
-  if (crc !== maskedCrc32c(file.subarray(offset, end + 1))) throw new Error(`the block at byte ${offset} has a wrong CRC`);
+  if (crc !== maskedCrc32c(file.subarray(offset, end + 1)))
+    throw new Error(`the block at byte ${offset} has a wrong CRC`);
 
   const block = file.subarray(offset, end);
   if (size < 4) throw new Error(`the block at byte ${offset} has ${size} bytes`);
@@ -50,7 +51,8 @@ function readBlock(file: Uint8Array, { offset, size }: BlockHandle): [string, Ui
     const shared = cursor.varint();
     const unshared = cursor.varint();
     const valueBytes = cursor.varint();
-    if (shared > key.length) throw new Error(`a key of the block at byte ${offset} shares ${shared} of ${key.length} bytes`);
+    if (shared > key.length)
+      throw new Error(`a key of the block at byte ${offset} shares ${shared} of ${key.length} bytes`);
     key = Uint8Array.from([...key.subarray(0, shared), ...cursor.take(unshared)]);
     entries.push([new TextDecoder().decode(key), cursor.take(valueBytes)]);
   }

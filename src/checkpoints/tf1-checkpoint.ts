@@ -14,7 +14,14 @@ import { openWeights } from "./safetensors-header";
 import { readTable } from "./sstable";
 
 /** DT_FLOAT, DT_DOUBLE, ... by their numbers in tensorflow/core/framework/types.proto. */
-const dataTypes: Readonly<Record<number, StoredDtype>> = { 1: "F32", 2: "F64", 3: "I32", 9: "I64", 14: "BF16", 19: "F16" };
+const dataTypes: Readonly<Record<number, StoredDtype>> = {
+  1: "F32",
+  2: "F64",
+  3: "I32",
+  9: "I64",
+  14: "BF16",
+  19: "F16",
+};
 
 interface BundleEntry {
   dtype: number;
@@ -69,7 +76,7 @@ async function readIndex(file: string): Promise<{ shards: number; entries: [stri
   });
   try {
     const [header, ...rest] = readTable(bytes);
-    if (!header || header[0] !== "") throw new Error("it has no bundle header");
+    if (header?.[0] !== "") throw new Error("it has no bundle header");
     const shards = parseHeader(header[1]);
     return { shards, entries: rest.map(([name, value]) => [name, parseEntry(name, value, shards)]) };
   } catch (error) {

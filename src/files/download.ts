@@ -8,10 +8,10 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { failure, modelError, UserError } from "../errors/errors";
+import { ExitCode, modelError, UserError } from "../errors/errors";
 import { requireFreeSpace, syncFolder, writeFileAtomic } from "./atomic";
 import { digestFile } from "./hash";
-import { type Network, type Reply, send, StatusError } from "./network";
+import { type Network, type Reply, StatusError, send } from "./network";
 import { storageFailure } from "./storage-failure";
 
 export interface DownloadRequest {
@@ -45,7 +45,7 @@ export async function download(request: DownloadRequest, network: Network): Prom
       return headers.first;
     } catch (error) {
       request.signal?.throwIfAborted();
-      if (!isTransient(error)) throw networkUnrelated(error, request.target);
+      if (!isTransient(error)) throw storageFailure(error, request.target);
       failures = (await partBytes(request.target)) > before ? 1 : failures + 1; // a connection that moves may drop often
       if (failures >= attempts) throw unreachable(request.url, error, attempts);
       await sleep(retryAfterMs(error) ?? backoffMs * 2 ** (failures - 1), undefined, signalOption(request.signal));
@@ -73,9 +73,8 @@ async function attempt(request: DownloadRequest, network: Network): Promise<Answ
   const reply = await send(network, url, { ...request.headers }, { ...range }, signal);
   const identity = identityOf(reply);
   const continues = reply.status === 206 && identity === etag && reply.range?.start === begun;
-  if (begun > 0 && !continues && reply.status !== 200) {
+  if (begun > 0 && !continues && (reply.status === 206 || reply.status === 416)) {
     await reply.discard();
-    if (reply.status !== 206 && reply.status !== 416) throw new StatusError(reply.status, url, reply.retryAfterMs);
     await removePart(target);
     return attempt(request, network);
   }
@@ -109,7 +108,9 @@ async function receive(request: DownloadRequest, reply: Reply, start: number, to
   }
   const file = createWriteStream(partPath(target), { flags: start > 0 ? "a" : "w", flush: true });
   await pipeline(reply.body, counted, file, signalOption(request.signal));
-  if (total !== null && received !== total) throw new Error(`${url} ended after ${received} of ${total} bytes`);
+  if (total !== null && received !== total) {
+    throw Object.assign(new Error(`${url} ended after ${received} of ${total} bytes`), { code: "ERR_CUT_OFF" });
+  }
 }
 
 async function finish({ target, url }: DownloadRequest, { checks }: Answered): Promise<void> {
@@ -165,27 +166,23 @@ async function beginPart(target: string, identity: string | null): Promise<void>
   if (identity !== null) await writeFileAtomic(etagPath(target), identity);
 }
 
+/** Worth another attempt: servers in trouble, and whatever the network does. Disks and defects are not. */
 function isTransient(error: unknown): boolean {
-  if (error instanceof UserError) return false;
   if (error instanceof StatusError) return error.status === 408 || error.status === 429 || error.status >= 500;
-  return isNetworkCall(error) || storageFailure(error, "") === error;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof UserError || typeof code !== "string") return false;
+  // A firewall may refuse a connection with EPERM or EACCES, which elsewhere are the disk's.
+  return syscall === "connect" || storageFailure(error, "") === error;
 }
-
-/** A firewall may refuse a connection with EPERM or EACCES, which would be the disk's elsewhere. */
-const isNetworkCall = (error: unknown) =>
-  ["connect", "getaddrinfo", "read", "write"].includes(String((error as NodeJS.ErrnoException).syscall)) &&
-  !["ENOSPC", "EDQUOT", "EROFS", "EIO"].includes(String((error as NodeJS.ErrnoException).code));
-
-const networkUnrelated = (error: unknown, target: string) => storageFailure(error, target);
 
 const retryAfterMs = (error: unknown) => (error instanceof StatusError ? error.retryAfterMs : null);
 
 function unreachable(url: string, error: unknown, attempts: number): UnreachableError {
-  const { message, code } = error as NodeJS.ErrnoException;
-  const { exitCode } = failure("");
+  const { message, code } = error as NodeJS.ErrnoException; // several addresses refused: a code without a message
+  const times = attempts === 1 ? "once" : `${attempts} times`;
   return new UnreachableError(
-    exitCode,
-    `cannot fetch ${url}: ${message || code} (tried ${attempts === 1 ? "once" : `${attempts} times`}). Check the network, HTTPS_PROXY and HF_ENDPOINT`,
+    ExitCode.failure,
+    `cannot fetch ${url}: ${message || code} (tried ${times}). Check the network, HTTPS_PROXY and HF_ENDPOINT`,
     { cause: error },
   );
 }

@@ -86,7 +86,11 @@ export async function send(
   let location = new URL(url);
   const { origin } = location;
   for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-    const { statusCode, headers: received, body } = await network.request(location, {
+    const {
+      statusCode,
+      headers: received,
+      body,
+    } = await network.request(location, {
       dispatcher: network.dispatcher,
       headers: {
         "user-agent": "flexbert",

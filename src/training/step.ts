@@ -32,7 +32,8 @@ export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D
  */
 export function trainStep({ shape, config, loss, clipNorm }: StepSettings): EntryPoint {
   return (state, inputs) => {
-    const names = Object.keys(withoutMoments(state));
+    // Sorted: a restored state lists its tensors in another order, and the norm's sum would round differently.
+    const names = Object.keys(withoutMoments(state)).sort();
     const dropout = dropoutFrom(inputs);
     const objective = (...values: Tensor[]) => {
       const branch = Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor]));

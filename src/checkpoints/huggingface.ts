@@ -1,0 +1,100 @@
+// A model from the Hugging Face hub, or from a mirror (HF_ENDPOINT) with its paths: /NAME/resolve/REVISION/FILE.
+// Not @huggingface/hub: its downloads neither resume nor compare hashes nor take a proxy, and its cache layout (links
+// into a blob store) is of no use here.
+
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { modelError } from "../errors/errors";
+import { type DownloadRequest, download } from "../files/download";
+import { type Network, StatusError, send } from "../files/network";
+import { parseBertConfig } from "../model/config";
+import { readJson } from "./base-tokenizer";
+
+export interface FetchRequest {
+  /** An existing folder for the model's files. */
+  readonly folder: string;
+  readonly network: Network;
+  readonly onProgress?: (file: string, received: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
+}
+
+const weightsFile = "model.safetensors";
+const optionalFiles = ["tokenizer_config.json", "tokenizer.json", "vocab.txt"];
+
+/**
+ * Fetches the files of `name` (ORG/NAME, or NAME@REVISION) and returns where they are from, with the commit.
+ * The small files come first, so that a model that is no BERT is refused before its weights travel.
+ * Throws modelError (4) for a model that is missing, closed, no BERT or without model.safetensors; see `download` for the rest.
+ */
+export async function fetchFromHub(name: string, request: FetchRequest, weightsSha256?: string): Promise<string> {
+  const [repository = name, revision = "main"] = name.split("@");
+  const endpoint = (process.env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
+  const fileUrl = (file: string, at: string) => `${endpoint}/${repository}/resolve/${encodeURIComponent(at)}/${file}`;
+  const get = (file: string, at: string, sha256?: string) => {
+    const expected = sha256 === undefined ? {} : { sha256 };
+    return download(downloadRequest(file, fileUrl(file, at), { ...request, ...expected }), request.network);
+  };
+  try {
+    const answer = await get("config.json", revision);
+    // All files of one commit, also when somebody pushes in between.
+    const commit = /^[0-9a-f]{40}$/.exec(answer.get("x-repo-commit") ?? "")?.[0] ?? revision;
+    const config = path.join(request.folder, "config.json");
+    parseBertConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
+    for (const file of optionalFiles) await getOptional(file, () => get(file, commit), request.folder);
+    await get(weightsFile, commit, weightsSha256).catch(async (error) => {
+      if (!isMissing(error)) throw error;
+      const pytorch = await exists(fileUrl("pytorch_model.bin", commit), request);
+      const found = pytorch ? "only pytorch_model.bin, which flexbert does not read" : `no ${weightsFile}`;
+      throw modelError(
+        `${repository} has ${found}. Convert it: save_pretrained of transformers writes ${weightsFile}`,
+        error,
+      );
+    });
+    return `${endpoint}/${repository}@${commit}`;
+  } catch (error) {
+    throw error instanceof StatusError ? refusal(error, name, endpoint) : error;
+  }
+}
+
+function downloadRequest(file: string, url: string, request: FetchRequest & { sha256?: string }): DownloadRequest {
+  const { onProgress, signal, sha256 } = request;
+  return {
+    url,
+    target: path.join(request.folder, file),
+    headers: authorization(),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(onProgress ? { onProgress: (received, total) => onProgress(file, received, total) } : {}),
+    ...(signal ? { signal } : {}),
+  };
+}
+
+function authorization(): Record<string, string> {
+  const token = process.env["HF_TOKEN"];
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
+const isMissing = (error: unknown) => error instanceof StatusError && error.status === 404;
+
+async function getOptional(file: string, get: () => Promise<unknown>, folder: string): Promise<void> {
+  try {
+    await get();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await rm(path.join(folder, file), { force: true }); // one of an interrupted pull of another commit
+  }
+}
+
+async function exists(url: string, { network, signal }: FetchRequest): Promise<boolean> {
+  const reply = await send(network, url, authorization(), { range: "bytes=0-0" }, signal);
+  reply.body.destroy();
+  return reply.status === 200 || reply.status === 206;
+}
+
+function refusal(error: StatusError, name: string, endpoint: string) {
+  if (error.status === 401 || error.status === 403) {
+    const token = process.env["HF_TOKEN"] ? "HF_TOKEN gives no access to it" : "it may be private: set HF_TOKEN";
+    return modelError(`${endpoint} refuses ${name} (${error.status}): the name is wrong, or ${token}`, error);
+  }
+  if (error.status === 404) return modelError(`${endpoint} has no model ${name}. Check the name`, error);
+  return modelError(`${endpoint} answers ${error.status} for ${name}. Check the name and HF_ENDPOINT`, error);
+}

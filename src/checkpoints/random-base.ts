@@ -1,0 +1,59 @@
+// A base with random weights, for tests and where no pre-trained one is to be had; and writing a base as a Hugging Face
+// folder. Initialised as Google's BERT is (modeling.py): weights from a normal distribution cut at two standard deviations,
+// biases 0, layer norms 1.
+
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { writeFileAtomic } from "../files/atomic";
+import { storageFailure } from "../files/storage-failure";
+import { type BertConfig, bertConfigJson } from "../model/config";
+import { float32, type HostTensor, sizeOf } from "../model/tensors";
+import { normals } from "../random/draws";
+import { Purpose, streamKey } from "../random/threefry";
+import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { type Base, baseSha256 } from "./base";
+import { tokenizerConfigJson } from "./base-tokenizer";
+import { parameterShapes } from "./parameter-shapes";
+import { writeSafetensors } from "./safetensors";
+
+/** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/initial-branch.ts). */
+const FIRST_STEP = 1;
+
+/** A base that is a pure function of config and seed; `folder` is "" until it is written. */
+export function randomBase(name: string, config: BertConfig, tokenizer: TokenizerSettings, seed: number): Base {
+  const tensors = Object.fromEntries(
+    [...parameterShapes(config)].map(([parameter, shape], site): [string, HostTensor] => [
+      parameter,
+      float32(shape, initialValues(parameter, sizeOf(shape), config.initializerRange, seed, site)),
+    ]),
+  );
+  return { name, folder: "", config, tensors, tokenizer, sha256: baseSha256(config, tensors) };
+}
+
+function initialValues(parameter: string, size: number, deviation: number, seed: number, site: number): Float32Array {
+  if (parameter.endsWith(".bias")) return new Float32Array(size);
+  if (parameter.endsWith("LayerNorm.weight")) return new Float32Array(size).fill(1);
+  const values = new Float32Array(size);
+  let open = Array.from(values.keys());
+  for (let round = 0; open.length > 0; round++) {
+    const drawn = normals(streamKey(seed, Purpose.initialisation, FIRST_STEP + round, site), open.length, deviation);
+    for (const [i, at] of open.entries()) values[at] = drawn[i] as number;
+    open = open.filter((at) => Math.abs(values[at] as number) > 2 * deviation);
+  }
+  return values;
+}
+
+/** Writes config.json, model.safetensors, vocab.txt and tokenizer_config.json; config.json, last, makes it a base. */
+export async function writeBase(base: Base, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw storageFailure(error, folder);
+  });
+  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  await writeSafetensors(path.join(folder, "model.safetensors"), base.tensors);
+  await writeFileAtomic(path.join(folder, "vocab.txt"), `${base.tokenizer.tokens.join("\n")}\n`);
+  await writeFileAtomic(path.join(folder, "tokenizer_config.json"), json(tokenizerConfigJson(base.tokenizer)));
+  await writeFileAtomic(
+    path.join(folder, "config.json"),
+    json({ ...bertConfigJson(base.config), architectures: ["BertModel"] }),
+  );
+}

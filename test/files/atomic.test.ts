@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import { ExitCode } from "../../src/errors/errors";
+import {
+  appendLine,
+  formatBytes,
+  isTemporaryName,
+  requireFreeSpace,
+  temporaryOwner,
+  writeFileAtomic,
+} from "../../src/files/atomic";
+import { compileSources } from "./compiled-sources";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-atomic-"));
+});
+
+const errno = (code: string) => Object.assign(new Error(code), { code });
+
+describe("writeFileAtomic", () => {
+  test.each([
+    ["text", "é\n", Buffer.from("é\n")],
+    ["bytes", Uint8Array.of(0, 255), Buffer.of(0, 255)],
+    ["chunks", [Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3)], Buffer.of(1, 2, 3)],
+    ["nothing", [], Buffer.of()],
+  ])("writes %s whole and leaves nothing beside it", async (_, content, expected) => {
+    const file = path.join(folder, "a.bin");
+    writeFileSync(file, "an older and longer content");
+    await writeFileAtomic(file, content);
+    expect(readFileSync(file).equals(expected)).toBe(true);
+    expect(readdirSync(folder)).toEqual(["a.bin"]);
+  });
+
+  test("keeps the old content and leaves no temporary file when writing fails", async () => {
+    const file = path.join(folder, "a.bin");
+    writeFileSync(file, "old");
+    function* chunks() {
+      yield Uint8Array.of(1, 2, 3);
+      throw new Error("interrupted");
+    }
+    await expect(writeFileAtomic(file, chunks())).rejects.toThrow("interrupted");
+    expect(readFileSync(file, "utf8")).toBe("old");
+    expect(readdirSync(folder)).toEqual(["a.bin"]);
+  });
+
+  test.each(["ENOSPC", "EACCES", "EROFS", "EDQUOT"])("names path and next step on %s (exit 1)", async (code) => {
+    const file = path.join(folder, "a.bin");
+    // biome-ignore lint/correctness/useYield: fails before its first chunk, as a full disk does
+    function* failing(): Iterable<Uint8Array> {
+      throw errno(code);
+    }
+    const write = writeFileAtomic(file, failing());
+    await expect(write).rejects.toMatchObject({ name: "UserError", exitCode: ExitCode.failure });
+    await expect(write).rejects.toThrow(new RegExp(`^cannot write ${file}: [^\n]+\\. \\w[^\n]+$`));
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("a folder of another file's name is a failure that names it", async () => {
+    writeFileSync(path.join(folder, "file"), "");
+    await expect(writeFileAtomic(path.join(folder, "file", "a"), "x")).rejects.toThrow("a file stands where a folder");
+  });
+
+  test("a process killed while it writes leaves the old content and a temporary file that names its writer", async () => {
+    const file = path.join(folder, "a.bin");
+    writeFileSync(file, "old");
+    const sources = compileSources(["errors/errors.ts", "files/atomic.ts", "files/storage-failure.ts"]);
+    const script = `
+      const { writeFileAtomic } = require("./files/atomic.js");
+      function* chunks() {
+        for (;;) { yield Buffer.alloc(4096, 1); if (!said) { said = true; console.log("writing"); } }
+      }
+      let said = false;
+      writeFileAtomic(${JSON.stringify(file)}, chunks());`;
+    const child = spawn(process.execPath, ["-e", script], { cwd: sources, stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    expect(readFileSync(file, "utf8")).toBe("old");
+    const [left = "", ...others] = readdirSync(folder).filter((name) => name !== "a.bin");
+    expect(others).toEqual([]);
+    expect(isTemporaryName(left)).toBe(true);
+    expect(temporaryOwner(left)).toBe(child.pid);
+  });
+});
+
+test("only temporary files have temporary names", () => {
+  for (const name of ["model.safetensors", ".flexbert.lock", "run.json", ".a.tmp", "a.1-00000000.tmp"]) {
+    expect([name, isTemporaryName(name), temporaryOwner(name)]).toEqual([name, false, null]);
+  }
+});
+
+test("appendLine adds lines to what is there", async () => {
+  const file = path.join(folder, "metrics.jsonl");
+  await appendLine(file, "1");
+  await appendLine(file, "2");
+  expect(readFileSync(file, "utf8")).toBe("1\n2\n");
+});
+
+describe("requireFreeSpace", () => {
+  test("passes where there is room, also for a folder that does not exist yet", async () => {
+    await requireFreeSpace(path.join(folder, "not", "yet"), 1, "a test");
+  });
+
+  test("names folder, purpose and both sizes where there is not (exit 1)", async () => {
+    const check = requireFreeSpace(folder, 1e18, "the state");
+    await expect(check).rejects.toMatchObject({ exitCode: ExitCode.failure });
+    await expect(check).rejects.toThrow(/^the disk of .* has [\d.]+ \w+ free, the state needs 1000000\.0 TB\. Free some/);
+  });
+});
+
+test.each([
+  [0, "0 B"],
+  [999, "999 B"],
+  [1536, "1.5 kB"],
+  [999_949, "999.9 kB"],
+  [999_999, "1.0 MB"],
+  [4.4e8, "440.0 MB"],
+])("formatBytes(%d) is %s", (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});

@@ -1,0 +1,24 @@
+// Sources for child processes: src/ as CommonJS in a temporary folder, because a child has no Jest transform.
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { transformSync } from "@swc/core";
+
+const root = path.join(__dirname, "../..");
+
+/** Compiles the named files of src/ and returns the folder that stands for src/. */
+export function compileSources(files: readonly string[]): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-sources-"));
+  symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"), "dir");
+  for (const file of files) {
+    const { code } = transformSync(readFileSync(path.join(root, "src", file), "utf8"), {
+      filename: file,
+      jsc: { target: "es2022", parser: { syntax: "typescript" } },
+      module: { type: "commonjs" },
+    });
+    const target = path.join(folder, file.replace(/\.ts$/, ".js"));
+    mkdirSync(path.dirname(target), { recursive: true });
+    writeFileSync(target, code);
+  }
+  return folder;
+}
