@@ -46,6 +46,9 @@ async function downloadZip(url: string, target: string, { network, onProgress, s
     await download({ url, target, ...optional }, network);
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    throw modelError(`${url} answers ${error.status}. Check the network, or fetch it by hand and give it as --base`, error);
+    throw modelError(
+      `${url} answers ${error.status}. Check the network, or fetch it by hand and give it as --base`,
+      error,
+    );
   }
 }

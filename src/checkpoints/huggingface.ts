@@ -86,7 +86,7 @@ async function getOptional(file: string, get: () => Promise<unknown>, folder: st
 
 async function exists(url: string, { network, signal }: FetchRequest): Promise<boolean> {
   const reply = await send(network, url, authorization(), { range: "bytes=0-0" }, signal);
-  reply.body.destroy();
+  await reply.discard();
   return reply.status === 200 || reply.status === 206;
 }
 

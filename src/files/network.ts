@@ -67,7 +67,7 @@ export interface Reply {
   readonly firstHeaders: Headers;
   /** The header of the nearest answer on the way that has it: first hop first. */
   header(name: string): string | null;
-  /** Reads and forgets the body, so that the connection can be used again. */
+  /** Forgets the body: a short one is read, so that the connection can be used again, a long one cut off. */
   discard(): Promise<void>;
 }
 

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
@@ -14,10 +13,11 @@ import {
   writeFileAtomic,
 } from "../../src/files/atomic";
 import { compileSources } from "./compiled-sources";
+import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-atomic-"));
+  folder = temporaryFolder();
 });
 
 const errno = (code: string) => Object.assign(new Error(code), { code });
@@ -109,7 +109,9 @@ describe("requireFreeSpace", () => {
   test("names folder, purpose and both sizes where there is not (exit 1)", async () => {
     const check = requireFreeSpace(folder, 1e18, "the state");
     await expect(check).rejects.toMatchObject({ exitCode: ExitCode.failure });
-    await expect(check).rejects.toThrow(/^the disk of .* has [\d.]+ \w+ free, the state needs 1000000\.0 TB\. Free some/);
+    await expect(check).rejects.toThrow(
+      /^the disk of .* has [\d.]+ \w+ free, the state needs 1000000\.0 TB\. Free some/,
+    );
   });
 });
 

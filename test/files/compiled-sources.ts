@@ -1,14 +1,14 @@
 // Sources for child processes: src/ as CommonJS in a temporary folder, because a child has no Jest transform.
-import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { transformSync } from "@swc/core";
+import { temporaryFolder } from "./temporary-folder";
 
 const root = path.join(__dirname, "../..");
 
 /** Compiles the named files of src/ and returns the folder that stands for src/. */
 export function compileSources(files: readonly string[]): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-sources-"));
+  const folder = temporaryFolder();
   symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"), "dir");
   for (const file of files) {
     const { code } = transformSync(readFileSync(path.join(root, "src", file), "utf8"), {

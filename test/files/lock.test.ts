@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
@@ -8,6 +8,7 @@ import { ExitCode } from "../../src/errors/errors";
 import { lockFolder } from "../../src/files/lock";
 import { processStart } from "../../src/files/process-start";
 import { compileSources } from "./compiled-sources";
+import { temporaryFolder } from "./temporary-folder";
 
 const lockFile = () => path.join(folder, ".flexbert.lock");
 
@@ -19,7 +20,7 @@ beforeAll(() => {
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-lock-"));
+  folder = temporaryFolder();
 });
 
 /** A child that runs the script after loading lockFolder; it prints what the script logs. */
@@ -144,8 +145,12 @@ describe("lockFolder", () => {
   });
 });
 
-(process.platform === "linux" ? test : test.skip)("processStart tells processes apart", () => {
+(process.platform === "linux" ? test : test.skip)("processStart tells processes apart", async () => {
   expect(processStart(process.pid)).toMatch(/^[0-9a-f-]{36}\/\d+$/);
-  expect(processStart(process.pid)).not.toBe(processStart(process.ppid));
-  expect(processStart(2 ** 22 + 1)).toBeNull();
+  expect(processStart(process.pid)).toBe(processStart(process.pid));
+  const child = runChild(`process.stdin.resume();`);
+  expect(processStart(child.pid as number)).not.toBe(processStart(process.pid));
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(processStart(child.pid as number)).toBeNull();
 });

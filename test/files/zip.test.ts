@@ -1,15 +1,15 @@
-import { createWriteStream, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { createWriteStream, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ZipFile } from "yazl";
 import { ExitCode } from "../../src/errors/errors";
 import { extractZip } from "../../src/files/zip";
+import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-zip-test-"));
+  folder = temporaryFolder();
 });
 
 async function writeZip(entries: Readonly<Record<string, Buffer>>, compress = true): Promise<string> {
@@ -27,7 +27,11 @@ const all = { target: basename, maxBytes: 1e6 };
 
 describe("extractZip", () => {
   test("extracts what is chosen, under the chosen names", async () => {
-    const zip = await writeZip({ "top/a.txt": Buffer.from("a"), "top/b.txt": Buffer.from("b"), "c.txt": Buffer.from("c") });
+    const zip = await writeZip({
+      "top/a.txt": Buffer.from("a"),
+      "top/b.txt": Buffer.from("b"),
+      "c.txt": Buffer.from("c"),
+    });
     const target = (entry: string) => (entry.startsWith("top/") ? basename(entry) : null);
     expect(await extractZip(zip, out(), { ...all, target })).toEqual(["a.txt", "b.txt"]);
     expect(readdirSync(out()).sort()).toEqual(["a.txt", "b.txt"]);
@@ -72,7 +76,10 @@ describe("extractZip", () => {
   });
 
   test.each([
-    ["no zip at all", (bytes: Buffer) => Buffer.from("hello, this is no zip file at all".repeat(bytes.length > 0 ? 3 : 1))],
+    [
+      "no zip at all",
+      (bytes: Buffer) => Buffer.from("hello, this is no zip file at all".repeat(bytes.length > 0 ? 3 : 1)),
+    ],
     ["a zip that is cut off", (bytes: Buffer) => bytes.subarray(0, bytes.length - 10)],
   ])("names the file that is %s (exit 4)", async (_, damage) => {
     const zip = await writeZip({ "a.txt": Buffer.from("a") });

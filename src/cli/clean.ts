@@ -1,0 +1,58 @@
+// flexbert clean: what killed processes left. Finished runs and saved states are never touched.
+
+import { existsSync } from "node:fs";
+import { readdir, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { cacheFolder } from "../checkpoints/cache";
+import { isTemporaryName, temporaryOwner } from "../files/atomic";
+import { checkpointOptions, dryRun } from "../options/common";
+import { SCRATCH_SUFFIX } from "../training/activation-store";
+import { defineCommand } from "./command";
+import { formatBytes } from "./terminal";
+
+export const cleanCommand = defineCommand({
+  summary: "remove what killed processes left",
+  description:
+    "Removes half-written files and scratch files of trunk activations whose process no longer runs, from the\n" +
+    "checkpoints folder and the cache. Runs, finished or not, stay.",
+  options: { ...checkpointOptions, ...dryRun },
+  examples: ["clean --dry-run", "clean --checkpoints checkpoints"],
+  async run(values, terminal) {
+    const removed: { file: string; bytes: number }[] = [];
+    for (const folder of [values.checkpoints, cacheFolder()]) {
+      for (const file of await leftovers(folder)) {
+        const { size } = await stat(file);
+        if (!values.dryRun) await rm(file, { recursive: true, force: true });
+        removed.push({ file, bytes: size });
+      }
+    }
+    if (terminal.json) {
+      terminal.printJson({ dryRun: values.dryRun, files: removed });
+      return;
+    }
+    for (const { file, bytes } of removed) terminal.print(`${file} (${formatBytes(bytes)})`);
+    const total = removed.reduce((sum, { bytes }) => sum + bytes, 0);
+    terminal.print(`${values.dryRun ? "would remove" : "removed"} ${removed.length} files, ${formatBytes(total)}`);
+  },
+});
+
+async function leftovers(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { recursive: true });
+  return entries
+    .filter((entry) => {
+      const name = path.basename(entry);
+      const owner = name.endsWith(SCRATCH_SUFFIX) ? Number.parseInt(name, 10) : isTemporaryName(name) ? temporaryOwner(name) : null;
+      return owner !== null && !isAlive(owner);
+    })
+    .map((entry) => path.join(folder, entry));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

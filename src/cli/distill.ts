@@ -1,0 +1,105 @@
+// flexbert distill: students of 1 to 3 layers from each task's teacher.
+
+import { existsSync } from "node:fs";
+import { methodFolder } from "../checkpoints/run-folder";
+import { modelError } from "../errors/errors";
+import {
+  baseOptions,
+  checkpointOptions,
+  chooseBy,
+  configOption,
+  dryRun,
+  engineOptions,
+  studentLayersOption,
+  taskOptions,
+  trainingOptions,
+  workOptions,
+} from "../options/common";
+import { fitLayers } from "../options/layers";
+import { option } from "../options/option";
+import { choice, decimal } from "../options/readers";
+import type { DistillRequest } from "../recipes/distill";
+import type { Task } from "../tasks/task";
+import { defineCommand } from "./command";
+import { describeRun, printPlans, printSummary } from "./run-tables";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
+import { findTeacher } from "./stored-runs";
+import { formatScore, table } from "./terminal";
+
+const distillationOptions = {
+  temperature: option(decimal({ min: 0.01 }), { flag: "--temperature", value: "<T>", help: "softens both distributions", fallback: 2 }),
+  alpha: option(decimal({ min: 0, max: 1 }), { flag: "--alpha", value: "<share>", help: "weight of the teacher's outputs against the labels", fallback: 0.5 }),
+  init: option(choice(["teacher", "pretrained"]), { flag: "--init", value: "<from>", help: "students begin as the teacher's bottom layers, or the base's", fallback: "teacher" }),
+};
+
+export const distillCommand = defineCommand({
+  summary: "distil teachers into students of 1 to 3 layers",
+  description:
+    "Trains small students on the teacher's fork, initialised from its bottommost layers, on its softened outputs and " +
+    "the labels.\nWithout --task, every task with a teacher.",
+  options: {
+    ...taskOptions,
+    ...studentLayersOption,
+    ...distillationOptions,
+    ...baseOptions,
+    ...checkpointOptions,
+    ...trainingOptions,
+    ...workOptions,
+    ...chooseBy,
+    ...engineOptions,
+    ...configOption,
+    ...dryRun,
+  },
+  examples: [
+    "distill --student-layers 2",
+    "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
+    "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
+  ],
+  async run(values, terminal) {
+    const run = runOptionsOf(values);
+    const base = await openBaseOf(values, terminal);
+    const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
+    const tasks = await chosenTasks(values, (task) => existsSync(teachers(task)));
+    if (tasks.length === 0) {
+      throw modelError(`no teacher in ${run.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
+    }
+    const { values: layers, note } = fitLayers("student-layers", values.studentLayers, base.config.numHiddenLayers);
+    if (note) terminal.reporter.log(note);
+    const { temperature, alpha, init } = values;
+    const requests: DistillRequest[] = [];
+    for (const task of tasks) {
+      const teacher = await findTeacher(base, task, values, terminal);
+      const k = teacher.record.layers;
+      terminal.reporter.log(`${task.name}: the teacher is k=${k} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)} points`);
+      requests.push({
+        task,
+        base,
+        teacher,
+        studentLayers: layers as number[],
+        seeds: seedsOf(values),
+        training: trainingOptionsOf(values),
+        distillation: { temperature, alpha, init },
+        run,
+      });
+    }
+    if (values.dryRun) {
+      const { planDistill } = await import("../recipes/plan.js");
+      await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
+      return;
+    }
+    const context = await openSession(values, terminal);
+    const { distill } = await import("../recipes/distill.js");
+    const results = [];
+    for (const request of requests) {
+      const runs = await distill(request, context);
+      results.push({ task: request.task.name, teacher: request.teacher.folder, runs: runs.map(describeRun) });
+      if (terminal.json) continue;
+      const teacher = request.teacher.record;
+      const rows = runs.map(({ record }) => [record.layers, record.seed, formatScore(record.score), `${record.seconds.toFixed(0)} s`]);
+      terminal.print(`${request.task.name}: students of a teacher of ${teacher.layers} layers with ${formatScore(teacher.score)} points`);
+      if (rows.length > 0) terminal.print(`${table(["layers", "seed", "score", "time"], rows)}\n`);
+      else terminal.print("  its teacher is no larger: it keeps its teacher\n");
+    }
+    printSummary(results, context.engine, terminal);
+  },
+});

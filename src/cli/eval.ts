@@ -1,0 +1,91 @@
+// flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
+
+import { writeFile } from "node:fs/promises";
+import { dataError } from "../errors/errors";
+import { samples, taskOptions } from "../options/common";
+import { option, optional } from "../options/option";
+import { choice, text } from "../options/readers";
+import { type Evaluation, evaluateTask } from "../serve/evaluate";
+import { splitNames } from "../tasks/task";
+import { describeMetrics } from "../training/epochs";
+import { defineCommand } from "./command";
+import { modelOptions, openServedModel } from "./served-model";
+import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+
+export const evalCommand = defineCommand({
+  summary: "score a merged model or a run on dev rows",
+  options: {
+    ...modelOptions,
+    glueData: taskOptions.glueData,
+    split: option(choice(splitNames), { flag: "--split", value: "<name>", help: splitNames.join(", "), fallback: "dev" }),
+    maxEvalSamples: samples.maxEvalSamples,
+    skipBrokenRows: samples.skipBrokenRows,
+    predictions: optional(text, { flag: "--predictions", value: "<file>", help: "write every row's label and logits as JSON lines" }),
+  },
+  examples: [
+    "eval --model merged/",
+    "eval --model merged/ --task mnli --split dev_mismatched",
+    "eval --model checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d --json",
+  ],
+  async run(values, terminal) {
+    const names = values.task === "all" ? undefined : values.task?.split(",").map((name) => name.trim());
+    const { model, context, taskOf } = await openServedModel(values, names, terminal);
+    const evaluations: Evaluation[] = [];
+    const started = performance.now();
+    try {
+      for (const served of model.tasks) {
+        const task = taskOf(served.name);
+        if (!task.splits[values.split]) {
+          if (names) throw dataError(`${task.name} has no ${values.split} split, only ${Object.keys(task.splits).join(", ")}`);
+          continue;
+        }
+        const options = {
+          signal: terminal.signal,
+          split: values.split,
+          glueData: values.glueData,
+          skipBroken: values.skipBrokenRows,
+          ...(values.maxEvalSamples === undefined ? {} : { maxRows: values.maxEvalSamples }),
+        };
+        evaluations.push(await evaluateTask(model, task, options));
+      }
+    } finally {
+      model.dispose();
+    }
+    if (values.predictions !== undefined) await writePredictions(values.predictions, evaluations);
+    report(evaluations, terminal);
+    const seconds = (performance.now() - started) / 1000;
+    const rows = evaluations.reduce((sum, evaluation) => sum + evaluation.rows, 0);
+    terminal.reporter.log(`${rows} rows in ${formatSeconds(seconds)}, engine ${context.engine.summary}`);
+  },
+});
+
+function report(evaluations: readonly Evaluation[], terminal: Terminal): void {
+  if (terminal.json) {
+    terminal.printJson(evaluations.map(({ examples: _, logits: __, ...rest }) => rest));
+    return;
+  }
+  for (const { task, split, rows, skipped, metrics, classes, confusion } of evaluations) {
+    const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
+    terminal.print(`${task} on ${rows} ${split} rows${left}: ${describeMetrics(metrics)}`);
+    if (!classes || !confusion) continue;
+    const lines = classes.map(({ label, precision, recall, f1, support }, id) => [
+      label,
+      formatScore(precision),
+      formatScore(recall),
+      formatScore(f1),
+      support,
+      ...(confusion[id] ?? []),
+    ]);
+    terminal.print(`${table(["label", "precision", "recall", "f1", "rows", ...classes.map(({ label }) => `as ${label}`)], lines)}\n`);
+  }
+}
+
+async function writePredictions(file: string, evaluations: readonly Evaluation[]): Promise<void> {
+  const lines = evaluations.flatMap(({ task, examples, logits }) => {
+    const width = logits.length / Math.max(1, examples.length);
+    return examples.map(({ index, label }, row) =>
+      JSON.stringify({ task, index, label, logits: Array.from(logits.subarray(row * width, (row + 1) * width)) }),
+    );
+  });
+  await writeFile(file, `${lines.join("\n")}\n`);
+}

@@ -1,0 +1,94 @@
+// flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { dataError } from "../errors/errors";
+import {
+  baseOptions,
+  checkpointOptions,
+  chooseBy,
+  configOption,
+  dryRun,
+  engineOptions,
+  kOption,
+  taskOptions,
+  trainingOptions,
+  workOptions,
+} from "../options/common";
+import { fitLayers } from "../options/layers";
+import type { FinetuneRequest } from "../recipes/finetune";
+import type { ChooseBy } from "../selection/teacher";
+import { defineCommand } from "./command";
+import { describeRun, printPlans, printSummary } from "./run-tables";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
+import { formatScore, type Terminal, table } from "./terminal";
+
+export const finetuneCommand = defineCommand({
+  summary: "train a task's top k layers, for one k or a sweep",
+  description:
+    "Trains each task's top k layers, pooler and head over the frozen layers below, whose activations are computed " +
+    "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",
+  options: {
+    ...taskOptions,
+    ...kOption,
+    ...baseOptions,
+    ...checkpointOptions,
+    ...trainingOptions,
+    ...workOptions,
+    ...chooseBy,
+    ...engineOptions,
+    ...configOption,
+    ...dryRun,
+  },
+  examples: [
+    "finetune --task rte --k 3-9",
+    "finetune --task rte,mrpc --k 4 --epochs 5 --seeds 5",
+    "finetune --task all --k 1-6 --base sentence-transformers/all-MiniLM-L6-v2 --learning-rate 1e-4",
+    "finetune --tasks my-tasks.yaml --task support-intent --k 2 --dry-run",
+    "finetune --config checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d/config.yaml",
+  ],
+  async run(values, terminal) {
+    const run = runOptionsOf(values);
+    const { findSplitFile } = await import("../data/read-split.js");
+    const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
+    if (tasks.length === 0) {
+      throw dataError(`no task has train data in ${run.glueData}. Give --glue-data, or --tasks with your own tasks`);
+    }
+    const base = await openBaseOf(values, terminal);
+    const { values: layers, note } = fitLayers("k", values.k, base.config.numHiddenLayers);
+    if (note) terminal.reporter.log(note);
+    const requests = tasks.map((task): FinetuneRequest => {
+      return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run };
+    });
+    if (values.dryRun) {
+      const { planFinetune } = await import("../recipes/plan.js");
+      await printPlans(await Promise.all(requests.map(planFinetune)), values, terminal);
+      return;
+    }
+    const context = await openSession(values, terminal);
+    const { finetune } = await import("../recipes/finetune.js");
+    const results = [];
+    for (const request of requests) {
+      const runs = await finetune(request, context);
+      results.push(await summarise(request.task.name, runs, values.chooseBy, terminal));
+    }
+    printSummary(results, context.engine, terminal);
+  },
+});
+
+/** The table of one task, with the teacher marked; returns what --json prints. */
+async function summarise(task: string, runs: readonly StoredRun[], by: ChooseBy, terminal: Terminal) {
+  const { chooseTeacher, scoresByLayers } = await import("../selection/teacher.js");
+  const teacher = chooseTeacher(runs, by);
+  const rows = scoresByLayers(runs).map(({ layers, full, runs: seeds, max, mean }) => {
+    const chosen = teacher !== null && seeds.includes(teacher);
+    const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
+    const k = full ? "full" : String(layers);
+    return [k, formatScore(max), formatScore(mean), seeds.length, `${seconds.toFixed(0)} s`, chosen ? "teacher" : ""];
+  });
+  const metric = Object.keys(runs[0]?.record.metrics ?? {})[0] ?? "score";
+  if (!terminal.json) {
+    terminal.print(`${task}: dev ${metric} by k, in points`);
+    terminal.print(`${table(["k", "max", "mean", "seeds", "time", ""], rows)}\n`);
+  }
+  return { task, runs: runs.map(describeRun), teacher: teacher?.folder ?? null };
+}

@@ -1,0 +1,50 @@
+// flexbert import: a branch that somebody else fine-tuned, as a run of ours.
+
+import { usageError } from "../errors/errors";
+import { baseOptions, checkpointOptions, engineOptions, maxLength, samples, taskOptions, workOptions } from "../options/common";
+import { optional } from "../options/option";
+import { names } from "../options/readers";
+import { defineCommand } from "./command";
+import { describeRun } from "./run-tables";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "./session";
+import { formatScore } from "./terminal";
+
+export const importCommand = defineCommand({
+  summary: "import a branch that somebody else fine-tuned",
+  description:
+    "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run,\n" +
+    "and scores it on the task's dev rows.",
+  arguments: [{ name: "<folder>", help: "a folder with config.json and model.safetensors" }],
+  options: {
+    ...taskOptions,
+    ...baseOptions,
+    ...checkpointOptions,
+    ...maxLength,
+    ...samples,
+    saveEvery: workOptions.saveEvery,
+    cacheBudget: workOptions.cacheBudget,
+    force: workOptions.force,
+    ...engineOptions,
+    labels: optional(names, { flag: "--labels", value: "<names>", help: "label names in the order of the folder's outputs" }),
+  },
+  examples: [
+    "import ./my-rte-bert --task rte",
+    "import ./their-mnli --task mnli --labels contradiction,entailment,neutral --base bert-base-uncased",
+  ],
+  async run(values, terminal, args) {
+    const folder = args[0] as string;
+    const [task, ...others] = await chosenTasks(values, () => true);
+    if (values.task === undefined || !task || others.length > 0) throw usageError("import takes one task: give --task NAME");
+    const base = await openBaseOf(values, terminal);
+    const context = await openSession(values, terminal);
+    const { importBranch } = await import("../recipes/import.js");
+    const labels = values.labels?.split(",").map((label) => label.trim()) ?? null;
+    const request = { task, base, folder, labels, maxLength: values.maxLength, run: runOptionsOf(values) };
+    const run = await importBranch(request, context);
+    if (terminal.json) terminal.printJson(describeRun(run));
+    else {
+      const { layers, fork, score } = run.record;
+      terminal.print(`${task.name}: ${layers} layers above fork ${fork}, ${formatScore(score)} points on dev, in ${run.folder}`);
+    }
+  },
+});

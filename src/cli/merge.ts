@@ -1,0 +1,134 @@
+// flexbert merge: one multi-head model of each task's chosen run; tasks are added, replaced and removed alone.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { Base } from "../checkpoints/base";
+import { listRuns, methodFolder } from "../checkpoints/run-folder";
+import { modelError } from "../errors/errors";
+import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
+import { merge, removeTasks, type Selection } from "../merge/merge";
+import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
+import { baseOptions, checkpointOptions, chooseBy, configOption, dryRun, taskOptions } from "../options/common";
+import { option, optional, toggle } from "../options/option";
+import { names, text } from "../options/readers";
+import { parseSelect, selectRun } from "../selection/candidates";
+import type { ChooseBy } from "../selection/teacher";
+import type { Task } from "../tasks/task";
+import { defineCommand } from "./command";
+import { chosenTasks, openBaseOf } from "./session";
+import { formatBytes, formatCount, formatScore, type Terminal, table } from "./terminal";
+
+export const mergeCommand = defineCommand({
+  summary: "merge tasks into one multi-head model",
+  description:
+    "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen\n" +
+    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are.",
+  options: {
+    out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),
+    ...taskOptions,
+    select: optional(text, { flag: "--select", value: "<choice>", help: "teacher, best, kd-2, or rte=teacher,cola=kd-2" }),
+    remove: optional(names, { flag: "--remove", value: "<names>", help: "take these tasks out of the folder" }),
+    allowUnshared: toggle({ flag: "--allow-unshared", help: "take branches of k = full, which share no layer" }),
+    ...baseOptions,
+    ...checkpointOptions,
+    ...chooseBy,
+    ...configOption,
+    ...dryRun,
+  },
+  examples: [
+    "merge --out merged/",
+    "merge --out merged/ --task rte,mrpc --select kd-2",
+    "merge --out merged/ --select rte=teacher,cola=kd-2 --dry-run",
+    "merge --out merged/ --remove rte",
+  ],
+  async run(values, terminal) {
+    if (values.remove !== undefined) {
+      const removed = values.remove.split(",").map((name) => name.trim());
+      const manifest = await removeTasks(values.out, removed);
+      report(manifest, null, values.out, terminal);
+      return;
+    }
+    const base = await openBaseOf(values, terminal);
+    const selections = await chooseRuns(base, values, terminal);
+    if (values.dryRun) {
+      printChoice(selections, terminal);
+      return;
+    }
+    const manifest = await merge({ out: values.out, base, selections, allowUnshared: values.allowUnshared });
+    report(manifest, base, values.out, terminal);
+  },
+});
+
+interface ChoiceValues {
+  readonly task: string | undefined;
+  readonly tasks: string | undefined;
+  readonly checkpoints: string;
+  readonly select: string | undefined;
+  readonly chooseBy: ChooseBy;
+}
+
+async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal): Promise<Selection[]> {
+  const runsOf = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
+  const tasks = await chosenTasks(values, (task) => existsSync(runsOf(task, "finetune")));
+  if (tasks.length === 0) {
+    throw modelError(`no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
+  }
+  const choose = values.select === undefined ? () => "student" as const : parseSelect(values.select);
+  const selections: Selection[] = [];
+  for (const task of tasks) {
+    const candidates = {
+      task: task.name,
+      finetuned: await listRuns(runsOf(task, "finetune")),
+      students: await listRuns(runsOf(task, "distill")),
+    };
+    const run = selectRun(candidates, choose(task.name), values.chooseBy);
+    const { method, layers, score, fork } = run.record;
+    const what = method === "distill" ? `student of ${layers} layers` : `teacher of ${layers} layers`;
+    terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points`);
+    selections.push({ task, run });
+  }
+  return selections;
+}
+
+function printChoice(selections: readonly Selection[], terminal: Terminal): void {
+  const chosen = selections.map(({ task, run }) => ({ task: task.name, folder: run.folder, ...pickOf(run.record) }));
+  if (terminal.json) terminal.printJson(chosen);
+  else {
+    const rows = chosen.map(({ task, method, fork, layers, score }) => [task, method, fork ?? "none", layers, formatScore(score)]);
+    terminal.print(table(["task", "method", "fork", "layers", "score"], rows));
+  }
+}
+
+const pickOf = ({ method, fork, layers, score }: Selection["run"]["record"]) => ({ method, fork, layers, score });
+
+function report(manifest: Manifest, base: Base | null, out: string, terminal: Terminal): void {
+  const cost = overhead(manifest);
+  const saved = base ? savings(manifest, base) : null;
+  if (terminal.json) {
+    terminal.printJson({ out, manifest: path.join(out, MANIFEST), tasks: manifest.tasks, overhead: cost, ...(saved ? { saved } : {}) });
+    return;
+  }
+  const rows = manifest.tasks.map((task) => [task.name, task.fork ?? "none", task.layers, formatScore(task.score), task.run]);
+  terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
+  const tasks = manifest.tasks.length;
+  terminal.print(
+    `\n${out}: ${tasks} tasks, ${cost.shared} shared + ${cost.layers - cost.shared} task layers = ${cost.layers} of ` +
+      `${tasks} x ${manifest.base.layers} (${(100 * cost.share).toFixed(0)} %)`,
+  );
+  if (saved) {
+    terminal.print(
+      `${formatCount(saved.parameters)} parameters (${formatBytes(4 * saved.parameters)}) instead of ` +
+        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${tasks} separate models`,
+    );
+  }
+}
+
+/** Parameters of the merged model, and of one whole BERT a task. */
+export function savings(manifest: Manifest, { config }: Pick<Base, "config">) {
+  const layer = layerParameterCount(config);
+  const embeddings = embeddingParameterCount(config);
+  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)), 0);
+  const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
+  const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
+  return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };
+}

@@ -1,0 +1,186 @@
+// flexbert predict: texts or files in, labels with scores out, several tasks in one pass.
+
+import { readFile, writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { dataError, usageError } from "../errors/errors";
+import { option, optional } from "../options/option";
+import { choice, text } from "../options/readers";
+import { computeLogits, type Prediction, type Row, toPrediction } from "../serve/predict";
+import type { ServedTask } from "../serve/model";
+import { defineCommand } from "./command";
+import { modelOptions, openServedModel } from "./served-model";
+import { formatSeconds, type Terminal, table } from "./terminal";
+
+/** Rows that are held at a time: a long file needs no more memory than a short one. */
+const CHUNK = 4096;
+
+export const predictCommand = defineCommand({
+  summary: "labels and scores for texts, for several tasks in one pass",
+  description:
+    "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or\n" +
+    "JSONL with text and, for pairs, pair), or the lines of stdin. Without --task, every task that fits the input:\n" +
+    "single texts go to single-text tasks, pairs to pair tasks.",
+  arguments: [{ name: "[texts...]", help: "single texts" }],
+  options: {
+    ...modelOptions,
+    text: optional(text, { flag: "--text", value: "<text>", help: "one text" }),
+    pair: optional(text, { flag: "--pair", value: "<text>", help: "the second text of a pair" }),
+    file: optional(text, { flag: "--file", value: "<file>", help: "rows to predict; - for stdin" }),
+    format: option(choice(["table", "tsv", "jsonl"]), { flag: "--format", value: "<format>", help: "table, tsv or jsonl", fallback: "table" }),
+    output: optional(text, { flag: "--output", value: "<file>", help: "write there instead of stdout" }),
+  },
+  examples: [
+    'predict --model merged/ --text "a moving film"',
+    'predict --model merged/ --task rte,mrpc --text "A man plays." --pair "Someone plays."',
+    "predict --model merged/ --file rows.tsv --format jsonl --output predictions.jsonl",
+    'echo "play some jazz" | flexbert predict --model merged/ --task intent --format tsv',
+  ],
+  async run(values, terminal, args) {
+    const rows = await readRows(values, args);
+    const names = values.task?.split(",").map((name) => name.trim());
+    const asked = names?.map((name) => (name === "ax" ? "mnli" : name));
+    const { model, context } = await openServedModel(values, asked, terminal);
+    const tasks = fittingTasks(model.tasks, rows, names !== undefined, terminal);
+    const started = performance.now();
+    const bar = terminal.reporter.progress("predict", rows.length);
+    const print = printer(tasks, values.format === "table" && terminal.json ? "jsonl" : values.format, terminal, values.output);
+    try {
+      for (let at = 0; at < rows.length; at += CHUNK) {
+        const chunk = rows.slice(at, at + CHUNK);
+        const logits = await computeLogits(model, chunk, tasks, { signal: terminal.signal, onRows: (count) => bar.advance(count) });
+        for (const [i, row] of chunk.entries()) {
+          const predictions = tasks.map((task) => {
+            const width = Math.max(1, task.labels.length);
+            return toPrediction(task, (logits[task.name] as Float32Array).subarray(i * width, (i + 1) * width));
+          });
+          print.row(row, predictions);
+        }
+      }
+    } finally {
+      bar.end();
+      model.dispose();
+    }
+    await print.end();
+    const seconds = (performance.now() - started) / 1000;
+    terminal.reporter.log(
+      `${rows.length} rows, ${tasks.length} tasks, ${formatSeconds(seconds)}, ${Math.round(rows.length / seconds)} rows a second, ` +
+        `engine ${context.engine.summary}`,
+    );
+  },
+});
+
+interface InputValues {
+  readonly text: string | undefined;
+  readonly pair: string | undefined;
+  readonly file: string | undefined;
+}
+
+async function readRows({ text, pair, file }: InputValues, args: readonly string[]): Promise<Row[]> {
+  if (pair !== undefined && text === undefined) throw usageError("--pair is the second text of --text: give both");
+  const given = [text !== undefined, file !== undefined, args.length > 0].filter(Boolean).length;
+  if (given > 1) throw usageError("give texts in one way: as arguments, with --text, or with --file");
+  if (text !== undefined) return [{ text, pair: pair ?? null }];
+  if (args.length > 0) return args.map((line) => ({ text: line, pair: null }));
+  if (file !== undefined && file !== "-") return readFileRows(file);
+  if (file === undefined && process.stdin.isTTY) throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
+  const rows: Row[] = [];
+  for await (const line of createInterface({ input: process.stdin })) rows.push(splitLine(line));
+  return rows;
+}
+
+/** A line of stdin: a tab divides a pair. */
+function splitLine(line: string): Row {
+  const tab = line.indexOf("\t");
+  return tab < 0 ? { text: line, pair: null } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
+}
+
+/** Columns of a header line that hold the texts, by the names that people give them. */
+const textColumns = ["text", "sentence", "sentence1", "question", "question1", "premise", "text1"];
+const pairColumns = ["pair", "sentence2", "question2", "hypothesis", "text2"];
+
+async function readFileRows(file: string): Promise<Row[]> {
+  let content: string;
+  try {
+    content = await readFile(file, "utf8");
+  } catch (error) {
+    throw dataError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+  }
+  if (/\.jsonl?$/.test(file)) return readJsonLines(file, content);
+  const { parse } = await import("papaparse");
+  const tsv = !file.endsWith(".csv");
+  const parsed = parse<string[]>(content.replace(/^\uFEFF/, ""), { delimiter: tsv ? "\t" : ",", skipEmptyLines: true, ...(tsv ? { quoteChar: "\u0000" } : {}) });
+  const [head = [], ...lines] = parsed.data;
+  const column = (wanted: readonly string[]) => head.findIndex((name) => wanted.includes(name.trim().toLowerCase()));
+  const first = column(textColumns);
+  const second = column(pairColumns);
+  if (first < 0) {
+    throw dataError(`${file} has no column of texts among ${head.join(", ")}. Name one of them text, and for pairs another one pair`);
+  }
+  return lines.map((cells) => ({ text: cells[first] ?? "", pair: second < 0 ? null : (cells[second] ?? "") }));
+}
+
+function readJsonLines(file: string, content: string): Row[] {
+  const lines = content.split("\n").map((line, i) => ({ line, number: i + 1 }));
+  return lines
+    .filter(({ line }) => line.trim() !== "")
+    .map(({ line, number }) => {
+      try {
+        const row: Record<string, unknown> = JSON.parse(line);
+        const text = textColumns.map((name) => row[name]).find((value) => typeof value === "string");
+        const pair = pairColumns.map((name) => row[name]).find((value) => typeof value === "string");
+        if (typeof text !== "string") throw new Error("it has no text");
+        return { text, pair: typeof pair === "string" ? pair : null };
+      } catch (error) {
+        throw dataError(`${file}, line ${number}: ${(error as Error).message}`, error);
+      }
+    });
+}
+
+/** The tasks whose inputs the rows have. Throws usageError (2) where a named task does not fit. */
+function fittingTasks(tasks: readonly ServedTask[], rows: readonly Row[], named: boolean, terminal: Terminal): ServedTask[] {
+  if (rows.length === 0) throw dataError("there are no rows to predict");
+  const pairs = rows.filter(({ pair }) => pair !== null).length;
+  if (pairs > 0 && pairs < rows.length) throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);
+  const inputs = pairs > 0 ? "pair" : "single";
+  const other = inputs === "pair" ? "single texts" : "pairs";
+  const fitting = tasks.filter((task) => task.inputs === inputs);
+  const left = tasks.filter((task) => task.inputs !== inputs).map(({ name }) => name);
+  if (fitting.length === 0 || (named && left.length > 0)) {
+    const how = inputs === "single" ? " (--text A --pair B, or a file with a column pair)" : "";
+    throw usageError(`${left.join(", ")} takes ${other}${how}, and the rows are ${inputs === "pair" ? "pairs" : "single texts"}`);
+  }
+  if (left.length > 0) terminal.reporter.log(`left out, because they take ${other}: ${left.join(", ")}`);
+  return fitting;
+}
+
+interface Printer {
+  row(row: Row, predictions: readonly Prediction[]): void;
+  end(): Promise<void>;
+}
+
+function printer(tasks: readonly ServedTask[], format: "table" | "tsv" | "jsonl", terminal: Terminal, output?: string): Printer {
+  const lines: string[] = [];
+  const rows: string[][] = [];
+  const show = (prediction: Prediction) =>
+    "value" in prediction ? [prediction.value.toFixed(3), ""] : [prediction.label, prediction.score.toFixed(4)];
+  const emit = (line: string) => {
+    if (output === undefined) terminal.print(line);
+    else lines.push(line);
+  };
+  const head = ["text", ...tasks.flatMap((task) => (task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`]))];
+  if (format === "tsv") emit(head.join("\t"));
+  return {
+    row(row, predictions) {
+      const written = row.pair === null ? row.text : `${row.text} | ${row.pair}`;
+      const cells = predictions.flatMap((prediction) => show(prediction).filter((cell) => cell !== ""));
+      if (format === "jsonl") {
+        emit(JSON.stringify({ ...row, predictions: Object.fromEntries(tasks.map((task, i) => [task.name, predictions[i]])) }));
+      } else if (format === "tsv") emit([written.replaceAll("\t", " "), ...cells].join("\t"));
+      else rows.push([written.length > 60 ? `${written.slice(0, 59)}…` : written, ...cells]);
+    },
+    async end() {
+      if (format === "table") emit(table(head, rows));
+      if (output !== undefined) await writeFile(output, `${lines.join("\n")}\n`);
+    },
+  };
+}

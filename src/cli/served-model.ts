@@ -1,0 +1,54 @@
+// What predict and eval share: which model, which of its tasks, and the engine that runs them.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { Engine } from "../engines/engine";
+import { usageError } from "../errors/errors";
+import { MANIFEST } from "../merge/manifest";
+import { baseOptions, engineOptions, taskOptions } from "../options/common";
+import { optional } from "../options/option";
+import { text } from "../options/readers";
+import { openModel, type ServedModel } from "../serve/model";
+import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/reporter";
+import { type EngineValues, openSession, userTasks } from "./session";
+import type { Terminal } from "./terminal";
+
+export const modelOptions = {
+  model: optional(text, { flag: "--model", short: "-m", value: "<folder>", help: "a merged folder or a run folder (default merged)" }),
+  task: optional(taskOptions.task.read, { ...taskOptions.task, help: "tasks of the model: a name or a comma list (default all)" }),
+  tasks: taskOptions.tasks,
+  base: optional(text, { ...baseOptions.base, fallback: undefined, help: "base of a run folder, if not in the cache under its name" }),
+  ...engineOptions,
+};
+
+interface ModelValues extends EngineValues {
+  readonly model: string | undefined;
+  readonly tasks: string | undefined;
+  readonly base: string | undefined;
+}
+
+export interface OpenedModel {
+  readonly model: ServedModel;
+  readonly context: RunContext<Engine>;
+  /** A task's definition by name, the user's own included. */
+  taskOf(name: string): Task;
+}
+
+/** Opens the model with the named tasks, or all of them. */
+export async function openServedModel(values: ModelValues, names: readonly string[] | undefined, terminal: Terminal): Promise<OpenedModel> {
+  const folder = values.model ?? "merged";
+  if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
+    throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
+  }
+  const { resolveTasks } = await import("../tasks/registry.js");
+  const own = await userTasks(values);
+  const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
+  const context = await openSession(values, terminal);
+  const model = await openModel(folder, context.engine, {
+    taskOf,
+    ...(names ? { names } : {}),
+    ...(values.base === undefined ? {} : { base: values.base }),
+  });
+  return { model, context, taskOf };
+}

@@ -1,0 +1,104 @@
+// What most commands begin with: the user's tasks, the base and the engine, each with its line in the log.
+
+import { existsSync } from "node:fs";
+import type { Base } from "../checkpoints/base";
+import type { Engine, EngineName } from "../engines/engine";
+import type { RunOptions, TrainingOptions } from "../recipes/options";
+import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/reporter";
+import type { Terminal } from "./terminal";
+
+const DEFAULT_TASKS = "tasks.yaml";
+
+/** The tasks of --tasks FILE, or of tasks.yaml in the working folder where it lies. */
+export async function userTasks(values: { readonly tasks: string | undefined }): Promise<Task[]> {
+  const file = values.tasks ?? (existsSync(DEFAULT_TASKS) ? DEFAULT_TASKS : null);
+  if (file === null) return [];
+  return (await import("../tasks/user-tasks.js")).readUserTasks(file);
+}
+
+/**
+ * The tasks that --task names, or without it those that are ready.
+ * @param isReady decides which of all known tasks count where none was named
+ */
+export async function chosenTasks(
+  values: { readonly task: string | undefined; readonly tasks: string | undefined },
+  isReady: (task: Task) => boolean | Promise<boolean>,
+): Promise<Task[]> {
+  const { resolveTasks } = await import("../tasks/registry.js");
+  const known = resolveTasks(values.task, await userTasks(values));
+  if (values.task !== undefined && values.task !== "all") return known;
+  const ready: Task[] = [];
+  for (const task of known) if (await isReady(task)) ready.push(task);
+  return ready;
+}
+
+export async function openBaseOf(values: { readonly base: string }, terminal: Terminal): Promise<Base> {
+  const { openBase } = await import("../checkpoints/base.js");
+  const base = await openBase(values.base);
+  for (const note of base.notes ?? []) terminal.reporter.log(note);
+  return base;
+}
+
+export interface EngineValues {
+  readonly engine: EngineName | "auto";
+  readonly threads: number | undefined;
+}
+
+/** Opens the engine and says which one runs and why. */
+export async function openSession(values: EngineValues, terminal: Terminal): Promise<RunContext<Engine>> {
+  const { openEngine } = await import("../engines/open.js");
+  const { engine, why } = await openEngine(values.engine, {
+    verbose: terminal.verbose,
+    ...(values.threads === undefined ? {} : { threads: values.threads }),
+  });
+  terminal.reporter.log(`engine: ${engine.summary}; ${why}`);
+  return { engine, reporter: terminal.reporter, signal: terminal.signal };
+}
+
+interface TrainingValues {
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly batchSize: number;
+  readonly maxLength: number;
+  readonly warmup: number;
+  readonly weightDecay: number;
+  readonly clipNorm: number;
+  readonly dropout: number | undefined;
+}
+
+export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
+  const { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout } = values;
+  return { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout: dropout ?? null };
+}
+
+/** --seed 7 is that one, --seeds 5 is 1 to 5; one seed, 1, without either. */
+export function seedsOf({ seed, seeds }: { readonly seed: number | undefined; readonly seeds: number | undefined }): number[] {
+  if (seed !== undefined) return [seed];
+  return Array.from({ length: seeds ?? 1 }, (_, i) => i + 1);
+}
+
+interface WorkValues {
+  readonly checkpoints: string;
+  readonly glueData: string;
+  readonly maxTrainSamples: number | undefined;
+  readonly maxEvalSamples: number | undefined;
+  readonly skipBrokenRows: boolean;
+  readonly saveEvery: number;
+  readonly cacheBudget: number;
+  readonly force: boolean;
+}
+
+export function runOptionsOf(values: WorkValues): RunOptions {
+  const { checkpoints, glueData, skipBrokenRows, saveEvery, cacheBudget, force, maxTrainSamples, maxEvalSamples } = values;
+  return {
+    checkpoints,
+    glueData,
+    skipBrokenRows,
+    saveEvery,
+    cacheBudget,
+    force,
+    ...(maxTrainSamples === undefined ? {} : { maxTrainSamples }),
+    ...(maxEvalSamples === undefined ? {} : { maxEvalSamples }),
+  };
+}

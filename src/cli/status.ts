@@ -1,0 +1,75 @@
+// flexbert status: the runs of every base and task, and what is next.
+
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { listRuns, type StoredRun } from "../checkpoints/run-folder";
+import { checkpointOptions } from "../options/common";
+import { chooseTeacher, comparableRuns } from "../selection/teacher";
+import { defineCommand } from "./command";
+import { describeRun } from "./run-tables";
+import { formatScore, table } from "./terminal";
+
+interface TaskStatus {
+  readonly base: string;
+  readonly task: string;
+  readonly finetuned: readonly StoredRun[];
+  readonly students: readonly StoredRun[];
+  readonly teacher: StoredRun | null;
+  readonly next: string;
+}
+
+export const statusCommand = defineCommand({
+  summary: "what is trained, and what is next",
+  options: { ...checkpointOptions },
+  examples: ["status", "status --checkpoints checkpoints --json"],
+  async run(values, terminal) {
+    const statuses = await readStatuses(values.checkpoints);
+    if (terminal.json) {
+      const described = statuses.map(({ finetuned, students, teacher, ...rest }) => ({
+        ...rest,
+        teacher: teacher?.folder ?? null,
+        runs: [...finetuned, ...students].map((run) => ({ ...describeRun(run), state: run.record.state })),
+      }));
+      terminal.printJson(described);
+      return;
+    }
+    if (statuses.length === 0) {
+      terminal.print(`nothing in ${values.checkpoints} yet. Run: flexbert finetune --task NAME`);
+      return;
+    }
+    const rows = statuses.map(({ base, task, finetuned, students, teacher, next }) => {
+      const done = finetuned.filter(({ record }) => record.state === "finished").length;
+      const chosen = teacher ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}` : "-";
+      const best = students.map(({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`);
+      return [base, task, `${done} of ${finetuned.length}`, chosen, best.join(", ") || "-", next];
+    });
+    terminal.print(table(["base", "task", "runs", "teacher", "students", "next"], rows));
+  },
+});
+
+async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
+  const statuses: TaskStatus[] = [];
+  for (const base of await folders(checkpoints)) {
+    for (const task of await folders(path.join(checkpoints, base))) {
+      const finetuned = await listRuns(path.join(checkpoints, base, task, "finetune"));
+      const students = await listRuns(path.join(checkpoints, base, task, "distill"));
+      const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
+      statuses.push({ base, task, finetuned, students, teacher, next: nextStep(task, finetuned, students, teacher) });
+    }
+  }
+  return statuses;
+}
+
+async function folders(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map(({ name }) => name).sort();
+}
+
+function nextStep(task: string, finetuned: readonly StoredRun[], students: readonly StoredRun[], teacher: StoredRun | null): string {
+  const unfinished = [...finetuned, ...students].filter(({ record }) => record.state !== "finished");
+  if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
+  if (!teacher) return `flexbert finetune --task ${task}`;
+  return students.length === 0 ? `flexbert distill --task ${task}` : "flexbert merge --out merged/";
+}

@@ -1,0 +1,137 @@
+// What a command sees of the terminal: results go to stdout, logs and progress to stderr. Bars with an ETA on a
+// terminal, plain lines elsewhere, nothing with --quiet.
+
+import type { ProgressBar, Reporter } from "../training/reporter";
+
+export interface Streams {
+  readonly out: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
+}
+
+export interface Terminal {
+  readonly reporter: Reporter;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** A line or more on stdout. */
+  print(text: string): void;
+  /** One JSON document on stdout. */
+  printJson(value: unknown): void;
+}
+
+/** Seconds between two lines of progress where there is no terminal. */
+const LINE_EVERY = 10;
+
+export function createTerminal(
+  streams: Streams,
+  signal: AbortSignal,
+  { json, quiet, verbose }: { json: boolean; quiet: boolean; verbose: boolean },
+): Terminal {
+  const log = (line: string) => {
+    if (!quiet) streams.err.write(`${line}\n`);
+  };
+  const plain = quiet || !streams.err.isTTY || process.env["CI"] !== undefined || process.env["TERM"] === "dumb";
+  const reporter: Reporter = {
+    log,
+    warn: (line) => void streams.err.write(`warning: ${line}\n`),
+    progress: (label, total, done = 0) => {
+      if (quiet) return { advance: () => undefined, end: () => undefined };
+      return plain ? lineProgress(log, label, total, done) : barProgress(label, total, done);
+    },
+  };
+  return {
+    reporter,
+    signal,
+    json,
+    quiet,
+    verbose,
+    print: (text) => void streams.out.write(text.endsWith("\n") ? text : `${text}\n`),
+    printJson: (value) => void streams.out.write(`${JSON.stringify(value, null, 2)}\n`),
+  };
+}
+
+/** A line every few seconds; short work says nothing. */
+function lineProgress(log: (line: string) => void, label: string, total: number, from: number): ProgressBar {
+  const started = performance.now();
+  let done = from;
+  let lastLine = started;
+  return {
+    advance(amount, note) {
+      done += amount;
+      const now = performance.now();
+      if (now - lastLine < LINE_EVERY * 1000 || done >= total) return;
+      lastLine = now;
+      const left = ((now - started) / 1000 / Math.max(1, done - from)) * (total - done);
+      log(`${label}: ${done} of ${total}, ${formatSeconds(left)} left${note ? `, ${note}` : ""}`);
+    },
+    end: () => undefined,
+  };
+}
+
+function barProgress(label: string, total: number, from: number): ProgressBar {
+  // Loaded late: a command that shows no bar does not need it.
+  const { SingleBar, Presets } = require("cli-progress") as typeof import("cli-progress");
+  const bar = new SingleBar(
+    {
+      format: `${label} [{bar}] {value}/{total} | {eta_formatted} left | {note}`,
+      clearOnComplete: true,
+      hideCursor: true,
+      stream: process.stderr,
+      // The ETA follows the last steps: the first ones compile and warm up.
+      etaBuffer: 20,
+    },
+    Presets.legacy,
+  );
+  bar.start(total, from, { note: "" });
+  return {
+    advance: (amount, note) => bar.increment(amount, { note: note ?? "" }),
+    end: () => bar.stop(),
+  };
+}
+
+/** 42 s, 3 min 5 s, 2 h 10 min. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 10 && seconds > 0 ? seconds.toFixed(1) : whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** 1.2 GB, 34 MB, 512 B. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`;
+}
+
+/** 66.1 M, 12.3 k. */
+export function formatCount(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} G`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
+  return count >= 1e4 ? `${(count / 1e3).toFixed(1)} k` : String(count);
+}
+
+/** A score in points, or "-" where it is undefined. */
+export const formatScore = (score: number | null): string => (score === null ? "-" : (100 * score).toFixed(1));
+
+/** A table for people: the first row is the head. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const Table = require("cli-table3") as typeof import("cli-table3");
+  const built = new Table({
+    head: [...head],
+    // No frames: tables are read, copied and piped.
+    chars: Object.fromEntries(
+      ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"].map((part) => [part, ""]).concat([["middle", "  "]]),
+    ),
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  built.push(...rows.map((row) => row.map(String)));
+  return built
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}

@@ -1,0 +1,51 @@
+// flexbert tokenize: texts to ids and segment ids, as JSON lines.
+
+import { createInterface } from "node:readline";
+import { usageError } from "../errors/errors";
+import { baseOptions, maxLength } from "../options/common";
+import { optional, toggle } from "../options/option";
+import { text } from "../options/readers";
+import { createTokenizer } from "../tokenizer/tokenizer";
+import { embeddedVocabulary } from "../tokenizer/vocabulary";
+import { defineCommand } from "./command";
+import { openBaseOf } from "./session";
+
+export const tokenizeCommand = defineCommand({
+  summary: "texts to token ids, as JSON lines",
+  description:
+    "One JSON object a text: input_ids, token_type_ids, tokens. Texts are arguments, or the lines of stdin; with\n" +
+    "--pairs a tab divides the two texts of a line. Without --base the embedded vocabulary of bert-base-uncased is used.",
+  arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
+  options: {
+    base: { ...baseOptions.base, fallback: "", read: (given: unknown) => String(given), help: "a base whose vocabulary is used" },
+    pair: optional(text, { flag: "--pair", value: "<text>", help: "second text, for one text given as argument" }),
+    pairs: toggle({ flag: "--pairs", help: "split each text at its first tab into a pair" }),
+    ...maxLength,
+    offsets: toggle({ flag: "--offsets", help: "add where each token stands in its text" }),
+    cased: toggle({ flag: "--cased", help: "keep case and accents (with the embedded vocabulary)" }),
+  },
+  examples: ['tokenize "a moving film"', 'tokenize "A man plays." --pair "Someone plays." --offsets', "tokenize --pairs < pairs.tsv"],
+  async run(values, terminal, args) {
+    if (values.pair !== undefined && args.length !== 1) throw usageError("--pair goes with exactly one text as argument");
+    const settings = values.base
+      ? (await openBaseOf(values, terminal)).tokenizer
+      : { tokens: embeddedVocabulary(), lowerCase: !values.cased };
+    const tokenizer = createTokenizer(settings);
+    const line = (written: string) => {
+      const tab = values.pairs ? written.indexOf("\t") : -1;
+      const first = tab < 0 ? written : written.slice(0, tab);
+      const second = values.pair ?? (tab < 0 ? null : written.slice(tab + 1));
+      const encoding = tokenizer.encodeWithOffsets(first, second, values.maxLength);
+      const output = {
+        input_ids: Array.from(encoding.ids),
+        token_type_ids: Array.from(encoding.typeIds),
+        tokens: Array.from(encoding.ids, (id) => settings.tokens[id]),
+        truncated: encoding.truncated,
+        ...(values.offsets ? { offsets: encoding.offsets } : {}),
+      };
+      terminal.print(JSON.stringify(output));
+    };
+    if (args.length > 0) for (const text of args) line(text);
+    else for await (const text of createInterface({ input: process.stdin })) line(text);
+  },
+});

@@ -1,0 +1,39 @@
+// The manifest's shape, checked when one is read. Apart from manifest.ts because zod takes long to load.
+
+import { z } from "zod";
+
+const blob = {
+  file: z.string().regex(/^blobs\/[\w.-]+\.safetensors$/, "is no file under blobs/"),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "is no sha256"),
+};
+
+const score = z.number().nullable();
+
+const task = z.object({
+  ...blob,
+  name: z.string().min(1),
+  kind: z.enum(["classification", "regression"]),
+  inputs: z.enum(["single", "pair"]),
+  labels: z.array(z.string()),
+  range: z.tuple([z.number(), z.number()]).nullable(),
+  metric: z.string(),
+  maxLength: z.int().positive(),
+  fork: z.int().nonnegative().nullable(),
+  layers: z.int().positive(),
+  score,
+  metrics: z.record(z.string(), score),
+  run: z.string(),
+});
+
+export const manifestSchema = z
+  .object({
+    format: z.literal(1),
+    base: z.object({ name: z.string(), sha256: z.string(), layers: z.int().positive() }),
+    embeddings: z.object(blob),
+    trunk: z.array(z.object(blob)),
+    tasks: z.array(task),
+  })
+  .refine(({ trunk, tasks }) => tasks.every(({ fork }) => (fork ?? 0) <= trunk.length), {
+    message: "a task forks above the trunk's layers",
+    path: ["trunk"],
+  });

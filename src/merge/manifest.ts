@@ -1,0 +1,83 @@
+// flexbert.json: what a merged folder holds. It is the only name in the folder whose content changes, so renaming a
+// new one over the old commits a merge: a reader sees one version or the other.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { modelError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
+
+export const MANIFEST_FORMAT = 1;
+export const MANIFEST = "flexbert.json";
+
+/** A file under the folder, and the hash of its bytes. */
+export interface Blob {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+export interface MergedTask extends Blob {
+  readonly name: string;
+  /** tagging and multilabel are reserved. */
+  readonly kind: "classification" | "regression";
+  readonly inputs: "single" | "pair";
+  /** Label names by class id; [] for regression. */
+  readonly labels: readonly string[];
+  /** Lowest and highest value of a regression. */
+  readonly range: readonly [number, number] | null;
+  readonly metric: string;
+  readonly maxLength: number;
+  /** Trunk layers under the branch; null for one that trained its embeddings and shares nothing. */
+  readonly fork: number | null;
+  readonly layers: number;
+  readonly score: number | null;
+  readonly metrics: Readonly<Record<string, number | null>>;
+  /** The run that it came from: method and id. */
+  readonly run: string;
+}
+
+export interface Manifest {
+  readonly format: typeof MANIFEST_FORMAT;
+  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  readonly embeddings: Blob;
+  /** Encoder layers from the bottom, as many as the deepest fork needs. */
+  readonly trunk: readonly Blob[];
+  readonly tasks: readonly MergedTask[];
+}
+
+/** The manifest of a merged folder. Throws modelError (4) naming file and cause. */
+export async function readManifest(folder: string): Promise<Manifest> {
+  const file = path.join(folder, MANIFEST);
+  if (!existsSync(file)) throw modelError(`${folder} is no merged model: it has no ${MANIFEST}. Run: flexbert merge --out ${folder}`);
+  const { manifestSchema } = await import("./manifest-schema.js");
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw modelError(`${file} is damaged (${(error as Error).message}). Merge again`, error);
+  }
+  const format = (json as { format?: unknown } | null)?.format;
+  if (format !== MANIFEST_FORMAT) throw modelError(`${file} has format ${format}; this flexbert reads format ${MANIFEST_FORMAT}`);
+  const parsed = manifestSchema.safeParse(json);
+  if (!parsed.success) {
+    const [problem] = parsed.error.issues;
+    throw modelError(`${file} is damaged: ${problem?.path.join(".")}: ${problem?.message}. Merge again`);
+  }
+  return parsed.data as Manifest;
+}
+
+export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  await writeFileAtomic(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Every file that a manifest names. */
+export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
+  return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
+}
+
+/** Encoder layers that inference over all tasks runs, and its share of N a task (paper, section 3). */
+export function overhead({ base, tasks }: Pick<Manifest, "base" | "tasks">): { layers: number; share: number; shared: number } {
+  const shared = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
+  const layers = tasks.reduce((sum, task) => sum + task.layers, shared);
+  return { layers, shared, share: tasks.length === 0 ? 0 : layers / (base.layers * tasks.length) };
+}

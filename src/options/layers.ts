@@ -1,0 +1,50 @@
+// Ranges of layers: `3-9`, `2`, `1,2,3`, and `full` where it is allowed.
+
+import { usageError } from "../errors/errors";
+
+/** What --k or --student-layers asked for, before the base is known. */
+export interface LayerRange {
+  readonly text: string;
+  readonly values: readonly (number | "full")[];
+  /** A range is cut to the base's layers; a single number above them is an error. */
+  readonly isRange: boolean;
+}
+
+/** Reader of a layer range. */
+export function layerRange({ full }: { full: boolean }) {
+  const allowed = `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`;
+  return (given: unknown): LayerRange => {
+    const written = Array.isArray(given) ? given.join(",") : String(given);
+    const values = written.split(",").flatMap((part): (number | "full")[] => {
+      const word = part.trim();
+      if (word === "full" && full) return ["full"];
+      const match = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(word);
+      const first = Number(match?.[1]);
+      const last = Number(match?.[2] ?? match?.[1]);
+      if (!match || first < 1 || last < first || last > 1000) throw new Error(allowed);
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+    return { text: written, values: [...new Set(values)], isRange: /-/.test(written) };
+  };
+}
+
+/**
+ * The layers that a base of `total` layers can run, with the log line where the range was cut.
+ * Throws usageError (2) for a number above `total` that no range covers, and for a range wholly above it.
+ */
+export function fitLayers(flag: string, range: LayerRange, total: number): { values: (number | "full")[]; note: string | null } {
+  const fitting = range.values.filter((value) => value === "full" || value <= total);
+  if (fitting.length === range.values.length) return { values: [...fitting], note: null };
+  if (!range.isRange || fitting.length === 0) {
+    throw usageError(`--${flag} ${range.text}: the base has ${total} layers. Give at most ${total}`);
+  }
+  return { values: fitting, note: `${flag} ${range.text}: the base has ${total} layers, running ${describe(fitting)}` };
+}
+
+/** 3-6 for consecutive numbers, else 3,5,full. */
+function describe(values: readonly (number | "full")[]): string {
+  const numbers = values.filter((value) => typeof value === "number");
+  const consecutive = numbers.length === values.length && numbers.every((value, i) => value === (numbers[0] as number) + i);
+  if (consecutive && numbers.length > 1) return `${numbers[0]}-${numbers.at(-1)}`;
+  return values.join(",");
+}

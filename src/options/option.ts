@@ -1,0 +1,98 @@
+// One definition gives a flag, its config key, default, type, unit and help. Values come from the defaults, then the
+// --config file, then the flags; all problems are reported at once.
+
+import { usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
+
+/** Turns what a flag or a config file gave into a value. Throws Error saying what is allowed. */
+export type Read<T> = (given: unknown) => T;
+
+export interface Definition<T> {
+  /** "--learning-rate". The config key is the same in snake_case. */
+  readonly flag: string;
+  /** A letter, for the few that have one. */
+  readonly short?: string;
+  /** Name of the value in help; absent for a switch. */
+  readonly value?: string;
+  readonly help: string;
+  readonly read: Read<T>;
+  /** The default as `read` takes it; absent means undefined. */
+  readonly fallback?: unknown;
+  /** Whether --config may hold it: options that change a run, not those of one call (--json, --force). */
+  readonly inConfig: boolean;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a record of definitions of different types
+export type Definitions = Readonly<Record<string, Definition<any>>>;
+
+export type Values<D extends Definitions> = { readonly [K in keyof D]: D[K] extends Definition<infer T> ? T : never };
+
+type Without<T> = Omit<Definition<T>, "read" | "inConfig"> & { inConfig?: boolean };
+
+/** An option with a value that always exists: it has a default. */
+export function option<T>(read: Read<T>, definition: Without<T> & { fallback: unknown }): Definition<T> {
+  return { inConfig: true, ...definition, read };
+}
+
+/** An option that may be absent. */
+export function optional<T>(read: Read<T>, definition: Without<T>): Definition<T | undefined> {
+  return { inConfig: true, ...definition, read };
+}
+
+/** A switch, false by default. */
+export function toggle(definition: Without<boolean>): Definition<boolean> {
+  const read = (given: unknown) => {
+    if (typeof given === "boolean") return given;
+    throw new Error("true or false");
+  };
+  return { inConfig: true, fallback: false, ...definition, read };
+}
+
+export const camelCase = (flag: string) => flag.replace(/^--/, "").replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+export const configKey = (flag: string) => flag.replace(/^--/, "").replaceAll("-", "_");
+
+/**
+ * The values of all definitions. `flags` are commander's, by camel-case name; `config` is the parsed file.
+ * Throws usageError (2) with every problem on a line of its own.
+ */
+export function resolveOptions<D extends Definitions>(
+  definitions: D,
+  flags: Readonly<Record<string, unknown>>,
+  config: { readonly file: string; readonly values: Readonly<Record<string, unknown>> } | null,
+): Values<D> {
+  const problems = config ? unknownKeys(definitions, config) : [];
+  const values: Record<string, unknown> = {};
+  for (const [name, definition] of Object.entries(definitions)) {
+    const [given, where] = pick(definition, flags, config);
+    if (given === undefined) continue;
+    try {
+      values[name] = definition.read(given);
+    } catch (error) {
+      problems.push(`${where} ${JSON.stringify(given)}: it takes ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw usageError(problems.join("\n"));
+  return values as Values<D>;
+}
+
+function pick(
+  { flag, fallback, inConfig }: Definition<unknown>,
+  flags: Readonly<Record<string, unknown>>,
+  config: { readonly file: string; readonly values: Readonly<Record<string, unknown>> } | null,
+): [unknown, string] {
+  const fromFlag = flags[camelCase(flag)];
+  if (fromFlag !== undefined) return [fromFlag, flag];
+  const key = configKey(flag);
+  const fromConfig = inConfig ? config?.values[key] : undefined;
+  if (fromConfig !== undefined && fromConfig !== null) return [fromConfig, `${config?.file}: ${key}`];
+  return [fallback, flag];
+}
+
+function unknownKeys(definitions: Definitions, { file, values }: { file: string; values: Readonly<Record<string, unknown>> }) {
+  const known = Object.values(definitions)
+    .filter(({ inConfig }) => inConfig)
+    .map(({ flag }) => configKey(flag));
+  return Object.keys(values)
+    .filter((key) => !known.includes(key))
+    .map((key) => `${file}: unknown key ${key}${didYouMean(key, known)}`);
+}

@@ -1,0 +1,69 @@
+// Readers: from what a flag (text) or a config file (YAML values) gave to a checked value. Each throws an Error whose
+// message completes "it takes ...".
+
+export interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+const describeBounds = ({ min, max }: Bounds): string => {
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of at least ${min}`;
+  return max === undefined ? "" : ` of at most ${max}`;
+};
+
+function toNumber(given: unknown): number {
+  if (typeof given === "number") return given;
+  return typeof given === "string" && given.trim() !== "" ? Number(given) : Number.NaN;
+}
+
+const within = (value: number, { min, max }: Bounds) => value >= (min ?? -Infinity) && value <= (max ?? Infinity);
+
+export function integer(bounds: Bounds = {}) {
+  return (given: unknown): number => {
+    const value = toNumber(given);
+    if (!Number.isSafeInteger(value) || !within(value, bounds)) throw new Error(`a whole number${describeBounds(bounds)}`);
+    return value;
+  };
+}
+
+export function decimal(bounds: Bounds = {}) {
+  return (given: unknown): number => {
+    const value = toNumber(given);
+    if (!Number.isFinite(value) || !within(value, bounds)) throw new Error(`a number${describeBounds(bounds)}`);
+    return value;
+  };
+}
+
+export function text(given: unknown): string {
+  if (typeof given === "number") return String(given);
+  if (typeof given !== "string" || given === "") throw new Error("a text that is not empty");
+  return given;
+}
+
+export function choice<const T extends readonly string[]>(allowed: T) {
+  return (given: unknown): T[number] => {
+    if (!allowed.includes(given as string)) throw new Error(`one of ${allowed.join(", ")}`);
+    return given as T[number];
+  };
+}
+
+/** A name, a comma list or a YAML list, as one comma list. */
+export function names(given: unknown): string {
+  const joined = Array.isArray(given) ? given.join(",") : given;
+  return text(joined);
+}
+
+/** 4GiB, 500MB, 2.5 GB, 800000 (bytes), or 25% of `total`. In bytes. */
+export function bytes(total: () => number) {
+  const units: Record<string, number> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 };
+  return (given: unknown): number => {
+    const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*|%)\s*$/i.exec(String(given));
+    const amount = Number(match?.[1]);
+    const unit = (match?.[2] ?? "").toLowerCase();
+    if (match && unit === "%" && amount <= 100) return Math.floor((total() * amount) / 100);
+    const factor = units[unit === "" ? "b" : unit];
+    if (!match || factor === undefined) throw new Error("a size such as 4GiB, 500MB or 25%");
+    return Math.floor(amount * factor);
+  };
+}

@@ -1,0 +1,66 @@
+// Which run of a task is merged: `teacher`, `kd-L`, `best`, a task=choice list, or a file that `select` wrote.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { modelError, usageError } from "../errors/errors";
+import { bestRun, type ChooseBy, chooseTeacher, comparableRuns } from "./teacher";
+
+/** "student": the best student if there is one, else the teacher: the default. */
+export type Choice = "student" | "teacher" | "best" | `kd-${number}`;
+
+/** A task's finished runs on one base. */
+export interface Candidates {
+  readonly task: string;
+  readonly finetuned: readonly StoredRun[];
+  readonly students: readonly StoredRun[];
+}
+
+const isChoice = (text: string): text is Choice => /^(teacher|best|kd-[1-9]\d*)$/.test(text);
+
+/** Reads --select: one choice for all, or rte=teacher,cola=kd-2. Throws usageError (2). */
+export function parseSelect(text: string): (task: string) => Choice {
+  if (isChoice(text)) return () => text;
+  const chosen = new Map<string, Choice>();
+  for (const part of text.split(",")) {
+    const [task = "", choice = ""] = part.split("=").map((word) => word.trim());
+    if (!task || !isChoice(choice)) {
+      throw usageError(`--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, task=choice. Example: rte=teacher,cola=kd-2`);
+    }
+    chosen.set(task, choice);
+  }
+  return (task) => chosen.get(task) ?? "student";
+}
+
+/** The run that a choice names. Throws modelError (4) with the command that would make it. */
+export function selectRun({ task, finetuned, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
+  const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], by) ?? onlyFull(finetuned);
+  const ofTeacher = studentsOf(students, teacher);
+  if (choice === "teacher" || (choice === "student" && ofTeacher.length === 0)) {
+    if (!teacher) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
+    return teacher;
+  }
+  if (choice === "student") return bestRun(ofTeacher);
+  if (choice === "best") {
+    const all = [...ofTeacher, ...(teacher ? [teacher] : [])];
+    if (all.length === 0) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
+    return bestRun(all.sort((a, b) => a.record.layers - b.record.layers));
+  }
+  const layers = Number(choice.slice(3));
+  const matching = ofTeacher.filter(({ record }) => record.layers === layers);
+  if (matching.length > 0) return bestRun(matching);
+  // KD-l keeps a teacher that is no larger than l.
+  if (teacher && teacher.record.layers <= layers) return teacher;
+  throw modelError(`${task} has no student of ${layers} layers. Run: flexbert distill --task ${task} --student-layers ${layers}`);
+}
+
+/** Students of the teacher that is chosen now; those of an earlier teacher have another fork. */
+function studentsOf(students: readonly StoredRun[], teacher: StoredRun | null): StoredRun[] {
+  return students.filter(
+    ({ record }) => record.state === "finished" && teacher !== null && record.teacher?.sha256 === teacher.record.sha256,
+  );
+}
+
+/** A full run where there is nothing else: merge then says what it would cost. */
+function onlyFull(finetuned: readonly StoredRun[]): StoredRun | null {
+  const finished = finetuned.filter(({ record }) => record.state === "finished");
+  return finished.length > 0 ? bestRun(finished) : null;
+}

@@ -1,0 +1,117 @@
+// Predictions for rows of text: several tasks in one pass, each row encoded once for all tasks that see it alike.
+
+import { type Batch, sortedBatches } from "../batches/batches";
+import { padBatch } from "../batches/encoded";
+import { int32 } from "../model/tensors";
+import { createTokenizer, type Encoding, type Tokenizer } from "../tokenizer/tokenizer";
+import { Interrupted } from "../training/reporter";
+import type { ServedModel, ServedTask } from "./model";
+
+/** Rows of one batch. */
+const PREDICT_BATCH = 64;
+
+export interface Row {
+  readonly text: string;
+  readonly pair: string | null;
+}
+
+/** What one task says of one row. */
+export type Prediction =
+  | { readonly label: string; readonly score: number; readonly scores: Readonly<Record<string, number>> }
+  | { readonly value: number };
+
+export interface PredictOptions {
+  readonly signal: AbortSignal;
+  /** Called after each batch with the rows done in it. */
+  readonly onRows?: (rows: number) => void;
+}
+
+/** One encoding, and the row and tasks that it stands for. */
+interface Unit {
+  readonly row: number;
+  readonly encoding: Encoding;
+  readonly tasks: string[];
+}
+
+/**
+ * Logits [rows, outputs] of every row by task name.
+ * Tasks of different maximum lengths share a row's pass where its encoding is the same for both.
+ */
+export async function computeLogits(
+  model: ServedModel,
+  rows: readonly Row[],
+  tasks: readonly ServedTask[],
+  { signal, onRows }: PredictOptions,
+): Promise<Record<string, Float32Array>> {
+  const tokenizer = createTokenizer(model.tokenizer);
+  const results: Record<string, Float32Array> = {};
+  for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputsOf(task));
+  for (const units of groupByTasks(rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks)))) {
+    const names = (units[0] as Unit).tasks;
+    const lengths = units.map(({ encoding }) => encoding.ids.length);
+    for (const batch of sortedBatches(lengths, PREDICT_BATCH)) {
+      if (signal.aborted) throw new Interrupted(null);
+      const outputs = await model.run(batchInputs(units, lengths, batch, tokenizer.padId), names);
+      for (const name of names) {
+        const { data, shape } = outputs[name] as (typeof outputs)[string];
+        const width = shape[1] as number;
+        for (const [i, unit] of batch.rows.entries()) {
+          const { row } = units[unit] as Unit;
+          results[name]?.set(data.subarray(i * width, (i + 1) * width) as Float32Array, row * width);
+        }
+      }
+      onRows?.(batch.rows.length);
+    }
+  }
+  return results;
+}
+
+const outputsOf = ({ labels }: ServedTask) => Math.max(1, labels.length);
+
+/** The row's encodings: one for all tasks, unless some cut it shorter than others. */
+function encodeRow(tokenizer: Tokenizer, { text, pair }: Row, row: number, tasks: readonly ServedTask[]): Unit[] {
+  const units: Unit[] = [];
+  for (const maxLength of [...new Set(tasks.map((task) => task.maxLength))].sort((a, b) => b - a)) {
+    const names = tasks.filter((task) => task.maxLength === maxLength).map(({ name }) => name);
+    const encoding = tokenizer.encode(text, pair, maxLength);
+    const whole = units.find((unit) => unit.encoding.truncated === 0);
+    if (encoding.truncated === 0 && whole) whole.tasks.push(...names);
+    else units.push({ row, encoding, tasks: names });
+  }
+  return units;
+}
+
+function groupByTasks(units: readonly Unit[]): Unit[][] {
+  const groups = new Map<string, Unit[]>();
+  for (const unit of units) {
+    const key = unit.tasks.join(",");
+    const group = groups.get(key);
+    if (group) group.push(unit);
+    else groups.set(key, [unit]);
+  }
+  return [...groups.values()];
+}
+
+function batchInputs(units: readonly Unit[], lengths: readonly number[], batch: Batch, padId: number) {
+  const rows = {
+    ids: units.map(({ encoding }) => encoding.ids),
+    typeIds: units.map(({ encoding }) => encoding.typeIds),
+    lengths: Int32Array.from(lengths),
+    padId,
+  };
+  const { ids, typeIds, mask } = padBatch(rows, batch, batch.rows.length);
+  const shape = [batch.rows.length, batch.length];
+  return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
+}
+
+/** The prediction of one row from its logits [outputs]. */
+export function toPrediction(task: ServedTask, logits: Float32Array): Prediction {
+  if (task.kind === "regression") return { value: logits[0] as number };
+  const largest = Math.max(...logits);
+  const exponentials = Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = exponentials.reduce((total, value) => total + value, 0);
+  const best = logits.indexOf(largest);
+  const scores = Object.fromEntries(task.labels.map((label, id) => [label, (exponentials[id] as number) / sum]));
+  const label = task.labels[best] as string;
+  return { label, score: scores[label] as number, scores };
+}

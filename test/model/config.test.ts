@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { ExitCode } from "../../src/errors/errors";
+import { bertConfigJson, parseBertConfig } from "../../src/model/config";
+import { describeWithSharedData, sharedData } from "../shared-data";
+
+const google = {
+  vocab_size: 30522,
+  hidden_size: 768,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  hidden_act: "gelu",
+  hidden_dropout_prob: 0.1,
+  attention_probs_dropout_prob: 0.1,
+  initializer_range: 0.02,
+};
+
+describe("parseBertConfig", () => {
+  test("reads Google's keys and takes the code's own values for the two that it lacks", () => {
+    expect(parseBertConfig(google, "bert_config.json")).toEqual({
+      vocabSize: 30522,
+      hiddenSize: 768,
+      numHiddenLayers: 12,
+      numAttentionHeads: 12,
+      intermediateSize: 3072,
+      maxPositionEmbeddings: 512,
+      typeVocabSize: 2,
+      hiddenDropoutProb: 0.1,
+      attentionProbsDropoutProb: 0.1,
+      layerNormEps: 1e-12,
+      initializerRange: 0.02,
+      padTokenId: 0,
+    });
+  });
+
+  test("reads Hugging Face's further keys, and ignores those that change nothing", () => {
+    const config = {
+      ...google,
+      model_type: "bert",
+      layer_norm_eps: 1e-5,
+      pad_token_id: 3,
+      is_decoder: false,
+      use_cache: true,
+    };
+    expect(parseBertConfig(config, "config.json")).toMatchObject({ layerNormEps: 1e-5, padTokenId: 3 });
+    expect(parseBertConfig({ ...google, pad_token_id: null }, "config.json").padTokenId).toBe(0);
+  });
+
+  test.each([
+    ["hidden_size", undefined, "c.json has no hidden_size"],
+    ["num_hidden_layers", "12", 'c.json: num_hidden_layers is "12"; it must be a positive integer'],
+    ["vocab_size", 0, "c.json: vocab_size is 0"],
+    ["intermediate_size", 1.5, "c.json: intermediate_size is 1.5"],
+    ["hidden_dropout_prob", 1, "c.json: hidden_dropout_prob is 1; it must be at least 0 and below 1"],
+    ["layer_norm_eps", -1, "c.json: layer_norm_eps is -1"],
+    ["num_attention_heads", 7, "c.json: hidden_size 768 is not divisible by num_attention_heads 7"],
+    ["hidden_act", "relu", 'c.json: hidden_act is "relu"; only "gelu" is supported'],
+    ["hidden_act", undefined, "c.json: hidden_act is missing"],
+    ["position_embedding_type", "relative_key", 'position_embedding_type is "relative_key"; only "absolute"'],
+    ["model_type", "roberta", 'model_type is "roberta"; only "bert" is supported'],
+    ["is_decoder", true, "is_decoder is true; only false is supported"],
+  ])("refuses %s = %j (exit 4)", (key, value, message) => {
+    const parse = () => parseBertConfig({ ...google, [key]: value }, "c.json");
+    expect(parse).toThrow(message);
+    expect(parse).toThrow(expect.objectContaining({ name: "UserError", exitCode: ExitCode.model }));
+  });
+
+  test.each([[null], [[google]], ["bert"], [12]])("refuses %j, which is no object", (json) => {
+    expect(() => parseBertConfig(json, "c.json")).toThrow("c.json is no JSON object");
+  });
+
+  test("bertConfigJson gives the same config back", () => {
+    const config = parseBertConfig({ ...google, pad_token_id: 1, layer_norm_eps: 1e-6 }, "c.json");
+    expect(parseBertConfig(JSON.parse(JSON.stringify(bertConfigJson(config))), "again")).toEqual(config);
+  });
+});
+
+describeWithSharedData("published configs", () => {
+  test("bert-base-uncased is the BERT-base of the paper", () => {
+    const file = path.join(sharedData, "bert-base-uncased/bert_config.json");
+    expect(parseBertConfig(JSON.parse(readFileSync(file, "utf8")), file)).toMatchObject({
+      vocabSize: 30522,
+      hiddenSize: 768,
+      numHiddenLayers: 12,
+    });
+  });
+});
