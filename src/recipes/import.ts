@@ -29,7 +29,7 @@ export interface ImportRequest {
   readonly base: Base;
   /** A Hugging Face folder with encoder, pooler and classifier. */
   readonly folder: string;
-  /** Label names of the folder's outputs, in its order; the task's own order where null. */
+  /** Label names of the folder's outputs, in its order; null takes its config's names, else the task's own order. */
   readonly labels: readonly string[] | null;
   readonly maxLength: number;
   readonly run: RunOptions;
@@ -43,7 +43,8 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const { task, base, folder, maxLength, run } = request;
   const foreign = await openBase(folder, {});
   const shape = findFork(base, foreign);
-  const branch = mapLabels(branchTensors(foreign.tensors, shape), task, request.labels, folder);
+  const labels = request.labels ?? foreign.labels ?? null;
+  const branch = mapLabels(branchTensors(foreign.tensors, shape), task, labels, folder);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
   const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) });

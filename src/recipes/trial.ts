@@ -15,7 +15,7 @@ import {
 } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { requireFreeSpace } from "../files/atomic";
-import { id8 } from "../files/hash";
+import { canonicalJson, id8, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
@@ -55,6 +55,8 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     format: RUN_FORMAT,
     method,
     base: base.sha256,
+    // The base's hash is over weights alone; cased and uncased input give other features.
+    tokenizer: sha256Hex(canonicalJson(base.tokenizer)),
     task: { name: task.name, kind: task.kind, labels: task.labels, metric: task.metric },
     train: data.trainData.sha256,
     dev: data.devData.sha256,

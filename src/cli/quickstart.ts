@@ -1,0 +1,181 @@
+// flexbert quickstart: the whole pipeline on the sample tasks, to see it work and what it saves.
+
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import type { Base } from "../checkpoints/base";
+import type { StoredRun } from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import { failure, UserError } from "../errors/errors";
+import { overhead } from "../merge/manifest";
+import { merge, type Selection } from "../merge/merge";
+import { checkpointOptions, engineOptions } from "../options/common";
+import { option, toggle } from "../options/option";
+import { text } from "../options/readers";
+import type { TrainingOptions } from "../recipes/options";
+import { evaluateTask } from "../serve/evaluate";
+import { openModel } from "../serve/model";
+import { computeLogits, toPrediction } from "../serve/predict";
+import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/reporter";
+import { defineCommand } from "./command";
+import { savings } from "./merge";
+import { pullWithProgress } from "./pull";
+import { openSession } from "./session";
+import { formatBytes, formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
+
+const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
+const SAMPLE = path.join(__dirname, "../../glue-data/sample");
+const SENTENCES = ["the soup was cold and the waiter never came back", "I would like to book a table for two on Friday"];
+
+/** Small enough for the slowest engine to end within minutes; at 1e-4 the sample barely trains. */
+const training: TrainingOptions = {
+  epochs: 2,
+  learningRate: 3e-4,
+  batchSize: 32,
+  maxLength: 64,
+  warmup: 0.1,
+  weightDecay: 0.01,
+  clipNorm: 1,
+  dropout: null,
+};
+const layers = [1, 2, 3];
+
+export const quickstart = defineCommand({
+  summary: "the whole pipeline on the sample tasks, in minutes",
+  description:
+    "Pulls MiniLM (6 layers), or says that it cannot and uses a small random base; fine-tunes the four sample tasks at\n" +
+    "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and\n" +
+    "predicts. The sample tasks are made up by a script: their scores mean nothing beyond that the pipeline works.",
+  options: {
+    out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder, replaced if it exists", fallback: "merged-quickstart" }),
+    ...checkpointOptions,
+    ...engineOptions,
+    offline: toggle({ flag: "--offline", help: "do not try to pull the base" }),
+    force: toggle({ flag: "--force", short: "-f", help: "train again what is finished" }),
+  },
+  examples: ["quickstart", "quickstart --engine wasm --out my-merged"],
+  async run(values, terminal) {
+    const started = performance.now();
+    const { readUserTasks } = await import("../tasks/user-tasks.js");
+    const tasks = await readUserTasks(path.join(SAMPLE, "tasks.yaml"));
+    const base = await quickstartBase(values.offline, terminal);
+    const context = await openSession(values, terminal);
+    const selections: Selection[] = [];
+    const scores: string[][] = [];
+    const checkpoints = values.checkpoints;
+    for (const task of tasks) {
+      const { runs, teacher, student } = await train(task, base, { checkpoints, force: values.force }, context);
+      selections.push({ task, run: student });
+      const byK = [...runs].sort((a, b) => a.record.layers - b.record.layers).map(({ record }) => formatScore(record.score));
+      scores.push([task.name, ...byK, `k=${teacher.record.layers}`, formatScore(student.record.score)]);
+    }
+    if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
+    const manifest = await merge({ out: values.out, base, selections, allowUnshared: false });
+    const difference = await compareWithSeparate(values.out, base, selections, context);
+    const predictions = await predictSentences(values.out, tasks, context);
+    const seconds = (performance.now() - started) / 1000;
+    const cost = overhead(manifest);
+    const saved = savings(manifest, base);
+    if (terminal.json) {
+      terminal.printJson({ engine: context.engine.summary, base: base.name, seconds, overhead: cost, saved, difference, predictions, tasks: manifest.tasks });
+      return;
+    }
+    const whole = tasks.length * base.config.numHiddenLayers;
+    terminal.print(`dev scores in points, on made-up tasks and the base ${base.name}`);
+    terminal.print(`${table(["task", ...layers.map((k) => `k=${k}`), "teacher", "student, 1 layer"], scores)}\n`);
+    terminal.print(`merged and separate models agree on every dev row: largest difference of a logit ${difference.toExponential(1)}\n`);
+    terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
+    terminal.print(
+      `layers      ${cost.layers} of ${whole} (${cost.shared} shared + ${cost.layers - cost.shared} task layers)\n` +
+        `parameters  ${formatCount(saved.parameters)} of ${formatCount(saved.separateParameters)}\n` +
+        `bytes       ${formatBytes(4 * saved.parameters)} of ${formatBytes(4 * saved.separateParameters)}\n` +
+        `time        ${formatSeconds(seconds)} on ${context.engine.summary}`,
+    );
+    terminal.print(`\nnext: flexbert predict --model ${values.out} "your own text"`);
+  },
+});
+
+async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Base> {
+  const { openBase } = await import("../checkpoints/base.js");
+  try {
+    await pullWithProgress(MINILM, offline, terminal);
+    return await openBase(MINILM);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    terminal.reporter.warn(`${error.message}`);
+    terminal.reporter.warn("going on with a small random base: every step runs, but the scores stay near chance");
+    return randomBase();
+  }
+}
+
+/** 6 layers of 64, written to the cache because run folders and the merged model name their base. */
+async function randomBase(): Promise<Base> {
+  const { randomBase, writeBase } = await import("../checkpoints/random-base.js");
+  const { cachedFolder } = await import("../checkpoints/cache.js");
+  const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
+  const tokens = embeddedVocabulary();
+  const config = {
+    vocabSize: tokens.length,
+    hiddenSize: 64,
+    numHiddenLayers: 6,
+    numAttentionHeads: 4,
+    intermediateSize: 256,
+    maxPositionEmbeddings: 128,
+    typeVocabSize: 2,
+    hiddenDropoutProb: 0.1,
+    attentionProbsDropoutProb: 0.1,
+    layerNormEps: 1e-12,
+    initializerRange: 0.02,
+    padTokenId: 0,
+  };
+  const base = randomBase("random-6x64", config, { tokens, lowerCase: true }, 1);
+  await writeBase(base, cachedFolder(base.name));
+  return base;
+}
+
+async function train(task: Task, base: Base, { checkpoints, force }: { checkpoints: string; force: boolean }, context: RunContext<Engine>) {
+  const { finetune } = await import("../recipes/finetune.js");
+  const { distill } = await import("../recipes/distill.js");
+  const { chooseTeacher } = await import("../selection/teacher.js");
+  const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force };
+  const common = { task, base, seeds: [1], training, run };
+  const runs = await finetune({ ...common, layers }, context);
+  const teacher = chooseTeacher(runs, "max") as StoredRun;
+  const distillation = { temperature: 2, alpha: 0.5, init: "teacher" as const };
+  const [student] = await distill({ ...common, teacher, studentLayers: [1], distillation }, context);
+  // A teacher of one layer is no larger than its student would be: the task keeps it.
+  return { runs, teacher, student: student ?? teacher };
+}
+
+/** The largest difference of any dev row's logit between the merged model and the separate branches. */
+async function compareWithSeparate(out: string, base: Base, selections: readonly Selection[], context: RunContext<Engine>): Promise<number> {
+  const options = { split: "dev" as const, glueData: "", skipBroken: false, signal: context.signal };
+  const taskOf = (name: string) => selections.find(({ task }) => task.name === name)?.task as Task;
+  const merged = await openModel(out, context.engine, { taskOf });
+  let largest = 0;
+  for (const { task, run } of selections) {
+    const separate = await openModel(run.folder, context.engine, { taskOf, base: base.name });
+    const [a, b] = [await evaluateTask(merged, task, options), await evaluateTask(separate, task, options)];
+    separate.dispose();
+    for (const [i, logit] of a.logits.entries()) largest = Math.max(largest, Math.abs(logit - (b.logits[i] as number)));
+  }
+  merged.dispose();
+  if (!(largest <= 1e-5)) throw failure(`merged and separate logits differ by ${largest}, more than 1e-5: please report it`);
+  return largest;
+}
+
+async function predictSentences(out: string, tasks: readonly Task[], context: RunContext<Engine>) {
+  const model = await openModel(out, context.engine, { taskOf: (name) => tasks.find((task) => task.name === name) as Task });
+  const single = model.tasks.filter(({ inputs }) => inputs === "single");
+  const rows = SENTENCES.map((sentence) => ({ text: sentence, pair: null }));
+  const logits = await computeLogits(model, rows, single, { signal: context.signal });
+  model.dispose();
+  return rows.flatMap(({ text: sentence }, i) =>
+    single.map((task) => {
+      const width = task.labels.length;
+      const prediction = toPrediction(task, (logits[task.name] as Float32Array).subarray(i * width, (i + 1) * width));
+      return "label" in prediction ? [sentence, task.name, prediction.label, prediction.score.toFixed(2)] : [];
+    }),
+  );
+}
