@@ -32,11 +32,7 @@ export function encodeExamples(examples: readonly Example[], tokenizer: Tokenize
 }
 
 /** A batch as three arrays of [size, batch.length]; rows beyond the batch's own are one [PAD] token with mask 1. */
-export function padBatch(
-  rows: Pick<EncodedRows, "ids" | "typeIds" | "lengths" | "padId">,
-  batch: Batch,
-  size: number,
-) {
+export function padBatch(rows: Pick<EncodedRows, "ids" | "typeIds" | "lengths" | "padId">, batch: Batch, size: number) {
   const { length } = batch;
   const ids = new Int32Array(size * length).fill(rows.padId);
   const typeIds = new Int32Array(size * length);

@@ -42,7 +42,11 @@ async function leftovers(folder: string): Promise<string[]> {
   return entries
     .filter((entry) => {
       const name = path.basename(entry);
-      const owner = name.endsWith(SCRATCH_SUFFIX) ? Number.parseInt(name, 10) : isTemporaryName(name) ? temporaryOwner(name) : null;
+      const owner = name.endsWith(SCRATCH_SUFFIX)
+        ? Number.parseInt(name, 10)
+        : isTemporaryName(name)
+          ? temporaryOwner(name)
+          : null;
       return owner !== null && !isAlive(owner);
     })
     .map((entry) => path.join(folder, entry));

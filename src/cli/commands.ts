@@ -9,18 +9,54 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
-  quickstart: { summary: "the whole pipeline on the sample tasks, in minutes", load: async () => (await import("./quickstart.js")).quickstart },
-  finetune: { summary: "train a task's top k layers, for one k or a sweep", load: async () => (await import("./finetune.js")).finetuneCommand },
-  distill: { summary: "distil teachers into students of 1 to 3 layers", load: async () => (await import("./distill.js")).distillCommand },
-  merge: { summary: "merge tasks into one multi-head model", load: async () => (await import("./merge.js")).mergeCommand },
-  predict: { summary: "labels and scores for texts, for several tasks in one pass", load: async () => (await import("./predict.js")).predictCommand },
-  eval: { summary: "score a merged model or a run on dev rows", load: async () => (await import("./eval.js")).evalCommand },
-  import: { summary: "import a branch that somebody else fine-tuned", load: async () => (await import("./import.js")).importCommand },
+  quickstart: {
+    summary: "the whole pipeline on the sample tasks, in minutes",
+    load: async () => (await import("./quickstart.js")).quickstart,
+  },
+  finetune: {
+    summary: "train a task's top k layers, for one k or a sweep",
+    load: async () => (await import("./finetune.js")).finetuneCommand,
+  },
+  distill: {
+    summary: "distil teachers into students of 1 to 3 layers",
+    load: async () => (await import("./distill.js")).distillCommand,
+  },
+  merge: {
+    summary: "merge tasks into one multi-head model",
+    load: async () => (await import("./merge.js")).mergeCommand,
+  },
+  predict: {
+    summary: "labels and scores for texts, for several tasks in one pass",
+    load: async () => (await import("./predict.js")).predictCommand,
+  },
+  eval: {
+    summary: "score a merged model or a run on dev rows",
+    load: async () => (await import("./eval.js")).evalCommand,
+  },
+  import: {
+    summary: "import a branch that somebody else fine-tuned",
+    load: async () => (await import("./import.js")).importCommand,
+  },
   pull: { summary: "bring a base model into the cache", load: async () => (await import("./pull.js")).pullCommand },
-  tasks: { summary: "list the tasks, or print the schema of a task file", load: async () => (await import("./tasks.js")).tasksCommand },
-  data: { summary: "check task data: rows, labels, lengths, duplicates, leaks", load: async () => (await import("./data.js")).dataCommand },
-  tokenize: { summary: "texts to token ids, as JSON lines", load: async () => (await import("./tokenize.js")).tokenizeCommand },
-  status: { summary: "what is trained, and what is next", load: async () => (await import("./status.js")).statusCommand },
+  tasks: {
+    summary: "list the tasks, or print the schema of a task file",
+    load: async () => (await import("./tasks.js")).tasksCommand,
+  },
+  data: {
+    summary: "check task data: rows, labels, lengths, duplicates, leaks",
+    load: async () => (await import("./data.js")).dataCommand,
+  },
+  tokenize: {
+    summary: "texts to token ids, as JSON lines",
+    load: async () => (await import("./tokenize.js")).tokenizeCommand,
+  },
+  status: {
+    summary: "what is trained, and what is next",
+    load: async () => (await import("./status.js")).statusCommand,
+  },
   clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
-  doctor: { summary: "engines, machine, cache: what is there and what is missing", load: async () => (await import("./doctor.js")).doctorCommand },
+  doctor: {
+    summary: "engines, machine, cache: what is there and what is missing",
+    load: async () => (await import("./doctor.js")).doctorCommand,
+  },
 };

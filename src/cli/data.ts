@@ -19,7 +19,12 @@ export const dataCommand = defineCommand({
   ],
   options: {
     ...taskOptions,
-    base: { ...baseOptions.base, fallback: "", read: (given: unknown) => String(given), help: "count tokens with this base's vocabulary" },
+    base: {
+      ...baseOptions.base,
+      fallback: "",
+      read: (given: unknown) => String(given),
+      help: "count tokens with this base's vocabulary",
+    },
     ...maxLength,
   },
   examples: ["data check --task rte", "data check --tasks my-tasks.yaml --json", "data sample my-sample/"],
@@ -29,12 +34,16 @@ export const dataCommand = defineCommand({
     const { findSplitFile } = await import("../data/read-split.js");
     const { splitNames } = await import("../tasks/task.js");
     const { checkTask } = await import("../data/check.js");
-    const found = (split: (typeof splitNames)[number], task: Parameters<typeof findSplitFile>[0]) => findSplitFile(task, split, values.glueData);
+    const found = (split: (typeof splitNames)[number], task: Parameters<typeof findSplitFile>[0]) =>
+      findSplitFile(task, split, values.glueData);
     const tasks = await chosenTasks(values, (task) => splitNames.some((split) => found(split, task) !== null));
-    if (tasks.length === 0) throw dataError(`no task has data in ${values.glueData}. Give --glue-data, or --tasks with your own tasks`);
+    if (tasks.length === 0)
+      throw dataError(`no task has data in ${values.glueData}. Give --glue-data, or --tasks with your own tasks`);
     const { createTokenizer } = await import("../tokenizer/tokenizer.js");
     const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
-    const settings = values.base ? (await openBaseOf(values, terminal)).tokenizer : { tokens: embeddedVocabulary(), lowerCase: true };
+    const settings = values.base
+      ? (await openBaseOf(values, terminal)).tokenizer
+      : { tokens: embeddedVocabulary(), lowerCase: true };
     const tokenizer = createTokenizer(settings);
     const reports: DataReport[] = [];
     for (const task of tasks) {
@@ -49,8 +58,11 @@ export const dataCommand = defineCommand({
       if (!terminal.json) printReport(report, terminal);
     }
     if (terminal.json) terminal.printJson(reports);
-    const broken = reports.flatMap(({ task, splits }) => splits.filter((split) => split.broken.length > 0).map(({ path }) => `${task}: ${path}`));
-    if (broken.length > 0) throw dataError(`broken rows in ${broken.join(", ")}. Mend them, or train with --skip-broken-rows`);
+    const broken = reports.flatMap(({ task, splits }) =>
+      splits.filter((split) => split.broken.length > 0).map(({ path }) => `${task}: ${path}`),
+    );
+    if (broken.length > 0)
+      throw dataError(`broken rows in ${broken.join(", ")}. Mend them, or train with --skip-broken-rows`);
   },
 });
 
@@ -68,7 +80,9 @@ function printReport({ task, splits, missing }: DataReport, terminal: Terminal):
   terminal.print(`${task}${missing.length > 0 ? ` (no file for ${missing.join(", ")})` : ""}`);
   const rows = splits.map((split) => [
     `  ${split.split}`,
-    split.expectedRows !== null && split.expectedRows !== split.rows + split.broken.length ? `${split.rows} (expected ${split.expectedRows})` : split.rows,
+    split.expectedRows !== null && split.expectedRows !== split.rows + split.broken.length
+      ? `${split.rows} (expected ${split.expectedRows})`
+      : split.rows,
     `${split.lengths.mean.toFixed(1)} / ${split.lengths.p95} / ${split.lengths.max}`,
     split.truncatedShare === null ? "-" : percent(split.truncatedShare),
     split.duplicates.length,
@@ -76,7 +90,9 @@ function printReport({ task, splits, missing }: DataReport, terminal: Terminal):
     split.broken.length,
     balance(split),
   ]);
-  terminal.print(table(["  split", "rows", "tokens mean/p95/max", "cut", "duplicates", "also in train", "broken", "labels"], rows));
+  terminal.print(
+    table(["  split", "rows", "tokens mean/p95/max", "cut", "duplicates", "also in train", "broken", "labels"], rows),
+  );
   for (const { path, broken, leaks, duplicates } of splits) {
     for (const { line, reason } of broken.slice(0, 5)) terminal.print(`  ${path}, line ${line}: ${reason}`);
     const against = [...leaks, ...duplicates].filter(({ contradicts }) => contradicts).length;

@@ -27,9 +27,24 @@ import { findTeacher } from "./stored-runs";
 import { formatScore, table } from "./terminal";
 
 const distillationOptions = {
-  temperature: option(decimal({ min: 0.01 }), { flag: "--temperature", value: "<T>", help: "softens both distributions", fallback: 2 }),
-  alpha: option(decimal({ min: 0, max: 1 }), { flag: "--alpha", value: "<share>", help: "weight of the teacher's outputs against the labels", fallback: 0.5 }),
-  init: option(choice(["teacher", "pretrained"]), { flag: "--init", value: "<from>", help: "students begin as the teacher's bottom layers, or the base's", fallback: "teacher" }),
+  temperature: option(decimal({ min: 0.01 }), {
+    flag: "--temperature",
+    value: "<T>",
+    help: "softens both distributions",
+    fallback: 2,
+  }),
+  alpha: option(decimal({ min: 0, max: 1 }), {
+    flag: "--alpha",
+    value: "<share>",
+    help: "weight of the teacher's outputs against the labels",
+    fallback: 0.5,
+  }),
+  init: option(choice(["teacher", "pretrained"]), {
+    flag: "--init",
+    value: "<from>",
+    help: "students begin as the teacher's bottom layers, or the base's",
+    fallback: "teacher",
+  }),
 };
 
 export const distillCommand = defineCommand({
@@ -61,7 +76,9 @@ export const distillCommand = defineCommand({
     const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
     const tasks = await chosenTasks(values, (task) => existsSync(teachers(task)));
     if (tasks.length === 0) {
-      throw modelError(`no teacher in ${run.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
+      throw modelError(
+        `no teacher in ${run.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`,
+      );
     }
     const { values: layers, note } = fitLayers("student-layers", values.studentLayers, base.config.numHiddenLayers);
     if (note) terminal.reporter.log(note);
@@ -70,7 +87,9 @@ export const distillCommand = defineCommand({
     for (const task of tasks) {
       const teacher = await findTeacher(base, task, values, terminal);
       const k = teacher.record.layers;
-      terminal.reporter.log(`${task.name}: the teacher is k=${k} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)} points`);
+      terminal.reporter.log(
+        `${task.name}: the teacher is k=${k} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)} points`,
+      );
       requests.push({
         task,
         base,
@@ -95,8 +114,15 @@ export const distillCommand = defineCommand({
       results.push({ task: request.task.name, teacher: request.teacher.folder, runs: runs.map(describeRun) });
       if (terminal.json) continue;
       const teacher = request.teacher.record;
-      const rows = runs.map(({ record }) => [record.layers, record.seed, formatScore(record.score), `${record.seconds.toFixed(0)} s`]);
-      terminal.print(`${request.task.name}: students of a teacher of ${teacher.layers} layers with ${formatScore(teacher.score)} points`);
+      const rows = runs.map(({ record }) => [
+        record.layers,
+        record.seed,
+        formatScore(record.score),
+        `${record.seconds.toFixed(0)} s`,
+      ]);
+      terminal.print(
+        `${request.task.name}: students of a teacher of ${teacher.layers} layers with ${formatScore(teacher.score)} points`,
+      );
       if (rows.length > 0) terminal.print(`${table(["layers", "seed", "score", "time"], rows)}\n`);
       else terminal.print("  its teacher is no larger: it keeps its teacher\n");
     }

@@ -37,7 +37,9 @@ export const doctorCommand = defineCommand({
     }
     terminal.print(`Node ${machine.node} on ${machine.platform}, ${machine.cores} cores (${machine.cpu})`);
     terminal.print(`memory ${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} free`);
-    terminal.print(`cache ${cache}, ${formatBytes(machine.cacheFreeBytes)} free; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`);
+    terminal.print(
+      `cache ${cache}, ${formatBytes(machine.cacheFreeBytes)} free; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
+    );
     const rows = engines.map((engine) =>
       engine.present
         ? [engine.name, "present", engine.summary, `${(engine.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`]

@@ -17,10 +17,19 @@ export const evalCommand = defineCommand({
   options: {
     ...modelOptions,
     glueData: taskOptions.glueData,
-    split: option(choice(splitNames), { flag: "--split", value: "<name>", help: splitNames.join(", "), fallback: "dev" }),
+    split: option(choice(splitNames), {
+      flag: "--split",
+      value: "<name>",
+      help: splitNames.join(", "),
+      fallback: "dev",
+    }),
     maxEvalSamples: samples.maxEvalSamples,
     skipBrokenRows: samples.skipBrokenRows,
-    predictions: optional(text, { flag: "--predictions", value: "<file>", help: "write every row's label and logits as JSON lines" }),
+    predictions: optional(text, {
+      flag: "--predictions",
+      value: "<file>",
+      help: "write every row's label and logits as JSON lines",
+    }),
   },
   examples: [
     "eval --model merged/",
@@ -36,7 +45,8 @@ export const evalCommand = defineCommand({
       for (const served of model.tasks) {
         const task = taskOf(served.name);
         if (!task.splits[values.split]) {
-          if (names) throw dataError(`${task.name} has no ${values.split} split, only ${Object.keys(task.splits).join(", ")}`);
+          if (names)
+            throw dataError(`${task.name} has no ${values.split} split, only ${Object.keys(task.splits).join(", ")}`);
           continue;
         }
         const options = {
@@ -76,7 +86,9 @@ function report(evaluations: readonly Evaluation[], terminal: Terminal): void {
       support,
       ...(confusion[id] ?? []),
     ]);
-    terminal.print(`${table(["label", "precision", "recall", "f1", "rows", ...classes.map(({ label }) => `as ${label}`)], lines)}\n`);
+    terminal.print(
+      `${table(["label", "precision", "recall", "f1", "rows", ...classes.map(({ label }) => `as ${label}`)], lines)}\n`,
+    );
   }
 }
 

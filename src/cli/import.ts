@@ -1,7 +1,15 @@
 // flexbert import: a branch that somebody else fine-tuned, as a run of ours.
 
 import { usageError } from "../errors/errors";
-import { baseOptions, checkpointOptions, engineOptions, maxLength, samples, taskOptions, workOptions } from "../options/common";
+import {
+  baseOptions,
+  checkpointOptions,
+  engineOptions,
+  maxLength,
+  samples,
+  taskOptions,
+  workOptions,
+} from "../options/common";
 import { optional } from "../options/option";
 import { names } from "../options/readers";
 import { defineCommand } from "./command";
@@ -25,7 +33,11 @@ export const importCommand = defineCommand({
     cacheBudget: workOptions.cacheBudget,
     force: workOptions.force,
     ...engineOptions,
-    labels: optional(names, { flag: "--labels", value: "<names>", help: "label names in the order of the folder's outputs" }),
+    labels: optional(names, {
+      flag: "--labels",
+      value: "<names>",
+      help: "label names in the order of the folder's outputs",
+    }),
   },
   examples: [
     "import ./my-rte-bert --task rte",
@@ -34,7 +46,8 @@ export const importCommand = defineCommand({
   async run(values, terminal, args) {
     const folder = args[0] as string;
     const [task, ...others] = await chosenTasks(values, () => true);
-    if (values.task === undefined || !task || others.length > 0) throw usageError("import takes one task: give --task NAME");
+    if (values.task === undefined || !task || others.length > 0)
+      throw usageError("import takes one task: give --task NAME");
     const base = await openBaseOf(values, terminal);
     const context = await openSession(values, terminal);
     const { importBranch } = await import("../recipes/import.js");
@@ -44,7 +57,9 @@ export const importCommand = defineCommand({
     if (terminal.json) terminal.printJson(describeRun(run));
     else {
       const { layers, fork, score } = run.record;
-      terminal.print(`${task.name}: ${layers} layers above fork ${fork}, ${formatScore(score)} points on dev, in ${run.folder}`);
+      terminal.print(
+        `${task.name}: ${layers} layers above fork ${fork}, ${formatScore(score)} points on dev, in ${run.folder}`,
+      );
     }
   },
 });

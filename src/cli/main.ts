@@ -101,7 +101,12 @@ function requestedCommand(args: readonly string[]): string | undefined {
   return name;
 }
 
-function configure<D extends Definitions>(program: Program, command: Command<D>, streams: Streams, signal: AbortSignal): void {
+function configure<D extends Definitions>(
+  program: Program,
+  command: Command<D>,
+  streams: Streams,
+  signal: AbortSignal,
+): void {
   const definitions = { ...command.options, ...talk };
   if (command.description) program.description(command.description);
   for (const { name, help } of command.arguments ?? []) program.argument(name, help);
@@ -110,7 +115,9 @@ function configure<D extends Definitions>(program: Program, command: Command<D>,
   program.addHelpText("after", `\nExamples:\n${examples}`);
   program.action(async (...received: unknown[]) => {
     const flags = program.opts() as Record<string, unknown>;
-    const args = received.slice(0, command.arguments?.length ?? 0).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
+    const args = received
+      .slice(0, command.arguments?.length ?? 0)
+      .flatMap((value) => (value === undefined ? [] : (value as string | string[])));
     const config = typeof flags["config"] === "string" ? await readConfig(flags["config"]) : null;
     const values = resolveOptions(definitions, flags, config) as Values<D> & Values<typeof talk>;
     await command.run(values, createTerminal(streams, signal, values), args);
@@ -168,7 +175,8 @@ function report(error: unknown, args: readonly string[], { out, err }: Streams):
 /** By name: importing its class would load what training needs. */
 const isInterrupted = (error: unknown): error is Error => error instanceof Error && error.name === "Interrupted";
 
-const quote = (argument: string) => (/^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`);
+const quote = (argument: string) =>
+  /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 
 function packageVersion(): string {
   return JSON.parse(readFileSync(path.join(__dirname, "../../package.json"), "utf8")).version;

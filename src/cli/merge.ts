@@ -26,7 +26,11 @@ export const mergeCommand = defineCommand({
   options: {
     out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),
     ...taskOptions,
-    select: optional(text, { flag: "--select", value: "<choice>", help: "teacher, best, kd-2, or rte=teacher,cola=kd-2" }),
+    select: optional(text, {
+      flag: "--select",
+      value: "<choice>",
+      help: "teacher, best, kd-2, or rte=teacher,cola=kd-2",
+    }),
     remove: optional(names, { flag: "--remove", value: "<names>", help: "take these tasks out of the folder" }),
     allowUnshared: toggle({ flag: "--allow-unshared", help: "take branches of k = full, which share no layer" }),
     ...baseOptions,
@@ -68,12 +72,14 @@ interface ChoiceValues {
 }
 
 async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal): Promise<Selection[]> {
+  const choose = values.select === undefined ? () => "student" as const : parseSelect(values.select);
   const runsOf = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
   const tasks = await chosenTasks(values, (task) => existsSync(runsOf(task, "finetune")));
   if (tasks.length === 0) {
-    throw modelError(`no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
+    throw modelError(
+      `no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`,
+    );
   }
-  const choose = values.select === undefined ? () => "student" as const : parseSelect(values.select);
   const selections: Selection[] = [];
   for (const task of tasks) {
     const candidates = {
@@ -94,7 +100,13 @@ function printChoice(selections: readonly Selection[], terminal: Terminal): void
   const chosen = selections.map(({ task, run }) => ({ task: task.name, folder: run.folder, ...pickOf(run.record) }));
   if (terminal.json) terminal.printJson(chosen);
   else {
-    const rows = chosen.map(({ task, method, fork, layers, score }) => [task, method, fork ?? "none", layers, formatScore(score)]);
+    const rows = chosen.map(({ task, method, fork, layers, score }) => [
+      task,
+      method,
+      fork ?? "none",
+      layers,
+      formatScore(score),
+    ]);
     terminal.print(table(["task", "method", "fork", "layers", "score"], rows));
   }
 }
@@ -105,10 +117,22 @@ function report(manifest: Manifest, base: Base | null, out: string, terminal: Te
   const cost = overhead(manifest);
   const saved = base ? savings(manifest, base) : null;
   if (terminal.json) {
-    terminal.printJson({ out, manifest: path.join(out, MANIFEST), tasks: manifest.tasks, overhead: cost, ...(saved ? { saved } : {}) });
+    terminal.printJson({
+      out,
+      manifest: path.join(out, MANIFEST),
+      tasks: manifest.tasks,
+      overhead: cost,
+      ...(saved ? { saved } : {}),
+    });
     return;
   }
-  const rows = manifest.tasks.map((task) => [task.name, task.fork ?? "none", task.layers, formatScore(task.score), task.run]);
+  const rows = manifest.tasks.map((task) => [
+    task.name,
+    task.fork ?? "none",
+    task.layers,
+    formatScore(task.score),
+    task.run,
+  ]);
   terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
   const tasks = manifest.tasks.length;
   terminal.print(
@@ -127,7 +151,10 @@ function report(manifest: Manifest, base: Base | null, out: string, terminal: Te
 export function savings(manifest: Manifest, { config }: Pick<Base, "config">) {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)), 0);
+  const heads = manifest.tasks.reduce(
+    (sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)),
+    0,
+  );
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
   return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };

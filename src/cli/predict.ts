@@ -5,8 +5,8 @@ import { createInterface } from "node:readline";
 import { dataError, usageError } from "../errors/errors";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
-import { computeLogits, type Prediction, type Row, toPrediction } from "../serve/predict";
 import type { ServedTask } from "../serve/model";
+import { computeLogits, type Prediction, type Row, toPrediction } from "../serve/predict";
 import { defineCommand } from "./command";
 import { modelOptions, openServedModel } from "./served-model";
 import { formatSeconds, type Terminal, table } from "./terminal";
@@ -26,7 +26,12 @@ export const predictCommand = defineCommand({
     text: optional(text, { flag: "--text", value: "<text>", help: "one text" }),
     pair: optional(text, { flag: "--pair", value: "<text>", help: "the second text of a pair" }),
     file: optional(text, { flag: "--file", value: "<file>", help: "rows to predict; - for stdin" }),
-    format: option(choice(["table", "tsv", "jsonl"]), { flag: "--format", value: "<format>", help: "table, tsv or jsonl", fallback: "table" }),
+    format: option(choice(["table", "tsv", "jsonl"]), {
+      flag: "--format",
+      value: "<format>",
+      help: "table, tsv or jsonl",
+      fallback: "table",
+    }),
     output: optional(text, { flag: "--output", value: "<file>", help: "write there instead of stdout" }),
   },
   examples: [
@@ -43,11 +48,19 @@ export const predictCommand = defineCommand({
     const tasks = fittingTasks(model.tasks, rows, names !== undefined, terminal);
     const started = performance.now();
     const bar = terminal.reporter.progress("predict", rows.length);
-    const print = printer(tasks, values.format === "table" && terminal.json ? "jsonl" : values.format, terminal, values.output);
+    const print = printer(
+      tasks,
+      values.format === "table" && terminal.json ? "jsonl" : values.format,
+      terminal,
+      values.output,
+    );
     try {
       for (let at = 0; at < rows.length; at += CHUNK) {
         const chunk = rows.slice(at, at + CHUNK);
-        const logits = await computeLogits(model, chunk, tasks, { signal: terminal.signal, onRows: (count) => bar.advance(count) });
+        const logits = await computeLogits(model, chunk, tasks, {
+          signal: terminal.signal,
+          onRows: (count) => bar.advance(count),
+        });
         for (const [i, row] of chunk.entries()) {
           const predictions = tasks.map((task) => {
             const width = Math.max(1, task.labels.length);
@@ -82,7 +95,8 @@ async function readRows({ text, pair, file }: InputValues, args: readonly string
   if (text !== undefined) return [{ text, pair: pair ?? null }];
   if (args.length > 0) return args.map((line) => ({ text: line, pair: null }));
   if (file !== undefined && file !== "-") return readFileRows(file);
-  if (file === undefined && process.stdin.isTTY) throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
+  if (file === undefined && process.stdin.isTTY)
+    throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
   const rows: Row[] = [];
   for await (const line of createInterface({ input: process.stdin })) rows.push(splitLine(line));
   return rows;
@@ -108,13 +122,19 @@ async function readFileRows(file: string): Promise<Row[]> {
   if (/\.jsonl?$/.test(file)) return readJsonLines(file, content);
   const { parse } = await import("papaparse");
   const tsv = !file.endsWith(".csv");
-  const parsed = parse<string[]>(content.replace(/^\uFEFF/, ""), { delimiter: tsv ? "\t" : ",", skipEmptyLines: true, ...(tsv ? { quoteChar: "\u0000" } : {}) });
+  const parsed = parse<string[]>(content.replace(/^\uFEFF/, ""), {
+    delimiter: tsv ? "\t" : ",",
+    skipEmptyLines: true,
+    ...(tsv ? { quoteChar: "\u0000" } : {}),
+  });
   const [head = [], ...lines] = parsed.data;
   const column = (wanted: readonly string[]) => head.findIndex((name) => wanted.includes(name.trim().toLowerCase()));
   const first = column(textColumns);
   const second = column(pairColumns);
   if (first < 0) {
-    throw dataError(`${file} has no column of texts among ${head.join(", ")}. Name one of them text, and for pairs another one pair`);
+    throw dataError(
+      `${file} has no column of texts among ${head.join(", ")}. Name one of them text, and for pairs another one pair`,
+    );
   }
   return lines.map((cells) => ({ text: cells[first] ?? "", pair: second < 0 ? null : (cells[second] ?? "") }));
 }
@@ -137,17 +157,25 @@ function readJsonLines(file: string, content: string): Row[] {
 }
 
 /** The tasks whose inputs the rows have. Throws usageError (2) where a named task does not fit. */
-function fittingTasks(tasks: readonly ServedTask[], rows: readonly Row[], named: boolean, terminal: Terminal): ServedTask[] {
+function fittingTasks(
+  tasks: readonly ServedTask[],
+  rows: readonly Row[],
+  named: boolean,
+  terminal: Terminal,
+): ServedTask[] {
   if (rows.length === 0) throw dataError("there are no rows to predict");
   const pairs = rows.filter(({ pair }) => pair !== null).length;
-  if (pairs > 0 && pairs < rows.length) throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);
+  if (pairs > 0 && pairs < rows.length)
+    throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);
   const inputs = pairs > 0 ? "pair" : "single";
   const other = inputs === "pair" ? "single texts" : "pairs";
   const fitting = tasks.filter((task) => task.inputs === inputs);
   const left = tasks.filter((task) => task.inputs !== inputs).map(({ name }) => name);
   if (fitting.length === 0 || (named && left.length > 0)) {
     const how = inputs === "single" ? " (--text A --pair B, or a file with a column pair)" : "";
-    throw usageError(`${left.join(", ")} takes ${other}${how}, and the rows are ${inputs === "pair" ? "pairs" : "single texts"}`);
+    throw usageError(
+      `${left.join(", ")} takes ${other}${how}, and the rows are ${inputs === "pair" ? "pairs" : "single texts"}`,
+    );
   }
   if (left.length > 0) terminal.reporter.log(`left out, because they take ${other}: ${left.join(", ")}`);
   return fitting;
@@ -158,7 +186,12 @@ interface Printer {
   end(): Promise<void>;
 }
 
-function printer(tasks: readonly ServedTask[], format: "table" | "tsv" | "jsonl", terminal: Terminal, output?: string): Printer {
+function printer(
+  tasks: readonly ServedTask[],
+  format: "table" | "tsv" | "jsonl",
+  terminal: Terminal,
+  output?: string,
+): Printer {
   const lines: string[] = [];
   const rows: string[][] = [];
   const show = (prediction: Prediction) =>
@@ -167,14 +200,22 @@ function printer(tasks: readonly ServedTask[], format: "table" | "tsv" | "jsonl"
     if (output === undefined) terminal.print(line);
     else lines.push(line);
   };
-  const head = ["text", ...tasks.flatMap((task) => (task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`]))];
+  const head = [
+    "text",
+    ...tasks.flatMap((task) => (task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`])),
+  ];
   if (format === "tsv") emit(head.join("\t"));
   return {
     row(row, predictions) {
       const written = row.pair === null ? row.text : `${row.text} | ${row.pair}`;
       const cells = predictions.flatMap((prediction) => show(prediction).filter((cell) => cell !== ""));
       if (format === "jsonl") {
-        emit(JSON.stringify({ ...row, predictions: Object.fromEntries(tasks.map((task, i) => [task.name, predictions[i]])) }));
+        emit(
+          JSON.stringify({
+            ...row,
+            predictions: Object.fromEntries(tasks.map((task, i) => [task.name, predictions[i]])),
+          }),
+        );
       } else if (format === "tsv") emit([written.replaceAll("\t", " "), ...cells].join("\t"));
       else rows.push([written.length > 60 ? `${written.slice(0, 59)}…` : written, ...cells]);
     },

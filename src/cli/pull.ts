@@ -21,7 +21,16 @@ export const pullCommand = defineCommand({
     const { folder, source } = await pullWithProgress(name, values.offline, terminal);
     const { config, sha256, tensors } = await openBase(name);
     const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
-    if (terminal.json) terminal.printJson({ name, folder, source, sha256, layers: config.numHiddenLayers, hidden: config.hiddenSize, parameters });
+    if (terminal.json)
+      terminal.printJson({
+        name,
+        folder,
+        source,
+        sha256,
+        layers: config.numHiddenLayers,
+        hidden: config.hiddenSize,
+        parameters,
+      });
     else {
       terminal.print(
         `${name}: ${config.numHiddenLayers} layers of ${config.hiddenSize}, ${formatCount(parameters)} parameters, sha256 ${sha256.slice(0, 8)}\n` +
@@ -34,7 +43,11 @@ export const pullCommand = defineCommand({
 /** Pulls with a bar a file, or a line where there is no terminal. */
 export async function pullWithProgress(name: string, offline: boolean, terminal: Terminal) {
   const { pull } = await import("../checkpoints/hub.js");
-  let current: { file: string; received: number; bar: { advance(amount: number, note?: string): void; end(): void } } | null = null;
+  let current: {
+    file: string;
+    received: number;
+    bar: { advance(amount: number, note?: string): void; end(): void };
+  } | null = null;
   try {
     return await pull(name, {
       offline,

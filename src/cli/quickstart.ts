@@ -26,7 +26,10 @@ import { formatBytes, formatCount, formatScore, formatSeconds, type Terminal, ta
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 const SAMPLE = path.join(__dirname, "../../glue-data/sample");
-const SENTENCES = ["the soup was cold and the waiter never came back", "I would like to book a table for two on Friday"];
+const SENTENCES = [
+  "the soup was cold and the waiter never came back",
+  "I would like to book a table for two on Friday",
+];
 
 /** Small enough for the slowest engine to end within minutes; at 1e-4 the sample barely trains. */
 const training: TrainingOptions = {
@@ -41,6 +44,10 @@ const training: TrainingOptions = {
 };
 const layers = [1, 2, 3];
 
+/** Rows of each sample task: with all of them the wasm engine would take more than five minutes on slow machines. */
+const trainRows = 320;
+const devRows = 100;
+
 export const quickstart = defineCommand({
   summary: "the whole pipeline on the sample tasks, in minutes",
   description:
@@ -48,7 +55,13 @@ export const quickstart = defineCommand({
     "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and\n" +
     "predicts. The sample tasks are made up by a script: their scores mean nothing beyond that the pipeline works.",
   options: {
-    out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder, replaced if it exists", fallback: "merged-quickstart" }),
+    out: option(text, {
+      flag: "--out",
+      short: "-o",
+      value: "<folder>",
+      help: "the merged folder, replaced if it exists",
+      fallback: "merged-quickstart",
+    }),
     ...checkpointOptions,
     ...engineOptions,
     offline: toggle({ flag: "--offline", help: "do not try to pull the base" }),
@@ -67,7 +80,9 @@ export const quickstart = defineCommand({
     for (const task of tasks) {
       const { runs, teacher, student } = await train(task, base, { checkpoints, force: values.force }, context);
       selections.push({ task, run: student });
-      const byK = [...runs].sort((a, b) => a.record.layers - b.record.layers).map(({ record }) => formatScore(record.score));
+      const byK = [...runs]
+        .sort((a, b) => a.record.layers - b.record.layers)
+        .map(({ record }) => formatScore(record.score));
       scores.push([task.name, ...byK, `k=${teacher.record.layers}`, formatScore(student.record.score)]);
     }
     if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
@@ -78,13 +93,24 @@ export const quickstart = defineCommand({
     const cost = overhead(manifest);
     const saved = savings(manifest, base);
     if (terminal.json) {
-      terminal.printJson({ engine: context.engine.summary, base: base.name, seconds, overhead: cost, saved, difference, predictions, tasks: manifest.tasks });
+      terminal.printJson({
+        engine: context.engine.summary,
+        base: base.name,
+        seconds,
+        overhead: cost,
+        saved,
+        difference,
+        predictions,
+        tasks: manifest.tasks,
+      });
       return;
     }
     const whole = tasks.length * base.config.numHiddenLayers;
     terminal.print(`dev scores in points, on made-up tasks and the base ${base.name}`);
     terminal.print(`${table(["task", ...layers.map((k) => `k=${k}`), "teacher", "student, 1 layer"], scores)}\n`);
-    terminal.print(`merged and separate models agree on every dev row: largest difference of a logit ${difference.toExponential(1)}\n`);
+    terminal.print(
+      `merged and separate models agree on ${devRows} dev rows a task: largest difference of a logit ${difference.toExponential(1)}\n`,
+    );
     terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
     terminal.print(
       `layers      ${cost.layers} of ${whole} (${cost.shared} shared + ${cost.layers - cost.shared} task layers)\n` +
@@ -134,11 +160,17 @@ async function randomBase(): Promise<Base> {
   return base;
 }
 
-async function train(task: Task, base: Base, { checkpoints, force }: { checkpoints: string; force: boolean }, context: RunContext<Engine>) {
+async function train(
+  task: Task,
+  base: Base,
+  { checkpoints, force }: { checkpoints: string; force: boolean },
+  context: RunContext<Engine>,
+) {
   const { finetune } = await import("../recipes/finetune.js");
   const { distill } = await import("../recipes/distill.js");
   const { chooseTeacher } = await import("../selection/teacher.js");
-  const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force };
+  const rows = { maxTrainSamples: trainRows, maxEvalSamples: devRows };
+  const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force, ...rows };
   const common = { task, base, seeds: [1], training, run };
   const runs = await finetune({ ...common, layers }, context);
   const teacher = chooseTeacher(runs, "max") as StoredRun;
@@ -149,8 +181,13 @@ async function train(task: Task, base: Base, { checkpoints, force }: { checkpoin
 }
 
 /** The largest difference of any dev row's logit between the merged model and the separate branches. */
-async function compareWithSeparate(out: string, base: Base, selections: readonly Selection[], context: RunContext<Engine>): Promise<number> {
-  const options = { split: "dev" as const, glueData: "", skipBroken: false, signal: context.signal };
+async function compareWithSeparate(
+  out: string,
+  base: Base,
+  selections: readonly Selection[],
+  context: RunContext<Engine>,
+): Promise<number> {
+  const options = { split: "dev" as const, glueData: "", skipBroken: false, maxRows: devRows, signal: context.signal };
   const taskOf = (name: string) => selections.find(({ task }) => task.name === name)?.task as Task;
   const merged = await openModel(out, context.engine, { taskOf });
   let largest = 0;
@@ -161,12 +198,15 @@ async function compareWithSeparate(out: string, base: Base, selections: readonly
     for (const [i, logit] of a.logits.entries()) largest = Math.max(largest, Math.abs(logit - (b.logits[i] as number)));
   }
   merged.dispose();
-  if (!(largest <= 1e-5)) throw failure(`merged and separate logits differ by ${largest}, more than 1e-5: please report it`);
+  if (!(largest <= 1e-5))
+    throw failure(`merged and separate logits differ by ${largest}, more than 1e-5: please report it`);
   return largest;
 }
 
 async function predictSentences(out: string, tasks: readonly Task[], context: RunContext<Engine>) {
-  const model = await openModel(out, context.engine, { taskOf: (name) => tasks.find((task) => task.name === name) as Task });
+  const model = await openModel(out, context.engine, {
+    taskOf: (name) => tasks.find((task) => task.name === name) as Task,
+  });
   const single = model.tasks.filter(({ inputs }) => inputs === "single");
   const rows = SENTENCES.map((sentence) => ({ text: sentence, pair: null }));
   const logits = await computeLogits(model, rows, single, { signal: context.signal });

@@ -26,7 +26,10 @@ export function printSummary(results: readonly TaskResult[], engine: Engine, ter
   const runs = results.flatMap((result) => result.runs);
   const seconds = runs.reduce((sum, run) => sum + run.seconds, 0);
   const rates = runs.map((run) => run.tokensPerSecond ?? 0).filter((rate) => rate > 0);
-  const speed = rates.length === 0 ? "" : `, ${Math.round(Math.min(...rates))} to ${Math.round(Math.max(...rates))} tokens a second`;
+  const speed =
+    rates.length === 0
+      ? ""
+      : `, ${Math.round(Math.min(...rates))} to ${Math.round(Math.max(...rates))} tokens a second`;
   terminal.print(`${runs.length} runs, ${formatSeconds(seconds)} of training${speed}, engine ${engine.summary}`);
 }
 
@@ -36,7 +39,9 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
   const { gemmRate } = await import("../engines/gemm-rate.js");
   // Products reach about this share of their peak inside a step, beside everything that memory bounds.
   const flopsPerSecond = 0.5 * (await gemmRate(engine));
-  const trials = plans.flatMap((plan) => plan.trials.map((trial) => ({ ...trial, seconds: trial.flops / flopsPerSecond })));
+  const trials = plans.flatMap((plan) =>
+    plan.trials.map((trial) => ({ ...trial, seconds: trial.flops / flopsPerSecond })),
+  );
   const trunkSeconds = plans.reduce((sum, plan) => sum + plan.trunkFlops, 0) / flopsPerSecond;
   const open = trials.filter((trial) => !trial.finished);
   const total = open.reduce((sum, trial) => sum + trial.seconds, trunkSeconds);

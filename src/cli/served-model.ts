@@ -15,10 +15,22 @@ import { type EngineValues, openSession, userTasks } from "./session";
 import type { Terminal } from "./terminal";
 
 export const modelOptions = {
-  model: optional(text, { flag: "--model", short: "-m", value: "<folder>", help: "a merged folder or a run folder (default merged)" }),
-  task: optional(taskOptions.task.read, { ...taskOptions.task, help: "tasks of the model: a name or a comma list (default all)" }),
+  model: optional(text, {
+    flag: "--model",
+    short: "-m",
+    value: "<folder>",
+    help: "a merged folder or a run folder (default merged)",
+  }),
+  task: optional(taskOptions.task.read, {
+    ...taskOptions.task,
+    help: "tasks of the model: a name or a comma list (default all)",
+  }),
   tasks: taskOptions.tasks,
-  base: optional(text, { ...baseOptions.base, fallback: undefined, help: "base of a run folder, if not in the cache under its name" }),
+  base: optional(text, {
+    ...baseOptions.base,
+    fallback: undefined,
+    help: "base of a run folder, if not in the cache under its name",
+  }),
   ...engineOptions,
 };
 
@@ -36,7 +48,11 @@ export interface OpenedModel {
 }
 
 /** Opens the model with the named tasks, or all of them. */
-export async function openServedModel(values: ModelValues, names: readonly string[] | undefined, terminal: Terminal): Promise<OpenedModel> {
+export async function openServedModel(
+  values: ModelValues,
+  names: readonly string[] | undefined,
+  terminal: Terminal,
+): Promise<OpenedModel> {
   const folder = values.model ?? "merged";
   if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");

@@ -73,7 +73,13 @@ export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
 }
 
 /** --seed 7 is that one, --seeds 5 is 1 to 5; one seed, 1, without either. */
-export function seedsOf({ seed, seeds }: { readonly seed: number | undefined; readonly seeds: number | undefined }): number[] {
+export function seedsOf({
+  seed,
+  seeds,
+}: {
+  readonly seed: number | undefined;
+  readonly seeds: number | undefined;
+}): number[] {
   if (seed !== undefined) return [seed];
   return Array.from({ length: seeds ?? 1 }, (_, i) => i + 1);
 }
@@ -90,7 +96,8 @@ interface WorkValues {
 }
 
 export function runOptionsOf(values: WorkValues): RunOptions {
-  const { checkpoints, glueData, skipBrokenRows, saveEvery, cacheBudget, force, maxTrainSamples, maxEvalSamples } = values;
+  const { checkpoints, glueData, skipBrokenRows, saveEvery, cacheBudget, force, maxTrainSamples, maxEvalSamples } =
+    values;
   return {
     checkpoints,
     glueData,

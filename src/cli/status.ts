@@ -40,8 +40,12 @@ export const statusCommand = defineCommand({
     }
     const rows = statuses.map(({ base, task, finetuned, students, teacher, next }) => {
       const done = finetuned.filter(({ record }) => record.state === "finished").length;
-      const chosen = teacher ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}` : "-";
-      const best = students.map(({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`);
+      const chosen = teacher
+        ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}`
+        : "-";
+      const best = students.map(
+        ({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
+      );
       return [base, task, `${done} of ${finetuned.length}`, chosen, best.join(", ") || "-", next];
     });
     terminal.print(table(["base", "task", "runs", "teacher", "students", "next"], rows));
@@ -64,10 +68,18 @@ async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
 async function folders(folder: string): Promise<string[]> {
   if (!existsSync(folder)) return [];
   const entries = await readdir(folder, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map(({ name }) => name).sort();
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map(({ name }) => name)
+    .sort();
 }
 
-function nextStep(task: string, finetuned: readonly StoredRun[], students: readonly StoredRun[], teacher: StoredRun | null): string {
+function nextStep(
+  task: string,
+  finetuned: readonly StoredRun[],
+  students: readonly StoredRun[],
+  teacher: StoredRun | null,
+): string {
   const unfinished = [...finetuned, ...students].filter(({ record }) => record.state !== "finished");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
   if (!teacher) return `flexbert finetune --task ${task}`;

@@ -19,7 +19,9 @@ export async function findTeacher(
   const [newest = [], ...older] = comparableRuns(all);
   const teacher = chooseTeacher(newest, values.chooseBy);
   if (!teacher) {
-    throw modelError(`no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`);
+    throw modelError(
+      `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,
+    );
   }
   if (older.length > 0) {
     const left = older.reduce((sum, group) => sum + group.length, 0);

@@ -32,7 +32,10 @@ export const tasksCommand = defineCommand({
       range: task.range ?? null,
       metric: task.metric,
       splits: Object.fromEntries(
-        Object.keys(task.splits).map((split) => [split, findSplitFile(task, split as keyof typeof task.splits, values.glueData)]),
+        Object.keys(task.splits).map((split) => [
+          split,
+          findSplitFile(task, split as keyof typeof task.splits, values.glueData),
+        ]),
       ),
     }));
     if (terminal.json) {

@@ -124,7 +124,24 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     head: [...head],
     // No frames: tables are read, copied and piped.
     chars: Object.fromEntries(
-      ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"].map((part) => [part, ""]).concat([["middle", "  "]]),
+      [
+        "top",
+        "top-mid",
+        "top-left",
+        "top-right",
+        "bottom",
+        "bottom-mid",
+        "bottom-left",
+        "bottom-right",
+        "left",
+        "left-mid",
+        "mid",
+        "mid-mid",
+        "right",
+        "right-mid",
+      ]
+        .map((part) => [part, ""])
+        .concat([["middle", "  "]]),
     ),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });

@@ -17,16 +17,26 @@ export const tokenizeCommand = defineCommand({
     "--pairs a tab divides the two texts of a line. Without --base the embedded vocabulary of bert-base-uncased is used.",
   arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
   options: {
-    base: { ...baseOptions.base, fallback: "", read: (given: unknown) => String(given), help: "a base whose vocabulary is used" },
+    base: {
+      ...baseOptions.base,
+      fallback: "",
+      read: (given: unknown) => String(given),
+      help: "a base whose vocabulary is used",
+    },
     pair: optional(text, { flag: "--pair", value: "<text>", help: "second text, for one text given as argument" }),
     pairs: toggle({ flag: "--pairs", help: "split each text at its first tab into a pair" }),
     ...maxLength,
     offsets: toggle({ flag: "--offsets", help: "add where each token stands in its text" }),
     cased: toggle({ flag: "--cased", help: "keep case and accents (with the embedded vocabulary)" }),
   },
-  examples: ['tokenize "a moving film"', 'tokenize "A man plays." --pair "Someone plays." --offsets', "tokenize --pairs < pairs.tsv"],
+  examples: [
+    'tokenize "a moving film"',
+    'tokenize "A man plays." --pair "Someone plays." --offsets',
+    "tokenize --pairs < pairs.tsv",
+  ],
   async run(values, terminal, args) {
-    if (values.pair !== undefined && args.length !== 1) throw usageError("--pair goes with exactly one text as argument");
+    if (values.pair !== undefined && args.length !== 1)
+      throw usageError("--pair goes with exactly one text as argument");
     const settings = values.base
       ? (await openBaseOf(values, terminal)).tokenizer
       : { tokens: embeddedVocabulary(), lowerCase: !values.cased };

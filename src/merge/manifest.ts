@@ -48,7 +48,8 @@ export interface Manifest {
 /** The manifest of a merged folder. Throws modelError (4) naming file and cause. */
 export async function readManifest(folder: string): Promise<Manifest> {
   const file = path.join(folder, MANIFEST);
-  if (!existsSync(file)) throw modelError(`${folder} is no merged model: it has no ${MANIFEST}. Run: flexbert merge --out ${folder}`);
+  if (!existsSync(file))
+    throw modelError(`${folder} is no merged model: it has no ${MANIFEST}. Run: flexbert merge --out ${folder}`);
   const { manifestSchema } = await import("./manifest-schema.js");
   let json: unknown;
   try {
@@ -57,7 +58,8 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw modelError(`${file} is damaged (${(error as Error).message}). Merge again`, error);
   }
   const format = (json as { format?: unknown } | null)?.format;
-  if (format !== MANIFEST_FORMAT) throw modelError(`${file} has format ${format}; this flexbert reads format ${MANIFEST_FORMAT}`);
+  if (format !== MANIFEST_FORMAT)
+    throw modelError(`${file} has format ${format}; this flexbert reads format ${MANIFEST_FORMAT}`);
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
     const [problem] = parsed.error.issues;
@@ -76,7 +78,11 @@ export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
 }
 
 /** Encoder layers that inference over all tasks runs, and its share of N a task (paper, section 3). */
-export function overhead({ base, tasks }: Pick<Manifest, "base" | "tasks">): { layers: number; share: number; shared: number } {
+export function overhead({ base, tasks }: Pick<Manifest, "base" | "tasks">): {
+  layers: number;
+  share: number;
+  shared: number;
+} {
   const shared = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
   const layers = tasks.reduce((sum, task) => sum + task.layers, shared);
   return { layers, shared, share: tasks.length === 0 ? 0 : layers / (base.layers * tasks.length) };

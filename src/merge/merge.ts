@@ -17,7 +17,16 @@ import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import { type Blob, filesOf, MANIFEST, MANIFEST_FORMAT, type Manifest, type MergedTask, readManifest, writeManifest } from "./manifest";
+import {
+  type Blob,
+  filesOf,
+  MANIFEST,
+  MANIFEST_FORMAT,
+  type Manifest,
+  type MergedTask,
+  readManifest,
+  writeManifest,
+} from "./manifest";
 
 const BLOBS = "blobs";
 
@@ -66,7 +75,9 @@ export async function removeTasks(out: string, names: readonly string[]): Promis
     const old = await readManifest(out);
     const missing = names.find((name) => !old.tasks.some((task) => task.name === name));
     if (missing !== undefined) {
-      throw usageError(`${out} has no task ${missing}. It has ${old.tasks.map(({ name }) => name).join(", ") || "none"}`);
+      throw usageError(
+        `${out} has no task ${missing}. It has ${old.tasks.map(({ name }) => name).join(", ") || "none"}`,
+      );
     }
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
@@ -92,7 +103,9 @@ function checkSelection({ task, run }: Selection, { base, allowUnshared }: Merge
 
 function otherBase(what: string, found: { name: string; sha256: string }, wanted: { name: string; sha256: string }) {
   const short = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (sha256 ${sha256.slice(0, 8)})`;
-  return modelError(`${what} on the base ${short(found)}, this merge is of ${short(wanted)}. Merge tasks of one base at a time`);
+  return modelError(
+    `${what} on the base ${short(found)}, this merge is of ${short(wanted)}. Merge tasks of one base at a time`,
+  );
 }
 
 async function writeTask(out: string, { task, run }: Selection): Promise<MergedTask> {
@@ -139,7 +152,12 @@ async function writeOnce(out: string, name: string, content: string): Promise<vo
 }
 
 /** Named by its content: a blob that lies there already, whole, is not written again. */
-async function writeBlob(out: string, name: string, tensors: HostTensors, metadata: Record<string, string>): Promise<Blob> {
+async function writeBlob(
+  out: string,
+  name: string,
+  tensors: HostTensors,
+  metadata: Record<string, string>,
+): Promise<Blob> {
   const chunks = [...safetensorsChunks(tensors, metadata)];
   const sha256 = sha256Hex(...chunks);
   const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.safetensors`;

@@ -32,7 +32,11 @@ export function layerRange({ full }: { full: boolean }) {
  * The layers that a base of `total` layers can run, with the log line where the range was cut.
  * Throws usageError (2) for a number above `total` that no range covers, and for a range wholly above it.
  */
-export function fitLayers(flag: string, range: LayerRange, total: number): { values: (number | "full")[]; note: string | null } {
+export function fitLayers(
+  flag: string,
+  range: LayerRange,
+  total: number,
+): { values: (number | "full")[]; note: string | null } {
   const fitting = range.values.filter((value) => value === "full" || value <= total);
   if (fitting.length === range.values.length) return { values: [...fitting], note: null };
   if (!range.isRange || fitting.length === 0) {
@@ -44,7 +48,8 @@ export function fitLayers(flag: string, range: LayerRange, total: number): { val
 /** 3-6 for consecutive numbers, else 3,5,full. */
 function describe(values: readonly (number | "full")[]): string {
   const numbers = values.filter((value) => typeof value === "number");
-  const consecutive = numbers.length === values.length && numbers.every((value, i) => value === (numbers[0] as number) + i);
+  const consecutive =
+    numbers.length === values.length && numbers.every((value, i) => value === (numbers[0] as number) + i);
   if (consecutive && numbers.length > 1) return `${numbers[0]}-${numbers.at(-1)}`;
   return values.join(",");
 }

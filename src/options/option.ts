@@ -48,7 +48,8 @@ export function toggle(definition: Without<boolean>): Definition<boolean> {
   return { inConfig: true, fallback: false, ...definition, read };
 }
 
-export const camelCase = (flag: string) => flag.replace(/^--/, "").replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+export const camelCase = (flag: string) =>
+  flag.replace(/^--/, "").replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 export const configKey = (flag: string) => flag.replace(/^--/, "").replaceAll("-", "_");
 
 /**
@@ -88,7 +89,10 @@ function pick(
   return [fallback, flag];
 }
 
-function unknownKeys(definitions: Definitions, { file, values }: { file: string; values: Readonly<Record<string, unknown>> }) {
+function unknownKeys(
+  definitions: Definitions,
+  { file, values }: { file: string; values: Readonly<Record<string, unknown>> },
+) {
   const known = Object.values(definitions)
     .filter(({ inConfig }) => inConfig)
     .map(({ flag }) => configKey(flag));

@@ -22,7 +22,8 @@ const within = (value: number, { min, max }: Bounds) => value >= (min ?? -Infini
 export function integer(bounds: Bounds = {}) {
   return (given: unknown): number => {
     const value = toNumber(given);
-    if (!Number.isSafeInteger(value) || !within(value, bounds)) throw new Error(`a whole number${describeBounds(bounds)}`);
+    if (!Number.isSafeInteger(value) || !within(value, bounds))
+      throw new Error(`a whole number${describeBounds(bounds)}`);
     return value;
   };
 }
@@ -56,7 +57,16 @@ export function names(given: unknown): string {
 
 /** 4GiB, 500MB, 2.5 GB, 800000 (bytes), or 25% of `total`. In bytes. */
 export function bytes(total: () => number) {
-  const units: Record<string, number> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 };
+  const units: Record<string, number> = {
+    b: 1,
+    kb: 1e3,
+    mb: 1e6,
+    gb: 1e9,
+    tb: 1e12,
+    kib: 2 ** 10,
+    mib: 2 ** 20,
+    gib: 2 ** 30,
+  };
   return (given: unknown): number => {
     const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*|%)\s*$/i.exec(String(given));
     const amount = Number(match?.[1]);

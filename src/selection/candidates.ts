@@ -23,7 +23,9 @@ export function parseSelect(text: string): (task: string) => Choice {
   for (const part of text.split(",")) {
     const [task = "", choice = ""] = part.split("=").map((word) => word.trim());
     if (!task || !isChoice(choice)) {
-      throw usageError(`--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, task=choice. Example: rte=teacher,cola=kd-2`);
+      throw usageError(
+        `--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, task=choice. Example: rte=teacher,cola=kd-2`,
+      );
     }
     chosen.set(task, choice);
   }
@@ -49,7 +51,9 @@ export function selectRun({ task, finetuned, students }: Candidates, choice: Cho
   if (matching.length > 0) return bestRun(matching);
   // KD-l keeps a teacher that is no larger than l.
   if (teacher && teacher.record.layers <= layers) return teacher;
-  throw modelError(`${task} has no student of ${layers} layers. Run: flexbert distill --task ${task} --student-layers ${layers}`);
+  throw modelError(
+    `${task} has no student of ${layers} layers. Run: flexbert distill --task ${task} --student-layers ${layers}`,
+  );
 }
 
 /** Students of the teacher that is chosen now; those of an earlier teacher have another fork. */

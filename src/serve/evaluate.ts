@@ -66,7 +66,9 @@ function labelOrder(served: ServedTask, task: Task, folder: string): number[] {
   if (task.kind === "regression") return [0];
   const order = task.labels.map((label) => served.labels.indexOf(label));
   if (order.includes(-1) || served.labels.length !== task.labels.length) {
-    throw modelError(`${folder}: ${task.name} has labels ${served.labels.join(", ")}, its data has ${task.labels.join(", ")}`);
+    throw modelError(
+      `${folder}: ${task.name} has labels ${served.labels.join(", ")}, its data has ${task.labels.join(", ")}`,
+    );
   }
   return order;
 }

@@ -72,7 +72,9 @@ export async function openModel(
   options: { readonly names?: readonly string[]; readonly taskOf: (name: string) => Task; readonly base?: string },
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged ? await mergedParts(folder, options.names) : await runParts(folder, options.taskOf, options.base);
+  const parts = merged
+    ? await mergedParts(folder, options.names)
+    : await runParts(folder, options.taskOf, options.base);
   const entries = { predict: predictEntry(parts.config, parts.tasks) };
   const program: Program<"predict"> = await engine.load(parts.tensors, entries);
   const { config, tokenizer, tasks } = parts;
@@ -139,7 +141,9 @@ async function mergedParts(folder: string, names?: readonly string[]): Promise<P
   const manifest = await readManifest(folder);
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
-    throw modelError(`${folder} has no task ${missing}. It has ${manifest.tasks.map(({ name }) => name).join(", ") || "none"}`);
+    throw modelError(
+      `${folder} has no task ${missing}. It has ${manifest.tasks.map(({ name }) => name).join(", ") || "none"}`,
+    );
   }
   const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
   const configFile = path.join(folder, "config.json");
@@ -157,7 +161,10 @@ async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw modelError(`${file} is missing or damaged (${(error as Error).message}). Merge again into a new folder`, error);
+    throw modelError(
+      `${file} is missing or damaged (${(error as Error).message}). Merge again into a new folder`,
+      error,
+    );
   }
 }
 
@@ -165,7 +172,8 @@ async function readBlob(folder: string, { file, sha256 }: Blob): Promise<HostTen
   const target = path.join(folder, file);
   if (!existsSync(target)) throw modelError(`${target} is missing, which ${MANIFEST} names. Merge again`);
   const found = await sha256File(target);
-  if (found !== sha256) throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${sha256.slice(0, 8)}. Merge again`);
+  if (found !== sha256)
+    throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${sha256.slice(0, 8)}. Merge again`);
   return (await readSafetensors(target)).tensors;
 }
 

@@ -22,7 +22,8 @@ const nonspacingMark = /\p{Mn}/gu;
 const punctuation = /^\p{P}$/u;
 
 export const isAscii = (text: string): boolean => {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 126 || isAsciiControl(text.charCodeAt(i))) return false;
+  for (let i = 0; i < text.length; i++)
+    if (text.charCodeAt(i) > 126 || isAsciiControl(text.charCodeAt(i))) return false;
   return true;
 };
 
@@ -30,7 +31,12 @@ const isAsciiControl = (code: number) => code < 32 && code !== 9 && code !== 10 
 
 /** All four ranges of ASCII symbols count as punctuation, `$` and `^` too, unlike Unicode's P. */
 export function isAsciiPunctuation(code: number): boolean {
-  return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) || (code >= 91 && code <= 96) || (code >= 123 && code <= 126);
+  return (
+    (code >= 33 && code <= 47) ||
+    (code >= 58 && code <= 64) ||
+    (code >= 91 && code <= 96) ||
+    (code >= 123 && code <= 126)
+  );
 }
 
 /** The ranges of BERT's own code: Hangul, Hiragana and Katakana are not among them. */

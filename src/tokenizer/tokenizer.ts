@@ -150,7 +150,12 @@ export function createTokenizer(settings: TokenizerSettings): Tokenizer {
       const { keepFirst, keepSecond, ...encoding } = assemble(first.ids, second?.ids ?? null, maxLength);
       const spans = (pieces: Pieces, count: number, of: 0 | 1): Offset[] =>
         pieces.spans.slice(0, count).map(([start, end]) => ({ text: of, start, end }));
-      const offsets = [null, ...spans(first, keepFirst, 0), null, ...(second ? [...spans(second, keepSecond, 1), null] : [])];
+      const offsets = [
+        null,
+        ...spans(first, keepFirst, 0),
+        null,
+        ...(second ? [...spans(second, keepSecond, 1), null] : []),
+      ];
       return { ...encoding, offsets };
     },
     tokenize: (text) => textIds(text).map((id) => tokens[id] as string),
