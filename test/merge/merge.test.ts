@@ -1,0 +1,227 @@
+// The merged folder: what it holds, how it changes, and what it refuses; and that merged logits equal the separate
+// branches' on every dev row, on every engine.
+
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { cachedFolder } from "../../src/checkpoints/cache";
+import { writeBase } from "../../src/checkpoints/random-base";
+import type { StoredRun } from "../../src/checkpoints/run-folder";
+import { openEngine } from "../../src/engines/open";
+import { filesOf, overhead, readManifest } from "../../src/merge/manifest";
+import { merge, removeTasks, type Selection } from "../../src/merge/merge";
+import { finetune } from "../../src/recipes/finetune";
+import { evaluateTask } from "../../src/serve/evaluate";
+import { openModel } from "../../src/serve/model";
+import { computeLogits } from "../../src/serve/predict";
+import type { Task } from "../../src/tasks/task";
+import { describeEachEngine } from "../engines/engines";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
+
+const folder = temporaryFolder();
+const base = tinyBase("tiny-merge");
+const taskOf = (name: string) => tinyTasks.find((task) => task.name === name) as Task;
+const forks: Record<string, number> = { sst2: 1, rte: 3, stsb: 2 };
+let selections: Selection[];
+
+async function train(
+  task: Task,
+  of = base,
+  layers = base.config.numHiddenLayers - (forks[task.name] as number),
+): Promise<StoredRun> {
+  const { engine } = await openEngine("wasm", {});
+  const request = {
+    task,
+    base: of,
+    layers: [layers],
+    seeds: [1],
+    training: { ...tinyTraining, epochs: 1 },
+    run: tinyRun(folder),
+  };
+  return (await finetune(request, quietContext(engine).context))[0] as StoredRun;
+}
+
+beforeAll(async () => {
+  process.env["FLEXBERT_CACHE"] = path.join(folder, "cache");
+  writeTinyGlue(path.join(folder, "glue"));
+  await writeBase(base, cachedFolder(base.name));
+  selections = [];
+  for (const task of tinyTasks) selections.push({ task, run: await train(task) });
+});
+
+const mergeInto = (out: string, chosen: readonly Selection[], of = base) =>
+  merge({ out, base: of, selections: chosen, allowUnshared: false });
+const merged = (name: string) => path.join(folder, name);
+
+describe("merge", () => {
+  test("stores each shared layer once, as deep as the deepest fork, and counts the overhead", async () => {
+    const manifest = await mergeInto(merged("all"), selections);
+    expect(manifest.trunk).toHaveLength(3);
+    expect(overhead(manifest)).toEqual({ layers: 3 + 3 + 1 + 2, shared: 3, share: 9 / 12 });
+    expect(readdirSync(path.join(merged("all"), "blobs")).sort()).toEqual(
+      filesOf(manifest)
+        .map((file) => path.basename(file))
+        .sort(),
+    );
+    expect(await readManifest(merged("all"))).toEqual(manifest);
+  });
+
+  test("adding, replacing and removing a task leaves the others' blobs alone", async () => {
+    const out = merged("steps");
+    const [sst2, rte, stsb] = selections as [Selection, Selection, Selection];
+    const first = await mergeInto(out, [sst2]);
+    expect(first.trunk).toHaveLength(1);
+    const second = await mergeInto(out, [rte, stsb]);
+    expect(second.trunk).toHaveLength(3);
+    expect(second.tasks.find(({ name }) => name === "sst2")).toEqual(first.tasks[0]);
+    const other = { task: taskOf("rte"), run: await train(taskOf("rte"), base, 2) };
+    const third = await mergeInto(out, [other]);
+    expect(third.tasks.map(({ name }) => name)).toEqual(["rte", "sst2", "stsb"]);
+    expect(third.tasks[1]).toEqual(second.tasks[1]);
+    const fourth = await removeTasks(out, ["rte", "stsb"]);
+    expect(fourth.trunk).toHaveLength(1);
+    // A reader of the manifest before still finds its files; one more merge removes them.
+    for (const file of filesOf(third)) expect(existsSync(path.join(out, file))).toBe(true);
+    await mergeInto(out, [sst2]);
+    expect(readdirSync(path.join(out, "blobs"))).toHaveLength(filesOf(fourth).length);
+    await expect(removeTasks(out, ["rte"])).rejects.toThrow(/has no task rte/);
+  });
+
+  test("branches of another base are refused by name, before anything is written", async () => {
+    const other = tinyBase("other", { seed: 2 });
+    const run = await train(taskOf("rte"), other);
+    await expect(mergeInto(merged("mixed"), [{ task: taskOf("rte"), run }])).rejects.toThrow(/other .*tiny-merge/s);
+    expect(existsSync(merged("mixed"))).toBe(false);
+    await mergeInto(merged("one"), selections.slice(0, 1));
+    await expect(mergeInto(merged("one"), [{ task: taskOf("rte"), run }], other)).rejects.toThrow(
+      /tiny-merge .*other/s,
+    );
+  });
+});
+
+describe("a damaged merged folder is one clear error", () => {
+  const broken = async (name: string, damage: (out: string, file: string) => void, message: RegExp) => {
+    const out = merged(name);
+    const manifest = await mergeInto(out, selections.slice(0, 1));
+    damage(out, path.join(out, (manifest.tasks[0] as { file: string }).file));
+    const { engine } = await openEngine("wasm", {});
+    await expect(openModel(out, engine, { taskOf })).rejects.toThrow(message);
+  };
+  const edit = (out: string, changed: object) => {
+    const file = path.join(out, "flexbert.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...changed }));
+  };
+
+  test("a blob that is missing", () =>
+    broken("missing", (_, file) => rmSync(file), /is missing, which flexbert.json names/));
+  test("a blob with other bytes", () => broken("changed", (_, file) => writeFileSync(file, "x"), /has sha256 .* says/));
+  test("a manifest that is no JSON", () =>
+    broken("json", (out) => writeFileSync(path.join(out, "flexbert.json"), "{"), /is damaged/));
+  test("a manifest of another format", () => broken("format", (out) => edit(out, { format: 2 }), /has format 2/));
+  test("a manifest with an unknown kind", () =>
+    broken("kind", (out) => edit(out, { tasks: [{ kind: "poem" }] }), /tasks\.0\.kind/));
+});
+
+describeEachEngine("served", (open) => {
+  test("merged logits equal the separate branches' within 1e-5 on every dev row", async () => {
+    const engine = await open();
+    await mergeInto(merged("serve"), selections);
+    const model = await openModel(merged("serve"), engine, { taskOf });
+    const options = {
+      split: "dev" as const,
+      glueData: path.join(folder, "glue"),
+      skipBroken: false,
+      signal: new AbortController().signal,
+    };
+    for (const { task, run } of selections) {
+      const alone = await openModel(run.folder, engine, { taskOf });
+      const [a, b] = [await evaluateTask(model, task, options), await evaluateTask(alone, task, options)];
+      alone.dispose();
+      expect(a.logits).toHaveLength(b.logits.length);
+      for (const [i, logit] of a.logits.entries()) expect(Math.abs(logit - (b.logits[i] as number))).toBeLessThan(1e-5);
+      // To four digits: the branch may have been scored on another engine.
+      expect(a.score).toBeCloseTo(run.record.score as number, 4);
+    }
+    model.dispose();
+  });
+
+  test("each trunk layer runs once for all tasks asked for, and none that they do not need", async () => {
+    const engine = await open();
+    const model = await openModel(merged("serve"), engine, { taskOf });
+    const rows = [{ text: "a good film", pair: "the book was bad" }];
+    const layersRun = async (names: string[]) => {
+      const counted = await countLayers(() =>
+        computeLogits(
+          model,
+          rows,
+          model.tasks.filter(({ name }) => names.includes(name)),
+          { signal: new AbortController().signal },
+        ),
+      );
+      return counted;
+    };
+    expect(await layersRun(["sst2", "rte", "stsb"])).toBe(3 + 3 + 1 + 2);
+    expect(await layersRun(["rte"])).toBe(3 + 1);
+    expect(await layersRun(["sst2"])).toBe(1 + 3);
+    expect(await layersRun(["sst2", "stsb"])).toBe(2 + 3 + 2);
+    model.dispose();
+  });
+
+  test("1,000 predictions leave no tensor", async () => {
+    const engine = await open();
+    const model = await openModel(merged("serve"), engine, { taskOf });
+    const rte = model.tasks.filter(({ name }) => name === "rte");
+    const signal = new AbortController().signal;
+    await computeLogits(model, [{ text: "a", pair: "b" }], rte, { signal });
+    const before = engine.tensorCount();
+    for (let i = 0; i < 1000; i++)
+      await computeLogits(model, [{ text: "a good film ".repeat(1 + (i % 3)), pair: "bad" }], rte, { signal });
+    expect(engine.tensorCount()).toBe(before);
+    model.dispose();
+    expect(engine.tensorCount()).toBeLessThan(before);
+  });
+
+  test("a row's logits do not depend on its neighbours, and tasks of other maximum lengths share its pass", async () => {
+    const engine = await open();
+    const model = await openModel(merged("serve"), engine, { taskOf });
+    const signal = new AbortController().signal;
+    const [first, second] = [model.tasks[0], model.tasks[1]] as [(typeof model.tasks)[0], (typeof model.tasks)[0]];
+    const tasks = [{ ...first, maxLength: 6 }, second] as NonNullable<typeof first>[];
+    const rows = ["a good film", "the long long long dull book they read", "a"].map((text) => ({ text, pair: null }));
+    const together = await computeLogits(model, rows, tasks, { signal });
+    for (const [i, row] of rows.entries()) {
+      const alone = await computeLogits(model, [row], tasks, { signal });
+      for (const { name } of tasks) {
+        const width = (alone[name] as Float32Array).length;
+        for (let j = 0; j < width; j++) {
+          expect((together[name] as Float32Array)[i * width + j]).toBeCloseTo(
+            (alone[name] as Float32Array)[j] as number,
+            5,
+          );
+        }
+      }
+    }
+    model.dispose();
+  });
+});
+
+/** Encoder layers that ran: each has one softmax. */
+async function countLayers(work: () => Promise<unknown>): Promise<number> {
+  const tf = require("@tensorflow/tfjs-core") as typeof import("@tensorflow/tfjs-core");
+  const backend = tf.getBackend();
+  const softmax = tf.getKernel("Softmax", backend);
+  let count = 0;
+  const counting: typeof softmax.kernelFunc = (params) => {
+    count++;
+    return softmax.kernelFunc(params);
+  };
+  tf.unregisterKernel("Softmax", backend);
+  tf.registerKernel({ ...softmax, kernelFunc: counting });
+  try {
+    await work();
+    return count;
+  } finally {
+    tf.unregisterKernel("Softmax", backend);
+    tf.registerKernel(softmax);
+  }
+}
