@@ -1,0 +1,101 @@
+import { describe, expect, test } from "@jest/globals";
+import { UserError } from "../../src/errors/errors";
+import { kOption, studentLayersOption, trainingOptions, workOptions } from "../../src/options/common";
+import { fitLayers, layerRange } from "../../src/options/layers";
+import { resolveOptions } from "../../src/options/option";
+import { bytes } from "../../src/options/readers";
+
+const definitions = { ...trainingOptions, ...kOption };
+
+function problemsOf(work: () => unknown): string[] {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof UserError) return [String(error.exitCode), ...error.message.split("\n")];
+    throw error;
+  }
+  return [];
+}
+
+describe("resolveOptions", () => {
+  test("takes defaults, then the config file, then flags", () => {
+    const config = { file: "c.yaml", values: { epochs: 4, learning_rate: 1e-4 } };
+    const values = resolveOptions(definitions, { epochs: "5" }, config);
+    expect([values.epochs, values.learningRate, values.batchSize]).toEqual([5, 1e-4, 32]);
+    expect(values.dropout).toBeUndefined();
+  });
+
+  test("reports every problem at once, with option, value and what is allowed", () => {
+    const config = { file: "c.yaml", values: { warmup: 2, batchsize: 16 } };
+    expect(problemsOf(() => resolveOptions(definitions, { epochs: "0", clipNorm: "much" }, config))).toEqual([
+      "2",
+      'c.yaml: unknown key batchsize (did you mean "batch_size"?)',
+      '--epochs "0": it takes a whole number from 1 to 10000',
+      "c.yaml: warmup 2: it takes a number from 0 to 1",
+      '--clip-norm "much": it takes a number of at least 0',
+    ]);
+  });
+
+  test("options of one call are no config keys", () => {
+    const config = { file: "c.yaml", values: { force: true } };
+    expect(problemsOf(() => resolveOptions(workOptions, {}, config))[1]).toMatch(/unknown key force/);
+  });
+
+  test("a default that its own reader refuses would be a defect of the definition", () => {
+    expect(() => resolveOptions({ ...definitions, ...workOptions, ...studentLayersOption }, {}, null)).not.toThrow();
+  });
+});
+
+describe("layer ranges", () => {
+  const read = layerRange({ full: true });
+
+  test.each([
+    ["3-9", [3, 4, 5, 6, 7, 8, 9]],
+    ["2", [2]],
+    ["1,2,3", [1, 2, 3]],
+    ["full", ["full"]],
+    ["1-2,full", [1, 2, "full"]],
+    ["2,2", [2]],
+  ])("%s", (text, expected) => {
+    expect(read(text).values).toEqual(expected);
+  });
+
+  test.each(["0", "9-3", "a", "1-", "-1", "1.5", "", "1;2", "99999999999"])("%s is refused", (text) => {
+    expect(() => read(text)).toThrow(/layers such as 3-9/);
+  });
+
+  test("full is refused where it is no choice", () => {
+    expect(() => layerRange({ full: false })("full")).toThrow(/layers such as/);
+  });
+
+  test("a range is cut to the base's layers, a single number above them is an error", () => {
+    expect(fitLayers("k", read("3-9"), 6)).toEqual({
+      values: [3, 4, 5, 6],
+      note: "k 3-9: the base has 6 layers, running 3-6",
+    });
+    expect(fitLayers("k", read("3-9"), 12).note).toBeNull();
+    expect(problemsOf(() => fitLayers("k", read("7"), 6))).toEqual([
+      "2",
+      "--k 7: the base has 6 layers. Give at most 6",
+    ]);
+    expect(problemsOf(() => fitLayers("k", read("7-9"), 6))[0]).toBe("2");
+  });
+});
+
+describe("sizes", () => {
+  const read = bytes(() => 1000);
+
+  test.each([
+    ["4GiB", 4 * 2 ** 30],
+    ["500MB", 5e8],
+    ["2.5 gb", 2.5e9],
+    ["25%", 250],
+    ["123", 123],
+  ])("%s", (text, expected) => {
+    expect(read(text)).toBe(expected);
+  });
+
+  test.each(["4 apples", "-1GB", "101%", ""])("%s is refused", (text) => {
+    expect(() => read(text)).toThrow(/a size such as/);
+  });
+});
