@@ -4,11 +4,10 @@ import { existsSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
-import { isTemporaryName, temporaryOwner } from "../files/atomic";
+import { formatBytes, isTemporaryName, temporaryOwner } from "../files/atomic";
 import { checkpointOptions, dryRun } from "../options/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";
 import { defineCommand } from "./command";
-import { formatBytes } from "./terminal";
 
 export const cleanCommand = defineCommand({
   summary: "remove what killed processes left",

@@ -3,18 +3,7 @@
 import { existsSync } from "node:fs";
 import { methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
-import {
-  baseOptions,
-  checkpointOptions,
-  chooseBy,
-  configOption,
-  dryRun,
-  engineOptions,
-  studentLayersOption,
-  taskOptions,
-  trainingOptions,
-  workOptions,
-} from "../options/common";
+import { studentLayersOption, trainingCommandOptions } from "../options/common";
 import { fitLayers } from "../options/layers";
 import { option } from "../options/option";
 import { choice, decimal } from "../options/readers";
@@ -53,17 +42,9 @@ export const distillCommand = defineCommand({
     "Trains small students on the teacher's fork, initialised from its bottommost layers, on its softened outputs and " +
     "the labels.\nWithout --task, every task with a teacher.",
   options: {
-    ...taskOptions,
     ...studentLayersOption,
     ...distillationOptions,
-    ...baseOptions,
-    ...checkpointOptions,
-    ...trainingOptions,
-    ...workOptions,
-    ...chooseBy,
-    ...engineOptions,
-    ...configOption,
-    ...dryRun,
+    ...trainingCommandOptions,
   },
   examples: [
     "distill --student-layers 2",

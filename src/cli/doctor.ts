@@ -7,8 +7,9 @@ import { cacheFolder } from "../checkpoints/cache";
 import { engineNames } from "../engines/engine";
 import { gemmRate } from "../engines/gemm-rate";
 import { explainAbsence, openEngine } from "../engines/open";
+import { formatBytes } from "../files/atomic";
 import { defineCommand } from "./command";
-import { formatBytes, table } from "./terminal";
+import { table } from "./terminal";
 
 export const doctorCommand = defineCommand({
   summary: "engines, machine, cache: what is there and what is missing",

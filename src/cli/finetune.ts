@@ -2,18 +2,7 @@
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import { dataError } from "../errors/errors";
-import {
-  baseOptions,
-  checkpointOptions,
-  chooseBy,
-  configOption,
-  dryRun,
-  engineOptions,
-  kOption,
-  taskOptions,
-  trainingOptions,
-  workOptions,
-} from "../options/common";
+import { kOption, trainingCommandOptions } from "../options/common";
 import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
 import type { ChooseBy } from "../selection/teacher";
@@ -28,16 +17,8 @@ export const finetuneCommand = defineCommand({
     "Trains each task's top k layers, pooler and head over the frozen layers below, whose activations are computed " +
     "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",
   options: {
-    ...taskOptions,
     ...kOption,
-    ...baseOptions,
-    ...checkpointOptions,
-    ...trainingOptions,
-    ...workOptions,
-    ...chooseBy,
-    ...engineOptions,
-    ...configOption,
-    ...dryRun,
+    ...trainingCommandOptions,
   },
   examples: [
     "finetune --task rte --k 3-9",

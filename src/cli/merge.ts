@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
+import { formatBytes } from "../files/atomic";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
 import { merge, removeTasks, type Selection } from "../merge/merge";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
@@ -16,7 +17,7 @@ import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { chosenTasks, openBaseOf } from "./session";
-import { formatBytes, formatCount, formatScore, type Terminal, table } from "./terminal";
+import { formatCount, formatScore, type Terminal, table } from "./terminal";
 
 export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",

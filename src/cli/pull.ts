@@ -1,9 +1,10 @@
 // flexbert pull: a base model into the cache.
 
 import { usageError } from "../errors/errors";
+import { formatBytes } from "../files/atomic";
 import { toggle } from "../options/option";
 import { defineCommand } from "./command";
-import { formatBytes, formatCount, type Terminal } from "./terminal";
+import { formatCount, type Terminal } from "./terminal";
 
 export const pullCommand = defineCommand({
   summary: "bring a base model into the cache",

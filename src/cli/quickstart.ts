@@ -7,6 +7,7 @@ import type { Base } from "../checkpoints/base";
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { failure, UserError } from "../errors/errors";
+import { formatBytes } from "../files/atomic";
 import { overhead } from "../merge/manifest";
 import { merge, type Selection } from "../merge/merge";
 import { checkpointOptions, engineOptions } from "../options/common";
@@ -22,7 +23,7 @@ import { defineCommand } from "./command";
 import { savings } from "./merge";
 import { pullWithProgress } from "./pull";
 import { openSession } from "./session";
-import { formatBytes, formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 const SAMPLE = path.join(__dirname, "../../glue-data/sample");

@@ -2,9 +2,10 @@
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
+import { formatBytes } from "../files/atomic";
 import type { Plan } from "../recipes/plan";
 import { type EngineValues, openSession } from "./session";
-import { formatBytes, formatCount, formatSeconds, type Terminal, table } from "./terminal";
+import { formatCount, formatSeconds, type Terminal, table } from "./terminal";
 
 /** One run for --json. */
 export function describeRun({ folder, record }: StoredRun) {

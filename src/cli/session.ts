@@ -56,16 +56,8 @@ export async function openSession(values: EngineValues, terminal: Terminal): Pro
   return { engine, reporter: terminal.reporter, signal: terminal.signal };
 }
 
-interface TrainingValues {
-  readonly epochs: number;
-  readonly learningRate: number;
-  readonly batchSize: number;
-  readonly maxLength: number;
-  readonly warmup: number;
-  readonly weightDecay: number;
-  readonly clipNorm: number;
-  readonly dropout: number | undefined;
-}
+/** The training options as flags give them: no dropout means the config's. */
+type TrainingValues = Omit<TrainingOptions, "dropout"> & { readonly dropout: number | undefined };
 
 export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
   const { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout } = values;
@@ -84,16 +76,10 @@ export function seedsOf({
   return Array.from({ length: seeds ?? 1 }, (_, i) => i + 1);
 }
 
-interface WorkValues {
-  readonly checkpoints: string;
-  readonly glueData: string;
+type WorkValues = Omit<RunOptions, "maxTrainSamples" | "maxEvalSamples"> & {
   readonly maxTrainSamples: number | undefined;
   readonly maxEvalSamples: number | undefined;
-  readonly skipBrokenRows: boolean;
-  readonly saveEvery: number;
-  readonly cacheBudget: number;
-  readonly force: boolean;
-}
+};
 
 export function runOptionsOf(values: WorkValues): RunOptions {
   const { checkpoints, glueData, skipBrokenRows, saveEvery, cacheBudget, force, maxTrainSamples, maxEvalSamples } =

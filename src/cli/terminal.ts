@@ -99,14 +99,6 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** 1.2 GB, 34 MB, 512 B. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  const value = bytes / 1000 ** power;
-  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`;
-}
-
 /** 66.1 M, 12.3 k. */
 export function formatCount(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)} G`;

@@ -215,3 +215,16 @@ export const studentLayersOption = {
     fallback: "2",
   }),
 };
+
+/** What the commands that train take alike. */
+export const trainingCommandOptions = {
+  ...taskOptions,
+  ...baseOptions,
+  ...checkpointOptions,
+  ...trainingOptions,
+  ...workOptions,
+  ...chooseBy,
+  ...engineOptions,
+  ...configOption,
+  ...dryRun,
+};
