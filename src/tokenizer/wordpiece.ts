@@ -6,54 +6,49 @@ const MAX_WORD = 100;
 /** Words kept with their pieces: text repeats its words, and a bound keeps a long run's memory flat. */
 const CACHE_SIZE = 65_536;
 
-export interface WordPiece {
-  /** Ids of a word's pieces. */
-  ids(word: string): readonly number[];
-  /** Ids with the end of each piece in UTF-16 units of the word; one piece for [UNK]. */
-  pieces(word: string): { readonly ids: readonly number[]; readonly ends: readonly number[] };
+export interface Pieces {
+  readonly ids: readonly number[];
+  /** Where each piece ends in the word, in UTF-16 units; one piece for [UNK]. */
+  readonly ends: readonly number[];
 }
 
-export function createWordPiece(ids: ReadonlyMap<string, number>, unknown: number): WordPiece {
-  const longest = Math.max(...Array.from(ids.keys(), (token) => token.length));
-  const cache = new Map<string, { readonly ids: readonly number[]; readonly ends: readonly number[] }>();
+/** Splits words, as the normaliser gives them, into pieces. `ids` are the vocabulary's, `unknown` is [UNK]'s. */
+export function createWordPiece(ids: ReadonlyMap<string, number>, unknown: number): (word: string) => Pieces {
+  let longest = 1;
+  for (const token of ids.keys()) longest = Math.max(longest, token.length);
+  const cache = new Map<string, Pieces>();
 
-  const split = (word: string) => {
-    const whole = ids.get(word);
-    if (whole !== undefined && word.length <= MAX_WORD) return { ids: [whole], ends: [word.length] };
-    if (codePoints(word) > MAX_WORD) return { ids: [unknown], ends: [word.length] };
-    const found: number[] = [];
-    const ends: number[] = [];
-    let start = 0;
-    while (start < word.length) {
-      let end = Math.min(word.length, start + longest);
-      let id: number | undefined;
-      for (; end > start; end--) {
-        const piece = word.slice(start, end);
-        id = ids.get(start === 0 ? piece : `##${piece}`);
-        if (id !== undefined) break;
-      }
-      if (id === undefined) return { ids: [unknown], ends: [word.length] };
-      found.push(id);
-      ends.push(end);
-      start = end;
-    }
-    return { ids: found, ends };
-  };
-
-  const pieces = (word: string) => {
-    let known = cache.get(word);
-    if (!known) {
-      known = split(word);
+  return (word) => {
+    // Two units hold a code point at most.
+    if (word.length > 2 * MAX_WORD) return { ids: [unknown], ends: [word.length] };
+    let pieces = cache.get(word);
+    if (pieces === undefined) {
+      pieces = splitWord(word, ids, unknown, longest);
       if (cache.size >= CACHE_SIZE) cache.clear();
-      cache.set(word, known);
+      // A slice of 13 units or more keeps the whole text that it was cut from alive; this copy does not.
+      cache.set(` ${word}`.slice(1), pieces);
     }
-    return known;
+    return pieces;
   };
-  return { pieces, ids: (word) => pieces(word).ids };
 }
 
-function codePoints(word: string): number {
-  let count = 0;
-  for (const _ of word) count++;
-  return count;
+function splitWord(word: string, vocabulary: ReadonlyMap<string, number>, unknown: number, longest: number): Pieces {
+  const ids: number[] = [];
+  const ends: number[] = [];
+  const none = { ids: [unknown], ends: [word.length] };
+  if (word.length > MAX_WORD && Array.from(word).length > MAX_WORD) return none;
+  for (let start = 0; start < word.length; ) {
+    let end = Math.min(word.length, start + longest);
+    let id: number | undefined;
+    for (; end > start; end--) {
+      const piece = word.slice(start, end);
+      id = vocabulary.get(start === 0 ? piece : `##${piece}`);
+      if (id !== undefined) break;
+    }
+    if (id === undefined) return none;
+    ids.push(id);
+    ends.push(end);
+    start = end;
+  }
+  return { ids, ends };
 }

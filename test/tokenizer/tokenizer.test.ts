@@ -1,16 +1,18 @@
-// The tokenizer against transformers' ids, its offsets, and the traps of Unicode.
+// The tokenizer against transformers' ids: the reference cases, truncation, special tokens, offsets.
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { ExitCode } from "../../src/errors/errors";
 import { createTokenizer } from "../../src/tokenizer/tokenizer";
-import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../../src/tokenizer/vocabulary";
+import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
 const tokens = embeddedVocabulary();
 const uncased = createTokenizer({ tokens, lowerCase: true });
 const cased = createTokenizer({ tokens, lowerCase: false });
+const words = (ids: Iterable<number>) => Array.from(ids, (id) => tokens[id]);
 
 interface Case {
   readonly lower: boolean;
@@ -30,107 +32,137 @@ describeWithSharedData("transformers' WordPiece", () => {
       const encoding = tokenizer.encode(text, pair, reference.max_length);
       expect({ text, pair, ids: Array.from(encoding.ids) }).toEqual({ text, pair, ids });
       expect(Array.from(encoding.typeIds)).toEqual(types);
-      expect(tokenizer.encodeWithOffsets(text, pair, reference.max_length).ids).toEqual(encoding.ids);
+      expect(tokenizer.encodeWithOffsets(text, pair, reference.max_length)).toMatchObject({ ...encoding });
     }
-  });
-
-  test("the embedded vocabulary is bert-base-uncased's vocab.txt", () => {
-    const text = readFileSync(path.join(sharedData, "bert-base-uncased/vocab.txt"), "utf8");
-    expect(parseVocabulary(text)).toEqual(tokens);
   });
 });
 
 describe("encode", () => {
   test("builds [CLS] text [SEP] pair [SEP] with segments", () => {
-    const { ids, typeIds } = uncased.encode("a film", "a book", 16);
-    expect(Array.from(ids, (id) => tokens[id])).toEqual(["[CLS]", "a", "film", "[SEP]", "a", "book", "[SEP]"]);
+    const { ids, typeIds, truncated } = uncased.encode("a film", "a book", 16);
+    expect(words(ids)).toEqual(["[CLS]", "a", "film", "[SEP]", "a", "book", "[SEP]"]);
     expect(Array.from(typeIds)).toEqual([0, 0, 0, 0, 1, 1, 1]);
+    expect(truncated).toBe(0);
+    expect(uncased.padId).toBe(0);
   });
 
-  test("cuts the longer text first and counts what it cut", () => {
-    const long = "film ".repeat(20);
-    const { ids, truncated } = uncased.encode(long, "a book", 12);
-    expect(Array.from(ids, (id) => tokens[id]).slice(-3)).toEqual(["a", "book", "[SEP]"]);
-    expect(ids).toHaveLength(12);
-    expect(truncated).toBe(20 + 2 - 9);
-    expect(uncased.encode(long, long, 12).ids).toHaveLength(12);
-    expect(uncased.encode(long, null, 12).ids).toHaveLength(12);
+  test("an empty text is [CLS] [SEP]; an empty pair is none, a blank one is a pair", () => {
+    expect(words(uncased.encode("", null, 8).ids)).toEqual(["[CLS]", "[SEP]"]);
+    expect(words(uncased.encode("film", "", 8).ids)).toEqual(["[CLS]", "film", "[SEP]"]);
+    expect(words(uncased.encode("film", " ", 8).ids)).toEqual(["[CLS]", "film", "[SEP]", "[SEP]"]);
   });
 
-  test("an empty text is [CLS] [SEP]", () => {
-    expect(Array.from(uncased.encode("", null, 8).ids, (id) => tokens[id])).toEqual(["[CLS]", "[SEP]"]);
+  // Tokens of the first and the second text, the length, and what transformers 5.23.0 keeps of each.
+  test.each([
+    [20, 2, 12, 7, 2],
+    [2, 20, 12, 2, 7],
+    [20, 20, 12, 4, 5],
+    [20, 20, 13, 5, 5],
+    [5, 4, 12, 5, 4],
+    [6, 4, 12, 5, 4],
+    [4, 6, 12, 4, 5],
+    [7, 7, 16, 6, 7],
+    [7, 8, 14, 5, 6],
+    [8, 7, 14, 6, 5],
+    [8, 7, 15, 6, 6],
+    [9, 0, 8, 6, 0],
+    [3, 3, 3, 0, 0],
+    [3, 1, 4, 1, 0],
+    [1, 3, 4, 0, 1],
+    [3, 3, 4, 0, 1],
+  ])("of %i and %i tokens in %i keeps %i and %i, from the start", (first, second, maxLength, keptFirst, keptSecond) => {
+    const numbers = (count: number) => Array.from({ length: count }, (_, i) => i).join(" ");
+    const { ids, truncated } = uncased.encode(numbers(first), numbers(second), maxLength);
+    const kept = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+    const expected = ["[CLS]", ...kept(keptFirst), "[SEP]", ...(second ? [...kept(keptSecond), "[SEP]"] : [])];
+    expect(words(ids)).toEqual(expected);
+    expect(truncated).toBe(first + second - keptFirst - keptSecond);
+  });
+
+  test("a single text is cut at its end", () => {
+    const { ids, truncated } = uncased.encode("a film about a book", null, 4);
+    expect(words(ids)).toEqual(["[CLS]", "a", "film", "[SEP]"]);
+    expect(truncated).toBe(3);
   });
 
   test.each([
-    ["accents", "Café Ångström", ["cafe", "ang", "##strom"]],
+    ["film", null, 1, "2"],
+    ["film", "book", 2, "3"],
+  ])("a length without room for the special tokens is refused", (text, pair, maxLength, least) => {
+    for (const encode of [uncased.encode, uncased.encodeWithOffsets]) {
+      expect(() => encode(text, pair, maxLength)).toThrow(`Give at least ${least}`);
+      expect(() => encode(text, pair, maxLength)).toThrow(expect.objectContaining({ exitCode: ExitCode.usage }));
+    }
+  });
+});
+
+describe("tokenize", () => {
+  test.each([
+    ["words in pieces", "unaffable", ["una", "##ffa", "##ble"]],
     ["no final sigma", "ΣΟΦΟΣ", ["σ", "##ο", "##φ", "##ο", "##σ"]],
-    ["CJK characters apart", "日本", ["日", "本"]],
-    ["dropped controls join letters", "fi\u200Blm", ["film"]],
-    ["special tokens typed in the text", "a [SEP] b", ["a", "[SEP]", "b"]],
-    ["dollar and caret as punctuation", "$5^", ["$", "5", "^"]],
-    ["words over 100 characters", "a".repeat(101), ["[UNK]"]],
-    ["no-break and ideographic spaces", "a\u00A0film\u3000here", ["a", "film", "here"]],
+    ["special tokens typed in the text", "a[SEP]b [[MASK]]", ["a", "[SEP]", "b", "[", "[MASK]", "]"]],
+    ["which are found before anything is normalised", "[sep] [SE\u200bP]", ["[", "sep", "]", "[", "sep", "]"]],
+    ["unused tokens are text", "[unused0]", ["[", "unused", "##0", "]"]],
+    ["words over 100 characters", `${"a".repeat(101)} b`, ["[UNK]", "b"]],
   ])("%s", (_, text, expected) => {
     expect(uncased.tokenize(text)).toEqual(expected);
   });
 
-  test("offsets point at what was read, in UTF-16 units", () => {
-    const text = "Café 🎬film";
-    const { ids, offsets } = uncased.encodeWithOffsets(text, "a book", 32);
-    const read = offsets.map(
-      (offset) => offset && (offset.text === 0 ? text : "a book").slice(offset.start, offset.end),
-    );
-    const pieces = Array.from(ids, (id) => tokens[id]);
-    expect(pieces).toHaveLength(read.length);
-    expect(read[pieces.indexOf("cafe")]).toBe("Café");
-    expect(read.slice(-3)).toEqual(["a", "book", null]);
+  test("a vocabulary need not have [MASK]", () => {
+    const own = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[", "]", "mask"];
+    expect(createTokenizer({ tokens: own, lowerCase: true }).tokenize("[MASK]")).toEqual(["[", "mask", "]"]);
   });
 
-  test("any text: ids are in the vocabulary, fit, and offsets rise inside the text", () => {
-    fc.assert(
-      fc.property(
-        fc.string({ unit: "binary", maxLength: 60 }),
-        fc.option(fc.string({ unit: "grapheme" })),
-        (text, pair) => {
-          const { ids, typeIds, offsets } = uncased.encodeWithOffsets(text, pair, 24);
-          expect(ids.length).toBeLessThanOrEqual(24);
-          expect(typeIds).toHaveLength(ids.length);
-          expect(ids.every((id) => id >= 0 && id < tokens.length)).toBe(true);
-          let last = 0;
-          for (const offset of offsets) {
-            if (offset?.text !== 0) continue;
-            expect(offset.start).toBeGreaterThanOrEqual(last);
-            expect(offset.end).toBeGreaterThan(offset.start);
-            expect(offset.end).toBeLessThanOrEqual(text.length);
-            last = offset.start;
-          }
-        },
-      ),
-    );
+  test.each(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])("a vocabulary without %s is refused", (token) => {
+    const own = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].filter((special) => special !== token);
+    const create = () => createTokenizer({ tokens: own, lowerCase: true });
+    expect(create).toThrow(`the vocabulary of 3 words has no ${token}`);
+    expect(create).toThrow(expect.objectContaining({ exitCode: ExitCode.model }));
   });
 });
 
-describe("vocabularies", () => {
-  test("a vocabulary without [CLS] is refused", () => {
-    expect(() => createTokenizer({ tokens: ["[PAD]", "[UNK]", "[SEP]"], lowerCase: true })).toThrow(/no \[CLS\]/);
+describe("offsets", () => {
+  test("point at what was read, in UTF-16 units; typed special tokens have theirs", () => {
+    const texts = ["Cafe\u0301 🎬films [SEP]", "a unaffable"] as const;
+    const { ids, offsets } = uncased.encodeWithOffsets(texts[0], texts[1], 32);
+    const read = offsets.map((offset) => offset && texts[offset.text].slice(offset.start, offset.end));
+    expect(words(ids).map((word, i) => [word, read[i]])).toEqual([
+      ["[CLS]", null],
+      ["cafe", "Cafe"],
+      ["[UNK]", "🎬films"],
+      ["[SEP]", "[SEP]"],
+      ["[SEP]", null],
+      ["a", "a"],
+      ["una", "una"],
+      ["##ffa", "ffa"],
+      ["##ble", "ble"],
+      ["[SEP]", null],
+    ]);
   });
 
-  test("tokenizer.json: normalizer's settings are read, its truncation is not", () => {
-    const vocab = { "[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, a: 4 };
-    const normalizer = { lowercase: false, strip_accents: true, handle_chinese_chars: false };
-    const json = { model: { type: "WordPiece", vocab }, normalizer, truncation: { max_length: 2 } };
-    expect(settingsFromTokenizerJson(json)).toEqual({
-      tokens: Object.keys(vocab),
-      lowerCase: false,
-      stripAccents: true,
-      tokenizeChineseChars: false,
-    });
-  });
-
-  test.each([
-    [{ model: { type: "BPE", vocab: {} } }, /BPE/],
-    [{ model: { vocab: { a: 0, b: 2 } } }, /id 1 of 3/],
-  ])("a tokenizer.json that is no WordPiece or has holes is refused", (json, message) => {
-    expect(() => settingsFromTokenizerJson(json)).toThrow(message);
+  test("of any text rise inside it, and the ids fit and are encode's", () => {
+    const anyText = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 60 }),
+      fc.string({ unit: "grapheme" }),
+      fc
+        .array(fc.constantFrom("[SEP]", "[", "]", "film", " ", "É", "日", "\u0301"), { maxLength: 30 })
+        .map((parts) => parts.join("")),
+    );
+    fc.assert(
+      fc.property(anyText, fc.option(anyText), fc.integer({ min: 3, max: 40 }), (text, pair, maxLength) => {
+        const { ids, typeIds, truncated, offsets } = uncased.encodeWithOffsets(text, pair, maxLength);
+        expect({ ids, typeIds, truncated }).toEqual(uncased.encode(text, pair, maxLength));
+        expect(ids.length).toBeLessThanOrEqual(maxLength);
+        expect(offsets).toHaveLength(ids.length);
+        const last = [0, 0];
+        for (const offset of offsets) {
+          if (!offset) continue;
+          expect(offset.start).toBeGreaterThanOrEqual(last[offset.text] as number);
+          expect(offset.end).toBeGreaterThan(offset.start);
+          expect(offset.end).toBeLessThanOrEqual((offset.text === 0 ? text : (pair ?? "")).length);
+          last[offset.text] = offset.start;
+        }
+      }),
+    );
   });
 });
