@@ -10,10 +10,10 @@ import { choice, decimal } from "../options/readers";
 import type { DistillRequest } from "../recipes/distill";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
-import { describeRun, printPlans, printSummary } from "./run-tables";
+import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { findTeacher } from "./stored-runs";
-import { formatScore, table } from "./terminal";
+import { formatScore, formatSeconds, table } from "./terminal";
 
 const distillationOptions = {
   temperature: option(decimal({ min: 0.01 }), {
@@ -88,6 +88,7 @@ export const distillCommand = defineCommand({
       return;
     }
     const context = await openSession(values, terminal);
+    const started = new Date().toISOString();
     const { distill } = await import("../recipes/distill.js");
     const results = [];
     for (const request of requests) {
@@ -99,14 +100,15 @@ export const distillCommand = defineCommand({
         record.layers,
         record.seed,
         formatScore(record.score),
-        `${record.seconds.toFixed(0)} s`,
+        formatSeconds(record.seconds),
+        formatRates([record.tokensPerSecond]),
       ]);
       terminal.print(
-        `${request.task.name}: students of a teacher of ${teacher.layers} layers with ${formatScore(teacher.score)} points`,
+        `${request.task.name}: students of a teacher of ${teacher.layers} ${teacher.layers === 1 ? "layer" : "layers"} with ${formatScore(teacher.score)} points`,
       );
-      if (rows.length > 0) terminal.print(`${table(["layers", "seed", "score", "time"], rows)}\n`);
+      if (rows.length > 0) terminal.print(`${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n`);
       else terminal.print("  its teacher is no larger: it keeps its teacher\n");
     }
-    printSummary(results, context.engine, terminal);
+    printSummary(results, started, context.engine, terminal);
   },
 });

@@ -5,11 +5,10 @@ import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import { cacheFolder } from "../checkpoints/cache";
 import { engineNames } from "../engines/engine";
-import { gemmRate } from "../engines/gemm-rate";
-import { explainAbsence, openEngine } from "../engines/open";
 import { formatBytes } from "../files/atomic";
 import { defineCommand } from "./command";
 import { table } from "./terminal";
+import { packageVersion } from "./version";
 
 export const doctorCommand = defineCommand({
   summary: "engines, machine, cache: what is there and what is missing",
@@ -20,8 +19,12 @@ export const doctorCommand = defineCommand({
     const engines = [];
     for (const name of engineNames) engines.push(await inspect(name, terminal.verbose));
     const cache = cacheFolder();
-    const { bavail, bsize } = await statfs(existsSync(cache) ? cache : os.homedir());
+    const freeBytes = async (folder: string) => {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    };
     const machine = {
+      flexbert: packageVersion(),
       node: process.version,
       platform: `${process.platform} ${process.arch}`,
       cpu: os.cpus()[0]?.model ?? "unknown",
@@ -29,15 +32,20 @@ export const doctorCommand = defineCommand({
       memoryBytes: os.totalmem(),
       freeMemoryBytes: os.freemem(),
       cacheFolder: cache,
-      cacheFreeBytes: bavail * bsize,
+      cacheFreeBytes: await freeBytes(existsSync(cache) ? cache : os.homedir()),
+      workingFolder: process.cwd(),
+      workingFolderFreeBytes: await freeBytes(process.cwd()),
       bases: existsSync(cache) ? (await readdir(cache)).filter((name) => !name.startsWith(".")) : [],
     };
     if (terminal.json) {
       terminal.printJson({ machine, engines });
       return;
     }
-    terminal.print(`Node ${machine.node} on ${machine.platform}, ${machine.cores} cores (${machine.cpu})`);
+    terminal.print(
+      `flexbert ${machine.flexbert}, Node ${machine.node} on ${machine.platform}, ${machine.cores} cores (${machine.cpu})`,
+    );
     terminal.print(`memory ${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} free`);
+    terminal.print(`working folder ${machine.workingFolder}, ${formatBytes(machine.workingFolderFreeBytes)} free`);
     terminal.print(
       `cache ${cache}, ${formatBytes(machine.cacheFreeBytes)} free; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
     );
@@ -54,6 +62,8 @@ export const doctorCommand = defineCommand({
 });
 
 async function inspect(name: (typeof engineNames)[number], verbose: boolean) {
+  const { explainAbsence, openEngine } = await import("../engines/open.js");
+  const { gemmRate } = await import("../engines/gemm-rate.js");
   try {
     const { engine } = await openEngine(name, { verbose });
     const { summary, device, threads } = engine;

@@ -5,9 +5,8 @@ import { dataError } from "../errors/errors";
 import { samples, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
-import { type Evaluation, evaluateTask } from "../serve/evaluate";
+import type { Evaluation } from "../serve/evaluate";
 import { splitNames } from "../tasks/task";
-import { describeMetrics } from "../training/epochs";
 import { defineCommand } from "./command";
 import { modelOptions, openServedModel } from "./served-model";
 import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
@@ -38,6 +37,7 @@ export const evalCommand = defineCommand({
   ],
   async run(values, terminal) {
     const names = values.task === "all" ? undefined : values.task?.split(",").map((name) => name.trim());
+    const { evaluateTask } = await import("../serve/evaluate.js");
     const { model, context, taskOf } = await openServedModel(values, names, terminal);
     const evaluations: Evaluation[] = [];
     const started = performance.now();
@@ -62,18 +62,19 @@ export const evalCommand = defineCommand({
       model.dispose();
     }
     if (values.predictions !== undefined) await writePredictions(values.predictions, evaluations);
-    report(evaluations, terminal);
+    await report(evaluations, terminal);
     const seconds = (performance.now() - started) / 1000;
     const rows = evaluations.reduce((sum, evaluation) => sum + evaluation.rows, 0);
     terminal.reporter.log(`${rows} rows in ${formatSeconds(seconds)}, engine ${context.engine.summary}`);
   },
 });
 
-function report(evaluations: readonly Evaluation[], terminal: Terminal): void {
+async function report(evaluations: readonly Evaluation[], terminal: Terminal): Promise<void> {
   if (terminal.json) {
     terminal.printJson(evaluations.map(({ examples: _, logits: __, ...rest }) => rest));
     return;
   }
+  const { describeMetrics } = await import("../training/epochs.js");
   for (const { task, split, rows, skipped, metrics, classes, confusion } of evaluations) {
     const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
     terminal.print(`${task} on ${rows} ${split} rows${left}: ${describeMetrics(metrics)}`);

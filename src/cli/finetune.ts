@@ -7,9 +7,10 @@ import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
 import type { ChooseBy } from "../selection/teacher";
 import { defineCommand } from "./command";
-import { describeRun, printPlans, printSummary } from "./run-tables";
+import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
-import { formatScore, type Terminal, table } from "./terminal";
+import { comparableWith } from "./stored-runs";
+import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
 
 export const finetuneCommand = defineCommand({
   summary: "train a task's top k layers, for one k or a sweep",
@@ -45,31 +46,51 @@ export const finetuneCommand = defineCommand({
       await printPlans(await Promise.all(requests.map(planFinetune)), values, terminal);
       return;
     }
+    if (requests.length > 1) await readEverySplit(requests);
     const context = await openSession(values, terminal);
     const { finetune } = await import("../recipes/finetune.js");
+    const started = new Date().toISOString();
     const results = [];
     for (const request of requests) {
       const runs = await finetune(request, context);
-      results.push(await summarise(request.task.name, runs, values.chooseBy, terminal));
+      results.push(await summarise(request, runs, values.chooseBy, terminal));
     }
-    printSummary(results, context.engine, terminal);
+    printSummary(results, started, context.engine, terminal);
   },
 });
 
+/** A broken file of the last task should not come to light after the hours that the first ones take. */
+async function readEverySplit(requests: readonly FinetuneRequest[]): Promise<void> {
+  const { readSplit } = await import("../data/read-split.js");
+  for (const { task, run } of requests) {
+    const { glueData, skipBrokenRows: skipBroken, maxTrainSamples, maxEvalSamples } = run;
+    const limit = (maxRows: number | undefined) => (maxRows === undefined ? {} : { maxRows });
+    await readSplit(task, "train", { glueData, skipBroken, ...limit(maxTrainSamples) });
+    await readSplit(task, "dev", { glueData, skipBroken, ...limit(maxEvalSamples) });
+  }
+}
+
 /** The table of one task, with the teacher marked; returns what --json prints. */
-async function summarise(task: string, runs: readonly StoredRun[], by: ChooseBy, terminal: Terminal) {
+async function summarise(
+  { task, base, run }: FinetuneRequest,
+  runs: readonly StoredRun[],
+  by: ChooseBy,
+  terminal: Terminal,
+) {
   const { chooseTeacher, scoresByLayers } = await import("../selection/teacher.js");
-  const teacher = chooseTeacher(runs, by);
-  const rows = scoresByLayers(runs).map(({ layers, full, runs: seeds, max, mean }) => {
+  const comparable = await comparableWith(runs, base, task, run.checkpoints);
+  const teacher = chooseTeacher(comparable, by);
+  const rows = scoresByLayers(comparable).map(({ layers, full, runs: seeds, max, mean }) => {
     const chosen = teacher !== null && seeds.includes(teacher);
     const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
     const k = full ? "full" : String(layers);
-    return [k, formatScore(max), formatScore(mean), seeds.length, `${seconds.toFixed(0)} s`, chosen ? "teacher" : ""];
+    const rate = formatRates(seeds.map(({ record }) => record.tokensPerSecond));
+    const mark = chosen ? "teacher" : "";
+    return [k, formatScore(max), formatScore(mean), seeds.length, formatSeconds(seconds), rate, mark];
   });
-  const metric = Object.keys(runs[0]?.record.metrics ?? {})[0] ?? "score";
   if (!terminal.json) {
-    terminal.print(`${task}: dev ${metric} by k, in points`);
-    terminal.print(`${table(["k", "max", "mean", "seeds", "time", ""], rows)}\n`);
+    terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
+    terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
   }
-  return { task, runs: runs.map(describeRun), teacher: teacher?.folder ?? null };
+  return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null };
 }

@@ -4,6 +4,7 @@ import { usageError } from "../errors/errors";
 import {
   baseOptions,
   checkpointOptions,
+  configOption,
   engineOptions,
   maxLength,
   samples,
@@ -11,7 +12,7 @@ import {
   workOptions,
 } from "../options/common";
 import { optional } from "../options/option";
-import { names } from "../options/readers";
+import { names, text } from "../options/readers";
 import { defineCommand } from "./command";
 import { describeRun } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "./session";
@@ -22,7 +23,7 @@ export const importCommand = defineCommand({
   description:
     "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run,\n" +
     "and scores it on the task's dev rows.",
-  arguments: [{ name: "<folder>", help: "a folder with config.json and model.safetensors" }],
+  arguments: [{ name: "[folder]", help: "a folder with config.json and model.safetensors" }],
   options: {
     ...taskOptions,
     ...baseOptions,
@@ -33,6 +34,12 @@ export const importCommand = defineCommand({
     cacheBudget: workOptions.cacheBudget,
     force: workOptions.force,
     ...engineOptions,
+    ...configOption,
+    import: optional(text, {
+      flag: "--import",
+      value: "<folder>",
+      help: "the folder, as the config.yaml of an imported run names it",
+    }),
     labels: optional(names, {
       flag: "--labels",
       value: "<names>",
@@ -44,7 +51,8 @@ export const importCommand = defineCommand({
     "import ./their-mnli --task mnli --labels contradiction,entailment,neutral --base bert-base-uncased",
   ],
   async run(values, terminal, args) {
-    const folder = args[0] as string;
+    const folder = args[0] ?? values.import;
+    if (folder === undefined) throw usageError("import takes a folder with config.json and model.safetensors");
     const [task, ...others] = await chosenTasks(values, () => true);
     if (values.task === undefined || !task || others.length > 0)
       throw usageError("import takes one task: give --task NAME");

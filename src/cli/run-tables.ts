@@ -10,7 +10,31 @@ import { formatCount, formatSeconds, type Terminal, table } from "./terminal";
 /** One run for --json. */
 export function describeRun({ folder, record }: StoredRun) {
   const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  return { task, method, folder, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond };
+  const { finishedAt = null } = record;
+  return {
+    task,
+    method,
+    folder,
+    layers,
+    full,
+    fork,
+    seed,
+    score,
+    metrics,
+    bestEpoch,
+    steps,
+    seconds,
+    tokensPerSecond,
+    finishedAt,
+  };
+}
+
+/** "5120", "4980-5120" for several, "-" where no step was taken. */
+export function formatRates(rates: readonly (number | null)[]): string {
+  const known = rates.flatMap((rate) => (rate === null ? [] : [Math.round(rate)]));
+  if (known.length === 0) return "-";
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  return least === most ? String(least) : `${least}-${most}`;
 }
 
 interface TaskResult {
@@ -18,20 +42,29 @@ interface TaskResult {
   readonly runs: readonly ReturnType<typeof describeRun>[];
 }
 
-/** The result as JSON, or the last line for people: time, tokens a second, engine. */
-export function printSummary(results: readonly TaskResult[], engine: Engine, terminal: Terminal): void {
+/** The result as JSON, or the last line for people: what was trained since `started`, its time, tokens a second, engine. */
+export function printSummary(
+  results: readonly TaskResult[],
+  started: string,
+  engine: Engine,
+  terminal: Terminal,
+): void {
   if (terminal.json) {
     terminal.printJson({ engine: engine.summary, threads: engine.threads, tasks: results });
     return;
   }
   const runs = results.flatMap((result) => result.runs);
-  const seconds = runs.reduce((sum, run) => sum + run.seconds, 0);
-  const rates = runs.map((run) => run.tokensPerSecond ?? 0).filter((rate) => rate > 0);
+  const trained = runs.filter(({ finishedAt }) => finishedAt !== null && finishedAt >= started);
+  const seconds = trained.reduce((sum, run) => sum + run.seconds, 0);
+  const before = runs.length - trained.length;
   const speed =
-    rates.length === 0
+    trained.length === 0
       ? ""
-      : `, ${Math.round(Math.min(...rates))} to ${Math.round(Math.max(...rates))} tokens a second`;
-  terminal.print(`${runs.length} runs, ${formatSeconds(seconds)} of training${speed}, engine ${engine.summary}`);
+      : `${formatSeconds(seconds)}, ${formatRates(trained.map((run) => run.tokensPerSecond))} tokens a second, `;
+  terminal.print(
+    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}; ` +
+      `${speed}engine ${engine.summary}`,
+  );
 }
 
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */

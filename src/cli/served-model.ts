@@ -8,7 +8,7 @@ import { MANIFEST } from "../merge/manifest";
 import { baseOptions, engineOptions, taskOptions } from "../options/common";
 import { optional } from "../options/option";
 import { text } from "../options/readers";
-import { openModel, type ServedModel } from "../serve/model";
+import type { ServedModel } from "../serve/model";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import { type EngineValues, openSession, userTasks } from "./session";
@@ -58,6 +58,7 @@ export async function openServedModel(
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
   }
   const { resolveTasks } = await import("../tasks/registry.js");
+  const { openModel } = await import("../serve/model.js");
   const own = await userTasks(values);
   const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
   const context = await openSession(values, terminal);

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { listRuns, type StoredRun } from "../checkpoints/run-folder";
-import { checkpointOptions } from "../options/common";
+import { checkpointOptions, DEFAULT_BASE } from "../options/common";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import { defineCommand } from "./command";
 import { describeRun } from "./run-tables";
@@ -82,6 +82,10 @@ function nextStep(
 ): string {
   const unfinished = [...finetuned, ...students].filter(({ record }) => record.state !== "finished");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
-  if (!teacher) return `flexbert finetune --task ${task}`;
-  return students.length === 0 ? `flexbert distill --task ${task}` : "flexbert merge --out merged/";
+  const base = finetuned[0]?.record.base.name ?? DEFAULT_BASE;
+  const baseFlag = base === DEFAULT_BASE ? "" : ` --base ${base}`;
+  if (!teacher) return `flexbert finetune --task ${task}${baseFlag}`;
+  // A teacher of one layer has no smaller student.
+  const isDistilled = students.length > 0 || teacher.record.layers === 1;
+  return isDistilled ? `flexbert merge --out merged/${baseFlag}` : `flexbert distill --task ${task}${baseFlag}`;
 }

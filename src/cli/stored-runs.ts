@@ -1,4 +1,4 @@
-// Finished runs as commands need them: a task's teacher, and all runs of a base.
+// Finished runs as commands need them: a task's teacher, and the runs that compare with those of a command.
 
 import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
@@ -28,4 +28,19 @@ export async function findTeacher(
     terminal.reporter.log(`${task.name}: ${left} runs scored on other dev rows are no candidates for its teacher`);
   }
   return teacher;
+}
+
+/**
+ * Every stored run of the task that was scored on the same dev rows as `runs`, those of earlier commands too: among all
+ * of them distill chooses the teacher.
+ */
+export async function comparableWith(
+  runs: readonly StoredRun[],
+  base: Base,
+  task: Task,
+  checkpoints: string,
+): Promise<readonly StoredRun[]> {
+  const stored = await listRuns(methodFolder(checkpoints, base.name, task.name, "finetune"));
+  const own = new Set(runs.map(({ folder }) => folder));
+  return comparableRuns(stored).find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
 }

@@ -1,16 +1,27 @@
 // What a command sees of the terminal: results go to stdout, logs and progress to stderr. Bars with an ETA on a
 // terminal, plain lines elsewhere, nothing with --quiet.
 
+import { createColors } from "picocolors";
 import type { ProgressBar, Reporter } from "../training/reporter";
 
+export interface OutputStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
 export interface Streams {
-  readonly out: { write(text: string): unknown; readonly isTTY?: boolean };
-  readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly out: OutputStream;
+  readonly err: OutputStream;
+}
+
+/** Work that stops by itself, with its state saved, asks for the signal; from then on Ctrl-C leaves it to do so. */
+export interface Interruption {
+  readonly signal: AbortSignal;
 }
 
 export interface Terminal {
   readonly reporter: Reporter;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by Ctrl-C. Before anybody has read it, Ctrl-C ends the process at once. */
   readonly signal: AbortSignal;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -26,30 +37,57 @@ const LINE_EVERY = 10;
 
 export function createTerminal(
   streams: Streams,
-  signal: AbortSignal,
+  interruption: Interruption,
   { json, quiet, verbose }: { json: boolean; quiet: boolean; verbose: boolean },
 ): Terminal {
+  const { err } = streams;
+  const colours = coloursOf(err);
+  let bars = 0;
+  // A bar leaves the cursor at its end: a line takes its place, and the position that the bar goes back to moves down.
+  const writeLine = (line: string) => void err.write(bars > 0 ? `\r\x1b[2K${line}\n\x1b7` : `${line}\n`);
   const log = (line: string) => {
-    if (!quiet) streams.err.write(`${line}\n`);
+    if (!quiet) writeLine(line);
   };
-  const plain = quiet || !streams.err.isTTY || process.env["CI"] !== undefined || process.env["TERM"] === "dumb";
   const reporter: Reporter = {
     log,
-    warn: (line) => void streams.err.write(`warning: ${line}\n`),
-    progress: (label, total, done = 0) => {
+    warn: (line) => writeLine(`${colours.yellow("warning:")} ${line}`),
+    progress(label, total, done = 0) {
       if (quiet) return { advance: () => undefined, end: () => undefined };
-      return plain ? lineProgress(log, label, total, done) : barProgress(label, total, done);
+      if (!showsBars(err)) return lineProgress(log, label, total, done);
+      bars++;
+      const bar = barProgress(err, label, total, done);
+      return {
+        advance: bar.advance,
+        end() {
+          bar.end();
+          bars--;
+        },
+      };
     },
   };
   return {
     reporter,
-    signal,
+    get signal() {
+      return interruption.signal;
+    },
     json,
     quiet,
     verbose,
     print: (text) => void streams.out.write(text.endsWith("\n") ? text : `${text}\n`),
     printJson: (value) => void streams.out.write(`${JSON.stringify(value, null, 2)}\n`),
   };
+}
+
+/** Colours where the stream is a terminal, unless NO_COLOR or TERM=dumb say no; FORCE_COLOR says yes anywhere. */
+export function coloursOf(stream: OutputStream) {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== "0";
+  return createColors(!NO_COLOR && (forced || (stream.isTTY === true && TERM !== "dumb")));
+}
+
+function showsBars(stream: OutputStream): boolean {
+  const { CI, TERM } = process.env;
+  return stream.isTTY === true && (!CI || CI === "false") && TERM !== "dumb";
 }
 
 /** A line every few seconds; short work says nothing. */
@@ -70,15 +108,16 @@ function lineProgress(log: (line: string) => void, label: string, total: number,
   };
 }
 
-function barProgress(label: string, total: number, from: number): ProgressBar {
+function barProgress(stream: OutputStream, label: string, total: number, from: number): ProgressBar {
   // Loaded late: a command that shows no bar does not need it.
   const { SingleBar, Presets } = require("cli-progress") as typeof import("cli-progress");
   const bar = new SingleBar(
     {
       format: `${label} [{bar}] {value}/{total} | {eta_formatted} left | {note}`,
       clearOnComplete: true,
-      hideCursor: true,
-      stream: process.stderr,
+      // Lines come between two drawings of an unchanged bar.
+      forceRedraw: true,
+      stream: stream as NodeJS.WriteStream,
       // The ETA follows the last steps: the first ones compile and warm up.
       etaBuffer: 20,
     },

@@ -5,6 +5,11 @@ import { layerRange } from "./layers";
 import { option, optional, toggle } from "./option";
 import { bytes, choice, decimal, integer, names, text } from "./readers";
 
+export const DEFAULT_BASE = "bert-base-uncased";
+
+/** Bytes of memory that this process may have: the machine's, or less where a container is given less. */
+const memoryLimit = () => Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+
 /** How every command talks. */
 export const talk = {
   json: toggle({ flag: "--json", help: "print the result as JSON on stdout", inConfig: false }),
@@ -38,14 +43,20 @@ export const taskOptions = {
   }),
 };
 
+/** Nothing but pull and quickstart uses the network at all; the others take the flag to mean the same everywhere. */
+export const offline = {
+  offline: toggle({ flag: "--offline", help: "never use the network; only pull and quickstart do", inConfig: false }),
+};
+
 export const baseOptions = {
   base: option(text, {
     flag: "--base",
     short: "-b",
     value: "<name>",
     help: "pre-trained BERT: a name in the cache or a folder",
-    fallback: "bert-base-uncased",
+    fallback: DEFAULT_BASE,
   }),
+  ...offline,
 };
 
 export const checkpointOptions = {
@@ -161,6 +172,7 @@ export const trainingOptions = {
     short: "-s",
     value: "<n>",
     help: "train with this one seed (default 1)",
+    excludes: "--seeds",
   }),
   seeds: optional(integer({ min: 1, max: 1000 }), {
     flag: "--seeds",
@@ -178,7 +190,7 @@ export const workOptions = {
     help: "save the state this often inside an epoch",
     fallback: 60,
   }),
-  cacheBudget: option(bytes(os.totalmem), {
+  cacheBudget: option(bytes(memoryLimit), {
     flag: "--cache-budget",
     value: "<size>",
     help: "memory for trunk activations, such as 4GiB or 25%",

@@ -6,8 +6,8 @@ import { usageError } from "../errors/errors";
 export interface LayerRange {
   readonly text: string;
   readonly values: readonly (number | "full")[];
-  /** A range is cut to the base's layers; a single number above them is an error. */
-  readonly isRange: boolean;
+  /** Those named one by one: above the base's layers they are an error, where a range is cut. */
+  readonly singles: readonly number[];
 }
 
 /** Reader of a layer range. */
@@ -15,6 +15,7 @@ export function layerRange({ full }: { full: boolean }) {
   const allowed = `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`;
   return (given: unknown): LayerRange => {
     const written = Array.isArray(given) ? given.join(",") : String(given);
+    const singles: number[] = [];
     const values = written.split(",").flatMap((part): (number | "full")[] => {
       const word = part.trim();
       if (word === "full" && full) return ["full"];
@@ -22,15 +23,16 @@ export function layerRange({ full }: { full: boolean }) {
       const first = Number(match?.[1]);
       const last = Number(match?.[2] ?? match?.[1]);
       if (!match || first < 1 || last < first || last > 1000) throw new Error(allowed);
+      if (match[2] === undefined) singles.push(first);
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
-    return { text: written, values: [...new Set(values)], isRange: /-/.test(written) };
+    return { text: written, values: [...new Set(values)], singles };
   };
 }
 
 /**
  * The layers that a base of `total` layers can run, with the log line where the range was cut.
- * Throws usageError (2) for a number above `total` that no range covers, and for a range wholly above it.
+ * Throws usageError (2) for a single number above `total`, and where a range lies wholly above it.
  */
 export function fitLayers(
   flag: string,
@@ -39,7 +41,7 @@ export function fitLayers(
 ): { values: (number | "full")[]; note: string | null } {
   const fitting = range.values.filter((value) => value === "full" || value <= total);
   if (fitting.length === range.values.length) return { values: [...fitting], note: null };
-  if (!range.isRange || fitting.length === 0) {
+  if (fitting.length === 0 || range.singles.some((single) => single > total)) {
     throw usageError(`--${flag} ${range.text}: the base has ${total} layers. Give at most ${total}`);
   }
   return { values: fitting, note: `${flag} ${range.text}: the base has ${total} layers, running ${describe(fitting)}` };

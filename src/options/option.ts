@@ -18,12 +18,20 @@ export interface Definition<T> {
   readonly read: Read<T>;
   /** The default as `read` takes it; absent means undefined. */
   readonly fallback?: unknown;
+  /** A flag that says the same otherwise: giving both is an error, and this one given as a flag beats that in a file. */
+  readonly excludes?: string;
   /** Whether --config may hold it: options that change a run, not those of one call (--json, --force). */
   readonly inConfig: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a record of definitions of different types
 export type Definitions = Readonly<Record<string, Definition<any>>>;
+
+/** What --config read: its path, and its keys with their values. */
+export interface ConfigFile {
+  readonly file: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
 
 export type Values<D extends Definitions> = { readonly [K in keyof D]: D[K] extends Definition<infer T> ? T : never };
 
@@ -59,9 +67,10 @@ export const configKey = (flag: string) => flag.replace(/^--/, "").replaceAll("-
 export function resolveOptions<D extends Definitions>(
   definitions: D,
   flags: Readonly<Record<string, unknown>>,
-  config: { readonly file: string; readonly values: Readonly<Record<string, unknown>> } | null,
+  config: ConfigFile | null,
 ): Values<D> {
   const problems = config ? unknownKeys(definitions, config) : [];
+  problems.push(...contradictions(definitions, flags, config));
   const values: Record<string, unknown> = {};
   for (const [name, definition] of Object.entries(definitions)) {
     const [given, where] = pick(definition, flags, config);
@@ -77,22 +86,36 @@ export function resolveOptions<D extends Definitions>(
 }
 
 function pick(
-  { flag, fallback, inConfig }: Definition<unknown>,
+  { flag, fallback, inConfig, excludes }: Definition<unknown>,
   flags: Readonly<Record<string, unknown>>,
-  config: { readonly file: string; readonly values: Readonly<Record<string, unknown>> } | null,
+  config: ConfigFile | null,
 ): [unknown, string] {
   const fromFlag = flags[camelCase(flag)];
   if (fromFlag !== undefined) return [fromFlag, flag];
   const key = configKey(flag);
-  const fromConfig = inConfig ? config?.values[key] : undefined;
+  const overruled = excludes !== undefined && flags[camelCase(excludes)] !== undefined;
+  const fromConfig = inConfig && !overruled ? config?.values[key] : undefined;
   if (fromConfig !== undefined && fromConfig !== null) return [fromConfig, `${config?.file}: ${key}`];
   return [fallback, flag];
 }
 
-function unknownKeys(
+function contradictions(
   definitions: Definitions,
-  { file, values }: { file: string; values: Readonly<Record<string, unknown>> },
-) {
+  flags: Readonly<Record<string, unknown>>,
+  config: ConfigFile | null,
+): string[] {
+  return Object.values(definitions).flatMap(({ flag, excludes }) => {
+    if (excludes === undefined) return [];
+    if (flags[camelCase(flag)] !== undefined && flags[camelCase(excludes)] !== undefined) {
+      return [`${flag} and ${excludes} exclude each other: give one`];
+    }
+    const [key, other] = [configKey(flag), configKey(excludes)];
+    const both = config !== null && key in config.values && other in config.values;
+    return both ? [`${config.file}: ${key} and ${other} exclude each other: keep one`] : [];
+  });
+}
+
+function unknownKeys(definitions: Definitions, { file, values }: ConfigFile) {
   const known = Object.values(definitions)
     .filter(({ inConfig }) => inConfig)
     .map(({ flag }) => configKey(flag));

@@ -1,0 +1,54 @@
+// Help of every command: it has an example, and printing it loads neither an engine nor what the work itself needs.
+
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { commands } from "../../src/cli/commands";
+import { temporaryFolder } from "../tiny";
+import { flexbert } from "./flexbert";
+
+const cwd = temporaryFolder();
+const main = path.join(__dirname, "../../dist/cli/main.js");
+const heavy = /node_modules\/(@tensorflow|zod|onnxruntime|papaparse)|dist\/engines\/(open|wasm|tensorflow|eager)/;
+
+/** Runs the command line in a child process that ends by printing the modules that it loaded. */
+function loadedModules(args: readonly string[]): string[] {
+  const script = `
+    process.on("exit", () => console.error(JSON.stringify(Object.keys(require.cache))));
+    require(${JSON.stringify(main)}).main(["node", "flexbert", ...${JSON.stringify(args)}]);`;
+  const { status, stderr } = spawnSync(process.execPath, ["-e", script], { cwd, encoding: "utf8" });
+  expect(status).toBe(0);
+  return JSON.parse(stderr);
+}
+
+describe("flexbert --help", () => {
+  test("lists every command with its summary, and loads none of them", () => {
+    const { status, stdout } = flexbert(["--help"], { cwd });
+    expect(status).toBe(0);
+    for (const [name, { summary }] of Object.entries(commands)) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} +${summary}$`, "m"));
+    }
+    const modules = loadedModules(["--help"]).map((file) => path.basename(file));
+    expect(modules).toContain("commands.js");
+    for (const name of Object.keys(commands)) expect(modules).not.toContain(`${name}.js`);
+  });
+
+  test.each(Object.keys(commands))("flexbert %s --help has an example and loads no engine", (name) => {
+    const { status, stdout } = flexbert([name, "--help"], { cwd });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`\nExamples:\n  .*flexbert ${name}`));
+    expect(loadedModules([name, "--help"]).filter((file) => heavy.test(file))).toEqual([]);
+  });
+
+  test("without a command, help goes to stderr and the exit code is 2", () => {
+    const { status, stdout, stderr } = flexbert([], { cwd });
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^Usage: flexbert/);
+    expect(stderr).not.toMatch(/outputHelp/);
+  });
+
+  test("help NAME, and --version", () => {
+    expect(flexbert(["help", "merge"], { cwd }).stdout).toMatch(/^Usage: flexbert merge/);
+    expect(flexbert(["--version"], { cwd }).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
