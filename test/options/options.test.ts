@@ -36,6 +36,22 @@ describe("resolveOptions", () => {
     ]);
   });
 
+  test("a flag beats what the file says of the same thing under another name", () => {
+    const config = { file: "c.yaml", values: { seed: 7 } };
+    const values = resolveOptions(trainingOptions, { seeds: "3" }, config);
+    expect([values.seed, values.seeds]).toEqual([undefined, 3]);
+    expect(resolveOptions(trainingOptions, { seed: "2" }, config).seed).toBe(2);
+  });
+
+  test("two names for one thing in the same place contradict each other", () => {
+    expect(problemsOf(() => resolveOptions(trainingOptions, { seed: "3", seeds: "2" }, null))).toEqual([
+      "2",
+      "--seed and --seeds exclude each other: give one",
+    ]);
+    const config = { file: "c.yaml", values: { seed: 7, seeds: 2 } };
+    expect(problemsOf(() => resolveOptions(trainingOptions, {}, config))[1]).toMatch(/^c.yaml: seed and seeds exclude/);
+  });
+
   test("options of one call are no config keys", () => {
     const config = { file: "c.yaml", values: { force: true } };
     expect(problemsOf(() => resolveOptions(workOptions, {}, config))[1]).toMatch(/unknown key force/);
@@ -79,6 +95,8 @@ describe("layer ranges", () => {
       "--k 7: the base has 6 layers. Give at most 6",
     ]);
     expect(problemsOf(() => fitLayers("k", read("7-9"), 6))[0]).toBe("2");
+    expect(problemsOf(() => fitLayers("k", read("7,2-4"), 6))[0]).toBe("2");
+    expect(fitLayers("k", read("2,5-9"), 6).note).toBe("k 2,5-9: the base has 6 layers, running 2,5,6");
   });
 });
 
