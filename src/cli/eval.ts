@@ -1,7 +1,7 @@
 // flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
 
-import { writeFile } from "node:fs/promises";
 import { dataError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
 import { samples, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
@@ -100,5 +100,5 @@ async function writePredictions(file: string, evaluations: readonly Evaluation[]
       JSON.stringify({ task, index, label, logits: Array.from(logits.subarray(row * width, (row + 1) * width)) }),
     );
   });
-  await writeFile(file, `${lines.join("\n")}\n`);
+  await writeFileAtomic(file, `${lines.join("\n")}\n`);
 }

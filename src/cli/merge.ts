@@ -137,13 +137,13 @@ function report(manifest: Manifest, base: Base | null, out: string, terminal: Te
   terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
   const tasks = manifest.tasks.length;
   terminal.print(
-    `\n${out}: ${tasks} tasks, ${cost.shared} shared + ${cost.layers - cost.shared} task layers = ${cost.layers} of ` +
+    `\n${out}: ${tasks} ${tasks === 1 ? "task" : "tasks"}, ${cost.shared} shared + ${cost.layers - cost.shared} task layers = ${cost.layers} of ` +
       `${tasks} x ${manifest.base.layers} (${(100 * cost.share).toFixed(0)} %)`,
   );
   if (saved) {
     terminal.print(
       `${formatCount(saved.parameters)} parameters (${formatBytes(4 * saved.parameters)}) instead of ` +
-        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${tasks} separate models`,
+        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${tasks} separate ${tasks === 1 ? "model" : "models"}`,
     );
   }
 }

@@ -1,8 +1,9 @@
 // flexbert predict: texts or files in, labels with scores out, several tasks in one pass.
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { dataError, usageError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
 import type { ServedTask } from "../serve/model";
@@ -221,7 +222,7 @@ function printer(
     },
     async end() {
       if (format === "table") emit(table(head, rows));
-      if (output !== undefined) await writeFile(output, `${lines.join("\n")}\n`);
+      if (output !== undefined) await writeFileAtomic(output, `${lines.join("\n")}\n`);
     },
   };
 }

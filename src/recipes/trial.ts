@@ -3,6 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
+import { cachedFolder } from "../checkpoints/cache";
 import {
   createRun,
   finishRun,
@@ -165,7 +166,8 @@ function resolvedConfig(
   const layers = shape.full ? "full" : shape.layers;
   const values = {
     task: task.name,
-    base: base.name,
+    // A base outside the cache is found again by its folder alone.
+    base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
     ...(method === "finetune" ? { k: layers } : { studentLayers: layers, init: distillation?.init }),
     ...training,
     ...distillation?.options,
