@@ -41,6 +41,7 @@ export const evalCommand = defineCommand({
     const { model, context, taskOf } = await openServedModel(values, names, terminal);
     const evaluations: Evaluation[] = [];
     const started = performance.now();
+    let tokens = 0;
     try {
       for (const served of model.tasks) {
         const task = taskOf(served.name);
@@ -51,6 +52,9 @@ export const evalCommand = defineCommand({
         }
         const options = {
           signal: terminal.signal,
+          onRows: (_: number, read: number) => {
+            tokens += read;
+          },
           split: values.split,
           glueData: values.glueData,
           skipBroken: values.skipBrokenRows,
@@ -65,7 +69,9 @@ export const evalCommand = defineCommand({
     await report(evaluations, terminal);
     const seconds = (performance.now() - started) / 1000;
     const rows = evaluations.reduce((sum, evaluation) => sum + evaluation.rows, 0);
-    terminal.reporter.log(`${rows} rows in ${formatSeconds(seconds)}, engine ${context.engine.summary}`);
+    terminal.reporter.log(
+      `${rows} rows in ${formatSeconds(seconds)}, ${Math.round(tokens / seconds)} tokens a second, engine ${context.engine.summary}`,
+    );
   },
 });
 

@@ -48,6 +48,11 @@ export const predictCommand = defineCommand({
     const { model, context } = await openServedModel(values, asked, terminal);
     const tasks = fittingTasks(model.tasks, rows, names !== undefined, terminal);
     const started = performance.now();
+    let tokens = 0;
+    const onRows = (count: number, read: number) => {
+      tokens += read;
+      bar.advance(count);
+    };
     const bar = terminal.reporter.progress("predict", rows.length);
     const print = printer(
       tasks,
@@ -60,7 +65,7 @@ export const predictCommand = defineCommand({
         const chunk = rows.slice(at, at + CHUNK);
         const logits = await computeLogits(model, chunk, tasks, {
           signal: terminal.signal,
-          onRows: (count) => bar.advance(count),
+          onRows,
         });
         for (const [i, row] of chunk.entries()) {
           const predictions = tasks.map((task) => {
@@ -77,7 +82,7 @@ export const predictCommand = defineCommand({
     await print.end();
     const seconds = (performance.now() - started) / 1000;
     terminal.reporter.log(
-      `${rows.length} rows, ${tasks.length} tasks, ${formatSeconds(seconds)}, ${Math.round(rows.length / seconds)} rows a second, ` +
+      `${rows.length} rows, ${tasks.length} tasks, ${formatSeconds(seconds)}, ${Math.round(rows.length / seconds)} rows and ${Math.round(tokens / seconds)} tokens a second, ` +
         `engine ${context.engine.summary}`,
     );
   },

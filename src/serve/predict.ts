@@ -22,8 +22,8 @@ export type Prediction =
 
 export interface PredictOptions {
   readonly signal: AbortSignal;
-  /** Called after each batch with the rows done in it. */
-  readonly onRows?: (rows: number) => void;
+  /** Called after each batch with the rows done in it and their tokens, padding not counted. */
+  readonly onRows?: (rows: number, tokens: number) => void;
 }
 
 /** One encoding, and the row and tasks that it stands for. */
@@ -60,7 +60,10 @@ export async function computeLogits(
           results[name]?.set(data.subarray(i * width, (i + 1) * width) as Float32Array, row * width);
         }
       }
-      onRows?.(batch.rows.length);
+      onRows?.(
+        batch.rows.length,
+        batch.rows.reduce((sum, unit) => sum + (lengths[unit] as number), 0),
+      );
     }
   }
   return results;
