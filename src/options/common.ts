@@ -69,7 +69,7 @@ export const checkpointOptions = {
 };
 
 export const engineOptions = {
-  engine: option(choice(["auto", "tensorflow", "wasm"]), {
+  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
     flag: "--engine",
     value: "<name>",
     help: "auto, tensorflow or wasm",

@@ -8,6 +8,7 @@ import type { Base } from "../checkpoints/base";
 import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
+import { branchAxes } from "../model/branch";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
@@ -105,7 +106,7 @@ async function prepareTeacher(
   context: RunContext<Engine>,
 ): Promise<Prepared> {
   const branch = await loadBranch(teacher);
-  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) });
+  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) }, { logits: branchAxes });
   try {
     context.reporter.log(`${task.name}: computing the teacher's outputs on ${sources.train.rows.ids.length} rows`);
     const teacherLogits = await computeLogits(program, "logits", sources.train, outputSize(task), context.signal);

@@ -8,6 +8,7 @@ import { chooseBuckets } from "../batches/buckets";
 import { metricsFile } from "../checkpoints/run-folder";
 import type { Engine, Program } from "../engines/engine";
 import { failure } from "../errors/errors";
+import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { dropoutSites } from "../model/dropout";
 import type { BranchShape } from "../model/parameters";
@@ -21,7 +22,7 @@ import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./e
 import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
 import { type Best, type Position, restore, save } from "./run-state";
 import { learningRateAt } from "./schedule";
-import { type Loss, logitsStep, maskInput, trainStep } from "./step";
+import { type Loss, logitsStep, maskInput, stepAxes, trainStep } from "./step";
 
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;
@@ -73,10 +74,14 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const { folder, settings, shape, config } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, best: null };
-  const program = await context.engine.load(saved?.state ?? withMoments(training.initial), {
-    train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
-    logits: logitsStep(shape, config),
-  });
+  const program = await context.engine.load(
+    saved?.state ?? withMoments(training.initial),
+    {
+      train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
+      logits: logitsStep(shape, config),
+    },
+    { train: stepAxes(config, shape), logits: branchAxes },
+  );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);

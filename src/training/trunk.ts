@@ -6,6 +6,7 @@ import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { type Batch, sortedBatches } from "../batches/batches";
 import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
+import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { attentionBias, embed, encoderLayer } from "../model/encoder";
 import { embeddingParameters, embeddingTensors, layerParameters, layerTensors } from "../model/parameters";
@@ -98,7 +99,7 @@ function storedTrunk(
   let tokensComputed = 0;
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
-    const program = await context.engine.load(state, { forward: entry });
+    const program = await context.engine.load(state, { forward: entry }, { forward: branchAxes });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
       for (const batch of batches) {
@@ -166,6 +167,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
             return layers(state, { ...inputs, ...outputs });
           },
         },
+        { forward: branchAxes },
       );
       program = loaded;
       return {

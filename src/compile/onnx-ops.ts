@@ -1,0 +1,300 @@
+// One rule an op: the ONNX nodes that compute it. Standard operators (opset 20) where they serve; com.microsoft's
+// FusedMatMul where a product has a transposed operand or a factor, because ONNX's own MatMul has neither.
+
+import { type DType, type Elements, type Node, only, type Shape, type Value } from "./graph";
+import { ElementType, type OnnxAttribute } from "./onnx-proto";
+
+/** What a rule writes into. Names stand for values. */
+export interface Emitter {
+  /** The name of a value of the graph. */
+  name(value: Value): string;
+  /** Adds a node and returns its first output. `as` gives the output the name of a value of the graph. */
+  node(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>, as?: Value): string;
+  /** Adds a node with several outputs; null leaves one out. */
+  nodes(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    outputs: readonly (Value | null)[],
+  ): void;
+  /** The name of a scalar constant. */
+  scalar(value: number, dtype: DType | "int64"): string;
+  /** The name of a constant. */
+  constant(elements: Elements, shape: Shape, dtype: DType): string;
+  /** The name of a one-dimensional int64 constant: axes, pads. */
+  integers(values: readonly number[]): string;
+  /** The name of a one-dimensional int64 value that holds a shape, computed where a size is symbolic. */
+  shape(sizes: Shape): string;
+  /** Whether any node or output needs a value. */
+  isUsed(value: Value): boolean;
+}
+
+export type Lowering = (node: Node, emitter: Emitter) => void;
+
+export const elementTypes: Readonly<Record<DType, ElementType>> = {
+  float32: ElementType.float32,
+  int32: ElementType.int32,
+  bool: ElementType.bool,
+};
+
+/** Operators of com.microsoft; every other op is of the standard domain. */
+export const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul"]);
+
+const direct =
+  (op: string): Lowering =>
+  (node, emitter) => {
+    emitter.node(op, node.inputs.map(emitter.name), {}, only(node));
+  };
+
+const reduce =
+  (op: string): Lowering =>
+  (node, emitter) => {
+    const axes = emitter.integers(node.attributes["axes"] as readonly number[]);
+    const keepdims = { int: node.attributes["keepDims"] ? 1 : 0 };
+    emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims }, only(node));
+  };
+
+const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
+
+const product: Lowering = (node, emitter) => {
+  const { transposeA, transposeB, alpha } = node.attributes;
+  const inputs = inputNames(node, emitter);
+  if (!transposeA && !transposeB && alpha === undefined) {
+    emitter.node("MatMul", inputs, {}, only(node));
+    return;
+  }
+  const flag = (value: unknown) => ({ int: value ? 1 : 0 });
+  const attributes: Record<string, OnnxAttribute> = { transA: flag(transposeA), transB: flag(transposeB) };
+  if (alpha !== undefined) attributes["alpha"] = { float: alpha as number };
+  emitter.node("FusedMatMul", inputs, attributes, only(node));
+};
+
+const slice: Lowering = (node, emitter) => {
+  const { begin, size } = node.attributes as { begin: readonly number[]; size: readonly number[] };
+  const x = node.inputs[0] as Value;
+  const axes = x.shape.flatMap((whole, axis) => (size[axis] === whole ? [] : [axis]));
+  const starts = emitter.integers(axes.map((axis) => begin[axis] as number));
+  const sizes = emitter.shape(axes.map((axis) => size[axis] as number)); // may be symbolic, so begin is added there
+  const ends = axes.every((axis) => begin[axis] === 0) ? sizes : emitter.node("Add", [sizes, starts]);
+  emitter.node("Slice", [emitter.name(x), starts, ends, emitter.integers(axes)], {}, only(node));
+};
+
+const pad: Lowering = (node, emitter) => {
+  const { before, value } = node.attributes as { before: readonly number[]; value: number };
+  const x = node.inputs[0] as Value;
+  const ends = emitter.node("Sub", [emitter.shape(only(node).shape), emitter.shape(x.shape)]);
+  const pads = emitter.node(
+    "Concat",
+    [emitter.integers(before), emitter.node("Sub", [ends, emitter.integers(before)])],
+    { axis: { int: 0 } },
+  );
+  emitter.node("Pad", [emitter.name(x), pads, emitter.scalar(value, x.dtype)], {}, only(node));
+};
+
+/** By comparison: onnxruntime's OneHot lacks most combinations of types. */
+const oneHot: Lowering = (node, emitter) => {
+  const { depth, onValue, offValue } = node.attributes as { depth: number; onValue: number; offValue: number };
+  const output = only(node);
+  const classes = emitter.constant(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    [depth],
+    "int32",
+  );
+  const indices = node.inputs[0] as Value;
+  const column = emitter.node("Reshape", [emitter.name(indices), emitter.shape([...indices.shape, 1])]);
+  const values = [emitter.scalar(onValue, output.dtype), emitter.scalar(offValue, output.dtype)];
+  emitter.node("Where", [emitter.node("Equal", [column, classes]), ...values], {}, output);
+};
+
+/** Rows are added into zeros. ScatterND would be shorter, but onnxruntime adds its duplicates from several threads. */
+const segmentSum: Lowering = (node, emitter) => {
+  const [x, ids] = node.inputs as [Value, Value];
+  const output = only(node);
+  const rows = x.shape.slice(0, ids.shape.length).reduce((product, size) => product * size, 1);
+  const width = x.shape.slice(ids.shape.length);
+  const flat = emitter.node("Reshape", [emitter.name(x), emitter.shape([rows, ...width])]);
+  const column = emitter.node("Reshape", [emitter.name(ids), emitter.shape([rows, ...width.map(() => 1)])]);
+  const indices = emitter.node("Expand", [column, emitter.shape([rows, ...width])]);
+  const zeros = emitter.node("Expand", [emitter.scalar(0, x.dtype), emitter.shape(output.shape)]);
+  const attributes = { axis: { int: 0 }, reduction: { text: "add" } };
+  emitter.node("ScatterElements", [zeros, indices, flat], attributes, output);
+};
+
+/** ONNX has no reciprocal square root. */
+const reciprocalRoot: Lowering = (node, emitter) => {
+  const root = emitter.node("Sqrt", inputNames(node, emitter));
+  emitter.node("Reciprocal", [root], {}, only(node));
+};
+
+const squaredDifference: Lowering = (node, emitter) => {
+  const difference = emitter.node("Sub", inputNames(node, emitter));
+  emitter.node("Mul", [difference, difference], {}, only(node));
+};
+
+const cast: Lowering = (node, emitter) => {
+  const output = only(node);
+  emitter.node("Cast", inputNames(node, emitter), { to: { int: elementTypes[output.dtype] } }, output);
+};
+
+const fill: Lowering = (node, emitter) => {
+  const output = only(node);
+  const scalar = emitter.scalar(node.attributes["value"] as number, output.dtype);
+  emitter.node("Expand", [scalar, emitter.shape(output.shape)], {}, output);
+};
+
+/** x Phi(x), exact (opset 20). */
+const gelu: Lowering = (node, emitter) => {
+  emitter.node("Gelu", inputNames(node, emitter), { approximate: { text: "none" } }, only(node));
+};
+
+/** Where a gradient needs the normalised values they come out with a scale of one, and the scale follows. */
+const layerNorm: Lowering = (node, emitter) => {
+  const [y, normalised, inverse] = node.outputs as [Value, Value, Value];
+  const [x, scale, offset] = inputNames(node, emitter) as [string, string, string];
+  const attributes = { axis: { int: -1 }, epsilon: { float: node.attributes["epsilon"] as number } };
+  if (!emitter.isUsed(normalised) && !emitter.isUsed(inverse)) {
+    emitter.node("LayerNormalization", [x, scale, offset], attributes, y);
+    return;
+  }
+  const width = y.shape.at(-1) as number;
+  const ones = emitter.constant(new Float32Array(width).fill(1), [width], "float32");
+  emitter.nodes("LayerNormalization", [x, ones], attributes, [normalised, null, inverse]);
+  emitter.node("Add", [emitter.node("Mul", [emitter.name(normalised), scale]), offset], {}, y);
+};
+
+/** dx = inverse (dy scale - mean(dy scale) - normalised mean(dy scale normalised)), means over the last axis. */
+const layerNormGradient: Lowering = (node, emitter) => {
+  const [dx, dScale, dOffset] = node.outputs as [Value, Value, Value];
+  const [dy, normalised, inverse, scale] = inputNames(node, emitter) as [string, string, string, string];
+  const rank = dx.shape.length;
+  const rows = emitter.integers(Array.from({ length: rank - 1 }, (_, axis) => axis));
+  const last = emitter.integers([rank - 1]);
+  const mean = (x: string) => emitter.node("ReduceMean", [x, last], { keepdims: { int: 1 } });
+  const product = emitter.node("Mul", [dy, normalised]);
+  const dNormal = emitter.node("Mul", [dy, scale]);
+  const along = emitter.node("Mul", [normalised, mean(emitter.node("Mul", [product, scale]))]);
+  const across = emitter.node("Sub", [emitter.node("Sub", [dNormal, mean(dNormal)]), along]);
+  emitter.node("Mul", [across, inverse], {}, dx);
+  emitter.node("ReduceSum", [product, rows], { keepdims: { int: 0 } }, dScale);
+  emitter.node("ReduceSum", [dy, rows], { keepdims: { int: 0 } }, dOffset);
+};
+
+/**
+ * dy (Phi(x) + x phi(x)) = dy (1 + erf(u) + 2 / sqrt(pi) u exp(-u^2)) / 2 with u = x / sqrt(2); the factor of the
+ * second term goes into the exponent.
+ */
+const geluGradient: Lowering = (node, emitter) => {
+  const [dy, x] = inputNames(node, emitter) as [string, string];
+  const scalar = (value: number) => emitter.scalar(value, "float32");
+  const u = emitter.node("Mul", [x, scalar(Math.SQRT1_2)]);
+  const exponent = emitter.node("Sub", [scalar(Math.log(1 / Math.sqrt(Math.PI))), emitter.node("Mul", [u, u])]);
+  const density = emitter.node("Mul", [emitter.node("Exp", [exponent]), u]); // x phi(x)
+  const half = emitter.node("Mul", [emitter.node("Erf", [u]), scalar(0.5)]);
+  const slope = emitter.node("Add", [emitter.node("Add", [half, scalar(0.5)]), density]);
+  emitter.node("Mul", [slope, dy], {}, only(node));
+};
+
+const crossEntropy: Lowering = (node, emitter) => {
+  const [logits, targets] = inputNames(node, emitter) as [string, string];
+  const terms = emitter.node("Mul", [targets, emitter.node("LogSoftmax", [logits], { axis: { int: -1 } })]);
+  const sums = emitter.node("ReduceSum", [terms, emitter.integers([1])], { keepdims: { int: 0 } });
+  emitter.node("Neg", [sums], {}, only(node));
+};
+
+const crossEntropyGradient: Lowering = (node, emitter) => {
+  const [dy, logits, targets] = inputNames(node, emitter) as [string, string, string];
+  const difference = emitter.node("Sub", [emitter.node("Softmax", [logits], { axis: { int: -1 } }), targets]);
+  const column = emitter.node("Unsqueeze", [dy, emitter.integers([1])]);
+  emitter.node("Mul", [difference, column], {}, only(node));
+};
+
+/** x W + b of two-dimensional operands: the bias costs no pass of its own. */
+const affine: Lowering = (node, emitter) => {
+  const { transposeA, transposeB } = node.attributes;
+  const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
+  emitter.node("Gemm", inputNames(node, emitter), attributes, only(node));
+};
+
+export const lowerings: Readonly<Record<string, Lowering>> = {
+  Abs: direct("Abs"),
+  Add: direct("Add"),
+  AddN: direct("Sum"),
+  Affine: affine,
+  BatchMatMul: product,
+  BroadcastTo: (node, emitter) => {
+    const output = only(node);
+    emitter.node("Expand", [...inputNames(node, emitter), emitter.shape(output.shape)], {}, output);
+  },
+  Cast: cast,
+  Concat: (node, emitter) => {
+    emitter.node("Concat", inputNames(node, emitter), { axis: { int: node.attributes["axis"] as number } }, only(node));
+  },
+  Equal: direct("Equal"),
+  Erf: direct("Erf"),
+  Exp: direct("Exp"),
+  Fill: fill,
+  GatherV2: (node, emitter) => {
+    emitter.node("Gather", inputNames(node, emitter), { axis: { int: node.attributes["axis"] as number } }, only(node));
+  },
+  Gelu: gelu,
+  GeluGradient: geluGradient,
+  Greater: direct("Greater"),
+  GreaterEqual: direct("GreaterOrEqual"),
+  LayerNorm: layerNorm,
+  LayerNormGradient: layerNormGradient,
+  Less: direct("Less"),
+  LessEqual: direct("LessOrEqual"),
+  Log: direct("Log"),
+  LogicalAnd: direct("And"),
+  LogicalNot: direct("Not"),
+  LogicalOr: direct("Or"),
+  Max: reduce("ReduceMax"),
+  Maximum: direct("Max"),
+  Mean: reduce("ReduceMean"),
+  Min: reduce("ReduceMin"),
+  Minimum: direct("Min"),
+  Multiply: direct("Mul"),
+  Neg: direct("Neg"),
+  NotEqual: (node, emitter) => {
+    emitter.node("Not", [emitter.node("Equal", inputNames(node, emitter))], {}, only(node));
+  },
+  OneHot: oneHot,
+  PadV2: pad,
+  Pow: direct("Pow"),
+  RealDiv: direct("Div"),
+  Reciprocal: direct("Reciprocal"),
+  Relu: direct("Relu"),
+  Reshape: (node, emitter) => {
+    const output = only(node);
+    emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], {}, output);
+  },
+  Rsqrt: reciprocalRoot,
+  Select: direct("Where"),
+  Sigmoid: direct("Sigmoid"),
+  Sign: direct("Sign"),
+  Slice: slice,
+  SoftmaxCrossEntropy: crossEntropy,
+  SoftmaxCrossEntropyGradient: crossEntropyGradient,
+  Softmax: (node, emitter) => {
+    const axis = { int: node.attributes["axis"] as number };
+    emitter.node("Softmax", inputNames(node, emitter), { axis }, only(node));
+  },
+  Sqrt: direct("Sqrt"),
+  Square: (node, emitter) => {
+    const x = inputNames(node, emitter)[0] as string;
+    emitter.node("Mul", [x, x], {}, only(node));
+  },
+  SquaredDifference: squaredDifference,
+  Sub: direct("Sub"),
+  Sum: reduce("ReduceSum"),
+  Tanh: direct("Tanh"),
+  Tile: (node, emitter) => {
+    const reps = emitter.integers(node.attributes["reps"] as readonly number[]);
+    emitter.node("Tile", [...inputNames(node, emitter), reps], {}, only(node));
+  },
+  Transpose: (node, emitter) => {
+    const perm = { ints: node.attributes["perm"] as readonly number[] };
+    emitter.node("Transpose", inputNames(node, emitter), { perm }, only(node));
+  },
+  UnsortedSegmentSum: segmentSum,
+};
