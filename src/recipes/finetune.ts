@@ -6,6 +6,7 @@ import type { Tensor1D } from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/base";
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
+import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/losses";
@@ -67,7 +68,10 @@ export async function finetuneWork({ task, base, shape, seed }: TrialSettings, t
 }
 
 /** Shapes of the branches, deepest first: a full branch, then k from the largest to the smallest. */
-export function branchShapes(base: Base, layers: readonly (number | "full")[]): BranchShape[] {
+export function branchShapes(
+  base: { readonly config: Pick<BertConfig, "numHiddenLayers"> },
+  layers: readonly (number | "full")[],
+): BranchShape[] {
   const total = base.config.numHiddenLayers;
   const depth = (k: number | "full") => (k === "full" ? total + 1 : k);
   return [...new Set(layers)]
