@@ -10,7 +10,9 @@ import type { Terminal } from "./terminal";
 
 /** The command of each step. A step that is not here is an error of the file that asks for it. */
 // biome-ignore lint/suspicious/noExplicitAny: commands of different options
-const stepCommands: Readonly<Partial<Record<LastStep, () => Promise<Command<any>>>>> = {
+type StepCommands = Readonly<Partial<Record<LastStep, () => Promise<Command<any>>>>>;
+
+const stepCommands: StepCommands = {
   merge: async () => (await import("./merge.js")).mergeCommand,
 };
 
@@ -50,10 +52,14 @@ const flagsOf: Record<LastStep, (context: StepContext) => Flags> = {
 };
 
 /** Throws usageError (2) where a step's command is absent, or lacks an option that the file asks for. */
-export async function requireCommand(step: LastStep, context: StepContext): Promise<void> {
+export async function requireCommand(
+  step: LastStep,
+  context: StepContext,
+  available: StepCommands = stepCommands,
+): Promise<void> {
   const { file } = context.experiment;
   const leave = `Take ${step} out of ${file}, or give --only with another step`;
-  const load = stepCommands[step];
+  const load = available[step];
   if (!load) {
     throw usageError(`${file}: the step ${step} needs the command ${step}, which this flexbert lacks. ${leave}`);
   }

@@ -59,7 +59,7 @@ export async function readExperiment(file: string): Promise<Experiment> {
     throw usageError(`${file}: cannot read the experiment file (${cause.code})`, cause);
   });
   const { content, report } = parseYamlFile(file, text);
-  const { normal, written } = withBlockList(content);
+  const { normal, written } = withBlockList(content ?? {});
   const parsed = experimentFile.safeParse(normal);
   const fail = (problems: readonly Problem[]) => report(problems.map((p) => ({ ...p, path: written(p.path) })));
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => schemaProblems(issue, normal, keysAt));

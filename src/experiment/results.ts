@@ -23,7 +23,7 @@ export async function collectResults(resolver: Resolver): Promise<Result[]> {
   return results;
 }
 
-/** One line a trial. Scores are fractions, empty where they are undefined. */
+/** One line a trial. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
 export function resultsCsv(results: readonly Result[]): string {
   const rows = results.map(({ spec, run }) => ({
     trial: spec.index,
@@ -40,7 +40,7 @@ export function resultsCsv(results: readonly Result[]): string {
     id: run?.record.id ?? "unneeded",
     metric: spec.task.metric,
     score: run?.record.score ?? "",
-    best_epoch: run?.record.bestEpoch ?? "",
+    best_epoch: run && run.record.bestEpoch !== null ? run.record.bestEpoch + 1 : "",
     train_rows: run?.record.trainData.rows ?? "",
     dev_rows: run?.record.devData.rows ?? "",
   }));

@@ -24,7 +24,8 @@ const FAILURES_IN_A_ROW = 3;
 interface Progress {
   readonly failures: Map<number, UserError>;
   failedInARow: number;
-  /** What was logged about others' claims, once each. */
+  /** Others' claims on what this process would do: logged, once each, when there is nothing else to do. */
+  readonly held: Set<string>;
   readonly told: Set<string>;
 }
 
@@ -38,7 +39,7 @@ export async function trainTrials(
   mine: readonly TrialSpec[],
   context: RunContext<Engine>,
 ): Promise<void> {
-  const progress: Progress = { failures: new Map(), failedInARow: 0, told: new Set() };
+  const progress: Progress = { failures: new Map(), failedInARow: 0, held: new Set(), told: new Set() };
   // Another process may finish between two looks: only what is stuck twice is stuck.
   let stuck = 0;
   for (;;) {
@@ -47,6 +48,7 @@ export async function trainTrials(
     if (open.length === 0) break;
     if (await workOnSome(resolver, open, progress, context)) {
       stuck = 0;
+      progress.held.clear();
       continue;
     }
     stuck = (await othersWork(resolver, open)) ? 0 : stuck + 1;
@@ -54,6 +56,7 @@ export async function trainTrials(
       if (progress.failures.size > 0) break;
       throw await noTeacher(resolver, open[0] as TrialSpec);
     }
+    tellWaiting(progress, context);
     await pause(context.signal);
   }
   if (progress.failures.size > 0) throw failed(progress.failures, mine);
@@ -110,7 +113,7 @@ async function workOn(
       try {
         const result = await opened.train(spec);
         if (result !== "done") {
-          tell(progress, result.heldBy, context);
+          progress.held.add(result.heldBy);
           continue;
         }
         progress.failedInARow = 0;
@@ -129,10 +132,10 @@ async function workOn(
   return worked;
 }
 
-function tell({ told }: Progress, heldBy: string, { reporter }: RunContext<Engine>): void {
-  if (told.has(heldBy)) return;
-  told.add(heldBy);
-  reporter.log(heldBy);
+function tellWaiting({ held, told }: Progress, { reporter }: RunContext<Engine>): void {
+  for (const heldBy of held) if (!told.has(heldBy)) reporter.log(`waiting: ${heldBy}`);
+  for (const heldBy of held) told.add(heldBy);
+  held.clear();
 }
 
 /** Whether a live process works on an open trial, or on one that an open trial's teacher waits for. */
