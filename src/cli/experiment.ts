@@ -94,6 +94,7 @@ export async function openExperiment(
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
   for (const note of notes) terminal.reporter.log(note);
   const mine = await chosenTrials(trials, steps, values, file);
+  const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.step);
   const out = values.out ?? path.join("results", experiment.name);
   const checkpoints = values.checkpoints ?? path.join(out, "checkpoints");
   const work = {
@@ -105,7 +106,14 @@ export async function openExperiment(
   const force: Force | null = values.force
     ? { includes: ({ index }) => mine.some((spec) => spec.index === index), since: new Date().toISOString() }
     : null;
-  return { experiment, resolver: createResolver(experiment, base, trials, work, force), steps, mine, out, checkpoints };
+  return {
+    experiment,
+    resolver: createResolver(experiment, base, trials, work, force),
+    steps: doing,
+    mine,
+    out,
+    checkpoints,
+  };
 }
 
 function chosenSteps(
@@ -144,7 +152,3 @@ async function chosenTrials(
     return steps.includes(spec.step) && (shard === undefined || inShard(shard, spec));
   });
 }
-
-/** Ids are not needed to count: how a file's trials read in one line. */
-export const describeSteps = (steps: readonly StepName[], trials: number): string =>
-  `${steps.join(", ")}; ${trials} ${trials === 1 ? "trial" : "trials"}`;

@@ -136,5 +136,6 @@ export function inShard({ index, count }: Shard, trial: Pick<TrialSpec, "index">
 /** "rte k=5 seed 1, 4 epochs at 2e-5": one trial in the log. */
 export function describeSpec({ step, task, layers, seed, training, distillation }: TrialSpec): string {
   const what = step === "finetune" ? `k=${layers}` : `l=${layers} from ${distillation?.init}`;
-  return `${task.name} ${what} seed ${seed}, ${training.epochs} epochs at ${training.learningRate}`;
+  const { epochs, learningRate } = training;
+  return `${task.name} ${what} seed ${seed}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} at ${learningRate}`;
 }

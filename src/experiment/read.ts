@@ -15,7 +15,7 @@ import type { ChooseBy } from "../selection/teacher";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
-import { type ExperimentFile, experimentFile, type FileBlock, keysAt } from "./schema";
+import { type ExperimentFile, experimentFile, type FileBlock, keysAt, namesIn } from "./schema";
 
 /** What a sweep of one block trains: every combination of layers, training options and seeds. */
 export interface FinetuneBlock {
@@ -89,15 +89,10 @@ function tasksFileOf(content: unknown, file: string): string | null {
   return typeof given === "string" && given !== "" ? path.resolve(path.dirname(file), given) : null;
 }
 
-const namesIn = (given: unknown): string[] => {
-  if (Array.isArray(given)) return given.map(String);
-  return typeof given === "string" ? given.split(",").map((name) => name.trim()) : [];
-};
-
 /** Names that are no task, and tasks of a block that the experiment does not have. */
 function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
   const problems: Problem[] = [];
-  const named = namesIn((content as Raw)?.["tasks"]);
+  const named = namesIn((content as Raw)?.["tasks"]) ?? [];
   const available = known.filter(({ splits }) => splits.train).map(({ name }) => name);
   const place = (at: EntryPath, given: unknown, i: number) => (Array.isArray(given) ? [...at, i] : at);
   for (const [i, name] of named.entries()) {
@@ -117,7 +112,7 @@ function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
   const blocks = (content as Raw)?.["distill"];
   for (const [b, block] of (Array.isArray(blocks) ? blocks : []).entries()) {
     const given = (block as Raw)?.["tasks"];
-    for (const [i, name] of namesIn(given).entries()) {
+    for (const [i, name] of (namesIn(given) ?? []).entries()) {
       if (named.includes(name)) continue;
       problems.push({ path: place(["distill", b, "tasks"], given, i), message: outside(name) });
     }

@@ -46,21 +46,27 @@ const grid = <T>({ read }: Definition<T>) =>
 /** One value for every task, or a value by task; tasks that are not named have none. */
 const byTask = ({ read }: Definition<number | undefined>) =>
   z.unknown().transform((given, context): number | Readonly<Record<string, number>> => {
-    if (typeof given !== "object" || given === null) return readOne(given, read, context) as number;
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      return readOne(given, read, context) as number;
+    }
     const entries = Object.entries(given).map(([task, limit]) => [task, readOne(limit, read, context, [task])]);
     return Object.fromEntries(entries);
   });
 
-/** A name, a comma list or a YAML list. */
+/** The names in a name, a comma list or a YAML list; null where it is none of them. */
+export function namesIn(given: unknown): string[] | null {
+  if (Array.isArray(given)) return given.map(String);
+  if (typeof given !== "string" && typeof given !== "number") return null;
+  return String(given)
+    .split(",")
+    .map((name) => name.trim());
+}
+
 const nameList = z.unknown().transform((given, context): string[] => {
-  if (Array.isArray(given)) return readAll(given, text, context);
-  return readAll(
-    String(given ?? "")
-      .split(",")
-      .map((name) => name.trim()),
-    text,
-    context,
-  );
+  const names = namesIn(given);
+  if (names) return readAll(names, text, context);
+  context.addIssue({ code: "custom", message: "takes a task's name or a list of names", input: given });
+  return z.NEVER;
 });
 
 /** What may stand at the top, for all blocks, and in a block, for that one. */

@@ -121,7 +121,7 @@ async function workOn(
         if (!(error instanceof UserError)) throw error;
         if (++progress.failedInARow >= FAILURES_IN_A_ROW) throw error;
         progress.failures.set(spec.index, error);
-        context.reporter.warn(`trial ${spec.index} failed: ${error.message}`);
+        context.reporter.warn(`${named(spec.index, error)}; going on with the others`);
       }
       worked = true;
       if (context.signal.aborted) throw new Interrupted(null);
@@ -173,12 +173,16 @@ async function noTeacher(resolver: Resolver, spec: TrialSpec): Promise<UserError
 function failed(failures: ReadonlyMap<number, UserError>, mine: readonly TrialSpec[]): UserError {
   const [first] = failures.values();
   if (failures.size === 1 && mine.length === 1) return first as UserError;
-  const lines = [...failures].map(([index, { message }]) => `trial ${index}: ${message}`);
+  const lines = [...failures].map(([index, error]) => named(index, error));
   return new UserError(
     (first as UserError).exitCode,
     `${failures.size} of ${mine.length} trials failed\n${lines.join("\n")}`,
   );
 }
+
+/** A diverged loss names its trial by itself; a full disk does not. */
+const named = (index: number, { message }: UserError) =>
+  message.startsWith("trial ") ? message : `trial ${index}: ${message}`;
 
 async function pause(signal: AbortSignal): Promise<void> {
   await sleep(POLL, undefined, { signal }).catch(() => undefined); // the loop looks at the signal

@@ -118,7 +118,7 @@ export function schemaProblems(
     const allowed = keysAt(issue.path);
     return issue.keys.map((key) => ({
       path: [...issue.path, key],
-      message: `unknown key${didYouMean(key, allowed)}; the keys here are ${allowed.join(", ")}`,
+      message: `unknown key${didYouMean(key, allowed)}; ${allowed.length > 0 ? `the keys here are ${allowed.join(", ")}` : "there are no keys here"}`,
     }));
   }
   if (value === undefined) return [{ path: issue.path, message: "is missing" }];
