@@ -3,7 +3,7 @@
 import type { ListedTrial, Listing } from "../experiment/listing";
 import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
-import { formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
 export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
@@ -57,7 +57,7 @@ export function printListing(
   const rate = flopsPerSecond === null ? "" : ` at ${(flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`;
   terminal.print(
     `\n${open.length} of ${trials.length} trials to train${waiting > 0 ? ` (${waiting} wait for teachers)` : ""}: ` +
-      `${formatCount(openFlops)}FLOP${flopsPerSecond === null ? "" : `, about ${formatSeconds(openFlops / flopsPerSecond)}`}${rate}; ` +
+      `${(openFlops / 1e12).toFixed(1)} TFLOP${flopsPerSecond === null ? "" : `, about ${formatSeconds(openFlops / flopsPerSecond)}`}${rate}; ` +
       `up to ${formatBytes(openBytes)} of disk`,
   );
 }
