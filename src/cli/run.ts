@@ -79,7 +79,7 @@ async function train(
 async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {
   const { mkdir } = await import("node:fs/promises");
   const { writeFileAtomic } = await import("../files/atomic.js");
-  const { resultsCsv } = await import("../experiment/results.js");
+  const { resultsCsv } = await import("../experiment/results-csv.js");
   await mkdir(outputs.folder, { recursive: true });
   await writeFileAtomic(outputs.results, resultsCsv(results));
 }

@@ -1,7 +1,6 @@
 // Results of an experiment, collected in the plan's order: the same tables whatever was trained first, by which
 // process, and however often it was stopped. Times and machines stay out of them.
 
-import Papa from "papaparse";
 import type { StoredRun } from "../checkpoints/run-folder";
 import { compareScores } from "../tasks/metrics";
 import type { TrialSpec } from "./plan";
@@ -21,30 +20,6 @@ export async function collectResults(resolver: Resolver): Promise<Result[]> {
     if (outcome !== null) results.push({ spec, run: outcome === "unneeded" ? null : outcome });
   }
   return results;
-}
-
-/** One line a trial. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
-export function resultsCsv(results: readonly Result[]): string {
-  const rows = results.map(({ spec, run }) => ({
-    trial: spec.index,
-    step: spec.step,
-    task: spec.task.name,
-    layers: spec.layers,
-    fork: run?.record.fork ?? "",
-    init: spec.distillation?.init ?? "",
-    temperature: spec.distillation?.temperature ?? "",
-    alpha: spec.distillation?.alpha ?? "",
-    learning_rate: spec.training.learningRate,
-    epochs: spec.training.epochs,
-    seed: spec.seed,
-    id: run?.record.id ?? "unneeded",
-    metric: spec.task.metric,
-    score: run?.record.score ?? "",
-    best_epoch: run && run.record.bestEpoch !== null ? run.record.bestEpoch + 1 : "",
-    train_rows: run?.record.trainData.rows ?? "",
-    dev_rows: run?.record.devData.rows ?? "",
-  }));
-  return `${Papa.unparse(rows, { newline: "\n" })}\n`;
 }
 
 /** One line of a table: all trials of a task with the same layers, over seeds and the grid. */
