@@ -13,6 +13,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "the whole pipeline on the sample tasks, in minutes",
     load: async () => (await import("./quickstart.js")).quickstart,
   },
+  run: { summary: "a whole experiment from one file", load: async () => (await import("./run.js")).runCommand },
+  plan: {
+    summary: "the trials of an experiment file, with ids and states",
+    load: async () => (await import("./plan.js")).planCommand,
+  },
   finetune: {
     summary: "train a task's top k layers, for one k or a sweep",
     load: async () => (await import("./finetune.js")).finetuneCommand,

@@ -67,12 +67,17 @@ export function printSummary(
   );
 }
 
+/** Floating-point work a second that training does on an engine, for estimates. */
+export async function sustainedRate(engine: Engine): Promise<number> {
+  const { gemmRate } = await import("../engines/gemm-rate.js");
+  // Products reach about this share of their peak inside a step, beside everything that memory bounds.
+  return 0.5 * (await gemmRate(engine));
+}
+
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */
 export async function printPlans(plans: readonly Plan[], values: EngineValues, terminal: Terminal): Promise<void> {
   const { engine } = await openSession(values, terminal);
-  const { gemmRate } = await import("../engines/gemm-rate.js");
-  // Products reach about this share of their peak inside a step, beside everything that memory bounds.
-  const flopsPerSecond = 0.5 * (await gemmRate(engine));
+  const flopsPerSecond = await sustainedRate(engine);
   const trials = plans.flatMap((plan) =>
     plan.trials.map((trial) => ({ ...trial, seconds: trial.flops / flopsPerSecond })),
   );

@@ -3,6 +3,7 @@
 // hosts are never taken over, because nothing here can tell whether their process lives.
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -24,11 +25,21 @@ interface Holder {
   readonly token: string;
 }
 
+/** A folder's lock, or who has it. */
+export type Claim = { readonly unlock: () => Promise<void> } | { readonly heldBy: string };
+
 /**
  * Locks a folder, creating it if need be, and returns what unlocks it.
  * Throws failure (1) naming the process and the folder where a live process holds the lock.
  */
 export async function lockFolder(folder: string, purpose: string): Promise<() => Promise<void>> {
+  const claim = await tryLockFolder(folder, purpose);
+  if ("unlock" in claim) return claim.unlock;
+  throw failure(claim.heldBy);
+}
+
+/** As lockFolder, but says who holds the lock where a live process does: "FOLDER is in use by process 42 (...). ..." */
+export async function tryLockFolder(folder: string, purpose: string): Promise<Claim> {
   const file = path.join(folder, lockName);
   const own: Holder = {
     host: os.hostname(),
@@ -39,17 +50,23 @@ export async function lockFolder(folder: string, purpose: string): Promise<() =>
   };
   try {
     const holder = await acquire(file, own);
-    if (holder) throw heldError(folder, file, holder);
+    return holder ? { heldBy: heldMessage(folder, file, holder) } : { unlock: () => release(file, own.token) };
   } catch (error) {
     throw storageFailure(error, file, "cannot lock");
   }
-  return () => release(file, own.token);
 }
 
-function heldError(folder: string, file: string, holder: Holder) {
+/** Whether a live process holds the folder's lock. */
+export async function isLocked(folder: string): Promise<boolean> {
+  const file = path.join(folder, lockName);
+  const holder = existsSync(file) ? await readHolder(file) : null;
+  return holder !== null && isAlive(holder);
+}
+
+function heldMessage(folder: string, file: string, holder: Holder): string {
   const who = `process ${holder.pid}${holder.host === os.hostname() ? "" : ` on ${holder.host}`} (${holder.purpose})`;
   const next = holder.host === os.hostname() ? "Wait for it or stop it" : `If it is gone, remove ${file}`;
-  return failure(`${folder} is in use by ${who}. ${next}`);
+  return `${folder} is in use by ${who}. ${next}`;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Tensor1D } from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/base";
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
+import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/losses";
@@ -14,8 +15,8 @@ import { type Loss, rowWeights } from "../training/step";
 import { branchOfBase } from "./initial-branch";
 import type { RunOptions, TrainingOptions } from "./options";
 import { readTaskData } from "./task-data";
-import { describeTrial, finishedRun, runTrial, type TrialSettings } from "./trial";
-import { openTrunks } from "./trunks";
+import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
+import { openTrunks, type Trunks } from "./trunks";
 
 export interface FinetuneRequest {
   readonly task: Task;
@@ -47,13 +48,7 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
           runs.push(finished);
           continue;
         }
-        const work = {
-          label: `${task.name} k=${shape.full ? "full" : shape.layers} seed ${seed}`,
-          initial: branchOfBase(base, shape, outputSize(task), seed),
-          loss: labelLoss(task),
-          ...(await trunks.under(shape)),
-        };
-        runs.push(await runTrial(trial, settings, run, work, context));
+        runs.push(await runTrial(trial, settings, run, await finetuneWork(settings, trunks), context));
       }
     }
   } finally {
@@ -62,8 +57,21 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
   return runs;
 }
 
+/** Where a fine-tuning trial begins, what it is trained on and towards. */
+export async function finetuneWork({ task, base, shape, seed }: TrialSettings, trunks: Trunks): Promise<TrialWork> {
+  return {
+    label: `${task.name} k=${shape.full ? "full" : shape.layers} seed ${seed}`,
+    initial: branchOfBase(base, shape, outputSize(task), seed),
+    loss: labelLoss(task),
+    ...(await trunks.under(shape)),
+  };
+}
+
 /** Shapes of the branches, deepest first: a full branch, then k from the largest to the smallest. */
-export function branchShapes(base: Base, layers: readonly (number | "full")[]): BranchShape[] {
+export function branchShapes(
+  base: { readonly config: Pick<BertConfig, "numHiddenLayers"> },
+  layers: readonly (number | "full")[],
+): BranchShape[] {
   const total = base.config.numHiddenLayers;
   const depth = (k: number | "full") => (k === "full" ? total + 1 : k);
   return [...new Set(layers)]

@@ -1,6 +1,5 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { cachedFolder } from "../checkpoints/cache";
@@ -57,7 +56,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     method,
     base: base.sha256,
     // The base's hash is over weights alone; cased and uncased input give other features.
-    tokenizer: sha256Hex(canonicalJson(base.tokenizer)),
+    tokenizer: tokenizerSha256(base),
     task: { name: task.name, kind: task.kind, labels: task.labels, metric: task.metric },
     train: data.trainData.sha256,
     dev: data.devData.sha256,
@@ -96,6 +95,15 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
   return { folder, record };
 }
 
+const tokenizerHashes = new WeakMap<object, string>();
+
+/** Kept per base: a vocabulary of 30,000 words takes longer to hash than the rest of a plan of 840 trials. */
+function tokenizerSha256({ tokenizer }: Base): string {
+  const sha256 = tokenizerHashes.get(tokenizer) ?? sha256Hex(canonicalJson(tokenizer));
+  tokenizerHashes.set(tokenizer, sha256);
+  return sha256;
+}
+
 function trialName({ shape, seed, distillation }: TrialSettings): string {
   if (distillation) return `l${shape.layers}-${distillation.init}-seed${seed}`;
   return `k${shape.full ? "full" : String(shape.layers).padStart(2, "0")}-seed${seed}`;
@@ -129,23 +137,35 @@ export async function runTrial(
   work: TrialWork,
   context: RunContext<Engine>,
 ): Promise<StoredRun> {
-  const { task, base, shape, seed, training } = settings;
-  const { folder } = trial;
-  await mkdir(folder, { recursive: true });
-  const unlock = await lockFolder(folder, `training ${task.name}`);
+  const unlock = await lockFolder(trial.folder, `training ${settings.task.name}`);
   try {
-    await requireFreeSpace(folder, stateBytes(work.initial), `the state of ${folder}`);
-    const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
-    const config = trainingConfig(base.config, training.dropout);
-    const trained = await trainBranch(
-      { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery } },
-      context,
-    );
-    const { branch, ...outcome } = trained;
-    return { folder, record: await finishRun(folder, { ...record, ...outcome }, branch) };
+    // Another process may have finished it since the caller looked.
+    const finished = await finishedRun(trial, run.force);
+    return finished ?? (await runLockedTrial(trial, settings, run, work, context));
   } finally {
     await unlock();
   }
+}
+
+/** As runTrial, for a caller that holds the lock of the trial's folder. */
+export async function runLockedTrial(
+  trial: StoredRun,
+  settings: TrialSettings,
+  run: RunOptions,
+  work: TrialWork,
+  context: RunContext<Engine>,
+): Promise<StoredRun> {
+  const { task, base, shape, seed, training } = settings;
+  const { folder } = trial;
+  await requireFreeSpace(folder, stateBytes(work.initial), `the state of ${folder}`);
+  const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
+  const config = trainingConfig(base.config, training.dropout);
+  const trained = await trainBranch(
+    { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery } },
+    context,
+  );
+  const { branch, ...outcome } = trained;
+  return { folder, record: await finishRun(folder, { ...record, ...outcome }, branch) };
 }
 
 /** Makes the run folder ready: a saved state is left to go on from, unless `force`; anything else begins anew. */
