@@ -43,7 +43,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./tasks.js")).tasksCommand,
   },
   data: {
-    summary: "check task data: rows, labels, lengths, duplicates, leaks",
+    summary: "download GLUE; check task data: rows, labels, leaks",
     load: async () => (await import("./data.js")).dataCommand,
   },
   tokenize: {
