@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "score a merged model or a run on dev rows",
     load: async () => (await import("./eval.js")).evalCommand,
   },
+  submit: {
+    summary: "a merged model's predictions as GLUE's site takes them",
+    load: async () => (await import("./submit.js")).submitCommand,
+  },
   import: {
     summary: "import a branch that somebody else fine-tuned",
     load: async () => (await import("./import.js")).importCommand,
