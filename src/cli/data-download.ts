@@ -24,6 +24,10 @@ export interface DownloadValues {
 
 type Chosen = readonly (readonly [Task, GlueSource])[];
 
+type Failures = readonly { readonly task: Task; readonly error: UserError }[];
+
+const describeFailure = ({ task, error }: Failures[number]) => `${task.name}: ${error.message}`;
+
 const MIRROR_VARIABLE = "FLEXBERT_GLUE_MIRROR";
 
 export async function downloadData(values: DownloadValues, terminal: Terminal): Promise<void> {
@@ -51,7 +55,7 @@ export async function downloadData(values: DownloadValues, terminal: Terminal): 
       } catch (error) {
         // Other tasks' files may well be whole; a network or a disk that fails would fail for them too.
         if (!(error instanceof UserError) || error.exitCode !== ExitCode.data || terminal.signal.aborted) {
-          throw await explained(error, chosen.slice(done.length + failed.length), values.glueData);
+          throw await explained(error, failed, chosen.slice(done.length + failed.length), values.glueData);
         }
         failed.push({ task, error });
         continue;
@@ -92,22 +96,20 @@ async function mirrorOf(flag: string | undefined): Promise<Mirror> {
   return variable ? parseMirror(variable, MIRROR_VARIABLE) : officialHost;
 }
 
-/** Adds what to put where by hand to the error of a source that is out of reach. */
-async function explained(error: unknown, left: Chosen, glueData: string): Promise<unknown> {
+/** What failed before, and for a source that is out of reach what to put where by hand. */
+async function explained(error: unknown, before: Failures, left: Chosen, glueData: string): Promise<unknown> {
+  if (!(error instanceof UserError)) return error;
   const { OutOfReach } = await import("../data/fetch-source.js");
-  if (!(error instanceof OutOfReach)) return error;
   const { byHand } = await import("../data/glue-sources.js");
-  return new UserError(error.exitCode, `${error.message}\n${byHand(left, glueData)}`, { cause: error });
+  const lines = [...before.map(describeFailure), error.message];
+  if (error instanceof OutOfReach) lines.push(byHand(left, glueData));
+  return new UserError(error.exitCode, lines.join("\n"), { cause: error });
 }
 
-async function allFailures(
-  failed: readonly { task: Task; error: UserError }[],
-  chosen: Chosen,
-  glueData: string,
-): Promise<UserError> {
+async function allFailures(failed: Failures, chosen: Chosen, glueData: string): Promise<UserError> {
   const { OutOfReach } = await import("../data/fetch-source.js");
   const { byHand } = await import("../data/glue-sources.js");
-  const lines = failed.map(({ task, error }) => `${task.name}: ${error.message}`);
+  const lines = failed.map(describeFailure);
   const outOfReach = failed.filter(({ error }) => error instanceof OutOfReach).map(({ task }) => task);
   if (outOfReach.length > 0) {
     lines.push(

@@ -14,9 +14,9 @@ export const dataCommand = defineCommand({
   description:
     "data check      rows, label balance, lengths, share cut to --max-length, duplicates, rows that dev or test share\n" +
     "                with train, broken rows with their line numbers. Exit code 3 where rows are broken.\n" +
-    "data download   GLUE's files from where they are published (376 MB with MNLI and QQP), hashes and row counts\n" +
-    "                checked; what is complete stays, an interrupted download goes on. --mirror, or\n" +
-    "                FLEXBERT_GLUE_MIRROR, names another host or a folder with files fetched by hand.\n" +
+    "data download   GLUE's files from where they are published: those of --task, or all (376 MB with MNLI and QQP).\n" +
+    "                Hashes and row counts are checked; what is complete stays, an interrupted download goes on.\n" +
+    "                --mirror, or FLEXBERT_GLUE_MIRROR, names another host, or a folder with files fetched by hand.\n" +
     "data sample     write the sample tasks, which are made up by a script, to a folder",
   arguments: [
     { name: "[action]", help: "check (when left out), download or sample" },

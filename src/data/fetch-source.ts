@@ -1,6 +1,6 @@
 // One published file of GLUE, from its host, a mirror, or a folder: complete and with its hash, or not at all.
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,21 +19,40 @@ export const officialHost: Mirror = { kind: "host", url: glueHost, headers: {} }
 
 /** What `--mirror` or FLEXBERT_GLUE_MIRROR gave. Throws usageError (2) for what is no address and no folder. */
 export function parseMirror(given: string, name: string): Mirror {
-  const isAddress = /^https?:\/\//i.test(given);
-  if (!isAddress) {
-    const folder = given.startsWith("file:") ? fileURLToPath(given) : given;
-    if (existsSync(folder)) return { kind: "folder", folder };
-  }
-  if (!isAddress || !URL.canParse(given)) {
-    throw usageError(`${name} "${given}": it takes an http or https address, or a folder that exists`);
-  }
+  const mirror = /^https?:\/\//i.test(given) ? hostMirror(given) : folderMirror(given);
+  if (mirror) return mirror;
+  const shown = given.replace(/\/\/[^/]*@/, "//***@");
+  throw usageError(`${name} "${shown}": it takes an http or https address, or a folder that exists`);
+}
+
+function folderMirror(given: string): Mirror | null {
+  const isAddress = given.startsWith("file:");
+  if (isAddress && !/^file:\/\/(localhost)?\//.test(given)) return null;
+  const folder = isAddress ? fileURLToPath(given) : given;
+  return existsSync(folder) && statSync(folder).isDirectory() ? { kind: "folder", folder } : null;
+}
+
+function hostMirror(given: string): Mirror | null {
+  if (!URL.canParse(given)) return null;
   const url = new URL(given);
-  const { username, password } = url;
+  const credentials = decoded(`${url.username}:${url.password}`);
+  if (credentials === null) return null;
+  const secret = Buffer.from(credentials).toString("base64");
+  const headers: Record<string, string> = url.username ? { authorization: `Basic ${secret}` } : {};
   url.username = url.password = ""; // they go in a header and into no message
-  const secret = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
-  const headers: Record<string, string> = username ? { authorization: `Basic ${secret}` } : {};
   return { kind: "host", url: url.href.replace(/\/+$/, ""), headers };
 }
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Bytes beyond a file's own after which a server that sends another file is stopped. A web page fits in. */
+const LARGEST_SURPLUS = 1e6;
 
 export interface FetchOptions {
   readonly mirror: Mirror;
@@ -86,8 +105,17 @@ async function receive(
 ): Promise<string> {
   const name = nameOf(file);
   const addresses = [`${url}/${file.path}`, ...(url === glueHost ? [] : [`${url}/${name}`])];
-  const progress = onProgress && ((received: number, total: number | null) => onProgress(name, received, total));
-  const optional = { ...(progress ? { onProgress: progress } : {}), ...(signal ? { signal } : {}) };
+  const optional = {
+    onProgress(received: number, total: number | null) {
+      if (received > file.bytes + LARGEST_SURPLUS) {
+        throw dataError(
+          `${url} sends more than the ${file.bytes} bytes of ${name}. Fetch it from another place (--mirror)`,
+        );
+      }
+      onProgress?.(name, received, total);
+    },
+    ...(signal ? { signal } : {}),
+  };
   let refused: StatusError | null = null;
   for (const address of addresses) {
     try {

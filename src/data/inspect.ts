@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { dataError } from "../errors/errors";
+import { dataError, UserError } from "../errors/errors";
 import type { SplitSource } from "../tasks/task";
 import { parseRows } from "./rows";
 
@@ -20,8 +20,19 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const HEAD_BYTES = 1 << 16;
 
-/** Reads a TSV file once. Throws dataError (3) for one that is empty, not UTF-8 at its head, or lacks a column. */
+/** Reads a TSV file once. Throws dataError (3) for one that cannot be read, is empty, not UTF-8 at its head, or lacks a column. */
 export async function inspectSplit(file: string, source: SplitSource): Promise<Inspection> {
+  try {
+    const { lines, broken, sha256 } = await countLines(file);
+    parseRows(await head(file), source, file);
+    return { rows: lines - (source.header ? 1 : 0) - broken, broken, sha256 };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw dataError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+  }
+}
+
+async function countLines(file: string): Promise<{ lines: number; broken: number; sha256: string }> {
   const hash = createHash("sha256");
   const counts = { lines: 0, broken: 0, blank: 0 };
   let width: number | null = null;
@@ -50,9 +61,7 @@ export async function inspectSplit(file: string, source: SplitSource): Promise<I
     }
   }
   endLine();
-  parseRows(await head(file), source, file);
-  const header = source.header ? 1 : 0;
-  return { rows: counts.lines - header - counts.broken, broken: counts.broken, sha256: hash.digest("hex") };
+  return { lines: counts.lines, broken: counts.broken, sha256: hash.digest("hex") };
 }
 
 /** The file's first whole lines. */

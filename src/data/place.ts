@@ -2,15 +2,16 @@
 
 import { cp, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { failure } from "../errors/errors";
 import { requireFreeSpace, syncFolder, temporaryPath } from "../files/atomic";
 
 /** Moves a file or folder to a name; another file system gets a copy under a temporary name first. */
 export async function moveIntoPlace(from: string, to: string): Promise<void> {
-  await mkdir(path.dirname(to), { recursive: true });
   try {
+    await mkdir(path.dirname(to), { recursive: true });
     await rename(from, to);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw inTheWay(error, to);
     await copyIntoPlace(from, to);
     await rm(from, { recursive: true });
   }
@@ -29,8 +30,18 @@ export async function copyIntoPlace(from: string, to: string): Promise<void> {
     await rename(temporary, to);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    throw error;
+    throw inTheWay(error, to);
   }
+}
+
+/** What another program put there meanwhile, or a file where a folder belongs, as one line; other errors as they are. */
+function inTheWay(error: unknown, to: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (!["EEXIST", "ENOTEMPTY", "EISDIR"].includes(code ?? "")) return error;
+  return failure(
+    `${to} cannot be put there: something of that name is in the way (${code}). Move it away and run again`,
+    error,
+  );
 }
 
 async function syncAll(place: string): Promise<void> {

@@ -32,7 +32,7 @@ function usualSplits(
   };
 }
 
-/** The test file's predictions under the task's title; `constant` is the label that most train rows have. */
+/** The test file's predictions under the task's title; `constant` is the most frequent label, where one is. */
 const submittedAs = (title: string, constant: string) =>
   ({ files: [{ file: title, split: "test" }], constant }) as const;
 

@@ -70,6 +70,19 @@ describe("flexbert data download", () => {
     });
   });
 
+  test("a host that goes away ends it (1), with the errors before and what is left to put where", async () => {
+    const other = await startFileServer((url) => {
+      if (url.endsWith("RTE.zip")) return { content: Buffer.from("no zip") };
+      setTimeout(() => void other.close(), 0);
+      return { status: 503 };
+    });
+    const { status, stderr } = await run(`data download --task rte,wnli --mirror ${other.url}`);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/rte: .*RTE\.zip has 6 bytes/);
+    expect(stderr).toMatch(/cannot fetch http:\S+WNLI\.zip/);
+    expect(stderr).toMatch(/--task wnli --mirror FOLDER/);
+  });
+
   test("killed midway, it goes on with the next bytes; nothing is under glue-data", async () => {
     const content = Buffer.alloc(100_000, "x");
     answer = () => ({ content, headers: { etag: '"a"' }, stallAfter: 40_000 });

@@ -129,6 +129,15 @@ describe("a zip", () => {
   });
 });
 
+test("a zip that an earlier run fetched and could not unpack is not fetched again", async () => {
+  const zip = await rteZip();
+  const source = publish(zip);
+  mkdirSync(path.join(downloads, "rte/unpacked/RTE"), { recursive: true });
+  writeFileSync(path.join(downloads, "rte/RTE.zip"), zip);
+  expect((await get(rte, source, { network: null })).state).toBe("downloaded");
+  expect(everything(downloads)).toEqual([]);
+});
+
 describe("what is there already", () => {
   beforeEach(() => mkdirSync(path.join(glueData, "RTE"), { recursive: true }));
   const put = (name: string, content: string) => writeFileSync(path.join(glueData, "RTE", name), content);
@@ -158,6 +167,7 @@ describe("what is there already", () => {
       /train\.tsv has 1 rows, the published file 2\. .*--force/,
     ],
     ["lacks a column", "a\tb\n1\t2\n", /there is no column "sentence1".*--force/],
+    ["ends in a header", `${head}\tlabel\n`, /there is a header and no row.*--force/],
     ["is empty", "", /the file is empty.*--force/],
   ])("a file that %s is refused before anything is fetched, and replaced with --force", async (_, content, message) => {
     put("train.tsv", content);
@@ -246,6 +256,11 @@ describe("refuses, and leaves glue-data as it is", () => {
     expect(everything(downloads)).toEqual([]);
   });
 
+  test("a server that sends another file without end", async () => {
+    const source = publish(Buffer.alloc(3_000_000), await rteZip());
+    await expectRefused(get(rte, source), ExitCode.data, /sends more than the \d+ bytes of RTE\.zip/);
+  });
+
   test("a wrong hash, and another length", async () => {
     const zip = await rteZip();
     const other = Buffer.from(zip);
@@ -294,6 +309,11 @@ describe("refuses, and leaves glue-data as it is", () => {
   });
 });
 
+test("a split's name that is a folder is an error that says so", async () => {
+  mkdirSync(path.join(glueData, "RTE/train.tsv"), { recursive: true });
+  await expect(get(rte, publish(await rteZip()))).rejects.toThrow(/train\.tsv: cannot be read \(EISDIR\)/);
+});
+
 test("AX is a bare file, found also where the official script puts it", async () => {
   const ax = withRows(glueTasks.ax, { test: 1 });
   const content = Buffer.from(`${head}\n0\ta\tb\n`);
@@ -329,6 +349,19 @@ describe("the mirror", () => {
     });
     expect(parseMirror(`file://${folder}`, "--mirror")).toEqual({ kind: "folder", folder });
     expect(() => parseMirror("no/such/folder", "--mirror")).toThrow(/--mirror "no\/such\/folder": it takes/);
+    writeFileSync(path.join(folder, "file"), "");
+    for (const wrong of [
+      path.join(folder, "file"),
+      "file://elsewhere/x",
+      "file:x",
+      "http://%zz:secret@host/",
+      "https://a b",
+    ]) {
+      expect(() => parseMirror(wrong, "--mirror")).toThrow(
+        /it takes an http or https address, or a folder that exists/,
+      );
+      expect(() => parseMirror(wrong, "--mirror")).not.toThrow(/secret/);
+    }
     expect(() => parseMirror("http://", "--mirror")).toThrow(/it takes an http or https address/);
   });
 

@@ -21,6 +21,14 @@ test("moves a folder, making the one above it", async () => {
   expect(readdirSync(folder)).toEqual(["glue-data"]);
 });
 
+test("a file where the folder belongs is an error that names it", async () => {
+  writeFileSync(path.join(folder, "glue-data"), "");
+  await expect(moveIntoPlace(from(), to())).rejects.toThrow(/glue-data/);
+  await moveIntoPlace(path.join(from(), "a.tsv"), path.join(folder, "other/RTE"));
+  await expect(moveIntoPlace(from(), path.join(folder, "other/RTE/train.tsv"))).rejects.toMatchObject({ exitCode: 1 });
+  expect(readFileSync(path.join(folder, "other/RTE"), "utf8")).toBe("a");
+});
+
 describe("across file systems", () => {
   beforeEach(() => mkdirSync(path.dirname(to())));
 
@@ -33,9 +41,7 @@ describe("across file systems", () => {
 
   test("a copy that fails leaves nothing", async () => {
     await copyIntoPlace(from(), to());
-    await expect(copyIntoPlace(from(), to())).rejects.toMatchObject({
-      code: expect.stringMatching(/ENOTEMPTY|EEXIST/),
-    });
+    await expect(copyIntoPlace(from(), to())).rejects.toThrow(/RTE cannot be put there/);
     expect(readdirSync(path.dirname(to()))).toEqual(["RTE"]);
   });
 });
