@@ -38,6 +38,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "score a merged model or a run on dev rows",
     load: async () => (await import("./eval.js")).evalCommand,
   },
+  submit: {
+    summary: "a merged model's predictions as GLUE's site takes them",
+    load: async () => (await import("./submit.js")).submitCommand,
+  },
   import: {
     summary: "import a branch that somebody else fine-tuned",
     load: async () => (await import("./import.js")).importCommand,
@@ -48,7 +52,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./tasks.js")).tasksCommand,
   },
   data: {
-    summary: "check task data: rows, labels, lengths, duplicates, leaks",
+    summary: "download GLUE; check task data: rows, labels, leaks",
     load: async () => (await import("./data.js")).dataCommand,
   },
   tokenize: {

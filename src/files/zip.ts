@@ -49,11 +49,13 @@ async function extractEntries(archive: ZipFile, zip: string, folder: string, sel
     if (path.basename(target) !== target || target === ".." || target === ".") {
       throw new Error(`"${target}" is no file name`);
     }
-    if (targets.has(target)) throw modelError(`${zip} holds ${target} twice. Give a zip with one model`);
+    if (targets.has(target)) throw modelError(`${zip} holds ${target} twice. It is not the zip that is meant`);
     targets.set(target, entry);
     bytes += entry.uncompressedSize;
     if (bytes > selection.maxBytes) {
-      throw modelError(`${zip} would unpack to more than ${formatBytes(selection.maxBytes)}: this is no model's zip`);
+      throw modelError(
+        `${zip} would unpack to more than ${formatBytes(selection.maxBytes)}: it is not the zip that is meant`,
+      );
     }
   }
   await requireFreeSpace(folder, bytes, `unpacking ${zip}`);

@@ -43,9 +43,13 @@ export const taskOptions = {
   }),
 };
 
-/** Nothing but pull and quickstart uses the network at all; the others take the flag to mean the same everywhere. */
+/** Nothing but pull, quickstart and data download uses the network at all; the flag means the same everywhere. */
 export const offline = {
-  offline: toggle({ flag: "--offline", help: "never use the network; only pull and quickstart do", inConfig: false }),
+  offline: toggle({
+    flag: "--offline",
+    help: "never use the network; only pull, quickstart and data download do",
+    inConfig: false,
+  }),
 };
 
 export const baseOptions = {
