@@ -54,6 +54,27 @@ const reduce =
     emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims }, only(node));
   };
 
+/**
+ * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to
+ * six times as long (docs/decisions.md).
+ */
+function sumRows(x: string, shape: Shape, emitter: Emitter, as: Value): void {
+  const width = shape.at(-1) as number;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const matrix = shape.length === 2 ? x : emitter.node("Reshape", [x, emitter.shape([rows, width])]);
+  const ones = emitter.node("Expand", [emitter.scalar(1, "float32"), emitter.shape([1, rows])]);
+  const sum = emitter.node("MatMul", [ones, matrix]); // [1, width]
+  emitter.node("Reshape", [sum, emitter.integers(as.shape)], {}, as);
+}
+
+const sum: Lowering = (node, emitter) => {
+  const [x] = node.inputs as [Value];
+  const axes = node.attributes["axes"] as readonly number[];
+  const leading = x.shape.length > 1 && axes.length === x.shape.length - 1 && axes.every((axis, i) => axis === i);
+  if (leading && x.dtype === "float32") sumRows(emitter.name(x), x.shape, emitter, only(node));
+  else reduce("ReduceSum")(node, emitter);
+};
+
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
 const product: Lowering = (node, emitter) => {
@@ -166,17 +187,15 @@ const layerNorm: Lowering = (node, emitter) => {
 const layerNormGradient: Lowering = (node, emitter) => {
   const [dx, dScale, dOffset] = node.outputs as [Value, Value, Value];
   const [dy, normalised, inverse, scale] = inputNames(node, emitter) as [string, string, string, string];
-  const rank = dx.shape.length;
-  const rows = emitter.integers(Array.from({ length: rank - 1 }, (_, axis) => axis));
-  const last = emitter.integers([rank - 1]);
+  const last = emitter.integers([dx.shape.length - 1]);
   const mean = (x: string) => emitter.node("ReduceMean", [x, last], { keepdims: { int: 1 } });
   const product = emitter.node("Mul", [dy, normalised]);
   const dNormal = emitter.node("Mul", [dy, scale]);
   const along = emitter.node("Mul", [normalised, mean(emitter.node("Mul", [product, scale]))]);
   const across = emitter.node("Sub", [emitter.node("Sub", [dNormal, mean(dNormal)]), along]);
   emitter.node("Mul", [across, inverse], {}, dx);
-  emitter.node("ReduceSum", [product, rows], { keepdims: { int: 0 } }, dScale);
-  emitter.node("ReduceSum", [dy, rows], { keepdims: { int: 0 } }, dOffset);
+  sumRows(product, dx.shape, emitter, dScale);
+  sumRows(dy, dx.shape, emitter, dOffset);
 };
 
 /**
@@ -286,7 +305,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   },
   SquaredDifference: squaredDifference,
   Sub: direct("Sub"),
-  Sum: reduce("ReduceSum"),
+  Sum: sum,
   Tanh: direct("Tanh"),
   Tile: (node, emitter) => {
     const reps = emitter.integers(node.attributes["reps"] as readonly number[]);
