@@ -3,15 +3,16 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
 import { baseOptions, checkpointOptions, chooseBy, configOption, engineOptions, taskOptions } from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { choice, decimal, integer, text } from "../options/readers";
 import { summarize } from "../selection/candidate";
-import { parseSelect } from "../selection/candidates";
+import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import type { LatencyModel } from "../selection/latency";
 import type { Rule } from "../selection/rule";
 import { defineCommand } from "./command";
-import { readPool } from "./select-candidates";
+import { type CandidatePool, readPool } from "./select-candidates";
 import { findLatency, measure, printLatency } from "./select-latency";
 import { printSelection, type SelectionResult, writeResult } from "./select-output";
 
@@ -28,13 +29,14 @@ function jsonFile(given: unknown): string {
 export const selectCommand = defineCommand({
   summary: "choose one candidate a task: threshold, budget or name",
   description:
-    "A task's candidates are its students and its teacher; --scores takes them from a table instead.\n" +
-    "--threshold c    from the smallest on, a larger candidate is taken when it gains at least c points for each layer\n" +
-    "                 that it adds (the default, with the paper's c = 1)\n" +
-    "--max-layers B   the best total score in at most B layers, exactly; the shared layers count as deep as the choice needs\n" +
-    "--max-latency MS the best total score in at most MS ms by --latency FILE or --measure; may be given with --max-layers\n" +
-    "--select         teacher, best, kd-2, or rte=teacher,cola=kd-2, as in merge\n" +
-    "Ties go to fewer layers, then to the order of tasks and candidates. --out writes what merge --select reads.",
+    "A task's candidates are its students and its teacher, or the rows of --scores.\n\n" +
+    "--threshold: from the smallest on, a larger candidate is taken when it gains\n" +
+    "at least c points for each layer that it adds. Without a rule, c is 1.\n" +
+    "--max-layers, --max-latency or both: the best total score within the budget,\n" +
+    "exactly. Shared layers count as deep as the choice's deepest fork.\n" +
+    "--select: by name, as in merge.\n\n" +
+    "Ties go to fewer layers, then to the order of tasks and candidates. With\n" +
+    "--scores, --json prints scores in the file's own unit, else in fractions.",
   options: {
     threshold: optional(decimal({ min: 0 }), {
       flag: "--threshold",
@@ -114,6 +116,7 @@ export const selectCommand = defineCommand({
       return;
     }
     const pool = await readPool(values, terminal);
+    if (values.select !== undefined) checkNames(values.select, pool);
     const latency = values.maxLatency === undefined ? null : await findLatency(values, pool, terminal);
     const rule = ruleOf(values, latency);
     const { applyRule, describeRule } = await import("../selection/rule.js");
@@ -178,6 +181,16 @@ function checkFlags(values: FlagValues): void {
   if (out !== undefined && !existsSync(path.dirname(out))) {
     throw usageError(`--out ${out}: the folder ${path.dirname(out)} does not exist. Make it, or give another file`);
   }
+}
+
+/** A misspelt task would leave the one that was meant to the default. */
+function checkNames(select: string, { tasks }: CandidatePool): void {
+  const known = tasks.map(({ task }) => task);
+  const unknown = tasksOfSelect(select).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw usageError(
+    `--select ${select}: ${unknown} is not among the tasks${didYouMean(unknown, known)}: ${known.join(", ")}`,
+  );
 }
 
 const isMeasurementAlone = ({ threshold, maxLayers, maxLatency, select, scores, out }: FlagValues): boolean =>

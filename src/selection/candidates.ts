@@ -34,6 +34,10 @@ export function parseSelect(text: string): (task: string) => Choice {
   return (task) => chosen.get(task) ?? "student";
 }
 
+/** The tasks that a task=choice list names; none for one choice for all. */
+export const tasksOfSelect = (text: string): string[] =>
+  text.includes("=") ? text.split(",").map((part) => part.slice(0, part.indexOf("=")).trim()) : [];
+
 /** The run that a choice names. Throws modelError (4) with the command that would make it. */
 export function selectRun({ task, finetuned, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
   const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], by) ?? onlyFull(finetuned);
