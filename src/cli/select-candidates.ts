@@ -72,7 +72,9 @@ function noRun(task: string, anyRun: boolean, base: string): Error {
 async function tablePool(file: string, values: PoolValues, terminal: Terminal): Promise<CandidatePool> {
   const { readScores } = await import("../selection/scores-file.js");
   const { tasks, baseLayers, unit } = await readScores(file, values.scoreUnit);
-  terminal.reporter.log(`${file}: ${tasks.length} tasks on a base of ${baseLayers} layers, scores read as ${unit}`);
+  terminal.reporter.log(
+    `${file}: ${tasks.length} ${tasks.length === 1 ? "task" : "tasks"} on a base of ${baseLayers} layers, scores read as ${unit}`,
+  );
   const wanted = namedTasks(values.task, tasks, file);
   const shared = wanted.map(({ task, candidates }) => ({
     task,

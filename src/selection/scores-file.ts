@@ -36,6 +36,9 @@ interface Problem {
 
 const columns = ["task", "base_layers", "fork", "layers", "score"] as const;
 
+/** A hundred tasks of a hundred candidates. */
+const MOST_ROWS = 10_000;
+
 /** Problems that an error names. */
 const shownProblems = 4;
 
@@ -59,7 +62,11 @@ export async function readScores(file: string, unit: ScoreUnit | "auto"): Promis
 
 function byTask(rows: readonly Row[], file: string): Map<string, Row[]> {
   const groups = new Map<string, Row[]>();
-  for (const row of rows) groups.set(row.task, [...(groups.get(row.task) ?? []), row]);
+  for (const row of rows) {
+    const group = groups.get(row.task);
+    if (group) group.push(row);
+    else groups.set(row.task, [row]);
+  }
   const spellings = new Map<string, string>();
   for (const task of groups.keys()) {
     const other = spellings.get(task.toLowerCase());
@@ -87,6 +94,9 @@ function toRows(text: string, file: string): Row[] {
     const hint = missing === undefined ? "" : didYouMean(missing, header);
     const what = twice === undefined ? `has no column ${missing}${hint}` : `has two columns ${twice}`;
     throw dataError(`${file} ${what}. Its first line must be: ${columns.join(",")}`);
+  }
+  if (lines.length > MOST_ROWS) {
+    throw dataError(`${file} has more than ${MOST_ROWS} rows: a row is a candidate, not a prediction`);
   }
   const rows: Row[] = [];
   const problems: Problem[] = [];

@@ -95,6 +95,11 @@ describe("readScores", () => {
     ],
     ["two spellings", rows("RTE,12,0,1,80", "rte,12,0,2,81"), /writes one task as RTE and rte/],
     ["many broken rows", rows(...Array(9).fill("a,12,0,1,x")), /line 5: .*; and 5 more$/],
+    [
+      "a file of something else",
+      rows(...Array(10_001).fill("a,12,0,1,80")),
+      /more than 10000 rows: a row is a candidate/,
+    ],
     ["an open quote", rows('"a,12,0,1,80'), /line 2: /],
     ["another encoding", Buffer.from(`${rows()}caf\xe9,12,0,1,80`, "latin1"), /is not UTF-8/],
   ])("%s", async (_, text, message) => {
