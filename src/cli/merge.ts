@@ -7,9 +7,17 @@ import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
-import { merge, removeTasks, type Selection } from "../merge/merge";
+import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
-import { baseOptions, checkpointOptions, chooseBy, configOption, dryRun, taskOptions } from "../options/common";
+import {
+  baseOptions,
+  checkpointOptions,
+  chooseBy,
+  configOption,
+  dryRun,
+  engineOptions,
+  taskOptions,
+} from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
 import { parseSelect, selectRun } from "../selection/candidates";
@@ -17,6 +25,7 @@ import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
+import { describeOnnx, withOnnx } from "./merge-onnx";
 import { selectedRuns } from "./merge-selection";
 import { chosenTasks, openBaseOf } from "./session";
 import { formatCount, formatScore, type Terminal, table } from "./terminal";
@@ -25,7 +34,9 @@ export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",
   description:
     "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen\n" +
-    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are.",
+    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are.\n" +
+    "The folder's model.onnx is the whole model as one graph for onnxruntime and others; it is compared with each branch\n" +
+    "run alone (by --engine) on a few dev rows before anything counts.",
   options: {
     out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),
     ...taskOptions,
@@ -39,6 +50,8 @@ export const mergeCommand = defineCommand({
     ...baseOptions,
     ...checkpointOptions,
     ...chooseBy,
+    noOnnx: toggle({ flag: "--no-onnx", help: "leave model.onnx out, and remove one that is there" }),
+    ...engineOptions,
     ...configOption,
     ...dryRun,
   },
@@ -48,12 +61,13 @@ export const mergeCommand = defineCommand({
     "merge --out merged/ --select rte=teacher,cola=kd-2 --dry-run",
     "merge --out merged/ --select mixed.json",
     "merge --out merged/ --remove rte",
+    "merge --out merged/ --no-onnx",
   ],
   async run(values, terminal) {
     if (values.remove !== undefined) {
       const removed = values.remove.split(",").map((name) => name.trim());
-      const manifest = await removeTasks(values.out, removed);
-      report(manifest, null, values.out, terminal);
+      const merged = await withOnnx(values, terminal, (onnx) => removeTasks(values.out, removed, onnx));
+      report(merged, null, values.out, terminal);
       return;
     }
     const base = await openBaseOf(values, terminal);
@@ -62,8 +76,9 @@ export const mergeCommand = defineCommand({
       printChoice(selections, terminal);
       return;
     }
-    const manifest = await merge({ out: values.out, base, selections, allowUnshared: values.allowUnshared });
-    report(manifest, base, values.out, terminal);
+    const { out, allowUnshared } = values;
+    const merged = await withOnnx(values, terminal, (onnx) => merge({ out, base, selections, allowUnshared, onnx }));
+    report(merged, base, out, terminal);
   },
 });
 
@@ -127,7 +142,7 @@ function printChoice(selections: readonly Selection[], terminal: Terminal): void
 
 const pickOf = ({ method, fork, layers, score }: Selection["run"]["record"]) => ({ method, fork, layers, score });
 
-function report(manifest: Manifest, base: Base | null, out: string, terminal: Terminal): void {
+function report({ manifest, onnx }: Merged, base: Base | null, out: string, terminal: Terminal): void {
   const cost = overhead(manifest);
   const saved = base ? savings(manifest, base) : null;
   if (terminal.json) {
@@ -137,6 +152,7 @@ function report(manifest: Manifest, base: Base | null, out: string, terminal: Te
       tasks: manifest.tasks,
       overhead: cost,
       ...(saved ? { saved } : {}),
+      onnx,
     });
     return;
   }
@@ -159,6 +175,7 @@ function report(manifest: Manifest, base: Base | null, out: string, terminal: Te
         `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${tasks} separate ${tasks === 1 ? "model" : "models"}`,
     );
   }
+  if (onnx) terminal.print(describeOnnx(onnx, manifest.tasks));
 }
 
 /** Parameters of the merged model, and of one whole BERT a task. */

@@ -88,7 +88,7 @@ export const quickstart = defineCommand({
     }
     if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
     const { merge } = await import("../merge/merge.js");
-    const manifest = await merge({ out: values.out, base, selections, allowUnshared: false });
+    const { manifest } = await merge({ out: values.out, base, selections, allowUnshared: false, onnx: null });
     const difference = await compareWithSeparate(values.out, base, selections, context);
     const predictions = await predictSentences(values.out, tasks, context);
     const seconds = (performance.now() - started) / 1000;

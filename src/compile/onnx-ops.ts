@@ -27,6 +27,8 @@ export interface Emitter {
   shape(sizes: Shape): string;
   /** Whether any node or output needs a value. */
   isUsed(value: Value): boolean;
+  /** Whether the nodes must all be of the standard. */
+  readonly standard: boolean;
 }
 
 export type Lowering = (node: Node, emitter: Emitter) => void;
@@ -84,11 +86,34 @@ const product: Lowering = (node, emitter) => {
     emitter.node("MatMul", inputs, {}, only(node));
     return;
   }
+  if (emitter.standard) {
+    standardProduct(node, emitter);
+    return;
+  }
   const flag = (value: unknown) => ({ int: value ? 1 : 0 });
   const attributes: Record<string, OnnxAttribute> = { transA: flag(transposeA), transB: flag(transposeB) };
   if (alpha !== undefined) attributes["alpha"] = { float: alpha as number };
   emitter.node("FusedMatMul", inputs, attributes, only(node));
 };
+
+/** Transposes and factor as nodes of their own, each after what it belongs to: onnxruntime finds and fuses them. */
+function standardProduct(node: Node, emitter: Emitter): void {
+  const { transposeA, transposeB, alpha } = node.attributes;
+  const operand = (value: Value, transpose: unknown) => {
+    if (!transpose) return emitter.name(value);
+    const axes = value.shape.map((_, axis) => axis);
+    const perm = [...axes.slice(0, -2), axes.length - 1, axes.length - 2];
+    return emitter.node("Transpose", [emitter.name(value)], { perm: { ints: perm } });
+  };
+  const [a, b] = node.inputs as [Value, Value];
+  const operands = [operand(a, transposeA), operand(b, transposeB)];
+  if (alpha === undefined) {
+    emitter.node("MatMul", operands, {}, only(node));
+    return;
+  }
+  const factor = emitter.scalar(alpha as number, only(node).dtype);
+  emitter.node("Mul", [emitter.node("MatMul", operands), factor], {}, only(node));
+}
 
 const slice: Lowering = (node, emitter) => {
   const { begin, size } = node.attributes as { begin: readonly number[]; size: readonly number[] };

@@ -8,6 +8,7 @@ import { modelError } from "../errors/errors";
 import {
   type AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -43,11 +44,19 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
 }
 
+/** Bytes that lie in another file. */
+export interface ExternalBytes {
+  /** Relative to the model's folder, with forward slashes. */
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface OnnxTensor {
   readonly name: string;
   readonly type: ElementType;
   readonly dims: readonly number[];
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | ExternalBytes;
 }
 
 export interface OnnxValue {
@@ -86,18 +95,8 @@ interface Pieces {
 }
 
 /** The model file. Throws where it would pass the 2 GiB that a protobuf message may have. */
-export function encodeModel({ graph, producer, opsets, docs, metadata = {} }: OnnxModel): Uint8Array {
-  const model = create(ModelProtoSchema, {
-    irVersion: BigInt(Version.IR_VERSION_2024_3_25),
-    producerName: producer,
-    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version: BigInt(version) })),
-    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    ...(docs === undefined ? {} : { docString: docs }),
-  });
-  const { parts, size } = joined([
-    whole(toBinary(ModelProtoSchema, model)),
-    field(ModelProtoSchema.field.graph, graphPieces(graph)),
-  ]);
+export function encodeModel(model: OnnxModel): Uint8Array {
+  const { parts, size } = modelPieces(model);
   const file = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
@@ -105,6 +104,22 @@ export function encodeModel({ graph, producer, opsets, docs, metadata = {} }: On
     at += part.length;
   }
   return file;
+}
+
+/** The same file as pieces, the weights uncopied. */
+export function modelChunks(model: OnnxModel): readonly Uint8Array[] {
+  return modelPieces(model).parts;
+}
+
+function modelPieces({ graph, producer, opsets, docs, metadata = {} }: OnnxModel): Pieces {
+  const model = create(ModelProtoSchema, {
+    irVersion: BigInt(Version.IR_VERSION_2024_3_25),
+    producerName: producer,
+    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version: BigInt(version) })),
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    ...(docs === undefined ? {} : { docString: docs }),
+  });
+  return joined([whole(toBinary(ModelProtoSchema, model)), field(ModelProtoSchema.field.graph, graphPieces(graph))]);
 }
 
 function graphPieces(graph: OnnxGraph): Pieces {
@@ -116,6 +131,9 @@ function graphPieces(graph: OnnxGraph): Pieces {
 }
 
 function tensorPieces({ bytes, ...head }: OnnxTensor): Pieces {
+  if (!(bytes instanceof Uint8Array)) {
+    return whole(toBinary(TensorProtoSchema, create(TensorProtoSchema, { ...tensorHead(head), ...external(bytes) })));
+  }
   const message = create(TensorProtoSchema, tensorHead(head));
   return joined([whole(toBinary(TensorProtoSchema, message)), field(TensorProtoSchema.field.rawData, whole(bytes))]);
 }
@@ -140,7 +158,10 @@ function graphMessage({ name, nodes, initializers, inputs, outputs }: OnnxGraph)
   return {
     name,
     node: nodes.map(nodeMessage),
-    initializer: initializers.map(({ bytes, ...head }) => ({ ...tensorHead(head), rawData: bytes })),
+    initializer: initializers.map(({ bytes, ...head }) => ({
+      ...tensorHead(head),
+      ...(bytes instanceof Uint8Array ? { rawData: bytes } : external(bytes)),
+    })),
     input: inputs.map(valueMessage),
     output: outputs.map(valueMessage),
   } satisfies MessageInitShape<typeof GraphProtoSchema>;
@@ -168,6 +189,13 @@ function attributeMessage(value: OnnxAttribute): MessageInitShape<typeof Attribu
 
 function tensorHead({ name, type, dims }: Omit<OnnxTensor, "bytes">) {
   return { name, dataType: type, dims: dims.map(BigInt) } satisfies MessageInitShape<typeof TensorProtoSchema>;
+}
+
+function external({ location, offset, length }: ExternalBytes) {
+  return {
+    dataLocation: DataLocation.EXTERNAL,
+    externalData: Object.entries({ location, offset, length }).map(([key, value]) => ({ key, value: String(value) })),
+  } satisfies MessageInitShape<typeof TensorProtoSchema>;
 }
 
 function valueMessage({ name, type, dims }: OnnxValue): MessageInitShape<typeof ValueInfoProtoSchema> {

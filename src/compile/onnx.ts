@@ -1,13 +1,15 @@
 // Lowering a graph to an ONNX model. Values get names in the order of the graph, so that equal graphs are equal files.
 
-import type { HostTensor, HostTensors } from "../model/tensors";
-import { type DType, type Elements, type Graph, type Shape, useCounts, type Value } from "./graph";
+import type { HostTensor } from "../model/tensors";
+import { type DType, type Elements, type Graph, type Shape, useCounts, type Value, type ValueType } from "./graph";
 import { type Emitter, elementTypes, lowerings, microsoftOps } from "./onnx-ops";
 import {
   ElementType,
+  type ExternalBytes,
   encodeModel,
   type OnnxAttribute,
   type OnnxGraph,
+  type OnnxModel,
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
@@ -16,34 +18,85 @@ import { factorSize, type SymbolicSize } from "./symbols";
 
 export interface LoweringOptions {
   /** Inputs that become constants of the model, with their values: weights that no call changes. */
-  readonly constants?: HostTensors;
+  readonly constants?: Readonly<Record<string, HostTensor | ExternalTensor>>;
   /** Sizes that stand for any size. */
   readonly symbols?: readonly SymbolicSize[];
+  /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
+  readonly standard?: boolean;
+  /** Declares inputs of int32 as int64, which other exporters give ids, and casts them. */
+  readonly wideInputs?: boolean;
 }
 
-const OPSETS = { "": 20, "com.microsoft": 1 };
+/** A weight whose bytes lie in another file. */
+export interface ExternalTensor extends ValueType {
+  readonly data: ExternalBytes;
+}
+
+const STANDARD_OPSET = { "": 20 };
+const OPSETS = { ...STANDARD_OPSET, "com.microsoft": 1 };
 const PRODUCER = "flexbert";
 
 /** The graph as an ONNX model file; inputs and outputs keep their names. Throws where an op has no lowering. */
 export function toOnnx(graph: Graph, options: LoweringOptions = {}): Uint8Array {
-  return encodeModel({ graph: lower(graph, options), producer: PRODUCER, opsets: OPSETS });
+  return encodeModel(toOnnxModel(graph, options));
 }
 
-function lower(graph: Graph, { constants = {}, symbols = [] }: LoweringOptions): OnnxGraph {
-  const written: Written = { initializers: new Map(), names: new Map(), symbols, count: { values: 0 } };
+/** The model before it is a file. */
+export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxModel {
+  return {
+    graph: lower(graph, options),
+    producer: PRODUCER,
+    opsets: options.standard ? STANDARD_OPSET : OPSETS,
+  };
+}
+
+function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
+  const { constants = {}, symbols = [], standard = false, wideInputs = false } = options;
+  const written: Written = {
+    initializers: new Map(),
+    names: new Map(),
+    taken: new Set([...graph.inputs.keys(), ...graph.outputs.keys()]),
+    symbols,
+    standard,
+    count: { values: 0 },
+  };
+  const fed = [...graph.inputs].filter(([name]) => !(name in constants));
+  const clash = [...graph.inputs.keys()].find((name) => graph.outputs.has(name));
+  if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
   for (const [name, value] of graph.inputs) written.names.set(value.id, name);
+  const casts = wideInputs ? narrowed(fed, written) : [];
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
     written.initializers.set(name, initializer(name, tensor));
   }
-  const inputs = [...graph.inputs].filter(([name]) => !(name in constants));
+  const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes,
+    nodes: [...casts, ...nodes],
     initializers: [...written.initializers.values()],
-    inputs: inputs.map(([name, value]) => declared(name, value, symbols)),
+    inputs: wideInputs ? inputs.map(widened) : inputs,
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
   };
+}
+
+const widened = (input: OnnxValue): OnnxValue =>
+  input.type === ElementType.int32 ? { ...input, type: ElementType.int64 } : input;
+
+/** Casts of the int32 inputs, whose values have the casts' names from then on. */
+function narrowed(inputs: readonly (readonly [string, Value])[], written: Written): OnnxNode[] {
+  return inputs
+    .filter(([, { dtype }]) => dtype === "int32")
+    .map(([name, { id }]) => {
+      const output = fresh(written);
+      written.names.set(id, output);
+      return {
+        op: "Cast",
+        domain: "",
+        inputs: [name],
+        outputs: [output],
+        attributes: { to: { int: ElementType.int32 } },
+      };
+    });
 }
 
 /** The nodes of a graph whose inputs have names; its outputs get the names that they have in the graph. */
@@ -87,8 +140,8 @@ function declared(name: string, { shape, dtype }: Value, symbols: readonly Symbo
   return { name, type: elementTypes[dtype], dims };
 }
 
-function initializer(name: string, { shape, dtype, data }: HostTensor): OnnxTensor {
-  return { name, type: elementTypes[dtype], dims: shape, bytes: bytesOf(data) };
+function initializer(name: string, { shape, dtype, data }: HostTensor | ExternalTensor): OnnxTensor {
+  return { name, type: elementTypes[dtype], dims: shape, bytes: "location" in data ? data : bytesOf(data) };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
@@ -97,8 +150,20 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uin
 interface Written {
   readonly initializers: Map<string, OnnxTensor>;
   readonly names: Map<number, string>;
+  /** Names of the graph's inputs and outputs, which no value between may have. */
+  readonly taken: ReadonlySet<string>;
   readonly symbols: readonly SymbolicSize[];
+  readonly standard: boolean;
   readonly count: { values: number };
+}
+
+function fresh({ taken, count }: Written): string {
+  let name: string;
+  do {
+    count.values += 1;
+    name = `v${count.values}`;
+  } while (taken.has(name));
+  return name;
 }
 
 function createEmitter(
@@ -107,11 +172,8 @@ function createEmitter(
   outputs: ReadonlyMap<number, string>,
   used: ReadonlyMap<number, number>,
 ): Emitter {
-  const { initializers, names, symbols, count } = written;
-  const fresh = () => {
-    count.values += 1;
-    return `v${count.values}`;
-  };
+  const { initializers, names, symbols, standard } = written;
+  const shapes = new Map<string, string>();
 
   const nameOf = (value: Value): string => {
     const name = names.get(value.id);
@@ -119,7 +181,7 @@ function createEmitter(
     return name;
   };
   const assign = (value: Value): string => {
-    const name = outputs.get(value.id) ?? fresh();
+    const name = outputs.get(value.id) ?? fresh(written);
     names.set(value.id, name);
     return name;
   };
@@ -137,7 +199,7 @@ function createEmitter(
   const emitter: Emitter = {
     name: nameOf,
     node(op, inputs, attributes = {}, as) {
-      const output = as ? assign(as) : fresh();
+      const output = as ? assign(as) : fresh(written);
       add(op, inputs, [output], attributes);
       return output;
     },
@@ -151,11 +213,15 @@ function createEmitter(
     },
     scalar: (value, dtype) => store(`${dtype}(${value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
     constant(elements, shape, dtype) {
-      const name = `c${initializers.size + 1}`;
-      return store(name, elementTypes[dtype], shape, bytesOf(elements));
+      return store(fresh(written), elementTypes[dtype], shape, bytesOf(elements));
     },
     integers: (list) => store(`[${list}]`, ElementType.int64, [list.length], int64Bytes(list)),
-    shape: (sizes) => shapeName(sizes, symbols, emitter),
+    shape(sizes) {
+      const known = shapes.get(`${sizes}`) ?? shapeName(sizes, symbols, emitter);
+      shapes.set(`${sizes}`, known);
+      return known;
+    },
+    standard,
     isUsed: ({ id }) => used.has(id),
   };
   return emitter;

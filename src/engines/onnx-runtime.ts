@@ -2,27 +2,26 @@
 
 import { float32, type HostTensor, int32, sizeOf } from "../model/tensors";
 
+type OrtElements = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+
 export interface OnnxRuntime {
   readonly InferenceSession: {
-    create(model: Uint8Array, options: Readonly<Record<string, unknown>>): Promise<OrtSession>;
+    /** A model's bytes, or its path. */
+    create(model: Uint8Array | string, options: Readonly<Record<string, unknown>>): Promise<OrtSession>;
   };
-  readonly Tensor: new (
-    type: string,
-    elements: Float32Array | Int32Array | Uint8Array,
-    dims: readonly number[],
-  ) => OrtTensor;
+  readonly Tensor: new (type: string, elements: OrtElements, dims: readonly number[]) => OrtTensor;
   readonly env: { readonly versions: { readonly node?: string } };
 }
 
 export interface OrtTensor {
-  readonly data: Float32Array | Int32Array | Uint8Array;
+  readonly data: OrtElements;
   readonly dims: readonly number[];
 }
 
 export interface OrtSession {
   run(
     feeds: Readonly<Record<string, OrtTensor>>,
-    fetches: Readonly<Record<string, OrtTensor>>,
+    fetches?: Readonly<Record<string, OrtTensor>>,
   ): Promise<Readonly<Record<string, OrtTensor>>>;
   release(): Promise<void>;
 }

@@ -36,6 +36,10 @@ export const dataError = (message: string, cause?: unknown) => new UserError(Exi
 /** A wrong, missing or damaged model or checkpoint (exit code 4). */
 export const modelError = (message: string, cause?: unknown) => new UserError(ExitCode.model, message, { cause });
 
+/** Results that differ by more than they may (exit code 5). */
+export const toleranceError = (message: string, cause?: unknown) =>
+  new UserError(ExitCode.tolerance, message, { cause });
+
 /** An engine that is not installed or cannot run this (exit code 6). */
 export const engineError = (message: string, cause?: unknown) =>
   new UserError(ExitCode.engineAbsent, message, { cause });

@@ -28,13 +28,40 @@ export function temporaryPath(target: string): string {
   );
 }
 
+/** A file that lies whole beside its target, and is not there yet under the target's name. */
+export interface StagedFile {
+  /** Where its bytes lie until then. */
+  readonly path: string;
+  /** Renames it over the target. */
+  commit(): Promise<void>;
+  /** Removes it. */
+  discard(): Promise<void>;
+}
+
 /**
  * Writes a file whole: readers see the old content or the new, also after a power cut. The folder must exist.
  * Throws failure (1) naming the path where the disk is full or access is denied; no temporary file stays behind.
  */
 export async function writeFileAtomic(target: string, content: string | Uint8Array | Iterable<Uint8Array>) {
+  await (await stageFile(target, content)).commit();
+}
+
+/** The first half of {@link writeFileAtomic}, for a file that is looked at, or waits for another, before it counts. */
+export async function stageFile(
+  target: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+): Promise<StagedFile> {
   const temporary = temporaryPath(target);
-  try {
+  const discard = () => rm(temporary, { force: true }).catch(() => {}); // the first error is the one to show
+  const cleaning = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      await discard();
+      throw storageFailure(error, target);
+    }
+  };
+  await cleaning(async () => {
     const handle = await open(temporary, "wx");
     try {
       const chunks = typeof content === "string" || ArrayBuffer.isView(content) ? [content] : content;
@@ -43,12 +70,13 @@ export async function writeFileAtomic(target: string, content: string | Uint8Arr
     } finally {
       await handle.close();
     }
-    await rename(temporary, target);
-    await syncFolder(path.dirname(target));
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to show
-    throw storageFailure(error, target);
-  }
+  });
+  const commit = () =>
+    cleaning(async () => {
+      await rename(temporary, target);
+      await syncFolder(path.dirname(target));
+    });
+  return { path: temporary, commit, discard };
 }
 
 /** Makes renames in a folder durable. */

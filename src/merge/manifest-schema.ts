@@ -32,6 +32,11 @@ export const manifestSchema = z
     embeddings: z.object(blob),
     trunk: z.array(z.object(blob)),
     tasks: z.array(task),
+    // Absent where an earlier flexbert merged.
+    onnx: z
+      .object({ file: z.literal("model.onnx"), sha256: blob.sha256 })
+      .nullable()
+      .default(null),
   })
   .refine(({ trunk, tasks }) => tasks.every(({ fork }) => (fork ?? 0) <= trunk.length), {
     message: "a task forks above the trunk's layers",

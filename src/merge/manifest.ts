@@ -1,11 +1,11 @@
-// flexbert.json: what a merged folder holds. It is the only name in the folder whose content changes, so renaming a
-// new one over the old commits a merge: a reader sees one version or the other.
+// flexbert.json: what a merged folder holds. Blobs are named by their content, so renaming a new manifest over the old
+// commits a merge: a reader sees one version or the other. model.onnx changes with it; its hash says to which it belongs.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { modelError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
+import { type StagedFile, stageFile } from "../files/atomic";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
@@ -43,6 +43,8 @@ export interface Manifest {
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
   readonly trunk: readonly Blob[];
   readonly tasks: readonly MergedTask[];
+  /** All of it as one graph for onnxruntime and others, at model.onnx; null where that was left out. */
+  readonly onnx: Blob | null;
 }
 
 /** The manifest of a merged folder. Throws modelError (4) naming file and cause. */
@@ -68,11 +70,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
   return parsed.data as Manifest;
 }
 
-export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  await writeFileAtomic(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+/** A manifest that becomes the folder's when it is committed. */
+export function stageManifest(folder: string, manifest: Manifest): Promise<StagedFile> {
+  return stageFile(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Every file that a manifest names. */
+/** Every blob that a manifest names. */
 export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
   return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
 }

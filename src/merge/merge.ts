@@ -3,21 +3,20 @@
 // A task is added, replaced or removed without touching another's blob.
 
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
 import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
-import { safetensorsChunks } from "../checkpoints/safetensors";
 import { modelError, usageError } from "../errors/errors";
-import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
+import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
-import { sha256File, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import { bertConfigJson } from "../model/config";
-import { embeddingTensors, layerTensors } from "../model/parameters";
+import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
+import { BLOBS, type OnCreated, readTensors, writeBlob } from "./blobs";
 import {
   type Blob,
   filesOf,
@@ -26,10 +25,9 @@ import {
   type Manifest,
   type MergedTask,
   readManifest,
-  writeManifest,
+  stageManifest,
 } from "./manifest";
-
-const BLOBS = "blobs";
+import { ONNX, type OnnxReport, type OnnxRequest, stageOnnx } from "./onnx";
 
 export interface Selection {
   readonly task: Task;
@@ -42,37 +40,47 @@ export interface MergeRequest {
   readonly selections: readonly Selection[];
   /** Takes branches that trained their embeddings: they are stored and computed apart. */
   readonly allowUnshared: boolean;
+  /** Writes model.onnx too; null leaves it out, and removes one that is there. */
+  readonly onnx: OnnxRequest | null;
+}
+
+/** What a merge left in the folder. */
+export interface Merged {
+  readonly manifest: Manifest;
+  /** null where model.onnx was not asked for, or no task is left. */
+  readonly onnx: OnnxReport | null;
 }
 
 /**
  * Adds or replaces the selected tasks in the merged folder, which is created where it is absent.
- * Throws modelError (4) for branches of another base, before anything is written.
+ * Throws modelError (4) for branches of another base, before anything is written. Whatever it throws, the folder is as it was.
  */
-export async function merge(request: MergeRequest): Promise<Manifest> {
+export async function merge(request: MergeRequest): Promise<Merged> {
   const { out, base, selections } = request;
   for (const selection of selections) checkSelection(selection, request);
-  await makeFolder(path.join(out, BLOBS));
-  const unlock = await lockFolder(out, "merging");
-  try {
+  return changeFolder(out, "merging", async (onCreated) => {
     const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out) : null;
     if (old && old.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.base, base);
     const kept = (old?.tasks ?? []).filter(({ name }) => !selections.some(({ task }) => task.name === name));
     const added: MergedTask[] = [];
-    for (const selection of selections) added.push(await writeTask(out, selection));
+    for (const selection of selections) added.push(await writeTask(out, selection, onCreated));
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const manifest: Manifest = { ...(await writeShared(out, base, tasks)), tasks };
-    await writeManifest(out, manifest);
-    await removeUnused(out, old, manifest);
-    return manifest;
-  } finally {
-    await unlock();
-  }
+    const contents = { ...(await writeShared(out, base, tasks, onCreated)), tasks };
+    const tensorsOf = async (task: MergedTask): Promise<HostTensors> => {
+      const selection = selections.find((chosen) => chosen.task.name === task.name);
+      if (!selection) return readTensors(out, contents, [task]);
+      // From where they came, not from what was just written: the check of model.onnx is then one of the blobs too.
+      const { fork } = task;
+      const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
+      return { ...shared, ...scoped(task.name, await loadBranch(selection.run)) };
+    };
+    return commit(out, old, contents, request.onnx, tensorsOf);
+  });
 }
 
 /** Takes tasks out of a merged folder. Throws usageError (2) for one that is not in it. */
-export async function removeTasks(out: string, names: readonly string[]): Promise<Manifest> {
-  const unlock = await lockFolder(out, "removing tasks");
-  try {
+export async function removeTasks(out: string, names: readonly string[], onnx: OnnxRequest | null): Promise<Merged> {
+  return changeFolder(out, "removing tasks", async () => {
     const old = await readManifest(out);
     const missing = names.find((name) => !old.tasks.some((task) => task.name === name));
     if (missing !== undefined) {
@@ -82,13 +90,74 @@ export async function removeTasks(out: string, names: readonly string[]): Promis
     }
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-    const manifest: Manifest = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
-    await writeManifest(out, manifest);
-    await removeUnused(out, old, manifest);
-    return manifest;
+    const contents = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
+    return commit(out, old, contents, onnx, (task) => readTensors(out, contents, [task]));
+  });
+}
+
+/** Runs `change` under the folder's lock. Where it fails, the files and folders that it made are removed. */
+async function changeFolder(
+  out: string,
+  purpose: string,
+  change: (onCreated: OnCreated) => Promise<Merged>,
+): Promise<Merged> {
+  const blobs = path.join(out, BLOBS);
+  const made = [blobs, out].filter((folder) => !existsSync(folder));
+  const created: string[] = [];
+  let done = false;
+  await makeFolder(blobs);
+  const unlock = await lockFolder(out, purpose);
+  try {
+    await removeLeftovers(out);
+    const merged = await change((file) => created.push(file));
+    done = true;
+    return merged;
   } finally {
+    if (!done) for (const file of created) await rm(file, { force: true });
     await unlock();
+    if (!done) for (const folder of made) await rmdir(folder).catch(() => {}); // somebody else may use it by now
   }
+}
+
+/** What a killed process had begun to write. The lock is held, so no other process writes here. */
+async function removeLeftovers(out: string): Promise<void> {
+  const begun = (names: readonly string[], of: readonly string[]) =>
+    names.filter((name) => isTemporaryName(name) && of.some((target) => name.startsWith(`.${target}`)));
+  for (const name of begun(await readdir(out), [ONNX, MANIFEST])) await rm(path.join(out, name), { force: true });
+  const blobs = path.join(out, BLOBS);
+  for (const name of begun(await readdir(blobs), [""])) await rm(path.join(blobs, name), { force: true });
+}
+
+/**
+ * Makes model.onnx and the manifest the folder's. Both lie whole on the disk before either is renamed; a process that
+ * dies between the two leaves an old manifest whose hash the new file does not have, until the next merge.
+ */
+async function commit(
+  out: string,
+  old: Manifest | null,
+  contents: Omit<Manifest, "onnx">,
+  request: OnnxRequest | null,
+  tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+): Promise<Merged> {
+  const onnx = request && contents.tasks.length > 0 ? await stageOnnx(out, contents, request, tensorsOf) : null;
+  const named = onnx && { file: onnx.report.file, sha256: onnx.report.sha256 };
+  const manifest: Manifest = { ...contents, onnx: named };
+  try {
+    const staged = await stageManifest(out, manifest);
+    try {
+      await onnx?.commit();
+      await staged.commit();
+    } catch (error) {
+      await staged.discard();
+      throw error;
+    }
+  } catch (error) {
+    await onnx?.discard();
+    throw error;
+  }
+  if (!onnx) await rm(path.join(out, ONNX), { force: true }); // of other tasks than the folder's
+  await removeUnused(out, old, manifest);
+  return { manifest, onnx: onnx?.report ?? null };
 }
 
 function checkSelection({ task, run }: Selection, { base, allowUnshared }: MergeRequest): void {
@@ -109,9 +178,10 @@ function otherBase(what: string, found: { name: string; sha256: string }, wanted
   );
 }
 
-async function writeTask(out: string, { task, run }: Selection): Promise<MergedTask> {
+async function writeTask(out: string, { task, run }: Selection, onCreated: OnCreated): Promise<MergedTask> {
   const { record } = run;
-  const blob = await writeBlob(out, task.name, await loadBranch(run), { task: task.name, fork: String(record.fork) });
+  const about = { task: task.name, fork: String(record.fork) };
+  const blob = await writeBlob(out, task.name, await loadBranch(run), about, onCreated);
   const maxLength = record.options["maxLength"];
   return {
     ...blob,
@@ -131,44 +201,34 @@ async function writeTask(out: string, { task, run }: Selection): Promise<MergedT
 }
 
 /** Embeddings, the trunk's layers, config and tokenizer: what the tasks share. */
-async function writeShared(out: string, base: Base, tasks: readonly MergedTask[]): Promise<Omit<Manifest, "tasks">> {
+async function writeShared(
+  out: string,
+  base: Base,
+  tasks: readonly MergedTask[],
+  onCreated: OnCreated,
+): Promise<Omit<Manifest, "tasks" | "onnx">> {
   const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const embeddings = await writeBlob(out, "embeddings", embeddingTensors(base.tensors), {});
+  const embeddings = await writeBlob(out, "embeddings", embeddingTensors(base.tensors), {}, onCreated);
   const trunk: Blob[] = [];
   for (let layer = 0; layer < depth; layer++) {
     const name = `trunk-layer-${String(layer).padStart(2, "0")}`;
-    trunk.push(await writeBlob(out, name, layerTensors(base.tensors, layer, layer + 1), {}));
+    trunk.push(await writeBlob(out, name, layerTensors(base.tensors, layer, layer + 1), {}, onCreated));
   }
-  await writeOnce(out, "config.json", `${JSON.stringify(bertConfigJson(base.config), null, 2)}\n`);
-  await writeOnce(out, "vocab.txt", `${base.tokenizer.tokens.join("\n")}\n`);
-  await writeOnce(out, "tokenizer_config.json", `${JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2)}\n`);
+  const texts = {
+    "config.json": JSON.stringify(bertConfigJson(base.config), null, 2),
+    "vocab.txt": base.tokenizer.tokens.join("\n"),
+    "tokenizer_config.json": JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2),
+  };
+  for (const [file, content] of Object.entries(texts)) await writeOnce(path.join(out, file), `${content}\n`, onCreated);
   const { name, sha256, config } = base;
   return { format: MANIFEST_FORMAT, base: { name, sha256, layers: config.numHiddenLayers }, embeddings, trunk };
 }
 
 /** A file of the base's own: written with the first task, and the same ever after. */
-async function writeOnce(out: string, name: string, content: string): Promise<void> {
-  const file = path.join(out, name);
-  if (!existsSync(file)) await writeFileAtomic(file, content);
-}
-
-/** Named by its content: a blob that lies there already, whole, is not written again. */
-async function writeBlob(
-  out: string,
-  name: string,
-  tensors: HostTensors,
-  metadata: Record<string, string>,
-): Promise<Blob> {
-  const chunks = [...safetensorsChunks(tensors, metadata)];
-  const sha256 = sha256Hex(...chunks);
-  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.safetensors`;
-  const target = path.join(out, file);
-  if (!existsSync(target) || (await sha256File(target)) !== sha256) {
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-    await requireFreeSpace(path.dirname(target), bytes, target);
-    await writeFileAtomic(target, chunks);
-  }
-  return { file, sha256 };
+async function writeOnce(file: string, content: string, onCreated: OnCreated): Promise<void> {
+  if (existsSync(file)) return;
+  await writeFileAtomic(file, content);
+  onCreated(file);
 }
 
 /**

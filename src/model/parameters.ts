@@ -116,6 +116,20 @@ export function branchTensors<T>(tensors: Readonly<Record<string, T>>, shape: Br
   };
 }
 
+/** Prefix of a task's own tensors where several branches lie beside shared ones, which keep their names. */
+export const scope = (task: string) => `task/${task}/`;
+
+/** A task's own tensors under prefixed names. */
+export const scoped = <T>(task: string, tensors: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [scope(task) + name, tensor]));
+
+/** A task's own tensors among those of all, under their own names. */
+export function unscoped<T>(task: string, tensors: Readonly<Record<string, T>>): Record<string, T> {
+  const prefix = scope(task);
+  const own = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
 /** Weights of one encoder layer: 4 h^2 + 2 h f for the products, the rest biases and layer norms. */
 export function layerParameterCount({ hiddenSize: h, intermediateSize: f }: BertConfig): number {
   return 4 * (h * h + h) + (h * f + f) + (f * h + h) + 4 * h;

@@ -85,12 +85,18 @@ export function resolveOptions<D extends Definitions>(
   return values as Values<D>;
 }
 
+/** Commander makes `--no-onnx` a value `onnx` that is false, and true without the flag. */
+function flagValue(flag: string, flags: Readonly<Record<string, unknown>>): unknown {
+  if (!flag.startsWith("--no-")) return flags[camelCase(flag)];
+  return flags[camelCase(flag.slice("--no-".length))] === false ? true : undefined;
+}
+
 function pick(
   { flag, fallback, inConfig, excludes }: Definition<unknown>,
   flags: Readonly<Record<string, unknown>>,
   config: ConfigFile | null,
 ): [unknown, string] {
-  const fromFlag = flags[camelCase(flag)];
+  const fromFlag = flagValue(flag, flags);
   if (fromFlag !== undefined) return [fromFlag, flag];
   const key = configKey(flag);
   const overruled = excludes !== undefined && flags[camelCase(excludes)] !== undefined;

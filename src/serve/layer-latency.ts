@@ -3,11 +3,11 @@
 
 import type { Base } from "../checkpoints/base";
 import type { Engine } from "../engines/engine";
-import { layerTensors } from "../model/parameters";
+import { layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
 import { Interrupted } from "../training/reporter";
-import { predictEntry, type ServedTask, scope, wanted } from "./model";
+import { predictEntry, type ServedTask, wanted } from "./model";
 
 export interface LatencyOptions {
   readonly batchSize: number;

@@ -2,22 +2,17 @@
 // that a call asks for, and no layer that they do not need.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { openBase } from "../checkpoints/base";
-import { readBaseTokenizer } from "../checkpoints/base-tokenizer";
 import { loadBranch, readRecord } from "../checkpoints/run-folder";
-import { readSafetensors } from "../checkpoints/safetensors";
-import type { Engine, EntryPoint, Program, Tensors } from "../engines/engine";
+import type { Engine, EntryPoint, Program } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import { sha256File } from "../files/hash";
-import { type Blob, MANIFEST, readManifest } from "../merge/manifest";
+import { readShared, readTensors } from "../merge/blobs";
+import { MANIFEST, readManifest } from "../merge/manifest";
 import { branchAxes } from "../model/branch";
-import { type BertConfig, parseBertConfig } from "../model/config";
-import { attentionBias, embed, encoderLayer } from "../model/encoder";
-import { classify } from "../model/heads";
-import { embeddingParameters, embeddingTensors, layerParameters, layerTensors } from "../model/parameters";
+import type { BertConfig } from "../model/config";
+import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
+import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
@@ -58,7 +53,6 @@ interface Parts {
   readonly tensors: HostTensors;
 }
 
-export const scope = (task: string) => `task/${task}/`;
 export const wanted = (task: string) => `want/${task}`;
 
 /**
@@ -93,50 +87,15 @@ export async function openModel(
 }
 
 /**
- * The multi-head graph: the trunk from the embeddings up, and off it at each fork the branches that are wanted. An
- * input `want/<task>` asks for a task, so what runs is known from the names of the inputs alone.
+ * The multi-head graph for the tasks that are wanted. An input `want/<task>` asks for a task, so what runs is known
+ * from the names of the inputs alone.
  */
 export function predictEntry(config: BertConfig, tasks: readonly ServedTask[]): EntryPoint {
   return (state, inputs) => {
-    const ids = inputs["input_ids"] as Tensor2D;
-    const types = inputs["token_type_ids"] as Tensor2D;
-    const bias = attentionBias(inputs["attention_mask"] as Tensor2D);
     const asked = tasks.filter(({ name }) => wanted(name) in inputs);
-    const sharing = asked.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
-    const outputs: Tensors = {};
-    const branch = (task: ServedTask, fork: number, from: Tensor3D) => {
-      const own = unscoped(state, task.name);
-      let hidden = from;
-      for (let index = fork; index < fork + task.layers; index++) {
-        hidden = encoderLayer(layerParameters(own, index), hidden, bias, config, index);
-      }
-      outputs[task.name] = classify(own, hidden);
-    };
-    if (sharing.length > 0) {
-      let trunk = embed(embeddingParameters(state), ids, types, config);
-      let depth = 0;
-      for (const task of sharing) {
-        for (; depth < (task.fork as number); depth++) {
-          trunk = encoderLayer(layerParameters(state, depth), trunk, bias, config, depth);
-        }
-        branch(task, depth, trunk);
-      }
-    }
-    for (const task of asked.filter(({ fork }) => fork === null)) {
-      branch(task, 0, embed(embeddingParameters(unscoped(state, task.name)), ids, types, config));
-    }
-    return { outputs };
+    return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
   };
 }
-
-function unscoped(state: Tensors, task: string): Tensors {
-  const prefix = scope(task);
-  const own = Object.entries(state).filter(([name]) => name.startsWith(prefix));
-  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
-}
-
-const scoped = (task: string, tensors: HostTensors): HostTensors =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [scope(task) + name, tensor]));
 
 async function mergedParts(folder: string, names?: readonly string[]): Promise<Parts> {
   const manifest = await readManifest(folder);
@@ -147,35 +106,9 @@ async function mergedParts(folder: string, names?: readonly string[]): Promise<P
     );
   }
   const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
-  const configFile = path.join(folder, "config.json");
-  const config = parseBertConfig(await readJson(configFile), configFile);
-  const { settings: tokenizer } = await readBaseTokenizer(folder, manifest.base.name, config);
-  const tensors: HostTensors = {};
-  if (tasks.some(({ fork }) => fork !== null)) Object.assign(tensors, await readBlob(folder, manifest.embeddings));
-  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  for (const blob of manifest.trunk.slice(0, depth)) Object.assign(tensors, await readBlob(folder, blob));
-  for (const task of tasks) Object.assign(tensors, scoped(task.name, await readBlob(folder, task)));
+  const { config, tokenizer } = await readShared(folder, manifest);
+  const tensors = await readTensors(folder, manifest, tasks);
   return { folder, config, tokenizer, tasks, tensors };
-}
-
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    throw modelError(
-      `${file} is missing or damaged (${(error as Error).message}). Merge again into a new folder`,
-      error,
-    );
-  }
-}
-
-async function readBlob(folder: string, { file, sha256 }: Blob): Promise<HostTensors> {
-  const target = path.join(folder, file);
-  if (!existsSync(target)) throw modelError(`${target} is missing, which ${MANIFEST} names. Merge again`);
-  const found = await sha256File(target);
-  if (found !== sha256)
-    throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${sha256.slice(0, 8)}. Merge again`);
-  return (await readSafetensors(target)).tensors;
 }
 
 async function runParts(folder: string, taskOf: (name: string) => Task, baseName?: string): Promise<Parts> {

@@ -75,7 +75,7 @@ beforeAll(async () => {
     const [run] = await finetune(request, quietContext(engine).context);
     if (run) selections.push({ task, run });
   }
-  await merge({ out: merged, base, selections, allowUnshared: false });
+  await merge({ out: merged, base, selections, allowUnshared: false, onnx: null });
   manifest = await readManifest(merged);
 });
 

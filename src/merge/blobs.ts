@@ -1,0 +1,97 @@
+// The weights of a merged folder: files under blobs/, named by their content, and what is read of them.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { readBaseTokenizer } from "../checkpoints/base-tokenizer";
+import { readSafetensors, safetensorsChunks } from "../checkpoints/safetensors";
+import { modelError } from "../errors/errors";
+import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
+import { sha256File, sha256Hex } from "../files/hash";
+import { type BertConfig, parseBertConfig } from "../model/config";
+import { scoped } from "../model/parameters";
+import type { HostTensors } from "../model/tensors";
+import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { type Blob, MANIFEST, type Manifest } from "./manifest";
+
+export const BLOBS = "blobs";
+
+type Shared = Pick<Manifest, "embeddings" | "trunk">;
+type Sharing = Blob & { readonly name: string; readonly fork: number | null };
+
+/** Called with the path of each file that was not there before. */
+export type OnCreated = (file: string) => void;
+
+/** Named by its content: a blob that lies there already, whole, is not written again. */
+export async function writeBlob(
+  out: string,
+  name: string,
+  tensors: HostTensors,
+  metadata: Record<string, string>,
+  onCreated: OnCreated,
+): Promise<Blob> {
+  const chunks = [...safetensorsChunks(tensors, metadata)];
+  const sha256 = sha256Hex(...chunks);
+  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.safetensors`;
+  const target = path.join(out, file);
+  const exists = existsSync(target);
+  if (!exists || (await sha256File(target)) !== sha256) {
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+    await requireFreeSpace(path.dirname(target), bytes, target);
+    await writeFileAtomic(target, chunks);
+    if (!exists) onCreated(target);
+  }
+  return { file, sha256 };
+}
+
+/** Where a blob lies, after its hash was compared. Throws modelError (4) where it is missing or has other bytes. */
+export async function checkBlob(folder: string, { file, sha256 }: Blob): Promise<string> {
+  const target = path.join(folder, file);
+  if (!existsSync(target)) throw modelError(`${target} is missing, which ${MANIFEST} names. Merge again`);
+  const found = await sha256File(target);
+  if (found !== sha256)
+    throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${sha256.slice(0, 8)}. Merge again`);
+  return target;
+}
+
+/** The blobs that some of a folder's tasks need: those they share first, then each task's own. */
+export function blobsOf(
+  { embeddings, trunk }: Shared,
+  tasks: readonly Sharing[],
+): { readonly shared: readonly Blob[]; readonly own: readonly Sharing[] } {
+  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
+  const sharing = tasks.some(({ fork }) => fork !== null);
+  return { shared: sharing ? [embeddings, ...trunk.slice(0, depth)] : [], own: tasks };
+}
+
+/** The tensors that some of a folder's tasks need: shared ones under their own names, branches scoped by task. */
+export async function readTensors(folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> {
+  const { shared, own } = blobsOf(manifest, tasks);
+  const read = async (blob: Blob) => (await readSafetensors(await checkBlob(folder, blob))).tensors;
+  const tensors: HostTensors = {};
+  for (const blob of shared) Object.assign(tensors, await read(blob));
+  for (const task of own) Object.assign(tensors, scoped(task.name, await read(task)));
+  return tensors;
+}
+
+/** Config and tokenizer of a merged folder. */
+export async function readShared(
+  folder: string,
+  { base }: Pick<Manifest, "base">,
+): Promise<{ config: BertConfig; tokenizer: TokenizerSettings }> {
+  const file = path.join(folder, "config.json");
+  const config = parseBertConfig(await readJson(file), file);
+  const { settings: tokenizer } = await readBaseTokenizer(folder, base.name, config);
+  return { config, tokenizer };
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    throw modelError(
+      `${file} is missing or damaged (${(error as Error).message}). Merge again into a new folder`,
+      error,
+    );
+  }
+}

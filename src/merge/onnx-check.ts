@@ -1,0 +1,183 @@
+// Whether model.onnx says what the branches say: its file, run by onnxruntime as any user would, against each branch
+// run alone over the base's layers on the engine, by the function with which training scores it.
+
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Engine, EntryPoint } from "../engines/engine";
+import type { OnnxFile, OpenOnnxFile } from "../engines/onnx-file";
+import { modelError, toleranceError } from "../errors/errors";
+import { branchAxes, branchLogits } from "../model/branch";
+import type { BertConfig } from "../model/config";
+import { attentionBias, embed, encoderLayer } from "../model/encoder";
+import { embeddingParameters, layerParameters, unscoped } from "../model/parameters";
+import type { HostTensors } from "../model/tensors";
+import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
+import { Interrupted } from "../training/reporter";
+import {
+  batchTensors,
+  type CheckBatch,
+  type CheckRows,
+  checkRows,
+  type RowOptions,
+  type RowSource,
+} from "./check-rows";
+import type { MergedTask } from "./manifest";
+
+/** Most that a logit may differ; for values beyond 1, in parts of the value. */
+export const TOLERANCE = 1e-4;
+
+const REPORT = "The folder is as it was. Please report it; with --no-onnx the file is left out";
+
+/** What the check needs beside the folder. */
+export interface CheckTools extends RowOptions {
+  /** Runs the branches alone. */
+  readonly engine: Engine;
+  readonly open: OpenOnnxFile;
+  readonly signal: AbortSignal;
+}
+
+export interface OnnxCheck {
+  readonly largestDifference: number;
+  readonly tolerance: typeof TOLERANCE;
+  /** Rows and tokens of each batch. */
+  readonly batches: readonly { readonly rows: number; readonly length: number }[];
+  readonly tasks: readonly (RowSource & { readonly difference: number })[];
+  /** What ran the branches. */
+  readonly engine: string;
+}
+
+export interface CheckedModel {
+  /** The file that is checked, and how errors call it. */
+  readonly path: string;
+  readonly name: string;
+  readonly tasks: readonly MergedTask[];
+  readonly config: BertConfig;
+  readonly tokenizer: TokenizerSettings;
+  /** A task's own tensors, scoped, and the shared ones under it: its run's and its base's, or the folder's. */
+  tensorsOf(task: MergedTask): Promise<HostTensors>;
+}
+
+/**
+ * Compares every task's output on all rows of both batches.
+ * @throws toleranceError (5) naming the task where a difference is above {@link TOLERANCE}, modelError (4) where a branch
+ *   gives no numbers or onnxruntime refuses the file
+ */
+export async function checkOnnx(model: CheckedModel, tools: CheckTools): Promise<OnnxCheck> {
+  const tokenizer = createTokenizer(model.tokenizer);
+  const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, tools);
+  const found = await runFile(model, rows, tokenizer.padId, tools);
+  const tasks: (RowSource & { difference: number })[] = [];
+  for (const [i, task] of model.tasks.entries()) {
+    const alone = await runAlone(model, task, rows, tokenizer.padId, tools);
+    tasks.push({ ...(rows.sources[i] as RowSource), difference: largest(model, task, found, alone) });
+  }
+  return {
+    largestDifference: Math.max(...tasks.map(({ difference }) => difference)),
+    tolerance: TOLERANCE,
+    batches: rows.batches.map((batch) => ({ rows: batch.rows.length, length: batch.length })),
+    tasks,
+    engine: tools.engine.summary,
+  };
+}
+
+async function runFile(model: CheckedModel, { batches }: CheckRows, padId: number, { open, signal }: CheckTools) {
+  let file: OnnxFile;
+  try {
+    file = await open(model.path);
+  } catch (error) {
+    throw modelError(`onnxruntime does not open ${model.name} (${firstLine(error)}). ${REPORT}`, error);
+  }
+  try {
+    const outputs: HostTensors[] = [];
+    for (const batch of batches) {
+      if (signal.aborted) throw new Interrupted(null);
+      outputs.push(await file.run(batchTensors(batch, padId)));
+    }
+    return outputs;
+  } finally {
+    await file.close();
+  }
+}
+
+const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split("\n")[0];
+
+/** Without the padding that the file's batches have beyond their longest row: it must not matter. */
+const tight = ({ rows }: CheckBatch): CheckBatch => ({
+  rows,
+  length: Math.max(...rows.map(({ ids }) => ids.length)),
+});
+
+async function runAlone(
+  { config, tensorsOf }: CheckedModel,
+  task: MergedTask,
+  { batches }: CheckRows,
+  padId: number,
+  { engine, signal }: CheckTools,
+): Promise<HostTensors[]> {
+  if (signal.aborted) throw new Interrupted(null);
+  const { hidden: _, ...axes } = branchAxes;
+  const program = await engine.load(await tensorsOf(task), { alone: aloneEntry(task, config) }, { alone: axes });
+  try {
+    const outputs: HostTensors[] = [];
+    for (const batch of batches) {
+      if (signal.aborted) throw new Interrupted(null);
+      outputs.push(await program.run("alone", batchTensors(tight(batch), padId)));
+    }
+    return outputs;
+  } finally {
+    program.dispose();
+  }
+}
+
+/** One task over the layers under it: nothing here knows of other tasks. */
+function aloneEntry({ name, fork, layers }: MergedTask, config: BertConfig): EntryPoint {
+  return (state, inputs) => {
+    const own = unscoped(name, state);
+    const ids = inputs["input_ids"] as Tensor2D;
+    const types = inputs["token_type_ids"] as Tensor2D;
+    const mask = inputs["attention_mask"] as Tensor2D;
+    if (fork === null) {
+      const shape = { fork: 0, layers, full: true };
+      const read = { input_ids: ids, token_type_ids: types, attention_mask: mask };
+      return { outputs: { logits: branchLogits(own, read, shape, config) } };
+    }
+    const bias = attentionBias(mask);
+    let hidden: Tensor3D = embed(embeddingParameters(state), ids, types, config);
+    for (let index = 0; index < fork; index++) {
+      hidden = encoderLayer(layerParameters(state, index), hidden, bias, config, index);
+    }
+    const shape = { fork, layers, full: false };
+    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, shape, config) } };
+  };
+}
+
+/** The largest difference of a task's logits over the batches. */
+function largest(
+  model: CheckedModel,
+  { name }: MergedTask,
+  found: readonly HostTensors[],
+  alone: readonly HostTensors[],
+): number {
+  let most = 0;
+  for (const [i, { logits }] of alone.entries()) {
+    const [ours, theirs] = [logits as HostTensors[string], found[i]?.[name]];
+    if (`${theirs?.shape}` !== `${ours.shape}`) {
+      throw toleranceError(
+        `${model.name}: the output ${name} has shape [${theirs?.shape}], its branch alone gives [${ours.shape}]. ${REPORT}`,
+      );
+    }
+    for (const [at, value] of ours.data.entries()) {
+      if (!Number.isFinite(value)) {
+        throw modelError(`${name}'s branch gives ${value} as a logit. Train it again, and look at its dev score`);
+      }
+      const difference = Math.abs(value - (theirs?.data[at] as number)) / Math.max(1, Math.abs(value));
+      if (!(difference <= TOLERANCE)) {
+        throw toleranceError(
+          `${model.name}: a logit of ${name} is ${theirs?.data[at]}, its branch alone gives ${value}: they differ by ` +
+            `${difference.toExponential(1)}, more than ${TOLERANCE}. ${REPORT}`,
+        );
+      }
+      most = Math.max(most, difference);
+    }
+  }
+  return most;
+}

@@ -1,0 +1,170 @@
+// model.onnx: the merged model as one graph of standard operators, the shared layers in it once. Traced from the function
+// that serving runs, lowered with batch and length symbolic. What a caller must know beside the graph is its metadata.
+
+import { readSafetensors } from "../checkpoints/safetensors";
+import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/safetensors-header";
+import type { ValueType } from "../compile/graph";
+import { type ExternalTensor, toOnnxModel } from "../compile/onnx";
+import { modelChunks } from "../compile/onnx-proto";
+import { optimise } from "../compile/passes";
+import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed } from "../engines/traced-entry";
+import { modelError } from "../errors/errors";
+import { branchAxes } from "../model/branch";
+import type { BertConfig } from "../model/config";
+import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
+import { scope } from "../model/parameters";
+import type { HostTensor } from "../model/tensors";
+import { blobsOf, checkBlob } from "./blobs";
+import { type Blob, MANIFEST_FORMAT, type Manifest, type MergedTask } from "./manifest";
+
+/** In the order in which Hugging Face's exports of BERT have them. */
+export const tokenInputs = ["input_ids", "attention_mask", "token_type_ids"] as const;
+
+/** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
+const MOST_INSIDE = 2 ** 31 - 2 ** 26;
+
+/** What of a manifest says where the weights lie. */
+type MergedParts = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
+
+export interface OnnxModelFile {
+  readonly chunks: readonly Uint8Array[];
+  /** Where the weights lie: in the file, or in the folder's blobs, to which it then refers. */
+  readonly weights: "inside" | "blobs";
+}
+
+/**
+ * The bytes of model.onnx for a merged folder whose blobs are written. Equal folders give equal bytes.
+ * @param mostInside weights of more bytes stay in the blobs: safetensors holds them as ONNX's external data has them
+ */
+export async function onnxModelFile(
+  folder: string,
+  manifest: MergedParts & Pick<Manifest, "base">,
+  config: BertConfig,
+  mostInside = MOST_INSIDE,
+): Promise<OnnxModelFile> {
+  const { tasks } = manifest;
+  requireNames(tasks);
+  const parts = await partsOf(folder, manifest);
+  const stored = await storedTensors(parts);
+  const bytes = [...stored.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const inside = bytes <= mostInside;
+  const { graph, symbols } = traceModel(stored, tasks, config);
+  const constants = inside ? await readStored(parts) : externalTensors(stored);
+  const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
+  const chunks = modelChunks({ ...model, docs: docs(tasks), metadata: metadata(manifest) });
+  return { chunks, weights: inside ? "inside" : "blobs" };
+}
+
+function requireNames(tasks: readonly MergedTask[]): void {
+  const clash = tasks.find(({ name }) => (tokenInputs as readonly string[]).includes(name));
+  if (!clash) return;
+  throw modelError(
+    `a task named ${clash.name} cannot be an output of model.onnx, whose input has that name. ` +
+      "Name the task otherwise, or give --no-onnx",
+  );
+}
+
+/** A blob that is there and whole, and the prefix under which the graph has its tensors. */
+interface Part {
+  readonly file: string;
+  readonly path: string;
+  readonly prefix: string;
+}
+
+async function partsOf(folder: string, manifest: MergedParts): Promise<Part[]> {
+  const { shared, own } = blobsOf(manifest, manifest.tasks);
+  const part = async (blob: Blob, prefix: string) => ({
+    file: blob.file,
+    path: await checkBlob(folder, blob),
+    prefix,
+  });
+  const parts: Part[] = [];
+  for (const blob of shared) parts.push(await part(blob, ""));
+  for (const task of own) parts.push(await part(task, scope(task.name)));
+  return parts;
+}
+
+/** A tensor by where it lies. */
+interface Stored extends StoredTensor {
+  readonly file: string;
+}
+
+async function storedTensors(parts: readonly Part[]): Promise<Map<string, Stored>> {
+  const all = new Map<string, Stored>();
+  for (const { path, file, prefix } of parts) {
+    const { tensors } = await readSafetensorsHeader(path);
+    for (const [name, tensor] of tensors) all.set(prefix + name, { ...tensor, file });
+  }
+  return all;
+}
+
+async function readStored(parts: readonly Part[]): Promise<Record<string, HostTensor>> {
+  const all: Record<string, HostTensor> = {};
+  for (const { path, prefix } of parts) {
+    const { tensors } = await readSafetensors(path);
+    for (const [name, tensor] of Object.entries(tensors)) all[prefix + name] = tensor;
+  }
+  return all;
+}
+
+/** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
+const EXAMPLE = [2, 3];
+
+function traceModel(stored: ReadonlyMap<string, Stored>, tasks: readonly MergedTask[], config: BertConfig) {
+  const type = ({ shape }: Stored): ValueType => ({ shape, dtype: "float32" });
+  const state = Object.fromEntries([...stored].map(([name, tensor]) => [name, type(tensor)]));
+  const inputs = Object.fromEntries(tokenInputs.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
+  const axes = Object.fromEntries(tokenInputs.map((name) => [name, branchAxes[name]]));
+  const { graph, symbols } = traceEntry(
+    (tensors, call) => ({ outputs: multiHeadLogits(tensors, call as unknown as TokenInputs, tasks, config) }),
+    state,
+    inputs,
+    axes,
+  );
+  const { nodes, inputs: traced, outputs } = optimise(graph);
+  const named = { ...unprefixed(traced, statePrefix), ...unprefixed(traced, inputPrefix) };
+  const ordered = unprefixed(outputs, outputPrefix);
+  return {
+    graph: {
+      nodes,
+      inputs: new Map(Object.entries(named)),
+      // In the manifest's order; the trace has them by fork.
+      outputs: new Map(tasks.map(({ name }) => [name, ordered[name] as (typeof ordered)[string]])),
+    },
+    symbols,
+  };
+}
+
+function externalTensors(stored: ReadonlyMap<string, Stored>): Record<string, ExternalTensor> {
+  const external = ({ shape, file, position, bytes }: Stored): ExternalTensor => ({
+    shape,
+    dtype: "float32",
+    data: { location: file, offset: position, length: bytes },
+  });
+  return Object.fromEntries([...stored].map(([name, tensor]) => [name, external(tensor)]));
+}
+
+const docs = (tasks: readonly MergedTask[]) =>
+  `BERT with one head a task, made by flexbert. Inputs input_ids, attention_mask (1 for tokens, 0 for padding) and ` +
+  `token_type_ids, all int64 [batch, length]. Outputs: ${tasks.map(({ name }) => name).join(", ")}, float32 logits ` +
+  "[batch, classes], or values [batch, 1] of a regression. Labels and maximum lengths are in the metadata, as JSON.";
+
+/** All values are text: that is what ONNX's metadata holds. */
+function metadata({ base, tasks }: Pick<Manifest, "base" | "tasks">): Record<string, string> {
+  const about = ({ name, kind, inputs, labels, range, maxLength, fork, layers }: MergedTask) => ({
+    name,
+    kind,
+    inputs,
+    labels,
+    range,
+    maxLength,
+    fork,
+    layers,
+  });
+  return {
+    "flexbert.format": String(MANIFEST_FORMAT),
+    "flexbert.base": base.name,
+    "flexbert.base_sha256": base.sha256,
+    "flexbert.tasks": JSON.stringify(tasks.map(about)),
+  };
+}

@@ -1,0 +1,74 @@
+// model.onnx from made to checked, before it counts: it lies beside its place until the merge commits it.
+
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { requireFreeSpace, type StagedFile, stageFile } from "../files/atomic";
+import { sha256File, sha256Hex } from "../files/hash";
+import type { HostTensors } from "../model/tensors";
+import { readShared } from "./blobs";
+import type { Blob, Manifest, MergedTask } from "./manifest";
+import type { CheckTools, OnnxCheck } from "./onnx-check";
+import type { OnnxModelFile } from "./onnx-model";
+
+export const ONNX = "model.onnx";
+
+export interface OnnxRequest {
+  /** null where onnxruntime-node is absent: the file is written all the same. */
+  readonly check: CheckTools | null;
+  /** Bytes of weights that the file takes in; more stay in the blobs. As much as the format allows by default. */
+  readonly mostInside?: number;
+}
+
+/** What was written, and what the check found. */
+export interface OnnxReport extends Blob {
+  readonly bytes: number;
+  readonly weights: OnnxModelFile["weights"];
+  readonly check: OnnxCheck | null;
+}
+
+export interface StagedOnnx {
+  readonly report: OnnxReport;
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/**
+ * Makes and checks the file of a folder whose blobs are written.
+ * @param tensorsOf a task's own tensors, scoped, and the shared ones under it
+ */
+export async function stageOnnx(
+  out: string,
+  manifest: Omit<Manifest, "onnx">,
+  request: OnnxRequest,
+  tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+): Promise<StagedOnnx> {
+  // Both load tfjs, which a merge without the file does not need.
+  const { onnxModelFile } = await import("./onnx-model.js");
+  const { checkOnnx } = await import("./onnx-check.js");
+  const { config, tokenizer } = await readShared(out, manifest);
+  const { chunks, weights } = await onnxModelFile(out, manifest, config, request.mostInside);
+  const sha256 = sha256Hex(...chunks);
+  const target = path.join(out, ONNX);
+  const staged = await stageUnlessThere(target, chunks, sha256);
+  try {
+    const { tasks } = manifest;
+    const model = { path: staged.path, name: target, tasks, config, tokenizer, tensorsOf };
+    const check = request.check ? await checkOnnx(model, request.check) : null;
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    return { ...staged, report: { file: ONNX, sha256, bytes, weights, check } };
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
+/** A file that lies there already, whole, is not written again. */
+async function stageUnlessThere(target: string, chunks: readonly Uint8Array[], sha256: string): Promise<StagedFile> {
+  if (existsSync(target) && (await stat(target)).isFile() && (await sha256File(target)) === sha256) {
+    return { path: target, commit: async () => undefined, discard: async () => undefined };
+  }
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  await requireFreeSpace(path.dirname(target), bytes, target);
+  return stageFile(target, chunks);
+}

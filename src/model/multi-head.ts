@@ -1,0 +1,63 @@
+// Several branches over one trunk as one function: embeddings and shared layers once, and off them at each fork the
+// task's own layers, pooler and head. Serving runs it, and model.onnx is traced from it.
+
+import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { BertConfig } from "./config";
+import { attentionBias, embed, encoderLayer } from "./encoder";
+import { classify } from "./heads";
+import { embeddingParameters, layerParameters, unscoped } from "./parameters";
+
+type Named = Readonly<Record<string, Tensor>>;
+
+/** Where a task's branch begins and ends. */
+export interface HeadShape {
+  readonly name: string;
+  /** Shared layers under it; null for a branch with embeddings of its own. */
+  readonly fork: number | null;
+  readonly layers: number;
+}
+
+/** Token ids and what belongs to them, all [batch, length] int32. */
+export interface TokenInputs {
+  readonly input_ids: Tensor2D;
+  readonly token_type_ids: Tensor2D;
+  readonly attention_mask: Tensor2D;
+}
+
+/**
+ * Logits [batch, outputs] by task. No layer runs that none of the tasks needs.
+ * @param tensors embeddings and shared layers under their own names, branches scoped by task
+ */
+export function multiHeadLogits(
+  tensors: Named,
+  inputs: TokenInputs,
+  tasks: readonly HeadShape[],
+  config: BertConfig,
+): Record<string, Tensor2D> {
+  const bias = attentionBias(inputs.attention_mask);
+  const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
+  const outputs: Record<string, Tensor2D> = {};
+  const branch = ({ name, layers }: HeadShape, own: Named, fork: number, from: Tensor3D) => {
+    let hidden = from;
+    for (let index = fork; index < fork + layers; index++) {
+      hidden = encoderLayer(layerParameters(own, index), hidden, bias, config, index);
+    }
+    outputs[name] = classify(own, hidden);
+  };
+  const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
+  if (sharing.length > 0) {
+    let trunk = embedded(tensors);
+    let depth = 0;
+    for (const task of sharing) {
+      for (; depth < (task.fork as number); depth++) {
+        trunk = encoderLayer(layerParameters(tensors, depth), trunk, bias, config, depth);
+      }
+      branch(task, unscoped(task.name, tensors), depth, trunk);
+    }
+  }
+  for (const task of tasks.filter(({ fork }) => fork === null)) {
+    const own = unscoped(task.name, tensors);
+    branch(task, own, 0, embedded(own));
+  }
+  return outputs;
+}
