@@ -47,6 +47,7 @@ const flagsOf: Record<LastStep, (context: StepContext) => Flags> = {
     ...common(context),
     select: context.experiment.select ? context.outputs.selection : context.experiment.merge?.select,
     out: context.outputs.merged,
+    glueData: context.glueData,
   }),
   report: (context) => ({ ...common(context), out: context.outputs.report }),
 };
@@ -79,11 +80,16 @@ export async function runStepCommand(step: LastStep, context: StepContext, termi
 }
 
 /** Tasks that an earlier version of the file had merged into the same folder. */
-async function removeOthers({ experiment, outputs }: StepContext, terminal: Terminal): Promise<void> {
+async function removeOthers({ experiment, outputs, glueData }: StepContext, terminal: Terminal): Promise<void> {
   const { readManifest } = await import("../merge/manifest.js");
   const { tasks } = await readManifest(outputs.merged);
   const others = tasks.map(({ name }) => name).filter((name) => !experiment.tasks.some((task) => task.name === name));
-  if (others.length > 0) await call("merge", { out: outputs.merged, remove: others.join(",") }, terminal);
+  if (others.length > 0)
+    await call(
+      "merge",
+      { out: outputs.merged, remove: others.join(","), tasks: experiment.tasksFile ?? undefined, glueData },
+      terminal,
+    );
 }
 
 async function call(name: LastStep, flags: Flags, terminal: Terminal): Promise<void> {

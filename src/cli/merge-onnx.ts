@@ -1,9 +1,11 @@
 // What merge asks of model.onnx: whether it is written, what checks it, and what is said of it.
 
-import type { EngineName } from "../engines/engine";
+import type { Engine, EngineName } from "../engines/engine";
+import type { OpenOnnxFile } from "../engines/onnx-file";
 import { formatBytes } from "../files/atomic";
 import type { OnnxReport, OnnxRequest } from "../merge/onnx";
 import type { Task } from "../tasks/task";
+import type { Reporter, RunContext } from "../training/reporter";
 import { openSession, userTasks } from "./session";
 import type { Terminal } from "./terminal";
 
@@ -22,21 +24,31 @@ export async function withOnnx<T>(
   work: (request: OnnxRequest | null) => Promise<T>,
 ): Promise<T> {
   if (values.noOnnx) return work(null);
-  const open = await openerOrWarning(values, terminal);
+  const open = await openerOrWarning(values.threads, terminal.reporter);
   if (!open) return work({ check: null });
   const { knownTasks } = await import("../tasks/registry.js");
-  const known = knownTasks(await userTasks(values));
-  const { engine, reporter, signal } = await openSession(values, terminal);
-  const { glueData } = values;
-  const taskOf = (name: string): Task | undefined => known.find((task) => task.name === name);
+  const tasks = knownTasks(await userTasks(values));
+  const context = await openSession(values, terminal);
   try {
-    return await work({ check: { engine, open, signal, glueData, taskOf, warn: reporter.warn } });
+    return await work(checkedOnnx(open, context, tasks, values.glueData));
   } finally {
-    engine.dispose();
+    context.engine.dispose();
   }
 }
 
-async function openerOrWarning({ threads }: OnnxValues, { reporter }: Terminal) {
+/** The request for a file that is checked. */
+export function checkedOnnx(
+  open: OpenOnnxFile,
+  { engine, signal, reporter }: RunContext<Engine>,
+  tasks: readonly Task[],
+  glueData: string,
+): OnnxRequest {
+  const taskOf = (name: string) => tasks.find((task) => task.name === name);
+  return { check: { engine, open, signal, glueData, taskOf, warn: reporter.warn } };
+}
+
+/** What opens the file; null, with a warning that says so, where onnxruntime-node is absent. */
+export async function openerOrWarning(threads: number | undefined, reporter: Reporter): Promise<OpenOnnxFile | null> {
   const { onnxFileOpener } = await import("../engines/onnx-file.js");
   try {
     return onnxFileOpener(threads === undefined ? {} : { threads });

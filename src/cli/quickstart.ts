@@ -18,6 +18,7 @@ import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import { defineCommand } from "./command";
 import { savings } from "./merge";
+import { checkedOnnx, describeOnnx, openerOrWarning } from "./merge-onnx";
 import { pullWithProgress } from "./pull";
 import { openSession } from "./session";
 import { formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
@@ -88,7 +89,10 @@ export const quickstart = defineCommand({
     }
     if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
     const { merge } = await import("../merge/merge.js");
-    const { manifest } = await merge({ out: values.out, base, selections, allowUnshared: false, onnx: null });
+    const open = await openerOrWarning(values.threads, terminal.reporter);
+    const onnx = open ? checkedOnnx(open, context, tasks, "") : { check: null };
+    const merged = await merge({ out: values.out, base, selections, allowUnshared: false, onnx });
+    const { manifest } = merged;
     const difference = await compareWithSeparate(values.out, base, selections, context);
     const predictions = await predictSentences(values.out, tasks, context);
     const seconds = (performance.now() - started) / 1000;
@@ -102,6 +106,7 @@ export const quickstart = defineCommand({
         overhead: cost,
         saved,
         difference,
+        onnx: merged.onnx,
         predictions,
         tasks: manifest.tasks,
       });
@@ -111,8 +116,9 @@ export const quickstart = defineCommand({
     terminal.print(`dev scores in points, on made-up tasks and the base ${base.name}`);
     terminal.print(`${table(["task", ...layers.map((k) => `k=${k}`), "teacher", "student, 1 layer"], scores)}\n`);
     terminal.print(
-      `merged and separate models agree on ${devRows} dev rows a task: largest difference of a logit ${difference.toExponential(1)}\n`,
+      `merged and separate models agree on ${devRows} dev rows a task: largest difference of a logit ${difference.toExponential(1)}`,
     );
+    if (merged.onnx) terminal.print(`${describeOnnx(merged.onnx, manifest.tasks)}\n`);
     terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
     terminal.print(
       `layers      ${cost.layers} of ${whole} (${cost.shared} shared + ${cost.layers - cost.shared} task layers)\n` +

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
@@ -9,6 +9,7 @@ import {
   formatBytes,
   isTemporaryName,
   requireFreeSpace,
+  stageFile,
   temporaryOwner,
   writeFileAtomic,
 } from "../../src/files/atomic";
@@ -21,6 +22,29 @@ beforeEach(() => {
 });
 
 const errno = (code: string) => Object.assign(new Error(code), { code });
+
+describe("stageFile", () => {
+  test("a file lies whole beside its target until it is committed or discarded", async () => {
+    const file = path.join(folder, "a.bin");
+    writeFileSync(file, "old");
+    const first = await stageFile(file, [Uint8Array.of(1), Uint8Array.of(2)]);
+    const second = await stageFile(file, "third");
+    expect([path.dirname(first.path), isTemporaryName(path.basename(first.path))]).toEqual([folder, true]);
+    expect(readFileSync(first.path)).toEqual(Buffer.of(1, 2));
+    expect(readFileSync(file, "utf8")).toBe("old");
+    await second.discard();
+    await first.commit();
+    expect(readFileSync(file)).toEqual(Buffer.of(1, 2));
+    expect(readdirSync(folder)).toEqual(["a.bin"]);
+  });
+
+  test("a commit that fails leaves the target alone and nothing beside it", async () => {
+    const staged = await stageFile(path.join(folder, "a.bin"), "new");
+    mkdirSync(path.join(folder, "a.bin"));
+    await expect(staged.commit()).rejects.toThrow();
+    expect(readdirSync(folder)).toEqual(["a.bin"]);
+  });
+});
 
 describe("writeFileAtomic", () => {
   test.each([

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { UserError } from "../../src/errors/errors";
 import { kOption, studentLayersOption, trainingOptions, workOptions } from "../../src/options/common";
 import { fitLayers, layerRange } from "../../src/options/layers";
-import { resolveOptions } from "../../src/options/option";
+import { resolveOptions, toggle } from "../../src/options/option";
 import { bytes } from "../../src/options/readers";
 
 const definitions = { ...trainingOptions, ...kOption };
@@ -23,6 +23,14 @@ describe("resolveOptions", () => {
     const values = resolveOptions(definitions, { epochs: "5" }, config);
     expect([values.epochs, values.learningRate, values.batchSize]).toEqual([5, 1e-4, 32]);
     expect(values.dropout).toBeUndefined();
+  });
+
+  test("a flag that begins with --no- is a switch of its own, as commander gives it", () => {
+    const switches = { noOnnx: toggle({ flag: "--no-onnx", help: "" }) };
+    expect(resolveOptions(switches, { onnx: true }, null)).toEqual({ noOnnx: false });
+    expect(resolveOptions(switches, { onnx: false }, null)).toEqual({ noOnnx: true });
+    const config = { file: "c.yaml", values: { no_onnx: true } };
+    expect(resolveOptions(switches, { onnx: true }, config)).toEqual({ noOnnx: true });
   });
 
   test("reports every problem at once, with option, value and what is allowed", () => {
