@@ -27,7 +27,7 @@ import {
   readManifest,
   stageManifest,
 } from "./manifest";
-import { ONNX, type OnnxReport, type OnnxRequest, stageOnnx } from "./onnx";
+import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "./onnx";
 
 export interface Selection {
   readonly task: Task;
@@ -155,7 +155,7 @@ async function commit(
     await onnx?.discard();
     throw error;
   }
-  if (!onnx) await rm(path.join(out, ONNX), { force: true }); // of other tasks than the folder's
+  if (!onnx) await removeOnnx(out);
   await removeUnused(out, old, manifest);
   return { manifest, onnx: onnx?.report ?? null };
 }

@@ -1,10 +1,12 @@
 // model.onnx from made to checked, before it counts: it lies beside its place until the merge commits it.
 
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { failure } from "../errors/errors";
 import { requireFreeSpace, type StagedFile, stageFile } from "../files/atomic";
 import { sha256File, sha256Hex } from "../files/hash";
+import type { BertConfig } from "../model/config";
 import type { HostTensors } from "../model/tensors";
 import { readShared } from "./blobs";
 import type { Blob, Manifest, MergedTask } from "./manifest";
@@ -43,32 +45,56 @@ export async function stageOnnx(
   request: OnnxRequest,
   tensorsOf: (task: MergedTask) => Promise<HostTensors>,
 ): Promise<StagedOnnx> {
-  // Both load tfjs, which a merge without the file does not need.
-  const { onnxModelFile } = await import("./onnx-model.js");
-  const { checkOnnx } = await import("./onnx-check.js");
   const { config, tokenizer } = await readShared(out, manifest);
-  const { chunks, weights } = await onnxModelFile(out, manifest, config, request.mostInside);
-  const sha256 = sha256Hex(...chunks);
-  const target = path.join(out, ONNX);
-  const staged = await stageUnlessThere(target, chunks, sha256);
+  const { staged, ...written } = await writeModel(out, manifest, config, request.mostInside);
   try {
     const { tasks } = manifest;
-    const model = { path: staged.path, name: target, tasks, config, tokenizer, tensorsOf };
+    const model = { path: staged.path, name: path.join(out, ONNX), tasks, config, tokenizer, tensorsOf };
+    const { checkOnnx } = await import("./onnx-check.js");
     const check = request.check ? await checkOnnx(model, request.check) : null;
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    return { ...staged, report: { file: ONNX, sha256, bytes, weights, check } };
+    return { ...staged, report: { file: ONNX, ...written, check } };
   } catch (error) {
     await staged.discard();
     throw error;
   }
 }
 
+/** Apart from the check, which wants the memory that the weights take here. */
+async function writeModel(
+  out: string,
+  manifest: Omit<Manifest, "onnx">,
+  config: BertConfig,
+  mostInside: number | undefined,
+) {
+  // Loads tfjs, which a merge without the file does not need.
+  const { onnxModelFile } = await import("./onnx-model.js");
+  const { chunks, weights } = await onnxModelFile(out, manifest, config, mostInside);
+  const sha256 = sha256Hex(...chunks);
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  return { staged: await stageUnlessThere(path.join(out, ONNX), chunks, sha256, bytes), sha256, bytes, weights };
+}
+
+/** Removes a file that no longer says what the folder says; a folder of that name is not ours. */
+export async function removeOnnx(out: string): Promise<void> {
+  const target = path.join(out, ONNX);
+  if (!(await isFolder(target))) await rm(target, { force: true });
+}
+
+const isFolder = async (target: string) => existsSync(target) && (await stat(target)).isDirectory();
+
 /** A file that lies there already, whole, is not written again. */
-async function stageUnlessThere(target: string, chunks: readonly Uint8Array[], sha256: string): Promise<StagedFile> {
-  if (existsSync(target) && (await stat(target)).isFile() && (await sha256File(target)) === sha256) {
+async function stageUnlessThere(
+  target: string,
+  chunks: readonly Uint8Array[],
+  sha256: string,
+  bytes: number,
+): Promise<StagedFile> {
+  if (await isFolder(target)) {
+    throw failure(`${target} is a folder, and a file is to stand there. Move it away, or give --no-onnx`);
+  }
+  if (existsSync(target) && (await sha256File(target)) === sha256) {
     return { path: target, commit: async () => undefined, discard: async () => undefined };
   }
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   await requireFreeSpace(path.dirname(target), bytes, target);
   return stageFile(target, chunks);
 }

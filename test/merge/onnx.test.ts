@@ -1,7 +1,7 @@
 // model.onnx of a merged folder: what is in it, that it says what the branches say, how it follows the folder, and that
 // a file that is wrong is never left behind.
 
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
@@ -281,6 +281,18 @@ describe("the file follows the folder", () => {
     const request = { out, base, selections, allowUnshared: false, onnx: null };
     expect((await merge(request)).manifest.onnx).toBeNull();
     expect(existsSync(onnxOf(out))).toBe(false);
+  });
+
+  test("a folder of that name is an error that says so, and stays", async () => {
+    const out = place("taken");
+    mkdirSync(onnxOf(out), { recursive: true });
+    await expect(mergeInto(out, selections)).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringMatching(/model.onnx is a folder.* --no-onnx/),
+    });
+    expect(readdirSync(out, { recursive: true })).toEqual(["model.onnx"]);
+    await merge({ out, base, selections, allowUnshared: false, onnx: null });
+    expect(existsSync(onnxOf(out))).toBe(true);
   });
 
   test("what a killed merge had begun is removed by the next", async () => {
