@@ -29,6 +29,9 @@ import {
 } from "./manifest";
 import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "./onnx";
 
+/** Files of the base's own beside its weights. */
+const SHARED_TEXTS = ["config.json", "vocab.txt", "tokenizer_config.json"] as const;
+
 export interface Selection {
   readonly task: Task;
   readonly run: StoredRun;
@@ -113,10 +116,22 @@ async function changeFolder(
     done = true;
     return merged;
   } finally {
-    if (!done) for (const file of created) await rm(file, { force: true });
+    if (!done) await removeCreated(out, created);
     await unlock();
     if (!done) for (const folder of made) await rmdir(folder).catch(() => {}); // somebody else may use it by now
   }
+}
+
+/** Takes back what a merge wrote before it failed, unless the manifest names it: the failure may come after the commit. */
+async function removeCreated(out: string, created: readonly string[]): Promise<void> {
+  let named: readonly string[] = [];
+  if (existsSync(path.join(out, MANIFEST))) {
+    const manifest = await readManifest(out).catch(() => null);
+    if (!manifest) return; // in doubt everything stays; the next merge removes what nobody needs
+    named = [...filesOf(manifest), ...SHARED_TEXTS];
+  }
+  const kept = new Set(named.map((file) => path.join(out, file)));
+  for (const file of created) if (!kept.has(file)) await rm(file, { force: true });
 }
 
 /** What a killed process had begun to write. The lock is held, so no other process writes here. */
@@ -214,12 +229,12 @@ async function writeShared(
     const name = `trunk-layer-${String(layer).padStart(2, "0")}`;
     trunk.push(await writeBlob(out, name, layerTensors(base.tensors, layer, layer + 1), {}, onCreated));
   }
-  const texts = {
+  const texts: Record<(typeof SHARED_TEXTS)[number], string> = {
     "config.json": JSON.stringify(bertConfigJson(base.config), null, 2),
     "vocab.txt": base.tokenizer.tokens.join("\n"),
     "tokenizer_config.json": JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2),
   };
-  for (const [file, content] of Object.entries(texts)) await writeOnce(path.join(out, file), `${content}\n`, onCreated);
+  for (const file of SHARED_TEXTS) await writeOnce(path.join(out, file), `${texts[file]}\n`, onCreated);
   const { name, sha256, config } = base;
   return { format: MANIFEST_FORMAT, base: { name, sha256, layers: config.numHiddenLayers }, embeddings, trunk };
 }

@@ -12,7 +12,7 @@ import { type GraphProto, ModelProtoSchema, TensorProto_DataType } from "../../s
 import { onnxFileOpener } from "../../src/engines/onnx-file";
 import { openEngine } from "../../src/engines/open";
 import { sha256Hex } from "../../src/files/hash";
-import { readManifest } from "../../src/merge/manifest";
+import { filesOf, readManifest } from "../../src/merge/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
 import type { CheckTools } from "../../src/merge/onnx-check";
 import { float32, type HostTensor, int32, sizeOf } from "../../src/model/tensors";
@@ -373,6 +373,18 @@ describe("a wrong file is an error, and the folder is as it was", () => {
       return open(file);
     };
     await expectUntouched({ open: aborting, signal: controller.signal }, { name: "Interrupted" });
+  });
+
+  test("a failure after the commit takes nothing back that the manifest names", async () => {
+    const out = place("late");
+    mkdirSync(path.join(out, "blobs", "mine.safetensors"), { recursive: true }); // cannot be removed as a blob
+    await expect(mergeInto(out, selections)).rejects.toThrow(/mine.safetensors/);
+    const manifest = await readManifest(out);
+    for (const file of [...filesOf(manifest), "config.json", "vocab.txt"]) {
+      expect(existsSync(path.join(out, file))).toBe(true);
+    }
+    expect(contentsOf(out)["model.onnx"]).toBe(manifest.onnx?.sha256);
+    await expectEqualBranches(out, selections);
   });
 
   test("rounding passes: a difference below 1e-4 is reported, not refused", async () => {
