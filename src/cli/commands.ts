@@ -68,6 +68,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./status.js")).statusCommand,
   },
   clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
+  bench: {
+    summary: "time train steps and inference on every engine",
+    load: async () => (await import("./bench.js")).benchCommand,
+  },
   doctor: {
     summary: "engines, machine, cache: what is there and what is missing",
     load: async () => (await import("./doctor.js")).doctorCommand,

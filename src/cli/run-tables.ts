@@ -67,11 +67,13 @@ export function printSummary(
   );
 }
 
+/** Products reach about this share of their peak inside a step, beside everything that memory bounds. */
+export const SUSTAINED_SHARE = 0.5;
+
 /** Floating-point work a second that training does on an engine, for estimates. */
 export async function sustainedRate(engine: Engine): Promise<number> {
   const { gemmRate } = await import("../engines/gemm-rate.js");
-  // Products reach about this share of their peak inside a step, beside everything that memory bounds.
-  return 0.5 * (await gemmRate(engine));
+  return SUSTAINED_SHARE * (await gemmRate(engine));
 }
 
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */

@@ -72,18 +72,22 @@ export const checkpointOptions = {
   }),
 };
 
-export const engineOptions = {
-  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
-    flag: "--engine",
-    value: "<name>",
-    help: "auto, tensorflow or wasm",
-    fallback: "auto",
-  }),
+export const threads = {
   threads: optional(integer({ min: 1, max: 1024 }), {
     flag: "--threads",
     value: "<n>",
     help: "threads of the engine (default all cores)",
   }),
+};
+
+export const engineOptions = {
+  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
+    flag: "--engine",
+    value: "<name>",
+    help: "auto, tensorflow, onnx or wasm",
+    fallback: "auto",
+  }),
+  ...threads,
 };
 
 export const configOption = {

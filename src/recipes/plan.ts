@@ -5,6 +5,7 @@ import { chooseBuckets } from "../batches/buckets";
 import type { EncodedRows } from "../batches/encoded";
 import type { Base } from "../checkpoints/base";
 import type { BertConfig } from "../model/config";
+import { layerFlops } from "../model/flops";
 import {
   type BranchShape,
   embeddingParameterCount,
@@ -105,8 +106,8 @@ export function trialCost({
   const trainable = branchParameterCount(config, shape, task);
   const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
   const padded = paddedTokens(data.train);
-  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
-  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
+  const forward = shape.layers * layerFlops(config, padded.tokens, padded.longest);
+  const evaluation = shape.layers * layerFlops(config, data.dev.tokens, padded.longest);
   return {
     trainable,
     frozen: belowFork,
@@ -132,7 +133,7 @@ function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData)
 /** Forward work of the first `fork` layers on all rows, once. */
 export function trunkFlops(base: Base, data: TaskData, fork: number): number {
   const tokens = data.train.tokens + data.dev.tokens;
-  return branchFlops(base.config, fork, tokens, paddedTokens(data.train).longest);
+  return fork * layerFlops(base.config, tokens, paddedTokens(data.train).longest);
 }
 
 export const cacheBytes = (base: Base, data: TaskData): number =>
@@ -160,16 +161,6 @@ function paddedTokens(rows: EncodedRows): Padded {
   const counted = { tokens, longest: buckets.at(-1) as number };
   padded.set(rows, counted);
   return counted;
-}
-
-/** Forward work of `layers` encoder layers: the weights' products and attention's two. */
-function branchFlops(
-  { hiddenSize: h, intermediateSize: f }: BertConfig,
-  layers: number,
-  tokens: number,
-  length: number,
-): number {
-  return layers * tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
 }
 
 /** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */

@@ -26,8 +26,8 @@ export interface RunContext<Engine> {
 export class Interrupted extends Error {
   readonly folder: string | null;
 
-  constructor(folder: string | null) {
-    super(folder ? `stopped; the state is saved in ${folder}` : "stopped; nothing that was finished is lost");
+  constructor(folder: string | null, message = "stopped; nothing that was finished is lost") {
+    super(folder ? `stopped; the state is saved in ${folder}` : message);
     this.name = "Interrupted";
     this.folder = folder;
   }
