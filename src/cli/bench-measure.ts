@@ -66,9 +66,6 @@ export async function measureEngines(
   } finally {
     bar.end();
   }
-  for (const { engine, measurement } of all) {
-    if (measurement.failure !== null) reporter.warn(`${engine.name} failed ${measurement.failure}`);
-  }
   return all.map(({ measurement }) => measurement);
 }
 
@@ -83,7 +80,8 @@ async function measureWorkload(
   { model, lengths, runs }: BenchPlan,
   bar: ProgressBar,
 ): Promise<void> {
-  for (const one of all) await attempt(one, `to load the ${titles[workload]}`, (call) => call("load", workload, model));
+  for (const one of all)
+    await attempt(one, `while loading the ${titles[workload]}`, (call) => call("load", workload, model));
   for (let round = -WARM_UPS; round < runs; round++) {
     for (const length of lengths) {
       for (const one of all) {

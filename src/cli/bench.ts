@@ -75,7 +75,6 @@ const options = {
   }),
   runs: option(integer({ min: 1, max: 10000 }), {
     flag: "--runs",
-    short: "-n",
     value: "<n>",
     help: "runs that count, after one that warms up",
     fallback: 3,
@@ -100,12 +99,13 @@ const options = {
 export const benchCommand = defineCommand({
   summary: "time train steps and inference on every engine",
   description:
-    "A train step is the forward pass of all layers, gradients and AdamW for the top k;\n" +
-    "nothing is cached, so training on cached trunk activations takes the frozen part\n" +
-    "less. Inference is one forward pass of the whole model.\n\n" +
-    "Engines take turns run by run, each in a process of its own. The best run gives\n" +
-    "the rates. FLOP are those of matrix products, counted from the shapes; the peak\n" +
-    "is the engine's own product of 1024 x 768 by 768 x 768, measured in between.\n\n" +
+    "A train step is the forward pass of all layers, with gradients and AdamW for\n" +
+    "the top k; nothing is cached, so training on cached trunk activations takes\n" +
+    "the frozen part less. Inference is one forward pass of the whole model.\n\n" +
+    "Engines take turns run by run, each in a process of its own. The best run\n" +
+    "gives the rates. FLOP are those of matrix products, counted from the shapes;\n" +
+    "the peak is the engine's own product of 1024 x 768 by 768 x 768, measured\n" +
+    "between the runs.\n\n" +
     "docs/bench.md explains the fields of --json.",
   options,
   examples: [

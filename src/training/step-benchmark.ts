@@ -45,7 +45,7 @@ export interface StepBenchmark {
 
 export interface RunTime {
   readonly ms: number;
-  /** The part of it that ran the layers under the fork; 0 where there is no fork. */
+  /** The part of a train step that ran the embeddings and the layers under the fork; 0 for inference. */
   readonly frozenMs: number;
 }
 
