@@ -55,6 +55,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./status.js")).statusCommand,
   },
   clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
+  engine: {
+    summary: "install, list and remove TensorFlow, the engine that npm does not bring",
+    load: async () => (await import("./engine.js")).engineCommand,
+  },
   doctor: {
     summary: "engines, machine, cache: what is there and what is missing",
     load: async () => (await import("./doctor.js")).doctorCommand,
