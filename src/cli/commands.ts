@@ -56,7 +56,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
   engine: {
-    summary: "install, list and remove TensorFlow, the engine that npm does not bring",
+    summary: "install, list and remove builds of TensorFlow",
     load: async () => (await import("./engine.js")).engineCommand,
   },
   doctor: {

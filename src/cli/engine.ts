@@ -34,7 +34,7 @@ const options = {
 type EngineValues = Values<typeof options>;
 
 export const engineCommand = defineCommand({
-  summary: "install, list and remove TensorFlow, the engine that npm does not bring",
+  summary: "install, list and remove builds of TensorFlow",
   description:
     "engine install tensorflow   TensorFlow's library from its PyPI wheel, through pip of any Python from 3.9 on and as\n" +
     "                            pip is set up (index, proxy, certificates), and tfjs-node's addon compiled against it.\n" +

@@ -89,6 +89,8 @@ export class NoWheelError extends Error {
 function tagArguments({ python, platforms }: WheelTag): string[] {
   const abi = `cp${python.replace(".", "")}`;
   return [
+    // Of the Python that runs pip, which is not the one that the tag is for: older pips mix them up.
+    "--ignore-requires-python",
     ...["--implementation", "cp", "--python-version", python, "--abi", abi],
     ...platforms.flatMap((platform) => ["--platform", platform]),
   ];
@@ -197,7 +199,7 @@ export function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what:
   }
   const unreachable = /connection broken by '([^']+?)(?::|\()|(ConnectionError|ReadTimeoutError|SSLError|ProxyError)/i;
   const network = unreachable.exec(said);
-  if (network || /HTTP error (40[137]|5\d\d)|IncompleteRead|ConnectionResetError|Read timed out/i.test(said)) {
+  if (network || /HTTP error (40[137]|5\d\d)|IncompleteRead|Read timed out|not a trusted or secure host/i.test(said)) {
     return failure(
       `pip cannot fetch ${what} (${lastError(said)}). Check the network, the proxy (HTTPS_PROXY) and pip's index. ${settings}`,
     );
@@ -216,8 +218,9 @@ function lastError(said: string): string {
   const lines = said.split("\n").filter((line) => line.trim() !== "");
   const errors = lines.filter((line) => /^(ERROR|WARNING): (?!Exception:)/.test(line));
   // Retries are warnings that name the reason; the error at the end only says that nothing was found.
-  const retried = errors.findLast((line) => /connection broken/.test(line));
-  const line = retried ?? errors.at(-1) ?? lines.at(-1) ?? "it says nothing";
+  const retried = errors.map((line) => /connection broken by '(.*)': \S+$/.exec(line)?.[1]).findLast(Boolean);
+  const ignored = errors.find((line) => /not a trusted or secure host/.test(line));
+  const line = retried?.replace(/<[^>]*>: /g, "") ?? ignored ?? errors.at(-1) ?? lines.at(-1) ?? "it says nothing";
   return line
     .replace(/^(ERROR|WARNING):\s*/, "")
     .trim()

@@ -2,7 +2,7 @@
 // A hidden folder, because the cache's other folders are named after models.
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { cacheFolder } from "../checkpoints/cache";
@@ -18,6 +18,8 @@ export type Flavour = (typeof flavours)[number];
 export const DEFAULT_TENSORFLOW = "2.21.0";
 
 const manifestFile = "build.json";
+/** Of the files that lockFolder makes: the lock, its guards and their temporary files. */
+const lockFiles = /^\.+flexbert\.lock/;
 
 const manifestSchema = z.object({
   format: z.literal(1),
@@ -130,9 +132,21 @@ export async function removeBuild(name: string, cache?: string): Promise<void> {
   } catch (error) {
     throw storageFailure(error, folder, "cannot remove");
   } finally {
-    await unlock();
-    await rm(work, { recursive: true, force: true }).catch(() => {});
+    await leaveWork(work, unlock, []);
   }
+}
+
+/** Clears a work folder but for the entries to keep, and unlocks it. In that order: the next holder may be waiting. */
+export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
+  for (const entry of readdirSync(work)) {
+    if (lockFiles.test(entry)) continue;
+    const doomed = path.join(work, entry);
+    if (keep.includes(entry))
+      await rmdir(doomed).catch(() => {}); // if it is empty
+    else await rm(doomed, { recursive: true, force: true }).catch(() => {});
+  }
+  await unlock();
+  await rmdir(work).catch(() => {}); // holds what is kept, or another's lock
 }
 
 /** Names of installs that were stopped and keep what they fetched. */

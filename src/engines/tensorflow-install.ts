@@ -38,8 +38,10 @@ import {
   type BuildManifest,
   buildName,
   buildsFolder,
+  compareVersions,
   type Flavour,
   findBuild,
+  leaveWork,
   manifestPath,
   tfjsPackage,
   thisPlatform,
@@ -91,10 +93,8 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
   } catch (error) {
     throw storageFailure(error, work);
   } finally {
-    await rm(path.join(work, "build"), { recursive: true, force: true }).catch(() => {});
-    await rm(path.join(work, "include"), { recursive: true, force: true }).catch(() => {});
-    await unlock();
-    if (done) await rm(work, { recursive: true, force: true }).catch(() => {});
+    // After a failure only wheels are worth going on from.
+    await leaveWork(work, unlock, done ? [] : ["wheels"]);
   }
 }
 
@@ -226,7 +226,11 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
       for (const other of error.versions) known.add(other);
     }
   }
-  const newest = [...known].slice(-6).join(", ");
+  const newest = [...known]
+    .filter((known) => /^[\d.]+$/.test(known))
+    .sort(compareVersions)
+    .slice(-6)
+    .join(", ");
   throw usageError(
     `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `See what it has: ${python.command} -m pip index versions ${name}`}`,
   );
@@ -243,7 +247,7 @@ async function resolveCuda(tensorflow: Wheel, tag: WheelTag, context: PipContext
   const requirements = cudaRequirements(tensorflow.requires);
   if (requirements.length === 0) {
     throw usageError(
-      `TensorFlow ${tensorflow.version} names no CUDA libraries to bring. Choose --version ${"2.15.0"} or later, or --cpu`,
+      `TensorFlow ${tensorflow.version} names no CUDA libraries to bring. Choose --version 2.15.0 or later, or --cpu`,
     );
   }
   try {
