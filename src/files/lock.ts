@@ -3,6 +3,7 @@
 // hosts are never taken over, because nothing here can tell whether their process lives.
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -84,7 +85,7 @@ async function acquire(file: string, own: Holder): Promise<Holder | null> {
 async function createExclusively(file: string, content: string): Promise<boolean> {
   const temporary = temporaryPath(file);
   try {
-    await mkdir(path.dirname(file), { recursive: true }); // its last holder may have removed it
+    await makeFolder(path.dirname(file)); // its last holder may have removed it
     await writeFile(temporary, content, { flag: "wx" });
     try {
       await link(temporary, file);
@@ -98,6 +99,23 @@ async function createExclusively(file: string, content: string): Promise<boolean
     throw error;
   } finally {
     await rm(temporary, { force: true });
+  }
+}
+
+/** Node reports a read-only file system as ENOENT where folders are made recursively: a plain mkdir says the truth. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    let missing = folder;
+    while (!existsSync(path.dirname(missing))) missing = path.dirname(missing);
+    await mkdir(missing).catch((reason) => {
+      // Not to be taken for a folder that its last holder removed just now, which is tried again.
+      throw codeOf(reason) === "ENOENT"
+        ? failure(`cannot make the folder ${missing}: give another one`, reason)
+        : reason;
+    });
   }
 }
 

@@ -137,6 +137,12 @@ describe("lockFolder", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  (process.platform === "linux" ? test : test.skip)("ends where no folder can be made", async () => {
+    await expect(lockFolder("/proc/flexbert-test/deep", "a test")).rejects.toThrow(
+      "cannot make the folder /proc/flexbert-test",
+    );
+  });
+
   test("unlocking leaves the lock of somebody else alone", async () => {
     const unlock = await lockFolder(folder, "a test");
     writeHolder({ pid: process.pid, token: "somebody else" });
