@@ -52,8 +52,32 @@ export interface RunRecord {
   /** Seconds of training and evaluation in all processes; the shared trunk is not counted. */
   readonly seconds: number;
   readonly tokensPerSecond: number | null;
+  /** Absent in runs that were imported, or trained before this was recorded. */
+  readonly cost?: TrialCost;
   readonly startedAt: string;
   readonly finishedAt?: string;
+}
+
+/** What a trial's batches, frozen layers and machine took. The engine and the machine decide it, so it is no part of the id. */
+export interface TrialCost {
+  /** Token positions of one pass over the train rows. */
+  readonly trainTokens: {
+    readonly own: number;
+    /** As length buckets pad them, filler rows included: what an epoch computes. */
+    readonly bucketed: number;
+    /** With every row padded to the longest one, and to the maximum length. */
+    readonly longest: number;
+    readonly maxLength: number;
+  };
+  readonly devTokens: number;
+  readonly buckets: readonly number[];
+  /**
+   * What frozen layers took since the trial before it, so that a sweep's trials add up to the sweep: token positions
+   * times layers, and seconds. null for k = full, which has none.
+   */
+  readonly trunk: { readonly layerTokens: number; readonly seconds: number } | null;
+  /** Of the whole machine while the trial ran; null where the machine does not say. */
+  readonly joules: number | null;
 }
 
 /** A saved state: tensors by name and where the run stood. */

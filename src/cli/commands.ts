@@ -25,6 +25,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./merge.js")).mergeCommand,
   },
+  report: {
+    summary: "what the runs show: one HTML page and a Markdown file",
+    load: async () => (await import("./report.js")).reportCommand,
+  },
   predict: {
     summary: "labels and scores for texts, for several tasks in one pass",
     load: async () => (await import("./predict.js")).predictCommand,

@@ -14,6 +14,7 @@ import { describeRun, formatRates, printPlans, printSummary } from "./run-tables
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { findTeacher } from "./stored-runs";
 import { formatScore, formatSeconds, table } from "./terminal";
+import { openTrackers, trackerOptions } from "./trackers";
 
 const distillationOptions = {
   temperature: option(decimal({ min: 0.01 }), {
@@ -45,6 +46,7 @@ export const distillCommand = defineCommand({
     ...studentLayersOption,
     ...distillationOptions,
     ...trainingCommandOptions,
+    ...trackerOptions,
   },
   examples: [
     "distill --student-layers 2",
@@ -87,7 +89,8 @@ export const distillCommand = defineCommand({
       await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
       return;
     }
-    const context = await openSession(values, terminal);
+    const trackers = await openTrackers(values, terminal);
+    const context = { ...(await openSession(values, terminal)), trackers };
     const started = new Date().toISOString();
     const { distill } = await import("../recipes/distill.js");
     const results = [];

@@ -11,6 +11,7 @@ import { describeRun, formatRates, printPlans, printSummary } from "./run-tables
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { comparableWith } from "./stored-runs";
 import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { openTrackers, trackerOptions } from "./trackers";
 
 export const finetuneCommand = defineCommand({
   summary: "train a task's top k layers, for one k or a sweep",
@@ -20,6 +21,7 @@ export const finetuneCommand = defineCommand({
   options: {
     ...kOption,
     ...trainingCommandOptions,
+    ...trackerOptions,
   },
   examples: [
     "finetune --task rte --k 3-9",
@@ -47,7 +49,8 @@ export const finetuneCommand = defineCommand({
       return;
     }
     if (requests.length > 1) await readEverySplit(requests);
-    const context = await openSession(values, terminal);
+    const trackers = await openTrackers(values, terminal);
+    const context = { ...(await openSession(values, terminal)), trackers };
     const { finetune } = await import("../recipes/finetune.js");
     const started = new Date().toISOString();
     const results = [];

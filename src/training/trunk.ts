@@ -27,6 +27,15 @@ export interface Activations {
   readonly fork: number;
   /** [size, batch.length, hidden], zero where padding or filler rows are. */
   read(batch: Batch, size: number): Promise<Float32Array>;
+  /** What the frozen layers took since the last call, for all forks: asked once a trial, the sum is the sweep's. */
+  takeCost(): TrunkCost;
+}
+
+/** What computing trunk activations took. */
+export interface TrunkCost {
+  /** Token positions times encoder layers, padding included. */
+  readonly layerTokens: number;
+  readonly seconds: number;
 }
 
 export interface Trunk {
@@ -96,8 +105,10 @@ function storedTrunk(
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
   let tokensComputed = 0;
+  const cost = costCounter();
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
+    const started = performance.now();
     const program = await context.engine.load(state, { forward: entry });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
@@ -109,9 +120,11 @@ function storedTrunk(
         const { hidden } = await program.run("forward", inputs);
         await store.write(batch, (hidden as { data: Float32Array }).data);
         tokensComputed += batch.length * TRUNK_BATCH;
+        if (fromStore) cost.layerTokens += batch.length * TRUNK_BATCH; // embeddings are no layer
         bar.advance(1);
       }
     } finally {
+      cost.seconds += (performance.now() - started) / 1000;
       bar.end();
       program.dispose();
     }
@@ -140,7 +153,7 @@ function storedTrunk(
         );
         depth = layer + 1;
       }
-      return { fork, read: (batch, size) => store.read(batch, size) };
+      return { fork, read: (batch, size) => store.read(batch, size), takeCost: cost.take };
     },
     dispose: () => store.dispose(),
   };
@@ -149,6 +162,7 @@ function storedTrunk(
 function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContext<Engine>): Trunk {
   let program: Program<"forward"> | null = null;
   let tokensComputed = 0;
+  const cost = costCounter();
   return {
     place: "recomputed at every step",
     get tokensComputed() {
@@ -170,9 +184,13 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
       program = loaded;
       return {
         fork,
+        takeCost: cost.take,
         async read(batch, size) {
+          const started = performance.now();
           const { hidden } = await loaded.run("forward", idInputs(rows, batch, size));
           tokensComputed += size * batch.length * fork;
+          cost.layerTokens += size * batch.length * fork;
+          cost.seconds += (performance.now() - started) / 1000;
           return (hidden as { data: Float32Array }).data;
         },
       };
@@ -181,6 +199,20 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
       program?.dispose();
     },
   };
+}
+
+function costCounter() {
+  const cost = {
+    layerTokens: 0,
+    seconds: 0,
+    take(): TrunkCost {
+      const { layerTokens, seconds } = cost;
+      cost.layerTokens = 0;
+      cost.seconds = 0;
+      return { layerTokens, seconds };
+    },
+  };
+  return cost;
 }
 
 function idInputs(rows: EncodedRows, batch: Batch, size: number): HostTensors {
