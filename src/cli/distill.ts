@@ -54,6 +54,7 @@ export const distillCommand = defineCommand({
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
   ],
   async run(values, terminal) {
+    const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
     const base = await openBaseOf(values, terminal);
     const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
@@ -89,7 +90,6 @@ export const distillCommand = defineCommand({
       await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
       return;
     }
-    const trackers = await openTrackers(values, terminal);
     const context = { ...(await openSession(values, terminal)), trackers };
     const started = new Date().toISOString();
     const { distill } = await import("../recipes/distill.js");

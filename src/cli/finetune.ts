@@ -31,6 +31,7 @@ export const finetuneCommand = defineCommand({
     "finetune --config checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d/config.yaml",
   ],
   async run(values, terminal) {
+    const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
     const { findSplitFile } = await import("../data/read-split.js");
     const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
@@ -49,7 +50,6 @@ export const finetuneCommand = defineCommand({
       return;
     }
     if (requests.length > 1) await readEverySplit(requests);
-    const trackers = await openTrackers(values, terminal);
     const context = { ...(await openSession(values, terminal)), trackers };
     const { finetune } = await import("../recipes/finetune.js");
     const started = new Date().toISOString();

@@ -7,7 +7,8 @@ export function markdownText(text: string): string {
     .replaceAll("&", "&amp;")
     .replace(/\s+/g, " ")
     .trim()
-    .replace(/^([-+]|\d+[.)])(?=\s)/, "\\$1");
+    .replace(/^([-+])(?=\s)/, "\\$1")
+    .replace(/^(\d+)([.)])(?=\s)/, "$1\\$2");
 }
 
 export interface MarkdownColumn {

@@ -12,15 +12,21 @@ const WIDE = { width: 340, height: 240 };
 
 const scoreAxis = (title: string) => ({ type: "quantitative", title, scale: { zero: false, nice: true } });
 
-/** Colour, shape and dash that tell series apart, with one legend for all three. */
-function seriesScales(names: readonly string[]) {
+/** Colour, shape and dash that tell series apart, with one legend: of the shapes, or of lines without points. */
+function seriesScales(names: readonly string[], marks: "points" | "lines" = "points") {
   const domain = [...names];
   const pick = <T>(values: readonly T[]) => domain.map((_, i) => values[i % values.length] as T);
   const legend = domain.length > 1 ? { title: null } : null;
   return {
     color: { field: "series", type: "nominal", scale: { domain, range: pick(seriesColours) }, legend },
     shape: { field: "series", type: "nominal", scale: { domain, range: pick(seriesShapes) }, legend },
-    strokeDash: { field: "series", type: "nominal", scale: { domain, range: pick(seriesDashes) }, legend },
+    strokeDash: {
+      field: "series",
+      type: "nominal",
+      scale: { domain, range: pick(seriesDashes) },
+      // A dash would be drawn around the legend's shapes.
+      legend: marks === "lines" ? legend : null,
+    },
   };
 }
 
@@ -64,7 +70,7 @@ export function scoreByLayersChart(title: string, metric: string, rows: readonly
         encoding: { y: { field: "score", ...scoreAxis(metric) }, strokeDash },
       },
       {
-        mark: { type: "point", filled: true, size: 55, opacity: 1 },
+        mark: { type: "point", filled: true, size: 75, opacity: 1 },
         encoding: { y: { field: "score", ...scoreAxis(metric) }, shape },
       },
       {
@@ -103,8 +109,8 @@ export function studentsChart(
     layer: [
       { mark: { type: "rule", strokeDash: [6, 3], color: colour("ink") }, encoding: { y } },
       {
-        mark: { type: "text", align: "left", baseline: "bottom", dx: 3, dy: -2, color: colour("ink"), fontSize: 11 },
-        encoding: { y, x: { value: 0 }, text: { field: "label" } },
+        mark: { type: "text", align: "right", baseline: "bottom", dy: -2, color: colour("ink"), fontSize: 11 },
+        encoding: { y, x: { value: PANEL.width }, text: { field: "label" } },
       },
     ],
   };
@@ -119,14 +125,14 @@ export function studentsChart(
           extent: "min-max",
           size: 22,
           box: { fillOpacity: 0.25, strokeWidth: 1.25 },
-          median: { strokeWidth: 2 },
-          rule: { strokeWidth: 1.25 },
+          median: { color: colour("ink"), thickness: 2 },
+          rule: { color: colour("grey"), strokeWidth: 1.25 },
         },
         encoding: { x, xOffset, y, color },
       },
       {
         data: { values: rows },
-        mark: { type: "point", filled: true, size: 26, opacity: 0.9 },
+        mark: { type: "point", filled: true, size: 30, opacity: 0.9 },
         encoding: { x, xOffset, y, color, shape },
       },
       ...(teacher === null ? [] : [line]),
@@ -149,15 +155,28 @@ export function tradeoffChart(
   const domain = ["Pareto front", "by threshold c", "method"];
   const scales = seriesScales(domain);
   const named = (rows: readonly TradeoffRow[], name: string): Row[] => rows.map((row) => ({ ...row, series: name }));
-  const x = { field: "layers", type: "quantitative", title: "layers run for all tasks", scale: { zero: false } };
-  const y = { field: "average", ...scoreAxis("average score, points") };
-  const { color, shape } = scales;
+  const x = {
+    field: "layers",
+    type: "quantitative",
+    title: "layers run for all tasks",
+    scale: { zero: false, nice: false, padding: 22 },
+    axis: { tickMinStep: 1 },
+  };
+  const y = {
+    field: "average",
+    type: "quantitative",
+    title: "average score, points",
+    scale: { zero: false, nice: true, padding: 14 },
+  };
+  const legend = { title: null, columns: domain.length };
+  const color = { ...scales.color, legend };
+  const shape = { ...scales.shape, legend };
   const point = (size: number) => ({
     mark: { type: "point", filled: true, size, opacity: 1 },
     encoding: { x, y, color, shape },
   });
-  const text = (dy: number, baseline: string) => ({
-    mark: { type: "text", align: "center", baseline, dy, fontSize: 10.5, color: colour("ink") },
+  const text = (place: object) => ({
+    mark: { type: "text", fontSize: 10.5, color: colour("ink"), ...place },
     encoding: { x, y, text: { field: "label" } },
   });
   return {
@@ -170,8 +189,14 @@ export function tradeoffChart(
           point(24),
         ],
       },
-      { data: { values: named(thresholds, "by threshold c") }, layer: [point(70), text(7, "top")] },
-      { data: { values: named(methods, "method") }, layer: [point(80), text(-7, "bottom")] },
+      {
+        data: { values: named(thresholds, "by threshold c") },
+        layer: [point(70), text({ align: "left", baseline: "top", dx: 6, dy: 3 })],
+      },
+      {
+        data: { values: named(methods, "method") },
+        layer: [point(80), text({ align: "center", baseline: "bottom", dy: -7 })],
+      },
     ],
   };
 }
@@ -191,7 +216,7 @@ export function curvesChart(
   rows: readonly CurveRow[],
   dots: boolean,
 ): ChartSpec {
-  const { color, shape, strokeDash } = seriesScales(names);
+  const { color, shape, strokeDash } = seriesScales(names, dots ? "points" : "lines");
   const integers = dots ? { axis: { tickMinStep: 1, format: "d" } } : {};
   const x = { field: "x", type: "quantitative", title: xTitle, scale: { zero: false, nice: false }, ...integers };
   const y = { field: "value", ...scoreAxis(yTitle) };
@@ -210,7 +235,7 @@ export interface BarRow {
 /** Horizontal bars from `from` to `to`, a row a task. */
 export function barsChart(xTitle: string, kinds: readonly string[], rows: readonly BarRow[]): ChartSpec {
   const tasks = [...new Set(rows.map(({ task }) => task))];
-  const range = [colour("grey"), colour("blue"), colour("orange")].slice(3 - Math.min(3, kinds.length));
+  const range = [colour("grey"), colour("blue"), colour("orange")].slice(0, kinds.length);
   return {
     width: WIDE.width,
     height: { step: 26 },

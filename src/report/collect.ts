@@ -40,12 +40,20 @@ export interface StoredTask {
   readonly students: readonly StoredRun[];
 }
 
-/** The base that the folder has runs of, or the one asked for. Throws modelError (4) for none, or several. */
+/**
+ * The folder of the base that there are runs of, or of the one asked for, by its name, its folder or its zip as --base
+ * takes them everywhere. Throws modelError (4) for none, or several.
+ */
 export async function reportedBase(checkpoints: string, wanted: string | undefined): Promise<string> {
-  const found = await subfolders(checkpoints);
+  const found: string[] = [];
+  for (const name of await subfolders(checkpoints)) {
+    if (await hasRuns(path.join(checkpoints, name))) found.push(name);
+  }
   if (found.length === 0) throw modelError(`no run in ${checkpoints}. Run: flexbert finetune --task NAME`);
   if (wanted !== undefined) {
-    if (found.includes(wanted.replaceAll("/", "--"))) return wanted;
+    const names = [wanted.replaceAll("/", "--"), path.basename(path.resolve(wanted)).replace(/\.zip$/i, "")];
+    const name = names.find((candidate) => found.includes(candidate));
+    if (name !== undefined) return name;
     throw modelError(`no run of the base ${wanted} in ${checkpoints}: it has ${found.join(", ")}. Give --base`);
   }
   if (found.length > 1) {
@@ -54,13 +62,21 @@ export async function reportedBase(checkpoints: string, wanted: string | undefin
   return found[0] as string;
 }
 
+/** Whether a folder is a base's: its subfolders are tasks, with runs by method. */
+async function hasRuns(folder: string): Promise<boolean> {
+  for (const task of await subfolders(folder)) {
+    if (["finetune", "distill"].some((method) => existsSync(path.join(folder, task, method)))) return true;
+  }
+  return false;
+}
+
 /** Every task's runs on a base. `labels` order and name them; a task that it does not know comes last, by its name. */
 export async function readStoredTasks(
   checkpoints: string,
   base: string,
   labels: readonly TaskLabel[],
 ): Promise<StoredTask[]> {
-  const names = await subfolders(path.join(checkpoints, base.replaceAll("/", "--")));
+  const names = await subfolders(path.join(checkpoints, base));
   const known = labels.filter(({ name }) => names.includes(name));
   const unknown = names.filter((name) => !labels.some((label) => label.name === name));
   const all = [...known, ...unknown.map((name) => ({ name, title: name, inAverage: true }))];

@@ -90,7 +90,7 @@ export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged 
     methods.push(method(`KD-${size}`, meaning, ({ candidates }) => studentOf(candidates, size)));
   }
   for (const threshold of thresholds) {
-    const meaning = `more layers where each brings at least ${threshold} points`;
+    const meaning = `more layers where each brings at least ${threshold} ${threshold === 1 ? "point" : "points"}`;
     const choose = ({ candidates }: TaskArms) => chooseByThreshold(candidates, threshold).arm;
     methods.push(method(`mixed, c = ${threshold}`, meaning, choose));
   }

@@ -3,7 +3,7 @@
 import { barsChart } from "./charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
 import type { Average, Method, MethodCell, TaskArms } from "./methods";
-import { noiseNote, points, provenance, signedPoints, spreadText } from "./words";
+import { noiseNote, points, provenance, spreadText } from "./words";
 
 export function methodsSection(tasks: readonly TaskArms[], methods: readonly Method[]): ReportSection {
   const placed = methods.find(({ name, cost }) => name === "merged" && cost) ?? methods.find(isMixed);
@@ -40,13 +40,14 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): R
       { title: "Overhead", numeric: true },
     ],
     rows: methods.map((method) => [
-      { text: method.name, detail: method.meaning },
+      { text: method.name },
       ...method.cells.map(methodCell),
       averageCell(method.average),
       layersCell(method),
       { text: method.cost ? `${(100 * method.cost.share).toFixed(1)} %` : "–" },
     ]),
     notes: [
+      ...methods.map(({ name, meaning }) => `${name}: ${meaning}.`),
       "≈ inside the noise of w/o KD (the task's teacher); ? whether it differs is unknown.",
       noiseNote,
       "The second line of an average is over the seeds that all tasks have.",
@@ -124,15 +125,10 @@ function layersChart(tasks: readonly TaskArms[], { name, cells, cost }: Method):
     const cell = cells[i];
     if (!cell) return [];
     const fork = cell.fork ?? 0;
-    return [
-      { task: results.title, name: results.name, fork, layers: cell.layers, difference: cell.comparison?.difference },
-    ];
+    return [{ task: results.title, name: results.name, fork, layers: cell.layers }];
   });
   const text = rows.map(({ task, fork, layers }) => `${task}: fork ${fork}, ${layers} own`).join("; ");
   const kinds = ["shared, frozen", "the task's own"];
-  const differences = rows.flatMap(({ task, difference }) =>
-    difference === undefined || difference === null ? [] : [`${task} ${signedPoints(difference)}`],
-  );
   return {
     kind: "chart",
     id: "chart-layers",
@@ -153,7 +149,7 @@ function layersChart(tasks: readonly TaskArms[], { name, cells, cost }: Method):
         ),
       },
     ],
-    notes: differences.length > 0 ? [`Mean difference from the teacher, in points: ${differences.join(", ")}.`] : [],
+    notes: [],
     csv: {
       file: "layers.csv",
       header: ["method", "task", "shared_layers", "own_layers"],

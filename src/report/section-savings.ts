@@ -24,7 +24,11 @@ export function savingsSection(tasks: readonly TaskResults[]): ReportSection {
       "Frozen layers run without dropout, so their outputs are computed once for a whole sweep; without the cache every " +
         "epoch of every run would compute them again. Rows are padded to the end of their length bucket; without buckets, " +
         "to the maximum length.",
-      ...(without > 0 ? [`${without} runs did not record this and are left out.`] : []),
+      ...(without > 0
+        ? [
+            `${without} ${without === 1 ? "run" : "runs"} did not record this and ${without === 1 ? "is" : "are"} left out.`,
+          ]
+        : []),
     ],
     blocks: [savingsTable(rows)],
   };

@@ -5,7 +5,17 @@ import { studentsChart } from "./charts";
 import type { TaskResults } from "./collect";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
 import { compareOverSeeds } from "./statistics";
-import { metricName, noiseNote, points, provenance, seedsText, signedPoints, spreadText, verdictText } from "./words";
+import {
+  listOf,
+  metricName,
+  noiseNote,
+  points,
+  provenance,
+  seedsText,
+  signedPoints,
+  spreadText,
+  verdictText,
+} from "./words";
 
 const startOf = ({ init }: Arm) => (init === "pretrained" ? "from the base" : "from the teacher");
 
@@ -14,12 +24,14 @@ export function studentsSection(all: readonly TaskResults[]): ReportSection | nu
   const tasks = all.filter(({ students }) => students.length > 0);
   if (tasks.length === 0) return null;
   const arms = tasks.flatMap(({ students }) => students);
+  const without = all.filter(({ students }) => students.length === 0).map(({ title }) => title);
   return {
     id: "students",
     title: "Students by layers and start",
     paragraphs: [
       "A student has the teacher's fork and fewer layers. It begins as the bottom layers of its teacher's branch, or as " +
         "the pre-trained base's layers at the same depth; the head of the latter is new.",
+      ...(without.length > 0 ? [`Without a student of its teacher: ${listOf(without)}.`] : []),
     ],
     blocks: [studentsBoxes(tasks, arms), studentsTable(tasks, arms)],
   };

@@ -1,5 +1,6 @@
 // Score against layers (the paper's Figure 5): Pareto front, thresholds, methods.
 
+import { groupBy } from "./arms";
 import { tradeoffChart } from "./charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
 import type { Method, TaskArms } from "./methods";
@@ -42,16 +43,18 @@ function tradeoffFigure(
 ): ReportChart {
   const row = ({ layers, average }: TradeoffPoint, label: string) => ({ layers, average: 100 * average, label });
   const shown = methods.filter(({ name }) => !name.startsWith("mixed") && name !== "Full fine-tuning");
-  const named = shown.flatMap(({ name, average, cost }) =>
-    average && average.score !== null && cost
-      ? [{ layers: cost.layers, average: 100 * average.score, label: name }]
-      : [],
+  const placed = shown.flatMap(({ name, average, cost }) =>
+    average && average.score !== null && cost ? [{ name, layers: cost.layers, average: 100 * average.score }] : [],
+  );
+  // Methods that make the same choice share a point and its label.
+  const named = [...groupBy(placed, (method) => `${method.layers} ${method.average.toFixed(6)}`).values()].map(
+    (same) => ({ ...(same[0] as (typeof placed)[number]), label: same.map(({ name }) => name).join(", ") }),
   );
   const arms = tasks.flatMap(({ candidates }) => candidates.map(({ arm }) => arm));
   const results = tasks.map((task) => task.results);
   const rows = [
-    ...front.map((point) => ["pareto", "", point] as const),
-    ...path.map((point) => ["threshold", thresholdRange(point), point] as const),
+    ...front.map((point) => ["pareto", null, null, point] as const),
+    ...path.map((point) => ["threshold", point.from, point.to, point] as const),
   ];
   return {
     kind: "chart",
@@ -75,29 +78,40 @@ function tradeoffFigure(
     ],
     csv: {
       file: "tradeoff.csv",
-      header: ["kind", "threshold", "layers", "average", ...results.map(({ name }) => `${name}_layers`)],
+      header: [
+        "kind",
+        "threshold_above",
+        "threshold_up_to",
+        "layers",
+        "average",
+        ...results.map(({ name }) => `${name}_layers`),
+      ],
       rows: [
-        ...rows.map(([kind, threshold, { layers, average, choice }]) => [
-          ...[kind, threshold, layers, average],
+        ...rows.map(([kind, above, upTo, { layers, average, choice }]) => [
+          ...[kind, above, upTo, layers, average],
           ...choice.map((candidate) => candidate.layers),
         ]),
         ...shown.flatMap(({ name, average, cost, cells }) =>
-          average && cost ? [[name, "", cost.layers, average.score, ...cells.map((cell) => cell?.layers ?? null)]] : [],
+          average && cost
+            ? [[name, null, null, cost.layers, average.score, ...cells.map((cell) => cell?.layers ?? null)]]
+            : [],
         ),
       ],
     },
   };
 }
 
-/** "c > 2.31", "0.42 < c ≤ 2.31", "c ≤ 0.42". */
+const NO_BREAK = "\u00a0";
+
+/** "c > 2.31", "0.42 < c ≤ 2.31", "0 < c ≤ 0.42". */
 function thresholdRange({ from, to }: ThresholdPoint): string {
-  const number = (value: number) => value.toFixed(2).replace("-", "−");
-  if (to === null) return from === null ? "any c" : `c > ${number(from)}`;
-  return from === null ? `c ≤ ${number(to)}` : `${number(from)} < c ≤ ${number(to)}`;
+  const number = (value: number) => (value === 0 ? "0" : value.toFixed(2));
+  const range = to === null ? `c > ${number(from)}` : `${number(from)} < c ≤ ${number(to)}`;
+  return range.replaceAll(" ", NO_BREAK);
 }
 
 /** For the chart, where there is little room: the largest threshold that makes this choice. */
-const shortThreshold = ({ to }: ThresholdPoint) => (to === null ? "" : `c ${to.toFixed(1).replace("-", "−")}`);
+const shortThreshold = ({ to }: ThresholdPoint) => (to === null ? "" : `c ${to.toFixed(1)}`);
 
 function choicesTable(
   tasks: readonly TaskArms[],
@@ -109,7 +123,7 @@ function choicesTable(
   const first = (point: TradeoffPoint | ThresholdPoint): Cell =>
     kind === "thresholds" && "to" in point
       ? { text: thresholdRange(point) }
-      : { text: `${point.layers} ${point.layers === 1 ? "layer" : "layers"}` };
+      : { text: `${point.layers}${NO_BREAK}${point.layers === 1 ? "layer" : "layers"}` };
   const what =
     kind === "thresholds"
       ? "Layers of each task's choice, by threshold."

@@ -24,7 +24,7 @@ nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:1rem 0;padding:0;li
 .warning{margin:1rem 0;padding:.6rem .9rem;border-left:.25rem solid var(--orange);background:var(--shade)}
 .scroll{overflow-x:auto;margin:1.25rem 0 .25rem}
 .scroll:focus-visible,a:focus-visible{outline:2px solid var(--blue);outline-offset:2px}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:0 0 .5rem;color:var(--faint);font-size:.9rem}
 caption span{position:sticky;left:0;display:inline-block;max-width:min(75ch,calc(100vw - 2rem))}
 th,td{padding:.35rem .75rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
@@ -34,6 +34,7 @@ tbody th{position:sticky;left:0;max-width:15rem;background:var(--paper);font-wei
 td.chosen{background:var(--shade);font-weight:600}
 .detail{display:block;color:var(--faint);font-size:.8rem;font-weight:400}
 td.numeric .detail{white-space:nowrap}
+td:not(.numeric){min-width:7rem}td:not(.numeric) .detail{min-width:11rem}
 .mark{color:var(--faint);font-weight:400}
 .chosen .mark{color:var(--orange)}
 figure{margin:1.5rem 0 .25rem}

@@ -20,8 +20,8 @@ export interface TradeoffPoint {
 }
 
 export interface ThresholdPoint extends TradeoffPoint {
-  /** The choice is the same for every threshold above `from` (null: from any) up to and with `to` (null: without end). */
-  readonly from: number | null;
+  /** The choice is the same for every threshold above `from` up to and with `to` (null: without end). */
+  readonly from: number;
   readonly to: number | null;
 }
 
@@ -36,7 +36,7 @@ export function evaluateChoice(
   return { layers: overhead({ base: { layers: baseLayers }, tasks: choice }).layers, average, choice };
 }
 
-/** Every different choice of the threshold, from the highest threshold to the lowest. */
+/** Every different choice of a threshold above 0, from the highest to the lowest: one below would pay layers for losses. */
 export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: number): ThresholdPoint[] {
   // The choice changes only where a gain a layer between two candidates of a task equals the threshold.
   const gains = new Set<number>();
@@ -44,7 +44,7 @@ export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: numb
     for (const from of candidates) {
       for (const to of candidates) {
         const gain = to.layers > from.layers ? gainPerLayer(from, to) : Number.NaN;
-        if (Number.isFinite(gain)) gains.add(gain);
+        if (gain > 0 && Number.isFinite(gain)) gains.add(gain);
       }
     }
   }
@@ -52,7 +52,7 @@ export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: numb
   const path: ThresholdPoint[] = [];
   for (const [i, threshold] of steps.entries()) {
     const choice = tasks.map(({ candidates }) => chooseByThreshold(candidates, threshold));
-    const from = steps[i + 1] ?? null;
+    const from = steps[i + 1] ?? 0;
     const before = path.at(-1);
     if (before && choice.every((candidate, task) => candidate === before.choice[task])) {
       path[path.length - 1] = { ...before, from };

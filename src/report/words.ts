@@ -18,16 +18,16 @@ export function signedPoints(difference: number): string {
   return Number(text) > 0 ? `+${text}` : text.replace("-", "−");
 }
 
-const metricNames: Readonly<Record<string, string>> = {
-  accuracy: "accuracy",
-  f1: "F1",
-  macro_f1: "macro F1",
-  matthews: "Matthews correlation",
-  pearson: "Pearson correlation",
-  spearman: "Spearman correlation",
-};
+const metricNames = new Map([
+  ["accuracy", "accuracy"],
+  ["f1", "F1"],
+  ["macro_f1", "macro F1"],
+  ["matthews", "Matthews correlation"],
+  ["pearson", "Pearson correlation"],
+  ["spearman", "Spearman correlation"],
+]);
 
-export const metricName = (metric: string): string => metricNames[metric] ?? metric;
+export const metricName = (metric: string): string => metricNames.get(metric) ?? metric;
 
 /** "split: dev; metric: accuracy (RTE, SST-2), Pearson correlation (STS-B); 5 seeds". What every figure ends with. */
 export function provenance(tasks: readonly Pick<TaskResults, "title" | "metric">[], arms: readonly Arm[]): string {
