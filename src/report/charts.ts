@@ -21,10 +21,10 @@ function seriesScales(names: readonly string[], marks: "points" | "lines" = "poi
     color: { field: "series", type: "nominal", scale: { domain, range: pick(seriesColours) }, legend },
     shape: { field: "series", type: "nominal", scale: { domain, range: pick(seriesShapes) }, legend },
     strokeDash: {
-      field: "series",
+      // Scales of one field share a legend, and a dash would be drawn around its shapes: points keep theirs apart.
+      field: marks === "lines" ? "series" : "line",
       type: "nominal",
       scale: { domain, range: pick(seriesDashes) },
-      // A dash would be drawn around the legend's shapes.
       legend: marks === "lines" ? legend : null,
     },
   };
@@ -66,6 +66,7 @@ export function scoreByLayersChart(title: string, metric: string, rows: readonly
         encoding: { y: { field: "low", ...scoreAxis(metric) }, y2: { field: "high" } },
       },
       {
+        transform: [{ calculate: "datum.series", as: "line" }],
         mark: { type: "line", strokeWidth: 1.75 },
         encoding: { y: { field: "score", ...scoreAxis(metric) }, strokeDash },
       },
@@ -220,7 +221,11 @@ export function curvesChart(
   const integers = dots ? { axis: { tickMinStep: 1, format: "d" } } : {};
   const x = { field: "x", type: "quantitative", title: xTitle, scale: { zero: false, nice: false }, ...integers };
   const y = { field: "value", ...scoreAxis(yTitle) };
-  const line = { mark: { type: "line", strokeWidth: 1.75 }, encoding: { x, y, color, strokeDash } };
+  const line = {
+    transform: [{ calculate: "datum.series", as: "line" }],
+    mark: { type: "line", strokeWidth: 1.75 },
+    encoding: { x, y, color, strokeDash },
+  };
   const points = { mark: { type: "point", filled: true, size: 45, opacity: 1 }, encoding: { x, y, color, shape } };
   return { ...PANEL, title, data: { values: rows }, layer: dots ? [line, points] : [line] };
 }

@@ -9,7 +9,7 @@ export type Mark = "chosen" | "noise" | "unknown";
 
 export interface Cell {
   readonly text: string;
-  /** A smaller second line: "67.1 ± 0.8". */
+  /** A smaller second line, or several: "67.1 ± 0.8\n2 layers". */
   readonly detail?: string;
   readonly mark?: Mark;
 }

@@ -39,7 +39,7 @@ function tableMarkdown({ caption, columns, rows, notes, csv }: ReportTable): str
 /** One line: Markdown's tables have no second one that every reader shows. */
 function cellText({ text, detail, mark }: Cell): string {
   const sign = mark ? ` ${markSigns[mark]}` : "";
-  return `${text}${sign}${detail ? ` (${detail})` : ""}`;
+  return `${text}${sign}${detail ? ` (${detail.replaceAll("\n", ", ")})` : ""}`;
 }
 
 function chartMarkdown({ caption, panels, notes, csv }: ReportChart): string {

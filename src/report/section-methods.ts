@@ -70,7 +70,7 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): R
 function methodCell(cell: MethodCell | null): Cell {
   if (!cell) return { text: "–" };
   const { score, spread, arm, layers, comparison } = cell;
-  const seeds = arm ? `${spreadText(spread, arm.scores.size)}; ` : "";
+  const seeds = arm ? `${spreadText(spread, arm.scores.size)}\n` : "";
   return {
     text: points(score),
     detail: `${seeds}${layers} ${layers === 1 ? "layer" : "layers"}`,

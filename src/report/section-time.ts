@@ -14,7 +14,7 @@ export function timeSection(tasks: readonly TaskResults[]): ReportSection {
     title: "Time spent",
     paragraphs: [
       `Seconds of training and evaluation, summed over runs${engines.length > 0 ? `, on ${engines.join("; ")}` : ""}. ` +
-        "Runs that trained side by side count each. The frozen layers, which a sweep's runs share, come apart.",
+        "Runs that trained side by side count each. The frozen layers, which a sweep's runs share, have a column of their own.",
     ],
     blocks: [timeTable(tasks), timeChart(tasks)],
   };

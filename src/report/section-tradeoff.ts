@@ -68,7 +68,7 @@ function tradeoffFigure(
           `Methods: ${named.map(({ label, layers, average }) => `${label} ${layers} layers ${average.toFixed(1)}`).join(", ")}.`,
         spec: tradeoffChart(
           front.map((point) => row(point, "")),
-          path.map((point) => row(point, shortThreshold(point))),
+          labelled(path).map(({ point, label }) => row(point, label)),
           named,
         ),
       },
@@ -105,13 +105,27 @@ const NO_BREAK = "\u00a0";
 
 /** "c > 2.31", "0.42 < c ≤ 2.31", "0 < c ≤ 0.42". */
 function thresholdRange({ from, to }: ThresholdPoint): string {
-  const number = (value: number) => (value === 0 ? "0" : value.toFixed(2));
+  // As many digits as tell one end from the other.
+  const digits = [2, 3, 4, 5].find((count) => to === null || from.toFixed(count) !== to.toFixed(count)) ?? 6;
+  const number = (value: number) => (value === 0 ? "0" : value.toFixed(digits));
   const range = to === null ? `c > ${number(from)}` : `${number(from)} < c ≤ ${number(to)}`;
   return range.replaceAll(" ", NO_BREAK);
 }
 
-/** For the chart, where there is little room: the largest threshold that makes this choice. */
-const shortThreshold = ({ to }: ThresholdPoint) => (to === null ? "" : `c ${to.toFixed(1)}`);
+/** The largest threshold that makes each choice, where the chart has room for it: not beside a label that is near. */
+function labelled(path: readonly ThresholdPoint[]): { point: ThresholdPoint; label: string }[] {
+  const range = (values: readonly number[]) => Math.max(...values) - Math.min(...values) || 1;
+  const width = range(path.map(({ layers }) => layers));
+  const height = range(path.map(({ average }) => average));
+  let last: ThresholdPoint | null = null;
+  return path.map((point) => {
+    const apart = (from: ThresholdPoint) =>
+      Math.abs(point.layers - from.layers) > 0.13 * width || Math.abs(point.average - from.average) > 0.07 * height;
+    if (point.to === null || (last && !apart(last))) return { point, label: "" };
+    last = point;
+    return { point, label: `c ${point.to.toFixed(1)}` };
+  });
+}
 
 function choicesTable(
   tasks: readonly TaskArms[],

@@ -27,13 +27,13 @@ nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:1rem 0;padding:0;li
 table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:0 0 .5rem;color:var(--faint);font-size:.9rem}
 caption span{position:sticky;left:0;display:inline-block;max-width:min(75ch,calc(100vw - 2rem))}
-th,td{padding:.35rem .75rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+th,td{padding:.35rem .6rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{border-bottom:2px solid var(--grey);vertical-align:bottom;font-size:.9rem}
 th.numeric,td.numeric{text-align:right}
-tbody th{position:sticky;left:0;max-width:15rem;background:var(--paper);font-weight:600}
+tbody th{position:sticky;left:0;min-width:7rem;max-width:15rem;background:var(--paper);font-weight:600}
 td.chosen{background:var(--shade);font-weight:600}
 .detail{display:block;color:var(--faint);font-size:.8rem;font-weight:400}
-td.numeric .detail{white-space:nowrap}
+td.numeric .detail{white-space:pre}
 td:not(.numeric){min-width:7rem}td:not(.numeric) .detail{min-width:11rem}
 .mark{color:var(--faint);font-weight:400}
 .chosen .mark{color:var(--orange)}

@@ -98,7 +98,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
       await save(folder, program, { ...position, epoch: position.epoch + 1, batch: 0, ...spent(position, clock) });
     }
     const { score, epoch } = position.best as Best;
-    await tracked.log(position.step, { "best/score": score, "best/epoch": epoch });
+    await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
     status = "finished";
   } catch (error) {
     if (error instanceof Interrupted) status = "stopped";

@@ -150,8 +150,8 @@ describe("methods", () => {
     await makeSweep();
     const table = block<ReportTable>(await build(), "table-methods");
     const [, rte, cola, average] = row(table, "mixed, c = 1");
-    expect(rte).toEqual({ text: "70.0", detail: "69.0 ± 1.0; 2 layers", mark: "noise" });
-    expect(cola).toEqual({ text: "42.0", detail: "41.0 ± 1.0; 3 layers" });
+    expect(rte).toEqual({ text: "70.0", detail: "69.0 ± 1.0\n2 layers", mark: "noise" });
+    expect(cola).toEqual({ text: "42.0", detail: "41.0 ± 1.0\n3 layers" });
     expect(average).toMatchObject({ text: "56.0", mark: "noise" });
     expect(row(table, "KD-1").map(({ text }) => text)).toEqual(["KD-1", "64.0", "–", "–", "–", "–"]);
     expect(table.notes.join(" ")).toMatch(/KD-1; KD-2: not every task has such a run/);
