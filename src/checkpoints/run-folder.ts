@@ -17,7 +17,8 @@ export const RUN_FORMAT = 1;
 export interface RunRecord {
   readonly format: typeof RUN_FORMAT;
   readonly id: string;
-  readonly state: "running" | "finished";
+  /** "stopped" by a search that needs no more of it; its state is kept, and it can go on. */
+  readonly state: "running" | "stopped" | "finished";
   readonly method: "finetune" | "distill" | "import";
   readonly task: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
@@ -39,6 +40,8 @@ export interface RunRecord {
   readonly devData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
   /** Label names by class id; [] for regression. */
   readonly labels: readonly string[];
+  /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
+  readonly stopped?: { readonly search: "halving"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly bestEpoch: number | null;
@@ -147,6 +150,22 @@ export async function loadState(folder: string): Promise<SavedState | null> {
 /** Cuts metrics.jsonl back to the length that it had when the state was saved. */
 export async function cutMetrics(folder: string, bytes: number): Promise<void> {
   if (existsSync(metricsFile(folder))) await truncate(metricsFile(folder), bytes);
+}
+
+/** The dev scores that metrics.jsonl holds, by epoch. Its last line may be cut off in a run that was killed. */
+export async function readDevScores(folder: string, metric: string): Promise<(number | null)[]> {
+  if (!existsSync(metricsFile(folder))) return [];
+  const scores: (number | null)[] = [];
+  for (const text of (await readFile(metricsFile(folder), "utf8")).split("\n")) {
+    let line: { epoch?: number; dev?: Record<string, number | null> };
+    try {
+      line = JSON.parse(text);
+    } catch {
+      continue;
+    }
+    if (line.dev && line.epoch === scores.length) scores.push(line.dev[metric] ?? null);
+  }
+  return scores;
 }
 
 /** The branch of a finished run, checked against the hash in its record. */

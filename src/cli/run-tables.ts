@@ -10,11 +10,13 @@ import { formatCount, formatSeconds, type Terminal, table } from "./terminal";
 /** One run for --json. */
 export function describeRun({ folder, record }: StoredRun) {
   const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  const { finishedAt = null } = record;
+  const { state, stopped, finishedAt = null } = record;
   return {
     task,
     method,
     folder,
+    state,
+    ...(state === "stopped" && stopped ? { stopped } : {}),
     layers,
     full,
     fork,
@@ -53,7 +55,9 @@ export function printSummary(
     terminal.printJson({ engine: engine.summary, threads: engine.threads, tasks: results });
     return;
   }
-  const runs = results.flatMap((result) => result.runs);
+  const all = results.flatMap((result) => result.runs);
+  const runs = all.filter(({ state }) => state === "finished");
+  const stopped = all.length - runs.length;
   const trained = runs.filter(({ finishedAt }) => finishedAt !== null && finishedAt >= started);
   const seconds = trained.reduce((sum, run) => sum + run.seconds, 0);
   const before = runs.length - trained.length;
@@ -62,7 +66,8 @@ export function printSummary(
       ? ""
       : `${formatSeconds(seconds)}, ${formatRates(trained.map((run) => run.tokensPerSecond))} tokens a second, `;
   terminal.print(
-    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}; ` +
+    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}` +
+      `${stopped > 0 ? `, ${stopped} stopped early` : ""}; ` +
       `${speed}engine ${engine.summary}`,
   );
 }

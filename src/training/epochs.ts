@@ -37,6 +37,8 @@ export interface EpochSettings {
   readonly seed: number;
   /** Seconds between saved states inside an epoch. */
   readonly saveEvery: number;
+  /** Ends after this many epochs, for now: the schedule spans all `epochs`. Absent: at the last one. */
+  readonly until?: number;
 }
 
 export interface BranchTraining {
@@ -57,6 +59,8 @@ export interface BranchTraining {
 }
 
 export interface TrainedBranch {
+  /** Whether every epoch was run, or only those up to `until`, with the state saved. */
+  readonly complete: boolean;
   /** Of the best epoch. */
   readonly branch: HostTensors;
   readonly score: number | null;
@@ -84,10 +88,11 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
+  const end = settings.until ?? settings.epochs;
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
   const clock = { started: performance.now(), stepSeconds: 0, tokens: 0 };
   try {
-    for (; position.epoch < settings.epochs; position.epoch++, position.batch = 0) {
+    for (; position.epoch < end; position.epoch++, position.batch = 0) {
       const batches = epochBatches(
         training.train.rows.lengths,
         buckets,
@@ -112,6 +117,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const best = position.best as Best;
   return {
     ...best,
+    complete: position.epoch >= settings.epochs,
     bestEpoch: best.epoch,
     steps: position.step,
     seconds: position.seconds + elapsed(clock),
