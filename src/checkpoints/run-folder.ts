@@ -54,6 +54,8 @@ export interface RunRecord {
   readonly threads: number;
   /** Seconds of training and evaluation in all processes; the shared trunk is not counted. */
   readonly seconds: number;
+  /** Of `seconds`: how often a process compiled the steps, and what that took in all; absent where nothing compiles. */
+  readonly compiled?: { readonly times: number; readonly seconds: number };
   readonly tokensPerSecond: number | null;
   readonly startedAt: string;
   readonly finishedAt?: string;

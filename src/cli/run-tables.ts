@@ -89,8 +89,17 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
   const trunkSeconds = plans.reduce((sum, plan) => sum + plan.trunkFlops, 0) / flopsPerSecond;
   const open = trials.filter((trial) => !trial.finished);
   const total = open.reduce((sum, trial) => sum + trial.seconds, trunkSeconds);
+  const halved = halvedSeconds(plans, flopsPerSecond, trunkSeconds);
   if (terminal.json) {
-    terminal.printJson({ engine: engine.summary, flopsPerSecond, trunkSeconds, totalSeconds: total, trials });
+    const halvedTotal = halved ? { halvedSeconds: halved } : {};
+    terminal.printJson({
+      engine: engine.summary,
+      flopsPerSecond,
+      trunkSeconds,
+      totalSeconds: total,
+      ...halvedTotal,
+      trials,
+    });
     return;
   }
   const rows = trials.map((trial) => [
@@ -109,4 +118,18 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
     `\n${open.length} of ${trials.length} trials to run, about ${formatSeconds(total)} (${formatSeconds(trunkSeconds)} of it for the ` +
       `frozen layers) at ${(flopsPerSecond / 1e9).toFixed(0)} GFLOP/s; up to ${formatBytes(cache)} of trunk activations`,
   );
+  if (halved) {
+    const range = [halved.least, halved.most].map(formatSeconds).join(" to ");
+    terminal.print(`with halving ${range}, depending on which k go on; ties between scores let more of them go on`);
+  }
+}
+
+/** The least and the most that halving leaves of the plans' time, the frozen layers included; null without halving. */
+function halvedSeconds(plans: readonly Plan[], flopsPerSecond: number, trunkSeconds: number) {
+  if (!plans.some(({ halved }) => halved)) return null;
+  const sum = (bound: "least" | "most") => plans.reduce((flops, { halved }) => flops + (halved?.[bound] ?? 0), 0);
+  return {
+    least: trunkSeconds + sum("least") / flopsPerSecond,
+    most: trunkSeconds + sum("most") / flopsPerSecond,
+  };
 }

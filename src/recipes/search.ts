@@ -88,7 +88,25 @@ function bestArm(arms: readonly Arm[], epochs: number, by: OverSeeds): number {
   return best.layers;
 }
 
-/** Epochs, steps and seconds of training and evaluation; the trunk is not counted. */
+/**
+ * The least and the most that the rule leaves of a sweep's work, by whether the cheapest or the costliest k go on.
+ * Ties are not foreseen: each lets more go on.
+ * @param perEpoch what is left to compute of an epoch of each k
+ */
+export function halvedWork(perEpoch: readonly number[], epochs: number): { least: number; most: number } {
+  const cost = (order: readonly number[]) => {
+    let [sum, from, alive] = [0, 0, order.length];
+    for (const { epoch, keep } of [...rungsOf(order.length, epochs), { epoch: epochs, keep: 0 }]) {
+      sum += (epoch - from) * order.slice(0, alive).reduce((total, one) => total + one, 0);
+      [from, alive] = [epoch, keep];
+    }
+    return sum;
+  };
+  const ascending = [...perEpoch].sort((a, b) => a - b);
+  return { least: cost(ascending), most: cost([...ascending].reverse()) };
+}
+
+/** Epochs, steps and seconds of training, evaluation and compiling; the trunk is not counted. */
 export interface Work {
   readonly epochs: number;
   readonly steps: number;
@@ -137,6 +155,14 @@ export async function reportSearch(
     return record.state === "finished" ? 0 : epochs - epochsDone(record);
   };
   const none: Work = { epochs: 0, steps: 0, seconds: 0 };
+  const rungs = rungsOf(arms.length, epochs).map(({ epoch }) => epoch);
+  /** A k that goes on after a rung is compiled again, which a whole sweep does once. */
+  const savedOf = (run: StoredRun): Work => {
+    const { epochs: count, steps, seconds } = workOf(run, leftOut(run));
+    const stop = stops.get(run.record.layers) ?? epochs;
+    const again = rungs.filter((epoch) => epoch < stop).length * compileSeconds(run);
+    return { epochs: count, steps, seconds: seconds - again };
+  };
   return {
     rule: "successive halving, eta 2, from one epoch",
     halving: choice(chosen),
@@ -145,8 +171,8 @@ export async function reportSearch(
       const epoch = stops.get(arm.layers);
       return epoch === undefined ? [] : [{ layers: arm.layers, epoch, score: scoreAfter(arm, epoch, by) }];
     }),
-    saved: sweep.reduce((sum, run) => added(sum, workOf(run, leftOut(run))), none),
-    of: sweep.reduce((sum, run) => added(sum, workOf(run, epochs)), none),
+    saved: sweep.reduce((sum, run) => added(sum, savedOf(run)), none),
+    of: sweep.reduce((sum, run) => added(added(sum, workOf(run, epochs)), compilingOnce(run)), none),
   };
 }
 
@@ -170,15 +196,17 @@ export function epochsDone({ steps, trainData, options }: StoredRun["record"]): 
   return perEpoch === 0 ? 0 : Math.floor(steps / perEpoch);
 }
 
-/** What `epochs` of a run's epochs take, by those that it has behind it. */
+/** What `epochs` of a run's epochs take, compiling aside, by those that it has behind it. */
 function workOf({ record }: StoredRun, epochs: number): Work {
   const perEpoch = stepsPerEpoch(record.trainData.rows, Number(record.options["batchSize"]));
-  return {
-    epochs,
-    steps: epochs * perEpoch,
-    seconds: (epochs * perEpoch * record.seconds) / Math.max(1, record.steps),
-  };
+  const running = record.seconds - (record.compiled?.seconds ?? 0);
+  return { epochs, steps: epochs * perEpoch, seconds: (epochs * perEpoch * running) / Math.max(1, record.steps) };
 }
+
+/** Seconds of compiling a run's steps once. */
+const compileSeconds = ({ record: { compiled } }: StoredRun) => (compiled ? compiled.seconds / compiled.times : 0);
+
+const compilingOnce = (run: StoredRun): Work => ({ epochs: 0, steps: 0, seconds: compileSeconds(run) });
 
 const added = (a: Work, b: Work): Work => {
   return { epochs: a.epochs + b.epochs, steps: a.steps + b.steps, seconds: a.seconds + b.seconds };

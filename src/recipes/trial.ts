@@ -174,15 +174,18 @@ export async function runLockedTrial(
     { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery, ...end } },
     context,
   );
-  const { branch, complete, ...outcome } = trained;
+  const { branch, complete, compileSeconds, ...outcome } = trained;
+  const { times, seconds: before } = record.compiled ?? { times: 0, seconds: 0 };
+  const compiled = { times: times + 1, seconds: before + compileSeconds };
+  const compiling = compileSeconds > 0 ? { compiled } : {};
   if (!complete) {
     // The score and metrics of a run are those of its whole training: an unfinished one has none.
     const { steps, seconds, tokensPerSecond } = outcome;
-    const left: RunRecord = { ...record, steps, seconds, tokensPerSecond };
+    const left: RunRecord = { ...record, steps, seconds, tokensPerSecond, ...compiling };
     await writeRecord(folder, left);
     return { folder, record: left };
   }
-  return { folder, record: await finishRun(folder, { ...record, ...outcome }, branch) };
+  return { folder, record: await finishRun(folder, { ...record, ...outcome, ...compiling }, branch) };
 }
 
 /** Marks an unfinished trial as stopped by a search. Its state stays, and whatever trains it again goes on from there. */

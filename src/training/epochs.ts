@@ -69,6 +69,8 @@ export interface TrainedBranch {
   readonly steps: number;
   /** Seconds over all processes that worked on it. */
   readonly seconds: number;
+  /** Of those, what this process spent compiling. */
+  readonly compileSeconds: number;
   /** Padded train tokens a second, steps alone; null where this process took no step. */
   readonly tokensPerSecond: number | null;
 }
@@ -91,6 +93,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const end = settings.until ?? settings.epochs;
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
   const clock = { started: performance.now(), stepSeconds: 0, tokens: 0 };
+  let compileSeconds = 0;
   try {
     for (; position.epoch < end; position.epoch++, position.batch = 0) {
       const batches = epochBatches(
@@ -110,6 +113,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
       const after = { ...position, epoch: position.epoch + 1, batch: 0, seconds: position.seconds + elapsed(clock) };
       await save(folder, program, after);
     }
+    compileSeconds = program.compiled()?.seconds ?? 0;
   } finally {
     bar.end();
     program.dispose();
@@ -121,6 +125,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
     bestEpoch: best.epoch,
     steps: position.step,
     seconds: position.seconds + elapsed(clock),
+    compileSeconds,
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
   };
 }

@@ -1,7 +1,7 @@
 // Successive halving as a function of scores: who goes on, what ties do, what is chosen.
 
 import { expect, test } from "@jest/globals";
-import { type Arm, goingOn, replayHalving, rungsOf, scoreAfter } from "../../src/recipes/search";
+import { type Arm, goingOn, halvedWork, replayHalving, rungsOf, scoreAfter } from "../../src/recipes/search";
 
 const arm = (layers: number, ...seeds: (number | null)[][]): Arm => ({ layers, scores: seeds });
 const layersOf = (arms: readonly Arm[]) => arms.map(({ layers }) => layers);
@@ -59,6 +59,13 @@ test("a replay reads nothing after a stop, and the smaller k wins a final tie", 
       [2, 2],
     ]),
   });
+});
+
+test("six k and four epochs take between a third and 0.58 of the whole sweep", () => {
+  // 21 layer-epochs for the first epoch; then k = 1 to 3 or 4 to 6; then two epochs of k = 1 or 6
+  expect(halvedWork([1, 2, 3, 4, 5, 6], 4)).toEqual({ least: 21 + 6 + 2, most: 21 + 15 + 12 });
+  expect(halvedWork([3], 4)).toEqual({ least: 12, most: 12 });
+  expect(halvedWork([], 4)).toEqual({ least: 0, most: 0 });
 });
 
 test("nothing that was stopped had a better score than the choice has", () => {
