@@ -46,12 +46,15 @@ const direct =
     emitter.node(op, node.inputs.map(emitter.name), {}, only(node));
   };
 
+/** Over no axes nothing is reduced; without this ONNX would reduce over all of them. */
+const noAxes = { noop_with_empty_axes: { int: 1 } } as const;
+
 const reduce =
   (op: string): Lowering =>
   (node, emitter) => {
     const axes = emitter.integers(node.attributes["axes"] as readonly number[]);
     const keepdims = { int: node.attributes["keepDims"] ? 1 : 0 };
-    emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims }, only(node));
+    emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims, ...noAxes }, only(node));
   };
 
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
@@ -175,8 +178,8 @@ const layerNormGradient: Lowering = (node, emitter) => {
   const along = emitter.node("Mul", [normalised, mean(emitter.node("Mul", [product, scale]))]);
   const across = emitter.node("Sub", [emitter.node("Sub", [dNormal, mean(dNormal)]), along]);
   emitter.node("Mul", [across, inverse], {}, dx);
-  emitter.node("ReduceSum", [product, rows], { keepdims: { int: 0 } }, dScale);
-  emitter.node("ReduceSum", [dy, rows], { keepdims: { int: 0 } }, dOffset);
+  emitter.node("ReduceSum", [product, rows], { keepdims: { int: 0 }, ...noAxes }, dScale);
+  emitter.node("ReduceSum", [dy, rows], { keepdims: { int: 0 }, ...noAxes }, dOffset);
 };
 
 /**
