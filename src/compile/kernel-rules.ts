@@ -54,12 +54,12 @@ const binary = (op: string, dtype?: DType): KernelRule => {
   };
 };
 
-const reduction = (op: string): KernelRule => {
+const reduction = (op: string, dtype?: DType): KernelRule => {
   return (inputs, { axis, reductionIndices, keepDims }) => {
     const x = input(inputs, "x");
     const axes = canonicalAxes(axis ?? reductionIndices, x.shape.length);
     const kept = x.shape.flatMap((size, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [size]));
-    return result(op, [x], kept, x.dtype, { axes, keepDims: Boolean(keepDims) });
+    return result(op, [x], kept, dtype ?? x.dtype, { axes, keepDims: Boolean(keepDims) });
   };
 };
 
@@ -270,7 +270,7 @@ export const kernelRules: Readonly<Record<string, KernelRule>> = {
   Fill: (_, { shape, value, dtype }) => fill(shape as number[], (dtype as DType) ?? "float32", value as number),
   GatherV2: gather,
   Max: reduction("Max"),
-  Mean: reduction("Mean"),
+  Mean: reduction("Mean", "float32"),
   Min: reduction("Min"),
   OneHot: oneHot,
   OnesLike: (inputs) => filled(1, inputs),

@@ -57,6 +57,20 @@ const reduce =
     emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims, ...noAxes }, only(node));
   };
 
+/** Of integers too it is a float. */
+const mean: Lowering = (node, emitter) => {
+  const x = operand(node.inputs[0] as Value, "float32", emitter);
+  const axes = emitter.integers(node.attributes["axes"] as readonly number[]);
+  const keepdims = { int: node.attributes["keepDims"] ? 1 : 0 };
+  emitter.node("ReduceMean", [x, axes], { keepdims, ...noAxes }, only(node));
+};
+
+/** A value's name, or that of its cast where it has another dtype. */
+function operand(value: Value, dtype: DType, emitter: Emitter): string {
+  const name = emitter.name(value);
+  return value.dtype === dtype ? name : emitter.node("Cast", [name], { to: { int: elementTypes[dtype] } });
+}
+
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
 const product: Lowering = (node, emitter) => {
@@ -253,7 +267,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   LogicalOr: direct("Or"),
   Max: reduce("ReduceMax"),
   Maximum: direct("Max"),
-  Mean: reduce("ReduceMean"),
+  Mean: mean,
   Min: reduce("ReduceMin"),
   Minimum: direct("Min"),
   Multiply: direct("Mul"),
