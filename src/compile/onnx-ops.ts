@@ -71,6 +71,17 @@ function operand(value: Value, dtype: DType, emitter: Emitter): string {
   return value.dtype === dtype ? name : emitter.node("Cast", [name], { to: { int: elementTypes[dtype] } });
 }
 
+/** ONNX's Sum takes floats alone. */
+const sumOfTerms: Lowering = (node, emitter) => {
+  const [first, ...others] = inputNames(node, emitter) as [string, ...string[]];
+  if (only(node).dtype === "float32") emitter.node("Sum", [first, ...others], {}, only(node));
+  else {
+    const last = others.pop();
+    const sum = others.reduce((total, term) => emitter.node("Add", [total, term]), first);
+    emitter.node(last ? "Add" : "Identity", last ? [sum, last] : [sum], {}, only(node));
+  }
+};
+
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
 const product: Lowering = (node, emitter) => {
@@ -235,7 +246,7 @@ const affine: Lowering = (node, emitter) => {
 export const lowerings: Readonly<Record<string, Lowering>> = {
   Abs: direct("Abs"),
   Add: direct("Add"),
-  AddN: direct("Sum"),
+  AddN: sumOfTerms,
   Affine: affine,
   BatchMatMul: product,
   BroadcastTo: (node, emitter) => {
