@@ -2,6 +2,7 @@
 // canonical (axes sorted and not negative), so that equal work is equal text for the passes.
 // Only kernels that BERT's steps, their gradients and their like are made of; the tracer names any other in its error.
 
+import { slice_util, type Tensor } from "@tensorflow/tfjs-core";
 import { type FusedKernel, fusedKernels } from "../model/fused";
 import { type Attributes, broadcastShape, type DType, type Shape, type Value, type ValueType } from "./graph";
 
@@ -95,9 +96,10 @@ const gather: KernelRule = (inputs, { axis, batchDims }) => {
 
 const slice: KernelRule = (inputs, { begin, size }) => {
   const x = input(inputs, "x");
-  const [from, given] = [begin as number[], size as number[]];
-  const sizes = x.shape.map((whole, i) => (given[i] === -1 ? whole - (from[i] as number) : (given[i] as number)));
-  return result("Slice", [x], sizes, x.dtype, { begin: [...from], size: sizes });
+  const shape = [...x.shape];
+  const [from, sizes] = slice_util.parseSliceParams({ shape } as Tensor, begin as number[], size as number[]);
+  slice_util.assertParamsValid({ shape } as Tensor, from as number[], sizes as number[]);
+  return result("Slice", [x], sizes as number[], x.dtype, { begin: from as number[], size: sizes as number[] });
 };
 
 const pad: KernelRule = (inputs, { paddings, constantValue }) => {
