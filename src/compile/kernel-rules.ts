@@ -2,7 +2,7 @@
 // canonical (axes sorted and not negative), so that equal work is equal text for the passes.
 // Only kernels that BERT's steps, their gradients and their like are made of; the tracer names any other in its error.
 
-import { slice_util, type Tensor } from "@tensorflow/tfjs-core";
+import { slice_util, type Tensor, upcastType } from "@tensorflow/tfjs-core";
 import { type FusedKernel, fusedKernels } from "../model/fused";
 import { type Attributes, broadcastShape, type DType, type Shape, type Value, type ValueType } from "./graph";
 
@@ -157,7 +157,7 @@ const transpose: KernelRule = (inputs, { perm }) => {
 
 const select: KernelRule = (inputs) => {
   const [condition, t, e] = [input(inputs, "condition"), input(inputs, "t"), input(inputs, "e")];
-  return result("Select", [condition, t, e], t.shape, t.dtype);
+  return result("Select", [condition, t, e], t.shape, upcastType(t.dtype, e.dtype) as DType);
 };
 
 const tile: KernelRule = (inputs, { reps }) => {

@@ -297,7 +297,12 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], {}, output);
   },
   Rsqrt: reciprocalRoot,
-  Select: direct("Where"),
+  Select: (node, emitter) => {
+    const [condition, ...choices] = node.inputs as [Value, Value, Value];
+    const { dtype } = only(node);
+    const names = choices.map((value) => operand(value, dtype, emitter));
+    emitter.node("Where", [emitter.name(condition), ...names], {}, only(node));
+  },
   Sigmoid: direct("Sigmoid"),
   Sign: direct("Sign"),
   Slice: slice,
