@@ -164,6 +164,10 @@ const tile: KernelRule = (inputs, { reps }) => {
   const x = input(inputs, "x");
   const times = [...(reps as number[])];
   const shape = x.shape.map((size, i) => size * (times[i] as number));
+  // tf.broadcastTo comes as a Tile: as a broadcast its sizes may be symbolic, as counts of repetitions they may not.
+  if (times.every((count, i) => count === 1 || x.shape[i] === 1)) {
+    return result("BroadcastTo", [x], shape, x.dtype, { shape });
+  }
   return result("Tile", [x], shape, x.dtype, { reps: times });
 };
 
