@@ -119,6 +119,16 @@ const pad: Lowering = (node, emitter) => {
   emitter.node("Pad", [emitter.name(x), pads, emitter.scalar(value, x.dtype)], {}, only(node));
 };
 
+/** onnxruntime's Where lacks bool. */
+function choose(condition: string, chosen: string, other: string, output: Value, emitter: Emitter): void {
+  if (output.dtype !== "bool") {
+    emitter.node("Where", [condition, chosen, other], {}, output);
+    return;
+  }
+  const unchosen = emitter.node("And", [emitter.node("Not", [condition]), other]);
+  emitter.node("Or", [emitter.node("And", [condition, chosen]), unchosen], {}, output);
+}
+
 /** By comparison: onnxruntime's OneHot lacks most combinations of types. */
 const oneHot: Lowering = (node, emitter) => {
   const { depth, onValue, offValue } = node.attributes as { depth: number; onValue: number; offValue: number };
@@ -130,8 +140,8 @@ const oneHot: Lowering = (node, emitter) => {
   );
   const indices = node.inputs[0] as Value;
   const column = emitter.node("Reshape", [emitter.name(indices), emitter.shape([...indices.shape, 1])]);
-  const values = [emitter.scalar(onValue, output.dtype), emitter.scalar(offValue, output.dtype)];
-  emitter.node("Where", [emitter.node("Equal", [column, classes]), ...values], {}, output);
+  const [on, off] = [emitter.scalar(onValue, output.dtype), emitter.scalar(offValue, output.dtype)];
+  choose(emitter.node("Equal", [column, classes]), on, off, output, emitter);
 };
 
 /** Rows are added into zeros. ScatterND would be shorter, but onnxruntime adds its duplicates from several threads. */
@@ -300,8 +310,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Select: (node, emitter) => {
     const [condition, ...choices] = node.inputs as [Value, Value, Value];
     const { dtype } = only(node);
-    const names = choices.map((value) => operand(value, dtype, emitter));
-    emitter.node("Where", [emitter.name(condition), ...names], {}, only(node));
+    const [chosen, other] = choices.map((value) => operand(value, dtype, emitter)) as [string, string];
+    choose(emitter.name(condition), chosen, other, only(node), emitter);
   },
   Sigmoid: direct("Sigmoid"),
   Sign: direct("Sign"),
