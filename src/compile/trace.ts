@@ -189,9 +189,16 @@ function registerKernels(): void {
   });
 }
 
+/** tfjs as installed and as source maps name it, its run-time library, this file, and Node itself. */
+const FOREIGN_FRAME =
+  /@tensorflow|[\\/]tfjs[\w-]*[\\/]src[\\/]|[\\/]tslib[\\/]|[\\/]compile[\\/]trace\.[jt]s|node:internal|<anonymous>/;
+
 /** The innermost stack frame that is neither tfjs's nor the tracer's. */
 function callSite(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50; // tfjs calls through many frames of its own
   const frames = (new Error().stack ?? "").split("\n").slice(1);
-  const outside = frames.find((frame) => !/@tensorflow|[\\/]compile[\\/]trace\.[jt]s|node:internal/.test(frame));
+  Error.stackTraceLimit = limit;
+  const outside = frames.find((frame) => !FOREIGN_FRAME.test(frame));
   return outside?.trim().replace(/^at /, "") ?? "an unknown place";
 }
