@@ -71,7 +71,11 @@ const reshaped = (x: Value, shape: Shape): Recorded => result("Reshape", [x], sh
 function completed(shape: Shape, of: Shape): number[] {
   const product = (sizes: Shape) => sizes.reduce((all, size) => all * size, 1);
   const known = -product(shape);
-  return shape.includes(-1) ? shape.map((size) => (size === -1 ? product(of) / known : size)) : [...shape];
+  const complete = shape.map((size) => (size === -1 ? product(of) / known : size));
+  if (product(complete) !== product(of) || !complete.every(Number.isInteger)) {
+    throw new Error(`a reshape of [${of}] to [${shape}], which has another size`);
+  }
+  return complete;
 }
 
 const batchMatMul: KernelRule = (inputs, { transposeA, transposeB }) => {
