@@ -82,11 +82,46 @@ const sumOfTerms: Lowering = (node, emitter) => {
   }
 };
 
+/**
+ * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to
+ * six times as long (docs/decisions.md).
+ */
+function sumRows(x: string, shape: Shape, emitter: Emitter, as: Value): void {
+  const width = shape.at(-1) as number;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const matrix = shape.length === 2 ? x : emitter.node("Reshape", [x, emitter.shape([rows, width])]);
+  const ones = emitter.node("Expand", [emitter.scalar(1, "float32"), emitter.shape([1, rows])]);
+  const sum = emitter.node("MatMul", [ones, matrix]); // [1, width]
+  emitter.node("Reshape", [sum, emitter.integers(as.shape)], {}, as);
+}
+
+const sum: Lowering = (node, emitter) => {
+  const [x] = node.inputs as [Value];
+  const axes = node.attributes["axes"] as readonly number[];
+  const leading = x.shape.length > 1 && axes.length === x.shape.length - 1 && axes.every((axis, i) => axis === i);
+  if (leading && x.dtype === "float32") sumRows(emitter.name(x), x.shape, emitter, only(node));
+  else reduce("ReduceSum")(node, emitter);
+};
+
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
+
+/** A matrix, or each of a batch, transposed. */
+function turn(x: Value, emitter: Emitter): string {
+  const axes = x.shape.map((_, axis) => axis);
+  const [columns, rows] = [axes.pop(), axes.pop()] as [number, number];
+  return emitter.node("Transpose", [emitter.name(x)], { perm: { ints: [...axes, columns, rows] } });
+}
 
 const product: Lowering = (node, emitter) => {
   const { transposeA, transposeB, alpha } = node.attributes;
   const inputs = inputNames(node, emitter);
+  if (only(node).dtype !== "float32") {
+    const turned = node.inputs.map((x, at) =>
+      (at === 0 ? transposeA : transposeB) ? turn(x, emitter) : emitter.name(x),
+    );
+    emitter.node("MatMul", turned, {}, only(node)); // FusedMatMul takes floats alone
+    return;
+  }
   if (!transposeA && !transposeB && alpha === undefined) {
     emitter.node("MatMul", inputs, {}, only(node));
     return;
@@ -204,17 +239,15 @@ const layerNorm: Lowering = (node, emitter) => {
 const layerNormGradient: Lowering = (node, emitter) => {
   const [dx, dScale, dOffset] = node.outputs as [Value, Value, Value];
   const [dy, normalised, inverse, scale] = inputNames(node, emitter) as [string, string, string, string];
-  const rank = dx.shape.length;
-  const rows = emitter.integers(Array.from({ length: rank - 1 }, (_, axis) => axis));
-  const last = emitter.integers([rank - 1]);
+  const last = emitter.integers([dx.shape.length - 1]);
   const mean = (x: string) => emitter.node("ReduceMean", [x, last], { keepdims: { int: 1 } });
   const product = emitter.node("Mul", [dy, normalised]);
   const dNormal = emitter.node("Mul", [dy, scale]);
   const along = emitter.node("Mul", [normalised, mean(emitter.node("Mul", [product, scale]))]);
   const across = emitter.node("Sub", [emitter.node("Sub", [dNormal, mean(dNormal)]), along]);
   emitter.node("Mul", [across, inverse], {}, dx);
-  emitter.node("ReduceSum", [product, rows], { keepdims: { int: 0 }, ...noAxes }, dScale);
-  emitter.node("ReduceSum", [dy, rows], { keepdims: { int: 0 }, ...noAxes }, dOffset);
+  sumRows(product, dx.shape, emitter, dScale);
+  sumRows(dy, dx.shape, emitter, dOffset);
 };
 
 /**
@@ -304,7 +337,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Relu: direct("Relu"),
   Reshape: (node, emitter) => {
     const output = only(node);
-    emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], {}, output);
+    const allowzero = { int: output.shape.includes(0) ? 1 : 0 }; // without it a size of 0 means "as before"
+    emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], { allowzero }, output);
   },
   Rsqrt: reciprocalRoot,
   Select: (node, emitter) => {
@@ -329,7 +363,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   },
   SquaredDifference: squaredDifference,
   Sub: direct("Sub"),
-  Sum: reduce("ReduceSum"),
+  Sum: sum,
   Tanh: direct("Tanh"),
   Tile: (node, emitter) => {
     const reps = emitter.integers(node.attributes["reps"] as readonly number[]);

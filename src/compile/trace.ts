@@ -152,7 +152,7 @@ class TraceBackend extends tf.KernelBackend {
 
 function constantNode(value: Value, elements: Elements): Node {
   const first = elements[0];
-  if (first !== undefined && elements.every((element) => element === first)) {
+  if (first !== undefined && elements.every((element) => Object.is(element, first))) {
     const { op, attributes } = fill(value.shape, value.dtype, first);
     return { op, inputs: [], attributes, outputs: [value] };
   }
