@@ -2,11 +2,12 @@
 // while it is unfinished state.safetensors. Contracts: docs and DESIGN "Files". Holds no training logic.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "yaml";
 import { modelError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import type { HostTensors } from "../model/tensors";
 import { readSafetensors, writeSafetensors } from "./safetensors";
@@ -111,7 +112,7 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 
 /** Creates the folder with its resolved config. */
 export async function createRun(folder: string, record: RunRecord, config: unknown): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFileAtomic(path.join(folder, files.config), stringify(config));
   await rm(path.join(folder, files.metrics), { force: true });
   await rm(path.join(folder, files.state), { force: true });

@@ -26,6 +26,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "distil teachers into students of 1 to 3 layers",
     load: async () => (await import("./distill.js")).distillCommand,
   },
+  select: {
+    summary: "choose one candidate a task: threshold, budget or name",
+    load: async () => (await import("./select.js")).selectCommand,
+  },
   merge: {
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./merge.js")).mergeCommand,

@@ -77,10 +77,10 @@ async function train(
 }
 
 async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {
-  const { mkdir } = await import("node:fs/promises");
+  const { makeFolder } = await import("../files/folder.js");
   const { writeFileAtomic } = await import("../files/atomic.js");
   const { resultsCsv } = await import("../experiment/results-csv.js");
-  await mkdir(outputs.folder, { recursive: true });
+  await makeFolder(outputs.folder);
   await writeFileAtomic(outputs.results, resultsCsv(results));
 }
 

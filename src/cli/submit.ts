@@ -1,10 +1,11 @@
 // flexbert submit: a merged model's predictions for GLUE's test sets, as the zip that the site takes.
 
 import { existsSync, statSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { usageError } from "../errors/errors";
 import { formatBytes, writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { dryRun, engineOptions, offline, taskOptions } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
@@ -102,7 +103,7 @@ async function predictAll(
 ): Promise<Record<string, string>> {
   const { predictFile } = await import("../serve/submit.js");
   const parts = partsFolder(values.out);
-  await mkdir(parts, { recursive: true });
+  await makeFolder(parts);
   const partOf = ({ name, id }: PlannedFile) => `${path.parse(name).name}-${id}.tsv`;
   const kept = new Set((await readdir(parts)).filter((name) => plan.some((file) => partOf(file) === name)));
   const isKept = (file: PlannedFile) => kept.has(partOf(file));

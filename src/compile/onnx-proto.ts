@@ -1,9 +1,28 @@
-// ONNX's protobuf messages, as far as models need them: field numbers from onnx.proto3 (IR version 10).
-// Written with @bufbuild/protobuf's wire writer; weights go into the file as they lie in memory, copied once.
+// ONNX models as files: plain objects for the part of ONNX that we write, encoded through the messages generated from ONNX's
+// onnx.proto (npm run generate). toBinary would move large weights four times (a growing buffer, the lengths of two messages
+// around them, the result), so the initializers' bytes stay beside their messages and are copied once, into the file.
 
+import { create, type DescField, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { modelError } from "../errors/errors";
+import {
+  type AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataType as DataType,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProtoSchema,
+  TensorProtoSchema,
+  type ValueInfoProtoSchema,
+  Version,
+} from "./onnx.gen";
 
-export const ElementType = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const ElementType = {
+  float32: DataType.FLOAT,
+  int32: DataType.INT32,
+  int64: DataType.INT64,
+  bool: DataType.BOOL,
+} as const;
 export type ElementType = (typeof ElementType)[keyof typeof ElementType];
 
 export type OnnxAttribute =
@@ -11,6 +30,7 @@ export type OnnxAttribute =
   | { readonly float: number }
   | { readonly text: string }
   | { readonly ints: readonly number[] }
+  | { readonly floats: readonly number[] }
   | { readonly graph: OnnxGraph };
 
 export interface OnnxNode {
@@ -50,29 +70,34 @@ export interface OnnxModel {
   readonly producer: string;
   /** Versions by domain. */
   readonly opsets: Readonly<Record<string, number>>;
+  /** For people: what the model is and how to call it. */
+  readonly docs?: string;
+  /** For programs: what they need to know beside the graph. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
-const IR_VERSION = 10;
+/** Readers refuse longer messages. */
+const MAX_SIZE = 2 ** 31 - 1;
 
-/** A serialised message as pieces: large tensors are pieces of their own and are not copied on the way. */
+/** A serialised message as pieces, so that large tensors are not copied on the way. */
 interface Pieces {
-  readonly parts: Uint8Array[];
+  readonly parts: readonly Uint8Array[];
   readonly size: number;
 }
 
-/** The model file. */
-export function encodeModel(model: OnnxModel): Uint8Array {
-  const opsets = Object.entries(model.opsets).map(([domain, version]) =>
-    message((w) => {
-      w.tag(1, WireType.LengthDelimited).string(domain);
-      w.tag(2, WireType.Varint).int64(version);
-    }),
-  );
-  const head = message((w) => {
-    w.tag(1, WireType.Varint).int64(IR_VERSION);
-    w.tag(2, WireType.LengthDelimited).string(model.producer);
+/** The model file. Throws where it would pass the 2 GiB that a protobuf message may have. */
+export function encodeModel({ graph, producer, opsets, docs, metadata = {} }: OnnxModel): Uint8Array {
+  const model = create(ModelProtoSchema, {
+    irVersion: BigInt(Version.IR_VERSION_2024_3_25),
+    producerName: producer,
+    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version: BigInt(version) })),
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+    ...(docs === undefined ? {} : { docString: docs }),
   });
-  const { parts, size } = joined([head, field(7, graph(model.graph)), ...opsets.map((opset) => field(8, opset))]);
+  const { parts, size } = joined([
+    whole(toBinary(ModelProtoSchema, model)),
+    field(ModelProtoSchema.field.graph, graphPieces(graph)),
+  ]);
   const file = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
@@ -82,81 +107,75 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   return file;
 }
 
-function message(write: (writer: BinaryWriter) => void): Pieces {
-  const writer = new BinaryWriter();
-  write(writer);
-  const bytes = writer.finish();
-  return { parts: [bytes], size: bytes.length };
+function graphPieces(graph: OnnxGraph): Pieces {
+  const message = create(GraphProtoSchema, graphMessage({ ...graph, initializers: [] }));
+  const initializers = graph.initializers.map((tensor) =>
+    field(GraphProtoSchema.field.initializer, tensorPieces(tensor)),
+  );
+  return joined([whole(toBinary(GraphProtoSchema, message)), ...initializers]);
 }
 
+function tensorPieces({ bytes, ...head }: OnnxTensor): Pieces {
+  const message = create(TensorProtoSchema, tensorHead(head));
+  return joined([whole(toBinary(TensorProtoSchema, message)), field(TensorProtoSchema.field.rawData, whole(bytes))]);
+}
+
+const whole = (bytes: Uint8Array): Pieces => ({ parts: [bytes], size: bytes.length });
+
 function joined(pieces: readonly Pieces[]): Pieces {
-  return { parts: pieces.flatMap(({ parts }) => parts), size: pieces.reduce((sum, { size }) => sum + size, 0) };
+  const size = pieces.reduce((sum, piece) => sum + piece.size, 0);
+  if (size > MAX_SIZE) {
+    throw modelError(`the ONNX file would have ${size} bytes; the format ends at ${MAX_SIZE}. Take a smaller base`);
+  }
+  return { parts: pieces.flatMap(({ parts }) => parts), size };
 }
 
 /** A field that holds a message or bytes. */
-function field(number: number, content: Pieces): Pieces {
-  const head = message((w) => w.tag(number, WireType.LengthDelimited).uint32(content.size));
-  return joined([head, content]);
+function field({ number }: DescField, content: Pieces): Pieces {
+  const writer = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(content.size);
+  return joined([whole(writer.finish()), content]);
 }
 
-function graph({ name, nodes, initializers, inputs, outputs }: OnnxGraph): Pieces {
-  return joined([
-    ...nodes.map((item) => field(1, node(item))),
-    message((w) => w.tag(2, WireType.LengthDelimited).string(name)),
-    ...initializers.map((item) => field(5, tensor(item))),
-    ...inputs.map((item) => field(11, valueInfo(item))),
-    ...outputs.map((item) => field(12, valueInfo(item))),
-  ]);
+function graphMessage({ name, nodes, initializers, inputs, outputs }: OnnxGraph) {
+  return {
+    name,
+    node: nodes.map(nodeMessage),
+    initializer: initializers.map(({ bytes, ...head }) => ({ ...tensorHead(head), rawData: bytes })),
+    input: inputs.map(valueMessage),
+    output: outputs.map(valueMessage),
+  } satisfies MessageInitShape<typeof GraphProtoSchema>;
 }
 
-function node({ op, domain, inputs, outputs, attributes }: OnnxNode): Pieces {
-  const names = message((w) => {
-    for (const input of inputs) w.tag(1, WireType.LengthDelimited).string(input);
-    for (const output of outputs) w.tag(2, WireType.LengthDelimited).string(output);
-    w.tag(4, WireType.LengthDelimited).string(op);
-    if (domain !== "") w.tag(7, WireType.LengthDelimited).string(domain);
-  });
-  return joined([names, ...Object.entries(attributes).map(([name, value]) => field(5, attribute(name, value)))]);
+function nodeMessage({ op, domain, inputs, outputs, attributes }: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
+  return {
+    opType: op,
+    ...(domain === "" ? {} : { domain }),
+    input: [...inputs],
+    output: [...outputs],
+    attribute: Object.entries(attributes).map(([name, value]) => ({ name, ...attributeMessage(value) })),
+  };
 }
 
-/** AttributeProto: the value's field and its type (field 20) go together. */
-function attribute(name: string, value: OnnxAttribute): Pieces {
-  const named = message((w) => w.tag(1, WireType.LengthDelimited).string(name));
-  const typed = (type: number) => message((w) => w.tag(20, WireType.Varint).int32(type));
-  if ("float" in value) return joined([named, message((w) => w.tag(2, WireType.Bit32).float(value.float)), typed(1)]);
-  if ("int" in value) return joined([named, message((w) => w.tag(3, WireType.Varint).int64(value.int)), typed(2)]);
-  if ("text" in value) {
-    return joined([named, message((w) => w.tag(4, WireType.LengthDelimited).string(value.text)), typed(3)]);
-  }
-  if ("graph" in value) return joined([named, field(6, graph(value.graph)), typed(5)]);
-  return joined([named, packed(8, value.ints), typed(7)]);
+/** A value and its type go together. */
+function attributeMessage(value: OnnxAttribute): MessageInitShape<typeof AttributeProtoSchema> {
+  if ("float" in value) return { type: AttributeType.FLOAT, f: value.float };
+  if ("int" in value) return { type: AttributeType.INT, i: BigInt(value.int) };
+  if ("text" in value) return { type: AttributeType.STRING, s: new TextEncoder().encode(value.text) };
+  if ("graph" in value) return { type: AttributeType.GRAPH, g: graphMessage(value.graph) };
+  if ("floats" in value) return { type: AttributeType.FLOATS, floats: [...value.floats] };
+  return { type: AttributeType.INTS, ints: value.ints.map(BigInt) };
 }
 
-function packed(number: number, values: readonly number[]): Pieces {
-  const content = message((w) => {
-    for (const value of values) w.int64(value);
-  });
-  return field(number, content);
+function tensorHead({ name, type, dims }: Omit<OnnxTensor, "bytes">) {
+  return { name, dataType: type, dims: dims.map(BigInt) } satisfies MessageInitShape<typeof TensorProtoSchema>;
 }
 
-function tensor({ name, type, dims, bytes }: OnnxTensor): Pieces {
-  const head = message((w) => {
-    w.tag(2, WireType.Varint).int32(type);
-    w.tag(8, WireType.LengthDelimited).string(name);
-  });
-  return joined([packed(1, dims), head, field(9, { parts: [bytes], size: bytes.length })]);
-}
-
-function valueInfo({ name, type, dims }: OnnxValue): Pieces {
-  const dimensions = dims.map((dim) =>
-    message((w) => {
-      if (typeof dim === "number") w.tag(1, WireType.Varint).int64(dim);
-      else w.tag(2, WireType.LengthDelimited).string(dim);
-    }),
-  );
-  const shape = joined(dimensions.map((dim) => field(1, dim)));
-  const elementType = message((w) => w.tag(1, WireType.Varint).int32(type));
-  const tensorType = joined([elementType, field(2, shape)]);
-  const named = message((w) => w.tag(1, WireType.LengthDelimited).string(name));
-  return joined([named, field(2, field(1, tensorType))]);
+function valueMessage({ name, type, dims }: OnnxValue): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = dims.map((size) => ({
+    value:
+      typeof size === "number"
+        ? { case: "dimValue" as const, value: BigInt(size) }
+        : { case: "dimParam" as const, value: size },
+  }));
+  return { name, type: { value: { case: "tensorType", value: { elemType: type, shape: { dim } } } } };
 }

@@ -3,10 +3,11 @@
 // and have the published number of rows stay; others are replaced only when asked.
 
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile, rm, rmdir } from "node:fs/promises";
+import { copyFile, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { dataError, ExitCode, UserError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { lockFolder } from "../files/lock";
 import { storageFailure } from "../files/storage-failure";
 import { extractZip } from "../files/zip";
@@ -61,7 +62,7 @@ export async function downloadTask(task: Task, source: GlueSource, options: Down
   try {
     const staged = path.join(work, "unpacked");
     await rm(staged, { recursive: true, force: true });
-    await mkdir(staged, { recursive: true });
+    await makeFolder(staged);
     await unpack(task, source, staged, { ...options, work });
     const fresh = await checkStaged(task, staged);
     const result = await place(task, staged, fresh, options.force ? [] : there, target);

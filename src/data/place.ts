@@ -1,14 +1,15 @@
 // Finished files into the folder where users and commands look for them: by renaming, so that each appears whole.
 
-import { cp, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { cp, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../errors/errors";
 import { requireFreeSpace, syncFolder, temporaryPath } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 
 /** Moves a file or folder to a name; another file system gets a copy under a temporary name first. */
 export async function moveIntoPlace(from: string, to: string): Promise<void> {
   try {
-    await mkdir(path.dirname(to), { recursive: true });
+    await makeFolder(path.dirname(to));
     await rename(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw inTheWay(error, to);

@@ -2,12 +2,13 @@
 // results, and a step whose inputs and outputs are as they were is skipped. What a step runs is the cli's matter.
 
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
 import { tryLockFolder } from "../files/lock";
 import { Interrupted, type Reporter } from "../training/reporter";
@@ -130,7 +131,7 @@ export async function doOnce(
     const done = existsSync(productOf(step, outputs)) ? await readMark(mark) : null;
     if (!force && done === wanted) return "skipped";
     await work();
-    await mkdir(marks, { recursive: true });
+    await makeFolder(marks);
     await writeFileAtomic(mark, `${JSON.stringify({ inputs: wanted }, null, 2)}\n`);
     return "done";
   } finally {

@@ -4,12 +4,13 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../errors/errors";
 import { temporaryPath } from "./atomic";
+import { makeFolder } from "./folder";
 import { processStart } from "./process-start";
 import { storageFailure } from "./storage-failure";
 
@@ -100,8 +101,9 @@ async function acquire(file: string, own: Holder): Promise<Holder | null> {
 /** Creates the file with all its content, or returns false where it exists. */
 async function createExclusively(file: string, content: string): Promise<boolean> {
   const temporary = temporaryPath(file);
+  // Its last holder may have removed it. Where it cannot be made (under /proc, say) trying again would not end.
+  await makeFolder(path.dirname(file));
   try {
-    await mkdir(path.dirname(file), { recursive: true }); // its last holder may have removed it
     await writeFile(temporary, content, { flag: "wx" });
     try {
       await link(temporary, file);

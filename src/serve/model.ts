@@ -58,8 +58,8 @@ interface Parts {
   readonly tensors: HostTensors;
 }
 
-const scope = (task: string) => `task/${task}/`;
-const wanted = (task: string) => `want/${task}`;
+export const scope = (task: string) => `task/${task}/`;
+export const wanted = (task: string) => `want/${task}`;
 
 /**
  * Opens a merged folder or a run folder.
