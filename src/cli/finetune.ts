@@ -107,10 +107,11 @@ async function summarise(
 /** What halving chose, stopped and saved; after a whole sweep, whether that sweep chooses the same. */
 function describeSearch(task: string, { halving, full, stopped, saved, of }: SearchReport): string {
   const named = ({ layers, score }: { layers: number; score: number | null }) => `k=${layers} (${formatScore(score)})`;
-  const share = of.seconds > 0 ? `, ${Math.round((100 * saved.seconds) / of.seconds)} % of the time` : "";
-  const work =
-    `${saved.epochs} of ${of.epochs} epochs, ${saved.steps} of ${of.steps} steps, ` +
-    `about ${formatSeconds(saved.seconds)} of ${formatSeconds(of.seconds)}${share}`;
+  const time =
+    saved.seconds > 0
+      ? `about ${formatSeconds(saved.seconds)} of ${formatSeconds(of.seconds)}, ${Math.round((100 * saved.seconds) / of.seconds)} % of the time`
+      : "but no time, as steps so few cost less than compiling them again";
+  const work = `${saved.epochs} of ${of.epochs} epochs, ${saved.steps} of ${of.steps} steps, ${time}`;
   if (full) {
     const same = full.layers === halving.layers;
     return same

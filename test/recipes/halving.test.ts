@@ -78,7 +78,7 @@ describeEachEngine("halving", (open) => {
       saved: { epochs: 8, steps: 40 },
       of: { epochs: 16, steps: 80 },
     });
-    expect(partial?.saved.seconds).toBeGreaterThan(0);
+    expect(partial?.saved.seconds).toBeLessThan(partial?.of.seconds as number);
     expect(foreseen).toMatchObject({
       halving: partial?.halving,
       stopped: partial?.stopped,
