@@ -4,9 +4,8 @@ import { existsSync } from "node:fs";
 import { methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { studentLayersOption, trainingCommandOptions } from "../options/common";
+import { distillationOptions } from "../options/distillation";
 import { fitLayers } from "../options/layers";
-import { option } from "../options/option";
-import { choice, decimal } from "../options/readers";
 import type { DistillRequest } from "../recipes/distill";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
@@ -15,27 +14,6 @@ import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOp
 import { findTeacher } from "./stored-runs";
 import { formatScore, formatSeconds, table } from "./terminal";
 import { openTrackers, trackerOptions } from "./trackers";
-
-const distillationOptions = {
-  temperature: option(decimal({ min: 0.01 }), {
-    flag: "--temperature",
-    value: "<T>",
-    help: "softens both distributions",
-    fallback: 2,
-  }),
-  alpha: option(decimal({ min: 0, max: 1 }), {
-    flag: "--alpha",
-    value: "<share>",
-    help: "weight of the teacher's outputs against the labels",
-    fallback: 0.5,
-  }),
-  init: option(choice(["teacher", "pretrained"]), {
-    flag: "--init",
-    value: "<from>",
-    help: "students begin as the teacher's bottom layers, or the base's",
-    fallback: "teacher",
-  }),
-};
 
 export const distillCommand = defineCommand({
   summary: "distil teachers into students of 1 to 3 layers",

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { engineError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames } from "./engine";
+import { openOnnx } from "./onnx";
 import { openTensorflow } from "./tensorflow";
 import { openWasm } from "./wasm";
 
@@ -24,6 +25,7 @@ export interface OpenedEngine {
 
 const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> = {
   tensorflow: openTensorflow,
+  onnx: openOnnx,
   wasm: openWasm,
 };
 
@@ -61,6 +63,16 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 /** The reason in one line and the next step, from what a package threw when it was loaded. */
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
+  if (name === "onnx") {
+    const installed = !/Cannot find module 'onnxruntime-node'/.test(message);
+    return {
+      name,
+      reason: installed
+        ? `onnxruntime-node does not load: ${message}`
+        : "the package onnxruntime-node is not installed",
+      remedy: "Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed",
+    };
+  }
   if (name !== "tensorflow") return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };
   const folder = process.env["FLEXBERT_TFJS_NODE"];
   if (folder !== undefined && !existsSync(path.join(folder, "package.json"))) {

@@ -3,7 +3,7 @@
 // A task is added, replaced or removed without touching another's blob.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
@@ -11,6 +11,7 @@ import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
 import { safetensorsChunks } from "../checkpoints/safetensors";
 import { modelError, usageError } from "../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { sha256File, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import { bertConfigJson } from "../model/config";
@@ -51,7 +52,7 @@ export interface MergeRequest {
 export async function merge(request: MergeRequest): Promise<Manifest> {
   const { out, base, selections } = request;
   for (const selection of selections) checkSelection(selection, request);
-  await mkdir(path.join(out, BLOBS), { recursive: true });
+  await makeFolder(path.join(out, BLOBS));
   const unlock = await lockFolder(out, "merging");
   try {
     const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out) : null;

@@ -8,6 +8,7 @@ import { chooseBuckets } from "../batches/buckets";
 import { metricsFile, type TrialCost } from "../checkpoints/run-folder";
 import type { Engine, Program } from "../engines/engine";
 import { failure } from "../errors/errors";
+import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { dropoutSites } from "../model/dropout";
 import type { BranchShape } from "../model/parameters";
@@ -23,7 +24,7 @@ import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./e
 import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
 import { type Best, type Position, restore, save } from "./run-state";
 import { learningRateAt } from "./schedule";
-import { type Loss, logitsStep, maskInput, trainStep } from "./step";
+import { type Loss, logitsStep, maskInput, stepAxes, trainStep } from "./step";
 import { beginTracking, type TrackedSession, trackedValues } from "./tracker";
 
 /** Steps between two lines of metrics.jsonl. */
@@ -40,6 +41,8 @@ export interface EpochSettings {
   readonly seed: number;
   /** Seconds between saved states inside an epoch. */
   readonly saveEvery: number;
+  /** Ends after this many epochs, for now: the schedule spans all `epochs`. Absent: at the last one. */
+  readonly until?: number;
 }
 
 export interface BranchTraining {
@@ -60,6 +63,8 @@ export interface BranchTraining {
 }
 
 export interface TrainedBranch {
+  /** Whether every epoch was run, or only those up to `until`, with the state saved. */
+  readonly complete: boolean;
   /** Of the best epoch. */
   readonly branch: HostTensors;
   readonly score: number | null;
@@ -68,6 +73,8 @@ export interface TrainedBranch {
   readonly steps: number;
   /** Seconds over all processes that worked on it. */
   readonly seconds: number;
+  /** Of those, what this process spent compiling. */
+  readonly compileSeconds: number;
   /** Padded train tokens a second, steps alone; null where this process took no step. */
   readonly tokensPerSecond: number | null;
   readonly cost: TrialCost;
@@ -78,28 +85,37 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const { folder, settings, shape, config } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
-  const program = await context.engine.load(saved?.state ?? withMoments(training.initial), {
-    train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
-    logits: logitsStep(shape, config),
-  });
+  const program = await context.engine.load(
+    saved?.state ?? withMoments(training.initial),
+    {
+      train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
+      logits: logitsStep(shape, config),
+    },
+    { train: stepAxes(config, shape), logits: branchAxes },
+  );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
+  const end = settings.until ?? settings.epochs;
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
   const clock: Clock = { started: performance.now(), stepSeconds: 0, tokens: 0, meter: openEnergyMeter() };
   const batchesOf = (epoch: number) =>
     epochBatches(training.train.rows.lengths, buckets, settings.batchSize, settings.seed, epoch);
   const tracked = await beginTracking(context, { folder, label: training.label, step: position.step });
   let status: "finished" | "failed" | "stopped" = "failed";
+  let compileSeconds = 0;
   try {
-    for (; position.epoch < settings.epochs; position.epoch++, position.batch = 0) {
+    for (; position.epoch < end; position.epoch++, position.batch = 0) {
       const work = { total: perEpoch * settings.epochs, bar, clock, context, tracked };
       await trainEpoch(training, program, batchesOf(position.epoch), position, work);
       await evaluateEpoch(training, program, position, work);
       await save(folder, program, { ...position, epoch: position.epoch + 1, batch: 0, ...spent(position, clock) });
     }
-    const { score, epoch } = position.best as Best;
-    await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
-    status = "finished";
+    if (position.epoch >= settings.epochs) {
+      const { score, epoch } = position.best as Best;
+      await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
+      status = "finished";
+    } else status = "stopped";
+    compileSeconds = program.compiled()?.seconds ?? 0;
   } catch (error) {
     if (error instanceof Interrupted) status = "stopped";
     throw error;
@@ -112,9 +128,11 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const { seconds, joules } = spent(position, clock);
   return {
     ...best,
+    complete: position.epoch >= settings.epochs,
     bestEpoch: best.epoch,
     steps: position.step,
     seconds,
+    compileSeconds,
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
     cost: trialCost(training, { ...settings, buckets, epoch: batchesOf(0), joules }),
   };
