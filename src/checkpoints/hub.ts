@@ -7,6 +7,7 @@ import path from "node:path";
 import { failure, modelError, UserError, usageError } from "../errors/errors";
 import { syncFolder, writeFileAtomic } from "../files/atomic";
 import { UnreachableError } from "../files/download";
+import { makeFolder } from "../files/folder";
 import { lockFolder } from "../files/lock";
 import { type NetworkLimits, openNetwork } from "../files/network";
 import { storageFailure } from "../files/storage-failure";
@@ -54,7 +55,7 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
   try {
     if (existsSync(folder)) return await present(folder); // another pull was faster
     const files = path.join(work, "files");
-    await mkdir(files, { recursive: true });
+    await makeFolder(files);
     const source = await fetchModel(name, work, files, options);
     await openBase(files); // every tensor and the vocabulary
     await writeFileAtomic(path.join(files, sourceFile), `${JSON.stringify({ name, source }, null, 2)}\n`);

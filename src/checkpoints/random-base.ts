@@ -2,9 +2,9 @@
 // folder. Initialised as Google's BERT is (modeling.py): weights from a normal distribution cut at two standard deviations,
 // biases 0, layer norms 1.
 
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { storageFailure } from "../files/storage-failure";
 import { type BertConfig, bertConfigJson } from "../model/config";
 import { float32, type HostTensor, sizeOf } from "../model/tensors";
@@ -45,7 +45,7 @@ function initialValues(parameter: string, size: number, deviation: number, seed:
 
 /** Writes config.json, model.safetensors, vocab.txt and tokenizer_config.json; config.json, last, makes it a base. */
 export async function writeBase(base: Base, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  await makeFolder(folder).catch((error) => {
     throw storageFailure(error, folder);
   });
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;

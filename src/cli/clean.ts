@@ -5,7 +5,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
 import { formatBytes, isTemporaryName, temporaryOwner } from "../files/atomic";
-import { checkpointOptions, dryRun } from "../options/common";
+import { checkpointOptions, dryRun, taskOptions } from "../options/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";
 import { defineCommand } from "./command";
 
@@ -13,12 +13,12 @@ export const cleanCommand = defineCommand({
   summary: "remove what killed processes left",
   description:
     "Removes half-written files and scratch files of trunk activations whose process no longer runs, from the\n" +
-    "checkpoints folder and the cache. Runs, finished or not, stay.",
-  options: { ...checkpointOptions, ...dryRun },
+    "checkpoints folder, glue-data and the cache. Runs, finished or not, stay.",
+  options: { ...checkpointOptions, glueData: taskOptions.glueData, ...dryRun },
   examples: ["clean --dry-run", "clean --checkpoints checkpoints"],
   async run(values, terminal) {
     const removed: { file: string; bytes: number }[] = [];
-    for (const folder of [values.checkpoints, cacheFolder()]) {
+    for (const folder of [values.checkpoints, values.glueData, cacheFolder()]) {
       for (const file of await leftovers(folder)) {
         const { size } = await stat(file);
         if (!values.dryRun) await rm(file, { recursive: true, force: true });

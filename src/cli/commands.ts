@@ -13,6 +13,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "the whole pipeline on the sample tasks, in minutes",
     load: async () => (await import("./quickstart.js")).quickstart,
   },
+  run: { summary: "a whole experiment from one file", load: async () => (await import("./run.js")).runCommand },
+  plan: {
+    summary: "the trials of an experiment file, with ids and states",
+    load: async () => (await import("./plan.js")).planCommand,
+  },
   finetune: {
     summary: "train a task's top k layers, for one k or a sweep",
     load: async () => (await import("./finetune.js")).finetuneCommand,
@@ -21,9 +26,17 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "distil teachers into students of 1 to 3 layers",
     load: async () => (await import("./distill.js")).distillCommand,
   },
+  select: {
+    summary: "choose one candidate a task: threshold, budget or name",
+    load: async () => (await import("./select.js")).selectCommand,
+  },
   merge: {
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./merge.js")).mergeCommand,
+  },
+  report: {
+    summary: "what the runs show: one HTML page and a Markdown file",
+    load: async () => (await import("./report.js")).reportCommand,
   },
   predict: {
     summary: "labels and scores for texts, for several tasks in one pass",
@@ -32,6 +45,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   eval: {
     summary: "score a merged model or a run on dev rows",
     load: async () => (await import("./eval.js")).evalCommand,
+  },
+  submit: {
+    summary: "a merged model's predictions as GLUE's site takes them",
+    load: async () => (await import("./submit.js")).submitCommand,
   },
   import: {
     summary: "import a branch that somebody else fine-tuned",
@@ -43,7 +60,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./tasks.js")).tasksCommand,
   },
   data: {
-    summary: "check task data: rows, labels, lengths, duplicates, leaks",
+    summary: "download GLUE; check task data: rows, labels, leaks",
     load: async () => (await import("./data.js")).dataCommand,
   },
   tokenize: {

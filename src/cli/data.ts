@@ -1,20 +1,25 @@
-// flexbert data check: what is worth knowing of task data before training on it.
+// flexbert data: GLUE's files to where they belong, and what is worth knowing of task data before training on it.
 
 import type { DataReport, SplitReport } from "../data/check";
 import { dataError, usageError } from "../errors/errors";
-import { baseOptions, maxLength, taskOptions } from "../options/common";
+import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../options/common";
+import { optional, toggle } from "../options/option";
+import { text } from "../options/readers";
 import { defineCommand } from "./command";
 import { chosenTasks, openBaseOf } from "./session";
 import { type Terminal, table } from "./terminal";
 
 export const dataCommand = defineCommand({
-  summary: "check task data: rows, labels, lengths, duplicates, leaks",
+  summary: "download GLUE; check task data: rows, labels, leaks",
   description:
-    "data check   rows, label balance, lengths, share cut to --max-length, duplicates, rows that dev or test share\n" +
-    "             with train, broken rows with their line numbers. Exit code 3 where rows are broken.\n" +
-    "data sample  write the sample tasks, which are made up by a script, to a folder",
+    "data check      rows, label balance, lengths, share cut to --max-length, duplicates, rows that dev or test share\n" +
+    "                with train, broken rows with their line numbers. Exit code 3 where rows are broken.\n" +
+    "data download   GLUE's files from where they are published: those of --task, or all (376 MB with MNLI and QQP).\n" +
+    "                Hashes and row counts are checked; what is complete stays, an interrupted download goes on.\n" +
+    "                --mirror, or FLEXBERT_GLUE_MIRROR, names another host, or a folder with files fetched by hand.\n" +
+    "data sample     write the sample tasks, which are made up by a script, to a folder",
   arguments: [
-    { name: "<action>", help: "check or sample" },
+    { name: "[action]", help: "check (when left out), download or sample" },
     { name: "[folder]", help: "for sample: where to write" },
   ],
   options: {
@@ -26,11 +31,29 @@ export const dataCommand = defineCommand({
       help: "count tokens with this base's vocabulary",
     },
     ...maxLength,
+    mirror: optional(text, {
+      flag: "--mirror",
+      value: "<address>",
+      help: "download: from this host, which has the official paths or all files beside each other, or this folder",
+    }),
+    force: toggle({ flag: "--force", short: "-f", help: "download: replace files that are there", inConfig: false }),
+    ...offline,
+    ...dryRun,
   },
-  examples: ["data check --task rte", "data check --tasks my-tasks.yaml --json", "data sample my-sample/"],
-  async run(values, terminal, [action, folder]) {
+  examples: [
+    "data download --task rte,mrpc",
+    "data download --task all --dry-run",
+    "data check --task rte",
+    "data check --tasks my-tasks.yaml --json",
+    "data sample my-sample/",
+  ],
+  async run(values, terminal, [action = "check", folder]) {
+    if (action !== "sample" && folder !== undefined)
+      throw usageError(`data ${action} takes no folder "${folder}". Say where data lies with --glue-data`);
+    if (action === "download") return (await import("./data-download.js")).downloadData(values, terminal);
     if (action === "sample") return writeSampleTo(folder, terminal);
-    if (action !== "check") throw usageError(`data takes check or sample, not ${action}. Run: flexbert data --help`);
+    if (action !== "check")
+      throw usageError(`data takes check, download or sample, not ${action}. Run: flexbert data --help`);
     const { findSplitFile } = await import("../data/read-split.js");
     const { splitNames } = await import("../tasks/task.js");
     const { checkTask } = await import("../data/check.js");
@@ -38,7 +61,9 @@ export const dataCommand = defineCommand({
       findSplitFile(task, split, values.glueData);
     const tasks = await chosenTasks(values, (task) => splitNames.some((split) => found(split, task) !== null));
     if (tasks.length === 0)
-      throw dataError(`no task has data in ${values.glueData}. Give --glue-data, or --tasks with your own tasks`);
+      throw dataError(
+        `no task has data in ${values.glueData}. Run: flexbert data download, or give --glue-data, or --tasks with your own tasks`,
+      );
     const { createTokenizer } = await import("../tokenizer/tokenizer.js");
     const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
     const settings = values.base

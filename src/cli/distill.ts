@@ -4,9 +4,8 @@ import { existsSync } from "node:fs";
 import { methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { studentLayersOption, trainingCommandOptions } from "../options/common";
+import { distillationOptions } from "../options/distillation";
 import { fitLayers } from "../options/layers";
-import { option } from "../options/option";
-import { choice, decimal } from "../options/readers";
 import type { DistillRequest } from "../recipes/distill";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
@@ -14,27 +13,7 @@ import { describeRun, formatRates, printPlans, printSummary } from "./run-tables
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { findTeacher } from "./stored-runs";
 import { formatScore, formatSeconds, table } from "./terminal";
-
-const distillationOptions = {
-  temperature: option(decimal({ min: 0.01 }), {
-    flag: "--temperature",
-    value: "<T>",
-    help: "softens both distributions",
-    fallback: 2,
-  }),
-  alpha: option(decimal({ min: 0, max: 1 }), {
-    flag: "--alpha",
-    value: "<share>",
-    help: "weight of the teacher's outputs against the labels",
-    fallback: 0.5,
-  }),
-  init: option(choice(["teacher", "pretrained"]), {
-    flag: "--init",
-    value: "<from>",
-    help: "students begin as the teacher's bottom layers, or the base's",
-    fallback: "teacher",
-  }),
-};
+import { openTrackers, trackerOptions } from "./trackers";
 
 export const distillCommand = defineCommand({
   summary: "distil teachers into students of 1 to 3 layers",
@@ -45,6 +24,7 @@ export const distillCommand = defineCommand({
     ...studentLayersOption,
     ...distillationOptions,
     ...trainingCommandOptions,
+    ...trackerOptions,
   },
   examples: [
     "distill --student-layers 2",
@@ -52,6 +32,7 @@ export const distillCommand = defineCommand({
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
   ],
   async run(values, terminal) {
+    const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
     const base = await openBaseOf(values, terminal);
     const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
@@ -87,7 +68,7 @@ export const distillCommand = defineCommand({
       await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
       return;
     }
-    const context = await openSession(values, terminal);
+    const context = { ...(await openSession(values, terminal)), trackers };
     const started = new Date().toISOString();
     const { distill } = await import("../recipes/distill.js");
     const results = [];

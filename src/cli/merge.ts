@@ -6,6 +6,7 @@ import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
+import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
 import { merge, removeTasks, type Selection } from "../merge/merge";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
@@ -13,9 +14,11 @@ import { baseOptions, checkpointOptions, chooseBy, configOption, dryRun, taskOpt
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
 import { parseSelect, selectRun } from "../selection/candidates";
+import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
+import { selectedRuns } from "./merge-selection";
 import { chosenTasks, openBaseOf } from "./session";
 import { formatCount, formatScore, type Terminal, table } from "./terminal";
 
@@ -30,7 +33,7 @@ export const mergeCommand = defineCommand({
     select: optional(text, {
       flag: "--select",
       value: "<choice>",
-      help: "teacher, best, kd-2, or rte=teacher,cola=kd-2",
+      help: "teacher, best, kd-2, rte=teacher,cola=kd-2, or select's file",
     }),
     remove: optional(names, { flag: "--remove", value: "<names>", help: "take these tasks out of the folder" }),
     allowUnshared: toggle({ flag: "--allow-unshared", help: "take branches of k = full, which share no layer" }),
@@ -44,6 +47,7 @@ export const mergeCommand = defineCommand({
     "merge --out merged/",
     "merge --out merged/ --task rte,mrpc --select kd-2",
     "merge --out merged/ --select rte=teacher,cola=kd-2 --dry-run",
+    "merge --out merged/ --select mixed.json",
     "merge --out merged/ --remove rte",
   ],
   async run(values, terminal) {
@@ -51,6 +55,7 @@ export const mergeCommand = defineCommand({
       const removed = values.remove.split(",").map((name) => name.trim());
       const manifest = await removeTasks(values.out, removed);
       report(manifest, null, values.out, terminal);
+      await sayCard(values.out, terminal);
       return;
     }
     const base = await openBaseOf(values, terminal);
@@ -61,8 +66,16 @@ export const mergeCommand = defineCommand({
     }
     const manifest = await merge({ out: values.out, base, selections, allowUnshared: values.allowUnshared });
     report(manifest, base, values.out, terminal);
+    await sayCard(values.out, terminal);
   },
 });
+
+async function sayCard(out: string, { reporter }: Terminal): Promise<void> {
+  if (await hasCard(out)) return;
+  reporter.warn(
+    `${path.join(out, CARD)} is not flexbert's model card and was left as it is: move it away and merge again`,
+  );
+}
 
 interface ChoiceValues {
   readonly task: string | undefined;
@@ -70,9 +83,15 @@ interface ChoiceValues {
   readonly checkpoints: string;
   readonly select: string | undefined;
   readonly chooseBy: ChooseBy;
+  readonly allowUnshared: boolean;
 }
 
 async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal): Promise<Selection[]> {
+  if (values.select !== undefined && namesFile(values.select)) {
+    const selections = await selectedRuns(values.select, base, values, terminal);
+    for (const selection of selections) logChoice(selection, terminal);
+    return selections;
+  }
   const choose = values.select === undefined ? () => "student" as const : parseSelect(values.select);
   const runsOf = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
   const tasks = await chosenTasks(values, (task) => existsSync(runsOf(task, "finetune")));
@@ -89,12 +108,16 @@ async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal):
       students: await listRuns(runsOf(task, "distill")),
     };
     const run = selectRun(candidates, choose(task.name), values.chooseBy);
-    const { method, layers, score, fork } = run.record;
-    const what = method === "distill" ? `student of ${layers} layers` : `teacher of ${layers} layers`;
-    terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points`);
+    logChoice({ task, run }, terminal);
     selections.push({ task, run });
   }
   return selections;
+}
+
+function logChoice({ task, run }: Selection, terminal: Terminal): void {
+  const { method, layers, score, fork } = run.record;
+  const what = method === "distill" ? `student of ${layers} layers` : `teacher of ${layers} layers`;
+  terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points`);
 }
 
 function printChoice(selections: readonly Selection[], terminal: Terminal): void {

@@ -1,10 +1,9 @@
 // flexbert pull: a base model into the cache.
 
 import { usageError } from "../errors/errors";
-import { formatBytes } from "../files/atomic";
 import { offline } from "../options/common";
-import type { ProgressBar } from "../training/reporter";
 import { defineCommand } from "./command";
+import { fileProgress } from "./file-progress";
 import { formatCount, type Terminal } from "./terminal";
 
 export const pullCommand = defineCommand({
@@ -45,21 +44,10 @@ export const pullCommand = defineCommand({
 /** Pulls with a bar a file, or a line where there is no terminal. */
 export async function pullWithProgress(name: string, offline: boolean, terminal: Terminal) {
   const { pull } = await import("../checkpoints/hub.js");
-  let current: { file: string; received: number; bar: ProgressBar } | null = null;
+  const progress = fileProgress(`${name} `, terminal);
   try {
-    return await pull(name, {
-      offline,
-      signal: terminal.signal,
-      onProgress(file, received, total) {
-        if (current?.file !== file) {
-          current?.bar.end();
-          current = { file, received: 0, bar: terminal.reporter.progress(`${name} ${file}`, total ?? 0) };
-        }
-        current.bar.advance(received - current.received, formatBytes(received));
-        current.received = received;
-      },
-    });
+    return await pull(name, { offline, signal: terminal.signal, onProgress: progress.onProgress });
   } finally {
-    (current as { bar: ProgressBar } | null)?.bar.end();
+    progress.end();
   }
 }

@@ -99,7 +99,7 @@ function missingFile(task: Task, name: SplitName, place: string): Error {
   const advice =
     task.folder === ""
       ? "put it there, or correct the tasks file"
-      : `put GLUE's ${task.folder} folder there, or say with --glue-data where it lies`;
+      : `put GLUE's ${task.folder} folder there (flexbert data download --task ${task.name}), or say with --glue-data where it lies`;
   return dataError(`${place}: the ${name} file of ${task.name} is missing; ${advice}`);
 }
 

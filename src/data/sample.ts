@@ -1,8 +1,9 @@
 // The sample: four small tasks of our own making, written by seed, so that a fresh clone can train something at once.
 // They are no benchmark; the README that is written beside them says so. Their tasks.yaml is an example of user tasks.
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { makeFolder } from "../files/folder";
 import {
   entailmentLabels,
   entailmentRow,
@@ -93,7 +94,7 @@ export type MakeRandom = (seed: number, stream: number) => Random;
 export async function writeSample(folder: string, seed: number, makeRandom: MakeRandom = splitmix32): Promise<void> {
   for (const [stream, task] of sampleTasks.entries()) {
     const rows = distinctRows(task, makeRandom(seed, stream));
-    await mkdir(path.join(folder, task.name), { recursive: true });
+    await makeFolder(path.join(folder, task.name));
     await writeTsv(path.join(folder, task.name, "train.tsv"), task.columns, rows.slice(0, task.train));
     await writeTsv(path.join(folder, task.name, "dev.tsv"), task.columns, rows.slice(task.train));
   }

@@ -35,6 +35,7 @@ export function loadEagerly<E extends string>(
       }
     },
     state: () => toHost(state),
+    compiled: () => null,
     dispose() {
       disposed = true;
       tf.dispose(state);

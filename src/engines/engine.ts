@@ -4,7 +4,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { HostTensors } from "../model/tensors";
 
-export const engineNames = ["tensorflow", "wasm"] as const;
+export const engineNames = ["tensorflow", "onnx", "wasm"] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** Device tensors by name, inside an engine. */
@@ -16,14 +16,28 @@ export type Tensors = Record<string, Tensor>;
  */
 export type EntryPoint = (state: Tensors, inputs: Tensors) => { readonly state?: Tensors; readonly outputs: Tensors };
 
+/**
+ * Sizes that differ between calls of an entry point, by input: a name for each axis, null where the size is fixed. Axes
+ * of one name are equal in a call. A compiled engine makes one graph for all of them; every other size makes its own.
+ */
+export type DynamicAxes = Readonly<Record<string, readonly (string | null)[]>>;
+
 /** Functions that share one state: a train step and the evaluation of the same branch, say. */
 export interface Program<E extends string> {
   /** Runs one entry point; its new state replaces the old. Calls may not overlap. */
   run(entry: E, inputs: HostTensors): Promise<HostTensors>;
   /** A copy of the state. */
   state(): Promise<HostTensors>;
+  /** What was compiled so far; null where an engine compiles nothing. */
+  compiled(): Compilation | null;
   /** Frees the state; the program cannot be used afterwards. */
   dispose(): void;
+}
+
+export interface Compilation {
+  readonly graphs: number;
+  /** Seconds spent tracing, lowering and preparing them. */
+  readonly seconds: number;
 }
 
 export interface Engine {
@@ -32,8 +46,12 @@ export interface Engine {
   readonly summary: string;
   readonly device: "cpu" | "gpu";
   readonly threads: number;
-  /** Copies the state into the engine's memory. */
-  load<E extends string>(state: HostTensors, entries: Readonly<Record<E, EntryPoint>>): Promise<Program<E>>;
+  /** Takes the state, which the caller does not change from then on; the engine does not change the caller's arrays. */
+  load<E extends string>(
+    state: HostTensors,
+    entries: Readonly<Record<E, EntryPoint>>,
+    axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
+  ): Promise<Program<E>>;
   /** Tensors that the engine holds now: equal before and after any complete piece of work. */
   tensorCount(): number;
   dispose(): void;

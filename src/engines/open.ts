@@ -3,6 +3,7 @@
 
 import { engineError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames } from "./engine";
+import { openOnnx } from "./onnx";
 import { openTensorflow } from "./tensorflow";
 import { explainTensorflowAbsence } from "./tensorflow-load";
 import { openWasm } from "./wasm";
@@ -23,6 +24,7 @@ export interface OpenedEngine {
 
 const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> = {
   tensorflow: openTensorflow,
+  onnx: openOnnx,
   wasm: openWasm,
 };
 
@@ -61,5 +63,15 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
   if (name === "tensorflow") return explainTensorflowAbsence(error);
+  if (name === "onnx") {
+    const installed = !/Cannot find module 'onnxruntime-node'/.test(message);
+    return {
+      name,
+      reason: installed
+        ? `onnxruntime-node does not load: ${message}`
+        : "the package onnxruntime-node is not installed",
+      remedy: "Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed",
+    };
+  }
   return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };
 }

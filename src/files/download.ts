@@ -22,6 +22,8 @@ export interface DownloadRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Known in advance; what the server announces is checked as well. */
   readonly sha256?: string;
+  /** What to check where the server is out of reach; default the network, HTTPS_PROXY and HF_ENDPOINT. */
+  readonly advice?: string;
   readonly onProgress?: (received: number, total: number | null) => void;
   readonly signal?: AbortSignal;
 }
@@ -47,7 +49,7 @@ export async function download(request: DownloadRequest, network: Network): Prom
       request.signal?.throwIfAborted();
       if (!isTransient(error)) throw storageFailure(error, request.target);
       failures = (await partBytes(request.target)) > before ? 1 : failures + 1; // a connection that moves may drop often
-      if (failures >= attempts) throw unreachable(request.url, error, attempts);
+      if (failures >= attempts) throw unreachable(request, error, attempts);
       await sleep(retryAfterMs(error) ?? backoffMs * 2 ** (failures - 1), undefined, signalOption(request.signal));
     }
   }
@@ -177,12 +179,12 @@ function isTransient(error: unknown): boolean {
 
 const retryAfterMs = (error: unknown) => (error instanceof StatusError ? error.retryAfterMs : null);
 
-function unreachable(url: string, error: unknown, attempts: number): UnreachableError {
+function unreachable({ url, advice }: DownloadRequest, error: unknown, attempts: number): UnreachableError {
   const { message, code } = error as NodeJS.ErrnoException; // several addresses refused: a code without a message
   const times = attempts === 1 ? "once" : `${attempts} times`;
   return new UnreachableError(
     ExitCode.failure,
-    `cannot fetch ${url}: ${message || code} (tried ${times}). Check the network, HTTPS_PROXY and HF_ENDPOINT`,
+    `cannot fetch ${url}: ${message || code} (tried ${times}). ${advice ?? "Check the network, HTTPS_PROXY and HF_ENDPOINT"}`,
     { cause: error },
   );
 }

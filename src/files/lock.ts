@@ -4,12 +4,13 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../errors/errors";
 import { temporaryPath } from "./atomic";
+import { makeFolder } from "./folder";
 import { processStart } from "./process-start";
 import { storageFailure } from "./storage-failure";
 
@@ -25,11 +26,21 @@ interface Holder {
   readonly token: string;
 }
 
+/** A folder's lock, or who has it. */
+export type Claim = { readonly unlock: () => Promise<void> } | { readonly heldBy: string };
+
 /**
  * Locks a folder, creating it if need be, and returns what unlocks it.
  * Throws failure (1) naming the process and the folder where a live process holds the lock.
  */
 export async function lockFolder(folder: string, purpose: string): Promise<() => Promise<void>> {
+  const claim = await tryLockFolder(folder, purpose);
+  if ("unlock" in claim) return claim.unlock;
+  throw failure(claim.heldBy);
+}
+
+/** As lockFolder, but says who holds the lock where a live process does: "FOLDER is in use by process 42 (...). ..." */
+export async function tryLockFolder(folder: string, purpose: string): Promise<Claim> {
   const file = path.join(folder, lockName);
   const own: Holder = {
     host: os.hostname(),
@@ -40,17 +51,23 @@ export async function lockFolder(folder: string, purpose: string): Promise<() =>
   };
   try {
     const holder = await acquire(file, own);
-    if (holder) throw heldError(folder, file, holder);
+    return holder ? { heldBy: heldMessage(folder, file, holder) } : { unlock: () => release(file, own.token) };
   } catch (error) {
     throw storageFailure(error, file, "cannot lock");
   }
-  return () => release(file, own.token);
 }
 
-function heldError(folder: string, file: string, holder: Holder) {
+/** Whether a live process holds the folder's lock. */
+export async function isLocked(folder: string): Promise<boolean> {
+  const file = path.join(folder, lockName);
+  const holder = existsSync(file) ? await readHolder(file) : null;
+  return holder !== null && isAlive(holder);
+}
+
+function heldMessage(folder: string, file: string, holder: Holder): string {
   const who = `process ${holder.pid}${holder.host === os.hostname() ? "" : ` on ${holder.host}`} (${holder.purpose})`;
   const next = holder.host === os.hostname() ? "Wait for it or stop it" : `If it is gone, remove ${file}`;
-  return failure(`${folder} is in use by ${who}. ${next}`);
+  return `${folder} is in use by ${who}. ${next}`;
 }
 
 /**
@@ -84,8 +101,9 @@ async function acquire(file: string, own: Holder): Promise<Holder | null> {
 /** Creates the file with all its content, or returns false where it exists. */
 async function createExclusively(file: string, content: string): Promise<boolean> {
   const temporary = temporaryPath(file);
+  // Its last holder may have removed it. Where it cannot be made (under /proc, say) trying again would not end.
+  await makeFolder(path.dirname(file));
   try {
-    await makeFolder(path.dirname(file)); // its last holder may have removed it
     await writeFile(temporary, content, { flag: "wx" });
     try {
       await link(temporary, file);
@@ -99,23 +117,6 @@ async function createExclusively(file: string, content: string): Promise<boolean
     throw error;
   } finally {
     await rm(temporary, { force: true });
-  }
-}
-
-/** Node reports a read-only file system as ENOENT where folders are made recursively: a plain mkdir says the truth. */
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-    let missing = folder;
-    while (!existsSync(path.dirname(missing))) missing = path.dirname(missing);
-    await mkdir(missing).catch((reason) => {
-      // Not to be taken for a folder that its last holder removed just now, which is tried again.
-      throw codeOf(reason) === "ENOENT"
-        ? failure(`cannot make the folder ${missing}: give another one`, reason)
-        : reason;
-    });
   }
 }
 

@@ -11,6 +11,7 @@ const remedies: Readonly<Record<string, string>> = {
   EIO: "the disk reports an input/output error. Check the disk or give another folder",
   EMFILE: "too many open files. Raise the limit (ulimit -n) and run again",
   ENAMETOOLONG: "the name is too long for this file system. Give a shorter folder",
+  ENOENT: "the folder cannot be made there. Give another folder",
   ENOTDIR: "a file stands where a folder is needed. Give another folder",
 };
 

@@ -3,13 +3,13 @@
 // declared size). Contents are compared with their CRCs, which yauzl does not do.
 
 import { createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { crc32 } from "node:zlib";
 import { openPromise, type ZipFile } from "yauzl";
 import { modelError, UserError } from "../errors/errors";
 import { formatBytes, requireFreeSpace } from "./atomic";
+import { makeFolder } from "./folder";
 import { storageFailure } from "./storage-failure";
 
 export interface ZipSelection {
@@ -49,15 +49,17 @@ async function extractEntries(archive: ZipFile, zip: string, folder: string, sel
     if (path.basename(target) !== target || target === ".." || target === ".") {
       throw new Error(`"${target}" is no file name`);
     }
-    if (targets.has(target)) throw modelError(`${zip} holds ${target} twice. Give a zip with one model`);
+    if (targets.has(target)) throw modelError(`${zip} holds ${target} twice. It is not the zip that is meant`);
     targets.set(target, entry);
     bytes += entry.uncompressedSize;
     if (bytes > selection.maxBytes) {
-      throw modelError(`${zip} would unpack to more than ${formatBytes(selection.maxBytes)}: this is no model's zip`);
+      throw modelError(
+        `${zip} would unpack to more than ${formatBytes(selection.maxBytes)}: it is not the zip that is meant`,
+      );
     }
   }
   await requireFreeSpace(folder, bytes, `unpacking ${zip}`);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (const [target, entry] of targets) {
     const stream = await archive.openReadStreamPromise(entry);
     const options = selection.signal ? { signal: selection.signal } : {};

@@ -3,7 +3,7 @@
 // A task is added, replaced or removed without touching another's blob.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
@@ -11,12 +11,14 @@ import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
 import { safetensorsChunks } from "../checkpoints/safetensors";
 import { modelError, usageError } from "../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { sha256File, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
+import { writeCard } from "./card";
 import {
   type Blob,
   filesOf,
@@ -50,7 +52,7 @@ export interface MergeRequest {
 export async function merge(request: MergeRequest): Promise<Manifest> {
   const { out, base, selections } = request;
   for (const selection of selections) checkSelection(selection, request);
-  await mkdir(path.join(out, BLOBS), { recursive: true });
+  await makeFolder(path.join(out, BLOBS));
   const unlock = await lockFolder(out, "merging");
   try {
     const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out) : null;
@@ -61,6 +63,7 @@ export async function merge(request: MergeRequest): Promise<Manifest> {
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
     const manifest: Manifest = { ...(await writeShared(out, base, tasks)), tasks };
     await writeManifest(out, manifest);
+    await writeCard(out, manifest);
     await removeUnused(out, old, manifest);
     return manifest;
   } finally {
@@ -83,6 +86,7 @@ export async function removeTasks(out: string, names: readonly string[]): Promis
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
     const manifest: Manifest = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
     await writeManifest(out, manifest);
+    await writeCard(out, manifest);
     await removeUnused(out, old, manifest);
     return manifest;
   } finally {

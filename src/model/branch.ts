@@ -21,6 +21,14 @@ export interface BranchInputs {
   readonly attention_mask: Tensor2D;
 }
 
+/** The axes of a branch's inputs whose sizes differ between batches. */
+export const branchAxes = {
+  hidden: ["batch", "length", null],
+  input_ids: ["batch", "length"],
+  token_type_ids: ["batch", "length"],
+  attention_mask: ["batch", "length"],
+} as const;
+
 /** Logits [batch, outputs] of a branch. */
 export function branchLogits(
   tensors: Named,

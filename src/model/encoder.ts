@@ -79,10 +79,12 @@ function selfAttention(
   const size = width / heads;
   // [batch, heads, length, size]
   const split = (x: Tensor3D) => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]);
-  const query = split(tf.mul(dense(hidden, params.query), 1 / Math.sqrt(size)) as Tensor3D);
+  const query = split(dense(hidden, params.query));
   const key = split(dense(hidden, params.key));
   const value = split(dense(hidden, params.value));
-  const scores = tf.add(tf.matMul(query, key, false, true), bias); // [batch, heads, length, length]
+  // The scale stands at the product, where a compiled step makes it the product's factor.
+  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(size));
+  const scores = tf.add(products, bias); // [batch, heads, length, length]
   const probabilities = drop(attentionProbabilitiesSite(index), tf.softmax(scores));
   const context = tf.transpose(tf.matMul(probabilities, value), [0, 2, 1, 3]); // [batch, length, heads, size]
   return tf.reshape(context, [batch, length, width]) as Tensor3D;

@@ -3,6 +3,7 @@
 
 import type { Tensor, Tensor1D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { fusedKernels, runFused } from "./fused";
 import type { DenseParams, LayerNormParams } from "./parameters";
 
 /**
@@ -24,40 +25,52 @@ export function dense<T extends Tensor>(x: T, { weight, bias }: DenseParams): T 
  */
 export function layerNorm(x: Tensor3D, { weight, bias }: LayerNormParams, epsilon: number): Tensor3D {
   const normalise = tf.customGrad((...args) => {
-    const [input, gamma, beta, save] = args as unknown as [Tensor3D, Tensor1D, Tensor1D, tf.GradSaveFunc];
-    const centred = tf.sub(input, tf.mean(input, -1, true));
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // [batch, length, 1]
-    const normal = tf.mul(centred, inverse);
-    save([normal, inverse, gamma]);
-    return {
-      value: tf.add(tf.mul(normal, gamma), beta),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [hat, inv, scale] = saved as [Tensor, Tensor, Tensor];
-        const product = tf.mul(dy, hat);
-        const dHat = tf.mul(dy, scale);
-        const along = tf.mean(tf.mul(product, scale), -1, true);
-        const dx = tf.mul(tf.sub(tf.sub(dHat, tf.mean(dHat, -1, true)), tf.mul(hat, along)), inv);
-        return [dx, tf.sum(product, [0, 1]), tf.sum(dy, [0, 1])];
-      },
-    };
+    const [input, scale, offset, save] = args as unknown as [Tensor3D, Tensor1D, Tensor1D, tf.GradSaveFunc];
+    const inputs = { x: input, scale, offset };
+    const [value, normal, inverse] = runFused(fusedKernels.layerNorm, inputs, { epsilon }, () =>
+      composedNorm(input, scale, offset, epsilon),
+    ) as [Tensor, Tensor, Tensor];
+    save([normal, inverse, scale]);
+    return { value, gradFunc: (dy: Tensor, saved: Tensor[]) => layerNormGradient(dy, saved) };
   });
   return normalise(x, weight, bias) as Tensor3D;
+}
+
+function composedNorm(x: Tensor3D, scale: Tensor1D, offset: Tensor1D, epsilon: number): Tensor[] {
+  const centred = tf.sub(x, tf.mean(x, -1, true));
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // [batch, length, 1]
+  const normal = tf.mul(centred, inverse);
+  return [tf.add(tf.mul(normal, scale), offset), normal, inverse];
+}
+
+function layerNormGradient(dy: Tensor, saved: readonly Tensor[]): Tensor[] {
+  const [normalised, inverse, scale] = saved as [Tensor, Tensor, Tensor];
+  return runFused(fusedKernels.layerNormGradient, { dy, normalised, inverse, scale }, {}, () => {
+    const product = tf.mul(dy, normalised);
+    const dNormal = tf.mul(dy, scale);
+    const along = tf.mean(tf.mul(product, scale), -1, true);
+    const dx = tf.mul(tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normalised, along)), inverse);
+    return [dx, tf.sum(product, [0, 1]), tf.sum(dy, [0, 1])];
+  });
 }
 
 /** x Phi(x) with the exact normal distribution (Hendrycks and Gimpel 2016), as BERT has it; not the tanh form. */
 export function gelu<T extends Tensor>(x: T): T {
   const activate = tf.customGrad((...args) => {
     const [input, save] = args as unknown as [T, tf.GradSaveFunc];
-    const cumulative = tf.mul(tf.add(tf.erf(tf.mul(input, Math.SQRT1_2)), 1), 0.5);
-    save([input, cumulative]);
-    return {
-      value: tf.mul(input, cumulative),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => {
-        const [value, phi] = saved as [Tensor, Tensor];
-        const density = tf.mul(tf.exp(tf.mul(tf.square(value), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-        return [tf.mul(dy, tf.add(phi, tf.mul(value, density)))];
-      },
-    };
+    save([input]);
+    const [value] = runFused(fusedKernels.gelu, { x: input }, {}, () => [tf.mul(input, cumulative(input))]);
+    return { value: value as Tensor, gradFunc: (dy: Tensor, saved: Tensor[]) => geluGradient(dy, saved[0] as Tensor) };
   });
   return activate(x) as T;
+}
+
+/** Phi(x), the standard normal distribution. */
+const cumulative = (x: Tensor): Tensor => tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
+
+function geluGradient(dy: Tensor, x: Tensor): Tensor[] {
+  return runFused(fusedKernels.geluGradient, { dy, x }, {}, () => {
+    const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return [tf.mul(dy, tf.add(cumulative(x), tf.mul(x, density)))];
+  });
 }

@@ -43,9 +43,13 @@ export const taskOptions = {
   }),
 };
 
-/** Nothing but pull and quickstart uses the network at all; the others take the flag to mean the same everywhere. */
+/** Nothing but pull, quickstart and data download uses the network at all; the flag means the same everywhere. */
 export const offline = {
-  offline: toggle({ flag: "--offline", help: "never use the network; only pull and quickstart do", inConfig: false }),
+  offline: toggle({
+    flag: "--offline",
+    help: "never use the network; only pull, quickstart and data download do",
+    inConfig: false,
+  }),
 };
 
 export const baseOptions = {
@@ -69,7 +73,7 @@ export const checkpointOptions = {
 };
 
 export const engineOptions = {
-  engine: option(choice(["auto", "tensorflow", "wasm"]), {
+  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
     flag: "--engine",
     value: "<name>",
     help: "auto, tensorflow or wasm",
@@ -215,6 +219,15 @@ export const kOption = {
     value: "<layers>",
     help: "top layers to train: 3-9, 2, 1,2,3 or full",
     fallback: "3-9",
+  }),
+};
+
+export const searchOption = {
+  search: option(choice(["full", "halving"]), {
+    flag: "--search",
+    value: "<full|halving>",
+    help: "train every k to the end, or stop those early that lag behind",
+    fallback: "full",
   }),
 };
 

@@ -1,24 +1,39 @@
 // What is drawn from the generator: dropout masks, normal weights and permutations.
 
+import { wasmModule } from "./dropout.gen";
 import { type Key, words } from "./threefry";
 
+interface MaskKernel {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  /** Writes masks of whole blocks to the memory's beginning; see dropout.wat. */
+  mask(high: number, low: number, block: number, blocks: number, threshold: number, keep: number): void;
+}
+
+/** Floats that the kernel makes at a time: 64 KiB, which stays in the cache while it is copied out. */
+const CHUNK = 16_384;
+const BLOCK_FLOATS = 4;
+/** Blocks that the kernel makes at once. */
+const VECTOR = 4;
+let maskKernel: MaskKernel | undefined;
+
 /**
- * A mask of 0 (dropped) and 1 / (1 - rate).
+ * A mask of 0 (dropped) and 1 / (1 - rate), rate below 1.
  * Element i uses 16 bits of the stream, so the rate that is realised is a multiple of 2^-16; four masks a block
- * keep masks cheap beside the layer that they belong to.
+ * keep masks cheap beside the layer that they belong to. The SIMD kernel draws what {@link words} would.
  */
 export function dropoutMask(key: Key, size: number, rate: number): Float32Array {
-  const bits = words(key, (size + 1) >>> 1);
-  const mask = new Float32Array(size);
+  maskKernel ??= new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(wasmModule, "base64")))
+    .exports as unknown as MaskKernel;
   const threshold = Math.round(rate * 65536);
   const keep = 65536 / (65536 - threshold);
-  const pairs = size >>> 1;
-  for (let i = 0; i < pairs; i++) {
-    const word = bits[i] as number;
-    mask[2 * i] = (word & 0xffff) >= threshold ? keep : 0;
-    mask[2 * i + 1] = word >>> 16 >= threshold ? keep : 0;
+  const mask = new Float32Array(size);
+  const chunk = new Float32Array(maskKernel.memory.buffer);
+  for (let at = 0; at < size; at += CHUNK) {
+    const floats = Math.min(CHUNK, size - at);
+    const blocks = Math.ceil(floats / (BLOCK_FLOATS * VECTOR)) * VECTOR;
+    maskKernel.mask(key.high, key.low, at / BLOCK_FLOATS, blocks, threshold, keep);
+    mask.set(floats === CHUNK ? chunk : chunk.subarray(0, floats), at);
   }
-  if (size & 1) mask[size - 1] = ((bits[pairs] as number) & 0xffff) >= threshold ? keep : 0;
   return mask;
 }
 

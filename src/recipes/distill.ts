@@ -8,6 +8,7 @@ import type { Base } from "../checkpoints/base";
 import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
+import { branchAxes } from "../model/branch";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
@@ -18,7 +19,7 @@ import { type Loss, logitsStep, rowWeights } from "../training/step";
 import { branchOfBase, branchOfTeacher } from "./initial-branch";
 import type { DistillationOptions, RunOptions, TrainingOptions } from "./options";
 import { readTaskData } from "./task-data";
-import { describeTrial, finishedRun, runTrial, type TrialSettings } from "./trial";
+import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
 import { openTrunks } from "./trunks";
 
 export interface DistillRequest {
@@ -47,7 +48,7 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
   const { init, ...options } = distillation;
   const { id, sha256, score } = teacher.record;
   const reference = { id, folder: teacher.folder, sha256: sha256 as string, score };
-  let prepared: Prepared | null = null;
+  let prepared: PreparedTeacher | null = null;
   const runs: StoredRun[] = [];
   try {
     for (const layers of studentLayers) {
@@ -71,17 +72,7 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
           continue;
         }
         prepared ??= await prepareTeacher(request, teacherShape, await trunks.under(teacherShape), context);
-        const { teacherLogits, branch, train, dev } = prepared;
-        const work = {
-          label: `${task.name} l=${layers} seed ${seed}`,
-          initial:
-            init === "teacher" ? branchOfTeacher(branch, shape) : branchOfBase(base, shape, outputSize(task), seed),
-          loss: distillationLoss(task, distillation),
-          train,
-          dev,
-          teacherLogits,
-        };
-        runs.push(await runTrial(trial, settings, run, work, context));
+        runs.push(await runTrial(trial, settings, run, studentWork(settings, distillation, prepared), context));
       }
     }
   } finally {
@@ -90,7 +81,8 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
   return runs;
 }
 
-interface Prepared {
+/** A teacher's branch and its outputs on the train rows, with the rows as its students read them. */
+export interface PreparedTeacher {
   readonly branch: HostTensors;
   readonly teacherLogits: Float32Array;
   readonly train: BranchSource;
@@ -98,14 +90,14 @@ interface Prepared {
 }
 
 /** The teacher's branch and its logits on every train row, without dropout. */
-async function prepareTeacher(
-  { task, base, teacher }: DistillRequest,
+export async function prepareTeacher(
+  { task, base, teacher }: Pick<DistillRequest, "task" | "base" | "teacher">,
   shape: BranchShape,
   sources: { train: BranchSource; dev: BranchSource },
   context: RunContext<Engine>,
-): Promise<Prepared> {
+): Promise<PreparedTeacher> {
   const branch = await loadBranch(teacher);
-  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) });
+  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) }, { logits: branchAxes });
   try {
     context.reporter.log(`${task.name}: computing the teacher's outputs on ${sources.train.rows.ids.length} rows`);
     const teacherLogits = await computeLogits(program, "logits", sources.train, outputSize(task), context.signal);
@@ -113,6 +105,23 @@ async function prepareTeacher(
   } finally {
     program.dispose();
   }
+}
+
+/** Where a student begins, what it is trained on and towards. */
+export function studentWork(
+  { task, base, shape, seed }: TrialSettings,
+  distillation: DistillationOptions,
+  { branch, teacherLogits, train, dev }: PreparedTeacher,
+): TrialWork {
+  const ofTeacher = distillation.init === "teacher";
+  return {
+    label: `${task.name} l=${shape.layers} seed ${seed}`,
+    initial: ofTeacher ? branchOfTeacher(branch, shape) : branchOfBase(base, shape, outputSize(task), seed),
+    loss: distillationLoss(task, distillation),
+    train,
+    dev,
+    teacherLogits,
+  };
 }
 
 function checkTeacher({ task, base, teacher, studentLayers }: DistillRequest, { reporter }: RunContext<Engine>) {

@@ -14,6 +14,7 @@ import {
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";
+import { branchAxes } from "../model/branch";
 import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
@@ -47,7 +48,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const branch = mapLabels(branchTensors(foreign.tensors, shape), task, labels, folder);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
-  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) });
+  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) }, { logits: branchAxes });
   try {
     const { dev } = await trunks.under(shape);
     const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);

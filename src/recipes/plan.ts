@@ -14,6 +14,7 @@ import {
 import { outputSize, type Task } from "../tasks/task";
 import type { DistillRequest } from "./distill";
 import { branchShapes, type FinetuneRequest } from "./finetune";
+import { halvedWork } from "./search";
 import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, type TrialSettings } from "./trial";
 
@@ -41,6 +42,8 @@ export interface Plan {
   readonly trunkFlops: number;
   /** Trunk activations of train and dev rows. */
   readonly cacheBytes: number;
+  /** With halving: work of the trials that are not finished, between the two of these; the trunk is not in them. */
+  readonly halved?: { readonly least: number; readonly most: number };
 }
 
 /** The trials that `finetune` would run. Reads and encodes the data; computes nothing. */
@@ -53,7 +56,22 @@ export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
       trials.push(await planTrial({ method: "finetune", task, base, shape, seed, data, training }, request));
     }
   }
-  return finishPlan(trials, base, data);
+  const plan = finishPlan(trials, base, data);
+  if (request.search?.method !== "halving") return plan;
+  return { ...plan, halved: halvedTrials(trials, training.epochs) };
+}
+
+/** What halving leaves of a sweep's work; full branches run to their end. */
+function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
+  const perEpoch = new Map<number, number>();
+  let whole = 0;
+  for (const { layers, full, finished, flops } of trials) {
+    const open = finished ? 0 : flops;
+    if (full) whole += open;
+    else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
+  }
+  const { least, most } = halvedWork([...perEpoch.values()], epochs);
+  return { least: whole + least, most: whole + most };
 }
 
 /** The trials that `distill` would run. */
@@ -77,14 +95,8 @@ export async function planDistill(request: DistillRequest): Promise<Plan> {
 }
 
 async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest, "run">): Promise<PlannedTrial> {
-  const { base, shape, seed, data, training, task } = settings;
-  const { config } = base;
+  const { shape, seed, task } = settings;
   const trial = describeTrial(settings, run.checkpoints);
-  const trainable = branchParameterCount(config, shape, task);
-  const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
-  const padded = paddedTokens(data.train);
-  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
-  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
   return {
     task: task.name,
     folder: trial.folder,
@@ -93,6 +105,27 @@ async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest,
     fork: shape.full ? null : shape.fork,
     seed,
     finished: (await finishedRun(trial, run.force)) !== null,
+    ...trialCost(settings),
+  };
+}
+
+export type TrialCost = Pick<PlannedTrial, "trainable" | "frozen" | "steps" | "memoryBytes" | "flops">;
+
+/** What a trial takes, whatever its seed. */
+export function trialCost({
+  base,
+  shape,
+  data,
+  training,
+  task,
+}: Pick<TrialSettings, "base" | "shape" | "data" | "training" | "task">): TrialCost {
+  const { config } = base;
+  const trainable = branchParameterCount(config, shape, task);
+  const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
+  const padded = paddedTokens(data.train);
+  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
+  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
+  return {
     trainable,
     frozen: belowFork,
     steps: stepsPerEpoch(data.train.ids.length, training.batchSize) * training.epochs,
@@ -107,16 +140,20 @@ async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest,
 function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData): Plan {
   const open = trials.filter(({ finished, full }) => !finished && !full);
   const deepest = Math.max(0, ...open.map(({ fork }) => fork ?? 0));
-  const tokens = data.train.tokens + data.dev.tokens;
-  const longest = paddedTokens(data.train).longest;
   return {
     trials,
-    trunkFlops: open.length === 0 ? 0 : branchFlops(base.config, deepest, tokens, longest),
+    trunkFlops: open.length === 0 ? 0 : trunkFlops(base, data, deepest),
     cacheBytes: open.length === 0 ? 0 : cacheBytes(base, data),
   };
 }
 
-const cacheBytes = (base: Base, data: TaskData): number =>
+/** Forward work of the first `fork` layers on all rows, once. */
+export function trunkFlops(base: Base, data: TaskData, fork: number): number {
+  const tokens = data.train.tokens + data.dev.tokens;
+  return branchFlops(base.config, fork, tokens, paddedTokens(data.train).longest);
+}
+
+export const cacheBytes = (base: Base, data: TaskData): number =>
   (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
 
 function branchParameterCount(config: BertConfig, shape: BranchShape, task: Task): number {
@@ -124,11 +161,23 @@ function branchParameterCount(config: BertConfig, shape: BranchShape, task: Task
   return embeddings + shape.layers * layerParameterCount(config) + headParameterCount(config, outputSize(task));
 }
 
-function paddedTokens(rows: EncodedRows): { tokens: number; longest: number } {
+interface Padded {
+  readonly tokens: number;
+  readonly longest: number;
+}
+
+const padded = new WeakMap<EncodedRows, Padded>();
+
+/** Kept per split: choosing buckets takes a moment, and a plan asks once a trial. */
+function paddedTokens(rows: EncodedRows): Padded {
+  const known = padded.get(rows);
+  if (known) return known;
   const buckets = chooseBuckets(rows.lengths);
   let tokens = 0;
   for (const length of rows.lengths) tokens += buckets.find((bound) => length <= bound) as number;
-  return { tokens, longest: buckets.at(-1) as number };
+  const counted = { tokens, longest: buckets.at(-1) as number };
+  padded.set(rows, counted);
+  return counted;
 }
 
 /** Forward work of `layers` encoder layers: the weights' products and attention's two. */

@@ -1,7 +1,9 @@
-// Which run of a task is merged: `teacher`, `kd-L`, `best`, a task=choice list, or a file that `select` wrote.
+// Which run of a task is merged: `teacher`, `kd-L`, `best` or a task=choice list (a file that `select` wrote is read by
+// selection-file.ts); and a task's runs as candidates of a selection.
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
+import type { Candidate } from "./candidate";
 import { bestRun, type ChooseBy, chooseTeacher, comparableRuns } from "./teacher";
 
 /** "student": the best student if there is one, else the teacher: the default. */
@@ -32,6 +34,10 @@ export function parseSelect(text: string): (task: string) => Choice {
   return (task) => chosen.get(task) ?? "student";
 }
 
+/** The tasks that a task=choice list names; none for one choice for all. */
+export const tasksOfSelect = (text: string): string[] =>
+  text.includes("=") ? text.split(",").map((part) => part.slice(0, part.indexOf("=")).trim()) : [];
+
 /** The run that a choice names. Throws modelError (4) with the command that would make it. */
 export function selectRun({ task, finetuned, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
   const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], by) ?? onlyFull(finetuned);
@@ -55,6 +61,36 @@ export function selectRun({ task, finetuned, students }: Candidates, choice: Cho
     `${task} has no student of ${layers} layers. Run: flexbert distill --task ${task} --student-layers ${layers}`,
   );
 }
+
+/**
+ * A task's candidates from the fewest layers to the most: the best student of each size that was scored on its teacher's
+ * dev rows, the teacher, and with `allowUnshared` the best run of k = full. Also how many students were left out because
+ * other dev rows scored them.
+ */
+export function storedCandidates(
+  { finetuned, students }: Candidates,
+  by: ChooseBy,
+  allowUnshared: boolean,
+): { candidates: Candidate[]; incomparable: number } {
+  const newest = comparableRuns(finetuned)[0] ?? [];
+  const teacher = chooseTeacher(newest, by);
+  const ofTeacher = studentsOf(students, teacher);
+  const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === teacher?.record.devData.sha256);
+  const sizes = [...new Set(comparable.map(({ record }) => record.layers))].sort((a, b) => a - b);
+  const best = sizes.map((size) => bestRun(comparable.filter(({ record }) => record.layers === size)));
+  const full = newest.filter(({ record }) => record.full);
+  const candidates = [
+    ...best.map((run) => toCandidate("student", run)),
+    ...(teacher ? [toCandidate("teacher", teacher)] : []),
+    ...(allowUnshared && full.length > 0 ? [toCandidate("unshared", bestRun(full))] : []),
+  ];
+  return { candidates, incomparable: ofTeacher.length - comparable.length };
+}
+
+const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
+  const { fork, layers, score } = run.record;
+  return { role, fork, layers, score, run };
+};
 
 /** Students of the teacher that is chosen now; those of an earlier teacher have another fork. */
 function studentsOf(students: readonly StoredRun[], teacher: StoredRun | null): StoredRun[] {

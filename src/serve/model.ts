@@ -13,6 +13,7 @@ import type { Engine, EntryPoint, Program, Tensors } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { sha256File } from "../files/hash";
 import { type Blob, MANIFEST, readManifest } from "../merge/manifest";
+import { branchAxes } from "../model/branch";
 import { type BertConfig, parseBertConfig } from "../model/config";
 import { attentionBias, embed, encoderLayer } from "../model/encoder";
 import { classify } from "../model/heads";
@@ -57,8 +58,8 @@ interface Parts {
   readonly tensors: HostTensors;
 }
 
-const scope = (task: string) => `task/${task}/`;
-const wanted = (task: string) => `want/${task}`;
+export const scope = (task: string) => `task/${task}/`;
+export const wanted = (task: string) => `want/${task}`;
 
 /**
  * Opens a merged folder or a run folder.
@@ -76,7 +77,7 @@ export async function openModel(
     ? await mergedParts(folder, options.names)
     : await runParts(folder, options.taskOf, options.base);
   const entries = { predict: predictEntry(parts.config, parts.tasks) };
-  const program: Program<"predict"> = await engine.load(parts.tensors, entries);
+  const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
   const { config, tokenizer, tasks } = parts;
   return {
     folder,

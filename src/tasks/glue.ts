@@ -32,6 +32,10 @@ function usualSplits(
   };
 }
 
+/** The test file's predictions under the task's title; `constant` is the most frequent label, where one is. */
+const submittedAs = (title: string, constant: string) =>
+  ({ files: [{ file: title, split: "test" }], constant }) as const;
+
 const sentencePair = { text: "sentence1", pair: "sentence2", index: "index" } as const;
 const mnliColumns = { ...sentencePair, label: "gold_label" } as const;
 const mnliLabels = ["entailment", "neutral", "contradiction"] as const;
@@ -54,6 +58,7 @@ const tasks = {
       { header: false, spellings: { "0": "unacceptable", "1": "acceptable" } },
     ),
     inAverage: true,
+    submission: submittedAs("CoLA", "acceptable"),
   },
   sst2: {
     name: "sst2",
@@ -70,6 +75,7 @@ const tasks = {
       { spellings: { "0": "negative", "1": "positive" } },
     ),
     inAverage: true,
+    submission: submittedAs("SST-2", "positive"),
   },
   mrpc: {
     name: "mrpc",
@@ -90,6 +96,7 @@ const tasks = {
       { spellings: { "0": "not_equivalent", "1": "equivalent" } },
     ),
     inAverage: true,
+    submission: submittedAs("MRPC", "equivalent"),
   },
   stsb: {
     name: "stsb",
@@ -106,6 +113,8 @@ const tasks = {
       { labelled: { ...sentencePair, label: "score" }, test: sentencePair },
     ),
     inAverage: true,
+    // No constant correlates with anything: the middle of the range is as good as any.
+    submission: submittedAs("STS-B", "2.5"),
   },
   qqp: {
     name: "qqp",
@@ -125,6 +134,7 @@ const tasks = {
       { spellings: { "0": "not_duplicate", "1": "duplicate" } },
     ),
     inAverage: true,
+    submission: submittedAs("QQP", "not_duplicate"),
   },
   mnli: {
     name: "mnli",
@@ -143,6 +153,13 @@ const tasks = {
       test_mismatched: tsv("test_mismatched.tsv", 9847, sentencePair),
     },
     inAverage: true,
+    submission: {
+      files: [
+        { file: "MNLI-m", split: "test" },
+        { file: "MNLI-mm", split: "test_mismatched" },
+      ],
+      constant: "entailment",
+    },
   },
   qnli: {
     name: "qnli",
@@ -161,6 +178,7 @@ const tasks = {
       },
     ),
     inAverage: true,
+    submission: submittedAs("QNLI", "not_entailment"),
   },
   rte: {
     name: "rte",
@@ -176,6 +194,7 @@ const tasks = {
       { labelled: { ...sentencePair, label: "label" }, test: sentencePair },
     ),
     inAverage: true,
+    submission: submittedAs("RTE", "entailment"),
   },
   wnli: {
     name: "wnli",
@@ -193,6 +212,7 @@ const tasks = {
     ),
     // Its dev set repeats train sentences with the opposite label: a better score than the majority's is a bug sign.
     inAverage: false,
+    submission: submittedAs("WNLI", "not_entailment"),
   },
   ax: {
     name: "ax",
@@ -206,6 +226,7 @@ const tasks = {
     // The official download script saves the bare AX.tsv as diagnostic/diagnostic.tsv.
     splits: { test: tsv("AX.tsv", 1104, sentencePair, { alternatives: ["../diagnostic/diagnostic.tsv"] }) },
     inAverage: false,
+    submission: submittedAs("AX", "entailment"),
     predictedWith: "mnli",
   },
 } as const satisfies { [Name in GlueName]: Task & { readonly name: Name } };

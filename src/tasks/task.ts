@@ -57,6 +57,13 @@ export interface Task extends Scoring {
   readonly inAverage: boolean;
   /** The task whose branch predicts this one, which has no train data: mnli for ax. */
   readonly predictedWith?: string;
+  /** What GLUE's site takes of this task; absent for the user's own. Labels are written as the train file writes them. */
+  readonly submission?: {
+    /** Files without their .tsv, and the splits that they predict. */
+    readonly files: readonly { readonly file: string; readonly split: SplitName }[];
+    /** The label, or the value, that stands in every row where no model predicts the task. */
+    readonly constant: string;
+  };
 }
 
 /** Width of the head: one logit a label, or one value. */

@@ -1,6 +1,6 @@
 // Everything that can be wrong with the content of a tasks file, found in one pass so that one report shows it all.
 
-import { didYouMean } from "../errors/nearest";
+import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
 import { glueTasks } from "./glue";
 import { metricKinds } from "./metrics";
 import {
@@ -15,19 +15,11 @@ import {
   tasksFile,
 } from "./user-task-schema";
 
-export type EntryPath = readonly PropertyKey[];
-
-export interface Problem {
-  /** Where in the file: ["tasks", 0, "columns", "text"]. */
-  readonly path: EntryPath;
-  readonly message: string;
-}
-
 /** The content's entries, and its problems; entries are complete and usable only where there is no problem. */
 export function checkTasksFile(content: unknown): { entries: TaskEntry[]; problems: Problem[] } {
   const parsed = tasksFile.safeParse(content);
   const issues = parsed.success ? [] : parsed.error.issues;
-  const problems = issues.flatMap((issue) => schemaProblems(issue, content));
+  const problems = issues.flatMap((issue) => schemaProblems(issue, content, keysAt));
   const entries: TaskEntry[] = [];
   for (const [i, raw] of rawEntries(content).entries()) {
     const own = issues.filter((issue) => issue.path[0] === "tasks" && issue.path[1] === i);
@@ -47,10 +39,6 @@ function rawEntries(content: unknown): unknown[] {
   return Array.isArray(list) ? list : [];
 }
 
-function valueAt(content: unknown, at: EntryPath): unknown {
-  return at.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | null | undefined)?.[key], content);
-}
-
 function withoutUnknownKeys(raw: unknown, issues: readonly Issue[]): unknown {
   const copy = structuredClone(raw);
   for (const issue of issues) {
@@ -59,25 +47,6 @@ function withoutUnknownKeys(raw: unknown, issues: readonly Issue[]): unknown {
     for (const key of issue.keys) delete parent[key];
   }
   return copy;
-}
-
-function schemaProblems(issue: Issue, content: unknown): Problem[] {
-  const value = valueAt(content, issue.path);
-  if (issue.code === "unrecognized_keys") {
-    const allowed = keysAt(issue.path);
-    return issue.keys.map((key) => ({
-      path: [...issue.path, key],
-      message: `unknown key${didYouMean(key, allowed)}; the keys here are ${allowed.join(", ")}`,
-    }));
-  }
-  if (value === undefined) return [{ path: issue.path, message: "is missing" }];
-  if (issue.code === "invalid_value") {
-    const allowed = issue.values.map(String);
-    const hint = didYouMean(String(value), allowed);
-    return [{ path: issue.path, message: `${JSON.stringify(value)} is none of ${allowed.join(", ")}${hint}` }];
-  }
-  const wanted = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
-  return [{ path: issue.path, message: `${wanted}, got ${JSON.stringify(value)}` }];
 }
 
 /** Names that are taken: by GLUE, by `all`, by another entry. */

@@ -1,9 +1,10 @@
 // Where trunk activations lie between passes: ragged float32 rows in memory, or in a scratch file. Each pass
 // overwrites the rows of the one before, so a sweep holds one layer's activations, not one per fork.
 
-import { type FileHandle, mkdir, open, rm, statfs } from "node:fs/promises";
+import { type FileHandle, open, rm, statfs } from "node:fs/promises";
 import path from "node:path";
 import type { Batch } from "../batches/batches";
+import { makeFolder } from "../files/folder";
 
 export interface ActivationStore {
   readonly place: string;
@@ -43,6 +44,9 @@ export function memoryStore(lengths: ArrayLike<number>, hidden: number): Activat
   };
 }
 
+/** Tells apart the files that one process opens within a millisecond. */
+let opened = 0;
+
 /** A scratch file in `folder`, or null where the disk has no room for it. */
 export async function diskStore(
   lengths: ArrayLike<number>,
@@ -54,10 +58,10 @@ export async function diskStore(
     offsets[row + 1] = (offsets[row] as number) + (lengths[row] as number) * hidden * 4;
   }
   const bytes = offsets[lengths.length] as number;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes + DISK_MARGIN) return null;
-  const file = path.join(folder, `${process.pid}-${Date.now()}${SCRATCH_SUFFIX}`);
+  const file = path.join(folder, `${process.pid}-${Date.now()}-${opened++}${SCRATCH_SUFFIX}`);
   const handle: FileHandle = await open(file, "wx+");
   const rowBytes = (row: number) => (offsets[row + 1] as number) - (offsets[row] as number);
   return {

@@ -4,6 +4,7 @@
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensors } from "../engines/engine";
+import { fusedKernels, runFused } from "../model/fused";
 import { float32, type HostTensors } from "../model/tensors";
 
 export const BETA1 = 0.9;
@@ -41,23 +42,61 @@ export function stepScalars(learningRate: number, weightDecay: number, step: num
   };
 }
 
-/** sqrt of the sum of all squared gradients. */
-export function globalNorm(gradients: readonly Tensor[]): Scalar {
-  return tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient))))) as Scalar;
+export interface Clipping {
+  /** Norm of all gradients together, before clipping. */
+  readonly norm: Scalar;
+  /** What clipping multiplies gradients by, at most 1. */
+  readonly factor: Scalar;
 }
 
-/** The factor that brings gradients of this norm to at most `clipNorm`; as in PyTorch, norm + 1e-6 divides. */
-export function clipFactor(norm: Scalar, clipNorm: number): Scalar {
-  return tf.minimum(tf.div(clipNorm, tf.add(norm, 1e-6)), 1) as Scalar;
+/**
+ * The global norm of gradients, and the factor that brings it to at most `clipNorm`; as in PyTorch, norm + 1e-6
+ * divides. A clipNorm of 0 clips nothing: the factor is 1.
+ */
+export function clipByGlobalNorm(gradients: readonly Tensor[], clipNorm: number): Clipping {
+  const inputs = Object.fromEntries(gradients.map((gradient, i) => [`g${i}`, gradient]));
+  const [norm, factor] = runFused(fusedKernels.globalNorm, inputs, { clipNorm }, () => {
+    const total = tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient)))));
+    return [total, clipNorm > 0 ? tf.minimum(tf.div(clipNorm, tf.add(total, 1e-6)), 1) : tf.scalar(1)];
+  });
+  return { norm: norm as Scalar, factor: factor as Scalar };
 }
 
-/** One parameter's update. `scalars` are those of {@link stepScalars} as tensors. */
-export function update(state: Tensors, name: string, gradient: Tensor, scalars: Tensors): Tensors {
-  const parameter = state[name] as Tensor;
-  const m = tf.add(tf.mul(state[firstMoment(name)] as Tensor, BETA1), tf.mul(gradient, 1 - BETA1));
-  const v = tf.add(tf.mul(state[secondMoment(name)] as Tensor, BETA2), tf.mul(tf.square(gradient), 1 - BETA2));
-  const denominator = tf.add(tf.mul(tf.sqrt(v), scalars["second_correction"] as Tensor), EPSILON);
-  const decayed = isDecayed(name) ? tf.mul(parameter, scalars["decay"] as Tensor) : parameter;
-  const next = tf.sub(decayed, tf.mul(tf.div(m, denominator), scalars["step_size"] as Tensor));
+/**
+ * One parameter's update.
+ * @param factor of the gradient, from {@link clipByGlobalNorm}
+ * @param scalars those of {@link stepScalars} as tensors
+ */
+export function update(state: Tensors, name: string, gradient: Tensor, factor: Scalar, scalars: Tensors): Tensors {
+  const inputs: Tensors = {
+    parameter: state[name] as Tensor,
+    m: state[firstMoment(name)] as Tensor,
+    v: state[secondMoment(name)] as Tensor,
+    gradient,
+    factor,
+    step_size: scalars["step_size"] as Tensor,
+    second_correction: scalars["second_correction"] as Tensor,
+    ...(isDecayed(name) ? { decay: scalars["decay"] as Tensor } : {}),
+  };
+  const [next, m, v] = runFused(fusedKernels.adamW, inputs, {}, () => composedUpdate(inputs)) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
   return { [name]: next, [firstMoment(name)]: m, [secondMoment(name)]: v };
+}
+
+function composedUpdate(inputs: Tensors): Tensor[] {
+  const { parameter, m, v, gradient, factor, step_size, second_correction, decay } = inputs as Record<
+    string,
+    Tensor
+  > & {
+    parameter: Tensor;
+  };
+  const clipped = tf.mul(gradient as Tensor, factor as Tensor);
+  const first = tf.add(tf.mul(m as Tensor, BETA1), tf.mul(clipped, 1 - BETA1));
+  const second = tf.add(tf.mul(v as Tensor, BETA2), tf.mul(tf.square(clipped), 1 - BETA2));
+  const denominator = tf.add(tf.mul(tf.sqrt(second), second_correction as Tensor), EPSILON);
+  const decayed = decay ? tf.mul(parameter, decay) : parameter;
+  return [tf.sub(decayed, tf.mul(tf.div(first, denominator), step_size as Tensor)), first, second];
 }

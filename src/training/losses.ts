@@ -1,11 +1,38 @@
 // Losses over one batch. Each is the weighted mean over real rows: filler rows have weight 0.
 
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { fusedKernels, runFused } from "../model/fused";
 
 /** Weighted mean of [batch] values. */
 function weightedMean(values: Tensor1D, weights: Tensor1D): Scalar {
   return tf.div(tf.sum(tf.mul(values, weights)), tf.sum(weights));
+}
+
+/**
+ * -sum(targets log softmax(logits)) of each row.
+ * @param logits [rows, labels]
+ * @param targets [rows, labels], a distribution a row; no gradient flows into it
+ * @returns [rows]
+ */
+function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor1D {
+  const compute = tf.customGrad((...args) => {
+    const [z, save] = args as unknown as [Tensor2D, tf.GradSaveFunc];
+    save([z, targets]);
+    const [value] = runFused(fusedKernels.crossEntropy, { logits: z, targets }, {}, () => [
+      tf.neg(tf.sum(tf.mul(targets, tf.logSoftmax(z)), 1)),
+    ]);
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => crossEntropyGradient(dy, saved);
+    return { value: value as Tensor, gradFunc };
+  });
+  return compute(logits) as Tensor1D;
+}
+
+function crossEntropyGradient(dy: Tensor, saved: readonly Tensor[]): Tensor[] {
+  const [logits, targets] = saved as [Tensor2D, Tensor2D];
+  return runFused(fusedKernels.crossEntropyGradient, { dy, logits, targets }, {}, () => [
+    tf.mul(tf.sub(tf.softmax(logits), targets), tf.expandDims(dy, 1)),
+  ]);
 }
 
 /**
@@ -15,8 +42,8 @@ function weightedMean(values: Tensor1D, weights: Tensor1D): Scalar {
  */
 export function crossEntropy(logits: Tensor2D, labels: Tensor1D, weights: Tensor1D): Scalar {
   // Cast afterwards: the wasm backend's OneHot of dtype float32 writes the integer's bits.
-  const targets = tf.cast(tf.oneHot(labels, logits.shape[1]), "float32");
-  return weightedMean(tf.neg(tf.sum(tf.mul(targets, tf.logSoftmax(logits)), 1)), weights);
+  const targets = tf.cast(tf.oneHot(labels, logits.shape[1]), "float32") as Tensor2D;
+  return weightedMean(softmaxCrossEntropy(logits, targets), weights);
 }
 
 /**
@@ -27,8 +54,9 @@ export function crossEntropy(logits: Tensor2D, labels: Tensor1D, weights: Tensor
  */
 export function softTargetLoss(student: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar {
   const logTargets = tf.logSoftmax(tf.div(teacher, temperature) as Tensor2D);
-  const logOutputs = tf.logSoftmax(tf.div(student, temperature) as Tensor2D);
-  const divergence = tf.sum(tf.mul(tf.exp(logTargets), tf.sub(logTargets, logOutputs)), 1) as Tensor1D;
+  const targets = tf.exp(logTargets) as Tensor2D;
+  const negativeEntropy = tf.sum(tf.mul(targets, logTargets), 1) as Tensor1D;
+  const divergence = tf.add(softmaxCrossEntropy(tf.div(student, temperature), targets), negativeEntropy) as Tensor1D;
   return tf.mul(weightedMean(divergence, weights), temperature * temperature);
 }
 

@@ -3,12 +3,12 @@
 
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { EntryPoint, Tensors } from "../engines/engine";
-import { type BranchInputs, branchLogits } from "../model/branch";
+import type { DynamicAxes, EntryPoint, Tensors } from "../engines/engine";
+import { type BranchInputs, branchAxes, branchLogits } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import type { Dropout } from "../model/dropout";
+import { type Dropout, dropoutSites } from "../model/dropout";
 import type { BranchShape } from "../model/parameters";
-import { clipFactor, globalNorm, update, withoutMoments } from "./adamw";
+import { clipByGlobalNorm, update, withoutMoments } from "./adamw";
 
 /** Reads labels, row_weights and whatever else it needs from the step's inputs. */
 export type Loss = (logits: Tensor2D, inputs: Tensors) => Scalar;
@@ -41,12 +41,10 @@ export function trainStep({ shape, config, loss, clipNorm }: StepSettings): Entr
       return loss(logits, inputs);
     };
     const { value, grads } = tf.valueAndGrads(objective)(names.map((name) => state[name] as Tensor));
-    const norm = globalNorm(grads);
-    const factor = clipNorm > 0 ? clipFactor(norm, clipNorm) : undefined;
+    const { norm, factor } = clipByGlobalNorm(grads, clipNorm);
     const next: Tensors = {};
     for (const [i, name] of names.entries()) {
-      const gradient = grads[i] as Tensor;
-      Object.assign(next, update(state, name, factor ? tf.mul(gradient, factor) : gradient, inputs));
+      Object.assign(next, update(state, name, grads[i] as Tensor, factor, inputs));
     }
     return { state: next, outputs: { loss: value, grad_norm: norm } };
   };
@@ -58,6 +56,21 @@ export function logitsStep(shape: BranchShape, config: BertConfig): EntryPoint {
     outputs: { logits: branchLogits(state, inputs as unknown as BranchInputs, shape, config) },
   });
 }
+
+/** Sizes of a train step that differ between batches: the length. */
+export function stepAxes(config: BertConfig, shape: BranchShape): DynamicAxes {
+  const length = -1;
+  const sites = dropoutSites(config, shape, 1, length).map((site) => [
+    maskInput(site.name),
+    site.shape.map((size) => (size === length ? "length" : null)),
+  ]);
+  return { ...withoutBatch(branchAxes), ...Object.fromEntries(sites) };
+}
+
+const withoutBatch = (axes: DynamicAxes): DynamicAxes =>
+  Object.fromEntries(
+    Object.entries(axes).map(([name, names]) => [name, names.map((axis) => (axis === "batch" ? null : axis))]),
+  );
 
 function dropoutFrom(inputs: Tensors): Dropout {
   return (site, x) => {

@@ -149,7 +149,7 @@ describe("files", () => {
   test("a missing one is named with the next step", async () => {
     await expect(readSplit(glueTasks.qqp, "dev", { glueData })).rejects.toMatchObject({
       exitCode: ExitCode.data,
-      message: `${path.join(glueData, "QQP/dev.tsv")}: the dev file of qqp is missing; put GLUE's QQP folder there, or say with --glue-data where it lies`,
+      message: `${path.join(glueData, "QQP/dev.tsv")}: the dev file of qqp is missing; put GLUE's QQP folder there (flexbert data download --task qqp), or say with --glue-data where it lies`,
     });
     expect(findSplitFile(glueTasks.qqp, "dev", glueData)).toBeNull();
     expect(findSplitFile(glueTasks.qqp, "dev_mismatched", glueData)).toBeNull();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { RunRecord, StoredRun } from "../../src/checkpoints/run-folder";
-import { parseSelect, selectRun } from "../../src/selection/candidates";
+import { parseSelect, selectRun, storedCandidates } from "../../src/selection/candidates";
 import { chooseTeacher, comparableRuns, scoresByLayers } from "../../src/selection/teacher";
 
 interface Facts {
@@ -110,5 +110,47 @@ describe("selectRun", () => {
     const choose = parseSelect("rte=teacher, cola=kd-2");
     expect([choose("rte"), choose("cola"), choose("mrpc")]).toEqual(["teacher", "kd-2", "student"]);
     expect(() => parseSelect("rte=")).toThrow(/task=choice/);
+  });
+});
+
+describe("storedCandidates", () => {
+  const teacher = run({ layers: 4, score: 0.8 });
+  const student = (facts: Facts) => run({ ...facts, teacher: teacher.record.sha256 as string });
+  const smaller = run({ layers: 3, score: 0.7 });
+  const full = run({ layers: 6, score: 0.9, full: true });
+  const shapes = (...args: Parameters<typeof storedCandidates>) =>
+    storedCandidates(...args).candidates.map(({ role, layers, fork, score }) => [role, layers, fork, score]);
+
+  test("are the best student of each size and the teacher, from the smallest", () => {
+    const students = [
+      student({ layers: 2, score: 0.7 }),
+      student({ layers: 1, score: 0.6, seed: 1 }),
+      student({ layers: 1, score: 0.65, seed: 2 }),
+      run({ layers: 3, score: 0.99, teacher: "an earlier teacher" }),
+      student({ layers: 3, score: 0.99, state: "running" }),
+    ];
+    const stored = { task: "rte", finetuned: [smaller, teacher, full], students };
+    const expected = [
+      ["student", 1, 5, 0.65],
+      ["student", 2, 4, 0.7],
+      ["teacher", 4, 2, 0.8],
+    ];
+    expect(shapes(stored, "max", false)).toEqual(expected);
+    expect(shapes(stored, "max", true)).toEqual([...expected, ["unshared", 6, null, 0.9]]);
+  });
+
+  test("leave out students that other dev rows scored, and count them", () => {
+    const students = [student({ layers: 1, score: 0.99, dev: "first 50" }), student({ layers: 2, score: 0.7 })];
+    const { candidates, incomparable } = storedCandidates(
+      { task: "rte", finetuned: [teacher], students },
+      "max",
+      false,
+    );
+    expect([candidates.map(({ layers }) => layers), incomparable]).toEqual([[2, 4], 1]);
+  });
+
+  test("are none without a finished run that shares layers", () => {
+    expect(shapes({ task: "rte", finetuned: [full], students: [] }, "max", false)).toEqual([]);
+    expect(shapes({ task: "rte", finetuned: [], students: [] }, "max", true)).toEqual([]);
   });
 });

@@ -1,0 +1,46 @@
+"""One PyTorch train step of the top layers of a BERT, for bench/train-step.mjs: a line in, a line out.
+
+usage: train_step.py HIDDEN INTERMEDIATE HEADS LAYERS TRAINED BATCH LENGTH THREADS
+Each line read from stdin runs one step; the answer is {"ms": ..., "peak": bytes}.
+"""
+import json
+import resource
+import sys
+import time
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+hidden, intermediate, heads, layers, trained, batch, length, threads = map(int, sys.argv[1:9])
+torch.set_num_threads(threads)
+torch.manual_seed(1)
+config = BertConfig(
+    hidden_size=hidden, intermediate_size=intermediate, num_attention_heads=heads, num_hidden_layers=layers,
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_labels=2,
+)
+model = BertForSequenceClassification(config).train()
+for part in [model.bert.embeddings, *model.bert.encoder.layer[: layers - trained]]:
+    part.requires_grad_(False)
+parameters = [p for p in model.parameters() if p.requires_grad]
+optimizer = torch.optim.AdamW(parameters, lr=2e-5, eps=1e-6, weight_decay=0.01)
+ids = torch.randint(1000, 30000, (batch, length))
+mask = torch.ones_like(ids)
+labels = torch.randint(0, 2, (batch,))
+
+
+def step() -> float:
+    optimizer.zero_grad(set_to_none=True)
+    loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+print(json.dumps({"ready": f"PyTorch {torch.__version__}"}), flush=True)
+for _ in sys.stdin:
+    started = time.perf_counter()
+    loss = step()
+    ms = 1000 * (time.perf_counter() - started)
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"ms": ms, "loss": loss, "peak": peak}), flush=True)

@@ -1,0 +1,97 @@
+// A train step of the top layers on flexbert's engines against PyTorch: the same sizes, float32, AdamW, clipping, no
+// dropout, the frozen layers' forward pass included on both sides. Both processes live side by side and step in turn;
+// the best of the rounds counts. Peak memory is each process's own.
+//
+//   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--venv bench-out/venv] [CASE ...]
+import { execFileSync, spawn } from "node:child_process";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { summarise } from "./profile.mjs";
+
+/** hidden, intermediate, heads, layers, trained layers, batch, length */
+const cases = {
+  "base-k3-128": [768, 3072, 12, 12, 3, 32, 128],
+  "base-k9-128": [768, 3072, 12, 12, 9, 32, 128],
+  "minilm-k6-64": [384, 1536, 12, 6, 6, 32, 64],
+  "minilm-k6-16": [384, 1536, 12, 6, 6, 32, 16],
+  "minilm-k2-64": [384, 1536, 12, 6, 2, 32, 64],
+  "minilm-k2-16": [384, 1536, 12, 6, 2, 32, 16],
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    engine: { type: "string", default: "onnx" },
+    rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: String(os.availableParallelism()) },
+    venv: { type: "string", default: "bench-out/venv" },
+    profile: { type: "boolean", default: false },
+  },
+});
+const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
+execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
+
+/** A process that does one step a line. */
+async function open(command, args) {
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const read = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${command} ${args[0]} ended early`);
+    return JSON.parse(value);
+  };
+  const { ready } = await read();
+  return {
+    ready,
+    async step() {
+      child.stdin.write("step\n");
+      return read();
+    },
+    close: () =>
+      new Promise((resolve) => {
+        child.on("exit", resolve);
+        child.stdin.end();
+      }),
+  };
+}
+
+console.log(
+  `${os.cpus()[0]?.model}, ${values.threads} threads, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}`,
+);
+for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
+  const sizes = [...cases[name], Number(values.threads)].map(String);
+  const peer = await open(path.join(values.venv, "bin/python"), [path.join(folder, "peers/train_step.py"), ...sizes]);
+  const prefix = path.join(os.tmpdir(), `flexbert-profile-${process.pid}-`);
+  const ours = await open(process.execPath, [
+    path.join(folder, "peers/flexbert-step.mjs"),
+    ...sizes,
+    values.engine,
+    ...(values.profile ? [prefix] : []),
+  ]);
+  const rounds = { ours: [], peer: [] };
+  const first = await ours.step();
+  await peer.step();
+  for (let round = 0; round < 1 + Number(values.rounds); round++) {
+    const [a, b] = [await ours.step(), await peer.step()];
+    if (round === 0) continue; // both have allocated and compiled by now
+    rounds.ours.push(a);
+    rounds.peer.push(b);
+  }
+  await Promise.all([ours.close(), peer.close()]);
+  const best = (steps) => Math.min(...steps.map(({ ms }) => ms));
+  const peak = (steps) => Math.max(...steps.map((step) => step.peak)) / 2 ** 30;
+  console.log(
+    `${name}: ${ours.ready} ${best(rounds.ours).toFixed(0)} ms, ${peer.ready} ${best(rounds.peer).toFixed(0)} ms, ` +
+      `ratio ${(best(rounds.ours) / best(rounds.peer)).toFixed(2)}; peak ${peak(rounds.ours).toFixed(2)} GiB against ` +
+      `${peak(rounds.peer).toFixed(2)} GiB, ratio ${(peak(rounds.ours) / peak(rounds.peer)).toFixed(2)}; train step ` +
+      `compiled in ${first.compiled?.seconds.toFixed(2) ?? "-"} s`,
+  );
+  if (!values.profile) continue;
+  for (const file of readdirSync(os.tmpdir()).filter((entry) => path.join(os.tmpdir(), entry).startsWith(prefix))) {
+    console.log(summarise(JSON.parse(readFileSync(path.join(os.tmpdir(), file), "utf8"))));
+    rmSync(path.join(os.tmpdir(), file));
+  }
+}

@@ -1,0 +1,82 @@
+// What `run` and `plan` print: the plan's trials, and the tables of scores.
+
+import type { ListedTrial, Listing } from "../experiment/listing";
+import { type Result, scoreLines } from "../experiment/results";
+import { formatBytes } from "../files/atomic";
+import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+
+/** One trial for --json. */
+export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
+  const { index, step, task, layers, seed, training, distillation } = spec;
+  const { steps, trainable, flops, bytes } = cost;
+  return {
+    index,
+    id,
+    step,
+    task: task.name,
+    layers,
+    seed,
+    ...training,
+    ...distillation,
+    state,
+    folder,
+    teacher,
+    steps,
+    trainable,
+    flops,
+    bytes,
+  };
+}
+
+/** The plan for people. `flopsPerSecond` gives times, where it was measured. */
+export function printListing(
+  { trials, openFlops, openBytes }: Listing,
+  flopsPerSecond: number | null,
+  terminal: Terminal,
+) {
+  const time = (flops: number) => (flopsPerSecond === null ? [] : [formatSeconds(flops / flopsPerSecond)]);
+  const rows = trials.map(({ spec, id, state, flops, steps, bytes }) => [
+    spec.index,
+    spec.step,
+    spec.task.name,
+    spec.step === "finetune" ? `k=${spec.layers}` : `l=${spec.layers}`,
+    spec.distillation?.init ?? "",
+    spec.seed,
+    spec.training.learningRate,
+    spec.training.epochs,
+    steps,
+    formatBytes(bytes),
+    ...time(flops),
+    id ?? "-",
+    state,
+  ]);
+  const head = ["trial", "step", "task", "layers", "init", "seed", "rate", "epochs", "steps", "disk"];
+  terminal.print(table([...head, ...(flopsPerSecond === null ? [] : ["time"]), "id", "state"], rows));
+  const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
+  const waiting = open.filter(({ state }) => state === "waiting").length;
+  const rate = flopsPerSecond === null ? "" : ` at ${(flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`;
+  terminal.print(
+    `\n${open.length} of ${trials.length} trials to train${waiting > 0 ? ` (${waiting} wait for teachers)` : ""}: ` +
+      `${(openFlops / 1e12).toFixed(1)} TFLOP${flopsPerSecond === null ? "" : `, about ${formatSeconds(openFlops / flopsPerSecond)}`}${rate}; ` +
+      `up to ${formatBytes(openBytes)} of disk`,
+  );
+}
+
+/** Scores by task and layers, in points. */
+export function printScores(results: readonly Result[], terminal: Terminal): void {
+  const lines = scoreLines(results);
+  const rows = lines.map(({ task, step, layers, init, max, mean, deviation, trials, seeds }) => [
+    task,
+    step === "finetune" ? `k=${layers}` : `l=${layers}`,
+    init ?? "",
+    formatScore(max),
+    formatScore(mean),
+    deviation === null ? "-" : (100 * deviation).toFixed(1),
+    trials,
+    seeds,
+  ]);
+  terminal.print("dev scores in points");
+  terminal.print(table(["task", "layers", "init", "max", "mean", "sd", "trials", "seeds"], rows));
+  const kept = results.filter(({ run }) => run === null).length;
+  if (kept > 0) terminal.print(`${kept} students were not trained: their teachers have no more layers`);
+}

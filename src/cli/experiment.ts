@@ -1,0 +1,154 @@
+// What `run` and `plan` begin with: the experiment file, its base, its trials, and which of them this call means.
+
+import path from "node:path";
+import { usageError } from "../errors/errors";
+import type { Shard, StepName, TrialSpec, TrialStep } from "../experiment/plan";
+import type { Experiment } from "../experiment/read";
+import type { Force, Resolver } from "../experiment/resolve";
+import { offline, taskOptions, workOptions } from "../options/common";
+import { optional } from "../options/option";
+import { choice, integer, text } from "../options/readers";
+import { openBaseOf } from "./session";
+import type { Terminal } from "./terminal";
+
+/** "2/8": the third of eight shares. */
+function shardOf(given: unknown): Shard {
+  const match = /^(\d+)\/(\d+)$/.exec(String(given));
+  const [index, count] = [Number(match?.[1]), Number(match?.[2])];
+  if (!match || count < 1 || index >= count) throw new Error("I/N with I from 0 to N - 1, such as 0/8");
+  return { index, count };
+}
+
+const stepChoice = choice(["finetune", "distill", "select", "merge", "report"]);
+
+export const experimentOptions = {
+  out: optional(text, {
+    flag: "--out",
+    short: "-o",
+    value: "<folder>",
+    help: "where results go (default results/NAME)",
+    inConfig: false,
+  }),
+  checkpoints: optional(text, {
+    flag: "--checkpoints",
+    value: "<folder>",
+    help: "where run folders lie (default OUT/checkpoints)",
+    inConfig: false,
+  }),
+  glueData: taskOptions.glueData,
+  from: optional(stepChoice, { flag: "--from", value: "<step>", help: "begin with this step", excludes: "--only" }),
+  only: optional(stepChoice, { flag: "--only", value: "<step>", help: "finetune, distill, select, merge or report" }),
+  trial: optional(integer({ min: 0 }), {
+    flag: "--trial",
+    value: "<i>",
+    help: "train this one trial of the plan, from 0",
+    excludes: "--shard",
+  }),
+  shard: optional(shardOf, {
+    flag: "--shard",
+    value: "<i/n>",
+    help: "train every nth trial of the plan, from the ith",
+  }),
+  cacheBudget: workOptions.cacheBudget,
+  force: workOptions.force,
+  ...offline,
+};
+
+export const experimentArgument = [{ name: "<file>", help: "the experiment, such as experiments/smoke.yaml" }] as const;
+
+export interface ExperimentValues {
+  readonly out: string | undefined;
+  readonly checkpoints: string | undefined;
+  readonly glueData: string;
+  readonly from: StepName | undefined;
+  readonly only: StepName | undefined;
+  readonly trial: number | undefined;
+  readonly shard: Shard | undefined;
+  readonly cacheBudget: number;
+  readonly force: boolean;
+}
+
+export interface OpenedExperiment {
+  readonly experiment: Experiment;
+  readonly resolver: Resolver;
+  /** The steps that this call does. */
+  readonly steps: readonly StepName[];
+  /** The trials that this call does. */
+  readonly mine: readonly TrialSpec[];
+  readonly out: string;
+  readonly checkpoints: string;
+}
+
+/** Reads the file and the base, and lists the trials. Reads no data yet. */
+export async function openExperiment(
+  file: string,
+  values: ExperimentValues & { readonly saveEvery?: number },
+  terminal: Terminal,
+): Promise<OpenedExperiment> {
+  const { readExperiment } = await import("../experiment/read.js");
+  const { listTrials, stepsOf } = await import("../experiment/plan.js");
+  const { createResolver } = await import("../experiment/resolve.js");
+  const experiment = await readExperiment(file);
+  const steps = chosenSteps(stepsOf(experiment), values, file);
+  const base = await openBaseOf(experiment, terminal);
+  const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
+  for (const note of notes) terminal.reporter.log(note);
+  const mine = await chosenTrials(trials, steps, values, file);
+  const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.step);
+  const out = values.out ?? path.join("results", experiment.name);
+  const checkpoints = values.checkpoints ?? path.join(out, "checkpoints");
+  const work = {
+    checkpoints,
+    glueData: values.glueData,
+    cacheBudget: values.cacheBudget,
+    saveEvery: values.saveEvery ?? 60,
+  };
+  const force: Force | null = values.force
+    ? { includes: ({ index }) => mine.some((spec) => spec.index === index), since: new Date().toISOString() }
+    : null;
+  return {
+    experiment,
+    resolver: createResolver(experiment, base, trials, work, force),
+    steps: doing,
+    mine,
+    out,
+    checkpoints,
+  };
+}
+
+function chosenSteps(
+  asked: readonly StepName[],
+  { from, only, trial, shard }: ExperimentValues,
+  file: string,
+): StepName[] {
+  const named = only ?? from;
+  if (named !== undefined && !asked.includes(named)) {
+    throw usageError(`--${only ? "only" : "from"} ${named}: ${file} has no step ${named}. It has ${asked.join(", ")}`);
+  }
+  if (trial !== undefined && named !== undefined) {
+    throw usageError(`--trial ${trial} names one trial: leave --${only ? "only" : "from"} ${named} out`);
+  }
+  const steps = only ? [only] : from ? asked.slice(asked.indexOf(from)) : [...asked];
+  if (trial === undefined && shard === undefined) return steps;
+  const trained = steps.filter(isTrialStep);
+  if (trained.length === 0) throw usageError(`--shard shares out trials, and ${named} has none. Leave --shard out`);
+  return trained;
+}
+
+const isTrialStep = (step: StepName): step is TrialStep => step === "finetune" || step === "distill";
+
+async function chosenTrials(
+  trials: readonly TrialSpec[],
+  steps: readonly StepName[],
+  { trial, shard }: ExperimentValues,
+  file: string,
+): Promise<TrialSpec[]> {
+  const { inShard } = await import("../experiment/plan.js");
+  if (trial !== undefined && trial >= trials.length) {
+    throw usageError(`--trial ${trial}: ${file} has ${trials.length} trials, 0 to ${trials.length - 1}`);
+  }
+  return trials.filter((spec) => {
+    if (trial !== undefined) return spec.index === trial;
+    return steps.includes(spec.step) && (shard === undefined || inShard(shard, spec));
+  });
+}

@@ -1,0 +1,30 @@
+// A bar for each file that a download brings, or a line every few seconds where there is no terminal.
+
+import { formatBytes } from "../files/atomic";
+import type { ProgressBar } from "../training/reporter";
+import type { Terminal } from "./terminal";
+
+export interface FileProgress {
+  onProgress(file: string, received: number, total: number | null): void;
+  /** Removes the last bar. */
+  end(): void;
+}
+
+export function fileProgress(prefix: string, terminal: Terminal): FileProgress {
+  let current: { file: string; received: number; bar: ProgressBar } | null = null;
+  return {
+    onProgress(file, received, total) {
+      if (current?.file !== file) {
+        current?.bar.end();
+        // What an earlier download brought is done, for the time that is left too.
+        current = { file, received, bar: terminal.reporter.progress(`${prefix}${file}`, total ?? 0, received) };
+      }
+      current.bar.advance(received - current.received, formatBytes(received));
+      current.received = received;
+    },
+    end() {
+      current?.bar.end();
+      current = null;
+    },
+  };
+}

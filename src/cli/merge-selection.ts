@@ -1,0 +1,93 @@
+// merge --select FILE.json: the runs that flexbert select chose, exactly those.
+
+import type { Base } from "../checkpoints/base";
+import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
+import { modelError, usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
+import type { Selection } from "../merge/merge";
+import { storedCandidates } from "../selection/candidates";
+import { readSelection, type Selected, type SelectedTask, selectedRun } from "../selection/selection-file";
+import type { ChooseBy } from "../selection/teacher";
+import type { Task } from "../tasks/task";
+import { userTasks } from "./session";
+import type { Terminal } from "./terminal";
+
+interface SelectionValues {
+  readonly task: string | undefined;
+  readonly tasks: string | undefined;
+  readonly checkpoints: string;
+  readonly chooseBy: ChooseBy;
+  readonly allowUnshared: boolean;
+}
+
+/** The file's tasks, or those of them that --task names. Throws modelError (4) for a run that is not there as chosen. */
+export async function selectedRuns(
+  file: string,
+  base: Base,
+  values: SelectionValues,
+  terminal: Terminal,
+): Promise<Selection[]> {
+  const selected = await readSelection(file);
+  checkBase(file, selected, base);
+  const { resolveTasks } = await import("../tasks/registry.js");
+  const own = await userTasks(values);
+  const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
+  const selections: Selection[] = [];
+  for (const entry of wantedTasks(file, selected, values.task, taskOf)) {
+    const task = taskOf(entry.task);
+    const { run: named } = entry;
+    if (named) {
+      selections.push({ task, run: await selectedRun(file, { ...entry, run: named }, values.checkpoints) });
+    } else {
+      const run = await runOfShape(file, { ...entry, task: task.name }, base, values);
+      terminal.reporter.log(`${task.name}: ${file} comes from a table of scores, taking ${run.folder}`);
+      selections.push({ task, run });
+    }
+  }
+  return selections;
+}
+
+function checkBase(file: string, { base: chosen }: Selected, base: Base): void {
+  if (!chosen || chosen.sha256 === base.sha256) return;
+  const short = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (sha256 ${sha256.slice(0, 8)})`;
+  throw modelError(
+    `${file} was chosen on the base ${short(chosen)}, this merge is of ${short(base)}. Run with --base ${chosen.name}`,
+  );
+}
+
+function wantedTasks(
+  file: string,
+  { tasks }: Selected,
+  names: string | undefined,
+  taskOf: (name: string) => Task,
+): readonly SelectedTask[] {
+  if (names === undefined || names === "all") return tasks;
+  const known = tasks.map(({ task }) => taskOf(task).name);
+  return [...new Set(names.split(",").map((name) => name.trim()))].map((name) => {
+    const found = tasks[known.indexOf(taskOf(name).name)];
+    if (found) return found;
+    throw usageError(`--task ${name}: ${file} has no such task${didYouMean(name, known)}; it has ${known.join(", ")}`);
+  });
+}
+
+/** The task's stored candidate with the chosen fork and layers. */
+async function runOfShape(
+  file: string,
+  { task, fork, layers }: SelectedTask,
+  base: Base,
+  { checkpoints, chooseBy, allowUnshared }: SelectionValues,
+): Promise<StoredRun> {
+  const runs = async (method: string) =>
+    (await listRuns(methodFolder(checkpoints, base.name, task, method))).filter(
+      ({ record }) => record.base.sha256 === base.sha256,
+    );
+  const stored = { task, finetuned: await runs("finetune"), students: await runs("distill") };
+  const { candidates } = storedCandidates(stored, chooseBy, allowUnshared);
+  const found = candidates.find((candidate) => candidate.fork === fork && candidate.layers === layers)?.run;
+  if (found) return found;
+  const has = candidates.map((candidate) => `${candidate.layers} above ${candidate.fork ?? "none"}`).join(", ");
+  throw modelError(
+    `${file} chooses ${layers} layers above fork ${fork ?? "none"} for ${task}, from a table of scores; ` +
+      `on the base ${base.name} there is ${has || "no finished run"}. Train that one, or select without --scores`,
+  );
+}

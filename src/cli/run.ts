@@ -1,0 +1,133 @@
+// flexbert run: a whole experiment from one file. What is done is skipped, what was stopped goes on, and several
+// processes may share it.
+
+import { type Result, scoreLines } from "../experiment/results";
+import type { LastStep, Outputs } from "../experiment/steps";
+import { requireFreeSpace } from "../files/atomic";
+import { dryRun, engineOptions, workOptions } from "../options/common";
+import { defineCommand } from "./command";
+import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";
+import { runStepCommand } from "./experiment-steps";
+import { describeTrial, printListing, printScores } from "./experiment-tables";
+import { sustainedRate } from "./run-tables";
+import { type EngineValues, openSession } from "./session";
+import type { Terminal } from "./terminal";
+
+export const runCommand = defineCommand({
+  summary: "a whole experiment from one file",
+  description:
+    "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done\n" +
+    "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the\n" +
+    "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
+  arguments: experimentArgument,
+  options: { ...experimentOptions, ...engineOptions, saveEvery: workOptions.saveEvery, ...dryRun },
+  examples: [
+    "run experiments/smoke.yaml",
+    "run experiments/glue-minilm.yaml --dry-run",
+    "run experiments/glue.yaml --only finetune --shard 0/8",
+    "run experiments/glue.yaml --trial 17",
+    "run experiments/glue.yaml --from select --force",
+  ],
+  async run(values, terminal, [file = ""]) {
+    const opened = await openExperiment(file, values, terminal);
+    const { resolver, experiment, steps, mine, out, checkpoints } = opened;
+    const { outputsIn } = await import("../experiment/steps.js");
+    const outputs = outputsIn(out);
+    if (values.dryRun) return printDryRun(opened, values, terminal);
+    const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
+    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData };
+    if (mine.length > 0) await train(opened, values, terminal);
+    const { collectResults } = await import("../experiment/results.js");
+    const results = await collectResults(resolver);
+    const done: Record<string, string> = {};
+    if (results.length === resolver.trials.length) await writeResults(results, outputs);
+    if (last.length > 0) {
+      const { doOnce, hashInputs, requireFinished, requireNoStrays } = await import("../experiment/steps.js");
+      requireFinished(resolver, results, last[0] as LastStep);
+      await requireNoStrays(resolver, results);
+      for (const step of last) {
+        const inputs = () => hashInputs(step, resolver, results, outputs);
+        const work = () => runStepCommand(step, stepContext, terminal);
+        done[step] = await doOnce({ step, outputs, inputs, force: values.force, work }, terminal);
+        terminal.reporter.log(`${step}: ${done[step] === "skipped" ? "nothing has changed, skipped" : "done"}`);
+      }
+    }
+    printOutcome(opened, results, outputs, done, terminal);
+  },
+});
+
+/** Trains what is left, unless nothing is: then no engine is opened. */
+async function train(
+  { resolver, mine, out }: OpenedExperiment,
+  values: EngineValues,
+  terminal: Terminal,
+): Promise<void> {
+  const { listWork } = await import("../experiment/listing.js");
+  // Reads the data of every task: a broken file should not come to light after the hours that the first ones take.
+  const { trials, openBytes } = await listWork(resolver, mine);
+  const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
+  terminal.reporter.log(`${resolver.experiment.name}: ${open.length} of ${mine.length} trials to train`);
+  if (open.length === 0) return;
+  await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
+  const { trainTrials } = await import("../experiment/train.js");
+  const context = await openSession(values, terminal);
+  await trainTrials(resolver, mine, context);
+}
+
+async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {
+  const { makeFolder } = await import("../files/folder.js");
+  const { writeFileAtomic } = await import("../files/atomic.js");
+  const { resultsCsv } = await import("../experiment/results-csv.js");
+  await makeFolder(outputs.folder);
+  await writeFileAtomic(outputs.results, resultsCsv(results));
+}
+
+async function printDryRun({ resolver, mine, steps }: OpenedExperiment, values: EngineValues, terminal: Terminal) {
+  const { listWork } = await import("../experiment/listing.js");
+  const listing = await listWork(resolver, mine);
+  const { engine } = await openSession(values, terminal);
+  const flopsPerSecond = await sustainedRate(engine);
+  if (!terminal.json) {
+    printListing(listing, flopsPerSecond, terminal);
+    terminal.print(`steps: ${steps.join(", ")}`);
+    return;
+  }
+  const trials = listing.trials.map((trial) => ({
+    ...describeTrial(trial),
+    seconds: trial.flops / flopsPerSecond,
+  }));
+  const { openFlops, openBytes } = listing;
+  const totalSeconds = openFlops / flopsPerSecond;
+  terminal.printJson({ engine: engine.summary, flopsPerSecond, totalSeconds, openBytes, steps, trials });
+}
+
+function printOutcome(
+  { resolver, experiment, mine }: OpenedExperiment,
+  results: readonly Result[],
+  outputs: Outputs,
+  steps: Readonly<Record<string, string>>,
+  terminal: Terminal,
+): void {
+  const { trials } = resolver;
+  const done = new Set(results.map(({ spec }) => spec.index));
+  const complete = results.length === trials.length;
+  if (terminal.json) {
+    terminal.printJson({
+      experiment: experiment.name,
+      trials: trials.length,
+      finished: results.length,
+      done: mine.filter(({ index }) => done.has(index)).map(({ index }) => index),
+      steps,
+      results: complete ? outputs.results : null,
+      folder: outputs.folder,
+      scores: scoreLines(results),
+    });
+    return;
+  }
+  if (results.length > 0) printScores(results, terminal);
+  terminal.print(
+    complete
+      ? `\nall ${trials.length} trials are finished: ${outputs.results}`
+      : `\n${results.length} of ${trials.length} trials are finished`,
+  );
+}

@@ -1,0 +1,100 @@
+// Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
+
+import { existsSync } from "node:fs";
+import { listRuns, methodFolder } from "../checkpoints/run-folder";
+import { modelError, usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
+import type { TaskCandidates } from "../selection/candidate";
+import { storedCandidates } from "../selection/candidates";
+import type { ScoreUnit } from "../selection/scores-file";
+import type { ChooseBy } from "../selection/teacher";
+import type { Task } from "../tasks/task";
+import { chosenTasks, openBaseOf } from "./session";
+import type { Terminal } from "./terminal";
+
+export interface CandidatePool {
+  readonly tasks: readonly TaskCandidates[];
+  readonly baseLayers: number;
+  /** null for a table of scores, which names none. */
+  readonly base: { readonly name: string; readonly sha256: string } | null;
+  /** What --json prints scores in: the table's own unit, or fractions as everywhere. */
+  readonly unit: ScoreUnit;
+}
+
+interface PoolValues {
+  readonly scores: string | undefined;
+  readonly scoreUnit: ScoreUnit | "auto";
+  readonly task: string | undefined;
+  readonly tasks: string | undefined;
+  readonly base: string;
+  readonly checkpoints: string;
+  readonly chooseBy: ChooseBy;
+  readonly allowUnshared: boolean;
+}
+
+/** Throws dataError (3) for a table that cannot be read and modelError (4) where a task has no finished run. */
+export async function readPool(values: PoolValues, terminal: Terminal): Promise<CandidatePool> {
+  if (values.scores !== undefined) return tablePool(values.scores, values, terminal);
+  const base = await openBaseOf(values, terminal);
+  const folder = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
+  const runs = async (task: Task, method: string) =>
+    (await listRuns(folder(task, method))).filter(({ record }) => record.base.sha256 === base.sha256);
+  const tasks: TaskCandidates[] = [];
+  for (const task of await chosenTasks(values, (known) => existsSync(folder(known, "finetune")))) {
+    const stored = { task: task.name, finetuned: await runs(task, "finetune"), students: await runs(task, "distill") };
+    const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
+    if (incomparable > 0) {
+      terminal.reporter.log(
+        `${task.name}: ${incomparable} students scored on other dev rows than their teacher are no candidates`,
+      );
+    }
+    if (candidates.length > 0) tasks.push({ task: task.name, candidates });
+    else if (values.task !== undefined) throw noRun(task.name, stored.finetuned.length > 0, base.name);
+    else terminal.reporter.log(`${task.name} has no finished run that shares layers: left out`);
+  }
+  if (tasks.length === 0) {
+    throw modelError(
+      `no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME, ` +
+        "or give --scores FILE.csv",
+    );
+  }
+  const { name, sha256, config } = base;
+  return { tasks, baseLayers: config.numHiddenLayers, base: { name, sha256 }, unit: "fractions" };
+}
+
+function noRun(task: string, anyRun: boolean, base: string): Error {
+  const unusable = "only runs that are unfinished, or of k = full (which --allow-unshared takes)";
+  return modelError(
+    `${task} has ${anyRun ? unusable : "no run"} on the base ${base}. Run: flexbert finetune --task ${task} --base ${base}`,
+  );
+}
+
+async function tablePool(file: string, values: PoolValues, terminal: Terminal): Promise<CandidatePool> {
+  const { readScores } = await import("../selection/scores-file.js");
+  const { tasks, baseLayers, unit } = await readScores(file, values.scoreUnit);
+  terminal.reporter.log(
+    `${file}: ${tasks.length} ${tasks.length === 1 ? "task" : "tasks"} on a base of ${baseLayers} layers, scores read as ${unit}`,
+  );
+  const wanted = namedTasks(values.task, tasks, file);
+  const shared = wanted.map(({ task, candidates }) => ({
+    task,
+    candidates: candidates.filter(({ fork }) => fork !== null || values.allowUnshared),
+  }));
+  const without = shared.find(({ candidates }) => candidates.length === 0);
+  if (without) {
+    throw usageError(`${file}: every candidate of ${without.task} has fork none. Give --allow-unshared to take them`);
+  }
+  return { tasks: shared, baseLayers, base: null, unit };
+}
+
+/** The tasks of the table that --task names, in its order; all without it. */
+function namedTasks(names: string | undefined, tasks: readonly TaskCandidates[], file: string): TaskCandidates[] {
+  if (names === undefined || names === "all") return [...tasks];
+  const known = tasks.map(({ task }) => task);
+  const wanted = names.split(",").map((name) => name.trim());
+  return [...new Set(wanted)].map((name) => {
+    const found = tasks.find(({ task }) => task.toLowerCase() === name.toLowerCase());
+    if (found) return found;
+    throw usageError(`--task ${name}: ${file} has no such task${didYouMean(name, known)}; it has ${known.join(", ")}`);
+  });
+}

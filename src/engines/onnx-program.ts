@@ -1,0 +1,172 @@
+// A program of the onnx engine: entry points compiled when they are first called, one graph for all sizes of their
+// dynamic axes, and the state between calls.
+
+import { toOnnx } from "../compile/onnx";
+import { optimise } from "../compile/passes";
+import { splitGraph } from "../compile/split";
+import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../model/tensors";
+import type { DynamicAxes, EntryPoint, Program } from "./engine";
+import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
+import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./onnx-runtime";
+import {
+  inputPrefix,
+  nextPrefix,
+  outputPrefix,
+  outputTypes,
+  prefixed,
+  statePrefix,
+  type TracedEntry,
+  traceEntry,
+  unprefixed,
+} from "./traced-entry";
+
+interface CompiledEntry {
+  readonly traced: TracedEntry;
+  readonly device: TracedEntry["graph"];
+  readonly host: TracedEntry["graph"];
+  readonly session: OrtSession;
+  /** Weights that are part of the model: names of state that need not be fed. */
+  readonly constants: ReadonlySet<string>;
+  readonly update: HostUpdate | null;
+}
+
+/** A protobuf message ends at 2 GiB; larger weights are fed at every call. */
+const MOST_CONSTANT_BYTES = 1.9e9;
+
+export function loadCompiled<E extends string>(
+  runtime: OnnxRuntime,
+  sessionOptions: Readonly<Record<string, unknown>>,
+  initial: HostTensors,
+  entries: Readonly<Record<E, EntryPoint>>,
+  axes: Readonly<Partial<Record<E, DynamicAxes>>> | undefined,
+): Program<E> {
+  const state = new Map(Object.entries(initial));
+  const fed = new Map<string, OrtTensor>();
+  const compiled = new Map<E, CompiledEntry[]>();
+  const spent = { graphs: 0, seconds: 0 };
+  let changes = false; // once any entry changes the state, none of it is a constant
+  let disposed = false;
+
+  const place = (name: string, view: Float32Array): void => {
+    const current = state.get(name) as HostTensor;
+    view.set(current.data);
+    state.set(name, float32(current.shape, view));
+    fed.delete(name);
+  };
+  const feed = (name: string): OrtTensor => {
+    const known = fed.get(name) ?? toOrt(runtime, state.get(name) as HostTensor);
+    fed.set(name, known);
+    return known;
+  };
+
+  const compile = async (entry: E, inputs: HostTensors): Promise<CompiledEntry> => {
+    const started = performance.now();
+    const traced = traceEntry(entries[entry], Object.fromEntries(state), inputs, axes?.[entry] ?? {});
+    if (!changes && [...traced.graph.outputs.keys()].some((name) => name.startsWith(nextPrefix))) {
+      changes = true;
+      await releaseAll();
+    }
+    const { device, host } = splitGraph(optimise(traced.graph), hostOps);
+    const constants = changes ? {} : constantsOf(state);
+    const model = toOnnx(device, {
+      constants: prefixed(constants, statePrefix),
+      symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
+    });
+    const session = await runtime.InferenceSession.create(model, sessionOptions);
+    const update = host.nodes.length > 0 ? openHostUpdate(host) : null;
+    for (const [name, view] of update?.tensors ?? []) {
+      if (name.startsWith(statePrefix)) place(name.slice(statePrefix.length), view);
+    }
+    spent.graphs += 1;
+    spent.seconds += (performance.now() - started) / 1000;
+    return { traced, device, host, session, constants: new Set(Object.keys(constants)), update };
+  };
+
+  const find = async (entry: E, inputs: HostTensors): Promise<CompiledEntry> => {
+    const known = compiled.get(entry) ?? [];
+    const fitting = known.find(({ traced }) => fits(traced, inputs));
+    if (fitting) return fitting;
+    const made = await compile(entry, inputs);
+    compiled.set(entry, [...(compiled.get(entry) ?? []), made]);
+    return made;
+  };
+
+  const releaseAll = async () => {
+    const all = [...compiled.values()].flat();
+    compiled.clear();
+    for (const { session } of all) await session.release();
+  };
+
+  return {
+    async run(entry, inputs) {
+      if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
+      const found = await find(entry, inputs);
+      const { traced, device, host, session, constants, update } = found;
+      const feeds: Record<string, OrtTensor> = {};
+      for (const name of device.inputs.keys()) {
+        const own = name.startsWith(statePrefix) ? name.slice(statePrefix.length) : null;
+        if (own === null) feeds[name] = toOrt(runtime, inputs[name.slice(inputPrefix.length)] as HostTensor);
+        else if (!constants.has(own)) feeds[name] = feed(own);
+      }
+      const results = new Map<string, HostTensor>();
+      const fetches: Record<string, OrtTensor> = {};
+      for (const [name, type] of outputTypes(traced, device.outputs, inputs) ?? []) {
+        const view = update?.tensors.get(name);
+        const tensor = view ? float32(type.shape, view) : emptyTensor(type);
+        results.set(name, tensor);
+        fetches[name] = toOrt(runtime, tensor);
+      }
+      await session.run(feeds, fetches);
+      for (const [name, value] of runUpdate(host, update, inputs, results)) results.set(name, value);
+      for (const [name, tensor] of Object.entries(unprefixed(results, nextPrefix))) {
+        state.set(name, tensor);
+        fed.delete(name);
+      }
+      return unprefixed(results, outputPrefix);
+    },
+    async state() {
+      return Object.fromEntries([...state].map(([name, tensor]) => [name, copied(tensor)]));
+    },
+    compiled: () => ({ ...spent }),
+    dispose() {
+      disposed = true;
+      void releaseAll();
+      state.clear();
+      fed.clear();
+    },
+  };
+}
+
+/** Runs the host's part; its tensors are updated in place, its scalars are returned. */
+function runUpdate(
+  host: TracedEntry["graph"],
+  update: HostUpdate | null,
+  inputs: HostTensors,
+  results: ReadonlyMap<string, HostTensor>,
+): [string, HostTensor][] {
+  if (!update) return [];
+  const scalars = new Map<string, number>();
+  for (const [name, { shape }] of host.inputs) {
+    if (shape.length > 0) continue;
+    const tensor = name.startsWith(inputPrefix) ? inputs[name.slice(inputPrefix.length)] : results.get(name);
+    scalars.set(name, tensor?.data[0] as number);
+  }
+  return [...update.run(scalars)].map(([name, value]) => [name, float32([], Float32Array.of(value))]);
+}
+
+/** Whether a compiled entry holds for a call: the same inputs, ranks, dtypes and static sizes. */
+function fits(traced: TracedEntry, inputs: HostTensors): boolean {
+  const names = Object.keys(traced.inputs);
+  if (names.length !== Object.keys(inputs).length) return false;
+  if (!names.every((name) => inputs[name]?.dtype === traced.inputs[name]?.dtype)) return false;
+  return outputTypes(traced, new Map(), inputs) !== null;
+}
+
+function constantsOf(state: ReadonlyMap<string, HostTensor>): HostTensors {
+  let bytes = 0;
+  for (const { shape } of state.values()) bytes += 4 * sizeOf(shape);
+  return bytes > MOST_CONSTANT_BYTES ? {} : Object.fromEntries(state);
+}
+
+const copied = (tensor: HostTensor): HostTensor =>
+  tensor.dtype === "int32" ? int32(tensor.shape, tensor.data.slice()) : float32(tensor.shape, tensor.data.slice());

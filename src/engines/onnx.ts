@@ -1,0 +1,47 @@
+// The onnx engine: entry points traced to graphs, lowered to ONNX and run by onnxruntime's CPU library, which lies
+// prebuilt in its npm package. State stays in host memory: onnxruntime has no variables.
+
+import { availableParallelism } from "node:os";
+import type { HostTensors } from "../model/tensors";
+import { registerGradients } from "./eager";
+import type { DynamicAxes, Engine, EntryPoint } from "./engine";
+import { loadCompiled } from "./onnx-program";
+import type { OnnxRuntime } from "./onnx-runtime";
+
+export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
+  const runtime = require("onnxruntime-node") as OnnxRuntime;
+  await registerGradients();
+  const threads = options.threads ?? availableParallelism();
+  const sessionOptions = {
+    executionProviders: ["cpu"],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    logSeverityLevel: options.verbose ? 2 : 3,
+  };
+  const programs = new Set<object>();
+  return {
+    name: "onnx",
+    summary: `onnx (onnxruntime ${runtime.env.versions.node ?? "of unknown version"}, cpu, ${threads} threads)`,
+    device: "cpu",
+    threads,
+    async load<E extends string>(
+      state: HostTensors,
+      entries: Readonly<Record<E, EntryPoint>>,
+      axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
+    ) {
+      const program = loadCompiled<E>(runtime, sessionOptions, state, entries, axes);
+      programs.add(program);
+      return {
+        ...program,
+        dispose() {
+          programs.delete(program);
+          program.dispose();
+        },
+      };
+    },
+    tensorCount: () => programs.size,
+    dispose: () => undefined,
+  };
+}

@@ -1,0 +1,101 @@
+// The plan with what is known about each trial now: its id, how far it is, what it takes. Trains nothing.
+
+import { existsSync } from "node:fs";
+import { readRecord } from "../checkpoints/run-folder";
+import { isLocked } from "../files/lock";
+import type { BranchShape } from "../model/parameters";
+import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/plan";
+import type { TrialGroup, TrialSpec } from "./plan";
+import { groupTrials } from "./plan";
+import type { Resolver } from "./resolve";
+
+/**
+ * open: not begun; stopped: a saved state to go on from; running: a process has it; waiting: its teacher is not chosen
+ * yet; unneeded: its teacher is no larger than the student would be.
+ */
+export type TrialState = "open" | "stopped" | "running" | "finished" | "waiting" | "unneeded";
+
+export interface ListedTrial extends TrialCost {
+  readonly spec: TrialSpec;
+  /** null until a student's teacher is chosen. */
+  readonly id: string | null;
+  readonly folder: string | null;
+  readonly teacher: { readonly id: string; readonly layers: number } | null;
+  readonly state: TrialState;
+  /** Of its branch's file; while it trains, its state takes about eight times as much. */
+  readonly bytes: number;
+}
+
+export interface Listing {
+  readonly trials: readonly ListedTrial[];
+  /** Frozen layers and teachers' outputs, once a group with work left. */
+  readonly sharedFlops: number;
+  /** Of the trials and the shared work that are left. */
+  readonly openFlops: number;
+  /** What the trials that are left add to the disk, with one state and the largest spilled trunk cache. */
+  readonly openBytes: number;
+}
+
+/** Reads and encodes the data of every task in `specs`. */
+export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]): Promise<Listing> {
+  const trials: ListedTrial[] = [];
+  let sharedFlops = 0;
+  let spilled = 0;
+  for (const group of groupTrials(specs)) {
+    const listed: ListedTrial[] = [];
+    for (const spec of group.trials) listed.push(await listTrial(resolver, spec));
+    trials.push(...listed);
+    if (!listed.some(isOpen)) continue;
+    const data = await resolver.data(group.task);
+    sharedFlops += trunkFlops(resolver.base, data, sharedLayers(resolver, group, listed));
+    spilled = Math.max(spilled, cacheBytes(resolver.base, data) - resolver.run(group.task).cacheBudget);
+  }
+  const open = trials.filter(isOpen);
+  const largest = Math.max(0, ...open.map(({ bytes }) => bytes));
+  return {
+    trials,
+    sharedFlops,
+    openFlops: open.reduce((sum, { flops }) => sum + flops, sharedFlops),
+    openBytes: open.reduce((sum, { bytes }) => sum + bytes, 8 * largest + spilled),
+  };
+}
+
+const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" && state !== "unneeded";
+
+/** Fine-tuning runs the layers below its deepest fork once; distillation those of the trunk and of the teacher. */
+function sharedLayers({ base }: Resolver, { step }: TrialGroup, listed: readonly ListedTrial[]): number {
+  const total = base.config.numHiddenLayers;
+  if (step === "distill") return total;
+  const forks = listed.filter(isOpen).map(({ spec }) => (spec.layers === "full" ? 0 : total - spec.layers));
+  return Math.max(0, ...forks);
+}
+
+async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTrial> {
+  const { base } = resolver;
+  const { task, training, layers } = spec;
+  const found = await resolver.resolve(spec);
+  const total = base.config.numHiddenLayers;
+  const count = layers === "full" ? total : layers;
+  // The work of a student does not depend on its fork, which is not known before its teacher is.
+  const shape: BranchShape =
+    found.kind === "trial" ? found.settings.shape : { fork: total - count, layers: count, full: layers === "full" };
+  const cost = trialCost({ base, shape, data: await resolver.data(task), training, task });
+  const common = { spec, ...cost, bytes: 4 * cost.trainable };
+  if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
+  const { trial, teacher } = found;
+  return {
+    ...common,
+    id: trial.record.id,
+    folder: trial.folder,
+    teacher: teacher ? { id: teacher.record.id, layers: teacher.record.layers } : null,
+    state: await stateOf(resolver, spec, trial.folder),
+  };
+}
+
+async function stateOf(resolver: Resolver, spec: TrialSpec, folder: string): Promise<TrialState> {
+  if (!existsSync(folder)) return "open";
+  const record = await readRecord(folder);
+  if (record?.state === "finished" && resolver.counts(spec, record)) return "finished";
+  if (await isLocked(folder)) return "running";
+  return record && record.state !== "finished" && resolver.counts(spec, record) ? "stopped" : "open";
+}

@@ -1,0 +1,210 @@
+// Reads an experiment file: what is written, checked, with its defaults and the tasks that it names. All problems come
+// in one report. Whether data and base are there is for the plan to find out.
+
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
+import { baseOptions, chooseBy, trainingOptions } from "../options/common";
+import { distillationOptions } from "../options/distillation";
+import type { LayerRange } from "../options/layers";
+import type { Definition } from "../options/option";
+import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
+import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipes/options";
+import type { ChooseBy } from "../selection/teacher";
+import { knownTasks } from "../tasks/registry";
+import type { Task } from "../tasks/task";
+import { readUserTasks } from "../tasks/user-tasks";
+import { type ExperimentFile, experimentFile, type FileBlock, keysAt, namesIn } from "./schema";
+
+/** What a sweep of one block trains: every combination of layers, training options and seeds. */
+export interface FinetuneBlock {
+  readonly layers: LayerRange;
+  readonly trainings: readonly TrainingOptions[];
+  readonly seeds: readonly number[];
+}
+
+export interface DistillBlock extends FinetuneBlock {
+  readonly tasks: readonly Task[];
+  readonly inits: readonly DistillationOptions["init"][];
+  readonly temperature: number;
+  readonly alpha: number;
+}
+
+export interface Experiment {
+  /** The file's name without its extension. */
+  readonly name: string;
+  readonly file: string;
+  readonly base: string;
+  readonly tasks: readonly Task[];
+  /** Absolute path of the user's own tasks, if the file names one. */
+  readonly tasksFile: string | null;
+  /** Of one task's data. */
+  readonly samples: (task: Task) => Pick<RunOptions, "maxTrainSamples" | "maxEvalSamples">;
+  readonly maxLength: number;
+  readonly skipBrokenRows: boolean;
+  readonly chooseBy: ChooseBy;
+  readonly finetune: FinetuneBlock;
+  /** Empty where nothing is distilled. */
+  readonly distill: readonly DistillBlock[];
+  /** null where the file leaves the step out. */
+  readonly select: ExperimentFile["select"] | null;
+  readonly merge: ExperimentFile["merge"] | null;
+  readonly report: ExperimentFile["report"] | null;
+}
+
+/** @throws UserError (exit code 2) naming the file and every problem in it with its line */
+export async function readExperiment(file: string): Promise<Experiment> {
+  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    throw usageError(`${file}: cannot read the experiment file (${cause.code})`, cause);
+  });
+  const { content, report } = parseYamlFile(file, text);
+  const { normal, written } = withBlockList(content ?? {});
+  const parsed = experimentFile.safeParse(normal);
+  const fail = (problems: readonly Problem[]) => report(problems.map((p) => ({ ...p, path: written(p.path) })));
+  const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => schemaProblems(issue, normal, keysAt));
+  // Names are checked beside everything else, so that they come in the same report.
+  const tasksFile = tasksFileOf(normal, file);
+  const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
+  problems.push(...taskProblems(normal, known), ...contradictions(normal));
+  if (!parsed.success || problems.length > 0) throw fail(problems);
+  return toExperiment(parsed.data, file, tasksFile, known);
+}
+
+type Raw = Readonly<Record<string, unknown>> | null;
+
+/** A single block of distill as a list of one, and how to say a path as the file has it. */
+function withBlockList(content: unknown): { normal: unknown; written: (at: EntryPath) => EntryPath } {
+  const block = (content as Raw)?.["distill"];
+  const single = typeof block === "object" && block !== null && !Array.isArray(block);
+  if (!single) return { normal: content, written: (at) => at };
+  return {
+    normal: { ...(content as object), distill: [block] },
+    written: (at) => (at[0] === "distill" && at[1] === 0 ? ["distill", ...at.slice(2)] : at),
+  };
+}
+
+function tasksFileOf(content: unknown, file: string): string | null {
+  const given = (content as Raw)?.["tasks_file"];
+  return typeof given === "string" && given !== "" ? path.resolve(path.dirname(file), given) : null;
+}
+
+/** Names that are no task, and tasks of a block that the experiment does not have. */
+function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
+  const problems: Problem[] = [];
+  const named = namesIn((content as Raw)?.["tasks"]) ?? [];
+  const available = known.filter(({ splits }) => splits.train).map(({ name }) => name);
+  const place = (at: EntryPath, given: unknown, i: number) => (Array.isArray(given) ? [...at, i] : at);
+  for (const [i, name] of named.entries()) {
+    if (name === "" || available.includes(name)) continue;
+    const reason = known.some((task) => task.name === name) ? "has no train split" : "is no task";
+    const hint = `${didYouMean(name, available)}; there are ${available.join(", ")}, and those of a tasks_file`;
+    problems.push({ path: place(["tasks"], (content as Raw)?.["tasks"], i), message: `"${name}" ${reason}${hint}` });
+  }
+  const outside = (name: string) => `"${name}" is not among the experiment's tasks${didYouMean(name, named)}`;
+  for (const key of ["max_train_samples", "max_eval_samples"]) {
+    const limits = (content as Raw)?.[key];
+    if (typeof limits !== "object" || limits === null || Array.isArray(limits)) continue;
+    for (const name of Object.keys(limits)) {
+      if (!named.includes(name)) problems.push({ path: [key, name], message: outside(name) });
+    }
+  }
+  const blocks = (content as Raw)?.["distill"];
+  for (const [b, block] of (Array.isArray(blocks) ? blocks : []).entries()) {
+    const given = (block as Raw)?.["tasks"];
+    for (const [i, name] of (namesIn(given) ?? []).entries()) {
+      if (named.includes(name)) continue;
+      problems.push({ path: place(["distill", b, "tasks"], given, i), message: outside(name) });
+    }
+  }
+  return problems;
+}
+
+function contradictions(content: unknown): Problem[] {
+  const problems: Problem[] = [];
+  const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
+  const isStep = (given: unknown) => given !== undefined && given !== false;
+  if (isStep(select)) {
+    const given = Object.keys((select ?? {}) as object).filter((key) => keysAt(["select"]).includes(key));
+    const allowed = keysAt(["select"]).join(", ");
+    if (given.length !== 1)
+      problems.push({ path: ["select"], message: `takes one of ${allowed}; it has ${given.length}` });
+    if (typeof merge === "object" && merge?.["select"] !== undefined) {
+      problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
+    }
+  }
+  const { finetune, distill } = (content ?? {}) as { finetune?: Raw; distill?: unknown };
+  if (String(finetune?.["k"]) === "full" && distill !== undefined) {
+    const message = "k: full alone leaves no teacher, because it shares no trunk: add numbers, or leave distill out";
+    problems.push({ path: ["finetune", "k"], message });
+  }
+  return problems;
+}
+
+const fallbackOf = <T>({ read, fallback }: Definition<T>): T => read(fallback);
+
+function toExperiment(
+  content: ExperimentFile,
+  file: string,
+  tasksFile: string | null,
+  known: readonly Task[],
+): Experiment {
+  const find = (name: string) => known.find((task) => task.name === name) as Task;
+  const tasks = content.tasks.map(find);
+  const maxLength = content.max_length ?? fallbackOf(trainingOptions.maxLength);
+  const { finetune } = content;
+  const distill = (content.distill ?? []).map((block) => ({
+    ...sweepOf(block, content, maxLength),
+    layers: block.student_layers,
+    tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
+    inits: block.init ?? [fallbackOf(distillationOptions.init)],
+    temperature: block.temperature ?? fallbackOf(distillationOptions.temperature),
+    alpha: block.alpha ?? fallbackOf(distillationOptions.alpha),
+  }));
+  return {
+    name: path.basename(file).replace(/\.ya?ml$/i, ""),
+    file,
+    base: content.base ?? fallbackOf(baseOptions.base),
+    tasks,
+    tasksFile,
+    samples: samplesOf(content),
+    maxLength,
+    skipBrokenRows: content.skip_broken_rows ?? false,
+    chooseBy: content.choose_by ?? fallbackOf(chooseBy.chooseBy),
+    finetune: { ...sweepOf(finetune, content, maxLength), layers: finetune.k },
+    distill,
+    select: content.select ?? null,
+    merge: content.merge ?? null,
+    report: content.report ?? null,
+  };
+}
+
+/** A block's seeds and training options: its own, else those at the file's top, else the flags' defaults. */
+function sweepOf(block: FileBlock, top: ExperimentFile, maxLength: number): Omit<FinetuneBlock, "layers"> {
+  const rates = block.learning_rate ?? top.learning_rate ?? [fallbackOf(trainingOptions.learningRate)];
+  const epochs = block.epochs ?? top.epochs ?? [fallbackOf(trainingOptions.epochs)];
+  const common = {
+    batchSize: block.batch_size ?? top.batch_size ?? fallbackOf(trainingOptions.batchSize),
+    maxLength,
+    warmup: top.warmup ?? fallbackOf(trainingOptions.warmup),
+    weightDecay: top.weight_decay ?? fallbackOf(trainingOptions.weightDecay),
+    clipNorm: top.clip_norm ?? fallbackOf(trainingOptions.clipNorm),
+    dropout: top.dropout ?? null,
+  };
+  return {
+    seeds: block.seeds ?? top.seeds ?? [1],
+    trainings: rates.flatMap((learningRate) => epochs.map((count) => ({ epochs: count, learningRate, ...common }))),
+  };
+}
+
+function samplesOf({ max_train_samples: train, max_eval_samples: dev }: ExperimentFile): Experiment["samples"] {
+  const limit = (given: ExperimentFile["max_train_samples"], task: Task) =>
+    typeof given === "object" ? given[task.name] : given;
+  return (task) => {
+    const [maxTrainSamples, maxEvalSamples] = [limit(train, task), limit(dev, task)];
+    return {
+      ...(maxTrainSamples === undefined ? {} : { maxTrainSamples }),
+      ...(maxEvalSamples === undefined ? {} : { maxEvalSamples }),
+    };
+  };
+}

@@ -1,0 +1,28 @@
+// trials.csv: an experiment's results for other tools.
+
+import Papa from "papaparse";
+import type { Result } from "./results";
+
+/** One line a trial. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
+export function resultsCsv(results: readonly Result[]): string {
+  const rows = results.map(({ spec, run }) => ({
+    trial: spec.index,
+    step: spec.step,
+    task: spec.task.name,
+    layers: spec.layers,
+    fork: run?.record.fork ?? "",
+    init: spec.distillation?.init ?? "",
+    temperature: spec.distillation?.temperature ?? "",
+    alpha: spec.distillation?.alpha ?? "",
+    learning_rate: spec.training.learningRate,
+    epochs: spec.training.epochs,
+    seed: spec.seed,
+    id: run?.record.id ?? "unneeded",
+    metric: spec.task.metric,
+    score: run?.record.score ?? "",
+    best_epoch: run && run.record.bestEpoch !== null ? run.record.bestEpoch + 1 : "",
+    train_rows: run?.record.trainData.rows ?? "",
+    dev_rows: run?.record.devData.rows ?? "",
+  }));
+  return `${Papa.unparse(rows, { newline: "\n" })}\n`;
+}

@@ -1,0 +1,74 @@
+// Results of an experiment, collected in the plan's order: the same tables whatever was trained first, by which
+// process, and however often it was stopped. Times and machines stay out of them.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { compareScores } from "../tasks/metrics";
+import type { TrialSpec } from "./plan";
+import type { Resolver } from "./resolve";
+
+export interface Result {
+  readonly spec: TrialSpec;
+  /** null where the task keeps its teacher instead. */
+  readonly run: StoredRun | null;
+}
+
+/** Finished trials in the plan's order; those that are not finished are left out. */
+export async function collectResults(resolver: Resolver): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const spec of resolver.trials) {
+    const outcome = await resolver.outcome(spec);
+    if (outcome !== null) results.push({ spec, run: outcome === "unneeded" ? null : outcome });
+  }
+  return results;
+}
+
+/** One line of a table: all trials of a task with the same layers, over seeds and the grid. */
+export interface ScoreLine {
+  readonly task: string;
+  readonly step: TrialSpec["step"];
+  readonly layers: number | "full";
+  readonly init: string | null;
+  readonly trials: number;
+  readonly seeds: number;
+  /** Fractions; null where a score is undefined. */
+  readonly max: number | null;
+  readonly mean: number | null;
+  /** Of the sample; null for one trial. */
+  readonly deviation: number | null;
+}
+
+/** Lines in the plan's order. */
+export function scoreLines(results: readonly Result[]): ScoreLine[] {
+  const groups = new Map<string, Result[]>();
+  for (const result of results) {
+    const { step, task, layers, distillation } = result.spec;
+    const key = [step, task.name, distillation?.init ?? "", layers].join(" ");
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const runs = group.flatMap(({ run }) => (run ? [run] : []));
+    const [first] = group;
+    if (!first || runs.length === 0) return [];
+    const { step, task, layers, distillation } = first.spec;
+    const scores = runs.map(({ record }) => record.score);
+    return {
+      task: task.name,
+      step,
+      layers,
+      init: distillation?.init ?? null,
+      trials: runs.length,
+      seeds: new Set(runs.map(({ record }) => record.seed)).size,
+      max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),
+      ...spread(scores),
+    };
+  });
+}
+
+function spread(scores: readonly (number | null)[]): Pick<ScoreLine, "mean" | "deviation"> {
+  const known = scores.filter((score) => score !== null);
+  if (known.length < scores.length) return { mean: null, deviation: null };
+  const mean = known.reduce((sum, score) => sum + score, 0) / known.length;
+  if (known.length < 2) return { mean, deviation: null };
+  const squares = known.reduce((sum, score) => sum + (score - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (known.length - 1)) };
+}

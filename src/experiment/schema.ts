@@ -1,0 +1,145 @@
+// The shape of an experiment file. Values are read by the same definitions as the flags of finetune and distill, so a
+// learning rate is the same thing everywhere. What a schema cannot say (names of tasks, contradictions) is in read.ts.
+// Loads zod, which takes 0.1 s: import it only where an experiment file is read.
+
+import { z } from "zod";
+import { baseOptions, chooseBy, kOption, samples, studentLayersOption, trainingOptions } from "../options/common";
+import { distillationOptions } from "../options/distillation";
+import type { Definition } from "../options/option";
+import { decimal, integer, text } from "../options/readers";
+import type { EntryPath } from "../options/yaml-file";
+
+/** Seeds of one block: 5 means 1 to 5, a list means those. */
+const seeds = z.unknown().transform((given, context): readonly number[] => {
+  const read = integer({ min: 0 });
+  if (Array.isArray(given)) return readAll(given, read, context);
+  const count = readOne(given, trainingOptions.seeds.read, context) ?? 0;
+  return Array.from({ length: count }, (_, i) => i + 1);
+});
+
+type Context = z.core.$RefinementCtx;
+
+function readOne<T>(given: unknown, read: (given: unknown) => T, context: Context, path: PropertyKey[] = []): T {
+  try {
+    return read(given);
+  } catch (error) {
+    context.addIssue({ code: "custom", path, message: `takes ${(error as Error).message}`, input: given });
+    return z.NEVER;
+  }
+}
+
+function readAll<T>(given: readonly unknown[], read: (given: unknown) => T, context: Context): T[] {
+  const fail = (message: string) => context.addIssue({ code: "custom", message, input: given });
+  if (given.length === 0) fail("needs at least one value");
+  const values = given.map((item, i) => readOne(item, read, context, [i]));
+  if (new Set(values).size < values.length) fail("holds a value twice");
+  return values;
+}
+
+const value = <T>({ read }: Definition<T>) =>
+  z.unknown().transform((given, context) => readOne<T>(given, read, context));
+
+/** One value, or a list of them: every combination of a block's lists is trained. */
+const grid = <T>({ read }: Definition<T>) =>
+  z.unknown().transform((given, context) => readAll<T>(Array.isArray(given) ? given : [given], read, context));
+
+/** One value for every task, or a value by task; tasks that are not named have none. */
+const byTask = ({ read }: Definition<number | undefined>) =>
+  z.unknown().transform((given, context): number | Readonly<Record<string, number>> => {
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      return readOne(given, read, context) as number;
+    }
+    const entries = Object.entries(given).map(([task, limit]) => [task, readOne(limit, read, context, [task])]);
+    return Object.fromEntries(entries);
+  });
+
+/** The names in a name, a comma list or a YAML list; null where it is none of them. */
+export function namesIn(given: unknown): string[] | null {
+  if (Array.isArray(given)) return given.map(String);
+  if (typeof given !== "string" && typeof given !== "number") return null;
+  return String(given)
+    .split(",")
+    .map((name) => name.trim());
+}
+
+const nameList = z.unknown().transform((given, context): string[] => {
+  const names = namesIn(given);
+  if (names) return readAll(names, text, context);
+  context.addIssue({ code: "custom", message: "takes a task's name or a list of names", input: given });
+  return z.NEVER;
+});
+
+/** What may stand at the top, for all blocks, and in a block, for that one. */
+const blockKeys = {
+  seeds: seeds.optional(),
+  learning_rate: grid(trainingOptions.learningRate).optional(),
+  epochs: grid(trainingOptions.epochs).optional(),
+  batch_size: value(trainingOptions.batchSize).optional(),
+};
+
+const finetuneBlock = z.strictObject({ k: value(kOption.k), ...blockKeys });
+
+const distillBlock = z.strictObject({
+  tasks: nameList.optional(),
+  student_layers: value(studentLayersOption.studentLayers),
+  init: grid(distillationOptions.init).optional(),
+  temperature: value(distillationOptions.temperature).optional(),
+  alpha: value(distillationOptions.alpha).optional(),
+  ...blockKeys,
+});
+
+const number = (read: (given: unknown) => number) =>
+  z.unknown().transform((given, context) => readOne(given, read, context));
+
+const selectBlock = z.strictObject({
+  threshold: number(decimal({ min: 0 })).optional(),
+  max_layers: number(integer({ min: 1 })).optional(),
+  max_latency: number(decimal({ min: 0 })).optional(),
+});
+
+const mergeBlock = z.strictObject({ select: z.string().min(1).optional() });
+const reportBlock = z.strictObject({});
+
+/** `report:`, `report: true` and `report: {}` are the same; `report: false` leaves the step out. */
+const step = <T extends z.ZodType>(block: T) =>
+  z.preprocess(
+    (given) => (given === true || given === null ? {} : given === false ? undefined : given),
+    block.optional(),
+  );
+
+export const experimentFile = z.strictObject({
+  base: value(baseOptions.base).optional(),
+  tasks: nameList,
+  tasks_file: z.string().min(1).optional(),
+  ...blockKeys,
+  max_length: value(trainingOptions.maxLength).optional(),
+  warmup: value(trainingOptions.warmup).optional(),
+  weight_decay: value(trainingOptions.weightDecay).optional(),
+  clip_norm: value(trainingOptions.clipNorm).optional(),
+  dropout: value(trainingOptions.dropout).optional(),
+  max_train_samples: byTask(samples.maxTrainSamples).optional(),
+  max_eval_samples: byTask(samples.maxEvalSamples).optional(),
+  skip_broken_rows: value(samples.skipBrokenRows).optional(),
+  choose_by: value(chooseBy.chooseBy).optional(),
+  finetune: finetuneBlock,
+  /** read.ts makes a list of a single block. */
+  distill: z.array(distillBlock).min(1).optional(),
+  select: step(selectBlock),
+  merge: step(mergeBlock),
+  report: step(reportBlock),
+});
+
+export type ExperimentFile = z.output<typeof experimentFile>;
+export type FileBlock = Pick<ExperimentFile, keyof typeof blockKeys>;
+
+/** The keys that the object at a path of an experiment file may have. */
+export function keysAt(at: EntryPath): string[] {
+  const blocks: Record<string, z.ZodObject> = {
+    finetune: finetuneBlock,
+    distill: distillBlock,
+    select: selectBlock,
+    merge: mergeBlock,
+    report: reportBlock,
+  };
+  return Object.keys((blocks[String(at[0])] ?? experimentFile).shape);
+}

@@ -1,0 +1,189 @@
+// Trains what is left of an experiment's trials, together with any other process that does the same in the same
+// folder. A process prefers a task that nobody works on, so that each trunk is computed once; when there is none left
+// it helps where others are, and it waits where all that is left is in others' hands. A killed process's trials are
+// taken over from its last saved state.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { methodFolder } from "../checkpoints/run-folder";
+import type { Engine } from "../engines/engine";
+import { modelError, UserError } from "../errors/errors";
+import { isLocked, tryLockFolder } from "../files/lock";
+import type { Task } from "../tasks/task";
+import { Interrupted, type RunContext } from "../training/reporter";
+import { openGroup } from "./group";
+import { describeSpec, groupTrials, type TrialGroup, type TrialSpec } from "./plan";
+import type { Resolver } from "./resolve";
+
+/** Milliseconds between two looks at what other processes have finished. */
+const POLL = 1000;
+
+/** A trial that fails by itself (a diverged loss) must not stop the others; this many in a row are no accident. */
+const FAILURES_IN_A_ROW = 3;
+
+/** What one call of trainTrials has learned. */
+interface Progress {
+  readonly failures: Map<number, UserError>;
+  failedInARow: number;
+  /** Others' claims on what this process would do: logged, once each, when there is nothing else to do. */
+  readonly held: Set<string>;
+  readonly told: Set<string>;
+}
+
+/**
+ * Trains the trials of `mine` that are not finished, and returns when all of them are, whoever did it.
+ * @throws Interrupted with the state saved; UserError for failed trials when the others are done, and for students
+ *   whose teacher nobody makes
+ */
+export async function trainTrials(
+  resolver: Resolver,
+  mine: readonly TrialSpec[],
+  context: RunContext<Engine>,
+): Promise<void> {
+  const progress: Progress = { failures: new Map(), failedInARow: 0, held: new Set(), told: new Set() };
+  // Another process may finish between two looks: only what is stuck twice is stuck.
+  let stuck = 0;
+  for (;;) {
+    if (context.signal.aborted) throw new Interrupted(null);
+    const open = await unfinished(resolver, mine, progress);
+    if (open.length === 0) break;
+    if (await workOnSome(resolver, open, progress, context)) {
+      stuck = 0;
+      progress.held.clear();
+      continue;
+    }
+    stuck = (await othersWork(resolver, open)) ? 0 : stuck + 1;
+    if (stuck === 2) {
+      if (progress.failures.size > 0) break;
+      throw await noTeacher(resolver, open[0] as TrialSpec);
+    }
+    tellWaiting(progress, context);
+    await pause(context.signal);
+  }
+  if (progress.failures.size > 0) throw failed(progress.failures, mine);
+}
+
+async function unfinished(resolver: Resolver, mine: readonly TrialSpec[], { failures }: Progress) {
+  const open: TrialSpec[] = [];
+  for (const spec of mine) {
+    if (!failures.has(spec.index) && (await resolver.outcome(spec)) === null) open.push(spec);
+  }
+  return open;
+}
+
+/** Works on one group of ready trials; false where there is none, or others have all of them. */
+async function workOnSome(
+  resolver: Resolver,
+  open: readonly TrialSpec[],
+  progress: Progress,
+  context: RunContext<Engine>,
+): Promise<boolean> {
+  const ready: TrialSpec[] = [];
+  for (const spec of open) if ((await resolver.resolve(spec)).kind === "trial") ready.push(spec);
+  const groups = groupTrials(ready);
+  for (const alone of [true, false]) {
+    for (const group of groups) {
+      const claim = alone
+        ? await tryLockFolder(groupFolder(resolver, group), `${group.step} ${group.task.name}`)
+        : null;
+      if (claim && "heldBy" in claim) continue;
+      try {
+        if (await workOn(resolver, group, progress, context)) return true;
+      } finally {
+        await claim?.unlock();
+      }
+    }
+  }
+  return false;
+}
+
+const groupFolder = ({ experiment: _, base, run }: Resolver, { task, step }: TrialGroup) =>
+  methodFolder(run(task).checkpoints, base.name, task.name, step);
+
+/** Trains the trials of a group that nobody has; whether there was one. */
+async function workOn(
+  resolver: Resolver,
+  group: TrialGroup,
+  progress: Progress,
+  context: RunContext<Engine>,
+): Promise<boolean> {
+  const opened = openGroup(group, resolver, context);
+  let worked = false;
+  try {
+    for (const spec of group.trials) {
+      try {
+        const result = await opened.train(spec);
+        if (result !== "done") {
+          progress.held.add(result.heldBy);
+          continue;
+        }
+        progress.failedInARow = 0;
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        if (++progress.failedInARow >= FAILURES_IN_A_ROW) throw error;
+        progress.failures.set(spec.index, error);
+        context.reporter.warn(`${named(spec.index, error)}; going on with the others`);
+      }
+      worked = true;
+      if (context.signal.aborted) throw new Interrupted(null);
+    }
+  } finally {
+    await opened.dispose();
+  }
+  return worked;
+}
+
+function tellWaiting({ held, told }: Progress, { reporter }: RunContext<Engine>): void {
+  for (const heldBy of held) if (!told.has(heldBy)) reporter.log(`waiting: ${heldBy}`);
+  for (const heldBy of held) told.add(heldBy);
+  held.clear();
+}
+
+/** Whether a live process works on an open trial, or on one that an open trial's teacher waits for. */
+async function othersWork(resolver: Resolver, open: readonly TrialSpec[]): Promise<boolean> {
+  const waiting = new Set<Task>();
+  const watched: TrialSpec[] = [];
+  for (const spec of open) {
+    if ((await resolver.resolve(spec)).kind === "waiting") waiting.add(spec.task);
+    else watched.push(spec);
+  }
+  for (const spec of resolver.trials) {
+    if (spec.step === "finetune" && waiting.has(spec.task) && (await resolver.outcome(spec)) === null) {
+      watched.push(spec);
+    }
+  }
+  for (const spec of watched) {
+    const found = await resolver.resolve(spec);
+    if (found.kind === "trial" && (await isLocked(found.trial.folder))) return true;
+  }
+  return false;
+}
+
+async function noTeacher(resolver: Resolver, spec: TrialSpec): Promise<UserError> {
+  const missing: number[] = [];
+  const own = resolver.trials.filter(({ step, task }) => step === "finetune" && task === spec.task);
+  for (const trial of own) if ((await resolver.outcome(trial)) === null) missing.push(trial.index);
+  const listed = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");
+  return modelError(
+    `trial ${spec.index} (${describeSpec(spec)}) waits for its teacher: ${missing.length} of ${own.length} fine-tuning trials ` +
+      `of ${spec.task.name} are not finished (${listed}), and no process works on them. ` +
+      `Run: flexbert run ${resolver.experiment.file} --only finetune`,
+  );
+}
+
+function failed(failures: ReadonlyMap<number, UserError>, mine: readonly TrialSpec[]): UserError {
+  const [first] = failures.values();
+  if (failures.size === 1 && mine.length === 1) return first as UserError;
+  const lines = [...failures].map(([index, error]) => named(index, error));
+  return new UserError(
+    (first as UserError).exitCode,
+    `${failures.size} of ${mine.length} trials failed\n${lines.join("\n")}`,
+  );
+}
+
+/** A diverged loss names its trial by itself; a full disk does not. */
+const named = (index: number, { message }: UserError) =>
+  message.startsWith("trial ") ? message : `trial ${index}: ${message}`;
+
+async function pause(signal: AbortSignal): Promise<void> {
+  await sleep(POLL, undefined, { signal }).catch(() => undefined); // the loop looks at the signal
+}

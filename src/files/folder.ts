@@ -1,0 +1,33 @@
+// Making folders.
+
+import { statSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+
+/**
+ * Makes a folder and those above it; one that exists is left as it is.
+ *
+ * Node's own `mkdir({ recursive: true })` spins for ever where the system answers ENOENT for a folder whose parent
+ * exists, as under /proc, and calls a read-only file system ENOENT: this one ends, with the system's own answer.
+ *
+ * @throws the system's error, with the path that could not be made.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  // A second process may remove or make the same folders meanwhile, so an answer is believed when it comes again.
+  for (let attempts = 3; ; attempts--) {
+    if (isFolder(folder)) return;
+    try {
+      await mkdir(folder);
+      return;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === "EEXIST" && isFolder(folder)) return;
+      if (code !== "ENOENT" || attempts === 1) throw error;
+      await makeFolder(path.dirname(folder));
+    }
+  }
+}
+
+function isFolder(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

@@ -1,0 +1,67 @@
+// What a selection chooses from and what its choice costs. A candidate is a task's student, its teacher, or a line of
+// a table of scores; the rules (threshold.ts, budget.ts, named.ts) know nothing of where it came from.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+
+export interface Candidate {
+  /** "unshared": a run of k = full, whose fork is null. */
+  readonly role: "student" | "teacher" | "unshared";
+  readonly fork: number | null;
+  readonly layers: number;
+  /** A fraction; null where it is undefined, which counts as worst. */
+  readonly score: number | null;
+  /** Absent where the scores came from a file. */
+  readonly run?: StoredRun;
+}
+
+/** A task's candidates, in the order that breaks ties. At least one. */
+export interface TaskCandidates {
+  readonly task: string;
+  readonly candidates: readonly Candidate[];
+}
+
+/** What a rule made of one task. */
+export interface Decision extends TaskCandidates {
+  readonly chosen: Candidate;
+  /** What the rule says of each candidate, in their order. */
+  readonly notes: readonly string[];
+}
+
+/** Encoder layers of a choice: the shared ones are as deep as its deepest fork. */
+export interface LayerCount {
+  readonly shared: number;
+  /** The tasks' own layers. */
+  readonly branch: number;
+}
+
+/** Trunk layers that a candidate needs; an unshared one brings its own. */
+export const depthOf = ({ fork }: Candidate): number => fork ?? 0;
+
+export function countLayers(chosen: readonly Candidate[]): LayerCount {
+  return {
+    shared: Math.max(0, ...chosen.map(depthOf)),
+    branch: chosen.reduce((sum, { layers }) => sum + layers, 0),
+  };
+}
+
+export interface Summary {
+  readonly shared: number;
+  readonly total: number;
+  /** Of one whole base a task: a fraction. */
+  readonly overhead: number;
+  /** A fraction; null where a chosen score is undefined. */
+  readonly average: number | null;
+}
+
+/** What a choice costs and scores (the paper's Table 2). */
+export function summarize(chosen: readonly Candidate[], baseLayers: number): Summary {
+  const { shared, branch } = countLayers(chosen);
+  const scores = chosen.map(({ score }) => score);
+  const sum = scores.reduce<number | null>((sum, score) => (sum === null || score === null ? null : sum + score), 0);
+  return {
+    shared,
+    total: shared + branch,
+    overhead: (shared + branch) / (baseLayers * chosen.length),
+    average: sum === null ? null : sum / chosen.length,
+  };
+}

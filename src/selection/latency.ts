@@ -1,0 +1,66 @@
+// The cost model behind --max-latency: milliseconds of one forward pass as a sum over layers, from figures that were
+// measured (serve/layer-latency.ts) and lie in a JSON file. It says nothing of tokenizing, queues and the network.
+
+import { readFile } from "node:fs/promises";
+import { usageError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
+import type { Allowance } from "./budget";
+import type { LayerCount } from "./candidate";
+
+/** Milliseconds for the batch that was measured. */
+export interface LatencyModel {
+  readonly sharedLayerMs: number;
+  readonly branchLayerMs: number;
+  /** A task's pooler and classifier. */
+  readonly headMs: number;
+  /** Embeddings, and what a call costs by itself. */
+  readonly fixedMs: number;
+  readonly measured?: Measurement | undefined;
+}
+
+/** What the figures hold for. */
+export interface Measurement {
+  readonly base: string;
+  readonly baseSha256: string;
+  readonly engine: string;
+  readonly threads: number;
+  readonly batchSize: number;
+  readonly length: number;
+  readonly rounds: number;
+}
+
+export function latencyOf(model: LatencyModel, { shared, branch }: LayerCount, tasks: number): number {
+  return model.fixedMs + tasks * model.headMs + shared * model.sharedLayerMs + branch * model.branchLayerMs;
+}
+
+/** Branch layers that fit into `maxMs` beside a trunk; 1e-9 ms over still fits. */
+export const latencyAllowance =
+  (model: LatencyModel, maxMs: number, tasks: number): Allowance =>
+  (depth) =>
+    Math.floor((maxMs + 1e-9 - latencyOf(model, { shared: depth, branch: 0 }, tasks)) / model.branchLayerMs);
+
+/** Reads a latency file. Throws usageError (2) naming the file and every key that is wrong. */
+export async function readLatency(file: string): Promise<LatencyModel> {
+  const advice = "Write one with: flexbert select --measure --latency FILE";
+  let content: string;
+  try {
+    content = await readFile(file, "utf8");
+  } catch (error) {
+    throw usageError(`--latency ${file} cannot be read (${(error as NodeJS.ErrnoException).code}). ${advice}`, error);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch (error) {
+    throw usageError(`--latency ${file} is no JSON (${(error as Error).message}). ${advice}`, error);
+  }
+  const { latencySchema } = await import("./latency-schema.js");
+  const parsed = latencySchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the file"}: ${message}`);
+  throw usageError(`--latency ${file} holds no cost of layers (${problems.join("; ")}). ${advice}`);
+}
+
+export async function writeLatency(file: string, model: LatencyModel): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(model, null, 2)}\n`);
+}

@@ -1,0 +1,94 @@
+// What `select --out FILE.json` writes and `merge --select FILE.json` reads: one run a task, named by its folder under
+// the checkpoints folder and by the hash of its weights, so that merge takes exactly that run or says why it cannot.
+// A choice from a table of scores names no run: merge looks for the task's candidate of that shape.
+
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { readRecord, type StoredRun } from "../checkpoints/run-folder";
+import { modelError, usageError } from "../errors/errors";
+import { writeFileAtomic } from "../files/atomic";
+import type { Decision, Summary } from "./candidate";
+
+export const SELECTION_FORMAT = 1;
+
+export interface SelectedTask {
+  readonly task: string;
+  readonly fork: number | null;
+  readonly layers: number;
+  /** A fraction. */
+  readonly score: number | null;
+  /** null: chosen from a table of scores. */
+  readonly run: { readonly folder: string; readonly sha256: string } | null;
+}
+
+export interface Selected extends Summary {
+  readonly format: typeof SELECTION_FORMAT;
+  /** How it was chosen, for people: "threshold 1". */
+  readonly rule: string;
+  /** null: chosen from a table of scores. */
+  readonly base: { readonly name: string; readonly sha256: string } | null;
+  readonly tasks: readonly SelectedTask[];
+}
+
+/** Whether --select means a file. */
+export const namesFile = (select: string) => /\.json$/i.test(select.trim());
+
+/** What was chosen, as the file holds it. `checkpoints` is what the runs' folders are relative to. */
+export function toSelectedTask({ task, chosen }: Decision, checkpoints: string): SelectedTask {
+  const { fork, layers, score, run } = chosen;
+  const named = run && {
+    folder: path.relative(checkpoints, run.folder).split(path.sep).join("/"),
+    sha256: run.record.sha256 as string,
+  };
+  return { task, fork, layers, score, run: named ?? null };
+}
+
+export async function writeSelection(file: string, selected: Selected): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(selected, null, 2)}\n`);
+}
+
+/** Throws usageError (2) for a file that is absent, damaged or no selection. */
+export async function readSelection(file: string): Promise<Selected> {
+  const advice = `Write it with: flexbert select --out ${file}`;
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw usageError(`--select ${file} ${code ? `cannot be read (${code})` : `is no JSON (${message})`}. ${advice}`);
+  }
+  const format = (json as { format?: unknown } | null)?.format;
+  if (format !== undefined && format !== SELECTION_FORMAT) {
+    throw usageError(`--select ${file} has format ${format}; this flexbert reads format ${SELECTION_FORMAT}`);
+  }
+  const { selectionSchema } = await import("./selection-schema.js");
+  const parsed = selectionSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [problem] = parsed.error.issues;
+  const where = problem?.path.join(".") || "the file";
+  throw usageError(`--select ${file} is no selection (${where}: ${problem?.message}). ${advice}`);
+}
+
+/** The run that a selection names. Throws modelError (4) where it has gone, or holds other weights by now. */
+export async function selectedRun(
+  file: string,
+  { task, run: named }: SelectedTask & { readonly run: NonNullable<SelectedTask["run"]> },
+  checkpoints: string,
+): Promise<StoredRun> {
+  const folder = path.join(checkpoints, named.folder);
+  const record = await readRecord(folder);
+  const again = `Choose again: flexbert select --out ${file}`;
+  const chose = `${file} chooses ${folder} for ${task}`;
+  if (!record) throw modelError(`${chose}, and there is no such run. Give the --checkpoints that it lies in. ${again}`);
+  if (record.task !== task) throw modelError(`${chose}, which is a run of ${record.task}. ${again}`);
+  if (record.state !== "finished") {
+    throw modelError(
+      `${chose}, which is not finished any more: it is being trained again. Wait for it, or choose again`,
+    );
+  }
+  if (record.sha256 !== named.sha256) {
+    const [chosen, found] = [named.sha256.slice(0, 8), record.sha256?.slice(0, 8)];
+    throw modelError(`${chose} with sha256 ${chosen}, which has ${found} by now: it was trained again. ${again}`);
+  }
+  return { folder, record };
+}

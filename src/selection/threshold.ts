@@ -1,0 +1,69 @@
+// Selection with threshold c, the paper's marginal benefit (section 4.2, appendix D): from the smallest candidate on,
+// a larger one is taken when it gains at least c points for each layer that it adds to the one held.
+
+import { compareScores, scoreTolerance } from "../tasks/metrics";
+import type { Candidate, Decision, TaskCandidates } from "./candidate";
+
+/**
+ * One candidate by threshold. A larger candidate that fails is skipped, later ones are still tried. Of candidates with
+ * equal layers the best counts, and the first of equals.
+ * @param c points per layer
+ */
+export function chooseByThreshold({ task, candidates }: TaskCandidates, c: number): Decision {
+  const notes = new Map<Candidate, string>();
+  let held: Candidate | null = null;
+  for (const candidate of bestBySize(candidates)) {
+    if (held === null) {
+      notes.set(candidate, "the smallest");
+      held = candidate;
+      continue;
+    }
+    const gain = gainPerLayer(held, candidate);
+    const taken = gain >= c - scoreTolerance;
+    notes.set(candidate, describe(gain, held, taken, c));
+    if (taken) held = candidate;
+  }
+  return {
+    task,
+    candidates,
+    chosen: held as Candidate,
+    notes: candidates.map(
+      (candidate) => notes.get(candidate) ?? `another of ${plural(candidate.layers)} scores no less`,
+    ),
+  };
+}
+
+/** From the fewest layers to the most; one of each size. */
+function bestBySize(candidates: readonly Candidate[]): Candidate[] {
+  const best = new Map<number, Candidate>();
+  for (const candidate of candidates) {
+    const other = best.get(candidate.layers);
+    if (!other || compareScores(candidate.score, other.score) > 0) best.set(candidate.layers, candidate);
+  }
+  return [...best.values()].sort((a, b) => a.layers - b.layers);
+}
+
+/** Points per layer; any score gains over an undefined one, and an undefined one never does. */
+function gainPerLayer(from: Candidate, to: Candidate): number {
+  if (to.score === null) return Number.NEGATIVE_INFINITY;
+  if (from.score === null) return Number.POSITIVE_INFINITY;
+  return (100 * (to.score - from.score)) / (to.layers - from.layers);
+}
+
+function describe(gain: number, held: Candidate, taken: boolean, c: number): string {
+  const over = `over ${plural(held.layers)}`;
+  if (gain === Number.NEGATIVE_INFINITY) return "its score is undefined";
+  if (gain === Number.POSITIVE_INFINITY) return `the score ${over} is undefined`;
+  return `${gain < 0 ? "" : "+"}${rounded(gain, c)} a layer ${over}: ${taken ? "at least" : "below"} ${c}`;
+}
+
+/** Two digits, or as many as show on which side of c a gain lies. */
+function rounded(gain: number, c: number): string {
+  for (let digits = 2; digits < 9; digits++) {
+    const text = gain.toFixed(digits);
+    if (Number(text) === gain || Number(text) < c === gain < c - scoreTolerance) return text;
+  }
+  return gain.toFixed(9);
+}
+
+export const plural = (layers: number) => `${layers} ${layers === 1 ? "layer" : "layers"}`;

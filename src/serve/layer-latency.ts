@@ -1,0 +1,129 @@
+// What --max-latency builds on: how long a shared layer, a branch layer and a head take in the served graph on this
+// engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
+
+import type { Base } from "../checkpoints/base";
+import type { Engine } from "../engines/engine";
+import { layerTensors } from "../model/parameters";
+import { float32, type HostTensors, int32 } from "../model/tensors";
+import type { LatencyModel } from "../selection/latency";
+import { Interrupted } from "../training/reporter";
+import { predictEntry, type ServedTask, scope, wanted } from "./model";
+
+export interface LatencyOptions {
+  readonly batchSize: number;
+  readonly length: number;
+  readonly signal: AbortSignal;
+  readonly onRound?: (round: number) => void;
+}
+
+/** Layers that a graph has more than the plain one: their time is divided by it. */
+const EXTRA = 3;
+const WARM_UP = 2;
+export const ROUNDS = 15;
+
+/** Tasks of the measured graph: off the embeddings with 1 layer, twice; with 1 + EXTRA; off a trunk of EXTRA with 1. */
+const graphs = {
+  plain: { fork: 0, layers: 1 },
+  second: { fork: 0, layers: 1 },
+  long: { fork: 0, layers: 1 + EXTRA },
+  deep: { fork: EXTRA, layers: 1 },
+};
+
+/** Times calls in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
+export async function measureLatency(engine: Engine, base: Base, options: LatencyOptions): Promise<LatencyModel> {
+  const tasks = Object.entries(graphs).map(([name, shape]) => servedTask(name, shape, options.length));
+  const program = await engine.load(measuredTensors(base), { predict: predictEntry(base.config, tasks) });
+  const inputs = batchOf(options);
+  const calls = { plain: ["plain"], pair: ["plain", "second"], long: ["long"], deep: ["deep"] };
+  const times = { plain: [] as number[], pair: [] as number[], long: [] as number[], deep: [] as number[] };
+  try {
+    for (let round = -WARM_UP; round < ROUNDS; round++) {
+      for (const name of Object.keys(calls) as (keyof typeof calls)[]) {
+        if (options.signal.aborted) throw new Interrupted(null);
+        const wants = calls[name].map((task) => [wanted(task), float32([], Float32Array.of(1))] as const);
+        const started = performance.now();
+        await program.run("predict", { ...inputs, ...Object.fromEntries(wants) });
+        if (round >= 0) times[name].push(performance.now() - started);
+      }
+      options.onRound?.(round + WARM_UP + 1);
+    }
+  } finally {
+    program.dispose();
+  }
+  const costs = solve(median(times.plain), median(times.pair), median(times.long), median(times.deep));
+  const { batchSize, length } = options;
+  const { name, sha256 } = base;
+  const where = { engine: engine.summary, threads: engine.threads, batchSize, length, rounds: ROUNDS };
+  return { ...costs, measured: { base: name, baseSha256: sha256, ...where } };
+}
+
+/** Rounds that onRound counts up to. */
+export const measuredRounds = WARM_UP + ROUNDS;
+
+/** Costs from the times of the four graphs. A part that is lost in the noise costs nothing, a layer at least 1e-6 ms. */
+export function solve(plain: number, pair: number, long: number, deep: number): LatencyModel {
+  const layer = (time: number) => Math.max(1e-6, (time - plain) / EXTRA);
+  const branchLayerMs = layer(long);
+  const headMs = Math.max(0, pair - plain - branchLayerMs);
+  return {
+    sharedLayerMs: layer(deep),
+    branchLayerMs,
+    headMs,
+    fixedMs: Math.max(0, plain - branchLayerMs - headMs),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+const servedTask = (name: string, shape: { fork: number; layers: number }, maxLength: number): ServedTask => ({
+  name,
+  kind: "classification",
+  inputs: "single",
+  labels: ["0", "1"],
+  range: null,
+  maxLength,
+  ...shape,
+});
+
+/** The base's bottom layer in every place: which weights it has does not change its time, and a base may have few. */
+function measuredTensors({ tensors, config }: Base): HostTensors {
+  const layerAt = (index: number): HostTensors =>
+    Object.fromEntries(
+      Object.entries(layerTensors(tensors, 0, 1)).map(([name, tensor]) => [
+        name.replace(".layer.0.", `.layer.${index}.`),
+        tensor,
+      ]),
+    );
+  const hidden = config.hiddenSize;
+  const zeros = (...shape: number[]) => float32(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+  const head: HostTensors = {
+    "bert.pooler.dense.weight": zeros(hidden, hidden),
+    "bert.pooler.dense.bias": zeros(hidden),
+    "classifier.weight": zeros(2, hidden),
+    "classifier.bias": zeros(2),
+  };
+  const all = Object.entries(tensors).filter(([name]) => name.startsWith("bert.embeddings."));
+  for (let index = 0; index < EXTRA; index++) all.push(...Object.entries(layerAt(index)));
+  for (const [task, { fork, layers }] of Object.entries(graphs)) {
+    const own = { ...head };
+    for (let index = fork; index < fork + layers; index++) Object.assign(own, layerAt(index));
+    all.push(...Object.entries(own).map(([name, tensor]) => [scope(task) + name, tensor] as (typeof all)[number]));
+  }
+  return Object.fromEntries(all);
+}
+
+function batchOf({ batchSize, length }: LatencyOptions): HostTensors {
+  const shape = [batchSize, length];
+  const cells = batchSize * length;
+  return {
+    input_ids: int32(shape, new Int32Array(cells).fill(1)),
+    token_type_ids: int32(shape, new Int32Array(cells)),
+    attention_mask: int32(shape, new Int32Array(cells).fill(1)),
+  };
+}

@@ -1,0 +1,68 @@
+// Every experiment that comes with flexbert loads, validates, and says at its top how it is run and what it gave.
+
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { groupTrials, listTrials, stepsOf } from "../../src/experiment/plan";
+import { readExperiment } from "../../src/experiment/read";
+
+const folder = path.join(__dirname, "../../experiments");
+const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+
+describe.each(files)("%s", (name) => {
+  const file = path.join(folder, name);
+
+  test("loads, and has trials in every step", async () => {
+    const experiment = await readExperiment(file);
+    const { trials, notes } = listTrials(experiment, experiment.base.includes("MiniLM") ? 6 : 12);
+    expect(notes).toEqual([]);
+    expect(trials.map(({ index }) => index)).toEqual(trials.map((_, i) => i));
+    expect(groupTrials(trials)).toHaveLength(2 * experiment.tasks.length);
+    expect(stepsOf(experiment)).toEqual(["finetune", "distill", "select", "merge", "report"]);
+  });
+
+  test.each(["command", "device", "minutes", "score"])("says its %s at the top", (key) => {
+    const [top = ""] = readFileSync(file, "utf8").split(/^[^#]/m);
+    expect(top).toMatch(new RegExp(`^# ${key}:\\s+\\S`, "m"));
+  });
+});
+
+test("the paper's experiment has 840 fine-tuning trials, from the largest k to the smallest", async () => {
+  const { trials } = listTrials(await readExperiment(path.join(folder, "glue.yaml")), 12);
+  const finetuning = trials.filter(({ step }) => step === "finetune");
+  expect(finetuning).toHaveLength(840);
+  expect(trials.slice(0, 840)).toEqual(finetuning);
+  const first = finetuning.slice(0, 105);
+  expect(new Set(first.map(({ task }) => task.name))).toEqual(new Set(["qnli"]));
+  expect(first.map(({ layers }) => layers)).toEqual([10, 9, 8, 7, 6, 5, 4].flatMap((k) => Array(15).fill(k)));
+  expect(first.slice(0, 6).map(({ training, seed }) => [training.epochs, seed])).toEqual([
+    [3, 1],
+    [3, 2],
+    [3, 3],
+    [3, 4],
+    [3, 5],
+    [4, 1],
+  ]);
+  for (const { training } of finetuning) {
+    expect(training).toMatchObject({ learningRate: 2e-5, batchSize: 32, maxLength: 128, weightDecay: 0.01 });
+  }
+});
+
+test("MiniLM's experiment limits CoLA and SST-2, and has three seeds of both beginnings for the box plots", async () => {
+  const experiment = await readExperiment(path.join(folder, "glue-minilm.yaml"));
+  const limits = experiment.tasks.map((task) => [task.name, experiment.samples(task).maxTrainSamples]);
+  expect(Object.fromEntries(limits)).toEqual({
+    rte: undefined,
+    mrpc: undefined,
+    stsb: undefined,
+    cola: 4000,
+    sst2: 4000,
+  });
+  const { trials } = listTrials(experiment, 6);
+  const students = trials.filter(({ step }) => step === "distill");
+  expect(trials.length - students.length).toBe(30);
+  const of = (name: string, init: string) =>
+    students.filter(({ task, distillation }) => task.name === name && distillation?.init === init).length;
+  expect(["rte", "mrpc", "stsb", "cola", "sst2"].map((name) => of(name, "teacher"))).toEqual([9, 9, 3, 3, 3]);
+  expect(["rte", "mrpc", "stsb", "cola", "sst2"].map((name) => of(name, "pretrained"))).toEqual([9, 9, 0, 0, 0]);
+});

@@ -1,0 +1,127 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/run-folder";
+import { groupTrials, inShard, listTrials, type TrialSpec } from "../../src/experiment/plan";
+import { readExperiment } from "../../src/experiment/read";
+import { createResolver } from "../../src/experiment/resolve";
+import { float32 } from "../../src/model/tensors";
+import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
+
+const folder = temporaryFolder();
+writeTinyGlue(path.join(folder, "glue"));
+
+const text = `tasks: [stsb, rte]
+epochs: [1, 2]
+max_length: 32
+finetune: { k: "1,3", seeds: 2 }
+distill:
+  - { student_layers: 1-2, epochs: 1 }
+  - { tasks: [rte], student_layers: 1, init: [teacher, pretrained], epochs: 1 }
+`;
+
+async function open(content = text, name = "e.yaml", glueData = path.join(folder, "glue")) {
+  const file = path.join(folder, name);
+  writeFileSync(file, content);
+  const experiment = await readExperiment(file);
+  const { trials } = listTrials(experiment, 4);
+  const work = { checkpoints: path.join(folder, "checkpoints"), glueData, cacheBudget: 1e9, saveEvery: 60 };
+  const resolver = createResolver(experiment, tinyBase("tiny"), trials, work);
+  return { trials, resolver };
+}
+
+const idOf = async (resolver: Awaited<ReturnType<typeof open>>["resolver"], spec: TrialSpec) => {
+  const found = await resolver.resolve(spec);
+  return found.kind === "trial" ? found.trial.record.id : found.kind;
+};
+
+test("one total order: step, task, layers from the largest, training options, seed; doubles are left out", async () => {
+  const { trials } = await open();
+  const lines = trials.map(({ step, task, layers, training, seed, distillation }) =>
+    [step, task.name, layers, training.epochs, seed, distillation?.init].join(" ").trim(),
+  );
+  const finetune = (task: string) =>
+    [3, 1].flatMap((k) => [1, 2].flatMap((e) => [1, 2].map((s) => `finetune ${task} ${k} ${e} ${s}`)));
+  expect(lines).toEqual([
+    ...finetune("stsb"),
+    ...finetune("rte"),
+    "distill stsb 2 1 1 teacher",
+    "distill stsb 1 1 1 teacher",
+    "distill rte 2 1 1 teacher",
+    "distill rte 1 1 1 teacher",
+    "distill rte 1 1 1 pretrained",
+  ]);
+  expect(trials.map(({ index }) => index)).toEqual(lines.map((_, i) => i));
+  expect(groupTrials(trials).map(({ step, task, trials: own }) => [step, task.name, own.length])).toEqual([
+    ["finetune", "stsb", 8],
+    ["finetune", "rte", 8],
+    ["distill", "stsb", 2],
+    ["distill", "rte", 3],
+  ]);
+});
+
+test("shares partition the plan, whatever their number", async () => {
+  const { trials } = await open();
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), (count) => {
+      const shares = Array.from({ length: count }, (_, index) => trials.filter((t) => inShard({ index, count }, t)));
+      const indices = shares.flat().map(({ index }) => index);
+      expect(indices.sort((a, b) => a - b)).toEqual(trials.map(({ index }) => index));
+      const sizes = shares.map(({ length }) => length);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+test("ids: one each, the same in every process and folder, another for other data, options or base", async () => {
+  const { trials, resolver } = await open();
+  const tuned = trials.filter(({ step }) => step === "finetune");
+  const ids = await Promise.all(tuned.map((spec) => idOf(resolver, spec)));
+  expect(new Set(ids).size).toBe(tuned.length);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}$/);
+  const again = await open(text, "renamed.yaml");
+  expect(await Promise.all(tuned.map((spec) => idOf(again.resolver, spec)))).toEqual(ids);
+  const changed = async (content: string) => {
+    const { trials: others, resolver: other } = await open(content, "other.yaml");
+    return idOf(other, others[0] as TrialSpec);
+  };
+  expect(await changed(`${text}max_train_samples: 30\n`)).not.toBe(ids[0]);
+  expect(await changed(`${text}warmup: 0.2\n`)).not.toBe(ids[0]);
+  expect(await changed(`${text}choose_by: mean\n`)).toBe(ids[0]);
+});
+
+test("students wait with their index for the teacher, and get their ids from it", async () => {
+  const { trials, resolver } = await open();
+  const students = trials.filter(({ step, task }) => step === "distill" && task.name === "rte");
+  expect(await Promise.all(students.map((spec) => idOf(resolver, spec)))).toEqual(["waiting", "waiting", "waiting"]);
+  // Finished runs, made up: k = 3 wins for rte, the last to finish is not the best.
+  const rte = trials.filter(({ step, task }) => step === "finetune" && task.name === "rte");
+  for (const [i, spec] of [...rte].reverse().entries()) {
+    expect(await idOf((await open()).resolver, students[0] as TrialSpec)).toBe("waiting");
+    await pretendFinished(resolver, spec, spec.layers === 3 ? 0.6 + i / 1000 : 0.5);
+  }
+  const ids = await Promise.all(students.map((spec) => idOf(resolver, spec)));
+  expect(new Set(ids).size).toBe(3);
+  const fresh = await open();
+  expect(await Promise.all(students.map((spec) => idOf(fresh.resolver, spec)))).toEqual(ids);
+  const teacher = await fresh.resolver.teacher((students[0] as TrialSpec).task);
+  expect(teacher?.record).toMatchObject({ layers: 3, score: 0.607 });
+});
+
+test("a student that is no smaller than its teacher needs no training", async () => {
+  const { trials, resolver } = await open();
+  const stsb = trials.filter(({ step, task }) => step === "finetune" && task.name === "stsb");
+  for (const spec of stsb) await pretendFinished(resolver, spec, spec.layers === 1 ? 0.9 : 0.5);
+  const students = trials.filter(({ step, task }) => step === "distill" && task.name === "stsb");
+  for (const spec of students) expect(await resolver.outcome(spec)).toBe("unneeded");
+});
+
+async function pretendFinished(resolver: Awaited<ReturnType<typeof open>>["resolver"], spec: TrialSpec, score: number) {
+  const found = await resolver.resolve(spec);
+  if (found.kind !== "trial") throw new Error(`${found.kind} where a trial was expected`);
+  const { folder: own, record } = found.trial;
+  const begun: RunRecord = { ...record, startedAt: "2026-11-21T00:00:00.000Z" };
+  await createRun(own, begun, {});
+  await finishRun(own, { ...begun, score }, { "classifier.bias": float32([2], Float32Array.of(score, spec.seed)) });
+}

@@ -1,0 +1,145 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { listTrials, stepsOf } from "../../src/experiment/plan";
+import { readExperiment } from "../../src/experiment/read";
+import { temporaryFolder } from "../files/temporary-folder";
+
+const folder = temporaryFolder();
+
+const write = (text: string) => {
+  const file = path.join(folder, "trial-run.yaml");
+  writeFileSync(file, text);
+  return file;
+};
+
+const messageOf = async (text: string): Promise<string> => {
+  const error = await readExperiment(write(text)).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ name: "UserError", exitCode: 2 });
+  return (error as Error).message;
+};
+
+const whole = `tasks: rte, cola
+seeds: [3, 7]
+learning_rate: [1e-5, 1e-4]
+epochs: 2
+max_train_samples: { cola: 100 }
+finetune: { k: 1-2, epochs: [1, 2] }
+distill: { student_layers: 1, tasks: [cola], alpha: 0.9 }
+merge:
+report: false
+`;
+
+describe("readExperiment", () => {
+  test("names, defaults, a block's own values and the grid", async () => {
+    const experiment = await readExperiment(write(whole));
+    expect(experiment.name).toBe("trial-run");
+    expect(experiment.base).toBe("bert-base-uncased");
+    expect(stepsOf(experiment)).toEqual(["finetune", "distill", "merge"]);
+    const { finetune, distill } = experiment;
+    expect(finetune.seeds).toEqual([3, 7]);
+    expect(finetune.trainings.map(({ learningRate, epochs }) => [learningRate, epochs])).toEqual([
+      [1e-5, 1],
+      [1e-5, 2],
+      [1e-4, 1],
+      [1e-4, 2],
+    ]);
+    expect(finetune.trainings[0]).toEqual({
+      epochs: 1,
+      learningRate: 1e-5,
+      batchSize: 32,
+      maxLength: 128,
+      warmup: 0.1,
+      weightDecay: 0.01,
+      clipNorm: 1,
+      dropout: null,
+    });
+    expect(distill[0]?.trainings.map(({ epochs }) => epochs)).toEqual([2, 2]);
+    expect(distill[0]).toMatchObject({ inits: ["teacher"], temperature: 2, alpha: 0.9 });
+    expect(distill[0]?.tasks.map(({ name }) => name)).toEqual(["cola"]);
+    expect(experiment.tasks.map((task) => experiment.samples(task))).toEqual([{}, { maxTrainSamples: 100 }]);
+  });
+
+  test("a task file beside the experiment", async () => {
+    writeFileSync(
+      path.join(folder, "own.yaml"),
+      "tasks:\n  - {name: mine, files: {train: a.tsv}, columns: {text: t, label: l}, labels: [a, b]}\n",
+    );
+    const experiment = await readExperiment(write("tasks: mine\ntasks_file: own.yaml\nfinetune: { k: 1 }\n"));
+    expect(experiment.tasks.map(({ name }) => name)).toEqual(["mine"]);
+    expect(experiment.tasksFile).toBe(path.join(folder, "own.yaml"));
+  });
+});
+
+describe("bad files", () => {
+  test("all problems come in one report, with lines and nearest matches", async () => {
+    const message = await messageOf(`tasks: [rte, cula]
+sedes: 5
+epochs: [3, many]
+batch_size: 0
+max_train_samples: { sst2: 10 }
+finetune: { k: 0-3, learning_rat: 1e-4 }
+distill:
+  student_layers: 1
+  tasks: [mrpc]
+  init: [teacher, techer]
+select: { threshold: 1, max_layers: 3 }
+merge: { select: best }
+`);
+    expect(message.split("\n").slice(1)).toEqual([
+      expect.stringMatching(/line 1: tasks\[1\]: "cula" is no task \(did you mean "cola"\?\); there are cola, /),
+      '  line 2: sedes: unknown key (did you mean "seeds"?); the keys here are ' +
+        "base, tasks, tasks_file, seeds, learning_rate, epochs, batch_size, max_length, warmup, weight_decay, clip_norm, dropout, " +
+        "max_train_samples, max_eval_samples, skip_broken_rows, choose_by, finetune, distill, select, merge, report",
+      '  line 3: epochs[1]: takes a whole number from 1 to 10000, got "many"',
+      "  line 4: batch_size: takes a whole number from 1 to 65536, got 0",
+      `  line 5: max_train_samples.sst2: "sst2" is not among the experiment's tasks`,
+      '  line 6: finetune.k: takes layers such as 3-9, 2 or 1,2,3, or full, got "0-3"',
+      expect.stringMatching(/line 6: finetune.learning_rat: unknown key \(did you mean "learning_rate"\?\)/),
+      expect.stringMatching(/line 9: distill.tasks\[0\]: "mrpc" is not among/),
+      '  line 10: distill.init[1]: takes one of teacher, pretrained, got "techer"',
+      "  line 11: select: takes one of threshold, max_layers, max_latency; it has 2",
+      "  line 12: merge.select: the step select chooses already: keep one of the two",
+    ]);
+  });
+
+  test.each([
+    ["", /tasks: is missing/],
+    ["tasks: rte\n", /finetune: is missing/],
+    ["- rte\n", /must be of type object/],
+    ["tasks: 5\nfinetune: {k: 1}\n", /"5" is no task/],
+    ["tasks: {a: b}\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names/],
+    ["tasks: rte\nfinetune: {k: 1}\nmax_eval_samples: [3]\n", /max_eval_samples: takes a whole number/],
+    ["tasks: rte\nfinetune: 3\n", /finetune: must be of type object, got 3/],
+    ["tasks: rte\nfinetune: {k: 1}\nreport: {a: 1}\n", /report.a: unknown key; there are no keys here/],
+    ["tasks: []\nfinetune: {k: 1}\n", /tasks: needs at least one value/],
+    ["tasks: [rte, rte]\nfinetune: {k: 1}\n", /tasks: holds a value twice/],
+    ["tasks: ax\nfinetune: {k: 1}\n", /"ax" has no train split/],
+    ["tasks: rte\nfinetune: {k: 1}\nselect:\n", /select: takes one of .*; it has 0/],
+    ["tasks: rte\nfinetune: {k: 1}\nseeds: 0\n", /seeds: takes a whole number from 1 to 1000, got 0/],
+    ["tasks: rte\nfinetune: {k: 1}\nseeds: [1, 1]\n", /seeds: holds a value twice/],
+    ["tasks: rte\nfinetune: {k: 1}\ndistill: []\n", /distill: /],
+    ["tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1}\n", /leaves no teacher/],
+    ["tasks: rte\nfinetune: {k: 1}\nselect: {threshold: high}\n", /select.threshold: takes a number of at least 0/],
+    ["tasks: rte\nfinetune: {k: [\n", /line \d+: /],
+    ["tasks: rte\ntasks_file: nowhere.yaml\nfinetune: {k: 1}\n", /nowhere.yaml/],
+  ])("%j", async (text, wanted) => {
+    expect(await messageOf(text)).toMatch(wanted);
+  });
+
+  test("a file that is not there", async () => {
+    await expect(readExperiment(path.join(folder, "absent.yaml"))).rejects.toThrow(/absent.yaml: cannot read .*ENOENT/);
+  });
+
+  test("layers that the base does not have: a single one is refused, a range is cut", async () => {
+    const single = await readExperiment(write("tasks: rte\nfinetune: {k: 7}\n"));
+    expect(() => listTrials(single, 6)).toThrow(/trial-run.yaml: k 7: the base has 6 layers/);
+    const range = await readExperiment(write("tasks: rte\nfinetune: {k: 5-9}\n"));
+    const { trials, notes } = listTrials(range, 6);
+    expect(trials.map(({ layers }) => layers)).toEqual([6, 5]);
+    expect(notes).toEqual(["k 5-9: the base has 6 layers, running 5-6"]);
+  });
+});

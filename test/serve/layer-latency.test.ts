@@ -1,0 +1,45 @@
+// The measured cost model: what is taken from the times of its graphs, and that every engine can be measured.
+
+import { expect, test } from "@jest/globals";
+import { measureLatency, ROUNDS, solve } from "../../src/serve/layer-latency";
+import { describeEachEngine } from "../engines/engines";
+import { tinyBase } from "../tiny";
+
+test("costs follow from the four graphs", () => {
+  // fixed 5, head 1, branch layer 4, shared layer 3, and 3 layers more in the longer graphs
+  const costs = solve(5 + 1 + 4, 5 + 2 + 8, 5 + 1 + 16, 5 + 1 + 4 + 9);
+  expect(costs).toEqual({ sharedLayerMs: 3, branchLayerMs: 4, headMs: 1, fixedMs: 5 });
+});
+
+test("what noise makes negative costs nothing, and layers are never free", () => {
+  const { sharedLayerMs, branchLayerMs, headMs, fixedMs } = solve(10, 9, 9, 9);
+  expect([headMs, fixedMs >= 0]).toEqual([0, true]);
+  expect(Math.min(sharedLayerMs, branchLayerMs)).toBeGreaterThan(0);
+});
+
+describeEachEngine("measured", (open) => {
+  const signal = new AbortController().signal;
+
+  test("a base of one layer too, with longer rows costing more, and no tensor left", async () => {
+    const engine = await open();
+    const before = engine.tensorCount();
+    const base = tinyBase("measured", { layers: 1, hidden: 64 });
+    let rounds = 0;
+    const onRound = () => rounds++;
+    const short = await measureLatency(engine, base, { batchSize: 1, length: 2, signal, onRound });
+    const long = await measureLatency(engine, base, { batchSize: 16, length: 48, signal });
+    expect(rounds).toBeGreaterThan(ROUNDS);
+    expect(short.measured).toMatchObject({ base: "measured", baseSha256: base.sha256, batchSize: 1, length: 2 });
+    expect(long.branchLayerMs).toBeGreaterThan(short.branchLayerMs);
+    expect(long.sharedLayerMs).toBeGreaterThan(short.sharedLayerMs);
+    expect(engine.tensorCount()).toBe(before);
+  });
+
+  test("stops when it is told to", async () => {
+    const engine = await open();
+    const before = engine.tensorCount();
+    const options = { batchSize: 1, length: 4, signal: AbortSignal.abort() };
+    await expect(measureLatency(engine, tinyBase(), options)).rejects.toMatchObject({ name: "Interrupted" });
+    expect(engine.tensorCount()).toBe(before);
+  });
+});
