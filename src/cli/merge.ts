@@ -6,6 +6,7 @@ import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
+import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
 import { merge, removeTasks, type Selection } from "../merge/merge";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
@@ -54,6 +55,7 @@ export const mergeCommand = defineCommand({
       const removed = values.remove.split(",").map((name) => name.trim());
       const manifest = await removeTasks(values.out, removed);
       report(manifest, null, values.out, terminal);
+      await sayCard(values.out, terminal);
       return;
     }
     const base = await openBaseOf(values, terminal);
@@ -64,8 +66,16 @@ export const mergeCommand = defineCommand({
     }
     const manifest = await merge({ out: values.out, base, selections, allowUnshared: values.allowUnshared });
     report(manifest, base, values.out, terminal);
+    await sayCard(values.out, terminal);
   },
 });
+
+async function sayCard(out: string, { reporter }: Terminal): Promise<void> {
+  if (await hasCard(out)) return;
+  reporter.warn(
+    `${path.join(out, CARD)} is not flexbert's model card and was left as it is: move it away and merge again`,
+  );
+}
 
 interface ChoiceValues {
   readonly task: string | undefined;

@@ -149,7 +149,8 @@ function createEmitter(
         attributes,
       );
     },
-    scalar: (value, dtype) => store(`${dtype}(${value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
+    scalar: (value, dtype) =>
+      store(`${dtype}(${Object.is(value, -0) ? "-0" : value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
     constant(elements, shape, dtype) {
       const name = `c${initializers.size + 1}`;
       return store(name, elementTypes[dtype], shape, bytesOf(elements));

@@ -18,6 +18,7 @@ import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
+import { writeCard } from "./card";
 import {
   type Blob,
   filesOf,
@@ -62,6 +63,7 @@ export async function merge(request: MergeRequest): Promise<Manifest> {
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
     const manifest: Manifest = { ...(await writeShared(out, base, tasks)), tasks };
     await writeManifest(out, manifest);
+    await writeCard(out, manifest);
     await removeUnused(out, old, manifest);
     return manifest;
   } finally {
@@ -84,6 +86,7 @@ export async function removeTasks(out: string, names: readonly string[]): Promis
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
     const manifest: Manifest = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
     await writeManifest(out, manifest);
+    await writeCard(out, manifest);
     await removeUnused(out, old, manifest);
     return manifest;
   } finally {

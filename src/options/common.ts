@@ -226,6 +226,15 @@ export const kOption = {
   }),
 };
 
+export const searchOption = {
+  search: option(choice(["full", "halving"]), {
+    flag: "--search",
+    value: "<full|halving>",
+    help: "train every k to the end, or stop those early that lag behind",
+    fallback: "full",
+  }),
+};
+
 export const studentLayersOption = {
   studentLayers: option(layerRange({ full: false }), {
     flag: "--student-layers",

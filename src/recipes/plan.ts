@@ -15,6 +15,7 @@ import {
 import { outputSize, type Task } from "../tasks/task";
 import type { DistillRequest } from "./distill";
 import { branchShapes, type FinetuneRequest } from "./finetune";
+import { halvedWork } from "./search";
 import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, type TrialSettings } from "./trial";
 
@@ -42,6 +43,8 @@ export interface Plan {
   readonly trunkFlops: number;
   /** Trunk activations of train and dev rows. */
   readonly cacheBytes: number;
+  /** With halving: work of the trials that are not finished, between the two of these; the trunk is not in them. */
+  readonly halved?: { readonly least: number; readonly most: number };
 }
 
 /** The trials that `finetune` would run. Reads and encodes the data; computes nothing. */
@@ -54,7 +57,22 @@ export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
       trials.push(await planTrial({ method: "finetune", task, base, shape, seed, data, training }, request));
     }
   }
-  return finishPlan(trials, base, data);
+  const plan = finishPlan(trials, base, data);
+  if (request.search?.method !== "halving") return plan;
+  return { ...plan, halved: halvedTrials(trials, training.epochs) };
+}
+
+/** What halving leaves of a sweep's work; full branches run to their end. */
+function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
+  const perEpoch = new Map<number, number>();
+  let whole = 0;
+  for (const { layers, full, finished, flops } of trials) {
+    const open = finished ? 0 : flops;
+    if (full) whole += open;
+    else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
+  }
+  const { least, most } = halvedWork([...perEpoch.values()], epochs);
+  return { least: whole + least, most: whole + most };
 }
 
 /** The trials that `distill` would run. */

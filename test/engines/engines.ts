@@ -5,6 +5,7 @@ import { describe } from "@jest/globals";
 import type { Engine, EngineName } from "../../src/engines/engine";
 import { engineNames } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
+import { locateTensorflow } from "../../src/engines/tensorflow-load";
 
 const absent = new Map<EngineName, string>();
 
@@ -24,19 +25,11 @@ export function describeEachEngine(title: string, body: (open: () => Promise<Eng
 /** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */
 function probe(name: EngineName): string | null {
   if (name !== "tensorflow") return null;
-  const folder = process.env["FLEXBERT_TFJS_NODE"] ?? "@tensorflow/tfjs-node-gpu";
   try {
-    require.resolve(`${folder}/package.json`);
-    const binding = require("node:fs").existsSync(
-      require("node:path").join(
-        require("node:path").dirname(require.resolve(`${folder}/package.json`)),
-        "lib/napi-v8/tfjs_binding.node",
-      ),
-    );
-    if (!binding) throw new Error(`${folder} holds no built addon (set FLEXBERT_TFJS_NODE)`);
+    locateTensorflow();
     return null;
   } catch (error) {
-    const reason = (error as Error).message.split("\n")[0] as string;
+    const reason = (error as Error).message;
     absent.set(name, reason);
     return reason;
   }
