@@ -24,12 +24,12 @@ export function describeEachEngine(title: string, body: (open: () => Promise<Eng
 
 /** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */
 function probe(name: EngineName): string | null {
-  if (name !== "tensorflow") return null;
   try {
-    locateTensorflow();
+    if (name === "tensorflow") locateTensorflow();
+    if (name === "onnx") require.resolve("onnxruntime-node");
     return null;
   } catch (error) {
-    const reason = (error as Error).message;
+    const reason = (error as Error).message.split("\n")[0] as string;
     absent.set(name, reason);
     return reason;
   }
