@@ -49,3 +49,88 @@ export function summarise(events) {
   const sums = ["weights", "attention", "rest"].map((prefix) => `${prefix} ${total(prefix).toFixed(1)} ms`);
   return [`  ${sums.join(", ")}`, ...lines].join("\n");
 }
+
+/** Weight products of a profile by kind: shapes, how often a run has them, and the best run's milliseconds for one. */
+function weightProducts(events) {
+  const runs = events.filter(({ name }) => name === "model_run");
+  const kinds = new Map();
+  for (const run of runs) {
+    const inRun = new Map();
+    for (const event of events) {
+      if (event.cat !== "Node" || !event.name.endsWith("_kernel_time") || !products.has(event.args.op_name)) continue;
+      if (event.ts < run.ts || event.ts > run.ts + run.dur || dimensions(event)[0].length > 2) continue;
+      const output = Object.values(event.args.output_type_shape[0])[0];
+      const key = JSON.stringify([event.args.op_name, dimensions(event), output]);
+      const known = inRun.get(key) ?? { us: 0, count: 0 };
+      inRun.set(key, { us: known.us + event.dur, count: known.count + 1 });
+    }
+    for (const [key, { us, count }] of inRun) {
+      const ms = us / count / 1000;
+      kinds.set(key, { count, ms: Math.min(ms, kinds.get(key)?.ms ?? Number.POSITIVE_INFINITY) });
+    }
+  }
+  return [...kinds].map(([key, kind]) => {
+    const [op, inputs, output] = JSON.parse(key);
+    return { op, inputs, output, ...kind };
+  });
+}
+
+/** Milliseconds of one product alone in a session, as onnxruntime's profile counts it: the best of `rounds`. */
+async function bareProduct({ runtime, encodeModel, ElementType, threads, rounds }, { op, inputs, output }) {
+  const [a, b] = inputs;
+  const turnedLeft = op === "FusedMatMul" && a[0] === b[0] && a[1] === output[0] && b[1] === output[1];
+  const attributes =
+    op === "FusedMatMul" ? { transA: { int: turnedLeft ? 1 : 0 }, transB: { int: turnedLeft ? 0 : 1 } } : {};
+  const names = inputs.map((_, i) => `x${i}`);
+  const floats = (dims) => {
+    const size = dims.reduce((x, y) => x * y, 1);
+    return Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5);
+  };
+  let best = Number.POSITIVE_INFINITY;
+  // A weight may be an input, as in training, or a constant that the session packs beforehand: the faster one counts.
+  for (const constant of [false, true]) {
+    const bytes = new Uint8Array(floats(b).buffer);
+    const fed = names.flatMap((name, i) => (constant && i === 1 ? [] : [[name, inputs[i]]]));
+    const model = encodeModel({
+      producer: "flexbert",
+      opsets: { "": 20, "com.microsoft": 1 },
+      graph: {
+        name: "product",
+        nodes: [{ op, domain: op === "FusedMatMul" ? "com.microsoft" : "", inputs: names, outputs: ["y"], attributes }],
+        initializers: constant ? [{ name: "x1", type: ElementType.float32, dims: b, bytes }] : [],
+        inputs: fed.map(([name, dims]) => ({ name, type: ElementType.float32, dims })),
+        outputs: [{ name: "y", type: ElementType.float32, dims: output }],
+      },
+    });
+    const session = await runtime.InferenceSession.create(model, { intraOpNumThreads: threads });
+    const feeds = Object.fromEntries(
+      fed.map(([name, dims]) => [name, new runtime.Tensor("float32", floats(dims), dims)]),
+    );
+    const result = { y: new runtime.Tensor("float32", new Float32Array(output[0] * output[1]), output) };
+    for (let round = 0; round < rounds; round++) {
+      const started = performance.now();
+      await session.run(feeds, result);
+      best = Math.min(best, performance.now() - started);
+    }
+    await session.release();
+  }
+  return best;
+}
+
+/** The weight products of a profile against onnxruntime alone on the same shapes and transposes. */
+export async function againstBare(events, tools) {
+  const lines = [];
+  let [within, alone] = [0, 0];
+  for (const product of weightProducts(events)) {
+    const bare = await bareProduct(tools, product);
+    within += product.count * product.ms;
+    alone += product.count * bare;
+    const shapes = product.inputs.map((shape) => `[${shape}]`).join(" ");
+    lines.push(
+      `  ${product.count} x ${product.op} ${shapes}: ${product.ms.toFixed(2)} ms in the step, ${bare.toFixed(2)} ms alone`,
+    );
+  }
+  return [`  products with weights: ${((100 * alone) / within).toFixed(0)} % of onnxruntime's own rate`, ...lines].join(
+    "\n",
+  );
+}

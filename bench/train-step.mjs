@@ -2,14 +2,15 @@
 // dropout, the frozen layers' forward pass included on both sides. Both processes live side by side and step in turn;
 // the best of the rounds counts. Peak memory is each process's own.
 //
-//   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--venv bench-out/venv] [CASE ...]
+//   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--profile] [--venv bench-out/venv] [CASE ...]
 import { execFileSync, spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { summarise } from "./profile.mjs";
+import { againstBare, summarise } from "./profile.mjs";
 
 /** hidden, intermediate, heads, layers, trained layers, batch, length */
 const cases = {
@@ -33,6 +34,13 @@ const { values, positionals } = parseArgs({
 });
 const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
 execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
+
+const require = createRequire(import.meta.url);
+const { encodeModel, ElementType } = require("../dist/compile/onnx-proto.js");
+const tools = {
+  ...{ encodeModel, ElementType, runtime: require("onnxruntime-node") },
+  ...{ threads: Number(values.threads), rounds: 20 },
+};
 
 /** A process that does one step a line. */
 async function open(command, args) {
@@ -91,7 +99,8 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
   );
   if (!values.profile) continue;
   for (const file of readdirSync(os.tmpdir()).filter((entry) => path.join(os.tmpdir(), entry).startsWith(prefix))) {
-    console.log(summarise(JSON.parse(readFileSync(path.join(os.tmpdir(), file), "utf8"))));
+    const events = JSON.parse(readFileSync(path.join(os.tmpdir(), file), "utf8"));
+    console.log(`${summarise(events)}\n${await againstBare(events, tools)}`);
     rmSync(path.join(os.tmpdir(), file));
   }
 }

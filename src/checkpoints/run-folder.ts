@@ -18,7 +18,8 @@ export const RUN_FORMAT = 1;
 export interface RunRecord {
   readonly format: typeof RUN_FORMAT;
   readonly id: string;
-  readonly state: "running" | "finished";
+  /** "stopped" by a search that needs no more of it; its state is kept, and it can go on. */
+  readonly state: "running" | "stopped" | "finished";
   readonly method: "finetune" | "distill" | "import";
   readonly task: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
@@ -40,6 +41,8 @@ export interface RunRecord {
   readonly devData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
   /** Label names by class id; [] for regression. */
   readonly labels: readonly string[];
+  /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
+  readonly stopped?: { readonly search: "halving"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly bestEpoch: number | null;
@@ -52,9 +55,35 @@ export interface RunRecord {
   readonly threads: number;
   /** Seconds of training and evaluation in all processes; the shared trunk is not counted. */
   readonly seconds: number;
+  /** Of `seconds`: how often a process compiled the steps, and what that took in all; absent where nothing compiles. */
+  readonly compiled?: { readonly times: number; readonly seconds: number };
   readonly tokensPerSecond: number | null;
+  /** Absent in runs that were imported, or trained before this was recorded. */
+  readonly cost?: TrialCost;
   readonly startedAt: string;
   readonly finishedAt?: string;
+}
+
+/** What a trial's batches, frozen layers and machine took. The engine and the machine decide it, so it is no part of the id. */
+export interface TrialCost {
+  /** Token positions of one pass over the train rows. */
+  readonly trainTokens: {
+    readonly own: number;
+    /** As length buckets pad them, filler rows included: what an epoch computes. */
+    readonly bucketed: number;
+    /** With every row padded to the longest one, and to the maximum length. */
+    readonly longest: number;
+    readonly maxLength: number;
+  };
+  readonly devTokens: number;
+  readonly buckets: readonly number[];
+  /**
+   * What frozen layers took since the trial before it, so that a sweep's trials add up to the sweep: token positions
+   * times layers, and seconds. null for k = full, which has none.
+   */
+  readonly trunk: { readonly layerTokens: number; readonly seconds: number } | null;
+  /** Of the whole machine while the trial ran; null where the machine does not say. */
+  readonly joules: number | null;
 }
 
 /** A saved state: tensors by name and where the run stood. */
@@ -148,6 +177,22 @@ export async function loadState(folder: string): Promise<SavedState | null> {
 /** Cuts metrics.jsonl back to the length that it had when the state was saved. */
 export async function cutMetrics(folder: string, bytes: number): Promise<void> {
   if (existsSync(metricsFile(folder))) await truncate(metricsFile(folder), bytes);
+}
+
+/** The dev scores that metrics.jsonl holds, by epoch. Its last line may be cut off in a run that was killed. */
+export async function readDevScores(folder: string, metric: string): Promise<(number | null)[]> {
+  if (!existsSync(metricsFile(folder))) return [];
+  const scores: (number | null)[] = [];
+  for (const text of (await readFile(metricsFile(folder), "utf8")).split("\n")) {
+    let line: { epoch?: number; dev?: Record<string, number | null> };
+    try {
+      line = JSON.parse(text);
+    } catch {
+      continue;
+    }
+    if (line.dev && line.epoch === scores.length) scores.push(line.dev[metric] ?? null);
+  }
+  return scores;
 }
 
 /** The branch of a finished run, checked against the hash in its record. */

@@ -34,6 +34,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./merge.js")).mergeCommand,
   },
+  report: {
+    summary: "what the runs show: one HTML page and a Markdown file",
+    load: async () => (await import("./report.js")).reportCommand,
+  },
   predict: {
     summary: "labels and scores for texts, for several tasks in one pass",
     load: async () => (await import("./predict.js")).predictCommand,
@@ -68,6 +72,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./status.js")).statusCommand,
   },
   clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
+  bench: {
+    summary: "time train steps and inference on every engine",
+    load: async () => (await import("./bench.js")).benchCommand,
+  },
+  engine: {
+    summary: "install, list and remove builds of TensorFlow",
+    load: async () => (await import("./engine.js")).engineCommand,
+  },
   doctor: {
     summary: "engines, machine, cache: what is there and what is missing",
     load: async () => (await import("./doctor.js")).doctorCommand,

@@ -13,6 +13,7 @@ import { describeRun, formatRates, printPlans, printSummary } from "./run-tables
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { findTeacher } from "./stored-runs";
 import { formatScore, formatSeconds, table } from "./terminal";
+import { openTrackers, trackerOptions } from "./trackers";
 
 export const distillCommand = defineCommand({
   summary: "distil teachers into students of 1 to 3 layers",
@@ -23,6 +24,7 @@ export const distillCommand = defineCommand({
     ...studentLayersOption,
     ...distillationOptions,
     ...trainingCommandOptions,
+    ...trackerOptions,
   },
   examples: [
     "distill --student-layers 2",
@@ -30,6 +32,7 @@ export const distillCommand = defineCommand({
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
   ],
   async run(values, terminal) {
+    const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
     const base = await openBaseOf(values, terminal);
     const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
@@ -65,7 +68,7 @@ export const distillCommand = defineCommand({
       await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
       return;
     }
-    const context = await openSession(values, terminal);
+    const context = { ...(await openSession(values, terminal)), trackers };
     const started = new Date().toISOString();
     const { distill } = await import("../recipes/distill.js");
     const results = [];

@@ -4,10 +4,10 @@ import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import { cacheFolder } from "../checkpoints/cache";
-import { engineNames } from "../engines/engine";
+import type { Diagnosis } from "../engines/diagnose";
 import { formatBytes } from "../files/atomic";
 import { defineCommand } from "./command";
-import { table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 import { packageVersion } from "./version";
 
 export const doctorCommand = defineCommand({
@@ -16,8 +16,9 @@ export const doctorCommand = defineCommand({
   options: {},
   examples: ["doctor", "doctor --json"],
   async run(_values, terminal) {
-    const engines = [];
-    for (const name of engineNames) engines.push(await inspect(name, terminal.verbose));
+    const { diagnoseEngines, diagnoseGpus } = await import("../engines/diagnose.js");
+    const engines = await diagnoseEngines(terminal.verbose);
+    const { gpus, problem: gpuProblem } = await diagnoseGpus();
     const cache = cacheFolder();
     const freeBytes = async (folder: string) => {
       const { bavail, bsize } = await statfs(folder);
@@ -31,6 +32,8 @@ export const doctorCommand = defineCommand({
       cores: os.availableParallelism(),
       memoryBytes: os.totalmem(),
       freeMemoryBytes: os.freemem(),
+      gpus,
+      gpuProblem,
       cacheFolder: cache,
       cacheFreeBytes: await freeBytes(existsSync(cache) ? cache : os.homedir()),
       workingFolder: process.cwd(),
@@ -49,27 +52,28 @@ export const doctorCommand = defineCommand({
     terminal.print(
       `cache ${cache}, ${formatBytes(machine.cacheFreeBytes)} free; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
     );
-    const rows = engines.map((engine) =>
-      engine.present
-        ? [engine.name, "present", engine.summary, `${(engine.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`]
-        : [engine.name, "absent", engine.reason, ""],
-    );
-    terminal.print(`\n${table(["engine", "", "", "matrix product"], rows)}`);
-    for (const engine of engines) if (!engine.present) terminal.print(`\n${engine.name}: ${engine.remedy}`);
-    const first = engines.find((engine) => engine.present);
-    if (first) terminal.print(`\n--engine auto takes ${first.name}`);
+    for (const gpu of gpus) {
+      terminal.print(
+        `GPU ${gpu.name}, ${formatBytes(gpu.memoryBytes)}, ${formatBytes(gpu.freeMemoryBytes)} free, driver ${gpu.driver}`,
+      );
+    }
+    if (gpuProblem) terminal.print(gpuProblem);
+    printEngines(engines, terminal);
   },
 });
 
-async function inspect(name: (typeof engineNames)[number], verbose: boolean) {
-  const { explainAbsence, openEngine } = await import("../engines/open.js");
-  const { gemmRate } = await import("../engines/gemm-rate.js");
-  try {
-    const { engine } = await openEngine(name, { verbose });
-    const { summary, device, threads } = engine;
-    return { name, present: true as const, summary, device, threads, flopsPerSecond: await gemmRate(engine) };
-  } catch (error) {
-    const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
-    return { name, present: false as const, reason, remedy };
+function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {
+  const rows = engines.map((engine) =>
+    engine.present
+      ? [engine.name, "present", engine.summary, `${(engine.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`]
+      : [engine.name, "absent", engine.reason, ""],
+  );
+  terminal.print(`\n${table(["engine", "", "", "matrix product"], rows)}`);
+  for (const engine of engines) {
+    if (engine.present && engine.source) terminal.print(`\n${engine.name}: from ${engine.source}`);
+    const next = engine.present ? engine.improvement : engine.remedy;
+    if (next) terminal.print(`\n${engine.name}: ${next}`);
   }
+  const first = engines.find((engine) => engine.present);
+  if (first) terminal.print(`\n--engine auto takes ${first.name}`);
 }

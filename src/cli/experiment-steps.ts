@@ -1,19 +1,17 @@
 // The steps of an experiment that other commands do: which command, with which options.
 
-import { usageError } from "../errors/errors";
 import type { Experiment } from "../experiment/read";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { talk } from "../options/common";
-import { camelCase, resolveOptions } from "../options/option";
+import { resolveOptions } from "../options/option";
 import type { Command } from "./command";
 import type { Terminal } from "./terminal";
 
-/** The command of each step. A step that is not here is an error of the file that asks for it. */
 // biome-ignore lint/suspicious/noExplicitAny: commands of different options
-type StepCommands = Readonly<Partial<Record<LastStep, () => Promise<Command<any>>>>>;
-
-const stepCommands: StepCommands = {
+const stepCommands: Readonly<Record<LastStep, () => Promise<Command<any>>>> = {
+  select: async () => (await import("./select.js")).selectCommand,
   merge: async () => (await import("./merge.js")).mergeCommand,
+  report: async () => (await import("./report.js")).reportCommand,
 };
 
 /** Options of a command by camel-case name; undefined where an option is not given. */
@@ -49,32 +47,15 @@ const flagsOf: Record<LastStep, (context: StepContext) => Flags> = {
     out: context.outputs.merged,
     glueData: context.glueData,
   }),
-  report: (context) => ({ ...common(context), out: context.outputs.report }),
+  report: (context) => ({
+    ...common(context),
+    merged: context.experiment.merge ? context.outputs.merged : undefined,
+    out: context.outputs.report,
+  }),
 };
-
-/** Throws usageError (2) where a step's command is absent, or lacks an option that the file asks for. */
-export async function requireCommand(
-  step: LastStep,
-  context: StepContext,
-  available: StepCommands = stepCommands,
-): Promise<void> {
-  const { file } = context.experiment;
-  const leave = `Take ${step} out of ${file}, or give --only with another step`;
-  const load = available[step];
-  if (!load) {
-    throw usageError(`${file}: the step ${step} needs the command ${step}, which this flexbert lacks. ${leave}`);
-  }
-  const { options } = await load();
-  const known = Object.values(options as Record<string, { flag: string }>).map(({ flag }) => camelCase(flag));
-  const unknown = Object.entries(flagsOf[step](context)).find(
-    ([name, value]) => value !== undefined && !known.includes(name),
-  );
-  if (unknown) throw usageError(`${file}: flexbert ${step} has no option for ${unknown[0]} (${unknown[1]}). ${leave}`);
-}
 
 /** Runs a step's command. With --json its own document is left out: the experiment prints one for all. */
 export async function runStepCommand(step: LastStep, context: StepContext, terminal: Terminal): Promise<void> {
-  await requireCommand(step, context);
   await call(step, flagsOf[step](context), terminal);
   if (step === "merge") await removeOthers(context, terminal);
 }
@@ -93,7 +74,7 @@ async function removeOthers({ experiment, outputs, glueData }: StepContext, term
 }
 
 async function call(name: LastStep, flags: Flags, terminal: Terminal): Promise<void> {
-  const command = await (stepCommands[name] as NonNullable<(typeof stepCommands)[LastStep]>)();
+  const command = await stepCommands[name]();
   const own: Terminal = {
     ...terminal,
     get signal() {

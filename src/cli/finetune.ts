@@ -2,15 +2,17 @@
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import { dataError } from "../errors/errors";
-import { kOption, trainingCommandOptions } from "../options/common";
+import { kOption, searchOption, trainingCommandOptions } from "../options/common";
 import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
+import type { SearchReport } from "../recipes/search";
 import type { ChooseBy } from "../selection/teacher";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { comparableWith } from "./stored-runs";
 import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { openTrackers, trackerOptions } from "./trackers";
 
 export const finetuneCommand = defineCommand({
   summary: "train a task's top k layers, for one k or a sweep",
@@ -19,16 +21,20 @@ export const finetuneCommand = defineCommand({
     "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",
   options: {
     ...kOption,
+    ...searchOption,
     ...trainingCommandOptions,
+    ...trackerOptions,
   },
   examples: [
     "finetune --task rte --k 3-9",
     "finetune --task rte,mrpc --k 4 --epochs 5 --seeds 5",
     "finetune --task all --k 1-6 --base sentence-transformers/all-MiniLM-L6-v2 --learning-rate 1e-4",
+    "finetune --task rte --k 1-6 --epochs 4 --search halving",
     "finetune --tasks my-tasks.yaml --task support-intent --k 2 --dry-run",
     "finetune --config checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d/config.yaml",
   ],
   async run(values, terminal) {
+    const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
     const { findSplitFile } = await import("../data/read-split.js");
     const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
@@ -39,7 +45,8 @@ export const finetuneCommand = defineCommand({
     const { values: layers, note } = fitLayers("k", values.k, base.config.numHiddenLayers);
     if (note) terminal.reporter.log(note);
     const requests = tasks.map((task): FinetuneRequest => {
-      return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run };
+      const search = { method: values.search, by: values.chooseBy };
+      return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run, search };
     });
     if (values.dryRun) {
       const { planFinetune } = await import("../recipes/plan.js");
@@ -47,7 +54,7 @@ export const finetuneCommand = defineCommand({
       return;
     }
     if (requests.length > 1) await readEverySplit(requests);
-    const context = await openSession(values, terminal);
+    const context = { ...(await openSession(values, terminal)), trackers };
     const { finetune } = await import("../recipes/finetune.js");
     const started = new Date().toISOString();
     const results = [];
@@ -72,7 +79,7 @@ async function readEverySplit(requests: readonly FinetuneRequest[]): Promise<voi
 
 /** The table of one task, with the teacher marked; returns what --json prints. */
 async function summarise(
-  { task, base, run }: FinetuneRequest,
+  { task, base, run, search }: FinetuneRequest,
   runs: readonly StoredRun[],
   by: ChooseBy,
   terminal: Terminal,
@@ -92,5 +99,32 @@ async function summarise(
     terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
     terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
   }
-  return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null };
+  const { reportSearch } = await import("../recipes/search.js");
+  const report = await reportSearch(runs, task.metric, by);
+  // A sweep that halving never touched has the report in its JSON alone.
+  const halved = search?.method === "halving" || runs.some(({ record }) => record.stopped);
+  if (report && halved && !terminal.json) terminal.print(`${describeSearch(task.name, report)}\n`);
+  return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null, search: report };
+}
+
+/** What halving chose, stopped and saved; after a whole sweep, whether that sweep chooses the same. */
+function describeSearch(task: string, { halving, full, stopped, saved, of }: SearchReport): string {
+  const named = ({ layers, score }: { layers: number; score: number | null }) => `k=${layers} (${formatScore(score)})`;
+  const time =
+    saved.seconds > 0
+      ? `about ${formatSeconds(saved.seconds)} of ${formatSeconds(of.seconds)}, ${Math.round((100 * saved.seconds) / of.seconds)} % of the time`
+      : "but no time, as steps so few cost less than compiling them again";
+  const work = `${saved.epochs} of ${of.epochs} epochs, ${saved.steps} of ${of.steps} steps, ${time}`;
+  if (full) {
+    const same = full.layers === halving.layers;
+    return same
+      ? `${task}: every k ran to its end, and the choice is ${named(full)}, as by halving, which saves ${work}`
+      : `${task}: every k ran to its end, and the choice is ${named(full)}; halving chooses ${named(halving)} and saves ${work}`;
+  }
+  const stops = stopped.map((arm) => `${named(arm)} after epoch ${arm.epoch}`).join(", ");
+  return (
+    `${task}: halving chose ${named(halving)}. Stopped, with the best score so far: ${stops || "none"}\n` +
+    `Saved: ${work}. None of those scores is above the choice's; whether the full search chooses the same,\n` +
+    "--search full tells: it goes on where they stopped"
+  );
 }

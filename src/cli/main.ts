@@ -79,6 +79,8 @@ async function buildProgram(args: readonly string[], streams: Streams, interrupt
       outputError: () => undefined,
     })
     .exitOverride()
+    // After a command's name --version may be the command's own option.
+    .enablePositionalOptions()
     .addHelpText("after", overview);
   const name = requestedCommand(args);
   for (const [command, { summary, load }] of Object.entries(commands)) {

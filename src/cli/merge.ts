@@ -6,6 +6,7 @@ import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
+import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
 import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
@@ -68,6 +69,7 @@ export const mergeCommand = defineCommand({
       const removed = values.remove.split(",").map((name) => name.trim());
       const merged = await withOnnx(values, terminal, (onnx) => removeTasks(values.out, removed, onnx));
       report(merged, null, values.out, terminal);
+      await sayCard(values.out, terminal);
       return;
     }
     const base = await openBaseOf(values, terminal);
@@ -79,8 +81,16 @@ export const mergeCommand = defineCommand({
     const { out, allowUnshared } = values;
     const merged = await withOnnx(values, terminal, (onnx) => merge({ out, base, selections, allowUnshared, onnx }));
     report(merged, base, out, terminal);
+    await sayCard(out, terminal);
   },
 });
+
+async function sayCard(out: string, { reporter }: Terminal): Promise<void> {
+  if (await hasCard(out)) return;
+  reporter.warn(
+    `${path.join(out, CARD)} is not flexbert's model card and was left as it is: move it away and merge again`,
+  );
+}
 
 interface ChoiceValues {
   readonly task: string | undefined;

@@ -10,11 +10,13 @@ import { formatCount, formatSeconds, type Terminal, table } from "./terminal";
 /** One run for --json. */
 export function describeRun({ folder, record }: StoredRun) {
   const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  const { finishedAt = null } = record;
+  const { state, stopped, finishedAt = null } = record;
   return {
     task,
     method,
     folder,
+    state,
+    ...(state === "stopped" && stopped ? { stopped } : {}),
     layers,
     full,
     fork,
@@ -53,7 +55,9 @@ export function printSummary(
     terminal.printJson({ engine: engine.summary, threads: engine.threads, tasks: results });
     return;
   }
-  const runs = results.flatMap((result) => result.runs);
+  const all = results.flatMap((result) => result.runs);
+  const runs = all.filter(({ state }) => state === "finished");
+  const stopped = all.length - runs.length;
   const trained = runs.filter(({ finishedAt }) => finishedAt !== null && finishedAt >= started);
   const seconds = trained.reduce((sum, run) => sum + run.seconds, 0);
   const before = runs.length - trained.length;
@@ -62,16 +66,19 @@ export function printSummary(
       ? ""
       : `${formatSeconds(seconds)}, ${formatRates(trained.map((run) => run.tokensPerSecond))} tokens a second, `;
   terminal.print(
-    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}; ` +
+    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}` +
+      `${stopped > 0 ? `, ${stopped} stopped early` : ""}; ` +
       `${speed}engine ${engine.summary}`,
   );
 }
 
+/** Products reach about this share of their peak inside a step, beside everything that memory bounds. */
+export const SUSTAINED_SHARE = 0.5;
+
 /** Floating-point work a second that training does on an engine, for estimates. */
 export async function sustainedRate(engine: Engine): Promise<number> {
   const { gemmRate } = await import("../engines/gemm-rate.js");
-  // Products reach about this share of their peak inside a step, beside everything that memory bounds.
-  return 0.5 * (await gemmRate(engine));
+  return SUSTAINED_SHARE * (await gemmRate(engine));
 }
 
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */
@@ -84,8 +91,17 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
   const trunkSeconds = plans.reduce((sum, plan) => sum + plan.trunkFlops, 0) / flopsPerSecond;
   const open = trials.filter((trial) => !trial.finished);
   const total = open.reduce((sum, trial) => sum + trial.seconds, trunkSeconds);
+  const halved = halvedSeconds(plans, flopsPerSecond, trunkSeconds);
   if (terminal.json) {
-    terminal.printJson({ engine: engine.summary, flopsPerSecond, trunkSeconds, totalSeconds: total, trials });
+    const halvedTotal = halved ? { halvedSeconds: halved } : {};
+    terminal.printJson({
+      engine: engine.summary,
+      flopsPerSecond,
+      trunkSeconds,
+      totalSeconds: total,
+      ...halvedTotal,
+      trials,
+    });
     return;
   }
   const rows = trials.map((trial) => [
@@ -104,4 +120,18 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
     `\n${open.length} of ${trials.length} trials to run, about ${formatSeconds(total)} (${formatSeconds(trunkSeconds)} of it for the ` +
       `frozen layers) at ${(flopsPerSecond / 1e9).toFixed(0)} GFLOP/s; up to ${formatBytes(cache)} of trunk activations`,
   );
+  if (halved) {
+    const range = [halved.least, halved.most].map(formatSeconds).join(" to ");
+    terminal.print(`with halving ${range}, depending on which k go on; ties between scores let more of them go on`);
+  }
+}
+
+/** The least and the most that halving leaves of the plans' time, the frozen layers included; null without halving. */
+function halvedSeconds(plans: readonly Plan[], flopsPerSecond: number, trunkSeconds: number) {
+  if (!plans.some(({ halved }) => halved)) return null;
+  const sum = (bound: "least" | "most") => plans.reduce((flops, { halved }) => flops + (halved?.[bound] ?? 0), 0);
+  return {
+    least: trunkSeconds + sum("least") / flopsPerSecond,
+    most: trunkSeconds + sum("most") / flopsPerSecond,
+  };
 }

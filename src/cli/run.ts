@@ -7,7 +7,7 @@ import { requireFreeSpace } from "../files/atomic";
 import { dryRun, engineOptions, workOptions } from "../options/common";
 import { defineCommand } from "./command";
 import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";
-import { requireCommand, runStepCommand } from "./experiment-steps";
+import { runStepCommand } from "./experiment-steps";
 import { describeTrial, printListing, printScores } from "./experiment-tables";
 import { sustainedRate } from "./run-tables";
 import { type EngineValues, openSession } from "./session";
@@ -36,8 +36,6 @@ export const runCommand = defineCommand({
     if (values.dryRun) return printDryRun(opened, values, terminal);
     const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
     const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData };
-    // Before the hours of training, not after them.
-    for (const step of last) await requireCommand(step, stepContext);
     if (mine.length > 0) await train(opened, values, terminal);
     const { collectResults } = await import("../experiment/results.js");
     const results = await collectResults(resolver);

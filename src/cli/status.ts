@@ -29,7 +29,7 @@ export const statusCommand = defineCommand({
       const described = statuses.map(({ finetuned, students, teacher, ...rest }) => ({
         ...rest,
         teacher: teacher?.folder ?? null,
-        runs: [...finetuned, ...students].map((run) => ({ ...describeRun(run), state: run.record.state })),
+        runs: [...finetuned, ...students].map(describeRun),
       }));
       terminal.printJson(described);
       return;
@@ -46,7 +46,9 @@ export const statusCommand = defineCommand({
       const best = students.map(
         ({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
       );
-      return [base, task, `${done} of ${finetuned.length}`, chosen, best.join(", ") || "-", next];
+      const stopped = finetuned.filter(({ record }) => record.state === "stopped").length;
+      const runs = `${done} of ${finetuned.length}${stopped > 0 ? `, ${stopped} stopped early` : ""}`;
+      return [base, task, runs, chosen, best.join(", ") || "-", next];
     });
     terminal.print(table(["base", "task", "runs", "teacher", "students", "next"], rows));
   },
@@ -80,7 +82,7 @@ function nextStep(
   students: readonly StoredRun[],
   teacher: StoredRun | null,
 ): string {
-  const unfinished = [...finetuned, ...students].filter(({ record }) => record.state !== "finished");
+  const unfinished = [...finetuned, ...students].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
   const base = finetuned[0]?.record.base.name ?? DEFAULT_BASE;
   const baseFlag = base === DEFAULT_BASE ? "" : ` --base ${base}`;

@@ -100,7 +100,7 @@ export function printGraph(graph: Graph): string {
 }
 
 function attributeText(value: Attribute): string {
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object") return Object.is(value, -0) ? "-0" : String(value);
   if (Array.isArray(value)) return `[${value}]`;
   const elements = value as Elements;
   const shown = [...elements.subarray(0, 8)].join(",");

@@ -2,6 +2,7 @@
 // canonical (axes sorted and not negative), so that equal work is equal text for the passes.
 // Only kernels that BERT's steps, their gradients and their like are made of; the tracer names any other in its error.
 
+import { slice_util, type Tensor, upcastType } from "@tensorflow/tfjs-core";
 import { type FusedKernel, fusedKernels } from "../model/fused";
 import { type Attributes, broadcastShape, type DType, type Shape, type Value, type ValueType } from "./graph";
 
@@ -54,12 +55,12 @@ const binary = (op: string, dtype?: DType): KernelRule => {
   };
 };
 
-const reduction = (op: string): KernelRule => {
+const reduction = (op: string, dtype?: DType): KernelRule => {
   return (inputs, { axis, reductionIndices, keepDims }) => {
     const x = input(inputs, "x");
     const axes = canonicalAxes(axis ?? reductionIndices, x.shape.length);
     const kept = x.shape.flatMap((size, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [size]));
-    return result(op, [x], kept, x.dtype, { axes, keepDims: Boolean(keepDims) });
+    return result(op, [x], kept, dtype ?? x.dtype, { axes, keepDims: Boolean(keepDims) });
   };
 };
 
@@ -70,7 +71,11 @@ const reshaped = (x: Value, shape: Shape): Recorded => result("Reshape", [x], sh
 function completed(shape: Shape, of: Shape): number[] {
   const product = (sizes: Shape) => sizes.reduce((all, size) => all * size, 1);
   const known = -product(shape);
-  return shape.includes(-1) ? shape.map((size) => (size === -1 ? product(of) / known : size)) : [...shape];
+  const complete = shape.map((size) => (size === -1 ? product(of) / known : size));
+  if (product(complete) !== product(of) || !complete.every(Number.isInteger)) {
+    throw new Error(`a reshape of [${of}] to [${shape}], which has another size`);
+  }
+  return complete;
 }
 
 const batchMatMul: KernelRule = (inputs, { transposeA, transposeB }) => {
@@ -95,9 +100,10 @@ const gather: KernelRule = (inputs, { axis, batchDims }) => {
 
 const slice: KernelRule = (inputs, { begin, size }) => {
   const x = input(inputs, "x");
-  const [from, given] = [begin as number[], size as number[]];
-  const sizes = x.shape.map((whole, i) => (given[i] === -1 ? whole - (from[i] as number) : (given[i] as number)));
-  return result("Slice", [x], sizes, x.dtype, { begin: [...from], size: sizes });
+  const shape = [...x.shape];
+  const [from, sizes] = slice_util.parseSliceParams({ shape } as Tensor, begin as number[], size as number[]);
+  // Not held to the input's shape: a symbol's prime may be larger than the table that its size is cut from.
+  return result("Slice", [x], sizes as number[], x.dtype, { begin: from as number[], size: sizes as number[] });
 };
 
 const pad: KernelRule = (inputs, { paddings, constantValue }) => {
@@ -155,13 +161,17 @@ const transpose: KernelRule = (inputs, { perm }) => {
 
 const select: KernelRule = (inputs) => {
   const [condition, t, e] = [input(inputs, "condition"), input(inputs, "t"), input(inputs, "e")];
-  return result("Select", [condition, t, e], t.shape, t.dtype);
+  return result("Select", [condition, t, e], t.shape, upcastType(t.dtype, e.dtype) as DType);
 };
 
 const tile: KernelRule = (inputs, { reps }) => {
   const x = input(inputs, "x");
   const times = [...(reps as number[])];
   const shape = x.shape.map((size, i) => size * (times[i] as number));
+  // tf.broadcastTo comes as a Tile: as a broadcast its sizes may be symbolic, as counts of repetitions they may not.
+  if (times.every((count, i) => count === 1 || x.shape[i] === 1)) {
+    return result("BroadcastTo", [x], shape, x.dtype, { shape });
+  }
   return result("Tile", [x], shape, x.dtype, { reps: times });
 };
 
@@ -270,7 +280,7 @@ export const kernelRules: Readonly<Record<string, KernelRule>> = {
   Fill: (_, { shape, value, dtype }) => fill(shape as number[], (dtype as DType) ?? "float32", value as number),
   GatherV2: gather,
   Max: reduction("Max"),
-  Mean: reduction("Mean"),
+  Mean: reduction("Mean", "float32"),
   Min: reduction("Min"),
   OneHot: oneHot,
   OnesLike: (inputs) => filled(1, inputs),

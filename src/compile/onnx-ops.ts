@@ -48,13 +48,41 @@ const direct =
     emitter.node(op, node.inputs.map(emitter.name), {}, only(node));
   };
 
+/** Over no axes nothing is reduced; without this ONNX would reduce over all of them. */
+const noAxes = { noop_with_empty_axes: { int: 1 } } as const;
+
 const reduce =
   (op: string): Lowering =>
   (node, emitter) => {
     const axes = emitter.integers(node.attributes["axes"] as readonly number[]);
     const keepdims = { int: node.attributes["keepDims"] ? 1 : 0 };
-    emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims }, only(node));
+    emitter.node(op, [emitter.name(node.inputs[0] as Value), axes], { keepdims, ...noAxes }, only(node));
   };
+
+/** Of integers too it is a float. */
+const mean: Lowering = (node, emitter) => {
+  const x = operand(node.inputs[0] as Value, "float32", emitter);
+  const axes = emitter.integers(node.attributes["axes"] as readonly number[]);
+  const keepdims = { int: node.attributes["keepDims"] ? 1 : 0 };
+  emitter.node("ReduceMean", [x, axes], { keepdims, ...noAxes }, only(node));
+};
+
+/** A value's name, or that of its cast where it has another dtype. */
+function operand(value: Value, dtype: DType, emitter: Emitter): string {
+  const name = emitter.name(value);
+  return value.dtype === dtype ? name : emitter.node("Cast", [name], { to: { int: elementTypes[dtype] } });
+}
+
+/** ONNX's Sum takes floats alone. */
+const sumOfTerms: Lowering = (node, emitter) => {
+  const [first, ...others] = inputNames(node, emitter) as [string, ...string[]];
+  if (only(node).dtype === "float32") emitter.node("Sum", [first, ...others], {}, only(node));
+  else {
+    const last = others.pop();
+    const sum = others.reduce((total, term) => emitter.node("Add", [total, term]), first);
+    emitter.node(last ? "Add" : "Identity", last ? [sum, last] : [sum], {}, only(node));
+  }
+};
 
 /**
  * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to
@@ -79,9 +107,23 @@ const sum: Lowering = (node, emitter) => {
 
 const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
+/** A matrix, or each of a batch, transposed. */
+function turn(x: Value, emitter: Emitter): string {
+  const axes = x.shape.map((_, axis) => axis);
+  const [columns, rows] = [axes.pop(), axes.pop()] as [number, number];
+  return emitter.node("Transpose", [emitter.name(x)], { perm: { ints: [...axes, columns, rows] } });
+}
+
 const product: Lowering = (node, emitter) => {
   const { transposeA, transposeB, alpha } = node.attributes;
   const inputs = inputNames(node, emitter);
+  if (only(node).dtype !== "float32") {
+    const turned = node.inputs.map((x, at) =>
+      (at === 0 ? transposeA : transposeB) ? turn(x, emitter) : emitter.name(x),
+    );
+    emitter.node("MatMul", turned, {}, only(node)); // FusedMatMul takes floats alone
+    return;
+  }
   if (!transposeA && !transposeB && alpha === undefined) {
     emitter.node("MatMul", inputs, {}, only(node));
     return;
@@ -137,6 +179,16 @@ const pad: Lowering = (node, emitter) => {
   emitter.node("Pad", [emitter.name(x), pads, emitter.scalar(value, x.dtype)], {}, only(node));
 };
 
+/** onnxruntime's Where lacks bool. */
+function choose(condition: string, chosen: string, other: string, output: Value, emitter: Emitter): void {
+  if (output.dtype !== "bool") {
+    emitter.node("Where", [condition, chosen, other], {}, output);
+    return;
+  }
+  const unchosen = emitter.node("And", [emitter.node("Not", [condition]), other]);
+  emitter.node("Or", [emitter.node("And", [condition, chosen]), unchosen], {}, output);
+}
+
 /** By comparison: onnxruntime's OneHot lacks most combinations of types. */
 const oneHot: Lowering = (node, emitter) => {
   const { depth, onValue, offValue } = node.attributes as { depth: number; onValue: number; offValue: number };
@@ -148,8 +200,8 @@ const oneHot: Lowering = (node, emitter) => {
   );
   const indices = node.inputs[0] as Value;
   const column = emitter.node("Reshape", [emitter.name(indices), emitter.shape([...indices.shape, 1])]);
-  const values = [emitter.scalar(onValue, output.dtype), emitter.scalar(offValue, output.dtype)];
-  emitter.node("Where", [emitter.node("Equal", [column, classes]), ...values], {}, output);
+  const [on, off] = [emitter.scalar(onValue, output.dtype), emitter.scalar(offValue, output.dtype)];
+  choose(emitter.node("Equal", [column, classes]), on, off, output, emitter);
 };
 
 /** Rows are added into zeros. ScatterND would be shorter, but onnxruntime adds its duplicates from several threads. */
@@ -262,7 +314,7 @@ const affine: Lowering = (node, emitter) => {
 export const lowerings: Readonly<Record<string, Lowering>> = {
   Abs: direct("Abs"),
   Add: direct("Add"),
-  AddN: direct("Sum"),
+  AddN: sumOfTerms,
   Affine: affine,
   BatchMatMul: product,
   BroadcastTo: (node, emitter) => {
@@ -294,7 +346,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   LogicalOr: direct("Or"),
   Max: reduce("ReduceMax"),
   Maximum: direct("Max"),
-  Mean: reduce("ReduceMean"),
+  Mean: mean,
   Min: reduce("ReduceMin"),
   Minimum: direct("Min"),
   Multiply: direct("Mul"),
@@ -310,10 +362,16 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Relu: direct("Relu"),
   Reshape: (node, emitter) => {
     const output = only(node);
-    emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], {}, output);
+    const allowzero = { int: output.shape.includes(0) ? 1 : 0 }; // without it a size of 0 means "as before"
+    emitter.node("Reshape", [...inputNames(node, emitter), emitter.shape(output.shape)], { allowzero }, output);
   },
   Rsqrt: reciprocalRoot,
-  Select: direct("Where"),
+  Select: (node, emitter) => {
+    const [condition, ...choices] = node.inputs as [Value, Value, Value];
+    const { dtype } = only(node);
+    const [chosen, other] = choices.map((value) => operand(value, dtype, emitter)) as [string, string];
+    choose(emitter.name(condition), chosen, other, only(node), emitter);
+  },
   Sigmoid: direct("Sigmoid"),
   Sign: direct("Sign"),
   Slice: slice,

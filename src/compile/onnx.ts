@@ -211,7 +211,8 @@ function createEmitter(
         attributes,
       );
     },
-    scalar: (value, dtype) => store(`${dtype}(${value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
+    scalar: (value, dtype) =>
+      store(`${dtype}(${Object.is(value, -0) ? "-0" : value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
     constant(elements, shape, dtype) {
       return store(fresh(written), elementTypes[dtype], shape, bytesOf(elements));
     },

@@ -3,7 +3,7 @@
 
 import { type Graph, type Node, only, sameShape, useCounts, type Value } from "./graph";
 import { type Builder, type Rewrite, rewrite } from "./rewrite";
-import { fillOf } from "./simplify";
+import { fillOf, isNormal } from "./simplify";
 
 export function fuseProducts(graph: Graph): Graph {
   const scaled = rewrite(graph, scaleProducts(useCounts(graph)));
@@ -15,10 +15,11 @@ type Uses = ReadonlyMap<number, number>;
 /** Factors of operands, and of a result that nothing else needs. */
 const scaleProducts = (uses: Uses): Rewrite => {
   return (node, inputs, builder) => {
+    if (node.outputs[0]?.dtype !== "float32") return null;
     if (node.op === "BatchMatMul") {
       const operands = inputs.map((value) => unscaled(value, builder));
       const alpha = operands.reduce((product, { factor }) => product * factor, 1);
-      if (alpha === 1) return null;
+      if (alpha === 1 || !isNormal(Math.fround(alpha))) return null;
       const values = operands.map(({ value }) => value);
       return builder.emit("BatchMatMul", values, { ...node.attributes, alpha }, node.outputs);
     }
@@ -28,7 +29,9 @@ const scaleProducts = (uses: Uses): Rewrite => {
     if (factor === 1 || product?.op !== "BatchMatMul") return null;
     const [original] = node.inputs.filter(({ shape }) => sameShape(shape, only(node).shape));
     if (!original || uses.get(original.id) !== 1) return null;
-    const alpha = ((product.attributes["alpha"] as number | undefined) ?? 1) * factor;
+    const inner = (product.attributes["alpha"] as number | undefined) ?? 1;
+    const alpha = inner * factor;
+    if (!isNormal(Math.fround(alpha))) return null;
     return builder.emit("BatchMatMul", product.inputs, { ...product.attributes, alpha }, node.outputs);
   };
 };
@@ -64,4 +67,4 @@ const addBiases = (uses: Uses): Rewrite => {
 };
 
 const isPlainProduct = ({ op, attributes, outputs }: Node): boolean =>
-  op === "BatchMatMul" && !("alpha" in attributes) && outputs[0]?.shape.length === 2;
+  op === "BatchMatMul" && !("alpha" in attributes) && outputs[0]?.shape.length === 2 && outputs[0].dtype === "float32";

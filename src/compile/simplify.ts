@@ -93,8 +93,17 @@ function mergedFactor(x: Value, factor: number, builder: Builder): { x: Value; f
   if (made?.op !== "Multiply" || x.dtype !== "float32") return null;
   const [y, scalar] = made.inputs as [Value, Value];
   const inner = scalar.shape.length === 0 ? fillOf(scalar, builder) : null;
-  return inner === null || !sameShape(y.shape, x.shape) ? null : { x: y, factor: inner * factor };
+  if (inner === null || !sameShape(y.shape, x.shape)) return null;
+  const product = Math.fround(inner * factor);
+  return isNormal(product) ? { x: y, factor: product } : null;
 }
+
+/** Whether a product of scalar factors neither overflows nor vanishes, which what it multiplies might have undone. */
+export function isNormal(factor: number): boolean {
+  return Number.isFinite(factor) && Math.abs(factor) >= SMALLEST_NORMAL;
+}
+
+const SMALLEST_NORMAL = 2 ** -126; // of float32
 
 const neutral = (element: number, sides: "both" | "right"): Rule =>
   elementwise((a, b, node, builder) => {
@@ -153,5 +162,6 @@ function foldFills(node: Node, inputs: readonly Value[], builder: Builder): Valu
   if (operands.some((operand) => operand === null)) return null;
   const { shape, dtype } = only(node);
   if (dtype === "int32" && (node.op === "Cast" || node.op === "RealDiv")) return null; // rounding is the engine's
-  return fill(shape, dtype, compute(operands[0] as number, (operands[1] ?? 0) as number), builder);
+  const value = compute(operands[0] as number, (operands[1] ?? 0) as number);
+  return fill(shape, dtype, dtype === "bool" ? Number(value !== 0) : value, builder);
 }

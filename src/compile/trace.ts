@@ -152,7 +152,7 @@ class TraceBackend extends tf.KernelBackend {
 
 function constantNode(value: Value, elements: Elements): Node {
   const first = elements[0];
-  if (first !== undefined && elements.every((element) => element === first)) {
+  if (first !== undefined && elements.every((element) => Object.is(element, first))) {
     const { op, attributes } = fill(value.shape, value.dtype, first);
     return { op, inputs: [], attributes, outputs: [value] };
   }
@@ -189,9 +189,16 @@ function registerKernels(): void {
   });
 }
 
+/** tfjs as installed and as source maps name it, its run-time library, this file, and Node itself. */
+const FOREIGN_FRAME =
+  /@tensorflow|[\\/]tfjs[\w-]*[\\/]src[\\/]|[\\/]tslib[\\/]|[\\/]compile[\\/]trace\.[jt]s|node:internal|<anonymous>/;
+
 /** The innermost stack frame that is neither tfjs's nor the tracer's. */
 function callSite(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50; // tfjs calls through many frames of its own
   const frames = (new Error().stack ?? "").split("\n").slice(1);
-  const outside = frames.find((frame) => !/@tensorflow|[\\/]compile[\\/]trace\.[jt]s|node:internal/.test(frame));
+  Error.stackTraceLimit = limit;
+  const outside = frames.find((frame) => !FOREIGN_FRAME.test(frame));
   return outside?.trim().replace(/^at /, "") ?? "an unknown place";
 }

@@ -1,12 +1,11 @@
 // Which engine runs: detection, the order of `auto`, and why an engine is absent. The only folder that loads
 // native packages is this one.
 
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { engineError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames } from "./engine";
 import { openOnnx } from "./onnx";
 import { openTensorflow } from "./tensorflow";
+import { explainTensorflowAbsence } from "./tensorflow-load";
 import { openWasm } from "./wasm";
 
 export interface EngineOptions {
@@ -63,6 +62,7 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 /** The reason in one line and the next step, from what a package threw when it was loaded. */
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
+  if (name === "tensorflow") return explainTensorflowAbsence(error);
   if (name === "onnx") {
     const installed = !/Cannot find module 'onnxruntime-node'/.test(message);
     return {
@@ -73,27 +73,5 @@ export function explainAbsence(name: EngineName, error: unknown): EngineAbsence 
       remedy: "Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed",
     };
   }
-  if (name !== "tensorflow") return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };
-  const folder = process.env["FLEXBERT_TFJS_NODE"];
-  if (folder !== undefined && !existsSync(path.join(folder, "package.json"))) {
-    return {
-      name,
-      reason: `FLEXBERT_TFJS_NODE names ${folder}, which holds no package`,
-      remedy: "Name the folder of @tensorflow/tfjs-node-gpu, or unset the variable",
-    };
-  }
-  const noPackage = /Cannot find module '(@tensorflow\/tfjs-node-gpu)'/.test(message);
-  const noAddon = /native addon|tfjs_binding\.node/i.test(message);
-  const reason = noPackage
-    ? "the package @tensorflow/tfjs-node-gpu is not installed"
-    : noAddon
-      ? "the native addon of @tensorflow/tfjs-node-gpu is not built"
-      : `@tensorflow/tfjs-node-gpu does not load: ${message}`;
-  return {
-    name,
-    reason,
-    remedy:
-      "Run: npm rebuild @tensorflow/tfjs-node-gpu --ignore-scripts=false (downloads TensorFlow 2.9), " +
-      "or set FLEXBERT_TFJS_NODE to a folder where it is built",
-  };
+  return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };
 }

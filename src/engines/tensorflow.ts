@@ -1,60 +1,36 @@
-// The tensorflow engine: @tensorflow/tfjs-node-gpu, or the folder that FLEXBERT_TFJS_NODE names. Eager for now.
+// The tensorflow engine: TensorFlow's C library through tfjs-node's addon. Eager for now.
 
-import util from "node:util";
+import os from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadEagerly, registerGradients } from "./eager";
 import type { Engine } from "./engine";
+import { loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
 
-interface NodeBackend {
-  readonly binding: { readonly TF_Version: string };
-  readonly isUsingGpuDevice: boolean;
-}
+const BACKEND = "tensorflow";
 
-/** Loads the native package. Throws what the package throws where its addon or TensorFlow is absent. */
+/** Throws TensorflowAbsent where nothing is installed, and what the library throws where it does not load. */
 export async function openTensorflow(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
-  restoreUtil();
-  if (!options.verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  const source = locateTensorflow();
+  const verbose = options.verbose ?? false;
+  await prepareEnvironment(source, verbose);
   if (options.threads !== undefined) {
     // TensorFlow reads these once, when its first session starts.
     process.env["TF_NUM_INTRAOP_THREADS"] = process.env["OMP_NUM_THREADS"] = String(options.threads);
     process.env["TF_NUM_INTEROP_THREADS"] = "1";
   }
-  const name = process.env["FLEXBERT_TFJS_NODE"] ?? "@tensorflow/tfjs-node-gpu";
-  quietly(() => require(name), options.verbose ?? false);
+  const { binding, createBackend } = loadTensorflow(source, verbose);
   await registerGradients();
-  if (!(await tf.setBackend("tensorflow"))) throw new Error(`${name} registered no backend named tensorflow`);
-  const backend = tf.backend() as unknown as NodeBackend;
-  const device = backend.isUsingGpuDevice ? "gpu" : "cpu";
-  const threads = options.threads ?? (await import("node:os")).availableParallelism();
+  if (!tf.findBackend(BACKEND)) tf.registerBackend(BACKEND, () => createBackend() as tf.KernelBackend, 3);
+  if (!(await tf.setBackend(BACKEND))) throw new Error("tfjs does not take TensorFlow as its backend");
+  const device = binding.isUsingGpuDevice() ? "gpu" : "cpu";
+  const threads = options.threads ?? os.availableParallelism();
   return {
     name: "tensorflow",
-    summary: `tensorflow ${backend.binding.TF_Version} (${device}${device === "cpu" ? `, ${threads} threads` : ""})`,
+    summary: `tensorflow ${binding.TF_Version} (${device}${device === "cpu" ? `, ${threads} threads` : ""})`,
     device,
     threads,
     load: async (state, entries) => loadEagerly(state, entries),
     tensorCount: () => tf.memory().numTensors,
     dispose: () => undefined,
   };
-}
-
-/** tfjs-node 4.22 calls two functions that Node 23 removed (tensorflow/tfjs#8609). */
-function restoreUtil(): void {
-  const removed = util as unknown as Record<string, unknown>;
-  removed["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
-  removed["isArray"] ??= Array.isArray;
-}
-
-/** tfjs warns on the console when a second copy of it loads; that is expected here and of no use to a user. */
-function quietly(load: () => unknown, verbose: boolean): void {
-  if (verbose) {
-    load();
-    return;
-  }
-  const { warn } = console;
-  console.warn = () => undefined;
-  try {
-    load();
-  } finally {
-    console.warn = warn;
-  }
 }

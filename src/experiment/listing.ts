@@ -97,5 +97,5 @@ async function stateOf(resolver: Resolver, spec: TrialSpec, folder: string): Pro
   const record = await readRecord(folder);
   if (record?.state === "finished" && resolver.counts(spec, record)) return "finished";
   if (await isLocked(folder)) return "running";
-  return record?.state === "running" && resolver.counts(spec, record) ? "stopped" : "open";
+  return record && record.state !== "finished" && resolver.counts(spec, record) ? "stopped" : "open";
 }

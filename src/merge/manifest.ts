@@ -80,8 +80,14 @@ export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
   return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
 }
 
+/** What decides the cost of inference: a manifest, or a choice that is not merged. */
+export interface Costed {
+  readonly base: Pick<Manifest["base"], "layers">;
+  readonly tasks: readonly Pick<MergedTask, "fork" | "layers">[];
+}
+
 /** Encoder layers that inference over all tasks runs, and its share of N a task (paper, section 3). */
-export function overhead({ base, tasks }: Pick<Manifest, "base" | "tasks">): {
+export function overhead({ base, tasks }: Costed): {
   layers: number;
   share: number;
   shared: number;

@@ -17,6 +17,7 @@ import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import { BLOBS, type OnCreated, readTensors, writeBlob } from "./blobs";
+import { writeCard } from "./card";
 import {
   type Blob,
   filesOf,
@@ -171,6 +172,7 @@ async function commit(
     throw error;
   }
   if (!onnx) await removeOnnx(out);
+  await writeCard(out, manifest);
   await removeUnused(out, old, manifest);
   return { manifest, onnx: onnx?.report ?? null };
 }

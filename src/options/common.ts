@@ -72,18 +72,22 @@ export const checkpointOptions = {
   }),
 };
 
-export const engineOptions = {
-  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
-    flag: "--engine",
-    value: "<name>",
-    help: "auto, tensorflow or wasm",
-    fallback: "auto",
-  }),
+export const threads = {
   threads: optional(integer({ min: 1, max: 1024 }), {
     flag: "--threads",
     value: "<n>",
     help: "threads of the engine (default all cores)",
   }),
+};
+
+export const engineOptions = {
+  engine: option(choice(["auto", "tensorflow", "onnx", "wasm"]), {
+    flag: "--engine",
+    value: "<name>",
+    help: "auto, tensorflow, onnx or wasm",
+    fallback: "auto",
+  }),
+  ...threads,
 };
 
 export const configOption = {
@@ -219,6 +223,15 @@ export const kOption = {
     value: "<layers>",
     help: "top layers to train: 3-9, 2, 1,2,3 or full",
     fallback: "3-9",
+  }),
+};
+
+export const searchOption = {
+  search: option(choice(["full", "halving"]), {
+    flag: "--search",
+    value: "<full|halving>",
+    help: "train every k to the end, or stop those early that lag behind",
+    fallback: "full",
   }),
 };
 

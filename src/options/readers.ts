@@ -36,6 +36,19 @@ export function decimal(bounds: Bounds = {}) {
   };
 }
 
+/** 2, "1,2.5" or a YAML list, as a list. */
+export function decimals(bounds: Bounds = {}) {
+  const read = decimal(bounds);
+  return (given: unknown): number[] => {
+    const parts = Array.isArray(given) ? given : String(given).split(",");
+    try {
+      return parts.map(read);
+    } catch {
+      throw new Error(`a list such as 1,2.5, of numbers${describeBounds(bounds)}`);
+    }
+  };
+}
+
 export function text(given: unknown): string {
   if (typeof given === "number") return String(given);
   if (typeof given !== "string" || given === "") throw new Error("a text that is not empty");

@@ -12,9 +12,11 @@ import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/losses";
 import type { RunContext } from "../training/reporter";
 import { type Loss, rowWeights } from "../training/step";
+import { searchByHalving } from "./halving";
 import { branchOfBase } from "./initial-branch";
 import type { RunOptions, TrainingOptions } from "./options";
-import { readTaskData } from "./task-data";
+import type { OverSeeds, Search } from "./search";
+import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
 import { openTrunks, type Trunks } from "./trunks";
 
@@ -26,35 +28,52 @@ export interface FinetuneRequest {
   readonly seeds: readonly number[];
   readonly training: TrainingOptions;
   readonly run: RunOptions;
+  /** Absent: full. Halving compares the k over their seeds by `by`. */
+  readonly search?: { readonly method: Search; readonly by: OverSeeds };
 }
 
 /**
- * Trains every (k, seed) of one task. Finished trials are returned as they are; an unfinished one goes on where it
- * stopped. Throws Interrupted when the context's signal is aborted, with the state saved.
- * @returns one run a trial, from the largest k to the smallest
+ * Trains every (k, seed) of one task; with halving, those that it does not stop. Finished trials are returned as they
+ * are; an unfinished one goes on where it stopped. Throws Interrupted when the context's signal is aborted, with the
+ * state saved.
+ * @returns one run a trial, from the largest k to the smallest; those that halving stopped are marked so
  */
 export async function finetune(request: FinetuneRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
   const { task, base, training, run } = request;
   const data = await readTaskData(task, base, training.maxLength, run);
-  const trunks = openTrunks(task, base, data, run, context);
-  const runs: StoredRun[] = [];
+  const sweep = sweepOf(request, data);
+  const halving = request.search?.method === "halving";
+  const forks = sweep.flatMap(({ settings: { shape } }) => (shape.full ? [] : [shape.fork]));
+  const trunks = openTrunks(task, base, data, run, context, halving ? [...new Set(forks)] : []);
+  const train = async ({ trial, settings }: SweepTrial, force: boolean, until?: number) => {
+    return runTrial(trial, settings, { ...run, force }, await finetuneWork(settings, trunks), context, until);
+  };
   try {
-    for (const shape of branchShapes(base, request.layers)) {
-      for (const seed of request.seeds) {
-        const settings: TrialSettings = { method: "finetune", task, base, shape, seed, data, training };
-        const trial = describeTrial(settings, run.checkpoints);
-        const finished = await finishedRun(trial, run.force);
-        if (finished) {
-          runs.push(finished);
-          continue;
-        }
-        runs.push(await runTrial(trial, settings, run, await finetuneWork(settings, trunks), context));
-      }
+    if (request.search && halving) return await searchByHalving(sweep, train, request, request.search.by, context);
+    const runs: StoredRun[] = [];
+    for (const planned of sweep) {
+      runs.push((await finishedRun(planned.trial, run.force)) ?? (await train(planned, run.force)));
     }
+    return runs;
   } finally {
     await trunks.dispose();
   }
-  return runs;
+}
+
+/** A trial of a sweep, before it is trained. */
+export interface SweepTrial {
+  readonly trial: StoredRun;
+  readonly settings: TrialSettings;
+}
+
+/** Every (k, seed) of a request, from the shallowest fork to the deepest: the order that computes no trunk layer twice. */
+export function sweepOf({ task, base, layers, seeds, training, run }: FinetuneRequest, data: TaskData): SweepTrial[] {
+  return branchShapes(base, layers).flatMap((shape) =>
+    seeds.map((seed) => {
+      const settings: TrialSettings = { method: "finetune", task, base, shape, seed, data, training };
+      return { trial: describeTrial(settings, run.checkpoints), settings };
+    }),
+  );
 }
 
 /** Where a fine-tuning trial begins, what it is trained on and towards. */

@@ -11,7 +11,12 @@ import { Purpose, streamKey } from "../random/threefry";
 const Site = { classifier: 0, pooler: 1 } as const;
 
 /** The base's layers and pooler under a new head; a base without a pooler gets a new one. */
-export function branchOfBase(base: Base, shape: BranchShape, outputs: number, seed: number): HostTensors {
+export function branchOfBase(
+  base: Pick<Base, "config" | "tensors">,
+  shape: BranchShape,
+  outputs: number,
+  seed: number,
+): HostTensors {
   const { hiddenSize: hidden, initializerRange } = base.config;
   const fresh = (site: number, rows: number) =>
     float32([rows, hidden], normals(streamKey(seed, Purpose.initialisation, 0, site), rows * hidden, initializerRange));

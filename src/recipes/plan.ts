@@ -5,6 +5,7 @@ import { chooseBuckets } from "../batches/buckets";
 import type { EncodedRows } from "../batches/encoded";
 import type { Base } from "../checkpoints/base";
 import type { BertConfig } from "../model/config";
+import { layerFlops } from "../model/flops";
 import {
   type BranchShape,
   embeddingParameterCount,
@@ -14,6 +15,7 @@ import {
 import { outputSize, type Task } from "../tasks/task";
 import type { DistillRequest } from "./distill";
 import { branchShapes, type FinetuneRequest } from "./finetune";
+import { halvedWork } from "./search";
 import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, type TrialSettings } from "./trial";
 
@@ -41,6 +43,8 @@ export interface Plan {
   readonly trunkFlops: number;
   /** Trunk activations of train and dev rows. */
   readonly cacheBytes: number;
+  /** With halving: work of the trials that are not finished, between the two of these; the trunk is not in them. */
+  readonly halved?: { readonly least: number; readonly most: number };
 }
 
 /** The trials that `finetune` would run. Reads and encodes the data; computes nothing. */
@@ -53,7 +57,22 @@ export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
       trials.push(await planTrial({ method: "finetune", task, base, shape, seed, data, training }, request));
     }
   }
-  return finishPlan(trials, base, data);
+  const plan = finishPlan(trials, base, data);
+  if (request.search?.method !== "halving") return plan;
+  return { ...plan, halved: halvedTrials(trials, training.epochs) };
+}
+
+/** What halving leaves of a sweep's work; full branches run to their end. */
+function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
+  const perEpoch = new Map<number, number>();
+  let whole = 0;
+  for (const { layers, full, finished, flops } of trials) {
+    const open = finished ? 0 : flops;
+    if (full) whole += open;
+    else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
+  }
+  const { least, most } = halvedWork([...perEpoch.values()], epochs);
+  return { least: whole + least, most: whole + most };
 }
 
 /** The trials that `distill` would run. */
@@ -105,8 +124,8 @@ export function trialCost({
   const trainable = branchParameterCount(config, shape, task);
   const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
   const padded = paddedTokens(data.train);
-  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
-  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
+  const forward = shape.layers * layerFlops(config, padded.tokens, padded.longest);
+  const evaluation = shape.layers * layerFlops(config, data.dev.tokens, padded.longest);
   return {
     trainable,
     frozen: belowFork,
@@ -132,7 +151,7 @@ function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData)
 /** Forward work of the first `fork` layers on all rows, once. */
 export function trunkFlops(base: Base, data: TaskData, fork: number): number {
   const tokens = data.train.tokens + data.dev.tokens;
-  return branchFlops(base.config, fork, tokens, paddedTokens(data.train).longest);
+  return fork * layerFlops(base.config, tokens, paddedTokens(data.train).longest);
 }
 
 export const cacheBytes = (base: Base, data: TaskData): number =>
@@ -160,16 +179,6 @@ function paddedTokens(rows: EncodedRows): Padded {
   const counted = { tokens, longest: buckets.at(-1) as number };
   padded.set(rows, counted);
   return counted;
-}
-
-/** Forward work of `layers` encoder layers: the weights' products and attention's two. */
-function branchFlops(
-  { hiddenSize: h, intermediateSize: f }: BertConfig,
-  layers: number,
-  tokens: number,
-  length: number,
-): number {
-  return layers * tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
 }
 
 /** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */

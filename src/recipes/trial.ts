@@ -12,6 +12,7 @@ import {
   type RunRecord,
   readRecord,
   type StoredRun,
+  writeRecord,
 } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { requireFreeSpace } from "../files/atomic";
@@ -111,9 +112,14 @@ function trialName({ shape, seed, distillation }: TrialSettings): string {
 
 /** The finished run of a trial, or null where there is work left. */
 export async function finishedRun(trial: StoredRun, force: boolean): Promise<StoredRun | null> {
-  if (force) return null;
-  const record = await readRecord(trial.folder);
-  return record?.state === "finished" ? { folder: trial.folder, record } : null;
+  const stored = force ? null : await storedRun(trial);
+  return stored?.record.state === "finished" ? stored : null;
+}
+
+/** A trial's run as it stands, whatever its state; null where it never began. */
+export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null> {
+  const record = await readRecord(folder);
+  return record ? { folder, record } : null;
 }
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained on and towards. */
@@ -129,6 +135,7 @@ export interface TrialWork {
 /**
  * Trains one trial in its locked run folder: goes on from a saved state unless `force`, writes the branch of the
  * best epoch and marks the run finished. Throws Interrupted with the state saved.
+ * @param until leaves the run after so many epochs, unfinished with its state saved; absent: finishes it
  */
 export async function runTrial(
   trial: StoredRun,
@@ -136,12 +143,13 @@ export async function runTrial(
   run: RunOptions,
   work: TrialWork,
   context: RunContext<Engine>,
+  until?: number,
 ): Promise<StoredRun> {
   const unlock = await lockFolder(trial.folder, `training ${settings.task.name}`);
   try {
     // Another process may have finished it since the caller looked.
     const finished = await finishedRun(trial, run.force);
-    return finished ?? (await runLockedTrial(trial, settings, run, work, context));
+    return finished ?? (await runLockedTrial(trial, settings, run, work, context, until));
   } finally {
     await unlock();
   }
@@ -154,24 +162,55 @@ export async function runLockedTrial(
   run: RunOptions,
   work: TrialWork,
   context: RunContext<Engine>,
+  until?: number,
 ): Promise<StoredRun> {
   const { task, base, shape, seed, training } = settings;
   const { folder } = trial;
   await requireFreeSpace(folder, stateBytes(work.initial), `the state of ${folder}`);
   const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
   const config = trainingConfig(base.config, training.dropout);
+  const end = until === undefined ? {} : { until };
   const trained = await trainBranch(
-    { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery } },
+    { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery, ...end } },
     context,
   );
-  const { branch, ...outcome } = trained;
-  return { folder, record: await finishRun(folder, { ...record, ...outcome }, branch) };
+  const { branch, complete, compileSeconds, ...outcome } = trained;
+  const { times, seconds: before } = record.compiled ?? { times: 0, seconds: 0 };
+  const compiled = { times: times + 1, seconds: before + compileSeconds };
+  const compiling = compileSeconds > 0 ? { compiled } : {};
+  if (!complete) {
+    // The score and metrics of a run are those of its whole training: an unfinished one has none.
+    const { steps, seconds, tokensPerSecond } = outcome;
+    const left: RunRecord = { ...record, steps, seconds, tokensPerSecond, ...compiling };
+    await writeRecord(folder, left);
+    return { folder, record: left };
+  }
+  return { folder, record: await finishRun(folder, { ...record, ...outcome, ...compiling }, branch) };
+}
+
+/** Marks an unfinished trial as stopped by a search. Its state stays, and whatever trains it again goes on from there. */
+export async function stopTrial(trial: StoredRun, stopped: NonNullable<RunRecord["stopped"]>): Promise<StoredRun> {
+  const unlock = await lockFolder(trial.folder, `stopping k=${trial.record.layers}`);
+  try {
+    const found = (await readRecord(trial.folder)) ?? trial.record;
+    if (found.state === "finished") return { folder: trial.folder, record: found };
+    const record: RunRecord = { ...found, state: "stopped", stopped };
+    await writeRecord(trial.folder, record);
+    return { folder: trial.folder, record };
+  } finally {
+    await unlock();
+  }
 }
 
 /** Makes the run folder ready: a saved state is left to go on from, unless `force`; anything else begins anew. */
 async function beginTrial(trial: StoredRun, config: object, engine: Engine, force: boolean): Promise<RunRecord> {
   const found = await readRecord(trial.folder);
-  if (!force && found?.state === "running" && (await loadState(trial.folder))) return found;
+  if (!force && found && found.state !== "finished" && (await loadState(trial.folder))) {
+    if (found.state === "running") return found;
+    const resumed: RunRecord = { ...found, state: "running" };
+    await writeRecord(trial.folder, resumed);
+    return resumed;
+  }
   const startedAt = new Date().toISOString();
   const record = { ...trial.record, engine: engine.summary, threads: engine.threads, startedAt };
   await createRun(trial.folder, record, config);

@@ -22,12 +22,17 @@ export interface Trunks {
   dispose(): Promise<void>;
 }
 
+/**
+ * @param revisited forks that are asked for more than once, in any order: all of them are kept in memory where the
+ *   budget has room; otherwise each way back to a shallower fork begins at the embeddings again
+ */
 export function openTrunks(
   task: Task,
   base: Base,
   data: TaskData,
   run: RunOptions,
   context: RunContext<Engine>,
+  revisited: readonly number[] = [],
 ): Trunks {
   let opened: { train: Trunk; dev: Trunk } | null = null;
 
@@ -37,15 +42,23 @@ export function openTrunks(
     // Dev rows are read after every epoch and are few: they take their memory first.
     const devBudget = run.cacheBudget;
     const trainBudget = Math.max(0, run.cacheBudget - bytes(data.dev));
-    const dev = await openTrunk(base, data.dev, { budget: devBudget, folder, label: `${task.name} dev` }, context);
+    const all = revisited.length * (bytes(data.train) + bytes(data.dev)) <= run.cacheBudget;
+    const keep = new Set(all ? revisited : []);
+    const dev = await openTrunk(
+      base,
+      data.dev,
+      { budget: devBudget, folder, label: `${task.name} dev`, keep },
+      context,
+    );
     const train = await openTrunk(
       base,
       data.train,
-      { budget: trainBudget, folder, label: `${task.name} train` },
+      { budget: trainBudget, folder, label: `${task.name} train`, keep },
       context,
     );
+    const forks = keep.size > 1 ? `, ${keep.size} times: a fork each` : "";
     context.reporter.log(
-      `${task.name}: trunk activations of ${data.train.tokens + data.dev.tokens} tokens ${train.place}`,
+      `${task.name}: trunk activations of ${data.train.tokens + data.dev.tokens} tokens ${train.place}${forks}`,
     );
     return { train, dev };
   };

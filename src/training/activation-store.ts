@@ -44,6 +44,9 @@ export function memoryStore(lengths: ArrayLike<number>, hidden: number): Activat
   };
 }
 
+/** Tells apart the files that one process opens within a millisecond. */
+let opened = 0;
+
 /** A scratch file in `folder`, or null where the disk has no room for it. */
 export async function diskStore(
   lengths: ArrayLike<number>,
@@ -58,7 +61,7 @@ export async function diskStore(
   await makeFolder(folder);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes + DISK_MARGIN) return null;
-  const file = path.join(folder, `${process.pid}-${Date.now()}${SCRATCH_SUFFIX}`);
+  const file = path.join(folder, `${process.pid}-${Date.now()}-${opened++}${SCRATCH_SUFFIX}`);
   const handle: FileHandle = await open(file, "wx+");
   const rowBytes = (row: number) => (offsets[row + 1] as number) - (offsets[row] as number);
   return {

@@ -5,7 +5,7 @@
 import { appendFile } from "node:fs/promises";
 import { type Batch, epochBatches, stepsPerEpoch } from "../batches/batches";
 import { chooseBuckets } from "../batches/buckets";
-import { metricsFile } from "../checkpoints/run-folder";
+import { metricsFile, type TrialCost } from "../checkpoints/run-folder";
 import type { Engine, Program } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
@@ -18,11 +18,14 @@ import { Purpose, streamKey } from "../random/threefry";
 import { compareScores } from "../tasks/metrics";
 import { outputSize, type Task } from "../tasks/task";
 import { stepScalars, withMoments, withoutMoments } from "./adamw";
+import { trialCost } from "./cost";
+import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./evaluate";
 import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
 import { type Best, type Position, restore, save } from "./run-state";
 import { learningRateAt } from "./schedule";
 import { type Loss, logitsStep, maskInput, stepAxes, trainStep } from "./step";
+import { beginTracking, type TrackedSession, trackedValues } from "./tracker";
 
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;
@@ -31,12 +34,15 @@ export interface EpochSettings {
   readonly epochs: number;
   readonly learningRate: number;
   readonly batchSize: number;
+  readonly maxLength: number;
   readonly warmup: number;
   readonly weightDecay: number;
   readonly clipNorm: number;
   readonly seed: number;
   /** Seconds between saved states inside an epoch. */
   readonly saveEvery: number;
+  /** Ends after this many epochs, for now: the schedule spans all `epochs`. Absent: at the last one. */
+  readonly until?: number;
 }
 
 export interface BranchTraining {
@@ -57,6 +63,8 @@ export interface BranchTraining {
 }
 
 export interface TrainedBranch {
+  /** Whether every epoch was run, or only those up to `until`, with the state saved. */
+  readonly complete: boolean;
   /** Of the best epoch. */
   readonly branch: HostTensors;
   readonly score: number | null;
@@ -65,15 +73,18 @@ export interface TrainedBranch {
   readonly steps: number;
   /** Seconds over all processes that worked on it. */
   readonly seconds: number;
+  /** Of those, what this process spent compiling. */
+  readonly compileSeconds: number;
   /** Padded train tokens a second, steps alone; null where this process took no step. */
   readonly tokensPerSecond: number | null;
+  readonly cost: TrialCost;
 }
 
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
 export async function trainBranch(training: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
   const { folder, settings, shape, config } = training;
   const saved = await restore(folder);
-  const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, best: null };
+  const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
     saved?.state ?? withMoments(training.initial),
     {
@@ -84,63 +95,86 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
+  const end = settings.until ?? settings.epochs;
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
-  const clock = { started: performance.now(), stepSeconds: 0, tokens: 0 };
+  const clock: Clock = { started: performance.now(), stepSeconds: 0, tokens: 0, meter: openEnergyMeter() };
+  const batchesOf = (epoch: number) =>
+    epochBatches(training.train.rows.lengths, buckets, settings.batchSize, settings.seed, epoch);
+  const tracked = await beginTracking(context, { folder, label: training.label, step: position.step });
+  let status: "finished" | "failed" | "stopped" = "failed";
+  let compileSeconds = 0;
   try {
-    for (; position.epoch < settings.epochs; position.epoch++, position.batch = 0) {
-      const batches = epochBatches(
-        training.train.rows.lengths,
-        buckets,
-        settings.batchSize,
-        settings.seed,
-        position.epoch,
-      );
-      await trainEpoch(training, program, batches, position, {
-        total: perEpoch * settings.epochs,
-        bar,
-        clock,
-        context,
-      });
-      await evaluateEpoch(training, program, position, context);
-      const after = { ...position, epoch: position.epoch + 1, batch: 0, seconds: position.seconds + elapsed(clock) };
-      await save(folder, program, after);
+    for (; position.epoch < end; position.epoch++, position.batch = 0) {
+      const work = { total: perEpoch * settings.epochs, bar, clock, context, tracked };
+      await trainEpoch(training, program, batchesOf(position.epoch), position, work);
+      await evaluateEpoch(training, program, position, work);
+      await save(folder, program, { ...position, epoch: position.epoch + 1, batch: 0, ...spent(position, clock) });
     }
+    if (position.epoch >= settings.epochs) {
+      const { score, epoch } = position.best as Best;
+      await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
+      status = "finished";
+    } else status = "stopped";
+    compileSeconds = program.compiled()?.seconds ?? 0;
+  } catch (error) {
+    if (error instanceof Interrupted) status = "stopped";
+    throw error;
   } finally {
     bar.end();
     program.dispose();
+    await tracked.end(status);
   }
   const best = position.best as Best;
+  const { seconds, joules } = spent(position, clock);
   return {
     ...best,
+    complete: position.epoch >= settings.epochs,
     bestEpoch: best.epoch,
     steps: position.step,
-    seconds: position.seconds + elapsed(clock),
+    seconds,
+    compileSeconds,
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
+    cost: trialCost(training, { ...settings, buckets, epoch: batchesOf(0), joules }),
   };
+}
+
+interface Clock {
+  readonly started: number;
+  readonly meter: EnergyMeter;
+  stepSeconds: number;
+  tokens: number;
 }
 
 interface EpochContext {
   readonly total: number;
   readonly bar: ProgressBar;
-  readonly clock: { started: number; stepSeconds: number; tokens: number };
+  readonly clock: Clock;
   readonly context: RunContext<Engine>;
+  readonly tracked: TrackedSession;
 }
 
-const elapsed = (clock: { started: number }) => (performance.now() - clock.started) / 1000;
+/** Seconds and joules of all processes until now. */
+function spent(before: Position, { started, meter }: Clock): Pick<Position, "seconds" | "joules"> {
+  const joules = meter();
+  return {
+    seconds: before.seconds + (performance.now() - started) / 1000,
+    joules: before.joules === null || joules === null ? null : before.joules + joules,
+  };
+}
 
 async function trainEpoch(
   training: BranchTraining,
   program: Program<"train" | "logits">,
   batches: readonly Batch[],
   position: Position,
-  { total, bar, clock, context }: EpochContext,
+  { total, bar, clock, context, tracked }: EpochContext,
 ): Promise<void> {
   const { settings, folder } = training;
   let lastSave = performance.now();
   const saveIfDue = async () => {
     const stop = context.signal.aborted;
     if (!stop && performance.now() - lastSave < settings.saveEvery * 1000) return;
-    await save(folder, program, { ...position, seconds: position.seconds + elapsed(clock) });
+    await save(folder, program, { ...position, ...spent(position, clock) });
     lastSave = performance.now();
     if (stop) throw new Interrupted(folder);
   };
@@ -158,7 +192,9 @@ async function trainEpoch(
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw diverged(training, step, loss, gradNorm);
     position.step = step;
     if (step % LOG_EVERY === 0 || step === total) {
-      await logMetrics(folder, { step, epoch: position.epoch, loss, learning_rate: rate, grad_norm: gradNorm });
+      const line = { step, epoch: position.epoch, loss, learning_rate: rate, grad_norm: gradNorm };
+      await logMetrics(folder, line, tracked);
+      clock.meter(); // its counters wrap around
     }
     bar.advance(1, `loss ${loss.toFixed(3)}`);
   }
@@ -176,12 +212,12 @@ async function evaluateEpoch(
   training: BranchTraining,
   program: Program<"train" | "logits">,
   position: Position,
-  context: RunContext<Engine>,
+  { context, tracked }: Pick<EpochContext, "context" | "tracked">,
 ): Promise<void> {
   const { task, dev, folder, label } = training;
   const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
   const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
-  await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics });
+  await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
   context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${describeMetrics(metrics)}`);
   if (!position.best || compareScores(score, position.best.score) > 0) {
     const branch = withoutMoments(await program.state());
@@ -233,6 +269,11 @@ function teacherRows(logits: Float32Array, outputs: number, batch: Batch, size: 
 
 const scalar = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN;
 
-async function logMetrics(folder: string, line: Record<string, unknown>): Promise<void> {
+async function logMetrics(
+  folder: string,
+  line: { readonly step: number; readonly [name: string]: unknown },
+  tracked: TrackedSession,
+): Promise<void> {
   await appendFile(metricsFile(folder), `${JSON.stringify(line)}\n`);
+  await tracked.log(line.step, trackedValues(line));
 }

@@ -1,5 +1,7 @@
 // How long work tells what it does, without knowing about terminals. The cli prints; tests collect.
 
+import type { Tracker } from "./tracker";
+
 export interface ProgressBar {
   /** Work done since the last call, and a short note such as "loss 0.412". */
   advance(amount: number, note?: string): void;
@@ -20,14 +22,16 @@ export interface RunContext<Engine> {
   readonly reporter: Reporter;
   /** Aborted on Ctrl-C: work stops at the next step, with its state saved. */
   readonly signal: AbortSignal;
+  /** Who hears of metrics beside metrics.jsonl. */
+  readonly trackers?: readonly Tracker[];
 }
 
 /** Thrown when the signal stopped the work. What was finished is kept; `folder` holds a saved state, if one was due. */
 export class Interrupted extends Error {
   readonly folder: string | null;
 
-  constructor(folder: string | null) {
-    super(folder ? `stopped; the state is saved in ${folder}` : "stopped; nothing that was finished is lost");
+  constructor(folder: string | null, message = "stopped; nothing that was finished is lost") {
+    super(folder ? `stopped; the state is saved in ${folder}` : message);
     this.name = "Interrupted";
     this.folder = folder;
   }

@@ -22,6 +22,8 @@ export interface Position {
   step: number;
   /** Seconds in all processes so far. */
   seconds: number;
+  /** Joules of the machine in all processes so far; null where a machine did not say. */
+  joules: number | null;
   best: Best | null;
 }
 
@@ -44,6 +46,7 @@ export async function save<E extends string>(folder: string, program: Program<E>
       batch: String(position.batch),
       step: String(position.step),
       seconds: String(position.seconds),
+      joules: String(position.joules),
       metrics_bytes: String(metricsBytes),
       best: best ? JSON.stringify(bestRecord) : "",
     },
@@ -68,6 +71,7 @@ export async function restore(folder: string): Promise<{ state: HostTensors; pos
     batch: Number(field("batch")),
     step: Number(field("step")),
     seconds: Number(field("seconds")),
+    joules: /^\d/.test(field("joules")) ? Number(field("joules")) : null,
     best,
   };
   return { state, position };

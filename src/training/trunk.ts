@@ -28,6 +28,15 @@ export interface Activations {
   readonly fork: number;
   /** [size, batch.length, hidden], zero where padding or filler rows are. */
   read(batch: Batch, size: number): Promise<Float32Array>;
+  /** What the frozen layers took since the last call, for all forks: asked once a trial, the sum is the sweep's. */
+  takeCost(): TrunkCost;
+}
+
+/** What computing trunk activations took. */
+export interface TrunkCost {
+  /** Token positions times encoder layers, padding included. */
+  readonly layerTokens: number;
+  readonly seconds: number;
 }
 
 export interface Trunk {
@@ -47,6 +56,8 @@ export interface TrunkOptions {
   readonly folder: string;
   /** What the progress bar says: "rte train". */
   readonly label: string;
+  /** Forks whose activations stay readable beside later ones, each in memory of its own; none where absent. */
+  readonly keep?: ReadonlySet<number>;
 }
 
 const embedEntry = (config: BertConfig): EntryPoint => {
@@ -68,7 +79,7 @@ const layersEntry = (config: BertConfig, from: number, to: number): EntryPoint =
   };
 };
 
-/** Opens the trunk of one split. Nothing is computed before `at`. */
+/** Opens the trunk of one split. Nothing is computed before `at`. `keep` is for those that fit `budget` together. */
 export async function openTrunk(
   base: TrunkBase,
   rows: EncodedRows,
@@ -90,15 +101,22 @@ export async function openTrunk(
 function storedTrunk(
   base: TrunkBase,
   rows: EncodedRows,
-  store: ActivationStore,
+  opened: ActivationStore,
   options: TrunkOptions,
   context: RunContext<Engine>,
 ): Trunk {
+  let store = opened;
+  const kept = new Map<number, ActivationStore>();
+  /** Where the next pass writes: over what it reads, unless that is kept. */
+  const target = () => ([...kept.values()].includes(store) ? memoryStore(rows.lengths, base.config.hiddenSize) : store);
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
   let tokensComputed = 0;
+  const cost = costCounter();
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
+    const started = performance.now();
+    const into = target();
     const program = await context.engine.load(state, { forward: entry }, { forward: branchAxes });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
@@ -108,29 +126,41 @@ function storedTrunk(
           ? await storedInputs(store, rows, batch, base.config)
           : idInputs(rows, batch, TRUNK_BATCH);
         const { hidden } = await program.run("forward", inputs);
-        await store.write(batch, (hidden as { data: Float32Array }).data);
+        await into.write(batch, (hidden as { data: Float32Array }).data);
         tokensComputed += batch.length * TRUNK_BATCH;
+        if (fromStore) cost.layerTokens += batch.length * TRUNK_BATCH; // embeddings are no layer
         bar.advance(1);
       }
     } finally {
+      cost.seconds += (performance.now() - started) / 1000;
       bar.end();
       program.dispose();
     }
+    store = into;
+  };
+  const reached = (fork: number) => {
+    depth = fork;
+    if (options.keep?.has(fork)) kept.set(fork, store);
+  };
+  const reading = (fork: number, from: ActivationStore): Activations => {
+    return { fork, read: (batch, size) => from.read(batch, size), takeCost: cost.take };
   };
 
   return {
-    place: store.place,
+    place: opened.place,
     get tokensComputed() {
       return tokensComputed;
     },
     async at(fork) {
       const { config, tensors } = base;
+      const known = kept.get(fork);
+      if (known) return reading(fork, known);
       if (depth === null || depth > fork) {
         depth = null; // a pass that stops half way leaves nothing usable
         await pass("embeddings", embeddingTensors(tensors), embedEntry(config), false);
-        depth = 0;
+        reached(0);
       }
-      while (depth < fork) {
+      while (depth !== null && depth < fork) {
         const layer: number = depth;
         depth = null;
         await pass(
@@ -139,17 +169,20 @@ function storedTrunk(
           layersEntry(config, layer, layer + 1),
           true,
         );
-        depth = layer + 1;
+        reached(layer + 1);
       }
-      return { fork, read: (batch, size) => store.read(batch, size) };
+      return reading(fork, store);
     },
-    dispose: () => store.dispose(),
+    async dispose() {
+      for (const one of new Set([opened, store, ...kept.values()])) await one.dispose();
+    },
   };
 }
 
 function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContext<Engine>): Trunk {
   let program: Program<"forward"> | null = null;
   let tokensComputed = 0;
+  const cost = costCounter();
   return {
     place: "recomputed at every step",
     get tokensComputed() {
@@ -172,9 +205,13 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
       program = loaded;
       return {
         fork,
+        takeCost: cost.take,
         async read(batch, size) {
+          const started = performance.now();
           const { hidden } = await loaded.run("forward", idInputs(rows, batch, size));
           tokensComputed += size * batch.length * fork;
+          cost.layerTokens += size * batch.length * fork;
+          cost.seconds += (performance.now() - started) / 1000;
           return (hidden as { data: Float32Array }).data;
         },
       };
@@ -183,6 +220,20 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
       program?.dispose();
     },
   };
+}
+
+function costCounter() {
+  const cost = {
+    layerTokens: 0,
+    seconds: 0,
+    take(): TrunkCost {
+      const { layerTokens, seconds } = cost;
+      cost.layerTokens = 0;
+      cost.seconds = 0;
+      return { layerTokens, seconds };
+    },
+  };
+  return cost;
 }
 
 function idInputs(rows: EncodedRows, batch: Batch, size: number): HostTensors {

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { commands } from "../../src/cli/commands";
+import { engineNames } from "../../src/engines/engine";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";
 
@@ -38,6 +39,20 @@ describe("flexbert --help", () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(new RegExp(`\nExamples:\n  .*flexbert ${name}`));
     expect(loadedModules([name, "--help"]).filter((file) => heavy.test(file))).toEqual([]);
+  });
+
+  test("--engine names every engine wherever it is an option", async () => {
+    const named: string[] = [];
+    for (const [name, { load }] of Object.entries(commands)) {
+      const engine = (await load()).options["engine"];
+      if (engine === undefined) continue;
+      named.push(name);
+      for (const known of engineNames) {
+        expect(engine.help).toContain(known);
+        expect(() => engine.read(known)).not.toThrow();
+      }
+    }
+    expect(named).toEqual(expect.arrayContaining(["finetune", "run", "predict", "bench"]));
   });
 
   test("without a command, help goes to stderr and the exit code is 2", () => {

@@ -5,6 +5,7 @@ import { describe } from "@jest/globals";
 import type { Engine, EngineName } from "../../src/engines/engine";
 import { engineNames } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
+import { locateTensorflow } from "../../src/engines/tensorflow-load";
 
 const absent = new Map<EngineName, string>();
 
@@ -23,17 +24,9 @@ export function describeEachEngine(title: string, body: (open: () => Promise<Eng
 
 /** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */
 function probe(name: EngineName): string | null {
-  if (name !== "tensorflow") return null;
-  const folder = process.env["FLEXBERT_TFJS_NODE"] ?? "@tensorflow/tfjs-node-gpu";
   try {
-    require.resolve(`${folder}/package.json`);
-    const binding = require("node:fs").existsSync(
-      require("node:path").join(
-        require("node:path").dirname(require.resolve(`${folder}/package.json`)),
-        "lib/napi-v8/tfjs_binding.node",
-      ),
-    );
-    if (!binding) throw new Error(`${folder} holds no built addon (set FLEXBERT_TFJS_NODE)`);
+    if (name === "tensorflow") locateTensorflow();
+    if (name === "onnx") require.resolve("onnxruntime-node");
     return null;
   } catch (error) {
     const reason = (error as Error).message.split("\n")[0] as string;

@@ -46,6 +46,33 @@ describeEachEngine("trunk", (open) => {
     expect(existsSync(scratch) ? readdirSync(scratch) : []).toEqual([]);
   });
 
+  test("forks that are kept stay readable, in any order and without another pass", async () => {
+    const rows = await tinyRows(folder);
+    let passes = 0;
+    const { context } = quietContext(await open(), () => void passes++);
+    const options = { budget: 1e9, folder, label: "rte train" };
+    const keeping = await openTrunk(base, rows, { ...options, keep: new Set([1, 3]) }, context);
+    const fresh = await openTrunk(base, rows, options, context);
+    const batch = { rows: [3, 68, 0], length: 30 };
+    const first = await keeping.at(1);
+    const early = await first.read(batch, 4);
+    await keeping.at(3);
+    passes = 0;
+    expect(await (await keeping.at(1)).read(batch, 4)).toEqual(early);
+    expect(await first.read(batch, 4)).toEqual(early);
+    expect(await (await keeping.at(3)).read(batch, 4)).not.toEqual(early);
+    expect(passes).toBe(0);
+    for (const fork of [1, 3]) {
+      const expected = await (await fresh.at(fork)).read(batch, 4);
+      expect(await (await keeping.at(fork)).read(batch, 4)).toEqual(expected);
+    }
+    // One that is not kept is computed from the embeddings again, and what is kept is left alone.
+    expect(await (await keeping.at(2)).read(batch, 4)).toEqual(await (await fresh.at(2)).read(batch, 4));
+    expect(await (await keeping.at(1)).read(batch, 4)).toEqual(early);
+    await keeping.dispose();
+    await fresh.dispose();
+  });
+
   test("padding and filler rows are zero, and no tensor is left", async () => {
     const rows = await tinyRows(folder);
     const engine = await open();

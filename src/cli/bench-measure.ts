@@ -1,0 +1,136 @@
+// The order of a benchmark: every engine in turn, run by run, so that a slow moment of the machine falls on all alike.
+// The first round warms up and does not count. Train steps come first, inference after: a process holds one of them.
+
+import { inferenceFlops, type StepFlops, trainStepFlops } from "../model/flops";
+import { Interrupted, type ProgressBar, type Reporter } from "../training/reporter";
+import type { RunTime } from "../training/step-benchmark";
+import type { EngineProcess } from "./bench-processes";
+import type { Finished, ModelSettings, WorkloadName } from "./bench-worker";
+
+/** Rounds that do not count. */
+export const WARM_UPS = 1;
+
+const workloads = ["train", "inference"] as const satisfies readonly WorkloadName[];
+
+export interface BenchPlan {
+  readonly model: ModelSettings;
+  readonly lengths: readonly number[];
+  readonly runs: number;
+  readonly work: readonly Work[];
+}
+
+/** Products of one run at a length, in FLOP. */
+export interface Work {
+  readonly length: number;
+  readonly trainStep: StepFlops;
+  readonly inference: number;
+}
+
+/** What an engine showed; what it did not come to is empty or null. */
+export interface Measurement {
+  /** By workload, then by length: the runs that count. */
+  readonly times: Record<WorkloadName, Map<number, RunTime[]>>;
+  readonly finished: Partial<Record<WorkloadName, Finished>>;
+  /** FLOP/s of the best product. */
+  gemmPeak: number | null;
+  /** Why it stopped early. */
+  failure: string | null;
+}
+
+/** The work of each length, from the shapes. */
+export function plannedWork(
+  { config, layers, batchSize }: Pick<ModelSettings, "config" | "layers" | "batchSize">,
+  lengths: readonly number[],
+  outputs: number,
+): Work[] {
+  const fork = config.numHiddenLayers - layers;
+  return lengths.map((length) => ({
+    length,
+    trainStep: trainStepFlops(config, { fork, layers }, batchSize, length, outputs),
+    inference: inferenceFlops(config, batchSize, length, outputs),
+  }));
+}
+
+/** Measures all engines side by side. One that fails drops out, and the others go on. Throws Interrupted. */
+export async function measureEngines(
+  engines: readonly EngineProcess[],
+  plan: BenchPlan,
+  reporter: Reporter,
+): Promise<Measurement[]> {
+  const all = engines.map((engine) => ({ engine, measurement: emptyMeasurement() }));
+  const rounds = WARM_UPS + plan.runs;
+  const total = workloads.length * rounds * plan.lengths.length * engines.length;
+  const bar = reporter.progress("benchmark, runs", total);
+  try {
+    for (const workload of workloads) await measureWorkload(workload, all, plan, bar);
+  } finally {
+    bar.end();
+  }
+  return all.map(({ measurement }) => measurement);
+}
+
+interface Measured {
+  readonly engine: EngineProcess;
+  readonly measurement: Measurement;
+}
+
+async function measureWorkload(
+  workload: WorkloadName,
+  all: readonly Measured[],
+  { model, lengths, runs }: BenchPlan,
+  bar: ProgressBar,
+): Promise<void> {
+  for (const one of all)
+    await attempt(one, `while loading the ${titles[workload]}`, (call) => call("load", workload, model));
+  for (let round = -WARM_UPS; round < runs; round++) {
+    for (const length of lengths) {
+      for (const one of all) {
+        const time = await attempt(one, `in the ${titles[workload]} at length ${length}`, (call) =>
+          call("run", length),
+        );
+        if (time && round >= 0) timesOf(one.measurement, workload, length).push(time);
+        bar.advance(1, `${one.engine.name}, ${titles[workload]}, length ${length}`);
+      }
+    }
+    for (const one of all) {
+      const rate = await attempt(one, "in the matrix product", (call) => call("gemm"));
+      if (rate && round >= 0) one.measurement.gemmPeak = Math.max(rate, one.measurement.gemmPeak ?? 0);
+    }
+  }
+  for (const one of all) {
+    const finished = await attempt(one, `after the ${titles[workload]}`, (call) => call("finish"));
+    if (finished) one.measurement.finished[workload] = finished;
+  }
+}
+
+const titles = { train: "train step", inference: "inference" } satisfies Record<WorkloadName, string>;
+
+/** The call's result; null where the engine has failed, now or before. */
+async function attempt<T>(
+  { engine, measurement }: Measured,
+  what: string,
+  make: (call: EngineProcess["call"]) => Promise<T>,
+): Promise<T | null> {
+  if (measurement.failure !== null) return null;
+  try {
+    return await make(engine.call);
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    measurement.failure = `${what}: ${(error as Error).message}`;
+    engine.end();
+    return null;
+  }
+}
+
+const emptyMeasurement = (): Measurement => ({
+  times: { train: new Map(), inference: new Map() },
+  finished: {},
+  gemmPeak: null,
+  failure: null,
+});
+
+function timesOf({ times }: Measurement, workload: WorkloadName, length: number): RunTime[] {
+  const known = times[workload].get(length) ?? [];
+  times[workload].set(length, known);
+  return known;
+}

@@ -1,0 +1,135 @@
+// The process in which one engine is measured, started by bench-processes.ts: engines that share tfjs's one current
+// backend cannot take turns in a process, and peak memory is a process's. It answers calls over IPC, one at a time.
+
+import { readFileSync } from "node:fs";
+import type { Compilation, Engine, EngineName } from "../engines/engine";
+import type { Gemm } from "../engines/gemm-rate";
+import { UserError } from "../errors/errors";
+import type { BertConfig } from "../model/config";
+import type { HostTensors } from "../model/tensors";
+import type { RunTime, StepBenchmark, Workload } from "../training/step-benchmark";
+
+export type WorkloadName = "train" | "inference";
+
+export interface EngineSettings {
+  readonly engine: EngineName;
+  readonly threads: number | undefined;
+  readonly verbose: boolean;
+}
+
+export interface ModelSettings {
+  /** null: random weights for `config`. */
+  readonly base: string | null;
+  readonly config: BertConfig;
+  readonly layers: number;
+  readonly batchSize: number;
+  readonly dropout: number;
+  readonly seed: number;
+}
+
+export type Opened =
+  | {
+      readonly present: true;
+      readonly summary: string;
+      readonly device: Engine["device"];
+      readonly threads: number;
+    }
+  | { readonly present: false; readonly reason: string; readonly remedy: string };
+
+export interface Finished {
+  /** What the workload compiled; null where the engine compiles nothing. */
+  readonly compiled: Compilation | null;
+  /** The process's peak resident memory so far. */
+  readonly peakBytes: number;
+}
+
+export interface Calls {
+  open(settings: EngineSettings): Promise<Opened>;
+  /** Opens a workload in place of the one before. */
+  load(workload: WorkloadName, settings: ModelSettings): Promise<null>;
+  run(length: number): Promise<RunTime>;
+  /** FLOP/s of one call of the engine's matrix product. */
+  gemm(): Promise<number>;
+  finish(): Promise<Finished>;
+}
+
+export interface Request {
+  readonly call: keyof Calls;
+  readonly args: readonly unknown[];
+}
+
+export type Reply = { readonly result: unknown } | { readonly error: string };
+
+let engine: Engine;
+let gemm: Gemm | undefined;
+let weights: HostTensors | undefined;
+let workload: Workload | undefined;
+
+const calls: Calls = {
+  async open({ engine: name, threads, verbose }) {
+    const { explainAbsence, openEngine } = await import("../engines/open.js");
+    try {
+      ({ engine } = await openEngine(name, { verbose, ...(threads === undefined ? {} : { threads }) }));
+      return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads };
+    } catch (error) {
+      const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
+      return { present: false, reason, remedy };
+    }
+  },
+  async load(name, settings) {
+    const { openInference, openTrainStep } = await import("../training/step-benchmark.js");
+    workload?.dispose();
+    workload = undefined;
+    weights ??= await modelWeights(settings);
+    const { config, layers, batchSize, dropout, seed } = settings;
+    const rates = { hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
+    const benchmark: StepBenchmark = { config: { ...config, ...rates }, tensors: weights, layers, batchSize, seed };
+    workload = await (name === "train" ? openTrainStep : openInference)(engine, benchmark);
+    return null;
+  },
+  run: (length) => (workload as Workload).run(length),
+  async gemm() {
+    const { openGemm } = await import("../engines/gemm-rate.js");
+    gemm ??= await openGemm(engine);
+    return gemm.run();
+  },
+  finish: async () => ({ compiled: (workload as Workload).compiled(), peakBytes: peakBytes() }),
+};
+
+/** The base's tensors or random ones, with pooler and head. */
+async function modelWeights({ base: name, config, layers, seed }: ModelSettings): Promise<HostTensors> {
+  const { branchOfBase } = await import("../recipes/initial-branch.js");
+  const { BENCHMARK_OUTPUTS } = await import("../training/step-benchmark.js");
+  const { openBase } = await import("../checkpoints/base.js");
+  const { benchmarkWeights } = await import("../checkpoints/benchmark-weights.js");
+  const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
+  const shape = { fork: config.numHiddenLayers - layers, layers, full: false };
+  return { ...tensors, ...branchOfBase({ config, tensors }, shape, BENCHMARK_OUTPUTS, seed) };
+}
+
+/** Linux counts into maxRSS what the process that started this one held; the high-water mark is this program's alone. */
+function peakBytes(): number {
+  if (process.platform === "linux") {
+    const kibibytes = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    if (kibibytes !== undefined) return 1024 * Number(kibibytes);
+  }
+  return 1024 * process.resourceUsage().maxRSS;
+}
+
+async function answer({ call, args }: Request): Promise<Reply> {
+  try {
+    const result = await (calls[call] as (...values: readonly unknown[]) => Promise<unknown>)(...args);
+    return { result };
+  } catch (error) {
+    // Shown with --verbose alone, where this process has the terminal's stderr.
+    if (!(error instanceof UserError)) process.stderr.write(`${(error as Error).stack}\n`);
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+process.on("message", (request: Request) => {
+  void answer(request).then((reply) => process.send?.(reply));
+});
+// Ctrl-C goes to the whole group of processes; the one that started this one decides what it means.
+process.on("SIGINT", () => undefined);
+process.on("disconnect", () => process.exit());

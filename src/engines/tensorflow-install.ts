@@ -1,0 +1,311 @@
+// `flexbert engine install tensorflow`: TensorFlow's C library and headers out of its PyPI wheel, for a GPU also the CUDA
+// libraries that this TensorFlow names, and tfjs-node's addon compiled against them. Everything collects in a work folder
+// under a lock; renaming the finished build is the commit. A stopped install keeps the wheels that it has.
+
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { engineError, failure, usageError } from "../errors/errors";
+import { requireFreeSpace, syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { sha256File } from "../files/hash";
+import { lockFolder } from "../files/lock";
+import { storageFailure } from "../files/storage-failure";
+import { unpackWheel } from "../files/wheel";
+import {
+  ADDON,
+  type Compiler,
+  compileAddons,
+  fetchNodeHeaders,
+  findCompiler,
+  hasNpm,
+  localNodeHeaders,
+  STDERR_SWITCH,
+} from "./compile-addon";
+import { probeAddon } from "./cpu-probe";
+import {
+  downloadWheel,
+  findPython,
+  NoWheelError,
+  type PipContext,
+  type Python,
+  resolveWheels,
+  type Wheel,
+  type WheelTag,
+} from "./pip";
+import { installCommand, type Tool } from "./system-packages";
+import {
+  type Build,
+  type BuildManifest,
+  buildName,
+  buildsFolder,
+  compareVersions,
+  type Flavour,
+  findBuild,
+  leaveWork,
+  manifestPath,
+  tfjsPackage,
+  thisPlatform,
+  workFolder,
+} from "./tensorflow-builds";
+
+export interface InstallRequest {
+  readonly version: string;
+  readonly flavour: Flavour;
+  /** The cache's folder; default `cacheFolder()`. */
+  readonly cache?: string;
+  /** Builds again what is there. */
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+  readonly log: (line: string) => void;
+  readonly onProgress?: PipContext["onProgress"];
+  /** Runs a build in a process of its own and throws what is wrong with it; tests replace it. */
+  readonly check?: (build: string) => Promise<void>;
+}
+
+/** Wheels and unpacked files lie beside each other until the end: what was measured, and a tenth. */
+const SPACE_NEEDED: Readonly<Record<Flavour, number>> = { cpu: 1.6e9, gpu: 11e9 };
+const LARGEST_WHEEL_CONTENT = 8e9;
+
+/**
+ * Installs a build, or finds it installed. Two at once are safe: the second fails naming the first.
+ * Throws failure (1) for what the machine lacks or refuses, usageError (2) for a version that does not exist,
+ * engineError (6) for a platform without TensorFlow.
+ */
+export async function installTensorflow(request: InstallRequest): Promise<{ build: Build; installed: boolean }> {
+  const { version, flavour, cache, force } = request;
+  const sources = requireInstallable();
+  const name = buildName(version, flavour);
+  const present = findBuild(name, cache);
+  if (present?.problem === null && !force) return { build: present, installed: false };
+  const work = workFolder(name, cache);
+  const unlock = await lockFolder(work, `installing tensorflow ${name}`);
+  let done = false;
+  try {
+    const other = findBuild(name, cache);
+    if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
+    const tools = await findTools();
+    await requireFreeSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
+    const build = await assemble(request, sources, tools, work);
+    const folder = path.join(buildsFolder(cache), name);
+    await commit(build, folder);
+    done = true;
+    return { build: findBuild(name, cache) as Build, installed: true };
+  } catch (error) {
+    throw storageFailure(error, work);
+  } finally {
+    // After a failure only wheels are worth going on from.
+    await leaveWork(work, unlock, done ? [] : ["wheels"]);
+  }
+}
+
+function requireInstallable(): { readonly folder: string; readonly version: string } {
+  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) {
+    throw engineError(
+      `engine install tensorflow knows Linux on x64 and arm64, not ${thisPlatform()}. Use the registry's build: npm rebuild @tensorflow/tfjs-node-gpu --ignore-scripts=false`,
+    );
+  }
+  if (glibcMinor() === null) {
+    throw engineError("TensorFlow has no build for this C library (musl). Use a system with glibc 2.17 or later");
+  }
+  const sources = tfjsPackage();
+  if (!sources) {
+    throw engineError(
+      "the package @tensorflow/tfjs-node-gpu is not installed. Run in flexbert's folder: npm install @tensorflow/tfjs-node-gpu@4.22.0 --no-save --ignore-scripts",
+    );
+  }
+  return sources;
+}
+
+/** 36 for glibc 2.36; null on another C library. */
+function glibcMinor(): number | null {
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return Number(/^2\.(\d+)/.exec(header.glibcVersionRuntime ?? "")?.[1] ?? Number.NaN) || null;
+}
+
+interface Tools {
+  readonly compiler: Compiler;
+  readonly python: Python;
+  /** Null: to be fetched through npm. */
+  readonly nodeHeaders: string | null;
+}
+
+/** Everything that is missing in one message, before anything is fetched. */
+async function findTools(): Promise<Tools> {
+  const compiler = await findCompiler();
+  const python = await findPython();
+  const nodeHeaders = localNodeHeaders();
+  const problems: string[] = [];
+  const missing: Tool[] = [];
+  if (!compiler) {
+    problems.push("there is no C++ compiler (c++, g++ or clang++)");
+    missing.push("compiler");
+  }
+  if ("found" in python) {
+    const found = python.found.join("; ");
+    problems.push(`there is no Python 3.9 or later with pip 22.2 or later${found ? ` (${found})` : ""}`);
+    missing.push(/has no pip/.test(found) ? "pip" : "python");
+  }
+  if (nodeHeaders === null && !hasNpm()) {
+    problems.push("there are neither Node's headers (node_api.h) nor npm to fetch them");
+    missing.push("npm");
+  }
+  if (!compiler || "found" in python || missing.length > 0) {
+    throw failure(`${problems.join(", and ")}. ${installCommand(missing)}`);
+  }
+  return { compiler, python, nodeHeaders };
+}
+
+async function assemble(
+  request: InstallRequest,
+  sources: { readonly folder: string; readonly version: string },
+  { compiler, python, nodeHeaders }: Tools,
+  work: string,
+): Promise<string> {
+  const { version, flavour, signal, log, onProgress } = request;
+  const context: PipContext = { python, work, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
+  log(`asking pip for TensorFlow ${version} (${python.command}, ${python.pip})`);
+  const { tensorflow, tag } = await resolveTensorflow(version, flavour, context);
+  const cuda = flavour === "gpu" ? await resolveCuda(tensorflow, tag, context) : [];
+  const wheels: { file: string; sha256: string }[] = [];
+  const paths: string[] = [];
+  for (const [index, wheel] of [tensorflow, ...cuda].entries()) {
+    log(`fetching ${wheel.file}${cuda.length > 0 ? ` (${index + 1} of ${cuda.length + 1})` : ""}`);
+    const file = await downloadWheel(wheel, path.join(work, "wheels"), tag, context);
+    paths.push(file);
+    wheels.push({ file: wheel.file, sha256: wheel.sha256 ?? (await sha256File(file)) });
+  }
+  log("unpacking");
+  const build = path.join(work, "build");
+  const include = path.join(work, "include");
+  for (const folder of [build, include]) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
+  const files = await unpackAll(paths, build, include, signal);
+  requireLibraries(files, version);
+  const headers = nodeHeaders ?? (await fetchNodeHeaders(work, signal));
+  log(`compiling tfjs-node's addon (${compiler.version})`);
+  const inputs = { package: sources.folder, nodeHeaders: headers, tensorflowHeaders: include, build };
+  await compileAddons(compiler, inputs, work, signal);
+  for (const file of [ADDON, STDERR_SWITCH]) files[file] = (await stat(path.join(build, file))).size;
+  log("running it once");
+  await (request.check ?? checkBuild)(build);
+  const manifest: BuildManifest = {
+    format: 1,
+    tensorflow: tensorflow.version,
+    flavour,
+    platform: thisPlatform(),
+    tfjs: sources.version,
+    compiler: compiler.version,
+    wheels,
+    files,
+  };
+  await writeFileAtomic(manifestPath(build), `${JSON.stringify(manifest, null, 2)}\n`);
+  signal?.throwIfAborted();
+  return build;
+}
+
+/**
+ * The library inside is the same for every Python, and Python does not run it: any tag that exists will do. One and the
+ * same first, so that all users get the same file; then the user's own, which an index of their own may hold alone.
+ */
+async function resolveTensorflow(version: string, flavour: Flavour, context: PipContext) {
+  const { python } = context;
+  // On arm64 the package without -cpu is the one for the CPU.
+  const name = flavour === "cpu" && process.arch === "x64" ? "tensorflow-cpu" : "tensorflow";
+  const requirement = `${name}==${version}`;
+  const own = python.version.join(".");
+  const known = new Set<string>();
+  for (const candidate of new Set(["3.12", own, "3.11", "3.13", "3.10", "3.9"])) {
+    const tag: WheelTag = { python: candidate, platforms: platforms() };
+    try {
+      const [tensorflow] = await resolveWheels([requirement], tag, context);
+      if (tensorflow) return { tensorflow, tag };
+    } catch (error) {
+      if (!(error instanceof NoWheelError)) throw error;
+      for (const other of error.versions) known.add(other);
+    }
+  }
+  const newest = [...known]
+    .filter((known) => /^[\d.]+$/.test(known))
+    .sort(compareVersions)
+    .slice(-6)
+    .join(", ");
+  throw usageError(
+    `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `See what it has: ${python.command} -m pip index versions ${name}`}`,
+  );
+}
+
+/** Newest first, down to the oldest that manylinux names by glibc, and its old alias. */
+function platforms(): string[] {
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  const minors = Array.from({ length: Math.max(0, (glibcMinor() ?? 17) - 16) }, (_, i) => 17 + i).reverse();
+  return [...minors.map((minor) => `manylinux_2_${minor}_${machine}`), `manylinux2014_${machine}`];
+}
+
+async function resolveCuda(tensorflow: Wheel, tag: WheelTag, context: PipContext): Promise<Wheel[]> {
+  const requirements = cudaRequirements(tensorflow.requires);
+  if (requirements.length === 0) {
+    throw usageError(
+      `TensorFlow ${tensorflow.version} names no CUDA libraries to bring. Choose --version 2.15.0 or later, or --cpu`,
+    );
+  }
+  try {
+    return await resolveWheels(requirements, tag, context);
+  } catch (error) {
+    if (!(error instanceof NoWheelError)) throw error;
+    throw failure(
+      `${error.message} for ${thisPlatform()}, which TensorFlow ${tensorflow.version} needs. Use --cpu`,
+      error,
+    );
+  }
+}
+
+/** NVIDIA's packages of the extra and-cuda: 'nvidia-cublas-cu12<13.0,>=12.5; extra == "and-cuda"'. */
+export function cudaRequirements(requires: readonly string[]): string[] {
+  return requires
+    .filter((line) => /^nvidia-/.test(line) && /extra\s*==\s*['"]and-cuda['"]/.test(line))
+    .map((line) => (line.split(";")[0] as string).replace(/[()\s]/g, ""));
+}
+
+/** Libraries into the build, as the wheel's own search paths expect them; headers beside it, for the compiler alone. */
+async function unpackAll(wheels: readonly string[], build: string, include: string, signal?: AbortSignal) {
+  const files: Record<string, number> = {};
+  const limits = { maxBytes: LARGEST_WHEEL_CONTENT, ...(signal ? { signal } : {}) };
+  for (const wheel of wheels) {
+    Object.assign(files, await unpackWheel(wheel, build, { ...limits, durable: true, target: libraryTarget }));
+  }
+  const [tensorflow] = wheels as [string];
+  await unpackWheel(tensorflow, include, { ...limits, durable: false, target: headerTarget });
+  return files;
+}
+
+export function libraryTarget(entry: string): string | null {
+  const library = /^(tensorflow\/libtensorflow_(cc|framework)\.so\.2|nvidia\/.+\/lib\/.+\.so[.\d]*)$/;
+  // XLA compiles for the GPU with these two.
+  const tools = /^nvidia\/[^/]+\/(bin\/ptxas|nvvm\/libdevice\/.+\.bc)$/;
+  return library.test(entry) || tools.test(entry) ? entry : null;
+}
+
+const headerTarget = (entry: string) => /^tensorflow\/include\/((tensorflow|xla|tsl)\/.+\.h)$/.exec(entry)?.[1] ?? null;
+
+function requireLibraries(files: Readonly<Record<string, number>>, version: string): void {
+  for (const library of ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]) {
+    if (files[`tensorflow/${library}`] === undefined)
+      throw usageError(`the wheel of TensorFlow ${version} holds no ${library}. Choose another --version`);
+  }
+}
+
+async function checkBuild(build: string): Promise<void> {
+  const result = await probeAddon(path.join(build, ADDON));
+  if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
+}
+
+/** Renames the build into place; an old one of the same name goes away. */
+async function commit(build: string, folder: string): Promise<void> {
+  const old = existsSync(folder) ? temporaryPath(folder) : null;
+  if (old) await rename(folder, old);
+  await rename(build, folder);
+  await syncFolder(path.dirname(folder));
+  if (old) await rm(old, { recursive: true, force: true });
+}

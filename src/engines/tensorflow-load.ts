@@ -1,0 +1,164 @@
+// Where TensorFlow comes from, and how it gets into this process: FLEXBERT_TFJS_NODE, else a build that `engine install`
+// made, else the registry's package where its addon is there. The package's index.js is not used: it looks for the addon
+// in its own folder only. Its kernels and backend are, with our addon.
+
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import Module from "node:module";
+import path from "node:path";
+import { ADDON, STDERR_SWITCH } from "./compile-addon";
+import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
+import type { EngineAbsence } from "./engine";
+import { hasNvidiaDriver } from "./nvidia";
+import { withStderrHeld } from "./stderr-switch";
+import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
+
+export interface TensorflowSource {
+  readonly from: "FLEXBERT_TFJS_NODE" | "build" | "package";
+  /** The package whose JavaScript is loaded. */
+  readonly package: string;
+  readonly addon: string;
+  readonly build: Build | null;
+}
+
+/** tfjs-node's addon, as far as it is used here. */
+export interface TensorflowBinding {
+  readonly TF_Version: string;
+  isUsingGpuDevice(): boolean;
+}
+
+/** The engine is not here; the message is the reason. */
+export class TensorflowAbsent extends Error {
+  readonly remedy: string;
+
+  constructor(reason: string, remedy = installRemedy()) {
+    super(reason);
+    this.name = "TensorflowAbsent";
+    this.remedy = remedy;
+  }
+}
+
+const installRemedy = () => `Run: flexbert engine install tensorflow${hasNvidiaDriver() ? " --gpu" : ""}`;
+
+/** The first source in the order above. Loads nothing. Throws TensorflowAbsent. */
+export function locateTensorflow(): TensorflowSource {
+  const named = process.env["FLEXBERT_TFJS_NODE"];
+  if (named) return fromFolder(named);
+  const present = tfjsPackage();
+  if (!present) {
+    throw new TensorflowAbsent(
+      "the package @tensorflow/tfjs-node-gpu is not installed",
+      "Run in flexbert's folder: npm install @tensorflow/tfjs-node-gpu@4.22.0 --no-save --ignore-scripts",
+    );
+  }
+  const [build] = listBuilds();
+  if (build?.problem === null) {
+    return { from: "build", package: present.folder, addon: path.join(build.folder, ADDON), build };
+  }
+  const addon = findAddon(present.folder);
+  if (addon !== null) return { from: "package", package: present.folder, addon, build: null };
+  if (build) throw new TensorflowAbsent(`the build ${build.name} cannot be used: ${build.problem}`);
+  throw new TensorflowAbsent("no build of TensorFlow is installed");
+}
+
+function fromFolder(named: string): TensorflowSource {
+  const folder = path.resolve(named);
+  const remedy = "Name the folder of a built @tensorflow/tfjs-node-gpu, or unset the variable";
+  if (!existsSync(path.join(folder, "package.json"))) {
+    throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, which holds no package`, remedy);
+  }
+  const addon = findAddon(folder);
+  if (addon === null) throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, whose addon is not built`, remedy);
+  return { from: "FLEXBERT_TFJS_NODE", package: folder, addon, build: null };
+}
+
+/** lib/napi-v8/tfjs_binding.node, or that of the highest Node-API version that is there. */
+function findAddon(folder: string): string | null {
+  const lib = path.join(folder, "lib");
+  if (!existsSync(lib)) return null;
+  const versions = readdirSync(lib)
+    .map((name) => Number(/^napi-v(\d+)$/.exec(name)?.[1] ?? Number.NaN))
+    .filter((version) => version >= 0)
+    .sort((a, b) => b - a);
+  const files = versions.map((version) => path.join(lib, `napi-v${version}`, ADDON));
+  return files.find((file) => existsSync(file)) ?? null;
+}
+
+/** Why the engine is absent and what to do, from what opening it threw. */
+export function explainTensorflowAbsence(error: unknown): EngineAbsence {
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = message.split("\n")[0]?.trim() ?? "";
+  if (error instanceof TensorflowAbsent) return { name: "tensorflow", reason, remedy: error.remedy };
+  return { name: "tensorflow", reason: `TensorFlow does not load: ${reason}`, remedy: installRemedy() };
+}
+
+/** Sets what TensorFlow and CUDA read from the environment when they load. The user's own settings win. */
+export async function prepareEnvironment(source: TensorflowSource, verbose: boolean): Promise<void> {
+  const probe = await cachedProbe(source.addon);
+  if ("problem" in probe) throw new TensorflowAbsent(`it does not run: ${probe.problem}`);
+  if (probe.isa !== null) process.env[ISA_VARIABLE] ??= probe.isa;
+  if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
+  const cuda = source.build?.flavour === "gpu" ? path.join(source.build.folder, "nvidia", "cuda_nvcc") : null;
+  const flags = process.env["XLA_FLAGS"] ?? "";
+  if (cuda !== null && existsSync(cuda) && !flags.includes("xla_gpu_cuda_data_dir")) {
+    process.env["XLA_FLAGS"] = `${flags} --xla_gpu_cuda_data_dir=${cuda}`.trim();
+  }
+}
+
+export interface LoadedTensorflow {
+  readonly binding: TensorflowBinding;
+  /** A new tfjs backend on the addon. */
+  readonly createBackend: () => object;
+}
+
+/** Loads library, addon and kernels; they are registered with tfjs. Node has one copy a process. */
+export function loadTensorflow(source: TensorflowSource, verbose: boolean): LoadedTensorflow {
+  const load = (file: string) => require(path.join(source.package, "dist", file));
+  const folder = verbose ? null : (source.build?.folder ?? null);
+  const binding = withStderrHeld(folder, STDERR_SWITCH, () => require(source.addon) as TensorflowBinding);
+  const { NodeJSKernelBackend } = withPackageUtil(source.package, () =>
+    quietly(verbose, () => {
+      load("register_all_kernels.js");
+      return load("nodejs_kernel_backend.js");
+    }),
+  );
+  return { binding, createBackend: () => new NodeJSKernelBackend(binding, "@tensorflow/tfjs-node-gpu") };
+}
+
+type Loader = (request: string, parent: { readonly filename?: string } | null | undefined, isMain: boolean) => unknown;
+
+/**
+ * tfjs-node 4.22 calls two functions of `util` that Node 23 removed and Node 22 warns of (tensorflow/tfjs#8609). The
+ * package's own files get a `util` that has them; nobody else's does.
+ */
+function withPackageUtil<T>(folder: string, load: () => T): T {
+  const loader = Module as unknown as { _load: Loader };
+  const original = loader._load;
+  const within = realpathSync(folder) + path.sep;
+  loader._load = function (request, parent, isMain) {
+    const loaded = original.call(this, request, parent, isMain);
+    const asked = request === "util" && parent?.filename?.startsWith(within) === true;
+    return asked ? Object.assign(Object.create(loaded as object), removedFromUtil) : loaded;
+  };
+  try {
+    return load();
+  } finally {
+    loader._load = original;
+  }
+}
+
+const removedFromUtil = {
+  isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+  isArray: Array.isArray,
+};
+
+/** tfjs warns on the console when a second copy of it loads; that is expected here and of no use to a user. */
+function quietly<T>(verbose: boolean, load: () => T): T {
+  if (verbose) return load();
+  const { warn } = console;
+  console.warn = () => undefined;
+  try {
+    return load();
+  } finally {
+    console.warn = warn;
+  }
+}

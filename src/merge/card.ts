@@ -1,0 +1,173 @@
+// The model card of a merged folder: README.md with the front matter that the Hugging Face hub reads. It says what the
+// manifest says and nothing else, so the manifest's rename stays the commit: the card is written after it, and a card
+// that is missing or older than its manifest is put right by the next merge.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { stringify } from "yaml";
+import { writeFileAtomic } from "../files/atomic";
+import { glueTasks } from "../tasks/glue";
+import { type Manifest, type MergedTask, overhead } from "./manifest";
+import { markdownTable, markdownText } from "./markdown";
+
+export const CARD = "README.md";
+
+/** A card without this line is somebody's own. */
+const MARK = "<!-- Written by flexbert merge, which writes it again. Take this line out to keep your changes. -->";
+
+/** Licences under which bases were published; of any other the card says "unknown". */
+const licences = new Map([
+  ["bert-base-uncased", "apache-2.0"],
+  ["bert-base-cased", "apache-2.0"],
+  ["bert-large-uncased", "apache-2.0"],
+  ["bert-large-cased", "apache-2.0"],
+  ["google-bert/bert-base-uncased", "apache-2.0"],
+  ["google-bert/bert-base-cased", "apache-2.0"],
+  ["google-bert/bert-large-uncased", "apache-2.0"],
+  ["google-bert/bert-large-cased", "apache-2.0"],
+  ["sentence-transformers/all-MiniLM-L6-v2", "apache-2.0"],
+]);
+
+/** The names that the hub's evaluation results use. */
+const hubMetrics = new Map([
+  ["accuracy", "accuracy"],
+  ["f1", "f1"],
+  ["macro_f1", "f1"],
+  ["matthews", "matthews_correlation"],
+  ["pearson", "pearsonr"],
+  ["spearman", "spearmanr"],
+]);
+
+/** Writes the card, unless README.md is somebody's own. */
+export async function writeCard(folder: string, manifest: Manifest): Promise<void> {
+  const file = path.join(folder, CARD);
+  if (!existsSync(file) || (await hasCard(folder))) await writeFileAtomic(file, modelCard(manifest));
+}
+
+/** Whether README.md is the card, or somebody's own. */
+export async function hasCard(folder: string): Promise<boolean> {
+  const file = path.join(folder, CARD);
+  return existsSync(file) && (await readFile(file, "utf8")).includes(MARK);
+}
+
+export function modelCard(manifest: Manifest): string {
+  const { base, tasks } = manifest;
+  const cost = overhead(manifest);
+  const whole = base.layers * tasks.length;
+  const glue = tasks.some(({ name }) => isGlue(name));
+  return `${[
+    `---\n${stringify(frontMatter(manifest))}---`,
+    MARK,
+    `# ${tasks.length === 1 ? "One task" : `${tasks.length} tasks`} on one ${markdownText(base.name)}`,
+    "A multi-head BERT made by flexbert, after *A Flexible Multi-Task Model for BERT Serving*: each task has its own top " +
+      "layers, pooler and head above a frozen trunk that all tasks share and that runs once.",
+    "## Tasks",
+    "Scores are of the dev split, in points.",
+    tasksTable(manifest),
+    ...labelLines(tasks),
+    "## Layers",
+    `${cost.shared} shared and ${cost.layers - cost.shared} task layers: ${cost.layers} of the ${whole} that ` +
+      `${tasks.length} whole ${tasks.length === 1 ? "model" : "models"} of ${base.layers} layers would run` +
+      `${whole > 0 ? ` (${(100 * cost.share).toFixed(1)} %)` : ""}.`,
+    `Base: ${markdownText(base.name)}, sha256 of its weights \`${base.sha256}\`.`,
+    "## Use",
+    usage(tasks),
+    "The folder is complete: vocabulary and configuration lie in it. Its weights are safetensors under `blobs/` with " +
+      "Hugging Face's tensor names; `flexbert.json` says which belongs to which task.",
+    "## Licence",
+    licenceText(base.name, glue),
+  ].join("\n\n")}\n`;
+}
+
+function frontMatter({ base, tasks }: Manifest): object {
+  const names = tasks.map(({ name }) => name);
+  const glue = names.filter(isGlue);
+  // A name without an owner is the hub's own, or that of a folder.
+  const onHub = licences.has(base.name) || /^[\w.-]+\/[\w.-]+$/.test(base.name);
+  return {
+    license: licences.get(base.name) ?? "unknown",
+    ...(glue.length > 0 && glue.length === names.length ? { language: "en" } : {}),
+    library_name: "flexbert",
+    ...(onHub ? { base_model: base.name } : {}),
+    pipeline_tag: "text-classification",
+    tags: ["bert", "multi-task", "flexbert"],
+    ...(glue.length > 0 ? { datasets: ["nyu-mll/glue"] } : {}),
+    "model-index": [{ name: "merged", results: tasks.map(hubResult) }],
+  };
+}
+
+function hubResult(task: MergedTask): object {
+  const { name, metrics } = task;
+  const title = titleOf(name);
+  const known = Object.entries(metrics).filter(([, value]) => value !== null);
+  return {
+    task: { type: "text-classification", name: title },
+    dataset: isGlue(name)
+      ? {
+          type: "nyu-mll/glue",
+          name: `GLUE ${title}`,
+          config: name,
+          split: name === "mnli" ? "validation_matched" : "validation",
+        }
+      : { type: name, name: title, split: "dev" },
+    metrics: known.map(([metric, value]) => ({ type: hubMetrics.get(metric) ?? metric, name: metric, value })),
+  };
+}
+
+const isGlue = (name: string) => Object.hasOwn(glueTasks, name);
+const titleOf = (name: string) => Object.values(glueTasks).find((task) => task.name === name)?.title ?? name;
+
+function tasksTable({ tasks }: Manifest): string {
+  const columns = ["Task", "Kind", "Metric", "Dev score", "Also", "Fork", "Own layers", "Run"];
+  return markdownTable(
+    columns.map((title) => ({ title, numeric: title === "Dev score" || title === "Fork" || title === "Own layers" })),
+    tasks.map((task) => {
+      const others = Object.entries(task.metrics).filter(([metric]) => metric !== task.metric);
+      return [
+        titleOf(task.name),
+        `${task.kind}, ${task.inputs === "pair" ? "two texts" : "one text"}`,
+        task.metric,
+        points(task.score),
+        others.map(([metric, value]) => `${metric} ${points(value)}`).join(", "),
+        task.fork === null ? "none" : String(task.fork),
+        String(task.layers),
+        task.run,
+      ];
+    }),
+  );
+}
+
+const points = (score: number | null) => (score === null ? "undefined" : (100 * score).toFixed(1));
+
+function labelLines(tasks: readonly MergedTask[]): string[] {
+  const lines = tasks.map(({ name, labels, range }) => {
+    const values = range ? `values from ${range[0]} to ${range[1]}` : labels.map(markdownText).join(", ");
+    return `- ${markdownText(titleOf(name))}: ${values || "values"}`;
+  });
+  return lines.length > 0 ? ["Labels:", lines.join("\n")] : [];
+}
+
+function usage(tasks: readonly MergedTask[]): string {
+  const pair = tasks.find(({ inputs }) => inputs === "pair");
+  const single = tasks.find(({ inputs }) => inputs === "single");
+  const lines = [
+    ...(single ? [`flexbert predict --model . --task ${single.name} --text "A film to see twice."`] : []),
+    ...(pair ? [`flexbert predict --model . --task ${pair.name} --text "A man plays." --pair "Someone plays."`] : []),
+  ];
+  return [
+    "```sh",
+    ...lines,
+    "flexbert eval --model . --glue-data FOLDER   # the folder with the tasks' data",
+    "```",
+  ].join("\n");
+}
+
+function licenceText(base: string, glue: boolean): string {
+  const licence = licences.get(base);
+  const of = licence
+    ? `The base ${markdownText(base)} is published under ${licence}.`
+    : "The licence of the base is not known to flexbert.";
+  const glueText = glue ? " GLUE's tasks have terms of their own, by task." : "";
+  return `${of} What the train data allow is for their owner to say.${glueText}`;
+}

@@ -1,0 +1,59 @@
+// Floating-point work of BERT's matrix products, counted from shapes; a multiply-add counts as two. Elementwise work
+// (layer norm, GELU, softmax, dropout, AdamW) and look-ups are left out: they are bound by memory, not by arithmetic.
+
+import type { BertConfig } from "./config";
+import type { BranchShape } from "./parameters";
+
+type Sizes = Pick<BertConfig, "hiddenSize" | "intermediateSize">;
+
+/**
+ * Forward products of one encoder layer over `tokens` positions in rows of `length`: with hidden size h and
+ * intermediate size f, 2 (4 h^2 + 2 h f) a token for the weights (query, key, value, attention output; two of the
+ * feed-forward part) and 4 length h a token for scores and context, whatever the number of heads.
+ */
+export function layerFlops({ hiddenSize: h, intermediateSize: f }: Sizes, tokens: number, length: number): number {
+  return tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
+}
+
+/** Forward products of pooler and classifier, which see one position a row: 2 (h^2 + h outputs) a row. */
+export function headFlops({ hiddenSize: h }: Sizes, batch: number, outputs: number): number {
+  return 2 * batch * (h * h + h * outputs);
+}
+
+/** All layers and the head, forward. */
+export function inferenceFlops(
+  config: Sizes & Pick<BertConfig, "numHiddenLayers">,
+  batch: number,
+  length: number,
+  outputs: number,
+): number {
+  return config.numHiddenLayers * layerFlops(config, batch * length, length) + headFlops(config, batch, outputs);
+}
+
+export interface StepFlops {
+  /** Forward through the layers under the fork. */
+  readonly frozen: number;
+  /** Forward and gradients of the trained layers and the head. */
+  readonly branch: number;
+}
+
+/**
+ * A train step of the top k layers that runs the frozen ones too. Each product Y = X W has two products of its size for
+ * gradients, X^T dY and dY W^T, so a trained layer costs three times its forward pass. The one exception: nothing needs
+ * the gradient of what enters the bottom trained layer, which spares the second of query, key and value, 6 h^2 a token.
+ *
+ *     frozen = fork layer
+ *     branch = 3 (k layer + head) - 6 tokens h^2
+ */
+export function trainStepFlops(
+  config: Sizes,
+  { fork, layers }: Pick<BranchShape, "fork" | "layers">,
+  batch: number,
+  length: number,
+  outputs: number,
+): StepFlops {
+  const tokens = batch * length;
+  const layer = layerFlops(config, tokens, length);
+  const head = headFlops(config, batch, outputs);
+  return { frozen: fork * layer, branch: 3 * (layers * layer + head) - 6 * tokens * config.hiddenSize ** 2 };
+}

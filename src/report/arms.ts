@@ -1,0 +1,60 @@
+// An arm: all runs of one task that train the same layers from the same start. Its seeds compare only within one
+// setting (learning rate, epochs, train rows); a grid of settings is represented by the one that holds the best run.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { canonicalJson } from "../files/hash";
+import { bestRun } from "../selection/teacher";
+import { type SeedScores, type Spread, spreadOf } from "./statistics";
+
+export interface Arm {
+  readonly layers: number;
+  readonly full: boolean;
+  readonly fork: number | null;
+  /** Students: what they began as. */
+  readonly init: "teacher" | "pretrained" | null;
+  /** Over all settings and seeds. */
+  readonly best: StoredRun;
+  /** The setting of the best run, by seed. */
+  readonly runs: readonly StoredRun[];
+  readonly scores: SeedScores;
+  readonly spread: Spread | null;
+  /** How many settings were tried. */
+  readonly settings: number;
+  /** Every finished run of the arm. */
+  readonly all: readonly StoredRun[];
+}
+
+/** @param runs at least one, all finished */
+export function armOf(runs: readonly StoredRun[]): Arm {
+  const best = bestRun(runs);
+  const bySetting = groupBy(runs, settingOf);
+  const own = [...(bySetting.get(settingOf(best)) ?? [])].sort((a, b) => a.record.seed - b.record.seed);
+  const { layers, full, fork, init = null } = best.record;
+  return {
+    layers,
+    full,
+    fork,
+    init,
+    best,
+    runs: own,
+    scores: new Map(own.map(({ record }) => [record.seed, record.score])),
+    spread: spreadOf(own.map(({ record }) => record.score)),
+    settings: bySetting.size,
+    all: runs,
+  };
+}
+
+/** What two runs of different seeds must share for their scores to measure the seeds' noise. */
+function settingOf({ record }: StoredRun): string {
+  const { method, options, trainData } = record;
+  return canonicalJson({ method, options, train: trainData.sha256 });
+}
+
+export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+}

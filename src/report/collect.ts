@@ -1,0 +1,141 @@
+// Stored runs as the report needs them: of each task its arms by k, the teacher, and the teacher's students. What is
+// left out, because it was scored on other rows or taught by another teacher, is counted.
+
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
+import { modelError } from "../errors/errors";
+import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
+import type { Task } from "../tasks/task";
+import { type Arm, armOf, groupBy } from "./arms";
+
+/** How a task is named in tables, and whether it counts in averages. */
+export type TaskLabel = Pick<Task, "name" | "title" | "inAverage">;
+
+export interface TaskResults extends TaskLabel {
+  /** The metric that is the score. */
+  readonly metric: string;
+  readonly base: StoredRun["record"]["base"];
+  readonly devRows: number;
+  readonly trainRows: number;
+  /** From the smallest k; full fine-tuning, which shares nothing, last. */
+  readonly arms: readonly Arm[];
+  /** The k that was chosen; null where only full fine-tuning was done. */
+  readonly chosen: Arm | null;
+  readonly teacher: StoredRun | null;
+  /** Of that teacher, by layers, those that began as the teacher first. */
+  readonly students: readonly Arm[];
+  /** Every run that the report counts. */
+  readonly runs: readonly StoredRun[];
+  /** Finished runs that do not compare with these, and runs that are not finished. */
+  readonly leftOut: number;
+  readonly unfinished: number;
+}
+
+/** Finetuned and distilled runs of one task. */
+export interface StoredTask {
+  readonly label: TaskLabel;
+  readonly finetuned: readonly StoredRun[];
+  readonly students: readonly StoredRun[];
+}
+
+/**
+ * The folder of the base that there are runs of, or of the one asked for, by its name, its folder or its zip as --base
+ * takes them everywhere. Throws modelError (4) for none, or several.
+ */
+export async function reportedBase(checkpoints: string, wanted: string | undefined): Promise<string> {
+  const found: string[] = [];
+  for (const name of await subfolders(checkpoints)) {
+    if (await hasRuns(path.join(checkpoints, name))) found.push(name);
+  }
+  if (found.length === 0) throw modelError(`no run in ${checkpoints}. Run: flexbert finetune --task NAME`);
+  if (wanted !== undefined) {
+    const names = [wanted.replaceAll("/", "--"), path.basename(path.resolve(wanted)).replace(/\.zip$/i, "")];
+    const name = names.find((candidate) => found.includes(candidate));
+    if (name !== undefined) return name;
+    throw modelError(`no run of the base ${wanted} in ${checkpoints}: it has ${found.join(", ")}. Give --base`);
+  }
+  if (found.length > 1) {
+    throw modelError(`${checkpoints} has runs of several bases: ${found.join(", ")}. Give one with --base`);
+  }
+  return found[0] as string;
+}
+
+/** Whether a folder is a base's: its subfolders are tasks, with runs by method. */
+async function hasRuns(folder: string): Promise<boolean> {
+  for (const task of await subfolders(folder)) {
+    if (["finetune", "distill"].some((method) => existsSync(path.join(folder, task, method)))) return true;
+  }
+  return false;
+}
+
+/** Every task's runs on a base. `labels` order and name them; a task that it does not know comes last, by its name. */
+export async function readStoredTasks(
+  checkpoints: string,
+  base: string,
+  labels: readonly TaskLabel[],
+): Promise<StoredTask[]> {
+  const names = await subfolders(path.join(checkpoints, base));
+  const known = labels.filter(({ name }) => names.includes(name));
+  const unknown = names.filter((name) => !labels.some((label) => label.name === name));
+  const all = [...known, ...unknown.map((name) => ({ name, title: name, inAverage: true }))];
+  const tasks: StoredTask[] = [];
+  for (const label of all) {
+    const runsOf = (method: string) => listRuns(methodFolder(checkpoints, base, label.name, method));
+    tasks.push({ label, finetuned: await runsOf("finetune"), students: await runsOf("distill") });
+  }
+  return tasks;
+}
+
+/** What one task's runs say; null where none is finished. */
+export function collectTask({ label, finetuned, students }: StoredTask, by: ChooseBy): TaskResults | null {
+  const [comparable] = comparableRuns(finetuned);
+  const [first] = comparable ?? [];
+  if (!comparable || !first) return null;
+  const teacher = chooseTeacher(comparable, by);
+  const arms = [...groupBy(comparable, ({ record }) => `${record.full} ${record.layers}`).values()]
+    .map(armOf)
+    .sort((a, b) => Number(a.full) - Number(b.full) || a.layers - b.layers);
+  const ofTeacher = students.filter(
+    ({ record }) =>
+      record.state === "finished" &&
+      teacher !== null &&
+      record.teacher?.sha256 === teacher.record.sha256 &&
+      record.devData.sha256 === first.record.devData.sha256,
+  );
+  const studentArms = [...groupBy(ofTeacher, ({ record }) => `${record.layers} ${record.init}`).values()]
+    .map(armOf)
+    .sort((a, b) => a.layers - b.layers || Number(a.init === "pretrained") - Number(b.init === "pretrained"));
+  const runs = [...comparable, ...ofTeacher];
+  const stored = [...finetuned, ...students];
+  const finished = stored.filter(({ record }) => record.state === "finished").length;
+  return {
+    ...label,
+    metric: metricOf(first),
+    base: first.record.base,
+    devRows: first.record.devData.rows,
+    trainRows: Math.max(...runs.map(({ record }) => record.trainData.rows)),
+    arms,
+    chosen: arms.find(({ all }) => teacher !== null && all.includes(teacher)) ?? null,
+    teacher,
+    students: studentArms,
+    runs,
+    leftOut: finished - runs.length,
+    unfinished: stored.length - finished,
+  };
+}
+
+/** A record does not name its metric: the score comes first among its metrics. */
+function metricOf({ record }: StoredRun): string {
+  return Object.keys(record.metrics)[0] ?? "score";
+}
+
+async function subfolders(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map(({ name }) => name)
+    .sort();
+}

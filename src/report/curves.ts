@@ -1,0 +1,54 @@
+// metrics.jsonl of a run, thinned to what a chart can show. A line that a killed process left unfinished is skipped.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { metricsFile, type StoredRun } from "../checkpoints/run-folder";
+
+export interface Curve {
+  readonly run: StoredRun;
+  /** Mean loss of neighbouring log lines, at the last one's step. */
+  readonly loss: readonly { readonly step: number; readonly loss: number }[];
+  /** The task's metric after each epoch, from 1. */
+  readonly dev: readonly { readonly epoch: number; readonly score: number | null }[];
+}
+
+/** Most points of a line: more than a panel has room for say nothing more. */
+const MOST_POINTS = 60;
+
+export async function readCurve(run: StoredRun, metric: string): Promise<Curve> {
+  const file = metricsFile(run.folder);
+  const lines = existsSync(file) ? (await readFile(file, "utf8")).split("\n").flatMap(parseLine) : [];
+  const losses = lines.flatMap(({ step, loss }) => (typeof loss === "number" ? [{ step, loss }] : []));
+  const dev = lines.flatMap(({ epoch, dev }) =>
+    typeof epoch === "number" && dev ? [{ epoch: epoch + 1, score: dev[metric] ?? null }] : [],
+  );
+  return { run, loss: thin(losses), dev };
+}
+
+interface Line {
+  readonly step: number;
+  readonly epoch?: number;
+  readonly loss?: number;
+  readonly dev?: Readonly<Record<string, number | null>>;
+}
+
+function parseLine(text: string): Line[] {
+  if (text === "") return [];
+  try {
+    const line = JSON.parse(text) as Partial<Line> | null;
+    return typeof line?.step === "number" ? [line as Line] : [];
+  } catch {
+    return [];
+  }
+}
+
+function thin(losses: readonly { step: number; loss: number }[]) {
+  const size = Math.ceil(losses.length / MOST_POINTS);
+  const thinned: { step: number; loss: number }[] = [];
+  for (let at = 0; at < losses.length; at += size) {
+    const part = losses.slice(at, at + size);
+    const loss = part.reduce((sum, line) => sum + line.loss, 0) / part.length;
+    thinned.push({ step: (part.at(-1) as { step: number }).step, loss });
+  }
+  return thinned;
+}

@@ -1,0 +1,174 @@
+// Methods by task (the paper's Table 2): full fine-tuning, teachers alone (w/o KD), students of l layers (KD-l), a mix by
+// threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
+
+import { type Manifest, overhead } from "../merge/manifest";
+import { compareScores } from "../tasks/metrics";
+import type { Arm } from "./arms";
+import type { TaskResults } from "./collect";
+import { type Comparison, compareOverSeeds, type SeedScores, type Spread, spreadOf } from "./statistics";
+import { type Candidate, chooseByThreshold } from "./threshold";
+
+/** What a method runs for one task. */
+export interface MethodCell extends Pick<Candidate, "layers" | "score"> {
+  readonly fork: number | null;
+  /** null for a merged task whose run is not among the stored ones. */
+  readonly arm: Arm | null;
+  readonly spread: Spread | null;
+  /** Against the task's teacher; null for the teacher itself, and where seeds are not known. */
+  readonly comparison: Comparison | null;
+}
+
+export interface Method {
+  readonly name: string;
+  /** What the name stands for, in a few words. */
+  readonly meaning: string;
+  /** One a task; null where the task has no such run. */
+  readonly cells: readonly (MethodCell | null)[];
+  /** Over the tasks in the average; null unless every task has a cell. */
+  readonly average: Average | null;
+  /** null unless every task has a cell. */
+  readonly cost: ReturnType<typeof overhead> | null;
+}
+
+export interface Average {
+  readonly score: number | null;
+  /** Over the seeds that every task has. */
+  readonly spread: Spread | null;
+  readonly seeds: number;
+  readonly comparison: Comparison | null;
+}
+
+/** A task's candidates for selection: its teacher, and of each smaller size the best student. By layers. */
+export interface TaskArms {
+  readonly results: TaskResults;
+  readonly candidates: readonly (Candidate & { readonly arm: Arm })[];
+}
+
+/** Tasks that have a teacher. */
+export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
+  return tasks.flatMap((results) => {
+    const { chosen, students } = results;
+    if (!chosen || chosen.fork === null) return [];
+    const best = new Map<number, Arm>();
+    for (const arm of students) {
+      const other = best.get(arm.layers);
+      if (arm.layers < chosen.layers && (!other || isBetter(arm, other))) best.set(arm.layers, arm);
+    }
+    const arms = [...[...best.values()].sort((a, b) => a.layers - b.layers), chosen];
+    const candidates = arms.map((arm) => ({
+      arm,
+      layers: arm.layers,
+      fork: arm.fork ?? 0,
+      score: arm.best.record.score,
+    }));
+    return [{ results, candidates }];
+  });
+}
+
+const isBetter = (a: Arm, b: Arm) => compareScores(a.best.record.score, b.best.record.score) > 0;
+
+export interface MethodsRequest {
+  readonly thresholds: readonly number[];
+  readonly merged: { readonly folder: string; readonly manifest: Manifest } | null;
+}
+
+export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged }: MethodsRequest): Method[] {
+  const method = (name: string, meaning: string, armOf: (task: TaskArms) => Arm | null) =>
+    summarise(
+      name,
+      meaning,
+      tasks,
+      tasks.map((task) => cellOf(armOf(task), task)),
+    );
+  const methods = [
+    method("Full fine-tuning", "every layer and the embeddings, for each task alone", ({ results }) => full(results)),
+    method("w/o KD", "each task's teacher", ({ candidates }) => teacherOf(candidates)),
+  ];
+  const sizes = new Set(tasks.flatMap(({ candidates }) => candidates.slice(0, -1).map(({ layers }) => layers)));
+  for (const size of [...sizes].sort((a, b) => a - b)) {
+    const meaning = `students of ${size} ${size === 1 ? "layer" : "layers"}; a teacher that is no larger stays`;
+    methods.push(method(`KD-${size}`, meaning, ({ candidates }) => studentOf(candidates, size)));
+  }
+  for (const threshold of thresholds) {
+    const meaning = `more layers where each brings at least ${threshold} ${threshold === 1 ? "point" : "points"}`;
+    const choose = ({ candidates }: TaskArms) => chooseByThreshold(candidates, threshold).arm;
+    methods.push(method(`mixed, c = ${threshold}`, meaning, choose));
+  }
+  if (merged) methods.push(mergedMethod(tasks, merged));
+  return methods.filter(({ cells }) => cells.some((cell) => cell !== null));
+}
+
+const full = ({ arms }: TaskResults) => arms.find((arm) => arm.full) ?? null;
+const teacherOf = (candidates: TaskArms["candidates"]) => candidates.at(-1)?.arm ?? null;
+
+function studentOf(candidates: TaskArms["candidates"], size: number): Arm | null {
+  const teacher = teacherOf(candidates);
+  const student = candidates.slice(0, -1).find(({ layers }) => layers === size);
+  return student?.arm ?? (teacher && teacher.layers <= size ? teacher : null);
+}
+
+function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {
+  if (!arm) return null;
+  const teacher = teacherOf(candidates) as Arm;
+  const comparison = arm === teacher ? null : compareOverSeeds(teacher.scores, arm.scores);
+  return {
+    arm,
+    layers: arm.layers,
+    fork: arm.fork,
+    score: arm.best.record.score,
+    spread: arm.spread,
+    comparison,
+  };
+}
+
+function mergedMethod(tasks: readonly TaskArms[], { folder, manifest }: NonNullable<MethodsRequest["merged"]>): Method {
+  const cells = tasks.map((task): MethodCell | null => {
+    const { results } = task;
+    const merged = manifest.tasks.find(({ name }) => name === results.name);
+    if (!merged) return null;
+    // The manifest names the run: its method and its folder.
+    const isItsRun = ({ best }: Arm) => merged.run.endsWith(`-${best.record.id}`);
+    const arm = [...results.arms, ...results.students].find(isItsRun) ?? null;
+    const { layers, fork, score } = merged;
+    if (arm) return { ...(cellOf(arm, task) as MethodCell), layers, fork, score };
+    return { arm, layers, fork, score, spread: null, comparison: null };
+  });
+  return summarise("merged", `what ${folder} holds`, tasks, cells);
+}
+
+function summarise(
+  name: string,
+  meaning: string,
+  tasks: readonly TaskArms[],
+  cells: readonly (MethodCell | null)[],
+): Method {
+  const complete = cells.filter((cell) => cell !== null);
+  if (complete.length < tasks.length || tasks.length === 0) return { name, meaning, cells, average: null, cost: null };
+  const base = tasks[0]?.results.base as TaskResults["base"];
+  return { name, meaning, cells, average: averageOf(tasks, complete), cost: overhead({ base, tasks: complete }) };
+}
+
+function averageOf(tasks: readonly TaskArms[], cells: readonly MethodCell[]): Average | null {
+  const counted = tasks.flatMap((task, i) => (task.results.inAverage ? [{ task, cell: cells[i] as MethodCell }] : []));
+  if (counted.length === 0) return null;
+  const scores = counted.map(({ cell }) => cell.score);
+  const own = averageBySeed(counted.map(({ cell }) => cell.arm?.scores ?? new Map()));
+  const teachers = averageBySeed(counted.map(({ task }) => teacherOf(task.candidates)?.scores ?? new Map()));
+  const same = counted.every(({ cell, task }) => cell.arm === teacherOf(task.candidates));
+  return {
+    score: spreadOf(scores)?.mean ?? null,
+    spread: spreadOf([...own.values()]),
+    seeds: own.size,
+    comparison: same ? null : compareOverSeeds(teachers, own),
+  };
+}
+
+/** The mean over tasks for each seed that all of them have. */
+function averageBySeed(tasks: readonly SeedScores[]): SeedScores {
+  const averages = new Map<number, number | null>();
+  for (const seed of tasks[0]?.keys() ?? []) {
+    if (!tasks.every((scores) => scores.has(seed))) continue;
+    averages.set(seed, spreadOf(tasks.map((scores) => scores.get(seed) ?? null))?.mean ?? null);
+  }
+  return averages;
+}

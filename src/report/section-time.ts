@@ -1,0 +1,124 @@
+// Time and energy spent, from what each run recorded of itself.
+
+import type { StoredRun } from "../checkpoints/run-folder";
+import { barsChart } from "./charts";
+import type { TaskResults } from "./collect";
+import { costsOf, sum } from "./costs";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
+import { duration } from "./words";
+
+export function timeSection(tasks: readonly TaskResults[]): ReportSection {
+  const engines = [...new Set(tasks.flatMap(({ runs }) => runs.map(({ record }) => record.engine)))];
+  return {
+    id: "time",
+    title: "Time spent",
+    paragraphs: [
+      `Seconds of training and evaluation, summed over runs${engines.length > 0 ? `, on ${engines.join("; ")}` : ""}. ` +
+        "Runs that trained side by side count each. The frozen layers, which a sweep's runs share, have a column of their own.",
+    ],
+    blocks: [timeTable(tasks), timeChart(tasks)],
+  };
+}
+
+interface Spent {
+  readonly runs: number;
+  readonly finetune: number;
+  readonly distill: number;
+  readonly trunk: number | null;
+  readonly energy: string;
+  readonly joules: number | null;
+}
+
+const secondsOf = (runs: readonly StoredRun[], method: string) =>
+  sum(runs.map(({ record }) => (record.method === method ? record.seconds : 0)));
+
+function spentOn(runs: readonly StoredRun[]): Spent {
+  const trained = runs.filter(({ record }) => record.method !== "import");
+  const costs = costsOf(trained);
+  const joules = costs.flatMap(({ cost }) => (cost.joules === null ? [] : [cost.joules]));
+  return {
+    runs: runs.length,
+    finetune: secondsOf(trained, "finetune"),
+    distill: secondsOf(trained, "distill"),
+    trunk: costs.length > 0 ? sum(costs.map(({ cost }) => cost.trunk?.seconds ?? 0)) : null,
+    energy: energyText(joules, trained.length),
+    joules: joules.length > 0 ? sum(joules) : null,
+  };
+}
+
+function energyText(joules: readonly number[], runs: number): string {
+  if (joules.length === 0) return "unknown";
+  const wattHours = sum(joules) / 3600;
+  const amount = wattHours >= 1000 ? `${(wattHours / 1000).toFixed(1)} kWh` : `${wattHours.toPrecision(3)} Wh`;
+  return joules.length === runs ? amount : `${amount} in ${joules.length} of ${runs} runs`;
+}
+
+function timeTable(tasks: readonly TaskResults[]): ReportTable {
+  const all = spentOn(tasks.flatMap(({ runs }) => runs));
+  const row = (title: string, spent: Spent): Cell[] => [
+    { text: title },
+    { text: String(spent.runs) },
+    { text: duration(spent.finetune) },
+    { text: duration(spent.distill) },
+    { text: spent.trunk === null ? "not recorded" : duration(spent.trunk) },
+    { text: spent.energy },
+  ];
+  return {
+    kind: "table",
+    id: "table-time",
+    caption: "Time and energy by task, over all seeds and settings of the runs in this report.",
+    columns: [
+      { title: "Task" },
+      { title: "Runs", numeric: true },
+      { title: "Fine-tuning", numeric: true },
+      { title: "Distillation", numeric: true },
+      { title: "Frozen layers", numeric: true },
+      { title: "Energy", numeric: true },
+    ],
+    rows: [...tasks.map((task) => row(task.title, spentOn(task.runs))), ...(tasks.length > 1 ? [row("All", all)] : [])],
+    notes: [
+      all.joules === null
+        ? "Energy is unknown: the machine has no counter that this user may read (Linux: RAPL under /sys/class/powercap)."
+        : "Energy is that of the processors of the whole machine while a run trained (RAPL), whatever else ran on it.",
+    ],
+    csv: {
+      file: "time.csv",
+      header: ["task", "runs", "finetune_seconds", "distill_seconds", "frozen_seconds", "joules"],
+      rows: tasks.map((task) => {
+        const { runs, finetune, distill, trunk, joules } = spentOn(task.runs);
+        return [task.name, runs, finetune, distill, trunk, joules];
+      }),
+    },
+  };
+}
+
+function timeChart(tasks: readonly TaskResults[]): ReportChart {
+  const spent = tasks.map((task) => ({ task, ...spentOn(task.runs) }));
+  const longest = Math.max(...spent.map(({ finetune, distill, trunk }) => finetune + distill + (trunk ?? 0)));
+  const [unit, seconds] = longest > 7200 ? ["hours", 3600] : longest > 120 ? ["minutes", 60] : ["seconds", 1];
+  const kinds = ["frozen layers", "fine-tuning", "distillation"];
+  const rows = spent.flatMap(({ task, finetune, distill, trunk }) => {
+    let from = 0;
+    return [trunk ?? 0, finetune, distill].map((value, i) => {
+      const bar = { task: task.title, kind: kinds[i] as string, from: from / seconds, to: (from + value) / seconds };
+      from += value;
+      return bar;
+    });
+  });
+  const text = spent.map(
+    ({ task, finetune, distill }) =>
+      `${task.title}: fine-tuning ${duration(finetune)}, distillation ${duration(distill)}`,
+  );
+  return {
+    kind: "chart",
+    id: "chart-time",
+    caption: "Time by task, over all seeds and settings of the runs in this report.",
+    panels: [{ name: "time", alt: `Time by task. ${text.join("; ")}.`, spec: barsChart(unit, kinds, rows) }],
+    notes: [],
+    csv: {
+      file: "time-chart.csv",
+      header: ["task", "kind", `from_${unit}`, `to_${unit}`],
+      rows: rows.map(({ task, kind, from, to }) => [task, kind, from, to]),
+    },
+  };
+}

@@ -1,0 +1,104 @@
+// Score against layers (the paper's Figure 5): every choice that the threshold makes, and the Pareto front of all choices,
+// found exactly. A choice costs the deepest fork that it needs, once, and its branches' layers.
+
+import { overhead } from "../merge/manifest";
+import { type Candidate, chooseByThreshold, gainPerLayer } from "./threshold";
+
+/** A task's candidates by layers, and whether its score counts in the average. */
+export interface TaskCandidates {
+  readonly task: string;
+  readonly inAverage: boolean;
+  readonly candidates: readonly Candidate[];
+}
+
+export interface TradeoffPoint {
+  readonly layers: number;
+  /** Mean of the tasks in the average, as a fraction. */
+  readonly average: number;
+  /** One a task, in the tasks' order. */
+  readonly choice: readonly Candidate[];
+}
+
+export interface ThresholdPoint extends TradeoffPoint {
+  /** The choice is the same for every threshold above `from` up to and with `to` (null: without end). */
+  readonly from: number;
+  readonly to: number | null;
+}
+
+/** What a choice costs and scores. An undefined score counts as 0. */
+export function evaluateChoice(
+  tasks: readonly TaskCandidates[],
+  choice: readonly Candidate[],
+  baseLayers: number,
+): TradeoffPoint {
+  const counted = choice.filter((_, i) => tasks[i]?.inAverage);
+  const average = counted.reduce((sum, { score }) => sum + (score ?? 0), 0) / Math.max(1, counted.length);
+  return { layers: overhead({ base: { layers: baseLayers }, tasks: choice }).layers, average, choice };
+}
+
+/** Every different choice of a threshold above 0, from the highest to the lowest: one below would pay layers for losses. */
+export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: number): ThresholdPoint[] {
+  // The choice changes only where a gain a layer between two candidates of a task equals the threshold.
+  const gains = new Set<number>();
+  for (const { candidates } of tasks) {
+    for (const from of candidates) {
+      for (const to of candidates) {
+        const gain = to.layers > from.layers ? gainPerLayer(from, to) : Number.NaN;
+        if (gain > 0 && Number.isFinite(gain)) gains.add(gain);
+      }
+    }
+  }
+  const steps = [Number.POSITIVE_INFINITY, ...[...gains].sort((a, b) => b - a)];
+  const path: ThresholdPoint[] = [];
+  for (const [i, threshold] of steps.entries()) {
+    const choice = tasks.map(({ candidates }) => chooseByThreshold(candidates, threshold));
+    const from = steps[i + 1] ?? 0;
+    const before = path.at(-1);
+    if (before && choice.every((candidate, task) => candidate === before.choice[task])) {
+      path[path.length - 1] = { ...before, from };
+    } else {
+      const to = Number.isFinite(threshold) ? threshold : null;
+      path.push({ ...evaluateChoice(tasks, choice, baseLayers), from, to });
+    }
+  }
+  return path;
+}
+
+/** The choices that no other beats in score with as few layers, by layers. */
+export function paretoFront(tasks: readonly TaskCandidates[], baseLayers: number): TradeoffPoint[] {
+  const forks = new Set(tasks.flatMap(({ candidates }) => candidates.map(({ fork }) => fork)));
+  const points: TradeoffPoint[] = [];
+  for (const shared of forks) {
+    for (const choice of bestByLayers(tasks, shared)) points.push(evaluateChoice(tasks, choice, baseLayers));
+  }
+  const front: TradeoffPoint[] = [];
+  for (const point of points.sort((a, b) => a.layers - b.layers || b.average - a.average)) {
+    if (point.average > (front.at(-1)?.average ?? Number.NEGATIVE_INFINITY) + 1e-12) front.push(point);
+  }
+  return front;
+}
+
+interface Partial {
+  readonly total: number;
+  readonly choice: readonly Candidate[];
+}
+
+/** The best choice for each number of branch layers, among candidates whose fork needs at most `shared` layers. */
+function bestByLayers(tasks: readonly TaskCandidates[], shared: number): Iterable<readonly Candidate[]> {
+  let best = new Map<number, Partial>([[0, { total: 0, choice: [] }]]);
+  for (const { candidates, inAverage } of tasks) {
+    const next = new Map<number, Partial>();
+    for (const [layers, { total, choice }] of best) {
+      for (const candidate of candidates) {
+        if (candidate.fork > shared) continue;
+        const sum = layers + candidate.layers;
+        const score = total + (inAverage ? (candidate.score ?? 0) : 0);
+        if (score > (next.get(sum)?.total ?? Number.NEGATIVE_INFINITY)) {
+          next.set(sum, { total: score, choice: [...choice, candidate] });
+        }
+      }
+    }
+    best = next;
+  }
+  return [...best.values()].map(({ choice }) => choice);
+}

@@ -1,0 +1,122 @@
+// Where TensorFlow is looked for, and what its package's JavaScript sees while it loads.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { explainAbsence } from "../../src/engines/open";
+import { buildName, buildsFolder, tfjsPackage } from "../../src/engines/tensorflow-builds";
+import { explainTensorflowAbsence, locateTensorflow } from "../../src/engines/tensorflow-load";
+import { temporaryFolder } from "../files/temporary-folder";
+
+const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder();
+  process.env["FLEXBERT_CACHE"] = path.join(folder, "cache");
+  delete process.env["FLEXBERT_TFJS_NODE"];
+});
+afterEach(() => {
+  for (const [name, value] of kept) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+});
+
+/** A package folder as npm leaves it, with an addon if wanted. */
+function writePackage(addon: boolean): string {
+  const target = path.join(folder, "package");
+  for (const part of ["dist", "lib/napi-v8"]) mkdirSync(path.join(target, part), { recursive: true });
+  writeFileSync(path.join(target, "package.json"), '{"version": "4.22.0"}');
+  if (addon) writeFileSync(path.join(target, "lib/napi-v8/tfjs_binding.node"), "");
+  return target;
+}
+
+function writeBuild(files: Readonly<Record<string, number>> = {}): string {
+  const target = path.join(buildsFolder(), buildName("2.21.0", "cpu"));
+  mkdirSync(target, { recursive: true });
+  const manifest = { format: 1, tensorflow: "2.21.0", flavour: "cpu", platform: "p", compiler: "c", wheels: [], files };
+  writeFileSync(path.join(target, "build.json"), JSON.stringify({ ...manifest, tfjs: tfjsPackage()?.version }));
+  return target;
+}
+
+const reasonOf = (look: () => unknown) => {
+  try {
+    look();
+  } catch (error) {
+    return explainTensorflowAbsence(error);
+  }
+  throw new Error("it was found");
+};
+
+const describeWithPackage = tfjsPackage() ? describe : describe.skip;
+const registryAddon = existsSync(path.join(tfjsPackage()?.folder ?? "", "lib"));
+
+describeWithPackage("the order of sources", () => {
+  test("FLEXBERT_TFJS_NODE comes before a build", () => {
+    const build = writeBuild();
+    expect(locateTensorflow()).toMatchObject({ from: "build", addon: path.join(build, "tfjs_binding.node") });
+    process.env["FLEXBERT_TFJS_NODE"] = writePackage(true);
+    expect(locateTensorflow()).toMatchObject({ from: "FLEXBERT_TFJS_NODE", build: null });
+  });
+
+  (registryAddon ? test.skip : test)("a damaged build is named with the command that mends it", () => {
+    writeBuild({ "tensorflow/libtensorflow_cc.so.2": 5 });
+    const { reason, remedy } = reasonOf(locateTensorflow);
+    expect(reason).toMatch(/2\.21\.0-cpu-\S+ cannot be used: tensorflow\/libtensorflow_cc\.so\.2 is missing/);
+    expect(remedy).toMatch(/^Run: flexbert engine install tensorflow/);
+  });
+
+  (registryAddon ? test.skip : test)("nothing installed: the command that installs", () => {
+    expect(reasonOf(locateTensorflow)).toMatchObject({
+      reason: "no build of TensorFlow is installed",
+      remedy: expect.stringMatching(/^Run: flexbert engine install tensorflow/),
+    });
+  });
+});
+
+test("a folder in FLEXBERT_TFJS_NODE without a package or an addon is named", () => {
+  process.env["FLEXBERT_TFJS_NODE"] = folder;
+  expect(reasonOf(locateTensorflow).reason).toBe(`FLEXBERT_TFJS_NODE names ${folder}, which holds no package`);
+  process.env["FLEXBERT_TFJS_NODE"] = writePackage(false);
+  expect(reasonOf(locateTensorflow)).toMatchObject({
+    reason: expect.stringMatching(/whose addon is not built$/),
+    remedy: expect.stringMatching(/unset the variable/),
+  });
+});
+
+test("what a library says when it does not load becomes one line", () => {
+  const { reason, remedy } = explainAbsence(
+    "tensorflow",
+    new Error("libcudart.so.12: no such file\nRequire stack:\n- x"),
+  );
+  expect(reason).toBe("TensorFlow does not load: libcudart.so.12: no such file");
+  expect(remedy).toMatch(/^Run: flexbert engine install tensorflow/);
+});
+
+test("functions that Node 23 removed from util are there for the package's files, and for nobody else's", () => {
+  const source = writePackage(false);
+  writeFileSync(path.join(folder, "other.js"), `exports.sees = typeof require("util").isArray;`);
+  writeFileSync(path.join(source, "dist/register_all_kernels.js"), "");
+  writeFileSync(
+    path.join(source, "dist/nodejs_kernel_backend.js"),
+    `const util = require("util"), other = require(${JSON.stringify(path.join(folder, "other.js"))});
+     exports.NodeJSKernelBackend = class {
+       constructor() {
+         this.seen = [util.isNullOrUndefined(null), util.isNullOrUndefined(0), util.isArray([]), typeof util.inspect, other.sees];
+       }
+     };`,
+  );
+  writeFileSync(path.join(folder, "addon.js"), "");
+  const loader = path.join(__dirname, "../../dist/engines/tensorflow-load.js");
+  const script = `
+    const util = require("util"), { isArray, isNullOrUndefined } = util;
+    delete util.isArray; delete util.isNullOrUndefined; // as on Node 23
+    const { loadTensorflow } = require(${JSON.stringify(loader)});
+    const source = { from: "build", package: ${JSON.stringify(source)}, addon: ${JSON.stringify(path.join(folder, "addon.js"))}, build: null };
+    const { seen } = loadTensorflow(source, false).createBackend();
+    console.log(JSON.stringify([...seen, typeof require("util").isArray]));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["-e", script], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(JSON.parse(stdout)).toEqual([true, false, true, "function", "undefined", "undefined"]);
+});

@@ -1,0 +1,135 @@
+// The model card: front matter that parses, the manifest's tasks with scores, metric and split, licences that are known or
+// said to be unknown; and that merge writes it after the manifest and leaves somebody else's alone.
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { parse } from "yaml";
+import { openEngine } from "../../src/engines/open";
+import { modelCard, writeCard } from "../../src/merge/card";
+import { type Manifest, type MergedTask, readManifest } from "../../src/merge/manifest";
+import { markdownText } from "../../src/merge/markdown";
+import { merge, removeTasks } from "../../src/merge/merge";
+import { finetune } from "../../src/recipes/finetune";
+import { glueTasks } from "../../src/tasks/glue";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+
+const root = temporaryFolder();
+const sha256 = "a".repeat(64);
+
+const task = (name: string, fields: Partial<MergedTask> = {}): MergedTask => ({
+  ...{ file: `blobs/${name}.safetensors`, sha256, name, kind: "classification", inputs: "pair" },
+  ...{ labels: ["yes", "no"], range: null, metric: "accuracy", maxLength: 128, fork: 4, layers: 2 },
+  ...{ score: 0.7, metrics: { accuracy: 0.7, f1: 0.75 }, run: `finetune k02-seed1-${name}` },
+  ...fields,
+});
+
+const manifest = (tasks: readonly MergedTask[], base = "owner/some-bert"): Manifest => ({
+  ...{ format: 1, base: { name: base, sha256, layers: 6 }, embeddings: { file: "e", sha256 }, trunk: [], tasks },
+});
+
+const frontMatter = (card: string) => parse(card.split("---\n")[1] as string);
+
+describe("modelCard", () => {
+  test("front matter for the hub: licence, base, data, and each task's results", () => {
+    const stsb = task("stsb", {
+      metric: "pearson",
+      metrics: { pearson: 0.8, spearman: null },
+      range: [0, 5],
+      labels: [],
+    });
+    const matter = frontMatter(modelCard(manifest([task("mnli"), stsb])));
+    expect(matter).toMatchObject({
+      ...{ license: "unknown", language: "en", base_model: "owner/some-bert", library_name: "flexbert" },
+      ...{ pipeline_tag: "text-classification", datasets: ["nyu-mll/glue"] },
+    });
+    const [mnli, regression] = matter["model-index"][0].results;
+    expect(mnli.dataset).toMatchObject({ type: "nyu-mll/glue", config: "mnli", split: "validation_matched" });
+    expect(mnli.metrics).toEqual([
+      { type: "accuracy", name: "accuracy", value: 0.7 },
+      { type: "f1", name: "f1", value: 0.75 },
+    ]);
+    // An undefined metric has no value to give.
+    expect(regression.metrics).toEqual([{ type: "pearsonr", name: "pearson", value: 0.8 }]);
+  });
+
+  test("a base's licence where it is known; nothing of GLUE for other tasks; no hub name for a folder", () => {
+    const known = modelCard(manifest([task("rte")], "bert-base-uncased"));
+    expect(frontMatter(known)).toMatchObject({ license: "apache-2.0", base_model: "bert-base-uncased" });
+    expect(known).toContain("The base bert-base-uncased is published under apache-2.0.");
+    const own = modelCard(manifest([task("support-intent"), task("constructor")], "my-folder"));
+    const matter = frontMatter(own);
+    expect(matter.license).toBe("unknown");
+    for (const key of ["base_model", "datasets", "language"]) expect(matter).not.toHaveProperty(key);
+    expect(matter["model-index"][0].results[1].dataset).toEqual({
+      type: "constructor",
+      name: "constructor",
+      split: "dev",
+    });
+    expect(own).toContain("The licence of the base is not known to flexbert.");
+  });
+
+  test("the table: scores with metric and split, forks and layers; what is undefined or unshared is said", () => {
+    const tasks = [task("cola", { inputs: "single", metric: "matthews", score: null, metrics: { matthews: null } })];
+    const card = modelCard(manifest([...tasks, task("rte"), task("own", { fork: null, layers: 6 })]));
+    expect(card).toContain("Scores are of the dev split, in points.");
+    const rows = card.split("\n").filter((line) => line.startsWith("|"));
+    expect(rows.slice(2)).toEqual([
+      "| CoLA | classification, one text | matthews | undefined |  | 4 | 2 | finetune k02-seed1-cola |",
+      "| RTE | classification, two texts | accuracy | 70.0 | f1 75.0 | 4 | 2 | finetune k02-seed1-rte |",
+      "| own | classification, two texts | accuracy | 70.0 | f1 75.0 | none | 6 | finetune k02-seed1-own |",
+    ]);
+    expect(card).toContain(
+      "4 shared and 10 task layers: 14 of the 18 that 3 whole models of 6 layers would run (77.8 %).",
+    );
+    expect(card).toContain('--task cola --text "');
+    expect(card).toContain('--pair "');
+  });
+
+  test("labels with markup stay text", () => {
+    const card = modelCard(manifest([task("odd", { labels: ["a|b", "<b>x</b>", "1. *c*\n# d"] })]));
+    expect(card).toContain("- odd: a\\|b, \\<b\\>x\\</b\\>, 1\\. \\*c\\* \\# d");
+    expect(markdownText("- a\n- b")).toBe("\\- a - b");
+  });
+});
+
+describe("merge", () => {
+  const out = path.join(root, "merged");
+  let first: Manifest;
+
+  beforeAll(async () => {
+    writeTinyGlue(path.join(root, "glue"));
+    const { engine } = await openEngine("wasm", {});
+    const base = tinyBase("tiny-card");
+    const selections = [];
+    for (const chosen of [glueTasks.rte, glueTasks.stsb]) {
+      const request = { task: chosen, base, layers: [2], seeds: [1], training: { ...tinyTraining, epochs: 1 } };
+      const [run] = await finetune({ ...request, run: tinyRun(root) }, quietContext(engine).context);
+      selections.push({ task: chosen, run: run as NonNullable<typeof run> });
+    }
+    first = (await merge({ out, base, selections, allowUnshared: false, onnx: null })).manifest;
+  });
+
+  const card = () => readFileSync(path.join(out, "README.md"), "utf8");
+
+  test("writes the card of what it merged, and again when a task goes", async () => {
+    expect(card()).toBe(modelCard(first));
+    const { manifest: second } = await removeTasks(out, ["stsb"], null);
+    expect(card()).toBe(modelCard(second));
+    expect(card()).not.toContain("STS-B");
+    await removeTasks(out, ["rte"], null);
+    expect(card()).toContain("# 0 tasks on one tiny-card");
+    expect((await readManifest(out)).tasks).toEqual([]);
+  });
+
+  test("leaves a README.md alone that is not its own, and puts back one that is missing", async () => {
+    const folder = path.join(root, "foreign");
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, "README.md"), "# mine");
+    await writeCard(folder, first);
+    expect(readFileSync(path.join(folder, "README.md"), "utf8")).toBe("# mine");
+    rmSync(path.join(folder, "README.md"));
+    await writeCard(folder, first);
+    expect(existsSync(path.join(folder, "README.md"))).toBe(true);
+  });
+});

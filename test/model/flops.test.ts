@@ -1,0 +1,120 @@
+// The count of floating-point operations: against numbers worked out by hand, and against the products of traced steps.
+
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { benchmarkSizes } from "../../src/checkpoints/benchmark-weights";
+import type { Graph } from "../../src/compile/graph";
+import { optimise } from "../../src/compile/passes";
+import { trace } from "../../src/compile/trace";
+import { registerGradients } from "../../src/engines/eager";
+import { branchLogits } from "../../src/model/branch";
+import { headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
+import { branchTensors } from "../../src/model/parameters";
+import { sizeOf } from "../../src/model/tensors";
+import { branchOfBase } from "../../src/recipes/initial-branch";
+import { stepScalars, withMoments } from "../../src/training/adamw";
+import { crossEntropy } from "../../src/training/losses";
+import { rowWeights, trainStep } from "../../src/training/step";
+import { tinyBase } from "../tiny";
+
+describe("by hand", () => {
+  test("a layer of h = 2, f = 3 on one row of 5 tokens", () => {
+    // query, key, value, output: 4 x 2 x (5 x 2 x 2) = 160; feed-forward: 2 x 2 x (5 x 2 x 3) = 120;
+    // scores and context: 2 x 2 x (5 x 5 x 2) = 200
+    expect(layerFlops({ hiddenSize: 2, intermediateSize: 3 }, 5, 5)).toBe(480);
+  });
+
+  test("attention does not cross rows: two rows cost twice one", () => {
+    const sizes = { hiddenSize: 8, intermediateSize: 32 };
+    expect(layerFlops(sizes, 2 * 16, 16)).toBe(2 * layerFlops(sizes, 16, 16));
+    expect(layerFlops(sizes, 32, 32)).toBe(2 * layerFlops(sizes, 16, 16) + 4 * 32 * 16 * 8);
+  });
+
+  test("the head sees one position a row", () => {
+    expect(headFlops({ hiddenSize: 3, intermediateSize: 9 }, 4, 2)).toBe(2 * 4 * 9 + 2 * 4 * 6);
+  });
+
+  test("BERT-base, 32 rows of 128, the top 3 of 12 layers", () => {
+    const { base } = benchmarkSizes;
+    // 4096 tokens x (2 x (4 x 768^2 + 2 x 768 x 3072) + 4 x 128 x 768) = 4096 x 14,548,992
+    const layer = 59_592_671_232;
+    const head = 2 * 32 * 768 * (768 + 2);
+    expect(layerFlops(base, 4096, 128)).toBe(layer);
+    expect(inferenceFlops(base, 32, 128, 2)).toBe(12 * layer + head);
+    expect(trainStepFlops(base, { fork: 9, layers: 3 }, 32, 128, 2)).toEqual({
+      frozen: 9 * layer,
+      branch: 3 * (3 * layer + head) - 6 * 4096 * 768 * 768,
+    });
+  });
+});
+
+describe("as traced", () => {
+  beforeAll(registerGradients);
+  const base = tinyBase("tiny", { layers: 4, hidden: 16 });
+  const { config } = base;
+  const [batch, length, outputs] = [3, 10, 2];
+  const texts = { shape: [batch, length], dtype: "int32" as const };
+  const hidden = { shape: [batch, length, 16], dtype: "float32" as const };
+
+  test.each([1, 2, 4])("the products of a train step of %i layers", (layers) => {
+    const shape = { fork: 4 - layers, layers, full: false };
+    const state = withMoments(branchOfBase(base, shape, outputs, 1));
+    const step = trainStep({
+      shape,
+      config,
+      clipNorm: 1,
+      loss: (logits, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
+    });
+    const scalars = Object.keys(stepScalars(1e-3, 0.01, 1)).map((name) => [
+      `in/${name}`,
+      { shape: [], dtype: "float32" as const },
+    ]);
+    const graph = trace(
+      (all) => {
+        const pick = (prefix: string) =>
+          Object.fromEntries(
+            Object.entries(all).flatMap(([name, value]) =>
+              name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+            ),
+          );
+        const { outputs: results, state: next } = step(pick("state/"), pick("in/"));
+        return { ...results, ...next };
+      },
+      {
+        ...Object.fromEntries(Object.entries(state).map(([name, tensor]) => [`state/${name}`, tensor])),
+        ...Object.fromEntries(scalars),
+        "in/hidden": hidden,
+        "in/attention_mask": texts,
+        "in/labels": { shape: [batch], dtype: "int32" },
+        "in/row_weights": { shape: [batch], dtype: "float32" },
+      },
+    );
+    expect(productFlops(optimise(graph))).toBe(trainStepFlops(config, shape, batch, length, outputs).branch);
+  });
+
+  test("the products of inference", () => {
+    const whole = { fork: 0, layers: 4, full: true };
+    const state = branchTensors(
+      { ...base.tensors, ...branchOfBase(base, { fork: 3, layers: 1, full: false }, outputs, 1) },
+      whole,
+    );
+    const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config) }), {
+      ...state,
+      input_ids: texts,
+      token_type_ids: texts,
+      attention_mask: texts,
+    });
+    expect(productFlops(optimise(graph))).toBe(inferenceFlops(config, batch, length, outputs));
+  });
+});
+
+/** Two for each multiply-add of every matrix product in the graph. */
+function productFlops({ nodes }: Graph): number {
+  let total = 0;
+  for (const { op, inputs, outputs, attributes } of nodes) {
+    if (op !== "BatchMatMul" && op !== "Affine") continue;
+    const [left, made] = [inputs[0]?.shape ?? [], outputs[0]?.shape ?? []];
+    const summed = left.at(attributes["transposeA"] ? -2 : -1) as number;
+    total += 2 * sizeOf(made) * summed;
+  }
+  return total;
+}

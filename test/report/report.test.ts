@@ -1,0 +1,335 @@
+// What the report says of run folders made by hand, and how HTML, Markdown and CSV write it. Charts are not drawn here
+// (see draw.ts): test/cli/report.test.ts does that with the built command.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import Papa from "papaparse";
+import type { ReportChart, ReportTable } from "../../src/report/document";
+import { buildReport, type Report, type ReportRequest, writeReport } from "../../src/report/report";
+import { temporaryFolder } from "../tiny";
+import { base, cost, makeRun, makeSeeds } from "./stored-runs";
+
+const root = temporaryFolder();
+let checkpoints: string;
+let count = 0;
+
+beforeEach(() => {
+  checkpoints = path.join(root, `checkpoints${count++}`);
+});
+
+const labels = [
+  { name: "rte", title: "RTE", inAverage: true },
+  { name: "cola", title: "CoLA <i>&", inAverage: true },
+  { name: "wnli", title: "WNLI", inAverage: false },
+];
+
+const build = (request: Partial<ReportRequest> = {}) =>
+  buildReport({ checkpoints, labels, chooseBy: "max", thresholds: [1], ...request });
+
+const noDrawing = async () => ({ width: 10, height: 5, body: "<path/>" });
+
+function block<T extends ReportTable | ReportChart>({ document }: Report, id: string): T {
+  const found = document.sections.flatMap(({ blocks }) => blocks).find((candidate) => candidate.id === id);
+  if (!found) throw new Error(`no ${id} in ${document.sections.map((section) => section.id).join(", ")}`);
+  return found as T;
+}
+
+const row = (table: ReportTable, head: string) => table.rows.find(([first]) => first?.text === head) ?? [];
+
+/** Three seeds of k = 1, 2, 4 for two tasks; students of 1 and 2 layers from both starts for the first. */
+async function makeSweep(): Promise<void> {
+  await makeSeeds(checkpoints, [0.6, 0.61, 0.59], { layers: 1 });
+  await makeSeeds(checkpoints, [0.68, 0.7, 0.67], { layers: 2 });
+  const [, best] = await makeSeeds(checkpoints, [0.69, 0.71, 0.66], { layers: 4, cost: cost(0) });
+  const teacher = best as NonNullable<typeof best>;
+  await makeSeeds(checkpoints, [0.62, 0.64, 0.6], { layers: 1, method: "distill", teacher });
+  await makeSeeds(checkpoints, [0.69, 0.7, 0.68], { layers: 2, method: "distill", teacher });
+  await makeSeeds(checkpoints, [0.61, 0.64, 0.61], { layers: 1, method: "distill", teacher, init: "pretrained" });
+  await makeSeeds(checkpoints, [0.5, 0.52, 0.49], { layers: 2, method: "distill", teacher, init: "pretrained" });
+  await makeSeeds(checkpoints, [0.4, 0.41, 0.42], { layers: 3, task: "cola", metric: "matthews" });
+}
+
+describe("scores by k", () => {
+  test("maximum, mean and deviation; the choice; what is inside its noise and what is not", async () => {
+    await makeSweep();
+    const report = await build();
+    const table = block<ReportTable>(report, "table-scores-by-k");
+    expect(row(table, "RTE").map(({ text, detail, mark }) => [text, detail, mark])).toEqual([
+      ["RTE", "accuracy", undefined],
+      ["61.0", "60.0 ± 1.0", undefined],
+      ["70.0", "68.3 ± 1.5", "noise"],
+      ["", undefined, undefined],
+      ["71.0", "68.7 ± 2.5", "chosen"],
+      ["k = 4", "k = 2 inside the noise", undefined],
+    ]);
+    expect(table.caption).toContain(
+      "Split: dev. Metric, in points: accuracy (RTE), Matthews correlation (CoLA <i>&). 3 seeds.",
+    );
+    expect(report.document.warnings).toEqual([]);
+    expect(row(table, "CoLA <i>&").at(-1)).toEqual({ text: "k = 3", detail: "the only k" });
+  });
+
+  test("one seed: the report says that the noise is unknown, and marks every difference so", async () => {
+    await makeRun(checkpoints, { layers: 1, score: 0.6 });
+    await makeRun(checkpoints, { layers: 2, score: 0.7 });
+    const report = await build();
+    expect(report.document.warnings[0]).toMatch(/^One seed: the noise is unknown/);
+    const cells = row(block<ReportTable>(report, "table-scores-by-k"), "RTE");
+    expect(cells[1]).toEqual({ text: "60.0", detail: "1 seed", mark: "unknown" });
+    expect(cells.at(-1)?.detail).toBe("noise unknown (1 seed)");
+    expect(block<ReportTable>(report, "table-scores-by-k").caption).toMatch(/1 seed\.$/);
+  });
+
+  test("a grid of settings: the maximum over all, the deviation of the best one's seeds", async () => {
+    await makeSeeds(checkpoints, [0.6, 0.62], { layers: 1, options: { epochs: 3 } });
+    await makeSeeds(checkpoints, [0.7, 0.5, 0.6], { layers: 1, options: { epochs: 4 } });
+    const report = await build();
+    const table = block<ReportTable>(report, "table-scores-by-k");
+    expect(row(table, "RTE")[1]).toMatchObject({ text: "70.0", detail: "60.0 ± 10.0" });
+    expect(table.notes.join()).toMatch(/Several settings were trained/);
+    expect(row(block<ReportTable>(report, "table-runs"), "RTE").map(({ text }) => text)).toEqual(
+      expect.arrayContaining(["2", "5"]),
+    );
+  });
+
+  test("undefined scores are worst, and no number", async () => {
+    await makeSeeds(checkpoints, [null, 0.5], { layers: 1 });
+    await makeSeeds(checkpoints, [null, null], { layers: 2 });
+    const cells = row(block<ReportTable>(await build(), "table-scores-by-k"), "RTE");
+    expect(cells.slice(1, 3)).toEqual([
+      { text: "50.0", detail: "undefined", mark: "chosen" },
+      { text: "–", detail: "undefined", mark: "unknown" },
+    ]);
+  });
+
+  test("full fine-tuning comes last and is never chosen; a task that has nothing else has no teacher", async () => {
+    await makeRun(checkpoints, { layers: 6, full: true, score: 0.9 });
+    await makeRun(checkpoints, { layers: 2, score: 0.5, task: "cola" });
+    const report = await build();
+    const table = block<ReportTable>(report, "table-scores-by-k");
+    expect(table.columns.map(({ title }) => title)).toEqual(["Task", "k = 2", "k = full", "Chosen"]);
+    expect(row(table, "RTE").at(-1)?.text).toBe("none");
+    expect(report.methods.map(({ name, cells }) => [name, cells.length])).toContainEqual(["w/o KD", 1]);
+  });
+
+  test("runs on other dev rows, of other teachers and unfinished ones are left out and counted", async () => {
+    await makeRun(checkpoints, { layers: 1, score: 0.99, devSha: "older" });
+    const teacher = await makeRun(checkpoints, { layers: 4, score: 0.7 });
+    await makeRun(checkpoints, { layers: 1, score: 0.9, method: "distill", teacher: { ...teacher, sha256: "other" } });
+    await makeRun(checkpoints, { layers: 3, score: null, state: "running" });
+    const report = await build();
+    const cells = row(block<ReportTable>(report, "table-runs"), "RTE").map(({ text }) => text);
+    expect(cells.slice(-3)).toEqual(["1", "2", "1"]);
+    expect(report.document.warnings).toContain("Some runs of RTE are not finished and do not count.");
+    expect(report.document.sections.some(({ id }) => id === "students")).toBe(false);
+  });
+});
+
+describe("methods", () => {
+  test("teachers, students and the mix: scores, layers and overhead", async () => {
+    await makeSweep();
+    const { methods } = await build({ thresholds: [1, 50] });
+    const summary = methods.map(({ name, average, cost: of }) => [
+      name,
+      average?.score?.toFixed(3),
+      of?.layers,
+      of?.shared,
+    ]);
+    // The teachers fork at 2 and 3, with 4 and 3 layers; rte's best student of 1 layer scores 64, of 2 layers 70.
+    expect(summary).toEqual([
+      ["w/o KD", "0.565", 10, 3],
+      ["KD-1", undefined, undefined, undefined],
+      ["KD-2", undefined, undefined, undefined],
+      ["mixed, c = 1", "0.560", 8, 3],
+      ["mixed, c = 50", "0.530", 7, 3],
+    ]);
+  });
+
+  test("differences from the teacher are judged over seeds, in the average too", async () => {
+    await makeSweep();
+    const table = block<ReportTable>(await build(), "table-methods");
+    const [, rte, cola, average] = row(table, "mixed, c = 1");
+    expect(rte).toEqual({ text: "70.0", detail: "69.0 ± 1.0\n2 layers", mark: "noise" });
+    expect(cola).toEqual({ text: "42.0", detail: "41.0 ± 1.0\n3 layers" });
+    expect(average).toMatchObject({ text: "56.0", mark: "noise" });
+    expect(row(table, "KD-1").map(({ text }) => text)).toEqual(["KD-1", "64.0", "–", "–", "–", "–"]);
+    expect(table.notes.join(" ")).toMatch(/KD-1; KD-2: not every task has such a run/);
+  });
+
+  test("tasks outside the average cost layers all the same", async () => {
+    await makeSweep();
+    await makeSeeds(checkpoints, [0.1, 0.1], { layers: 1, task: "wnli" });
+    const report = await build();
+    const teachers = report.methods.find(({ name }) => name === "w/o KD");
+    expect(teachers?.average?.score).toBeCloseTo(0.565, 12);
+    expect(teachers?.cost).toMatchObject({ shared: 5, layers: 13 });
+    expect(block<ReportTable>(report, "table-methods").notes.join()).toMatch(/Not in the average: WNLI/);
+  });
+});
+
+describe("students", () => {
+  test("both starts, with the gain of the teacher's layers and its noise", async () => {
+    await makeSweep();
+    const report = await build();
+    const table = block<ReportTable>(report, "table-students");
+    expect(table.rows.map((cells) => cells.map(({ text, mark }) => (mark ? `${text} ${mark}` : text)))).toEqual([
+      ["RTE", "1", "64.0", "64.0", "0.0 noise"],
+      ["RTE", "2", "70.0", "52.0", "+18.7"],
+    ]);
+    expect(table.rows[1]?.[4]?.detail).toMatch(/^beyond the noise \(± 1\.4, 3 seeds\)$/);
+    const chart = block<ReportChart>(report, "chart-students");
+    expect(chart.panels.map(({ name }) => name)).toEqual(["students-rte"]);
+    expect(chart.csv.rows).toHaveLength(12);
+    expect(chart.notes).toEqual(["A box of fewer than five seeds shows little more than its points."]);
+  });
+});
+
+describe("time and savings", () => {
+  test("energy and savings from what runs recorded; what did not record is said", async () => {
+    const options = { layers: 2, cost: cost(0) };
+    await makeRun(checkpoints, { ...options, score: 0.5, cost: cost(400) });
+    await makeRun(checkpoints, { ...options, score: 0.5, seed: 2 });
+    await makeRun(checkpoints, { layers: 2, score: 0.5, seed: 3 });
+    const report = await build();
+    expect(row(block<ReportTable>(report, "table-time"), "RTE").map(({ text }) => text)).toEqual([
+      ...["RTE", "3", "30 s", "0 s", "0.4 s", "2.00 Wh in 2 of 3 runs"],
+    ]);
+    // Fork 4, two epochs, two runs: 2 * 2 * 4 * (1000 + 500) layer positions without a cache, 400 with it.
+    const saved = row(block<ReportTable>(report, "table-savings"), "RTE");
+    expect(saved.map(({ text }) => text)).toEqual(["RTE", "2", "4000", "75.0 %", "50.0 %", "400", "98.3 %", "24 s"]);
+    expect(saved[5]?.detail).toBe("of 24.0 k");
+    const savings = report.document.sections.find(({ id }) => id === "savings");
+    expect(savings?.paragraphs.at(-1)).toMatch(/^1 run did not record this/);
+  });
+
+  test("unknown energy and unrecorded savings are said", async () => {
+    await makeRun(checkpoints, { layers: 2, score: 0.5 });
+    const { document } = await build();
+    const text = JSON.stringify(document);
+    expect(text).toMatch(/Energy is unknown/);
+    expect(text).toMatch(/Not recorded: these runs were trained before/);
+  });
+});
+
+describe("what is written", () => {
+  test("HTML: language, headings, captions, scopes, texts for charts; nothing to fetch, no script, names escaped", async () => {
+    await makeSweep();
+    const out = path.join(root, "html");
+    await writeReport(await build(), out, "1.2.3", noDrawing);
+    const html = readFileSync(path.join(out, "index.html"), "utf8");
+    expect(html).toMatch(/^<!doctype html>\n<html lang="en">/);
+    expect(html).toContain(`<title>flexbert report: ${base.name}</title>`);
+    expect(html.match(/<h1>/g)).toHaveLength(1);
+    expect(html.match(/<table /g)?.length).toBe(html.match(/<caption /g)?.length);
+    expect(html.match(/<svg /g)?.length).toBe(html.match(/role="img" aria-label="[^"]{20,}"/g)?.length);
+    expect(html).toContain("CoLA &lt;i&gt;&amp;");
+    expect(html).not.toMatch(/<i>|<script|\son\w+=|https?:|url\(|@import|<link/);
+    expect(html).toContain("prefers-color-scheme:dark");
+    expectBalanced(html);
+    const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const [, target] of html.matchAll(/(?:href="#|aria-labelledby=")([^"]*)"/g)) expect(ids).toContain(target);
+  });
+
+  test("CSV beside the page is what the page carries, and parses", async () => {
+    await makeSweep();
+    const out = path.join(root, "csv");
+    const files = await writeReport(await build(), out, "1.2.3", noDrawing);
+    const html = readFileSync(path.join(out, "index.html"), "utf8");
+    const inline = new Map(
+      [...html.matchAll(/download="([^"]*)" href="data:text\/csv;charset=utf-8;base64,([^"]*)"/g)].map(
+        ([, name = "", data = ""]) => [name, Buffer.from(data, "base64").toString()],
+      ),
+    );
+    const data = files.filter((file) => file.startsWith("data/"));
+    expect(data.length).toBeGreaterThan(8);
+    for (const file of data) {
+      const text = readFileSync(path.join(out, file), "utf8");
+      expect(inline.get(path.basename(file))).toBe(text);
+      const { errors, data: rows } = Papa.parse<string[]>(text, { skipEmptyLines: true });
+      expect({ file, errors }).toEqual({ file, errors: [] });
+      expect(new Set(rows.map((cells) => cells.length)).size).toBe(1);
+    }
+    const scores = Papa.parse<Record<string, string>>(inline.get("scores-by-k.csv") as string, { header: true }).data;
+    expect(scores.find(({ task, k }) => task === "rte" && k === "4")).toMatchObject({
+      ...{ metric: "accuracy", split: "dev", max: "0.71", seeds: "3", chosen: "true", verdict: "" },
+    });
+  });
+
+  test("Markdown: tables of one width, charts with their texts, links that exist", async () => {
+    await makeSweep();
+    const out = path.join(root, "markdown");
+    await writeReport(await build(), out, "1.2.3", noDrawing);
+    const text = readFileSync(path.join(out, "report.md"), "utf8");
+    const tables = text.split("\n\n").filter((part) => part.startsWith("|"));
+    expect(tables.length).toBeGreaterThan(5);
+    for (const table of tables) {
+      const widths = table.split("\n").map((line) => line.replaceAll("\\|", "").split("|").length);
+      expect(new Set(widths).size).toBe(1);
+    }
+    expect(text).toContain("CoLA \\<i\\>&amp;");
+    const links = [...text.matchAll(/\]\(([^)]*)\)/g)].map(([, link]) => decodeURIComponent(link as string));
+    expect(links.length).toBeGreaterThan(15);
+    for (const link of links) expect(existsSync(path.join(out, link))).toBe(true);
+  });
+
+  test("a second report replaces the first: charts and data that it lacks are gone, other files are not", async () => {
+    await makeSweep();
+    const out = path.join(root, "again");
+    await writeReport(await build(), out, "1.2.3", noDrawing);
+    writeFileSync(path.join(out, "data/mine.csv"), "kept");
+    expect(readdirSync(path.join(out, "charts"))).toContain("students-rte.svg");
+    await writeReport(await build({ only: ["cola"] }), out, "1.2.3", noDrawing);
+    expect(readdirSync(path.join(out, "charts")).filter((name) => name.includes("rte"))).toEqual([]);
+    expect(readdirSync(path.join(out, "data"))).toContain("mine.csv");
+    expect(readdirSync(path.join(out, "data"))).not.toContain("students.csv");
+  });
+
+  test("a page that is somebody else's is left alone", async () => {
+    await makeRun(checkpoints, { layers: 2, score: 0.5 });
+    const out = path.join(root, "foreign");
+    mkdirSync(out);
+    writeFileSync(path.join(out, "index.html"), "<p>mine</p>");
+    await expect(writeReport(await build(), out, "1.2.3", noDrawing)).rejects.toThrow(/was not written by flexbert/);
+    expect(readdirSync(out)).toEqual(["index.html"]);
+  });
+
+  test("a task whose folder has an odd name gets files of a safe name, and links that lead there", async () => {
+    await makeRun(checkpoints, { layers: 2, score: 0.5, task: 'a b"<&%' });
+    const out = path.join(root, "odd");
+    await writeReport(await build(), out, "1.2.3", noDrawing);
+    expectBalanced(readFileSync(path.join(out, "index.html"), "utf8"));
+    const text = readFileSync(path.join(out, "report.md"), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\(([^)]*)\)/g)) {
+      expect(existsSync(path.join(out, decodeURIComponent(link)))).toBe(true);
+    }
+  });
+});
+
+describe("what there is nothing to say about", () => {
+  test("no folder, no finished run, an unknown base or task: an error that names it", async () => {
+    await expect(build()).rejects.toThrow(/no run in .*checkpoints\d+\. Run: flexbert finetune/);
+    await makeRun(checkpoints, { layers: 2, score: null, state: "running" });
+    await expect(build()).rejects.toThrow(/no finished run in/);
+    await expect(build({ base: "other" })).rejects.toThrow(/no run of the base other in .*: it has owner--tiny/);
+    await makeRun(checkpoints, { layers: 2, score: 0.5, task: "cola" });
+    await expect(build({ only: ["rte"] })).rejects.toThrow(/no finished run of rte in/);
+    const { document } = await build();
+    expect(document.warnings).toContain("Without any finished run, and left out: rte.");
+    expect((await build({ base: "owner/tiny" })).tasks).toHaveLength(1);
+    expect((await build({ base: "./models/owner--tiny" })).tasks).toHaveLength(1);
+  });
+});
+
+/** Every element that is opened is closed, in order. */
+function expectBalanced(html: string): void {
+  const open: string[] = [];
+  const empty = new Set(["meta", "path", "br"]);
+  for (const [, closing, name = ""] of html.replace("<!doctype html>", "").matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
+    if (empty.has(name)) continue;
+    if (closing) expect(open.pop()).toBe(name);
+    else open.push(name);
+  }
+  expect(open).toEqual([]);
+}

@@ -1,0 +1,89 @@
+// Run folders made by hand: what the report reads, with scores chosen by the test.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { type RunRecord, writeRecord } from "../../src/checkpoints/run-folder";
+
+export const base = { name: "owner/tiny", sha256: "b".repeat(64), layers: 6 };
+
+export interface MadeRun {
+  readonly task?: string;
+  readonly method?: "finetune" | "distill";
+  readonly layers: number;
+  readonly full?: boolean;
+  readonly seed?: number;
+  readonly score: number | null;
+  readonly metric?: string;
+  readonly teacher?: RunRecord;
+  readonly init?: "teacher" | "pretrained";
+  readonly options?: Record<string, unknown>;
+  readonly state?: "running" | "finished";
+  readonly devSha?: string;
+  readonly cost?: NonNullable<RunRecord["cost"]>;
+  /** Lines of metrics.jsonl. */
+  readonly lines?: readonly string[];
+}
+
+let made = 0;
+
+/** Writes a run folder and returns its record. */
+export async function makeRun(checkpoints: string, run: MadeRun): Promise<RunRecord> {
+  const { task = "rte", method = "finetune", layers, full = false, seed = 1, score, metric = "accuracy" } = run;
+  const { teacher, init = "teacher", state = "finished" } = run;
+  const id = (++made).toString(16).padStart(8, "0");
+  const record: RunRecord = {
+    ...{ format: 1, id, state, method, task, base, layers, full, seed, labels: ["a", "b"], score },
+    fork: full ? null : (teacher?.fork ?? base.layers - layers),
+    ...(teacher
+      ? { teacher: { id: teacher.id, folder: "", sha256: teacher.sha256 as string, score: teacher.score }, init }
+      : {}),
+    trainData: { sha256: "t", rows: 100, skipped: 0 },
+    devData: { sha256: run.devSha ?? "d", rows: 50, skipped: 0 },
+    metrics: { [metric]: score },
+    bestEpoch: 1,
+    steps: 20,
+    options: { epochs: 2, learningRate: 1e-4, ...run.options },
+    sha256: id.repeat(8),
+    engine: "wasm",
+    threads: 1,
+    seconds: 10,
+    tokensPerSecond: 1000,
+    startedAt: "2026-11-20T00:00:00.000Z",
+    ...(run.cost ? { cost: run.cost } : {}),
+    // Later ones finish later.
+    ...(state === "finished" ? { finishedAt: new Date(1.79e12 + made * 1000).toISOString() } : {}),
+  };
+  const name =
+    method === "finetune" ? `k${full ? "full" : layers}-seed${seed}-${id}` : `l${layers}-${init}-seed${seed}-${id}`;
+  const folder = path.join(checkpoints, base.name.replace("/", "--"), task, method, name);
+  mkdirSync(folder, { recursive: true });
+  await writeRecord(folder, record);
+  const lines = run.lines ?? [
+    '{"step":10,"epoch":0,"loss":0.7,"learning_rate":1e-4,"grad_norm":1}',
+    `{"step":10,"epoch":0,"dev":{"${metric}":${score}}}`,
+    '{"step":20,"epoch":1,"loss":0.5,"learning_rate":0,"grad_norm":1}',
+    `{"step":20,"epoch":1,"dev":{"${metric}":${score}}}`,
+    '{"step":2', // what a killed process left
+  ];
+  writeFileSync(path.join(folder, "metrics.jsonl"), lines.join("\n"));
+  return record;
+}
+
+/** One run a score, of seeds 1, 2, 3 ... */
+export async function makeSeeds(
+  checkpoints: string,
+  scores: readonly (number | null)[],
+  run: Omit<MadeRun, "seed" | "score">,
+): Promise<RunRecord[]> {
+  const records: RunRecord[] = [];
+  for (const [i, score] of scores.entries()) records.push(await makeRun(checkpoints, { ...run, seed: i + 1, score }));
+  return records;
+}
+
+export const cost = (layerTokens: number): NonNullable<RunRecord["cost"]> => ({
+  trainTokens: { own: 900, bucketed: 1000, longest: 2000, maxLength: 4000 },
+  devTokens: 500,
+  buckets: [8, 16],
+  trunk: { layerTokens, seconds: layerTokens / 1000 },
+  joules: 3600,
+});
