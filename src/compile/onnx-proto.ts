@@ -31,8 +31,7 @@ export type OnnxAttribute =
   | { readonly float: number }
   | { readonly text: string }
   | { readonly ints: readonly number[] }
-  | { readonly floats: readonly number[] }
-  | { readonly graph: OnnxGraph };
+  | { readonly floats: readonly number[] };
 
 export interface OnnxNode {
   readonly op: string;
@@ -123,7 +122,7 @@ function modelPieces({ graph, producer, opsets, docs, metadata = {} }: OnnxModel
 }
 
 function graphPieces(graph: OnnxGraph): Pieces {
-  const message = create(GraphProtoSchema, graphMessage({ ...graph, initializers: [] }));
+  const message = create(GraphProtoSchema, graphMessage(graph));
   const initializers = graph.initializers.map((tensor) =>
     field(GraphProtoSchema.field.initializer, tensorPieces(tensor)),
   );
@@ -154,14 +153,10 @@ function field({ number }: DescField, content: Pieces): Pieces {
   return joined([whole(writer.finish()), content]);
 }
 
-function graphMessage({ name, nodes, initializers, inputs, outputs }: OnnxGraph) {
+function graphMessage({ name, nodes, inputs, outputs }: OnnxGraph) {
   return {
     name,
     node: nodes.map(nodeMessage),
-    initializer: initializers.map(({ bytes, ...head }) => ({
-      ...tensorHead(head),
-      ...(bytes instanceof Uint8Array ? { rawData: bytes } : external(bytes)),
-    })),
     input: inputs.map(valueMessage),
     output: outputs.map(valueMessage),
   } satisfies MessageInitShape<typeof GraphProtoSchema>;
@@ -182,7 +177,6 @@ function attributeMessage(value: OnnxAttribute): MessageInitShape<typeof Attribu
   if ("float" in value) return { type: AttributeType.FLOAT, f: value.float };
   if ("int" in value) return { type: AttributeType.INT, i: BigInt(value.int) };
   if ("text" in value) return { type: AttributeType.STRING, s: new TextEncoder().encode(value.text) };
-  if ("graph" in value) return { type: AttributeType.GRAPH, g: graphMessage(value.graph) };
   if ("floats" in value) return { type: AttributeType.FLOATS, floats: [...value.floats] };
   return { type: AttributeType.INTS, ints: value.ints.map(BigInt) };
 }
