@@ -1,6 +1,6 @@
 // GLUE's download against a local server: official-looking zips, and what goes wrong with them on the way.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type DownloadOptions, downloadTask } from "../../src/data/download";
@@ -190,9 +190,11 @@ describe("a half download", () => {
     await expectRefused(get(rte, source), ExitCode.failure, /answers 503/);
     expect(everything(downloads)).toContain("rte/RTE.zip.part");
     const before = server?.requests.length as number;
+    const { size } = statSync(path.join(downloads, "rte/RTE.zip.part")); // 200, or 100 where the disk was slower than the cut
+    expect([100, 200]).toContain(size);
     answers["/glue/data/RTE.zip"] = [{ content: zip, headers: { etag: '"a"' } }];
     await get(rte, source);
-    expect(server?.requests.slice(before).map(({ headers }) => headers.range)).toEqual(["bytes=200-"]);
+    expect(server?.requests.slice(before).map(({ headers }) => headers.range)).toEqual([`bytes=${size}-`]);
     expect(everything(downloads)).toEqual([]);
   });
 

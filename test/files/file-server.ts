@@ -61,6 +61,6 @@ function sendFile(file: ServedFile, request: IncomingMessage, response: ServerRe
   }
   response.write(content.subarray(from, from + stop), () => {
     // A moment, so that the bytes arrive before the break does.
-    if (breakAfter !== undefined) setTimeout(() => response.destroy(), 50);
+    if (breakAfter !== undefined) setTimeout(() => response.destroy(), 150);
   });
 }
