@@ -115,7 +115,7 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
       await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
       status = "finished";
     } else status = "stopped";
-    compileSeconds = program.compiled()?.seconds ?? 0;
+    compileSeconds = sayCompiled(training.label, program, context);
   } catch (error) {
     if (error instanceof Interrupted) status = "stopped";
     throw error;
@@ -136,6 +136,16 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
     cost: trialCost(training, { ...settings, buckets, epoch: batchesOf(0), joules }),
   };
+}
+
+/** Logs what was compiled, and returns its seconds; 0 on an engine that compiles nothing. */
+function sayCompiled(label: string, program: Program<string>, { reporter }: RunContext<Engine>): number {
+  const compiled = program.compiled();
+  if (!compiled) return 0;
+  reporter.log(
+    `${label}: ${compiled.graphs} graphs compiled in ${compiled.seconds.toFixed(1)} s, for every length bucket`,
+  );
+  return compiled.seconds;
 }
 
 interface Clock {
