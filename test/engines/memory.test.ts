@@ -1,0 +1,67 @@
+// A thousand train steps, with evaluations between them and two lengths in turn, take no more memory than a few hundred.
+
+import { expect, test } from "@jest/globals";
+import type { Engine, Program } from "../../src/engines/engine";
+import { branchAxes } from "../../src/model/branch";
+import type { BertConfig } from "../../src/model/config";
+import { float32, type HostTensors, int32 } from "../../src/model/tensors";
+import { labelLoss } from "../../src/recipes/finetune";
+import { branchOfBase } from "../../src/recipes/initial-branch";
+import { glueTasks } from "../../src/tasks/glue";
+import { stepScalars, withMoments } from "../../src/training/adamw";
+import { logitsStep, stepAxes, trainStep } from "../../src/training/step";
+import { tinyBase } from "../tiny";
+import { describeEachEngine } from "./engines";
+
+const shape = { fork: 1, layers: 1, full: false };
+const rows = 4;
+
+function batchOf(length: number, { hiddenSize }: BertConfig): HostTensors {
+  const hidden = Float32Array.from({ length: rows * length * hiddenSize }, (_, i) => Math.sin(i));
+  return {
+    hidden: float32([rows, length, hiddenSize], hidden),
+    attention_mask: int32([rows, length], new Int32Array(rows * length).fill(1)),
+  };
+}
+
+async function train(program: Program<"train" | "logits">, config: BertConfig, steps: number): Promise<void> {
+  const batches = [batchOf(8, config), batchOf(12, config)] as const;
+  const labels = {
+    labels: int32([rows], new Int32Array(rows)),
+    row_weights: float32([rows], new Float32Array(rows).fill(1)),
+  };
+  for (let step = 1; step <= steps; step++) {
+    const batch = batches[step % 2] as HostTensors;
+    const scalars = Object.entries(stepScalars(1e-4, 0.01, step)).map(([name, value]) => [
+      name,
+      float32([], Float32Array.of(value)),
+    ]);
+    await program.run("train", { ...batch, ...labels, ...Object.fromEntries(scalars) });
+    if (step % 50 === 0) await program.run("logits", batch);
+  }
+}
+
+describeEachEngine("memory", (open) => {
+  test("1,000 steps leave no tensor and no memory behind", async () => {
+    const engine: Engine = await open();
+    const base = tinyBase("tiny-memory", { layers: 2, hidden: 32 });
+    const { config } = base;
+    const before = engine.tensorCount();
+    const program = await engine.load(
+      withMoments(branchOfBase(base, shape, 2, 1)),
+      {
+        train: trainStep({ shape, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
+        logits: logitsStep(shape, config),
+      },
+      { train: stepAxes(config, shape), logits: branchAxes },
+    );
+    await train(program, config, 300);
+    const [held, bytes] = [engine.tensorCount(), process.memoryUsage().rss];
+    await train(program, config, 700);
+    expect(engine.tensorCount()).toBe(held);
+    // What a step computes is above 100 kB; the margin is for the garbage collector.
+    expect(process.memoryUsage().rss - bytes).toBeLessThan(64e6);
+    program.dispose();
+    expect(engine.tensorCount()).toBe(before);
+  }, 240_000);
+});
