@@ -3,13 +3,13 @@
 // the best of the rounds counts. Peak memory is each process's own.
 //
 //   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--profile] [--venv bench-out/venv] [CASE ...]
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { openStepper } from "./peers/stepper.mjs";
 import { againstBare, summarise } from "./profile.mjs";
 
 /** hidden, intermediate, heads, layers, trained layers, batch, length */
@@ -42,38 +42,17 @@ const tools = {
   ...{ threads: Number(values.threads), rounds: 20 },
 };
 
-/** A process that does one step a line. */
-async function open(command, args) {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const read = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${command} ${args[0]} ended early`);
-    return JSON.parse(value);
-  };
-  const { ready } = await read();
-  return {
-    ready,
-    async step() {
-      child.stdin.write("step\n");
-      return read();
-    },
-    close: () =>
-      new Promise((resolve) => {
-        child.on("exit", resolve);
-        child.stdin.end();
-      }),
-  };
-}
-
 console.log(
   `${os.cpus()[0]?.model}, ${values.threads} threads, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}`,
 );
 for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
   const sizes = [...cases[name], Number(values.threads)].map(String);
-  const peer = await open(path.join(values.venv, "bin/python"), [path.join(folder, "peers/train_step.py"), ...sizes]);
+  const peer = await openStepper(path.join(values.venv, "bin/python"), [
+    path.join(folder, "peers/train_step.py"),
+    ...sizes,
+  ]);
   const prefix = path.join(os.tmpdir(), `flexbert-profile-${process.pid}-`);
-  const ours = await open(process.execPath, [
+  const ours = await openStepper(process.execPath, [
     path.join(folder, "peers/flexbert-step.mjs"),
     ...sizes,
     values.engine,

@@ -45,12 +45,17 @@ function weights(shape, name) {
   return float32(shape, data);
 }
 
-if (profile) {
+// Options of onnxruntime's sessions: a profile, and what bench/session-options.mjs tries.
+const options = {
+  ...JSON.parse(process.env.SESSION_OPTIONS ?? "{}"),
+  ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+};
+if (Object.keys(options).length > 0) {
   const runtime = require("onnxruntime-node");
   const create = runtime.InferenceSession.create.bind(runtime.InferenceSession);
-  runtime.InferenceSession.create = async (model, options) => {
-    const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix: profile });
-    process.on("exit", () => session.endProfiling());
+  runtime.InferenceSession.create = async (model, given) => {
+    const session = await create(model, { ...given, ...options });
+    if (profile) process.on("exit", () => session.endProfiling());
     return session;
   };
 }
