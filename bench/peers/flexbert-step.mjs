@@ -61,9 +61,8 @@ if (Object.keys(options).length > 0) {
 }
 
 const { engine } = await openEngine(engineName, { threads });
-const names = [...parameterShapes(config)].map(([name, shape]) => [name, weights(shape, name)]);
-const base = {
-  ...Object.fromEntries(names),
+let base = {
+  ...Object.fromEntries([...parameterShapes(config)].map(([name, shape]) => [name, weights(shape, name)])),
   "classifier.weight": weights([2, hidden], "classifier.weight"),
   "classifier.bias": weights([2], "classifier.bias"),
 };
@@ -87,6 +86,7 @@ const program = await engine.load(
   { train: trainStep({ shape, config, clipNorm: 1, loss: (z, i) => crossEntropy(z, i.labels, rowWeights(i)) }) },
   { train: stepAxes(config, shape) },
 );
+base = null; // the programs have what they need of it
 const size = [batch, length];
 const ids = Int32Array.from({ length: batch * length }, (_, i) => 1000 + ((i * 7919) % 29000));
 const mask = int32(size, new Int32Array(batch * length).fill(1));

@@ -18,6 +18,8 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
     interOpNumThreads: 1,
     executionMode: "sequential",
     graphOptimizationLevel: "all",
+    // A pattern is one block for each size of the inputs, beside the arena that the first run of that size has filled.
+    enableMemPattern: false,
     logSeverityLevel: options.verbose ? 2 : 3,
   };
   const programs = new Set<object>();
