@@ -1,12 +1,20 @@
 // Reads onnxruntime's profile of a session's last run: time by kind of work, and the rate of products with weights.
 
 const products = new Set(["MatMul", "FusedMatMul", "Gemm"]);
-const dimensions = (event) => event.args.input_type_shape.map((entry) => Object.values(entry)[0]);
+const outputOf = (event) => Object.values(event.args.output_type_shape[0])[0];
+
+/** Shapes of an event's inputs. A constant weight that the session has packed is not in the profile: it is put back. */
+function dimensions(event) {
+  const inputs = event.args.input_type_shape.map((entry) => Object.values(entry)[0]);
+  if (!products.has(event.args.op_name) || (inputs[1]?.length ?? 0) > 1) return inputs;
+  const [a, ...rest] = inputs;
+  return [a, [a.at(-1), outputOf(event).at(-1)], ...rest];
+}
 
 /** FLOP of a product of two matrices, whichever operand is transposed: the sizes that are not summed over, times the sum. */
 function flop(event) {
   const [a, b] = dimensions(event);
-  const [output] = event.args.output_type_shape.map((entry) => Object.values(entry)[0]);
+  const output = outputOf(event);
   const shared = (a.reduce((x, y) => x * y, 1) * b.reduce((x, y) => x * y, 1)) / output.reduce((x, y) => x * y, 1);
   return 2 * output.reduce((x, y) => x * y, 1) * Math.sqrt(shared);
 }
@@ -59,8 +67,7 @@ function weightProducts(events) {
     for (const event of events) {
       if (event.cat !== "Node" || !event.name.endsWith("_kernel_time") || !products.has(event.args.op_name)) continue;
       if (event.ts < run.ts || event.ts > run.ts + run.dur || dimensions(event)[0].length > 2) continue;
-      const output = Object.values(event.args.output_type_shape[0])[0];
-      const key = JSON.stringify([event.args.op_name, dimensions(event), output]);
+      const key = JSON.stringify([event.args.op_name, dimensions(event), outputOf(event)]);
       const known = inRun.get(key) ?? { us: 0, count: 0 };
       inRun.set(key, { us: known.us + event.dur, count: known.count + 1 });
     }

@@ -88,6 +88,10 @@ async function round(name, rows, all) {
     return { wall, other, trunk: trunk * trunkScale, trials, tokens: trainTokens };
   };
   const sweep = measured(["finetune", "--k", ks.join(",")]);
+  // Students of the largest teacher, which costs most to ask; a sweep of one epoch on a share of the rows chooses any.
+  for (const { layers, folder: run } of existing(checkpoints)) {
+    if (layers !== Math.max(...ks)) rmSync(run, { recursive: true });
+  }
   const students = measured(["distill", "--student-layers", "1,2"]);
   rmSync(checkpoints, { recursive: true });
   const file = path.join(work, "rows.jsonl");

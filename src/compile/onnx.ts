@@ -72,11 +72,23 @@ function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes: [...casts, ...nodes],
+    nodes: endsLast([...casts, ...nodes]),
     initializers: [...written.initializers.values()],
     inputs: wideInputs ? inputs.map(widened) : inputs,
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
   };
+}
+
+/**
+ * Nodes that no other node needs go to the end, the last one first. onnxruntime runs a graph depth first from its ends,
+ * beginning with the last one in the file: a layer's weight gradients are then computed as soon as its activations'
+ * gradients are there. In the order of the trace all of them would wait for the lowest layer, and keep every layer's
+ * gradients in memory meanwhile.
+ */
+function endsLast(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const needed = new Set(nodes.flatMap(({ inputs }) => inputs));
+  const isEnd = ({ outputs }: OnnxNode) => !outputs.some((name) => needed.has(name));
+  return [...nodes.filter((node) => !isEnd(node)), ...nodes.filter(isEnd).reverse()];
 }
 
 const widened = (input: OnnxValue): OnnxValue =>

@@ -1,0 +1,23 @@
+// The order of nodes in a model, which decides when onnxruntime computes what.
+
+import { expect, test } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs-core";
+import { toOnnxModel } from "../../src/compile/onnx";
+import { optimise } from "../../src/compile/passes";
+import { trace } from "../../src/compile/trace";
+
+const type = { shape: [3, 3], dtype: "float32" } as const;
+
+test("what no other node needs comes last, the first of the trace at the very end", () => {
+  const graph = trace(
+    ({ x, w }) => {
+      const first = tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D);
+      const second = tf.matMul(first, w as tf.Tensor2D);
+      return { early: tf.exp(first), late: tf.exp(second), last: tf.sigmoid(second) };
+    },
+    { x: type, w: type },
+  );
+  const { nodes } = toOnnxModel(optimise(graph)).graph;
+  expect(nodes.map(({ op }) => op)).toEqual(["MatMul", "MatMul", "Sigmoid", "Exp", "Exp"]);
+  expect(nodes.slice(-3).map(({ outputs }) => outputs[0])).toEqual(["last", "late", "early"]);
+});
