@@ -1,7 +1,7 @@
 // flexbert bench on a tiny base: real runs on the engines that npm ci installs, an absent one, bad input, a signal.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
@@ -53,7 +53,9 @@ describe("a run", () => {
         .slice(2, 4);
       expect(lines).toEqual([expect.stringMatching(/^onnx +4 x 8 .* %$/), expect.stringMatching(/^wasm +4 x 8 .* %$/)]);
     }
-    expect(stdout).toMatch(/\ntensorflow: Name the folder of @tensorflow\/tfjs-node-gpu, or unset the variable\n$/);
+    expect(stdout).toMatch(
+      /\ntensorflow: Name the folder of a built @tensorflow\/tfjs-node-gpu, or unset the variable\n$/,
+    );
   });
 
   test("--quiet and random weights, every layer trained, with dropout", () => {
@@ -122,47 +124,49 @@ describe("an engine that fails", () => {
   });
 
   test("one whose process dies while it is loaded is absent, with what it said", () => {
-    const folder = packageOf("dying", 'console.error("Illegal instruction"); process.exit(9);');
-    const { status, stdout } = run(`${tiny} --length 8 --runs 1 --json`, { FLEXBERT_TFJS_NODE: folder });
+    const end = 'console.error("Illegal instruction"); process.exit(9);';
+    const env = hooking("_resolveFilename", "@tensorflow/tfjs-backend-wasm/", end);
+    const { status, stdout } = run(`${tiny} --length 8 --runs 1 --json`, env);
     const { engines } = JSON.parse(stdout);
     const reason = "its process ended with exit code 9: Illegal instruction";
-    expect([status, engines[0].present, engines[0].reason]).toEqual([0, false, reason]);
+    expect([status, engines[2].present, engines[2].reason]).toEqual([0, false, reason]);
     expect(engines[1].trainStep).toHaveLength(1);
   });
 
   test("one that fails in a step drops out; the others are printed, and the exit code is 1", () => {
-    // A backend without kernels: it opens, and its first operation throws.
-    const core = JSON.stringify(require.resolve("@tensorflow/tfjs-core"));
-    const folder = packageOf(
-      "no-kernels",
-      `const tf = require(${core});
-      class Backend extends tf.KernelBackend {
-        binding = { TF_Version: "0" };
-        isUsingGpuDevice = false;
-      }
-      tf.registerBackend("tensorflow", () => new Backend());`,
+    // It opens, and its first session throws.
+    const broken = "{ ...load(), InferenceSession: { create: async () => { throw new Error('no kernels'); } } }";
+    const { status, stdout, stderr } = run(
+      `${tiny} --length 8 --runs 1 --json`,
+      hooking("_load", "onnxruntime-node", `return ${broken};`),
     );
-    const { status, stdout, stderr } = run(`${tiny} --length 8 --runs 1 --json`, { FLEXBERT_TFJS_NODE: folder });
     expect(status).toBe(1);
-    const [tensorflow, onnx, wasm] = JSON.parse(stdout).engines;
-    expect(tensorflow).toMatchObject({ present: true, trainStep: [], inference: [], trainPeakBytes: null });
-    expect(tensorflow.failure).toMatch(/^while loading the train step: 'write'/);
-    for (const { failure, inference } of [onnx, wasm]) expect([failure, inference.length]).toEqual([null, 1]);
+    const [, onnx, wasm] = JSON.parse(stdout).engines;
+    expect(onnx).toMatchObject({ present: true, trainStep: [], inference: [], trainPeakBytes: null });
+    expect(onnx.failure).toMatch(/^in the train step at length 8: no kernels/);
+    expect([wasm.failure, wasm.inference.length]).toEqual([null, 1]);
     const { error } = JSON.parse(stderr.trim().split("\n").at(-1) as string);
     expect(error).toEqual({
       exitCode: 1,
-      message: expect.stringMatching(/^tensorflow failed while loading the train .*--engine$/),
+      message: expect.stringMatching(/^onnx failed in the train step .*--engine$/),
     });
   });
 });
 
-/** A folder for FLEXBERT_TFJS_NODE whose main file is `source`. */
-function packageOf(name: string, source: string): string {
-  const folder = path.join(cwd, name);
-  mkdirSync(folder);
-  writeFileSync(path.join(folder, "package.json"), '{"main": "index.js"}');
-  writeFileSync(path.join(folder, "index.js"), source);
-  return folder;
+/** An environment in which the engines' processes run `body` where they load or resolve a package; `load()` is the real way. */
+function hooking(method: "_load" | "_resolveFilename", name: string, body: string): Record<string, string> {
+  const file = path.join(cwd, `hook${method}.js`);
+  writeFileSync(
+    file,
+    `const Module = require("node:module");
+    const original = Module.${method};
+    Module.${method} = function (request, ...rest) {
+      const load = () => original.call(this, request, ...rest);
+      if (!request.startsWith(${JSON.stringify(name)}) || !/bench-worker/.test(process.argv[1] ?? "")) return load();
+      ${body}
+    };`,
+  );
+  return { NODE_OPTIONS: `--require ${file}` };
 }
 
 describe("a signal", () => {
