@@ -1,9 +1,6 @@
-// flexbert status: the runs of every base and task, and what is next.
-
-import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { listRuns, type StoredRun } from "../checkpoints/run-folder";
+import { subfolders } from "../files/folder";
 import { checkpointOptions, DEFAULT_BASE } from "../options/common";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import { defineCommand } from "./command";
@@ -56,8 +53,8 @@ export const statusCommand = defineCommand({
 
 async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
   const statuses: TaskStatus[] = [];
-  for (const base of await folders(checkpoints)) {
-    for (const task of await folders(path.join(checkpoints, base))) {
+  for (const base of await subfolders(checkpoints)) {
+    for (const task of await subfolders(path.join(checkpoints, base))) {
       const finetuned = await listRuns(path.join(checkpoints, base, task, "finetune"));
       const students = await listRuns(path.join(checkpoints, base, task, "distill"));
       const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
@@ -65,15 +62,6 @@ async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
     }
   }
   return statuses;
-}
-
-async function folders(folder: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
-    .map(({ name }) => name)
-    .sort();
 }
 
 function nextStep(

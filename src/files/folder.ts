@@ -1,7 +1,7 @@
-// Making folders.
+// Making folders and listing what lies in them.
 
-import { statSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 
 /**
@@ -30,4 +30,14 @@ export async function makeFolder(folder: string): Promise<void> {
 
 function isFolder(file: string): boolean {
   return statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Names of the folders in a folder, sorted, without hidden ones; none where it does not exist. */
+export async function subfolders(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map(({ name }) => name)
+    .sort();
 }

@@ -2,10 +2,10 @@
 // left out, because it was scored on other rows or taught by another teacher, is counted.
 
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
+import { subfolders } from "../files/folder";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf, groupBy } from "./arms";
@@ -129,13 +129,4 @@ export function collectTask({ label, finetuned, students }: StoredTask, by: Choo
 /** A record does not name its metric: the score comes first among its metrics. */
 function metricOf({ record }: StoredRun): string {
   return Object.keys(record.metrics)[0] ?? "score";
-}
-
-async function subfolders(folder: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
-    .map(({ name }) => name)
-    .sort();
 }
