@@ -7,14 +7,20 @@ import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
 
 /** hidden, intermediate, heads, layers, trained layers, batch, length */
-const cases = { "minilm-k6-64": [384, 1536, 12, 6, 6, 32, 64], "minilm-k2-16": [384, 1536, 12, 6, 2, 32, 16] };
+const cases = {
+  "minilm-k6-64": [384, 1536, 12, 6, 6, 32, 64],
+  "minilm-k6-16": [384, 1536, 12, 6, 6, 32, 16],
+  "minilm-k2-16": [384, 1536, 12, 6, 2, 32, 16],
+};
+const spinning = (options) => ({ extra: { session: options } });
 const variants = {
   "as shipped": {},
-  "threads do not spin": { extra: { session: { intra_op: { allow_spinning: "0" } } } },
+  "threads never spin": spinning({ intra_op: { allow_spinning: "0" } }),
+  "threads spin between runs too": spinning({ force_spinning_stop: "0" }),
   "extended optimisation": { graphOptimizationLevel: "extended" },
   "basic optimisation": { graphOptimizationLevel: "basic" },
   "parallel execution": { executionMode: "parallel", interOpNumThreads: 2 },
-  "no memory pattern": { enableMemPattern: false },
+  "memory pattern": { enableMemPattern: true },
   "no arena": { enableCpuMemArena: false },
   "one thread": { intraOpNumThreads: 1 },
 };

@@ -20,6 +20,8 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
     graphOptimizationLevel: "all",
     // A pattern is one block for each size of the inputs, beside the arena that the first run of that size has filled.
     enableMemPattern: false,
+    // Threads that spin after a run take the core from the update on the host and from the next session's threads.
+    extra: { session: { force_spinning_stop: "1" } },
     logSeverityLevel: options.verbose ? 2 : 3,
   };
   const programs = new Set<object>();
