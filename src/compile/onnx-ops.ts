@@ -277,7 +277,7 @@ const layerNormGradient: Lowering = (node, emitter) => {
 
 /**
  * dy (Phi(x) + x phi(x)) = dy (1 + erf(u) + 2 / sqrt(pi) u exp(-u^2)) / 2 with u = x / sqrt(2); the factor of the
- * second term goes into the exponent.
+ * second term goes into the exponent. HardSigmoid is (erf + 1) / 2 in one pass; its limits are those of erf.
  */
 const geluGradient: Lowering = (node, emitter) => {
   const [dy, x] = inputNames(node, emitter) as [string, string];
@@ -285,9 +285,11 @@ const geluGradient: Lowering = (node, emitter) => {
   const u = emitter.node("Mul", [x, scalar(Math.SQRT1_2)]);
   const exponent = emitter.node("Sub", [scalar(Math.log(1 / Math.sqrt(Math.PI))), emitter.node("Mul", [u, u])]);
   const density = emitter.node("Mul", [emitter.node("Exp", [exponent]), u]); // x phi(x)
-  const half = emitter.node("Mul", [emitter.node("Erf", [u]), scalar(0.5)]);
-  const slope = emitter.node("Add", [emitter.node("Add", [half, scalar(0.5)]), density]);
-  emitter.node("Mul", [slope, dy], {}, only(node));
+  const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
+  const cumulative = emitter.node("HardSigmoid", [emitter.node("Erf", [u])], half); // Phi(x)
+  const [dx, again] = node.outputs as [Value, Value?];
+  emitter.node("Mul", [emitter.node("Add", [cumulative, density]), dy], {}, dx);
+  if (again && emitter.isUsed(again)) emitter.node("Mul", [x, cumulative], {}, again);
 };
 
 const crossEntropy: Lowering = (node, emitter) => {

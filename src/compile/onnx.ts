@@ -72,7 +72,7 @@ function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes: endsLast([...casts, ...nodes]),
+    nodes: inDepthOrder([...casts, ...nodes]),
     initializers: [...written.initializers.values()],
     inputs: wideInputs ? inputs.map(widened) : inputs,
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
@@ -80,15 +80,23 @@ function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
 }
 
 /**
- * Nodes that no other node needs go to the end, the last one first. onnxruntime runs a graph depth first from its ends,
- * beginning with the last one in the file: a layer's weight gradients are then computed as soon as its activations'
- * gradients are there. In the order of the trace all of them would wait for the lowest layer, and keep every layer's
- * gradients in memory meanwhile.
+ * The order that keeps the fewest activations at a time. onnxruntime runs a graph depth first from its ends, beginning
+ * with the last one in the file, and of a node's inputs first what stands last in the file. So ends (nodes that no
+ * other node needs) go last, the last one first: a layer's weight gradients are then computed as soon as its
+ * activations' gradients are there, where in the order of the trace all of them would wait for the lowest layer. And
+ * the others go by their depth: what is recomputed from the forward pass waits for the gradient that it meets.
  */
-function endsLast(nodes: readonly OnnxNode[]): OnnxNode[] {
+function inDepthOrder(nodes: readonly OnnxNode[]): OnnxNode[] {
   const needed = new Set(nodes.flatMap(({ inputs }) => inputs));
   const isEnd = ({ outputs }: OnnxNode) => !outputs.some((name) => needed.has(name));
-  return [...nodes.filter((node) => !isEnd(node)), ...nodes.filter(isEnd).reverse()];
+  const depths = new Map<string, number>();
+  const inner = nodes.map((node) => {
+    const depth = 1 + node.inputs.reduce((deepest, name) => Math.max(deepest, depths.get(name) ?? 0), 0);
+    for (const name of node.outputs) depths.set(name, depth);
+    return { node, depth };
+  });
+  const others = inner.filter(({ node }) => !isEnd(node)).sort((a, b) => a.depth - b.depth);
+  return [...others.map(({ node }) => node), ...nodes.filter(isEnd).reverse()];
 }
 
 const widened = (input: OnnxValue): OnnxValue =>

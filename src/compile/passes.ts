@@ -2,9 +2,11 @@
 
 import type { Graph } from "./graph";
 import { fuseProducts } from "./products";
+import { recomputeGelu } from "./recompute";
+import { withoutDeadNodes } from "./rewrite";
 import { simplify } from "./simplify";
 
-/** The graph as it is lowered: the same values up to rounding, from fewer nodes. */
+/** The graph as it is lowered: the same values up to rounding, from fewer nodes and with less to keep. */
 export function optimise(graph: Graph): Graph {
-  return fuseProducts(simplify(graph));
+  return withoutDeadNodes(recomputeGelu(fuseProducts(simplify(graph))));
 }

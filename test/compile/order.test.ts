@@ -21,3 +21,15 @@ test("what no other node needs comes last, the first of the trace at the very en
   expect(nodes.map(({ op }) => op)).toEqual(["MatMul", "MatMul", "Sigmoid", "Exp", "Exp"]);
   expect(nodes.slice(-3).map(({ outputs }) => outputs[0])).toEqual(["last", "late", "early"]);
 });
+
+test("a node that needs the inputs alone stands before those that need much, whatever the trace's order", () => {
+  const graph = trace(
+    ({ x, w }) => {
+      const deep = tf.matMul(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D), w as tf.Tensor2D);
+      return { y: tf.add(deep, tf.exp(x as tf.Tensor)) };
+    },
+    { x: type, w: type },
+  );
+  const { nodes } = toOnnxModel(optimise(graph)).graph;
+  expect(nodes.map(({ op }) => op)).toEqual(["MatMul", "Exp", "MatMul", "Add"]);
+});
