@@ -14,6 +14,7 @@ import { checkpointOptions, engineOptions, offline } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
 import type { TrainingOptions } from "../recipes/options";
+import { formatCount, formatSeconds } from "../report/quantities";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import { defineCommand } from "./command";
@@ -21,7 +22,7 @@ import { savings } from "./merge";
 import { checkedOnnx, describeOnnx, openerOrWarning } from "./merge-onnx";
 import { pullWithProgress } from "./pull";
 import { openSession } from "./session";
-import { formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatScore, type Terminal, table } from "./terminal";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 const SAMPLE = path.join(__dirname, "../../glue-data/sample");
