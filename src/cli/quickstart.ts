@@ -10,6 +10,7 @@ import { failure, UserError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
 import { overhead } from "../merge/manifest";
 import type { Selection } from "../merge/merge";
+import { bertDefaults } from "../model/config";
 import { checkpointOptions, engineOptions, offline } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
@@ -151,6 +152,7 @@ async function randomBase(): Promise<Base> {
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   const tokens = embeddedVocabulary();
   const config = {
+    ...bertDefaults,
     vocabSize: tokens.length,
     hiddenSize: 64,
     numHiddenLayers: 6,
@@ -158,11 +160,6 @@ async function randomBase(): Promise<Base> {
     intermediateSize: 256,
     maxPositionEmbeddings: 128,
     typeVocabSize: 2,
-    hiddenDropoutProb: 0.1,
-    attentionProbsDropoutProb: 0.1,
-    layerNormEps: 1e-12,
-    initializerRange: 0.02,
-    padTokenId: 0,
   };
   const base = randomBase("random-6x64", config, { tokens, lowerCase: true }, 1);
   await writeBase(base, cachedFolder(base.name));
