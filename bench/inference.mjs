@@ -15,9 +15,9 @@ const { openBase } = require("../dist/checkpoints/base.js");
 const { cachedFolder } = require("../dist/checkpoints/cache.js");
 const { openEngine } = require("../dist/engines/open.js");
 const { branchAxes } = require("../dist/model/branch.js");
-const { attentionBias, embed, encoderLayer } = require("../dist/model/encoder.js");
-const { embeddingParameters, embeddingTensors, layerParameters, layerTensors } = require("../dist/model/parameters.js");
+const { embeddingTensors, layerTensors } = require("../dist/model/parameters.js");
 const { int32 } = require("../dist/model/tensors.js");
+const { trunkEntry } = require("../dist/training/trunk.js");
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 /** Sizes for a random base; MiniLM is exported with its own weights. */
@@ -62,16 +62,7 @@ async function openOurs({ config, tensors }) {
   const { engine } = await openEngine("onnx", { threads });
   const program = await engine.load(
     { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, config.numHiddenLayers) },
-    {
-      forward(state, inputs) {
-        const bias = attentionBias(inputs.attention_mask);
-        let hidden = embed(embeddingParameters(state), inputs.input_ids, inputs.token_type_ids, config);
-        for (let layer = 0; layer < config.numHiddenLayers; layer++) {
-          hidden = encoderLayer(layerParameters(state, layer), hidden, bias, config, layer);
-        }
-        return { outputs: { hidden } };
-      },
-    },
+    { forward: trunkEntry(config, config.numHiddenLayers) },
     { forward: branchAxes },
   );
   return async (ids, mask, size) => {

@@ -1,27 +1,18 @@
 // Random weights of a published BERT's sizes, where speed is measured without a base: made in a second or two, because
 // all layers have the same values. What the values are does not change the time; that they are neither zero nor huge does.
 
-import type { BertConfig } from "../model/config";
+import { type BertConfig, bertDefaults } from "../model/config";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import { normals } from "../random/draws";
 import { Purpose, streamKey } from "../random/threefry";
 import { parameterShapes } from "./parameter-shapes";
 
-const common = {
-  vocabSize: 30522,
-  maxPositionEmbeddings: 512,
-  typeVocabSize: 2,
-  hiddenDropoutProb: 0.1,
-  attentionProbsDropoutProb: 0.1,
-  layerNormEps: 1e-12,
-  initializerRange: 0.02,
-  padTokenId: 0,
-};
+const published = { ...bertDefaults, vocabSize: 30522, maxPositionEmbeddings: 512, typeVocabSize: 2 };
 
 /** BERT-base, and MiniLM-L6, by the names of --size. */
 export const benchmarkSizes = {
-  base: { ...common, hiddenSize: 768, numHiddenLayers: 12, numAttentionHeads: 12, intermediateSize: 3072 },
-  minilm: { ...common, hiddenSize: 384, numHiddenLayers: 6, numAttentionHeads: 12, intermediateSize: 1536 },
+  base: { ...published, hiddenSize: 768, numHiddenLayers: 12, numAttentionHeads: 12, intermediateSize: 3072 },
+  minilm: { ...published, hiddenSize: 384, numHiddenLayers: 6, numAttentionHeads: 12, intermediateSize: 1536 },
 } satisfies Record<string, BertConfig>;
 
 export type BenchmarkSize = keyof typeof benchmarkSizes;

@@ -1,10 +1,11 @@
 // bench --dry-run: what would be measured, and about how long that takes, from a quick matrix product on each engine.
 
+import { formatSeconds } from "../report/quantities";
 import { type BenchPlan, WARM_UPS, type Work } from "./bench-measure";
 import { printRemedies, threeDigits } from "./bench-output";
 import { isPresent, type OpenedEngine } from "./bench-processes";
 import { SUSTAINED_SHARE } from "./run-tables";
-import { formatSeconds, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 /** Matrix products that the estimate starts from; the best one counts. */
 const REPEATS = 3;

@@ -2,10 +2,11 @@
 
 import type { Compilation } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
+import { formatSeconds } from "../report/quantities";
 import type { RunTime } from "../training/step-benchmark";
 import type { Measurement, Work } from "./bench-measure";
 import type { Opened, WorkloadName } from "./bench-worker";
-import { formatSeconds, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 /** One workload at one length. Rates are those of the best run. */
 export interface Result {

@@ -1,6 +1,5 @@
 // flexbert bench: how fast this machine trains and infers on each engine, beside what its matrix products reach alone.
 
-import os from "node:os";
 import { type BenchmarkSize, benchmarkSizes } from "../checkpoints/benchmark-weights";
 import { type EngineName, engineNames } from "../engines/engine";
 import { failure, usageError } from "../errors/errors";
@@ -13,9 +12,9 @@ import type { BenchPlan } from "./bench-measure";
 import type { EngineReport } from "./bench-output";
 import { isPresent, openEngines } from "./bench-processes";
 import { defineCommand } from "./command";
+import { describeMachine } from "./machine";
 import { openBaseOf } from "./session";
 import type { Terminal } from "./terminal";
-import { packageVersion } from "./version";
 
 const sizeNames = Object.keys(benchmarkSizes) as BenchmarkSize[];
 
@@ -186,14 +185,7 @@ function describeRun({ k, batchSize, length, runs, dropout }: BenchValues, model
 function describeSettings(values: BenchValues, { base, settings: { config } }: ChosenModel) {
   const { k, batchSize, length, runs, dropout, seed, size } = values;
   return {
-    machine: {
-      flexbert: packageVersion(),
-      node: process.version,
-      platform: `${process.platform} ${process.arch}`,
-      cpu: os.cpus()[0]?.model ?? "unknown",
-      cores: os.availableParallelism(),
-      memoryBytes: os.totalmem(),
-    },
+    machine: describeMachine(),
     model: {
       base,
       size: base ? null : size,

@@ -7,12 +7,13 @@ import { studentLayersOption, trainingCommandOptions } from "../options/common";
 import { distillationOptions } from "../options/distillation";
 import { fitLayers } from "../options/layers";
 import type { DistillRequest } from "../recipes/distill";
+import { formatSeconds } from "../report/quantities";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { findTeacher } from "./stored-runs";
-import { formatScore, formatSeconds, table } from "./terminal";
+import { formatScore, table } from "./terminal";
 import { openTrackers, trackerOptions } from "./trackers";
 
 export const distillCommand = defineCommand({

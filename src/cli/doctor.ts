@@ -7,8 +7,8 @@ import { cacheFolder } from "../checkpoints/cache";
 import type { Diagnosis } from "../engines/diagnose";
 import { formatBytes } from "../files/atomic";
 import { defineCommand } from "./command";
+import { describeMachine } from "./machine";
 import { type Terminal, table } from "./terminal";
-import { packageVersion } from "./version";
 
 export const doctorCommand = defineCommand({
   summary: "engines, machine, cache: what is there and what is missing",
@@ -25,12 +25,7 @@ export const doctorCommand = defineCommand({
       return bavail * bsize;
     };
     const machine = {
-      flexbert: packageVersion(),
-      node: process.version,
-      platform: `${process.platform} ${process.arch}`,
-      cpu: os.cpus()[0]?.model ?? "unknown",
-      cores: os.availableParallelism(),
-      memoryBytes: os.totalmem(),
+      ...describeMachine(),
       freeMemoryBytes: os.freemem(),
       gpus,
       gpuProblem,

@@ -5,11 +5,12 @@ import { writeFileAtomic } from "../files/atomic";
 import { samples, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
+import { formatSeconds } from "../report/quantities";
 import type { Evaluation } from "../serve/evaluate";
 import { splitNames } from "../tasks/task";
 import { defineCommand } from "./command";
 import { modelOptions, openServedModel } from "./served-model";
-import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatScore, type Terminal, table } from "./terminal";
 
 export const evalCommand = defineCommand({
   summary: "score a merged model or a run on dev rows",

@@ -3,7 +3,8 @@
 import type { ListedTrial, Listing } from "../experiment/listing";
 import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
-import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatSeconds } from "../report/quantities";
+import { formatScore, type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
 export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {

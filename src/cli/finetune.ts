@@ -6,12 +6,13 @@ import { kOption, searchOption, trainingCommandOptions } from "../options/common
 import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
 import type { SearchReport } from "../recipes/search";
+import { formatSeconds } from "../report/quantities";
 import type { ChooseBy } from "../selection/teacher";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
 import { comparableWith } from "./stored-runs";
-import { formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatScore, type Terminal, table } from "./terminal";
 import { openTrackers, trackerOptions } from "./trackers";
 
 export const finetuneCommand = defineCommand({

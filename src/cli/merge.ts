@@ -21,6 +21,7 @@ import {
 } from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
+import { formatCount } from "../report/quantities";
 import { parseSelect, selectRun } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
@@ -29,7 +30,7 @@ import { defineCommand } from "./command";
 import { describeOnnx, withOnnx } from "./merge-onnx";
 import { selectedRuns } from "./merge-selection";
 import { chosenTasks, openBaseOf } from "./session";
-import { formatCount, formatScore, type Terminal, table } from "./terminal";
+import { formatScore, type Terminal, table } from "./terminal";
 
 export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",

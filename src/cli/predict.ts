@@ -6,11 +6,12 @@ import { dataError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
+import { formatSeconds } from "../report/quantities";
 import type { ServedTask } from "../serve/model";
 import { computeLogits, type Prediction, type Row, toPrediction } from "../serve/predict";
 import { defineCommand } from "./command";
 import { modelOptions, openServedModel } from "./served-model";
-import { formatSeconds, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 /** Rows that are held at a time: a long file needs no more memory than a short one. */
 const CHUNK = 4096;

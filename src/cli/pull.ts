@@ -2,9 +2,10 @@
 
 import { usageError } from "../errors/errors";
 import { offline } from "../options/common";
+import { formatCount } from "../report/quantities";
 import { defineCommand } from "./command";
 import { fileProgress } from "./file-progress";
-import { formatCount, type Terminal } from "./terminal";
+import type { Terminal } from "./terminal";
 
 export const pullCommand = defineCommand({
   summary: "bring a base model into the cache",

@@ -10,10 +10,12 @@ import { failure, UserError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
 import { overhead } from "../merge/manifest";
 import type { Selection } from "../merge/merge";
+import { bertDefaults } from "../model/config";
 import { checkpointOptions, engineOptions, offline } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
 import type { TrainingOptions } from "../recipes/options";
+import { formatCount, formatSeconds } from "../report/quantities";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import { defineCommand } from "./command";
@@ -21,7 +23,7 @@ import { savings } from "./merge";
 import { checkedOnnx, describeOnnx, openerOrWarning } from "./merge-onnx";
 import { pullWithProgress } from "./pull";
 import { openSession } from "./session";
-import { formatCount, formatScore, formatSeconds, type Terminal, table } from "./terminal";
+import { formatScore, type Terminal, table } from "./terminal";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 const SAMPLE = path.join(__dirname, "../../glue-data/sample");
@@ -150,6 +152,7 @@ async function randomBase(): Promise<Base> {
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   const tokens = embeddedVocabulary();
   const config = {
+    ...bertDefaults,
     vocabSize: tokens.length,
     hiddenSize: 64,
     numHiddenLayers: 6,
@@ -157,11 +160,6 @@ async function randomBase(): Promise<Base> {
     intermediateSize: 256,
     maxPositionEmbeddings: 128,
     typeVocabSize: 2,
-    hiddenDropoutProb: 0.1,
-    attentionProbsDropoutProb: 0.1,
-    layerNormEps: 1e-12,
-    initializerRange: 0.02,
-    padTokenId: 0,
   };
   const base = randomBase("random-6x64", config, { tokens, lowerCase: true }, 1);
   await writeBase(base, cachedFolder(base.name));

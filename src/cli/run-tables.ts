@@ -4,8 +4,9 @@ import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import type { Plan } from "../recipes/plan";
+import { formatCount, formatSeconds } from "../report/quantities";
 import { type EngineValues, openSession } from "./session";
-import { formatCount, formatSeconds, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 /** One run for --json. */
 export function describeRun({ folder, record }: StoredRun) {

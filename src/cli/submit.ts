@@ -9,12 +9,13 @@ import { makeFolder } from "../files/folder";
 import { dryRun, engineOptions, offline, taskOptions } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
+import { formatSeconds } from "../report/quantities";
 import type { ServedModel } from "../serve/model";
 import type { PlannedFile } from "../serve/submit";
 import { defineCommand } from "./command";
 import { openServedModel } from "./served-model";
 import type { EngineValues } from "./session";
-import { formatSeconds, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 interface SubmitValues extends EngineValues {
   readonly merged: string;

@@ -1,37 +1,10 @@
-// One rule an op: the ONNX nodes that compute it. Standard operators (opset 20) where they serve; com.microsoft's
+// One rule an op of tfjs: the ONNX nodes that compute it. Standard operators (opset 20) where they serve; com.microsoft's
 // FusedMatMul where a product has a transposed operand or a factor, because ONNX's own MatMul has neither.
 
-import { type DType, type Elements, type Node, only, type Shape, type Value } from "./graph";
+import { type DType, type Node, only, type Value } from "./graph";
+import { fusedLowerings } from "./onnx-fused";
+import { type Emitter, inputNames, type Lowering, sumRows } from "./onnx-lowering";
 import { ElementType, type OnnxAttribute } from "./onnx-proto";
-
-/** What a rule writes into. Names stand for values. */
-export interface Emitter {
-  /** The name of a value of the graph. */
-  name(value: Value): string;
-  /** Adds a node and returns its first output. `as` gives the output the name of a value of the graph. */
-  node(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>, as?: Value): string;
-  /** Adds a node with several outputs; null leaves one out. */
-  nodes(
-    op: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, OnnxAttribute>>,
-    outputs: readonly (Value | null)[],
-  ): void;
-  /** The name of a scalar constant. */
-  scalar(value: number, dtype: DType | "int64"): string;
-  /** The name of a constant. */
-  constant(elements: Elements, shape: Shape, dtype: DType): string;
-  /** The name of a one-dimensional int64 constant: axes, pads. */
-  integers(values: readonly number[]): string;
-  /** The name of a one-dimensional int64 value that holds a shape, computed where a size is symbolic. */
-  shape(sizes: Shape): string;
-  /** Whether any node or output needs a value. */
-  isUsed(value: Value): boolean;
-  /** Whether the nodes must all be of the standard. */
-  readonly standard: boolean;
-}
-
-export type Lowering = (node: Node, emitter: Emitter) => void;
 
 export const elementTypes: Readonly<Record<DType, ElementType>> = {
   float32: ElementType.float32,
@@ -84,19 +57,6 @@ const sumOfTerms: Lowering = (node, emitter) => {
   }
 };
 
-/**
- * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to
- * six times as long (docs/decisions.md).
- */
-function sumRows(x: string, shape: Shape, emitter: Emitter, as: Value): void {
-  const width = shape.at(-1) as number;
-  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  const matrix = shape.length === 2 ? x : emitter.node("Reshape", [x, emitter.shape([rows, width])]);
-  const ones = emitter.node("Expand", [emitter.scalar(1, "float32"), emitter.shape([1, rows])]);
-  const sum = emitter.node("MatMul", [ones, matrix]); // [1, width]
-  emitter.node("Reshape", [sum, emitter.integers(as.shape)], {}, as);
-}
-
 const sum: Lowering = (node, emitter) => {
   const [x] = node.inputs as [Value];
   const axes = node.attributes["axes"] as readonly number[];
@@ -104,8 +64,6 @@ const sum: Lowering = (node, emitter) => {
   if (leading && x.dtype === "float32") sumRows(emitter.name(x), x.shape, emitter, only(node));
   else reduce("ReduceSum")(node, emitter);
 };
-
-const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
 /** A matrix, or each of a batch, transposed. */
 function turn(x: Value, emitter: Emitter): string {
@@ -240,84 +198,11 @@ const fill: Lowering = (node, emitter) => {
   emitter.node("Expand", [scalar, emitter.shape(output.shape)], {}, output);
 };
 
-/** x Phi(x), exact (opset 20). */
-const gelu: Lowering = (node, emitter) => {
-  emitter.node("Gelu", inputNames(node, emitter), { approximate: { text: "none" } }, only(node));
-};
-
-/** Where a gradient needs the normalised values they come out with a scale of one, and the scale follows. */
-const layerNorm: Lowering = (node, emitter) => {
-  const [y, normalised, inverse] = node.outputs as [Value, Value, Value];
-  const [x, scale, offset] = inputNames(node, emitter) as [string, string, string];
-  const attributes = { axis: { int: -1 }, epsilon: { float: node.attributes["epsilon"] as number } };
-  if (!emitter.isUsed(normalised) && !emitter.isUsed(inverse)) {
-    emitter.node("LayerNormalization", [x, scale, offset], attributes, y);
-    return;
-  }
-  const width = y.shape.at(-1) as number;
-  const ones = emitter.constant(new Float32Array(width).fill(1), [width], "float32");
-  emitter.nodes("LayerNormalization", [x, ones], attributes, [normalised, null, inverse]);
-  emitter.node("Add", [emitter.node("Mul", [emitter.name(normalised), scale]), offset], {}, y);
-};
-
-/** dx = inverse (dy scale - mean(dy scale) - normalised mean(dy scale normalised)), means over the last axis. */
-const layerNormGradient: Lowering = (node, emitter) => {
-  const [dx, dScale, dOffset] = node.outputs as [Value, Value, Value];
-  const [dy, normalised, inverse, scale] = inputNames(node, emitter) as [string, string, string, string];
-  const last = emitter.integers([dx.shape.length - 1]);
-  const mean = (x: string) => emitter.node("ReduceMean", [x, last], { keepdims: { int: 1 } });
-  const product = emitter.node("Mul", [dy, normalised]);
-  const dNormal = emitter.node("Mul", [dy, scale]);
-  const along = emitter.node("Mul", [normalised, mean(emitter.node("Mul", [product, scale]))]);
-  const across = emitter.node("Sub", [emitter.node("Sub", [dNormal, mean(dNormal)]), along]);
-  emitter.node("Mul", [across, inverse], {}, dx);
-  sumRows(product, dx.shape, emitter, dScale);
-  sumRows(dy, dx.shape, emitter, dOffset);
-};
-
-/**
- * dy (Phi(x) + x phi(x)) = dy (1 + erf(u) + 2 / sqrt(pi) u exp(-u^2)) / 2 with u = x / sqrt(2); the factor of the
- * second term goes into the exponent. HardSigmoid is (erf + 1) / 2 in one pass; its limits are those of erf.
- */
-const geluGradient: Lowering = (node, emitter) => {
-  const [dy, x] = inputNames(node, emitter) as [string, string];
-  const scalar = (value: number) => emitter.scalar(value, "float32");
-  const u = emitter.node("Mul", [x, scalar(Math.SQRT1_2)]);
-  const exponent = emitter.node("Sub", [scalar(Math.log(1 / Math.sqrt(Math.PI))), emitter.node("Mul", [u, u])]);
-  const density = emitter.node("Mul", [emitter.node("Exp", [exponent]), u]); // x phi(x)
-  const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
-  const cumulative = emitter.node("HardSigmoid", [emitter.node("Erf", [u])], half); // Phi(x)
-  const [dx, again] = node.outputs as [Value, Value?];
-  emitter.node("Mul", [emitter.node("Add", [cumulative, density]), dy], {}, dx);
-  if (again && emitter.isUsed(again)) emitter.node("Mul", [x, cumulative], {}, again);
-};
-
-const crossEntropy: Lowering = (node, emitter) => {
-  const [logits, targets] = inputNames(node, emitter) as [string, string];
-  const terms = emitter.node("Mul", [targets, emitter.node("LogSoftmax", [logits], { axis: { int: -1 } })]);
-  const sums = emitter.node("ReduceSum", [terms, emitter.integers([1])], { keepdims: { int: 0 } });
-  emitter.node("Neg", [sums], {}, only(node));
-};
-
-const crossEntropyGradient: Lowering = (node, emitter) => {
-  const [dy, logits, targets] = inputNames(node, emitter) as [string, string, string];
-  const difference = emitter.node("Sub", [emitter.node("Softmax", [logits], { axis: { int: -1 } }), targets]);
-  const column = emitter.node("Unsqueeze", [dy, emitter.integers([1])]);
-  emitter.node("Mul", [difference, column], {}, only(node));
-};
-
-/** x W + b of two-dimensional operands: the bias costs no pass of its own. */
-const affine: Lowering = (node, emitter) => {
-  const { transposeA, transposeB } = node.attributes;
-  const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
-  emitter.node("Gemm", inputNames(node, emitter), attributes, only(node));
-};
-
 export const lowerings: Readonly<Record<string, Lowering>> = {
+  ...fusedLowerings,
   Abs: direct("Abs"),
   Add: direct("Add"),
   AddN: sumOfTerms,
-  Affine: affine,
   BatchMatMul: product,
   BroadcastTo: (node, emitter) => {
     const output = only(node);
@@ -334,12 +219,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   GatherV2: (node, emitter) => {
     emitter.node("Gather", inputNames(node, emitter), { axis: { int: node.attributes["axis"] as number } }, only(node));
   },
-  Gelu: gelu,
-  GeluGradient: geluGradient,
   Greater: direct("Greater"),
   GreaterEqual: direct("GreaterOrEqual"),
-  LayerNorm: layerNorm,
-  LayerNormGradient: layerNormGradient,
   Less: direct("Less"),
   LessEqual: direct("LessOrEqual"),
   Log: direct("Log"),
@@ -377,8 +258,6 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Sigmoid: direct("Sigmoid"),
   Sign: direct("Sign"),
   Slice: slice,
-  SoftmaxCrossEntropy: crossEntropy,
-  SoftmaxCrossEntropyGradient: crossEntropyGradient,
   Softmax: (node, emitter) => {
     const axis = { int: node.attributes["axis"] as number };
     emitter.node("Softmax", inputNames(node, emitter), { axis }, only(node));

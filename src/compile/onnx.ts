@@ -2,7 +2,8 @@
 
 import type { HostTensor } from "../model/tensors";
 import { type DType, type Elements, type Graph, type Shape, useCounts, type Value, type ValueType } from "./graph";
-import { type Emitter, elementTypes, lowerings, microsoftOps } from "./onnx-ops";
+import type { Emitter } from "./onnx-lowering";
+import { elementTypes, lowerings, microsoftOps } from "./onnx-ops";
 import {
   ElementType,
   type ExternalBytes,

@@ -2,9 +2,10 @@
 // one build serves Node 20, 22 and 24.
 
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../errors/errors";
+import { makeFolder } from "../files/folder";
 import { runChild } from "./child";
 import { stderrSwitchSource } from "./stderr-switch";
 import { onPath } from "./system-packages";
@@ -43,7 +44,7 @@ export const hasNpm = () => onPath("npm") !== null;
 /** Node-API's headers from the npm registry; npm compares them with the registry's hash. */
 export async function fetchNodeHeaders(work: string, signal?: AbortSignal): Promise<string> {
   const folder = path.join(work, "headers");
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // A manifest of its own: npm would else climb to the nearest one.
   await writeFile(path.join(folder, "package.json"), "{}\n");
   const args = ["install", "--prefix", folder, "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit"];

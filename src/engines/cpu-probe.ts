@@ -2,11 +2,12 @@
 // nothing can catch. So TensorFlow multiplies a matrix in a child process first, with ever older instructions until one
 // lives, and the result is kept for this machine and this library.
 
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { sha256Hex } from "../files/hash";
 import { runChild } from "./child";
 
@@ -68,7 +69,7 @@ export async function cachedProbe(addon: string, cache = cacheFolder()): Promise
   const found = await probeAddon(addon);
   if ("problem" in found) return found;
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     await writeFileAtomic(file, `${JSON.stringify(found)}\n`);
   } catch {
     // A cache that cannot be written costs half a second at each start, nothing more.

@@ -3,9 +3,10 @@
 // for exactly that file. Python itself runs nothing of a wheel, and is not needed afterwards.
 
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure, usageError } from "../errors/errors";
+import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import { type ChildOutcome, runChild } from "./child";
 
@@ -140,7 +141,7 @@ export async function downloadWheel(wheel: Wheel, folder: string, tag: WheelTag,
     if (wheel.sha256 !== null && (await sha256File(file)) === wheel.sha256) return file;
     await rm(file);
   }
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const list = path.join(context.work, "requirements.txt");
   await writeFile(list, wheel.sha256 === null ? `${pinned}\n` : `${pinned} --hash=sha256:${wheel.sha256}\n`);
   const hashes = wheel.sha256 === null ? [] : ["--require-hashes"];
@@ -173,7 +174,7 @@ async function pip(
   onStdout?: (text: string) => void,
 ): Promise<void> {
   const temporary = path.join(work, "tmp");
-  await mkdir(temporary, { recursive: true });
+  await makeFolder(temporary);
   const outcome = await runChild(python.command, ["-m", "pip", ...args, "--no-input", "--disable-pip-version-check"], {
     // Settings that make sense for installing, and contradict the options here.
     env: { ...process.env, TMPDIR: temporary, PIP_USER: "0", PIP_REQUIRE_VIRTUALENV: "0" },

@@ -3,10 +3,11 @@
 // under a lock; renaming the finished build is the commit. A stopped install keeps the wheels that it has.
 
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { engineError, failure, usageError } from "../errors/errors";
 import { requireFreeSpace, syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import { storageFailure } from "../files/storage-failure";
@@ -179,7 +180,7 @@ async function assemble(
   const include = path.join(work, "include");
   for (const folder of [build, include]) {
     await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   }
   const files = await unpackAll(paths, build, include, signal);
   requireLibraries(files, version);

@@ -51,7 +51,7 @@ export function openGroup(group: TrialGroup, resolver: Resolver, context: RunCon
         if (record?.state === "finished" && counts) return "done";
         const label = `trial ${spec.index}, ${describeSpec(spec)}`;
         const work = { ...(await workOf(spec, found)), label };
-        await runLockedTrial(trial, settings, { ...run, force: record !== null && !counts }, work, context);
+        await runLockedTrial({ trial, settings, run: { ...run, force: record !== null && !counts }, work }, context);
         return "done";
       } finally {
         await claim.unlock();

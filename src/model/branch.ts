@@ -3,9 +3,9 @@
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import type { Dropout } from "./dropout";
-import { attentionBias, embed, encoderLayer } from "./encoder";
+import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
-import { type BranchShape, embeddingParameters, layerParameters } from "./parameters";
+import { type BranchShape, embeddingParameters } from "./parameters";
 
 type Named = Readonly<Record<string, Tensor>>;
 
@@ -38,10 +38,8 @@ export function branchLogits(
   dropout?: Dropout,
 ): Tensor2D {
   const bias = attentionBias(inputs.attention_mask);
-  let hidden = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
-  for (let index = shape.fork; index < shape.fork + shape.layers; index++) {
-    hidden = encoderLayer(layerParameters(tensors, index), hidden, bias, config, index, dropout);
-  }
+  const from = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
+  const hidden = encoderLayers(tensors, from, bias, config, [shape.fork, shape.fork + shape.layers], dropout);
   return classify(tensors, hidden, dropout);
 }
 

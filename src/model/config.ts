@@ -19,6 +19,15 @@ export interface BertConfig {
   readonly padTokenId: number;
 }
 
+/** What files that leave a key out mean, as in BertConfig: Google's have neither layer_norm_eps nor pad_token_id. */
+export const bertDefaults = {
+  hiddenDropoutProb: 0.1,
+  attentionProbsDropoutProb: 0.1,
+  layerNormEps: 1e-12,
+  initializerRange: 0.02,
+  padTokenId: 0,
+} satisfies Partial<BertConfig>;
+
 interface Key {
   readonly name: string;
   /** What a file without the key means; files must have the keys without one. */
@@ -33,9 +42,9 @@ const count = (name: string): Key => ({
   expected: "a positive integer",
 });
 
-const rate = (name: string): Key => ({
+const rate = (name: string, fallback: number): Key => ({
   name,
-  fallback: 0.1,
+  fallback,
   accepts: (value) => value >= 0 && value < 1,
   expected: "at least 0 and below 1",
 });
@@ -47,7 +56,6 @@ const positive = (name: string, fallback: number): Key => ({
   expected: "a positive number",
 });
 
-/** Fallbacks are BertConfig's: Google's files have neither layer_norm_eps (1e-12 in its code) nor pad_token_id. */
 const keys = {
   vocabSize: count("vocab_size"),
   hiddenSize: count("hidden_size"),
@@ -56,13 +64,13 @@ const keys = {
   intermediateSize: count("intermediate_size"),
   maxPositionEmbeddings: count("max_position_embeddings"),
   typeVocabSize: count("type_vocab_size"),
-  hiddenDropoutProb: rate("hidden_dropout_prob"),
-  attentionProbsDropoutProb: rate("attention_probs_dropout_prob"),
-  layerNormEps: positive("layer_norm_eps", 1e-12),
-  initializerRange: positive("initializer_range", 0.02),
+  hiddenDropoutProb: rate("hidden_dropout_prob", bertDefaults.hiddenDropoutProb),
+  attentionProbsDropoutProb: rate("attention_probs_dropout_prob", bertDefaults.attentionProbsDropoutProb),
+  layerNormEps: positive("layer_norm_eps", bertDefaults.layerNormEps),
+  initializerRange: positive("initializer_range", bertDefaults.initializerRange),
   padTokenId: {
     name: "pad_token_id",
-    fallback: 0,
+    fallback: bertDefaults.padTokenId,
     accepts: (value) => Number.isSafeInteger(value) && value >= 0,
     expected: "an integer of at least 0",
   },

@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import { attentionOutputSite, attentionProbabilitiesSite, type Dropout, embeddingSite, outputSite } from "./dropout";
 import { dense, gelu, layerNorm } from "./ops";
-import type { EmbeddingParams, LayerParams } from "./parameters";
+import { type EmbeddingParams, type LayerParams, layerParameters } from "./parameters";
 
 /** Added to the scores of padding: its probability underflows to 0 exactly. */
 const MASKED = -1e9;
@@ -64,6 +64,26 @@ export function encoderLayer(
   const expanded = gelu(dense(middle, params.intermediate));
   const output = drop(outputSite(index), dense(expanded, params.output));
   return layerNorm(tf.add(output, middle) as Tensor3D, params.outputNorm, config.layerNormEps);
+}
+
+/**
+ * Encoder layers `from` to `to`, without the last.
+ * @param hidden [batch, length, hidden]
+ * @param bias [batch, 1, 1, length] from {@link attentionBias}
+ */
+export function encoderLayers(
+  tensors: Readonly<Record<string, Tensor>>,
+  hidden: Tensor3D,
+  bias: Tensor4D,
+  config: BertConfig,
+  [from, to]: readonly [number, number],
+  dropout?: Dropout,
+): Tensor3D {
+  let above = hidden;
+  for (let index = from; index < to; index++) {
+    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout);
+  }
+  return above;
 }
 
 function selfAttention(

@@ -3,9 +3,9 @@
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
-import { attentionBias, embed, encoderLayer } from "./encoder";
+import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
-import { embeddingParameters, layerParameters, unscoped } from "./parameters";
+import { embeddingParameters, unscoped } from "./parameters";
 
 type Named = Readonly<Record<string, Tensor>>;
 
@@ -38,20 +38,16 @@ export function multiHeadLogits(
   const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
   const outputs: Record<string, Tensor2D> = {};
   const branch = ({ name, layers }: HeadShape, own: Named, fork: number, from: Tensor3D) => {
-    let hidden = from;
-    for (let index = fork; index < fork + layers; index++) {
-      hidden = encoderLayer(layerParameters(own, index), hidden, bias, config, index);
-    }
-    outputs[name] = classify(own, hidden);
+    outputs[name] = classify(own, encoderLayers(own, from, bias, config, [fork, fork + layers]));
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
   if (sharing.length > 0) {
     let trunk = embedded(tensors);
     let depth = 0;
     for (const task of sharing) {
-      for (; depth < (task.fork as number); depth++) {
-        trunk = encoderLayer(layerParameters(tensors, depth), trunk, bias, config, depth);
-      }
+      const fork = task.fork as number;
+      trunk = encoderLayers(tensors, trunk, bias, config, [depth, fork]);
+      depth = fork;
       branch(task, unscoped(task.name, tensors), depth, trunk);
     }
   }

@@ -72,7 +72,8 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
           continue;
         }
         prepared ??= await prepareTeacher(request, teacherShape, await trunks.under(teacherShape), context);
-        runs.push(await runTrial(trial, settings, run, studentWork(settings, distillation, prepared), context));
+        const work = studentWork(settings, distillation, prepared);
+        runs.push(await runTrial({ trial, settings, run, work }, context));
       }
     }
   } finally {

@@ -46,7 +46,8 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
   const forks = sweep.flatMap(({ settings: { shape } }) => (shape.full ? [] : [shape.fork]));
   const trunks = openTrunks(task, base, data, run, context, halving ? [...new Set(forks)] : []);
   const train = async ({ trial, settings }: SweepTrial, force: boolean, until?: number) => {
-    return runTrial(trial, settings, { ...run, force }, await finetuneWork(settings, trunks), context, until);
+    const work = await finetuneWork(settings, trunks);
+    return runTrial({ trial, settings, run: { ...run, force }, work, until }, context);
   };
   try {
     if (request.search && halving) return await searchByHalving(sweep, train, request, request.search.by, context);

@@ -132,24 +132,27 @@ export interface TrialWork {
   readonly teacherLogits?: Float32Array;
 }
 
+/** A trial with all that its training takes. */
+export interface TrialTraining {
+  readonly trial: StoredRun;
+  readonly settings: TrialSettings;
+  readonly run: RunOptions;
+  readonly work: TrialWork;
+  /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
+  readonly until?: number | undefined;
+}
+
 /**
  * Trains one trial in its locked run folder: goes on from a saved state unless `force`, writes the branch of the
  * best epoch and marks the run finished. Throws Interrupted with the state saved.
- * @param until leaves the run after so many epochs, unfinished with its state saved; absent: finishes it
  */
-export async function runTrial(
-  trial: StoredRun,
-  settings: TrialSettings,
-  run: RunOptions,
-  work: TrialWork,
-  context: RunContext<Engine>,
-  until?: number,
-): Promise<StoredRun> {
+export async function runTrial(training: TrialTraining, context: RunContext<Engine>): Promise<StoredRun> {
+  const { trial, settings, run } = training;
   const unlock = await lockFolder(trial.folder, `training ${settings.task.name}`);
   try {
     // Another process may have finished it since the caller looked.
     const finished = await finishedRun(trial, run.force);
-    return finished ?? (await runLockedTrial(trial, settings, run, work, context, until));
+    return finished ?? (await runLockedTrial(training, context));
   } finally {
     await unlock();
   }
@@ -157,12 +160,8 @@ export async function runTrial(
 
 /** As runTrial, for a caller that holds the lock of the trial's folder. */
 export async function runLockedTrial(
-  trial: StoredRun,
-  settings: TrialSettings,
-  run: RunOptions,
-  work: TrialWork,
+  { trial, settings, run, work, until }: TrialTraining,
   context: RunContext<Engine>,
-  until?: number,
 ): Promise<StoredRun> {
   const { task, base, shape, seed, training } = settings;
   const { folder } = trial;

@@ -2,10 +2,11 @@
 // renamed into place last: what it names is there before it.
 
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
 import { type Manifest, readManifest } from "../merge/manifest";
 import type { ChooseBy } from "../selection/teacher";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
@@ -156,7 +157,7 @@ export async function writeReport(
   files.set(MARKDOWN, markdownReport(document));
   const names = [...files.keys()];
   files.set(PAGE, htmlPage(document, drawings, { version, files: names }));
-  for (const folder of ["data", "charts"]) await mkdir(path.join(out, folder), { recursive: true });
+  for (const folder of ["data", "charts"]) await makeFolder(path.join(out, folder));
   for (const [file, content] of files) await writeFileAtomic(path.join(out, file), content);
   for (const file of earlier) if (!files.has(file)) await rm(path.join(out, file), { force: true });
   return [PAGE, ...names];

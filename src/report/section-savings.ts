@@ -4,7 +4,7 @@ import type { StoredRun, TrialCost } from "../checkpoints/run-folder";
 import type { TaskResults } from "./collect";
 import { type Costed, costsOf, sum } from "./costs";
 import type { ReportSection, ReportTable } from "./document";
-import { count, duration } from "./words";
+import { formatCount, formatSeconds } from "./quantities";
 
 export function savingsSection(tasks: readonly TaskResults[]): ReportSection {
   const title = "What the trunk cache and the length buckets saved";
@@ -94,12 +94,12 @@ function savingsTable(rows: readonly { readonly task: TaskResults; readonly save
     rows: rows.map(({ task, saved }) => [
       { text: task.title },
       { text: String(saved.runs) },
-      { text: count(saved.bucketed), detail: `${share(saved.own, saved.bucketed)} padding` },
+      { text: formatCount(saved.bucketed), detail: `${share(saved.own, saved.bucketed)} padding` },
       { text: share(saved.bucketed, saved.maxLength) },
       { text: share(saved.bucketed, saved.longest) },
-      { text: count(saved.computed), detail: `of ${count(saved.uncached)}` },
+      { text: formatCount(saved.computed), detail: `of ${formatCount(saved.uncached)}` },
       { text: share(saved.computed, saved.uncached) },
-      { text: saved.secondsSaved === null ? "–" : duration(Math.max(0, saved.secondsSaved)) },
+      { text: saved.secondsSaved === null ? "–" : formatSeconds(Math.max(0, saved.secondsSaved)) },
     ]),
     notes: [
       "Time is what the saved frozen layers would have taken at the speed at which the computed ones ran.",

@@ -5,7 +5,7 @@ import { barsChart } from "./charts";
 import type { TaskResults } from "./collect";
 import { costsOf, sum } from "./costs";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
-import { duration } from "./words";
+import { formatSeconds } from "./quantities";
 
 export function timeSection(tasks: readonly TaskResults[]): ReportSection {
   const engines = [...new Set(tasks.flatMap(({ runs }) => runs.map(({ record }) => record.engine)))];
@@ -58,9 +58,9 @@ function timeTable(tasks: readonly TaskResults[]): ReportTable {
   const row = (title: string, spent: Spent): Cell[] => [
     { text: title },
     { text: String(spent.runs) },
-    { text: duration(spent.finetune) },
-    { text: duration(spent.distill) },
-    { text: spent.trunk === null ? "not recorded" : duration(spent.trunk) },
+    { text: formatSeconds(spent.finetune) },
+    { text: formatSeconds(spent.distill) },
+    { text: spent.trunk === null ? "not recorded" : formatSeconds(spent.trunk) },
     { text: spent.energy },
   ];
   return {
@@ -107,7 +107,7 @@ function timeChart(tasks: readonly TaskResults[]): ReportChart {
   });
   const text = spent.map(
     ({ task, finetune, distill }) =>
-      `${task.title}: fine-tuning ${duration(finetune)}, distillation ${duration(distill)}`,
+      `${task.title}: fine-tuning ${formatSeconds(finetune)}, distillation ${formatSeconds(distill)}`,
   );
   return {
     kind: "chart",

@@ -62,18 +62,3 @@ export const noiseNote =
 
 export const listOf = (items: readonly (string | number)[]): string =>
   items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
-
-/** 42 s, 3 min 5 s, 2 h 10 min. */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${seconds < 10 && seconds > 0 ? seconds.toFixed(1) : whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-/** 66.1 M, 12.3 k. */
-export function count(value: number): string {
-  if (value >= 1e9) return `${(value / 1e9).toFixed(1)} G`;
-  if (value >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
-  return value >= 1e4 ? `${(value / 1e3).toFixed(1)} k` : String(Math.round(value));
-}

@@ -10,21 +10,19 @@ import type { Engine, Program } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { dropoutSites } from "../model/dropout";
 import type { BranchShape } from "../model/parameters";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
-import { dropoutMask } from "../random/draws";
-import { Purpose, streamKey } from "../random/threefry";
 import { compareScores } from "../tasks/metrics";
 import { outputSize, type Task } from "../tasks/task";
-import { stepScalars, withMoments, withoutMoments } from "./adamw";
+import { withMoments, withoutMoments } from "./adamw";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./evaluate";
 import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
 import { type Best, type Position, restore, save } from "./run-state";
 import { learningRateAt } from "./schedule";
-import { type Loss, logitsStep, maskInput, stepAxes, trainStep } from "./step";
+import { type Loss, logitsStep, stepAxes, trainStep } from "./step";
+import { dropoutInputs, scalarInputs } from "./step-inputs";
 import { beginTracking, type TrackedSession, trackedValues } from "./tracker";
 
 /** Steps between two lines of metrics.jsonl. */
@@ -252,16 +250,10 @@ async function stepInputs(training: BranchTraining, batch: Batch, step: number, 
     ...(await branchInputs(train, batch, size)),
     labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
     row_weights: float32([size], weights),
+    ...scalarInputs(rate, settings.weightDecay, step),
+    ...dropoutInputs({ config, shape, seed: settings.seed }, size, batch.length, step),
   };
-  for (const [name, value] of Object.entries(stepScalars(rate, settings.weightDecay, step))) {
-    inputs[name] = float32([], Float32Array.of(value));
-  }
   if (teacherLogits) inputs["teacher_logits"] = teacherRows(teacherLogits, outputSize(task), batch, size);
-  for (const site of dropoutSites(config, shape, size, batch.length)) {
-    const elements = site.shape.reduce((product, dimension) => product * dimension, 1);
-    const key = streamKey(settings.seed, Purpose.dropout, step, site.id);
-    inputs[maskInput(site.name)] = float32(site.shape, dropoutMask(key, elements, site.rate));
-  }
   return inputs;
 }
 

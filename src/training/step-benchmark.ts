@@ -1,27 +1,19 @@
 // What flexbert bench times on an engine: one train step of the top k layers, the frozen layers' forward pass included
 // and nothing cached, and one forward pass of the whole model. Entry points are those of training and of inference.
 
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
-import type { Compilation, Engine, EntryPoint } from "../engines/engine";
+import type { Tensor1D } from "@tensorflow/tfjs-core";
+import type { Compilation, Engine } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { dropoutSites } from "../model/dropout";
-import { attentionBias, embed, encoderLayer } from "../model/encoder";
-import {
-  type BranchShape,
-  branchTensors,
-  embeddingParameters,
-  embeddingTensors,
-  layerParameters,
-  layerTensors,
-} from "../model/parameters";
+import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
-import { dropoutMask } from "../random/draws";
-import { foldIn, Purpose, seedKey, streamKey, words } from "../random/threefry";
-import { stepScalars, withMoments } from "./adamw";
+import { foldIn, seedKey, words } from "../random/threefry";
+import { withMoments } from "./adamw";
 import { crossEntropy } from "./losses";
-import { logitsStep, maskInput, rowWeights, stepAxes, trainStep } from "./step";
+import { logitsStep, rowWeights, stepAxes, trainStep } from "./step";
+import { dropoutInputs, scalarInputs } from "./step-inputs";
+import { trunkEntry } from "./trunk";
 
 /** Outputs of the classifier. */
 export const BENCHMARK_OUTPUTS = 2;
@@ -49,23 +41,29 @@ export interface RunTime {
   readonly frozenMs: number;
 }
 
-/** Something that can be run again and again, at any length. */
+/** Something that can be run again and again, at any length. The engine has what it needs of the tensors: none is kept. */
 export interface Workload {
   run(length: number): Promise<RunTime>;
   compiled(): Compilation | null;
   dispose(): void;
 }
 
+export interface TrainWorkload extends Workload {
+  run(length: number): Promise<RunTime & { readonly loss: number }>;
+  /** What the trained layers compiled, without the frozen ones. */
+  compiledStep(): Compilation | null;
+}
+
 /**
  * The train step: frozen forward, forward and backward of the top layers, clipping, AdamW. Rows are full, no padding.
  * Where dropout is on, drawing its masks is part of the time, as in training.
  */
-export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): Promise<Workload> {
+export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): Promise<TrainWorkload> {
   const { config, tensors, layers, batchSize, seed } = benchmark;
   const shape: BranchShape = { fork: config.numHiddenLayers - layers, layers, full: false };
   const frozen = await engine.load(
     { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, shape.fork) },
-    { forward: frozenForward(config, shape.fork) },
+    { forward: trunkEntry(config, shape.fork) },
     { forward: branchAxes },
   );
   const branch = await engine.load(
@@ -83,24 +81,25 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
   let step = 0;
   return {
     async run(length) {
-      const texts = textInputs(benchmark, length);
+      const texts = textInputs(config, batchSize, length, seed);
       const targets = targetInputs(batchSize);
       step += 1;
       const started = performance.now();
       const { hidden } = await frozen.run("forward", texts);
       const frozenMs = performance.now() - started;
-      const { loss } = await branch.run("train", {
+      const outputs = await branch.run("train", {
         ...targets,
         hidden: hidden as HostTensors[string],
         attention_mask: texts["attention_mask"] as HostTensors[string],
-        ...scalarInputs(step),
-        ...dropoutInputs(config, shape, batchSize, length, seed, step),
+        ...scalarInputs(LEARNING_RATE, WEIGHT_DECAY, step),
+        ...dropoutInputs({ config, shape, seed }, batchSize, length, step),
       });
       const ms = performance.now() - started;
-      requireFinite(loss?.data[0], `the loss of train step ${step}`);
-      return { ms, frozenMs };
+      const loss = finite(outputs["loss"]?.data[0], `the loss of train step ${step}`);
+      return { ms, frozenMs, loss };
     },
     compiled: () => sum(frozen.compiled(), branch.compiled()),
+    compiledStep: () => branch.compiled(),
     dispose() {
       frozen.dispose();
       branch.dispose();
@@ -110,7 +109,7 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
 
 /** The whole model forward, from ids to logits, without dropout. */
 export async function openInference(engine: Engine, benchmark: StepBenchmark): Promise<Workload> {
-  const { config, tensors } = benchmark;
+  const { config, tensors, batchSize, seed } = benchmark;
   const whole: BranchShape = { fork: 0, layers: config.numHiddenLayers, full: true };
   const program = await engine.load(
     branchTensors(tensors, whole),
@@ -119,11 +118,11 @@ export async function openInference(engine: Engine, benchmark: StepBenchmark): P
   );
   return {
     async run(length) {
-      const texts = textInputs(benchmark, length);
+      const texts = textInputs(config, batchSize, length, seed);
       const started = performance.now();
       const { logits } = await program.run("logits", texts);
       const ms = performance.now() - started;
-      requireFinite(logits?.data[0], "a logit");
+      finite(logits?.data[0], "a logit");
       return { ms, frozenMs: 0 };
     },
     compiled: () => program.compiled(),
@@ -131,21 +130,9 @@ export async function openInference(engine: Engine, benchmark: StepBenchmark): P
   };
 }
 
-const frozenForward = (config: BertConfig, fork: number): EntryPoint => {
-  return (state, inputs) => {
-    const bias = attentionBias(inputs["attention_mask"] as Tensor2D);
-    const [ids, types] = [inputs["input_ids"] as Tensor2D, inputs["token_type_ids"] as Tensor2D];
-    let hidden = embed(embeddingParameters(state), ids, types, config);
-    for (let layer = 0; layer < fork; layer++) {
-      hidden = encoderLayer(layerParameters(state, layer), hidden, bias, config, layer);
-    }
-    return { outputs: { hidden } };
-  };
-};
-
 /** [batch, length] ids of any words, without padding. */
-function textInputs({ config, batchSize, seed }: StepBenchmark, length: number): HostTensors {
-  const shape = [batchSize, length];
+function textInputs(config: BertConfig, batch: number, length: number, seed: number): HostTensors {
+  const shape = [batch, length];
   const ids = Int32Array.from(words(foldIn(seedKey(seed), length), sizeOf(shape)), (word) => word % config.vocabSize);
   return {
     input_ids: int32(shape, ids),
@@ -162,36 +149,13 @@ const targetInputs = (batch: number): HostTensors => ({
   row_weights: float32([batch], new Float32Array(batch).fill(1)),
 });
 
-const scalarInputs = (step: number): HostTensors =>
-  Object.fromEntries(
-    Object.entries(stepScalars(LEARNING_RATE, WEIGHT_DECAY, step)).map(([name, value]) => [
-      name,
-      float32([], Float32Array.of(value)),
-    ]),
-  );
-
-function dropoutInputs(
-  config: BertConfig,
-  shape: BranchShape,
-  batch: number,
-  length: number,
-  seed: number,
-  step: number,
-): HostTensors {
-  const masks = dropoutSites(config, shape, batch, length).map((site) => {
-    const key = streamKey(seed, Purpose.dropout, step, site.id);
-    return [maskInput(site.name), float32(site.shape, dropoutMask(key, sizeOf(site.shape), site.rate))];
-  });
-  return Object.fromEntries(masks);
-}
-
 function sum(a: Compilation | null, b: Compilation | null): Compilation | null {
   if (!a || !b) return a ?? b;
   return { graphs: a.graphs + b.graphs, seconds: a.seconds + b.seconds };
 }
 
 /** The time of a computation that went wrong says nothing. */
-function requireFinite(value: number | undefined, what: string): void {
-  if (Number.isFinite(value)) return;
+function finite(value: number | undefined, what: string): number {
+  if (Number.isFinite(value)) return value as number;
   throw failure(`${what} is ${value}: the base's weights are damaged. Run: flexbert bench without --base`);
 }

@@ -8,8 +8,8 @@ import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { attentionBias, embed, encoderLayer } from "../model/encoder";
-import { embeddingParameters, embeddingTensors, layerParameters, layerTensors } from "../model/parameters";
+import { attentionBias, embed, encoderLayers } from "../model/encoder";
+import { embeddingParameters, embeddingTensors, layerTensors } from "../model/parameters";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
 import { Interrupted, type RunContext } from "./reporter";
@@ -71,11 +71,15 @@ const embedEntry = (config: BertConfig): EntryPoint => {
 const layersEntry = (config: BertConfig, from: number, to: number): EntryPoint => {
   return (state, inputs) => {
     const bias = attentionBias(inputs["attention_mask"] as Tensor2D);
-    let hidden = inputs["hidden"] as Tensor3D;
-    for (let index = from; index < to; index++) {
-      hidden = encoderLayer(layerParameters(state, index), hidden, bias, config, index);
-    }
-    return { outputs: { hidden } };
+    return { outputs: { hidden: encoderLayers(state, inputs["hidden"] as Tensor3D, bias, config, [from, to]) } };
+  };
+};
+
+/** Token ids to the activations of the layer under `fork`: what the frozen layers compute, in one pass. */
+export const trunkEntry = (config: BertConfig, fork: number): EntryPoint => {
+  return (state, inputs) => {
+    const { outputs } = embedEntry(config)(state, inputs);
+    return layersEntry(config, 0, fork)(state, { ...inputs, ...outputs });
   };
 };
 
@@ -190,16 +194,10 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
     },
     async at(fork) {
       const { config, tensors } = base;
-      const layers = layersEntry(config, 0, fork);
       program?.dispose();
       const loaded = await context.engine.load(
         { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, fork) },
-        {
-          forward: (state, inputs) => {
-            const { outputs } = embedEntry(config)(state, inputs);
-            return layers(state, { ...inputs, ...outputs });
-          },
-        },
+        { forward: trunkEntry(config, fork) },
         { forward: branchAxes },
       );
       program = loaded;

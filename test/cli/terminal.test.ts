@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import {
-  coloursOf,
-  createTerminal,
-  formatCount,
-  formatScore,
-  formatSeconds,
-  type OutputStream,
-  table,
-} from "../../src/cli/terminal";
+import { coloursOf, createTerminal, formatScore, type OutputStream, table } from "../../src/cli/terminal";
 
 const talk = { json: false, quiet: false, verbose: false };
 const interruption = { signal: new AbortController().signal };
@@ -126,23 +118,6 @@ describe("colours", () => {
 });
 
 describe("what people read", () => {
-  test.each([
-    [0.44, "0.4 s"],
-    [59.4, "59 s"],
-    [185, "3 min 5 s"],
-    [7830, "2 h 10 min"],
-  ])("%d seconds", (seconds, text) => {
-    expect(formatSeconds(seconds)).toBe(text);
-  });
-
-  test.each([
-    [950, "950"],
-    [12_345, "12.3 k"],
-    [66_100_000, "66.1 M"],
-  ])("%d parameters", (count, text) => {
-    expect(formatCount(count)).toBe(text);
-  });
-
   test("scores are points", () => {
     expect([formatScore(0.5884), formatScore(null)]).toEqual(["58.8", "-"]);
   });

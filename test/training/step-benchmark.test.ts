@@ -54,17 +54,19 @@ describeEachEngine("a benchmark", (open) => {
       expect(frozenMs).toBeGreaterThan(0);
       expect(ms).toBeGreaterThan(frozenMs);
     }
-    await workload.run(5);
+    const { loss } = await workload.run(5);
     const compiled = workload.compiled();
     if (compiled !== null) {
       expect(compiled.graphs).toBe(2); // frozen and trained, each for every length
       expect(compiled.seconds).toBeGreaterThan(0);
+      expect(workload.compiledStep()?.graphs).toBe(1); // the trained one
     }
     workload.dispose();
     const losses = calls.flatMap(({ entry, outputs }) =>
       entry === "train" ? [outputs["loss"]?.data[0] as number] : [],
     );
     expect(losses).toHaveLength(31);
+    expect(loss).toBe(losses[30]);
     expect(losses[29]).toBeLessThan(losses[0] as number);
     const [first, last] = [calls[0], calls.at(-2)];
     expect([first?.inputs["input_ids"]?.shape, last?.inputs["input_ids"]?.shape]).toEqual([

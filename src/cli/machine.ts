@@ -1,0 +1,13 @@
+// The machine that a command runs on, as bench and doctor describe it with --json.
+
+import os from "node:os";
+import { packageVersion } from "./version";
+
+export const describeMachine = () => ({
+  flexbert: packageVersion(),
+  node: process.version,
+  platform: `${process.platform} ${process.arch}`,
+  cpu: os.cpus()[0]?.model ?? "unknown",
+  cores: os.availableParallelism(),
+  memoryBytes: os.totalmem(),
+});

@@ -1,0 +1,16 @@
+// Times and counts as people read them, the same in tables, progress lines and reports.
+
+/** 42 s, 3 min 5 s, 2 h 10 min. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 10 && seconds > 0 ? seconds.toFixed(1) : whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** 66.1 M, 12.3 k. */
+export function formatCount(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} G`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
+  return count >= 1e4 ? `${(count / 1e3).toFixed(1)} k` : String(Math.round(count));
+}
