@@ -98,12 +98,12 @@ const options = {
 export const benchCommand = defineCommand({
   summary: "time train steps and inference on every engine",
   description:
-    "A train step is the forward pass of all layers, with gradients and AdamW for\n" +
-    "the top k; nothing is cached, so training on cached trunk activations takes\n" +
+    "A train step is the forward pass of all layers, with gradients and AdamW for " +
+    "the top k; nothing is cached, so training on cached trunk activations takes " +
     "the frozen part less. Inference is one forward pass of the whole model.\n\n" +
-    "Engines take turns run by run, each in a process of its own. The best run\n" +
-    "gives the rates. FLOP are those of matrix products, counted from the shapes;\n" +
-    "the peak is the engine's own product of 1024 x 768 by 768 x 768, measured\n" +
+    "Engines take turns run by run, each in a process of its own. The best run " +
+    "gives the rates. FLOP are those of matrix products, counted from the shapes; " +
+    "the peak is the engine's own product of 1024 x 768 by 768 x 768, measured " +
     "between the runs.\n\n" +
     "docs/bench.md explains the fields of --json.",
   options,

@@ -12,7 +12,7 @@ import { defineCommand } from "./command";
 export const cleanCommand = defineCommand({
   summary: "remove what killed processes left",
   description:
-    "Removes half-written files and scratch files of trunk activations whose process no longer runs, from the\n" +
+    "Removes half-written files and scratch files of trunk activations whose process no longer runs, from the " +
     "checkpoints folder, glue-data and the cache. Runs, finished or not, stay.",
   options: { ...checkpointOptions, glueData: taskOptions.glueData, ...dryRun },
   examples: ["clean --dry-run", "clean --checkpoints checkpoints"],

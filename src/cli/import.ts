@@ -21,7 +21,7 @@ import { formatScore } from "./terminal";
 export const importCommand = defineCommand({
   summary: "import a branch that somebody else fine-tuned",
   description:
-    "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run,\n" +
+    "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run, " +
     "and scores it on the task's dev rows.",
   arguments: [{ name: "[folder]", help: "a folder with config.json and model.safetensors" }],
   options: {

@@ -35,9 +35,9 @@ import { formatScore, type Terminal, table } from "./terminal";
 export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",
   description:
-    "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen\n" +
-    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are.\n" +
-    "The folder's model.onnx is the whole model as one graph for onnxruntime and others; it is compared with each branch\n" +
+    "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen " +
+    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are. " +
+    "The folder's model.onnx is the whole model as one graph for onnxruntime and others; it is compared with each branch " +
     "run alone (by --engine) on a few dev rows before anything counts.",
   options: {
     out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),

@@ -7,8 +7,8 @@ import { describeTrial, printListing } from "./experiment-tables";
 export const planCommand = defineCommand({
   summary: "the trials of an experiment file, with ids and states",
   description:
-    "Lists the trials of an experiment in one total order that depends on the file and the base alone: trial I is the\n" +
-    "same in every process, whatever is trained. A student's id is known once its teacher is chosen; its place is\n" +
+    "Lists the trials of an experiment in one total order that depends on the file and the base alone: trial I is the " +
+    "same in every process, whatever is trained. A student's id is known once its teacher is chosen; its place is " +
     "known from the start. flexbert run FILE --trial I or --shard I/N trains one or a share.",
   arguments: experimentArgument,
   options: experimentOptions,

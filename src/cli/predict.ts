@@ -19,8 +19,8 @@ const CHUNK = 4096;
 export const predictCommand = defineCommand({
   summary: "labels and scores for texts, for several tasks in one pass",
   description:
-    "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or\n" +
-    "JSONL with text and, for pairs, pair), or the lines of stdin. Without --task, every task that fits the input:\n" +
+    "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or " +
+    "JSONL with text and, for pairs, pair), or the lines of stdin. Without --task, every task that fits the input: " +
     "single texts go to single-text tasks, pairs to pair tasks.",
   arguments: [{ name: "[texts...]", help: "single texts" }],
   options: {

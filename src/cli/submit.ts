@@ -26,8 +26,8 @@ interface SubmitValues extends EngineValues {
 export const submitCommand = defineCommand({
   summary: "a merged model's predictions as GLUE's site takes them",
   description:
-    "Predicts the test sets and writes the zip of gluebenchmark.com: 11 files, each with the test file's own indices and\n" +
-    "the site's spelling of labels; AX is predicted with mnli. Tasks, labels and rows are checked before the first row\n" +
+    "Predicts the test sets and writes the zip of gluebenchmark.com: 11 files, each with the test file's own indices and " +
+    "the site's spelling of labels; AX is predicted with mnli. Tasks, labels and rows are checked before the first row " +
     "is predicted. Finished files are kept beside the zip until it is written: a stopped command goes on.",
   options: {
     merged: option(text, {
