@@ -22,7 +22,7 @@ import {
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
 import { formatCount } from "../report/quantities";
-import { parseSelect, selectRun } from "../selection/candidates";
+import { parseSelect, requireKnown, selectRun } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
@@ -114,6 +114,12 @@ async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal):
   if (tasks.length === 0) {
     throw modelError(
       `no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`,
+    );
+  }
+  if (values.select !== undefined) {
+    requireKnown(
+      values.select,
+      tasks.map(({ name }) => name),
     );
   }
   const selections: Selection[] = [];

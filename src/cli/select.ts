@@ -3,16 +3,15 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
 import { baseOptions, checkpointOptions, chooseBy, configOption, engineOptions, taskOptions } from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { choice, decimal, integer, text } from "../options/readers";
 import { summarize } from "../selection/candidate";
-import { parseSelect, tasksOfSelect } from "../selection/candidates";
+import { parseSelect, requireKnown } from "../selection/candidates";
 import type { LatencyModel } from "../selection/latency";
 import type { Rule } from "../selection/rule";
 import { defineCommand } from "./command";
-import { type CandidatePool, readPool } from "./select-candidates";
+import { readPool } from "./select-candidates";
 import { findLatency, measure, printLatency } from "./select-latency";
 import { printSelection, type SelectionResult, writeResult } from "./select-output";
 
@@ -116,7 +115,12 @@ export const selectCommand = defineCommand({
       return;
     }
     const pool = await readPool(values, terminal);
-    if (values.select !== undefined) checkNames(values.select, pool);
+    if (values.select !== undefined) {
+      requireKnown(
+        values.select,
+        pool.tasks.map(({ task }) => task),
+      );
+    }
     const latency = values.maxLatency === undefined ? null : await findLatency(values, pool, terminal);
     const rule = ruleOf(values, latency);
     const { applyRule, describeRule } = await import("../selection/rule.js");
@@ -181,16 +185,6 @@ function checkFlags(values: FlagValues): void {
   if (out !== undefined && !existsSync(path.dirname(out))) {
     throw usageError(`--out ${out}: the folder ${path.dirname(out)} does not exist. Make it, or give another file`);
   }
-}
-
-/** A misspelt task would leave the one that was meant to the default. */
-function checkNames(select: string, { tasks }: CandidatePool): void {
-  const known = tasks.map(({ task }) => task);
-  const unknown = tasksOfSelect(select).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  throw usageError(
-    `--select ${select}: ${unknown} is not among the tasks${didYouMean(unknown, known)}: ${known.join(", ")}`,
-  );
 }
 
 const isMeasurementAlone = ({ threshold, maxLayers, maxLatency, select, scores, out }: FlagValues): boolean =>

@@ -11,6 +11,8 @@ import type { LayerRange } from "../options/layers";
 import type { Definition } from "../options/option";
 import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
 import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipes/options";
+import { parseSelect, tasksOfSelect } from "../selection/candidates";
+import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
@@ -109,6 +111,7 @@ function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
       if (!named.includes(name)) problems.push({ path: [key, name], message: outside(name) });
     }
   }
+  for (const message of choiceProblems(content, named, outside)) problems.push({ path: ["merge", "select"], message });
   const blocks = (content as Raw)?.["distill"];
   for (const [b, block] of (Array.isArray(blocks) ? blocks : []).entries()) {
     const given = (block as Raw)?.["tasks"];
@@ -118,6 +121,20 @@ function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
     }
   }
   return problems;
+}
+
+/** merge would say the same, hours later. */
+function choiceProblems(content: unknown, tasks: readonly string[], outside: (name: string) => string): string[] {
+  const choice = ((content as Raw)?.["merge"] as Raw)?.["select"];
+  if (typeof choice !== "string" || choice === "" || namesFile(choice)) return [];
+  try {
+    parseSelect(choice);
+  } catch (error) {
+    return [(error as Error).message.replace(/^--select /, "")];
+  }
+  return tasksOfSelect(choice)
+    .filter((name) => !tasks.includes(name))
+    .map(outside);
 }
 
 function contradictions(content: unknown): Problem[] {

@@ -5,6 +5,8 @@
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/run-folder";
+import { studentSettings } from "../recipes/distill";
+import { branchShape } from "../recipes/finetune";
 import type { RunOptions } from "../recipes/options";
 import { readTaskData, type TaskData } from "../recipes/task-data";
 import { describeTrial, type TrialSettings } from "../recipes/trial";
@@ -124,10 +126,8 @@ export function createResolver(
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
     const { task, seed, training, layers } = spec;
-    const total = base.config.numHiddenLayers;
     if (spec.step === "finetune") {
-      const shape =
-        layers === "full" ? { fork: 0, layers: total, full: true } : { fork: total - layers, layers, full: false };
+      const shape = branchShape(base, layers);
       const common = { task, base, shape, seed, training, data: await resolver.data(task) };
       const settings: TrialSettings = { method: "finetune", ...common };
       return { kind: "trial", settings, trial: describeTrial(settings, work.checkpoints) };
@@ -140,23 +140,10 @@ export function createResolver(
   const findStudent = async (spec: TrialSpec, teacher: StoredRun): Promise<Resolution> => {
     const { task, seed, training } = spec;
     const layers = spec.layers as number;
-    const { id, sha256, score, fork } = teacher.record;
     if (layers >= teacher.record.layers) return { kind: "unneeded" };
-    const { init, ...options } = spec.distillation as NonNullable<TrialSpec["distillation"]>;
-    const settings: TrialSettings = {
-      method: "distill",
-      task,
-      base,
-      shape: { fork: fork as number, layers, full: false },
-      seed,
-      training,
-      data: await resolver.data(task),
-      distillation: {
-        options,
-        init,
-        teacher: { id, folder: teacher.folder, sha256: sha256 as string, score },
-      },
-    };
+    const distillation = spec.distillation as NonNullable<TrialSpec["distillation"]>;
+    const request = { task, base, teacher, training, distillation };
+    const settings = studentSettings(request, layers, seed, await resolver.data(task));
     return { kind: "trial", settings, trial: describeTrial(settings, work.checkpoints), teacher };
   };
 

@@ -18,7 +18,7 @@ import type { RunContext } from "../training/reporter";
 import { type Loss, logitsStep, rowWeights } from "../training/step";
 import { branchOfBase, branchOfTeacher } from "./initial-branch";
 import type { DistillationOptions, RunOptions, TrainingOptions } from "./options";
-import { readTaskData } from "./task-data";
+import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
 import { openTrunks } from "./trunks";
 
@@ -40,31 +40,17 @@ export interface DistillRequest {
  * Throws Interrupted when the context's signal is aborted, with the state saved.
  */
 export async function distill(request: DistillRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
-  const { task, base, teacher, training, distillation, run } = request;
+  const { task, base, training, distillation, run } = request;
   const { teacherShape, studentLayers } = checkTeacher(request, context);
   if (studentLayers.length === 0) return [];
   const data = await readTaskData(task, base, training.maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
-  const { init, ...options } = distillation;
-  const { id, sha256, score } = teacher.record;
-  const reference = { id, folder: teacher.folder, sha256: sha256 as string, score };
   let prepared: PreparedTeacher | null = null;
   const runs: StoredRun[] = [];
   try {
     for (const layers of studentLayers) {
       for (const seed of request.seeds) {
-        const shape: BranchShape = { fork: teacherShape.fork, layers, full: false };
-        const how = { options, teacher: reference, init };
-        const settings: TrialSettings = {
-          method: "distill",
-          task,
-          base,
-          shape,
-          seed,
-          data,
-          training,
-          distillation: how,
-        };
+        const settings = studentSettings(request, layers, seed, data);
         const trial = describeTrial(settings, run.checkpoints);
         const finished = await finishedRun(trial, run.force);
         if (finished) {
@@ -80,6 +66,21 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
     await trunks.dispose();
   }
   return runs;
+}
+
+/** The trial of one student: on its teacher's fork, and known by its teacher. */
+export function studentSettings(
+  { task, base, teacher, training, distillation }: Omit<DistillRequest, "studentLayers" | "seeds" | "run">,
+  layers: number,
+  seed: number,
+  data: TaskData,
+): TrialSettings {
+  const { id, sha256, score, fork } = teacher.record;
+  const { init, ...options } = distillation;
+  const reference = { id, folder: teacher.folder, sha256: sha256 as string, score };
+  const shape: BranchShape = { fork: fork as number, layers, full: false };
+  const how = { options, teacher: reference, init };
+  return { method: "distill", task, base, shape, seed, data, training, distillation: how };
 }
 
 /** A teacher's branch and its outputs on the train rows, with the rows as its students read them. */

@@ -87,16 +87,17 @@ export async function finetuneWork({ task, base, shape, seed }: TrialSettings, t
   };
 }
 
+type AnyBase = { readonly config: Pick<BertConfig, "numHiddenLayers"> };
+
 /** Shapes of the branches, deepest first: a full branch, then k from the largest to the smallest. */
-export function branchShapes(
-  base: { readonly config: Pick<BertConfig, "numHiddenLayers"> },
-  layers: readonly (number | "full")[],
-): BranchShape[] {
-  const total = base.config.numHiddenLayers;
-  const depth = (k: number | "full") => (k === "full" ? total + 1 : k);
-  return [...new Set(layers)]
-    .sort((a, b) => depth(b) - depth(a))
-    .map((k) => (k === "full" ? { fork: 0, layers: total, full: true } : { fork: total - k, layers: k, full: false }));
+export function branchShapes(base: AnyBase, layers: readonly (number | "full")[]): BranchShape[] {
+  const depth = (k: number | "full") => (k === "full" ? base.config.numHiddenLayers + 1 : k);
+  return [...new Set(layers)].sort((a, b) => depth(b) - depth(a)).map((k) => branchShape(base, k));
+}
+
+export function branchShape({ config: { numHiddenLayers } }: AnyBase, k: number | "full"): BranchShape {
+  if (k === "full") return { fork: 0, layers: numHiddenLayers, full: true };
+  return { fork: numHiddenLayers - k, layers: k, full: false };
 }
 
 /** Cross-entropy with the labels, or the squared error of a regression. */

@@ -1,19 +1,8 @@
 // The options that change what training does, resolved: what a run folder's config.yaml holds and its id hashes.
 
-/** Hyper-parameters of one trial (paper, appendix B, and BERT's practice). */
-export interface TrainingOptions {
-  readonly epochs: number;
-  /** Peak of the linear warm-up. */
-  readonly learningRate: number;
-  /** Rows a step; a short batch is filled with rows of weight 0. */
-  readonly batchSize: number;
-  /** Tokens, special ones included. */
-  readonly maxLength: number;
-  /** Share of all steps spent in warm-up, 0 to 1. */
-  readonly warmup: number;
-  readonly weightDecay: number;
-  /** Global norm to which gradients are clipped; 0 switches clipping off. */
-  readonly clipNorm: number;
+import type { HyperParameters } from "../training/epochs";
+
+export interface TrainingOptions extends HyperParameters {
   /** null takes the base's config; a number replaces both its dropout rates. */
   readonly dropout: number | null;
 }

@@ -13,7 +13,7 @@ import {
   layerParameterCount,
 } from "../model/parameters";
 import { outputSize, type Task } from "../tasks/task";
-import type { DistillRequest } from "./distill";
+import { type DistillRequest, studentSettings } from "./distill";
 import { branchShapes, type FinetuneRequest } from "./finetune";
 import { halvedWork } from "./search";
 import { readTaskData, type TaskData } from "./task-data";
@@ -77,19 +77,13 @@ function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least:
 
 /** The trials that `distill` would run. */
 export async function planDistill(request: DistillRequest): Promise<Plan> {
-  const { task, base, teacher, training, distillation, run } = request;
+  const { task, base, training, run } = request;
   const data = await readTaskData(task, base, training.maxLength, run);
-  const { record, folder } = teacher;
-  const { init, ...options } = distillation;
-  const reference = { id: record.id, folder, sha256: record.sha256 as string, score: record.score };
+  const { record } = request.teacher;
   const trials: PlannedTrial[] = [];
   for (const layers of request.studentLayers.filter((count) => count < record.layers && record.fork !== null)) {
     for (const seed of request.seeds) {
-      const shape = { fork: record.fork as number, layers, full: false };
-      const how = { options, teacher: reference, init };
-      trials.push(
-        await planTrial({ method: "distill", task, base, shape, seed, data, training, distillation: how }, request),
-      );
+      trials.push(await planTrial(studentSettings(request, layers, seed, data), request));
     }
   }
   return finishPlan(trials, base, data);

@@ -22,10 +22,8 @@ import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import { trainBranch } from "../training/epochs";
-import type { BranchSource } from "../training/evaluate";
+import { type BranchTraining, trainBranch } from "../training/epochs";
 import type { RunContext } from "../training/reporter";
-import type { Loss } from "../training/step";
 import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 
@@ -123,14 +121,7 @@ export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null
 }
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained on and towards. */
-export interface TrialWork {
-  readonly label: string;
-  readonly initial: HostTensors;
-  readonly loss: Loss;
-  readonly train: BranchSource;
-  readonly dev: BranchSource;
-  readonly teacherLogits?: Float32Array;
-}
+export type TrialWork = Pick<BranchTraining, "label" | "initial" | "loss" | "train" | "dev" | "teacherLogits">;
 
 /** A trial with all that its training takes. */
 export interface TrialTraining {

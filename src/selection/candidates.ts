@@ -3,6 +3,7 @@
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
+import { didYouMean } from "../errors/nearest";
 import type { Candidate } from "./candidate";
 import { bestRun, type ChooseBy, chooseTeacher, comparableRuns } from "./teacher";
 
@@ -32,6 +33,15 @@ export function parseSelect(text: string): (task: string) => Choice {
     chosen.set(task, choice);
   }
   return (task) => chosen.get(task) ?? "student";
+}
+
+/** Throws usageError (2) where --select names a task that is not known: the one that was meant would get the default. */
+export function requireKnown(select: string, known: readonly string[]): void {
+  const unknown = tasksOfSelect(select).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw usageError(
+    `--select ${select}: ${unknown} is not among the tasks${didYouMean(unknown, known)}: ${known.join(", ")}`,
+  );
 }
 
 /** The tasks that a task=choice list names; none for one choice for all. */

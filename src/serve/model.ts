@@ -8,7 +8,7 @@ import { loadBranch, readRecord } from "../checkpoints/run-folder";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { readShared, readTensors } from "../merge/blobs";
-import { MANIFEST, readManifest } from "../merge/manifest";
+import { MANIFEST, type MergedTask, readManifest } from "../merge/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
@@ -18,17 +18,10 @@ import type { Task } from "../tasks/task";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
 
 /** A task as a model serves it. */
-export interface ServedTask {
-  readonly name: string;
-  readonly kind: "classification" | "regression";
-  readonly inputs: "single" | "pair";
-  readonly labels: readonly string[];
-  readonly range: readonly [number, number] | null;
-  readonly maxLength: number;
-  /** null: the branch has embeddings of its own. */
-  readonly fork: number | null;
-  readonly layers: number;
-}
+export type ServedTask = Pick<
+  MergedTask,
+  "name" | "kind" | "inputs" | "labels" | "range" | "maxLength" | "fork" | "layers"
+>;
 
 export interface ServedModel {
   readonly folder: string;
@@ -44,11 +37,7 @@ export interface ServedModel {
 }
 
 /** What a model is made of before it is loaded into an engine. */
-interface Parts {
-  readonly folder: string;
-  readonly config: BertConfig;
-  readonly tokenizer: TokenizerSettings;
-  readonly tasks: readonly ServedTask[];
+interface Parts extends Pick<ServedModel, "folder" | "config" | "tokenizer" | "tasks"> {
   /** Embeddings and trunk layers under their own names, branches under `task/<name>/`. */
   readonly tensors: HostTensors;
 }

@@ -28,14 +28,23 @@ import { beginTracking, type TrackedSession, trackedValues } from "./tracker";
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;
 
-export interface EpochSettings {
+/** Hyper-parameters of one trial (paper, appendix B, and BERT's practice). */
+export interface HyperParameters {
   readonly epochs: number;
+  /** Peak of the linear warm-up. */
   readonly learningRate: number;
+  /** Rows a step; a short batch is filled with rows of weight 0. */
   readonly batchSize: number;
+  /** Tokens, special ones included. */
   readonly maxLength: number;
+  /** Share of all steps spent in warm-up, 0 to 1. */
   readonly warmup: number;
   readonly weightDecay: number;
+  /** Global norm to which gradients are clipped; 0 switches clipping off. */
   readonly clipNorm: number;
+}
+
+export interface EpochSettings extends HyperParameters {
   readonly seed: number;
   /** Seconds between saved states inside an epoch. */
   readonly saveEvery: number;

@@ -193,6 +193,8 @@ describe("bad input", () => {
     ["select --base ./other", 4, /no finished run in checkpoints for the base other/],
     ["select --base ./tiny --task cola", 4, /cola has no run on the base tiny\. Run: flexbert finetune --task cola/],
     ["select --base nowhere", 4, /flexbert pull nowhere/],
+    ["merge --base ./tiny --select rta=teacher", 2, /rta is not among the tasks \(did you mean "rte"\?\): .*rte/],
+    ["merge --base ./tiny --task stsb --select rte=teacher", 2, /rte is not among the tasks.*: stsb/],
     ["merge --base ./tiny --select absent.json", 2, /absent\.json cannot be read \(ENOENT\).*flexbert select --out/],
     ["merge --base ./tiny --select tiny/config.json", 2, /is no selection \(format: /],
     ["merge --base ./other --select chosen.json", 4, /chosen on the base tiny .* of other .*--base tiny/],

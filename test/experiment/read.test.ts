@@ -124,6 +124,8 @@ merge: { select: best }
     ["tasks: rte\nfinetune: {k: 1}\ndistill: []\n", /distill: /],
     ["tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1}\n", /leaves no teacher/],
     ["tasks: rte\nfinetune: {k: 1}\nselect: {threshold: high}\n", /select.threshold: takes a number of at least 0/],
+    ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: rta=kd-1}\n", /merge.select: "rta" is not among .*"rte"/],
+    ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: kd2}\n", /merge.select: kd2: "kd2" is none of teacher, best/],
     ["tasks: rte\nfinetune: {k: [\n", /line \d+: /],
     ["tasks: rte\ntasks_file: nowhere.yaml\nfinetune: {k: 1}\n", /nowhere.yaml/],
   ])("%j", async (text, wanted) => {
