@@ -35,7 +35,8 @@ export const runCommand = defineCommand({
     const outputs = outputsIn(out);
     if (values.dryRun) return printDryRun(opened, values, terminal);
     const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
-    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData };
+    const engine = { engine: values.engine, threads: values.threads };
+    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
     if (mine.length > 0) await train(opened, values, terminal);
     const { collectResults } = await import("../experiment/results.js");
     const results = await collectResults(resolver);

@@ -67,6 +67,8 @@ describe("flexbert run", () => {
     const first = run("--out alone");
     expect({ status: first.status, stderr: first.status === 0 ? "" : first.stderr }).toEqual({ status: 0, stderr: "" });
     expect(trained(first.stderr)).toEqual(all);
+    // Trained and merged on the one engine that was asked for.
+    expect(first.stderr.match(/^engine: \w+/gm)).toEqual(["engine: wasm", "engine: wasm"]);
     expect(first.stdout).toMatch(/rte +k=3 .* 2 +1\n/);
     expect(table("alone").trim().split("\n")).toHaveLength(13);
     expect(existsSync(path.join(cwd, "alone/merged/flexbert.json"))).toBe(true);
@@ -160,6 +162,18 @@ describe("flexbert run", () => {
     } finally {
       writeFileSync(file, text);
     }
+  });
+
+  test("a budget of milliseconds is measured on the engine that was asked for", () => {
+    const text = readFileSync(path.join(cwd, "small.yaml"), "utf8");
+    const select = "select: { max_latency: 10000 }\nmerge: true";
+    writeFileSync(path.join(cwd, "budget.yaml"), text.replace("merge: true", select));
+    const line = "run budget.yaml --engine wasm --out budget --checkpoints alone/checkpoints";
+    const { status, stderr } = flexbert(line.split(" "), { cwd });
+    expect([status, trained(stderr)]).toEqual([0, []]);
+    expect(stderr).toMatch(/measured .* 1 x 64 tokens on wasm/);
+    expect(stderr.match(/^engine: \w+/gm)).toEqual(["engine: wasm", "engine: wasm"]);
+    expect(existsSync(path.join(cwd, "budget/selection.json"))).toBe(true);
   });
 
   test("a dry run says time and disk, and writes nothing", () => {
