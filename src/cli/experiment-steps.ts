@@ -5,6 +5,7 @@ import type { LastStep, Outputs } from "../experiment/steps";
 import { talk } from "../options/common";
 import { resolveOptions } from "../options/option";
 import type { Command } from "./command";
+import type { EngineValues } from "./session";
 import type { Terminal } from "./terminal";
 
 // biome-ignore lint/suspicious/noExplicitAny: commands of different options
@@ -15,13 +16,15 @@ const stepCommands: Readonly<Record<LastStep, () => Promise<Command<any>>>> = {
 };
 
 /** Options of a command by camel-case name; undefined where an option is not given. */
-type Flags = Readonly<Record<string, string | number | undefined>>;
+type Flags = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface StepContext {
   readonly experiment: Experiment;
   readonly outputs: Outputs;
   readonly checkpoints: string;
   readonly glueData: string;
+  /** What select measures layers on, and merge checks model.onnx against. */
+  readonly engine: EngineValues;
 }
 
 const common = ({ experiment, checkpoints }: StepContext): Flags => ({
@@ -39,6 +42,8 @@ const flagsOf: Record<LastStep, (context: StepContext) => Flags> = {
     threshold: context.experiment.select?.threshold,
     maxLayers: context.experiment.select?.max_layers,
     maxLatency: context.experiment.select?.max_latency,
+    measure: context.experiment.select?.max_latency === undefined ? undefined : true,
+    ...context.engine,
     out: context.outputs.selection,
   }),
   merge: (context) => ({
@@ -46,6 +51,7 @@ const flagsOf: Record<LastStep, (context: StepContext) => Flags> = {
     select: context.experiment.select ? context.outputs.selection : context.experiment.merge?.select,
     out: context.outputs.merged,
     glueData: context.glueData,
+    ...context.engine,
   }),
   report: (context) => ({
     ...common(context),
@@ -61,14 +67,14 @@ export async function runStepCommand(step: LastStep, context: StepContext, termi
 }
 
 /** Tasks that an earlier version of the file had merged into the same folder. */
-async function removeOthers({ experiment, outputs, glueData }: StepContext, terminal: Terminal): Promise<void> {
+async function removeOthers({ experiment, outputs, glueData, engine }: StepContext, terminal: Terminal): Promise<void> {
   const { readManifest } = await import("../merge/manifest.js");
   const { tasks } = await readManifest(outputs.merged);
   const others = tasks.map(({ name }) => name).filter((name) => !experiment.tasks.some((task) => task.name === name));
   if (others.length > 0)
     await call(
       "merge",
-      { out: outputs.merged, remove: others.join(","), tasks: experiment.tasksFile ?? undefined, glueData },
+      { out: outputs.merged, remove: others.join(","), tasks: experiment.tasksFile ?? undefined, glueData, ...engine },
       terminal,
     );
 }

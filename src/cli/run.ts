@@ -1,6 +1,7 @@
 // flexbert run: a whole experiment from one file. What is done is skipped, what was stopped goes on, and several
 // processes may share it.
 
+import type { Presence } from "../experiment/presence";
 import { type Result, scoreLines } from "../experiment/results";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { requireFreeSpace } from "../files/atomic";
@@ -35,7 +36,8 @@ export const runCommand = defineCommand({
     const outputs = outputsIn(out);
     if (values.dryRun) return printDryRun(opened, values, terminal);
     const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
-    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData };
+    const engine = { engine: values.engine, threads: values.threads };
+    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
     if (mine.length > 0) await train(opened, values, terminal);
     const { collectResults } = await import("../experiment/results.js");
     const results = await collectResults(resolver);
@@ -57,8 +59,20 @@ export const runCommand = defineCommand({
 });
 
 /** Trains what is left, unless nothing is: then no engine is opened. */
-async function train(
+async function train(opened: OpenedExperiment, values: EngineValues, terminal: Terminal): Promise<void> {
+  const { announce } = await import("../experiment/presence.js");
+  const tunes = opened.mine.some(({ step }) => step === "finetune");
+  const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
+  try {
+    await trainWhatIsLeft(opened, presence, values, terminal);
+  } finally {
+    await presence.withdraw();
+  }
+}
+
+async function trainWhatIsLeft(
   { resolver, mine, out }: OpenedExperiment,
+  presence: Presence,
   values: EngineValues,
   terminal: Terminal,
 ): Promise<void> {
@@ -71,7 +85,7 @@ async function train(
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../experiment/train.js");
   const context = await openSession(values, terminal);
-  await trainTrials(resolver, mine, context);
+  await trainTrials(resolver, mine, presence, context);
 }
 
 async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {

@@ -11,9 +11,12 @@ export interface LatencyValues extends EngineValues {
   readonly base: string;
   readonly latency: string | undefined;
   readonly measure: boolean;
-  readonly batchSize: number;
-  readonly length: number;
+  readonly batchSize: number | undefined;
+  readonly length: number | undefined;
 }
+
+/** The batch that --measure times where nothing else is said: one row, as serving mostly sees. */
+export const MEASURED = { batchSize: 1, length: 128 } as const;
 
 /** The model for --max-latency. Throws usageError (2) for one that was measured on another base than the candidates'. */
 export async function findLatency(
@@ -40,11 +43,11 @@ export async function findLatency(
 export async function measure(values: LatencyValues, terminal: Terminal): Promise<LatencyModel> {
   const base = await openBaseOf(values, terminal);
   const most = base.config.maxPositionEmbeddings;
-  if (values.length > most) throw usageError(`--length ${values.length}: the base ${base.name} takes at most ${most}`);
+  const { batchSize = MEASURED.batchSize, length = Math.min(MEASURED.length, most) } = values;
+  if (length > most) throw usageError(`--length ${length}: the base ${base.name} takes at most ${most}`);
   const { engine, signal } = await openSession(values, terminal);
   const { measureLatency, measuredRounds } = await import("../serve/layer-latency.js");
   const progress = terminal.reporter.progress("measuring", measuredRounds);
-  const { batchSize, length } = values;
   const onRound = () => progress.advance(1);
   const model = await measureLatency(engine, base, { batchSize, length, signal, onRound }).finally(() =>
     progress.end(),

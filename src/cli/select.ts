@@ -12,7 +12,7 @@ import type { LatencyModel } from "../selection/latency";
 import type { Rule } from "../selection/rule";
 import { defineCommand } from "./command";
 import { readPool } from "./select-candidates";
-import { findLatency, measure, printLatency } from "./select-latency";
+import { findLatency, MEASURED, measure, printLatency } from "./select-latency";
 import { printSelection, type SelectionResult, writeResult } from "./select-output";
 
 /** The paper's own threshold (its Table 2). */
@@ -63,17 +63,17 @@ export const selectCommand = defineCommand({
       help: "JSON with sharedLayerMs and branchLayerMs; --measure writes it",
     }),
     measure: toggle({ flag: "--measure", help: "time the base's layers on this engine", inConfig: false }),
-    batchSize: option(integer({ min: 1, max: 4096 }), {
+    batchSize: optional(integer({ min: 1, max: 4096 }), {
       flag: "--batch-size",
       value: "<rows>",
-      help: "rows of the batch that --measure times",
-      fallback: 1,
+      help: `rows of the batch that --measure times (default ${MEASURED.batchSize})`,
+      inConfig: false,
     }),
-    length: option(integer({ min: 2, max: 4096 }), {
+    length: optional(integer({ min: 2, max: 4096 }), {
       flag: "--length",
       value: "<tokens>",
-      help: "length of the rows that --measure times",
-      fallback: 128,
+      help: `length of the rows that --measure times (default ${MEASURED.length})`,
+      inConfig: false,
     }),
     scores: optional(text, {
       flag: "--scores",
@@ -148,6 +148,8 @@ interface RuleValues {
 interface FlagValues extends RuleValues {
   readonly latency: string | undefined;
   readonly measure: boolean;
+  readonly batchSize: number | undefined;
+  readonly length: number | undefined;
   readonly allowUnshared: boolean;
   readonly scores: string | undefined;
   readonly scoreUnit: string;
@@ -156,7 +158,7 @@ interface FlagValues extends RuleValues {
 
 /** Contradictions, told before anything is read or measured. */
 function checkFlags(values: FlagValues): void {
-  const { threshold, maxLayers, maxLatency, select, latency, measure, allowUnshared, out } = values;
+  const { threshold, maxLayers, maxLatency, select, latency, measure, batchSize, length, allowUnshared, out } = values;
   const budget = maxLayers === undefined ? maxLatency : maxLayers;
   const rules = [
     ...(threshold === undefined ? [] : ["--threshold"]),
@@ -167,6 +169,10 @@ function checkFlags(values: FlagValues): void {
   if (select !== undefined) parseSelect(select);
   if (maxLatency !== undefined && latency === undefined && !measure) {
     throw usageError("--max-latency needs what a layer costs: give --latency FILE, or --measure to time it here");
+  }
+  if (!measure && (batchSize !== undefined || length !== undefined)) {
+    const given = batchSize === undefined ? `--length ${length}` : `--batch-size ${batchSize}`;
+    throw usageError(`${given} is about what --measure times: give that too, or leave it out`);
   }
   if (maxLatency === undefined && latency !== undefined && !measure) {
     throw usageError(`--latency ${latency} does nothing by itself: give --max-latency, or --measure to write the file`);

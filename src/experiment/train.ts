@@ -7,11 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { methodFolder } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError, UserError } from "../errors/errors";
-import { isLocked, tryLockFolder } from "../files/lock";
+import { lockHolder, tryLockFolder } from "../files/lock";
 import type { Task } from "../tasks/task";
 import { Interrupted, type RunContext } from "../training/reporter";
 import { openGroup } from "./group";
 import { describeSpec, groupTrials, type TrialGroup, type TrialSpec } from "./plan";
+import type { Presence } from "./presence";
 import type { Resolver } from "./resolve";
 
 /** Milliseconds between two looks at what other processes have finished. */
@@ -27,35 +28,42 @@ interface Progress {
   /** Others' claims on what this process would do: logged, once each, when there is nothing else to do. */
   readonly held: Set<string>;
   readonly told: Set<string>;
+  /** Tells the others whether this process has teachers to make, and it whether they have. */
+  readonly presence: Presence;
 }
 
 /**
- * Trains the trials of `mine` that are not finished, and returns when all of them are, whoever did it.
+ * Trains the trials of `mine` that are not finished, and returns when all of them are, whoever did it. Withdraws its
+ * presence when it has made what it can of teachers.
  * @throws Interrupted with the state saved; UserError for failed trials when the others are done, and for students
  *   whose teacher nobody makes
  */
 export async function trainTrials(
   resolver: Resolver,
   mine: readonly TrialSpec[],
+  presence: Presence,
   context: RunContext<Engine>,
 ): Promise<void> {
-  const progress: Progress = { failures: new Map(), failedInARow: 0, held: new Set(), told: new Set() };
+  const progress: Progress = { failures: new Map(), failedInARow: 0, held: new Set(), told: new Set(), presence };
   // Another process may finish between two looks: only what is stuck twice is stuck.
   let stuck = 0;
   for (;;) {
     if (context.signal.aborted) throw new Interrupted(null);
     const open = await unfinished(resolver, mine, progress);
+    if (open.every(({ step }) => step !== "finetune")) await presence.withdraw();
     if (open.length === 0) break;
     if (await workOnSome(resolver, open, progress, context)) {
       stuck = 0;
       progress.held.clear();
       continue;
     }
-    stuck = (await othersWork(resolver, open)) ? 0 : stuck + 1;
+    const others = await othersWork(resolver, open, presence);
+    stuck = others === null ? stuck + 1 : 0;
     if (stuck === 2) {
       if (progress.failures.size > 0) break;
-      throw await noTeacher(resolver, open[0] as TrialSpec);
+      throw await noTeacher(resolver, open[0] as TrialSpec, mine);
     }
+    if (others !== null) await holdForTeachers(resolver, open, others, progress);
     tellWaiting(progress, context);
     await pause(context.signal);
   }
@@ -132,14 +140,29 @@ async function workOn(
   return worked;
 }
 
+/** Lines for the tasks whose students have no teacher yet, one each. */
+async function holdForTeachers(
+  resolver: Resolver,
+  open: readonly TrialSpec[],
+  others: string,
+  { held, told }: Progress,
+): Promise<void> {
+  for (const { task } of groupTrials(open)) {
+    if (told.has(task.name) || (await resolver.teacher(task)) !== null) continue;
+    if (open.some((spec) => spec.task === task && spec.step === "finetune")) continue;
+    told.add(task.name);
+    held.add(`${task.name} has no teacher yet: ${await unfinishedTeachers(resolver, task)}. ${others}`);
+  }
+}
+
 function tellWaiting({ held, told }: Progress, { reporter }: RunContext<Engine>): void {
   for (const heldBy of held) if (!told.has(heldBy)) reporter.log(`waiting: ${heldBy}`);
   for (const heldBy of held) told.add(heldBy);
   held.clear();
 }
 
-/** Whether a live process works on an open trial, or on one that an open trial's teacher waits for. */
-async function othersWork(resolver: Resolver, open: readonly TrialSpec[]): Promise<boolean> {
+/** Who works on an open trial, or on what an open trial's teacher waits for; null where nobody does. */
+async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presence: Presence): Promise<string | null> {
   const waiting = new Set<Task>();
   const watched: TrialSpec[] = [];
   for (const spec of open) {
@@ -153,21 +176,30 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[]): Promi
   }
   for (const spec of watched) {
     const found = await resolver.resolve(spec);
-    if (found.kind === "trial" && (await isLocked(found.trial.folder))) return true;
+    const holder = found.kind === "trial" ? await lockHolder(found.trial.folder) : null;
+    if (holder !== null) return holder;
   }
-  return false;
+  return waiting.size > 0 ? presence.others() : null;
 }
 
-async function noTeacher(resolver: Resolver, spec: TrialSpec): Promise<UserError> {
+async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly TrialSpec[]): Promise<UserError> {
+  const { file } = resolver.experiment;
+  const next = mine.some(({ step }) => step === "finetune")
+    ? "All that this share could train is trained. The others are of other shares: run those, then this command again"
+    : `Run: flexbert run ${file} --only finetune, with the same --out, then this command again`;
+  return modelError(
+    `trial ${spec.index} (${describeSpec(spec)}) waits for its teacher: ${await unfinishedTeachers(resolver, spec.task)}, ` +
+      `and no process works on them. ${next}`,
+  );
+}
+
+/** "2 of 4 fine-tuning trials of rte are not finished (1, 3)". */
+async function unfinishedTeachers(resolver: Resolver, task: Task): Promise<string> {
+  const own = resolver.trials.filter((spec) => spec.step === "finetune" && spec.task === task);
   const missing: number[] = [];
-  const own = resolver.trials.filter(({ step, task }) => step === "finetune" && task === spec.task);
   for (const trial of own) if ((await resolver.outcome(trial)) === null) missing.push(trial.index);
   const listed = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");
-  return modelError(
-    `trial ${spec.index} (${describeSpec(spec)}) waits for its teacher: ${missing.length} of ${own.length} fine-tuning trials ` +
-      `of ${spec.task.name} are not finished (${listed}), and no process works on them. ` +
-      `Run: flexbert run ${resolver.experiment.file} --only finetune`,
-  );
+  return `${missing.length} of ${own.length} fine-tuning trials of ${task.name} are not finished (${listed})`;
 }
 
 function failed(failures: ReadonlyMap<number, UserError>, mine: readonly TrialSpec[]): UserError {

@@ -58,10 +58,13 @@ export async function tryLockFolder(folder: string, purpose: string): Promise<Cl
 }
 
 /** Whether a live process holds the folder's lock. */
-export async function isLocked(folder: string): Promise<boolean> {
+export const isLocked = async (folder: string): Promise<boolean> => (await lockHolder(folder)) !== null;
+
+/** Who holds the folder's lock, as tryLockFolder says it; null where no live process does. */
+export async function lockHolder(folder: string): Promise<string | null> {
   const file = path.join(folder, lockName);
   const holder = existsSync(file) ? await readHolder(file) : null;
-  return holder !== null && isAlive(holder);
+  return holder !== null && isAlive(holder) ? heldMessage(folder, file, holder) : null;
 }
 
 function heldMessage(folder: string, file: string, holder: Holder): string {

@@ -8,6 +8,7 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { writeFileAtomic } from "../files/atomic";
 import { glueTasks } from "../tasks/glue";
+import { onnxSection } from "./card-onnx";
 import { type Manifest, type MergedTask, overhead } from "./manifest";
 import { markdownTable, markdownText } from "./markdown";
 
@@ -52,7 +53,7 @@ export async function hasCard(folder: string): Promise<boolean> {
 }
 
 export function modelCard(manifest: Manifest): string {
-  const { base, tasks } = manifest;
+  const { base, tasks, onnx } = manifest;
   const cost = overhead(manifest);
   const whole = base.layers * tasks.length;
   const glue = tasks.some(({ name }) => isGlue(name));
@@ -75,12 +76,13 @@ export function modelCard(manifest: Manifest): string {
     usage(tasks),
     "The folder is complete: vocabulary and configuration lie in it. Its weights are safetensors under `blobs/` with " +
       "Hugging Face's tensor names; `flexbert.json` says which belongs to which task.",
+    ...(onnx ? onnxSection(tasks) : []),
     "## Licence",
     licenceText(base.name, glue),
   ].join("\n\n")}\n`;
 }
 
-function frontMatter({ base, tasks }: Manifest): object {
+function frontMatter({ base, tasks, onnx }: Manifest): object {
   const names = tasks.map(({ name }) => name);
   const glue = names.filter(isGlue);
   // A name without an owner is the hub's own, or that of a folder.
@@ -91,7 +93,7 @@ function frontMatter({ base, tasks }: Manifest): object {
     library_name: "flexbert",
     ...(onHub ? { base_model: base.name } : {}),
     pipeline_tag: "text-classification",
-    tags: ["bert", "multi-task", "flexbert"],
+    tags: ["bert", "multi-task", "flexbert", ...(onnx ? ["onnx"] : [])],
     ...(glue.length > 0 ? { datasets: ["nyu-mll/glue"] } : {}),
     "model-index": [{ name: "merged", results: tasks.map(hubResult) }],
   };

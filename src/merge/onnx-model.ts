@@ -15,10 +15,7 @@ import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
 import { scope } from "../model/parameters";
 import type { HostTensor } from "../model/tensors";
 import { blobsOf, checkBlob } from "./blobs";
-import { type Blob, MANIFEST_FORMAT, type Manifest, type MergedTask } from "./manifest";
-
-/** In the order in which Hugging Face's exports of BERT have them. */
-export const tokenInputs = ["input_ids", "attention_mask", "token_type_ids"] as const;
+import { type Blob, MANIFEST_FORMAT, type Manifest, type MergedTask, tokenInputs } from "./manifest";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
 const MOST_INSIDE = 2 ** 31 - 2 ** 26;

@@ -7,6 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
+import { announce } from "../../src/experiment/presence";
 import { sha256Hex } from "../../src/files/hash";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
@@ -67,6 +68,8 @@ describe("flexbert run", () => {
     const first = run("--out alone");
     expect({ status: first.status, stderr: first.status === 0 ? "" : first.stderr }).toEqual({ status: 0, stderr: "" });
     expect(trained(first.stderr)).toEqual(all);
+    // Trained and merged on the one engine that was asked for.
+    expect(first.stderr.match(/^engine: \w+/gm)).toEqual(["engine: wasm", "engine: wasm"]);
     expect(first.stdout).toMatch(/rte +k=3 .* 2 +1\n/);
     expect(table("alone").trim().split("\n")).toHaveLength(13);
     expect(existsSync(path.join(cwd, "alone/merged/flexbert.json"))).toBe(true);
@@ -126,6 +129,36 @@ describe("flexbert run", () => {
     expect(weights("shares")).toEqual(weights("alone"));
   }, 300_000);
 
+  test("a share alone trains what it can and says what to run; the other one then makes the teachers", () => {
+    const share = run("--out halves --shard 0/2");
+    expect(share.status).toBe(4);
+    expect(share.stderr).toMatch(/trial 8 .* waits for its teacher: 2 of 4 fine-tuning trials of rte .* \(1, 3\)/);
+    expect(share.stderr).toMatch(/no process works on them\. .* of other shares: run those, then this command again/);
+    expect(trained(share.stderr)).toEqual([0, 2, 4, 6]);
+    const other = run("--out halves --shard 1/2");
+    expect([other.status, trained(other.stderr)]).toEqual([0, [1, 3, 5, 7, 9, 11]]);
+    const again = run("--out halves --shard 0/2");
+    expect([again.status, trained(again.stderr)]).toEqual([0, [8, 10]]);
+    expect(readdirSync(path.join(cwd, "halves/checkpoints"))).toEqual(["tiny"]);
+    expect(table("halves")).toBe(table("alone"));
+  }, 300_000);
+
+  test("a share waits for teachers while another process is there to make them, whatever that one does just now", async () => {
+    const busy = await announce(path.join(cwd, "waits/checkpoints"), "fine-tuning of small.yaml");
+    const { log, ended, child } = start("--out waits --shard 0/2");
+    while (!/waiting: /.test(log()) && child.exitCode === null) await sleep(20);
+    expect(log()).toMatch(
+      /waiting: rte has no teacher yet: 2 of 4 .* \(1, 3\)\. .* in use by process \d+ \(fine-tuning/,
+    );
+    await sleep(4000); // longer than it takes to give up
+    expect(child.exitCode).toBeNull();
+    const other = run("--out waits --shard 1/2");
+    await busy.withdraw();
+    expect([other.status, await ended]).toEqual([0, 0]);
+    expect([...trained(log()), ...trained(other.stderr)].sort((a, b) => a - b)).toEqual(all);
+    expect(table("waits")).toBe(table("alone"));
+  }, 300_000);
+
   test("one trial; a student without its teacher; --force", () => {
     const student = run("--out single --trial 9");
     expect(student.status).toBe(4);
@@ -160,6 +193,18 @@ describe("flexbert run", () => {
     } finally {
       writeFileSync(file, text);
     }
+  });
+
+  test("a budget of milliseconds is measured on the engine that was asked for", () => {
+    const text = readFileSync(path.join(cwd, "small.yaml"), "utf8");
+    const select = "select: { max_latency: 10000 }\nmerge: true";
+    writeFileSync(path.join(cwd, "budget.yaml"), text.replace("merge: true", select));
+    const line = "run budget.yaml --engine wasm --out budget --checkpoints alone/checkpoints";
+    const { status, stderr } = flexbert(line.split(" "), { cwd });
+    expect([status, trained(stderr)]).toEqual([0, []]);
+    expect(stderr).toMatch(/measured .* 1 x 64 tokens on wasm/);
+    expect(stderr.match(/^engine: \w+/gm)).toEqual(["engine: wasm", "engine: wasm"]);
+    expect(existsSync(path.join(cwd, "budget/selection.json"))).toBe(true);
   });
 
   test("a dry run says time and disk, and writes nothing", () => {

@@ -179,6 +179,8 @@ describe("bad input", () => {
     ["select --max-latency 9", 2, /give --latency FILE, or --measure/],
     ["select --latency x.json", 2, /--latency x\.json does nothing by itself/],
     ["select --measure --threshold 1", 2, /--measure times layers for --max-latency, not for --threshold/],
+    ["select --batch-size 8", 2, /--batch-size 8 is about what --measure times: give that too/],
+    ["select --max-latency 9 --latency x.json --length 64", 2, /--length 64 is about what --measure times/],
     ["select --measure --base ./tiny --length 65", 2, /tiny takes at most 64/],
     ["select --max-latency 9 --latency x.json --allow-unshared", 2, /one shared trunk/],
     ["select --select kd2", 2, /--select kd2/],

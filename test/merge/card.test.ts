@@ -26,6 +26,7 @@ const task = (name: string, fields: Partial<MergedTask> = {}): MergedTask => ({
 
 const manifest = (tasks: readonly MergedTask[], base = "owner/some-bert"): Manifest => ({
   ...{ format: 1, base: { name: base, sha256, layers: 6 }, embeddings: { file: "e", sha256 }, trunk: [], tasks },
+  onnx: null,
 });
 
 const frontMatter = (card: string) => parse(card.split("---\n")[1] as string);
@@ -84,6 +85,30 @@ describe("modelCard", () => {
     );
     expect(card).toContain('--task cola --text "');
     expect(card).toContain('--pair "');
+  });
+
+  test("model.onnx where it is there: inputs, outputs and a program that runs it", () => {
+    const stsb = task("stsb", { kind: "regression", metric: "pearson", range: [0, 5], labels: [] });
+    const tasks = [task("sst2", { inputs: "single", labels: ["negative", "positive"], maxLength: 64 }), stsb];
+    const without = modelCard(manifest(tasks));
+    expect(without).not.toMatch(/onnx/);
+    const card = modelCard({ ...manifest(tasks), onnx: { file: "model.onnx", sha256 } });
+    expect(frontMatter(card).tags).toContain("onnx");
+    for (const row of [
+      "| input | input\\_ids | int64 | batch, length | token ids, by the vocabulary of this folder |",
+      "| input | attention\\_mask | int64 | batch, length | 1 for tokens, 0 for padding |",
+      "| input | token\\_type\\_ids | int64 | batch, length | 0 for the first text, 1 for the second |",
+      "| output | sst2 | float32 | batch, 2 | logits of its labels, in the order above; at most 64 tokens |",
+      "| output | stsb | float32 | batch, 1 | the value; at most 128 tokens |",
+    ]) {
+      expect(card.split("\n")).toContain(row);
+    }
+    expect(card).toContain('tokenizer(["A film to see twice."], padding=True, truncation=True, max_length=64');
+    expect(card).toContain('(logits,) = session.run(["sst2"], {name: batch[name] for name in ["input_ids",');
+    expect(card).toContain('labels = ["negative","positive"]');
+    const ofPair = modelCard({ ...manifest([stsb]), onnx: { file: "model.onnx", sha256 } });
+    expect(ofPair).toContain('tokenizer(["A man plays."], ["Someone plays."], ');
+    expect(ofPair).toContain("print(logits[:, 0])");
   });
 
   test("labels with markup stay text", () => {

@@ -1,0 +1,58 @@
+// What the model card says of model.onnx: its inputs and outputs, and a program that runs it.
+
+import { type MergedTask, tokenInputs } from "./manifest";
+import { markdownTable, markdownText } from "./markdown";
+
+const meanings: Readonly<Record<(typeof tokenInputs)[number], string>> = {
+  input_ids: "token ids, by the vocabulary of this folder",
+  attention_mask: "1 for tokens, 0 for padding",
+  token_type_ids: "0 for the first text, 1 for the second",
+};
+
+/** Paragraphs; at least one task. */
+export function onnxSection(tasks: readonly MergedTask[]): string[] {
+  return [
+    "## model.onnx",
+    "`model.onnx` is the whole model as one graph of ONNX's standard operators, the shared layers in it once, for " +
+      "onnxruntime 1.18 or later. Batch and length are open. It has an output for every task: ask for those that you need.",
+    markdownTable(
+      ["", "Name", "Type", "Shape", "What it is"].map((title) => ({ title, numeric: false })),
+      [
+        ...tokenInputs.map((name) => ["input", name, "int64", "batch, length", meanings[name]]),
+        ...tasks.map((task) => ["output", task.name, "float32", `batch, ${widthOf(task)}`, describeOutput(task)]),
+      ],
+    ),
+    example(tasks[0] as MergedTask),
+    "Labels and maximum lengths are in its metadata too (`flexbert.tasks`, JSON). Weights that are too large for one file " +
+      "stay under `blobs/`, to which it then refers: move the folder as a whole.",
+  ];
+}
+
+const widthOf = ({ kind, labels }: MergedTask) => (kind === "regression" ? 1 : labels.length);
+
+function describeOutput({ kind, maxLength }: MergedTask): string {
+  const values = kind === "regression" ? "the value" : "logits of its labels, in the order above";
+  return `${values}; at most ${maxLength} tokens`;
+}
+
+function example({ name, kind, inputs, labels, maxLength }: MergedTask): string {
+  const texts = inputs === "pair" ? '["A man plays."], ["Someone plays."]' : '["A film to see twice."]';
+  const shown =
+    kind === "regression"
+      ? ["print(logits[:, 0])"]
+      : [`labels = ${JSON.stringify(labels)}`, "print([labels[best] for best in logits.argmax(1)])"];
+  return [
+    `In Python, for ${markdownText(name)}:`,
+    "",
+    "```python",
+    "import onnxruntime",
+    "from transformers import AutoTokenizer",
+    "",
+    'session = onnxruntime.InferenceSession("model.onnx")',
+    'tokenizer = AutoTokenizer.from_pretrained(".")',
+    `batch = tokenizer(${texts}, padding=True, truncation=True, max_length=${maxLength}, return_tensors="np")`,
+    `(logits,) = session.run([${JSON.stringify(name)}], {name: batch[name] for name in ${JSON.stringify(tokenInputs)}})`,
+    ...shown,
+    "```",
+  ].join("\n");
+}
