@@ -127,9 +127,9 @@ async function readFileRows(file: string): Promise<Row[]> {
     throw dataError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
   }
   if (/\.jsonl?$/.test(file)) return readJsonLines(file, content);
-  const { parse } = await import("papaparse");
+  const { default: Papa } = await import("papaparse"); // CommonJS: Node finds no names in it
   const tsv = !file.endsWith(".csv");
-  const parsed = parse<string[]>(content.replace(/^\uFEFF/, ""), {
+  const parsed = Papa.parse<string[]>(content.replace(/^\uFEFF/, ""), {
     delimiter: tsv ? "\t" : ",",
     skipEmptyLines: true,
     ...(tsv ? { quoteChar: "\u0000" } : {}),

@@ -21,14 +21,9 @@ export interface Builder {
 
 /**
  * What becomes of a node: the values that stand for its outputs, or null to keep it. `inputs` are the values of the
- * new graph that stand for the node's inputs; `standIn` finds that of any value made before.
+ * new graph that stand for the node's inputs.
  */
-export type Rewrite = (
-  node: Node,
-  inputs: readonly Value[],
-  builder: Builder,
-  standIn: (value: Value) => Value,
-) => readonly Value[] | null;
+export type Rewrite = (node: Node, inputs: readonly Value[], builder: Builder) => readonly Value[] | null;
 
 export function rewrite(graph: Graph, rule: Rewrite): Graph {
   const { builder, nodes } = createBuilder();
@@ -36,8 +31,7 @@ export function rewrite(graph: Graph, rule: Rewrite): Graph {
   const standIn = (value: Value) => standIns.get(value.id) ?? value;
   for (const node of graph.nodes) {
     const inputs = node.inputs.map(standIn);
-    const replaced =
-      rule(node, inputs, builder, standIn) ?? builder.emit(node.op, inputs, node.attributes, node.outputs);
+    const replaced = rule(node, inputs, builder) ?? builder.emit(node.op, inputs, node.attributes, node.outputs);
     for (const [i, output] of node.outputs.entries()) {
       const replacement = replaced[i] as Value;
       if (!sameShape(output.shape, replacement.shape) || output.dtype !== replacement.dtype) {
@@ -75,7 +69,7 @@ function createBuilder(): { builder: Builder; nodes: Node[] } {
 const identities = new WeakMap<object, number>();
 let objects = 0;
 
-/** Attributes as text. Element arrays and graphs count as equal only when they are the same object. */
+/** Attributes as text. Element arrays count as equal only when they are the same object. */
 function attributeKey(attributes: Attributes): string {
   const text = (value: Attribute): string => {
     if (typeof value !== "object") return String(Object.is(value, -0) ? "-0" : value);

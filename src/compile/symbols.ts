@@ -114,7 +114,11 @@ export function symbolicProblem(
       );
     if (!same) return `its node ${i + 1} (${real.op}) depends on sizes`;
   }
-  return null;
+  const names = [...new Set([...symbolic.outputs.keys(), ...concrete.outputs.keys()])];
+  const positionOf = (at: 0 | 1, name: string) =>
+    positions[at].get([symbolic, concrete][at]?.outputs.get(name)?.id ?? -1);
+  const other = names.find((name) => positionOf(0, name) !== positionOf(1, name));
+  return other === undefined ? null : `which value its output ${other} is depends on sizes`;
 }
 
 /** Values by the order in which a graph makes them: the same in two traces of one function. */

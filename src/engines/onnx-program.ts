@@ -47,11 +47,17 @@ export function loadCompiled<E extends string>(
   let changes = false; // once any entry changes the state, none of it is a constant
   let disposed = false;
 
-  const place = (name: string, view: Float32Array): void => {
-    const current = state.get(name) as HostTensor;
-    view.set(current.data);
-    state.set(name, float32(current.shape, view));
-    fed.delete(name);
+  /** Brings the state to where an update works on it. Each compiled entry has its own place, and its calls may alternate. */
+  const place = ({ tensors }: HostUpdate): void => {
+    for (const [prefixedName, view] of tensors) {
+      if (!prefixedName.startsWith(statePrefix)) continue;
+      const name = prefixedName.slice(statePrefix.length);
+      const current = state.get(name) as HostTensor;
+      if (current.data === view) continue;
+      view.set(current.data);
+      state.set(name, float32(current.shape, view));
+      fed.delete(name);
+    }
   };
   const feed = (name: string): OrtTensor => {
     const known = fed.get(name) ?? toOrt(runtime, state.get(name) as HostTensor);
@@ -74,9 +80,6 @@ export function loadCompiled<E extends string>(
     });
     const session = await runtime.InferenceSession.create(model, sessionOptions);
     const update = host.nodes.length > 0 ? openHostUpdate(host) : null;
-    for (const [name, view] of update?.tensors ?? []) {
-      if (name.startsWith(statePrefix)) place(name.slice(statePrefix.length), view);
-    }
     spent.graphs += 1;
     spent.seconds += (performance.now() - started) / 1000;
     return { traced, device, host, session, constants: new Set(Object.keys(constants)), update };
@@ -102,6 +105,7 @@ export function loadCompiled<E extends string>(
       if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
       const found = await find(entry, inputs);
       const { traced, device, host, session, constants, update } = found;
+      if (update) place(update);
       const feeds: Record<string, OrtTensor> = {};
       for (const name of device.inputs.keys()) {
         const own = name.startsWith(statePrefix) ? name.slice(statePrefix.length) : null;

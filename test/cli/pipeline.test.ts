@@ -65,6 +65,24 @@ describe("the three commands", () => {
 });
 
 describe("what reads their results", () => {
+  test("predict reads the texts of a file, by the names of its columns", () => {
+    const files: Record<string, string> = {
+      "rows.tsv": "id\tsentence1\tsentence2\n1\ta good film\tthe film \"was good\n",
+      "rows.csv": 'text,pair\n"a good, dull film",the film\n',
+      "rows.jsonl": '{"text": "a good film", "pair": "the film"}\n',
+    };
+    const first = { "rows.tsv": 'the film "was good', "rows.csv": "the film", "rows.jsonl": "the film" };
+    for (const [file, content] of Object.entries(files)) {
+      writeFileSync(path.join(cwd, file), content);
+      const { status, stdout, stderr } = run(`predict --task rte --file ${file} --json`);
+      expect([file, status, stderr.includes("defect")]).toEqual([file, 0, false]);
+      expect(JSON.parse(stdout).pair).toBe(first[file as keyof typeof first]);
+    }
+    writeFileSync(path.join(cwd, "rows.txt"), "a good film\n");
+    const { status, stderr } = run("predict --file rows.txt");
+    expect([status, stderr]).toEqual([3, expect.stringMatching(/rows\.txt has no column of texts among a good film/)]);
+  });
+
   test("predict needs nothing outside the merged folder", () => {
     renameSync(path.join(cwd, "cache"), path.join(cwd, "cache-away"));
     try {
