@@ -13,7 +13,7 @@ import type { EngineReport } from "./bench-output";
 import { isPresent, openEngines } from "./bench-processes";
 import { defineCommand } from "./command";
 import { describeMachine } from "./machine";
-import { openBaseOf } from "./session";
+import { openBaseOf, warnOfThreads } from "./session";
 import type { Terminal } from "./terminal";
 
 const sizeNames = Object.keys(benchmarkSizes) as BenchmarkSize[];
@@ -121,6 +121,8 @@ export const benchCommand = defineCommand({
     const plan: BenchPlan = { model: model.settings, lengths: values.length, runs: values.runs, work };
     const engines = await openEngines(values.engine, values.threads, terminal);
     try {
+      for (const { process, opened } of engines.filter(isPresent))
+        warnOfThreads({ ...opened, name: process.name }, terminal);
       if (values.dryRun) {
         const { printDryRun } = await import("./bench-dry-run.js");
         await printDryRun(engines, plan, model.description, terminal);
@@ -204,5 +206,5 @@ function failIfAnyFailed(reports: readonly EngineReport[]): void {
   const failed = reports.flatMap((report) => (report.present && report.failure !== null ? [report] : []));
   if (failed.length === 0) return;
   const reasons = failed.map(({ name, failure: reason }) => `${name} failed ${reason}`).join("; ");
-  throw failure(`${reasons}. Give a smaller --batch-size or --length, or leave it out with --engine`);
+  throw failure(`${reasons}. Give a smaller --batch-size or --length, another --base, or leave it out with --engine`);
 }

@@ -116,6 +116,9 @@ function describeSearch(task: string, { halving, full, stopped, saved, of }: Sea
       ? `about ${formatSeconds(saved.seconds)} of ${formatSeconds(of.seconds)}, ${Math.round((100 * saved.seconds) / of.seconds)} % of the time`
       : "but no time, as steps so few cost less than compiling them again";
   const work = `${saved.epochs} of ${of.epochs} epochs, ${saved.steps} of ${of.steps} steps, ${time}`;
+  if (full && saved.epochs === 0) {
+    return `${task}: every k ran to its end, and the choice is ${named(full)}; their scores tie, and halving stops none that ties`;
+  }
   if (full) {
     const same = full.layers === halving.layers;
     return same

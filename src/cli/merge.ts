@@ -138,7 +138,8 @@ async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal):
 
 function logChoice({ task, run }: Selection, terminal: Terminal): void {
   const { method, layers, score, fork } = run.record;
-  const what = method === "distill" ? `student of ${layers} layers` : `teacher of ${layers} layers`;
+  const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
+  const what = method === "distill" ? `student of ${counted}` : `teacher of ${counted}`;
   terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points`);
 }
 

@@ -40,7 +40,7 @@ export const predictCommand = defineCommand({
     'predict --model merged/ --text "a moving film"',
     'predict --model merged/ --task rte,mrpc --text "A man plays." --pair "Someone plays."',
     "predict --model merged/ --file rows.tsv --format jsonl --output predictions.jsonl",
-    'echo "play some jazz" | flexbert predict --model merged/ --task intent --format tsv',
+    "predict --model merged/ --task intent --format tsv < texts.txt",
   ],
   async run(values, terminal, args) {
     const rows = await readRows(values, args);

@@ -1,6 +1,7 @@
 // What most commands begin with: the user's tasks, the base and the engine, each with its line in the log.
 
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/base";
 import type { Engine, EngineName } from "../engines/engine";
 import type { RunOptions, TrainingOptions } from "../recipes/options";
@@ -53,7 +54,17 @@ export async function openSession(values: EngineValues, terminal: Terminal): Pro
     ...(values.threads === undefined ? {} : { threads: values.threads }),
   });
   terminal.reporter.log(`engine: ${engine.summary}; ${why}`);
+  warnOfThreads(engine, terminal);
   return { engine, reporter: terminal.reporter, signal: terminal.signal };
+}
+
+/** Threads that wait for each other's core make a step ten times slower and more. */
+export function warnOfThreads({ name, threads }: Pick<Engine, "name" | "threads">, { reporter }: Terminal): void {
+  const cores = availableParallelism();
+  if (threads <= cores) return;
+  reporter.warn(
+    `${name} runs on ${threads} threads, more than the ${cores} cores here: that is slower. Give --threads ${cores}`,
+  );
 }
 
 /** The training options as flags give them: no dropout means the config's. */

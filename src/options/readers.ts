@@ -1,6 +1,8 @@
 // Readers: from what a flag (text) or a config file (YAML values) gave to a checked value. Each throws an Error whose
 // message completes "it takes ...".
 
+import { didYouMean } from "../errors/nearest";
+
 export interface Bounds {
   readonly min?: number;
   readonly max?: number;
@@ -57,7 +59,9 @@ export function text(given: unknown): string {
 
 export function choice<const T extends readonly string[]>(allowed: T) {
   return (given: unknown): T[number] => {
-    if (!allowed.includes(given as string)) throw new Error(`one of ${allowed.join(", ")}`);
+    if (!allowed.includes(given as string)) {
+      throw new Error(`one of ${allowed.join(", ")}${didYouMean(String(given), allowed)}`);
+    }
     return given as T[number];
   };
 }

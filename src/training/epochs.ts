@@ -219,9 +219,13 @@ async function trainEpoch(
 }
 
 function diverged({ label, folder }: BranchTraining, step: number, loss: number, gradNorm: number) {
+  // The first step's loss comes before any update: no learning rate is to blame.
+  const remedy =
+    step === 1
+      ? "No weight has changed yet: those of the base, or of the teacher, are damaged. Fetch or train them again"
+      : "Run again with a lower --learning-rate or more --warmup";
   return failure(
-    `${label}: the loss is ${loss} and the gradient norm ${gradNorm} at step ${step} (${folder}). ` +
-      "Run again with a lower --learning-rate or more --warmup",
+    `${label}: the loss is ${loss} and the gradient norm ${gradNorm} at step ${step} (${folder}). ${remedy}`,
   );
 }
 

@@ -157,5 +157,5 @@ function sum(a: Compilation | null, b: Compilation | null): Compilation | null {
 /** The time of a computation that went wrong says nothing. */
 function finite(value: number | undefined, what: string): number {
   if (Number.isFinite(value)) return value as number;
-  throw failure(`${what} is ${value}: the base's weights are damaged. Run: flexbert bench without --base`);
+  throw failure(`${what} is ${value}: the base's weights are damaged`);
 }

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
@@ -121,6 +122,14 @@ describe("an engine that fails", () => {
     expect([status, stdout]).toEqual([6, ""]);
     const { error } = JSON.parse(stderr.trim().split("\n").at(-1) as string);
     expect(error).toEqual({ exitCode: 6, message: expect.stringMatching(/^engine tensorflow is absent: .*unset the/) });
+  });
+
+  test("one with more threads than there are cores is warned of", () => {
+    const cores = availableParallelism();
+    const { status, stderr } = run(`${tiny} --dry-run --engine onnx,wasm --threads ${cores + 1}`);
+    expect(status).toBe(0);
+    expect(stderr).toContain(`onnx runs on ${cores + 1} threads, more than the ${cores} cores here`);
+    expect(stderr).not.toContain("wasm runs on");
   });
 
   test("one whose process dies while it is loaded is absent, with what it said", () => {

@@ -67,7 +67,7 @@ describe("the three commands", () => {
 describe("what reads their results", () => {
   test("predict reads the texts of a file, by the names of its columns", () => {
     const files: Record<string, string> = {
-      "rows.tsv": "id\tsentence1\tsentence2\n1\ta good film\tthe film \"was good\n",
+      "rows.tsv": 'id\tsentence1\tsentence2\n1\ta good film\tthe film "was good\n',
       "rows.csv": 'text,pair\n"a good, dull film",the film\n',
       "rows.jsonl": '{"text": "a good film", "pair": "the film"}\n',
     };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { UserError } from "../../src/errors/errors";
-import { kOption, studentLayersOption, trainingOptions, workOptions } from "../../src/options/common";
+import { kOption, searchOption, studentLayersOption, trainingOptions, workOptions } from "../../src/options/common";
 import { fitLayers, layerRange } from "../../src/options/layers";
 import { resolveOptions, toggle } from "../../src/options/option";
 import { bytes } from "../../src/options/readers";
@@ -42,6 +42,13 @@ describe("resolveOptions", () => {
       "c.yaml: warmup 2: it takes a number from 0 to 1",
       '--clip-norm "much": it takes a number of at least 0',
     ]);
+  });
+
+  test("names the choice that a misspelt one is nearest to", () => {
+    expect(problemsOf(() => resolveOptions(searchOption, { search: "halfing" }, null))[1]).toBe(
+      '--search "halfing": it takes one of full, halving (did you mean "halving"?)',
+    );
+    expect(problemsOf(() => resolveOptions(searchOption, { search: "random" }, null))[1]).toMatch(/full, halving$/);
   });
 
   test("a flag beats what the file says of the same thing under another name", () => {

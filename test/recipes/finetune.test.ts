@@ -6,6 +6,7 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { modelFile, type StoredRun } from "../../src/checkpoints/run-folder";
 import { readSafetensors } from "../../src/checkpoints/safetensors";
+import { float32 } from "../../src/model/tensors";
 import { distill } from "../../src/recipes/distill";
 import { finetune } from "../../src/recipes/finetune";
 import { chooseTeacher } from "../../src/selection/teacher";
@@ -70,6 +71,23 @@ describeEachEngine("finetune and distill", (open) => {
     expect(losses.length).toBeGreaterThan(3);
     expect(losses.at(-1)).toBeLessThan(losses[0] / 3);
     expect((trained as StoredRun).record.score).toBe(1);
+  });
+
+  test("blame the weights for a NaN before the first update, and the rate for a later one", async () => {
+    const engine = await open();
+    const base = tinyBase("tiny-nan");
+    const damaged = { ...base.tensors, "bert.pooler.dense.bias": float32([16], new Float32Array(16).fill(Number.NaN)) };
+    const run = { ...tinyRun(folder), checkpoints: path.join(folder, "nan") };
+    const { context } = quietContext(engine);
+    await expect(finetune({ ...request(), run, base: { ...base, tensors: damaged } }, context)).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringMatching(/at step 1 .*those of the base, or of the teacher, are damaged/),
+    });
+    const training = { ...tinyTraining, learningRate: 1e30 };
+    await expect(finetune({ ...request(), run, training, layers: [1] }, context)).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringMatching(/at step [2-9] .*a lower --learning-rate/),
+    });
   });
 
   test("skip what is finished, and repeat it bit for bit when forced", async () => {
