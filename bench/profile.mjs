@@ -1,4 +1,7 @@
 // Reads onnxruntime's profile of a session's last run: time by kind of work, and the rate of products with weights.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 
 const products = new Set(["MatMul", "FusedMatMul", "Gemm"]);
 const outputOf = (event) => Object.values(event.args.output_type_shape[0])[0];
@@ -82,13 +85,20 @@ function weightProducts(events) {
   });
 }
 
-/** Milliseconds of one product alone in a session, as onnxruntime's profile counts it: the best of `rounds`. */
+/** Milliseconds of one product alone in a session, by onnxruntime's profile: the best of `rounds`. */
 async function bareProduct({ runtime, encodeModel, ElementType, threads, rounds }, { op, inputs, output }) {
   const [a, b] = inputs;
   const turnedLeft = op === "FusedMatMul" && a[0] === b[0] && a[1] === output[0] && b[1] === output[1];
-  const attributes =
-    op === "FusedMatMul" ? { transA: { int: turnedLeft ? 1 : 0 }, transB: { int: turnedLeft ? 0 : 1 } } : {};
-  const names = inputs.map((_, i) => `x${i}`);
+  // Weights lie as [outputs, inputs]. A square one may be either: a step's affine products are all turned.
+  const turnedRight = op === "Gemm" ? b[1] === a[1] && b[0] === output[1] : op === "FusedMatMul" && !turnedLeft;
+  const turns = { transA: { int: turnedLeft ? 1 : 0 }, transB: { int: turnedRight ? 1 : 0 } };
+  const node = {
+    op,
+    domain: op === "FusedMatMul" ? "com.microsoft" : "",
+    inputs: inputs.map((_, i) => `x${i}`),
+    outputs: ["y"],
+    attributes: op === "MatMul" ? {} : turns,
+  };
   const floats = (dims) => {
     const size = dims.reduce((x, y) => x * y, 1);
     return Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5);
@@ -97,29 +107,34 @@ async function bareProduct({ runtime, encodeModel, ElementType, threads, rounds 
   // A weight may be an input, as in training, or a constant that the session packs beforehand: the faster one counts.
   for (const constant of [false, true]) {
     const bytes = new Uint8Array(floats(b).buffer);
-    const fed = names.flatMap((name, i) => (constant && i === 1 ? [] : [[name, inputs[i]]]));
+    const fed = node.inputs.flatMap((name, i) => (constant && i === 1 ? [] : [[name, inputs[i]]]));
     const model = encodeModel({
       producer: "flexbert",
       opsets: { "": 20, "com.microsoft": 1 },
       graph: {
         name: "product",
-        nodes: [{ op, domain: op === "FusedMatMul" ? "com.microsoft" : "", inputs: names, outputs: ["y"], attributes }],
+        nodes: [node],
         initializers: constant ? [{ name: "x1", type: ElementType.float32, dims: b, bytes }] : [],
         inputs: fed.map(([name, dims]) => ({ name, type: ElementType.float32, dims })),
         outputs: [{ name: "y", type: ElementType.float32, dims: output }],
       },
     });
-    const session = await runtime.InferenceSession.create(model, { intraOpNumThreads: threads });
+    const folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-product-"));
+    const session = await runtime.InferenceSession.create(model, {
+      intraOpNumThreads: threads,
+      enableProfiling: true,
+      profileFilePrefix: path.join(folder, "profile"),
+    });
     const feeds = Object.fromEntries(
       fed.map(([name, dims]) => [name, new runtime.Tensor("float32", floats(dims), dims)]),
     );
     const result = { y: new runtime.Tensor("float32", new Float32Array(output[0] * output[1]), output) };
-    for (let round = 0; round < rounds; round++) {
-      const started = performance.now();
-      await session.run(feeds, result);
-      best = Math.min(best, performance.now() - started);
-    }
+    for (let round = 0; round < rounds; round++) await session.run(feeds, result);
+    session.endProfiling();
     await session.release();
+    const events = JSON.parse(readFileSync(path.join(folder, readdirSync(folder)[0]), "utf8"));
+    rmSync(folder, { recursive: true });
+    for (const { name, dur } of events) if (name.endsWith("_kernel_time")) best = Math.min(best, dur / 1000);
   }
   return best;
 }
