@@ -10,6 +10,7 @@ import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import type { EngineAbsence } from "./engine";
 import { hasNvidiaDriver } from "./nvidia";
 import { withStderrHeld } from "./stderr-switch";
+import type { SessionBinding } from "./tensorflow-session";
 import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
 
 export interface TensorflowSource {
@@ -21,7 +22,7 @@ export interface TensorflowSource {
 }
 
 /** tfjs-node's addon, as far as it is used here. */
-export interface TensorflowBinding {
+export interface TensorflowBinding extends SessionBinding {
   readonly TF_Version: string;
   isUsingGpuDevice(): boolean;
 }

@@ -4,6 +4,7 @@ import os from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadEagerly, registerGradients } from "./eager";
 import type { Engine } from "./engine";
+import { loadCompiled, type TensorflowSettings } from "./tensorflow-program";
 import { loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
 
 const BACKEND = "tensorflow";
@@ -29,7 +30,12 @@ export async function openTensorflow(options: { threads?: number; verbose?: bool
     summary: `tensorflow ${binding.TF_Version} (${device}${device === "cpu" ? `, ${threads} threads` : ""})`,
     device,
     threads,
-    load: async (state, entries) => loadEagerly(state, entries),
+    async load(state, entries, axes) {
+      const mode = process.env["TFMODE"] ?? "train";
+      if (mode === "eager") return loadEagerly(state, entries);
+      const settings: TensorflowSettings = { products: (process.env["TFPROD"] ?? "float32") as "float32", compiles: ({ updates }) => mode === "all" || (mode === "train" && updates) };
+      return loadCompiled(binding, settings, state, entries, axes);
+    },
     tensorCount: () => tf.memory().numTensors,
     dispose: () => undefined,
   };

@@ -78,7 +78,8 @@ export function update(state: Tensors, name: string, gradient: Tensor, factor: S
     second_correction: scalars["second_correction"] as Tensor,
     ...(isDecayed(name) ? { decay: scalars["decay"] as Tensor } : {}),
   };
-  const [next, m, v] = runFused(fusedKernels.adamW, inputs, {}, () => composedUpdate(inputs)) as [
+  const constants = { beta1: BETA1, beta2: BETA2, epsilon: EPSILON };
+  const [next, m, v] = runFused(fusedKernels.adamW, inputs, constants, () => composedUpdate(inputs)) as [
     Tensor,
     Tensor,
     Tensor,

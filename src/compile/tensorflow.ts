@@ -1,0 +1,316 @@
+// Lowering graphs to one TensorFlow SavedModel: state lies in resource variables, each graph is a signature that reads
+// and updates them, and further signatures set and read them. A session that loads the file shares them among all.
+
+import { byteSize, type Elements, type Graph, only, useCounts, type Value, type ValueType } from "./graph";
+import {
+  encodeSavedModel,
+  type GraphFunction,
+  type GraphNode,
+  type NodeAttributes,
+  type Ref,
+  type Signature,
+  type SignatureTensor,
+  type TensorType,
+} from "./saved-model";
+import { factorSize, type SymbolicSize } from "./symbols";
+import { createEmitter, type Emitter, type ProductType } from "./tensorflow-emitter";
+import { lowerings } from "./tensorflow-ops";
+
+export interface Step {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly symbols: readonly SymbolicSize[];
+  /** Variables by the name of the input that stands for them; every other input is fed. */
+  readonly reads: ReadonlyMap<string, string>;
+  /** Variables by the name of the output that becomes their value; every other output is fetched. */
+  readonly writes: ReadonlyMap<string, string>;
+  /** Whether XLA compiles the graph, as one piece and once for each set of sizes. */
+  readonly compile: boolean;
+}
+
+export interface LoweredModel {
+  /** The file saved_model.pb. */
+  readonly file: Uint8Array;
+  /** By step. */
+  readonly steps: ReadonlyMap<string, Signature>;
+  /** Signatures that set variables from inputs of their names and give a scalar, `done`. */
+  readonly setters: readonly Signature[];
+  /** Signatures that give variables under their names. */
+  readonly getters: readonly Signature[];
+}
+
+/** Variables set or read in one call have at most so many bytes together, or there is one: it bounds copies. */
+const GROUP_BYTES = 256e6;
+
+export function toSavedModel(
+  variables: Readonly<Record<string, ValueType>>,
+  steps: readonly Step[],
+  products: ProductType = "float32",
+): LoweredModel {
+  const nodes: GraphNode[] = [];
+  const functions: GraphFunction[] = [];
+  const handles = new Map(Object.entries(variables).map(([name, type], i) => [name, handle(i, type, nodes)]));
+  const lowered = new Map<string, Signature>();
+  for (const [i, step] of steps.entries()) {
+    lowered.set(step.name, lowerStep(step, { prefix: `s${i}_`, nodes, functions, handles, variables, products }));
+  }
+  const groups = grouped(variables);
+  const setters = groups.map((group, i) => setter(`set${i}_`, group, variables, handles, nodes));
+  const getters = groups.map((group, i) => getter(`get${i}_`, group, variables, handles, nodes));
+  const named = (kind: string, list: readonly Signature[]) => list.map((entry, i) => [`${kind}_${i}`, entry] as const);
+  const signatures = Object.fromEntries([...lowered, ...named("set", setters), ...named("get", getters)]);
+  return { file: encodeSavedModel({ nodes, functions, signatures }), steps: lowered, setters, getters };
+}
+
+function handle(index: number, { shape, dtype }: ValueType, nodes: GraphNode[]): Ref {
+  const name = `variable_${index}`;
+  const attributes: NodeAttributes = {
+    dtype: { type: dtype },
+    shape: { shape },
+    shared_name: { text: name },
+    container: { text: "" },
+  };
+  nodes.push({ name, op: "VarHandleOp", inputs: [], attributes });
+  return { node: name, output: "resource", index: 0, type: "resource" };
+}
+
+interface Surroundings {
+  readonly prefix: string;
+  readonly nodes: GraphNode[];
+  readonly functions: GraphFunction[];
+  readonly handles: ReadonlyMap<string, Ref>;
+  readonly variables: Readonly<Record<string, ValueType>>;
+  readonly products: ProductType;
+}
+
+function lowerStep(step: Step, around: Surroundings): Signature {
+  const { prefix, nodes } = around;
+  const fed = [...step.graph.inputs].filter(([name]) => !step.reads.has(name));
+  const placeholders = new Map(
+    fed.map(([name, value], i) => [
+      name,
+      placeholder(`${prefix}in${i}`, value.dtype, dimsOf(value, step.symbols), nodes),
+    ]),
+  );
+  const results = step.compile ? compiledBody(step, around, placeholders) : plainBody(step, around, placeholders);
+  return {
+    inputs: described(fed, placeholders, step.symbols),
+    outputs: { ...described(fetched(step), results.outputs, step.symbols), done: tensorInfo(results.done, []) },
+  };
+}
+
+const fetched = ({ graph, writes }: Step) => [...graph.outputs].filter(([name]) => !writes.has(name));
+
+function described(
+  values: readonly (readonly [string, Value])[],
+  refs: ReadonlyMap<string, Ref>,
+  symbols: readonly SymbolicSize[],
+): Record<string, SignatureTensor> {
+  const entries = values.map(([name, value]) => [name, tensorInfo(refs.get(name) as Ref, dimsOf(value, symbols))]);
+  return Object.fromEntries(entries);
+}
+
+const tensorInfo = ({ node, index, type }: Ref, shape: readonly number[]): SignatureTensor => ({
+  tensor: `${node}:${index}`,
+  type,
+  shape,
+});
+
+const dimsOf = ({ shape }: ValueType, symbols: readonly SymbolicSize[]): number[] =>
+  shape.map((size) => (factorSize(size, symbols).symbols.length > 0 ? -1 : size));
+
+function placeholder(name: string, type: TensorType, shape: readonly number[], nodes: GraphNode[]): Ref {
+  nodes.push({ name, op: "Placeholder", inputs: [], attributes: { dtype: { type }, shape: { shape } } });
+  return { node: name, output: "output", index: 0, type };
+}
+
+interface Results {
+  readonly outputs: ReadonlyMap<string, Ref>;
+  /** Made after the variables are written. */
+  readonly done: Ref;
+}
+
+/** The step's nodes among the others; TensorFlow's own optimizer rewrites them when the session first runs them. */
+function plainBody(step: Step, around: Surroundings, inputs: ReadonlyMap<string, Ref>): Results {
+  const { prefix, nodes, handles } = around;
+  const body = lowerBody(step, { ...around, inputs, handles });
+  const outputs = fetched(step).map(([name], i) => {
+    const result: GraphNode = {
+      name: `${prefix}out${i}`,
+      op: "Identity",
+      inputs: [body.outputs.get(name) as Ref],
+      after: body.written,
+      attributes: { T: { type: (body.outputs.get(name) as Ref).type } },
+    };
+    nodes.push(result);
+    return [name, { node: result.name, output: "output", index: 0, type: (result.inputs[0] as Ref).type }] as const;
+  });
+  return { outputs: new Map(outputs), done: doneAfter(`${prefix}done`, body.written, nodes) };
+}
+
+/** The step as a function that must be compiled, and a call of it. XLA updates the variables in place. */
+function compiledBody(step: Step, around: Surroundings, inputs: ReadonlyMap<string, Ref>): Results {
+  const { prefix, nodes, functions, handles } = around;
+  const argument = (name: string, { type }: Ref): Ref => ({ node: name, output: null, index: 0, type });
+  const fed = [...inputs].map(([name, ref], i) => ({ name, ref, inside: argument(`in${i}`, ref) }));
+  const touched = [...new Set([...step.reads.values(), ...step.writes.values()])];
+  const held = touched.map((name, i) => {
+    const ref = handles.get(name) as Ref;
+    return { name, ref, inside: argument(`variable${i}`, ref) };
+  });
+  const own: GraphNode[] = [];
+  const body = lowerBody(step, {
+    ...around,
+    nodes: own,
+    inputs: new Map(fed.map(({ name, inside }) => [name, inside])),
+    handles: new Map(held.map(({ name, inside }) => [name, inside])),
+  });
+  const results = fetched(step).map(([name], i) => ({ name: `out${i}`, value: body.outputs.get(name) as Ref }));
+  const all = [...fed, ...held];
+  const called = `${prefix}function`;
+  functions.push({
+    name: called,
+    nodes: own,
+    inputs: all.map(({ inside }) => ({ name: inside.node, type: inside.type })),
+    outputs: results,
+  });
+  const call = `${prefix}call`;
+  nodes.push({
+    name: call,
+    op: "StatefulPartitionedCall",
+    inputs: all.map(({ ref }) => ref),
+    attributes: {
+      Tin: { types: all.map(({ ref }) => ref.type) },
+      Tout: { types: results.map(({ value }) => value.type) },
+      f: { function: called },
+      _XlaMustCompile: { bool: true },
+    },
+  });
+  const outputs = fetched(step).map(([name], index) => {
+    const { type } = body.outputs.get(name) as Ref;
+    return [name, { node: call, output: "output", index, type }] as const;
+  });
+  return { outputs: new Map(outputs), done: doneAfter(`${prefix}done`, [call], nodes) };
+}
+
+/** A scalar that is there once the nodes `after` have run: a session fetches nothing that has no output. */
+function doneAfter(name: string, after: readonly string[], nodes: GraphNode[]): Ref {
+  const value = { type: "int32", shape: [], bytes: new Uint8Array(4) } as const;
+  const attributes: NodeAttributes = { dtype: { type: "int32" }, value: { tensor: value } };
+  nodes.push({ name, op: "Const", inputs: [], after, attributes });
+  return { node: name, output: "output", index: 0, type: "int32" };
+}
+
+interface Body {
+  readonly outputs: ReadonlyMap<string, Ref>;
+  /** Names of the nodes that write variables. */
+  readonly written: readonly string[];
+}
+
+/** Reads of variables, the graph's nodes, and after all reads the writes. */
+function lowerBody(step: Step, around: Surroundings & { readonly inputs: ReadonlyMap<string, Ref> }): Body {
+  const { prefix, nodes, handles, inputs, products } = around;
+  const { graph, symbols, reads, writes } = step;
+  const used = useCounts(graph);
+  const readers: string[] = [];
+  const refs = new Map<Value, Ref>();
+  for (const [name, value] of graph.inputs) {
+    const variable = reads.get(name);
+    if (variable === undefined) refs.set(value, inputs.get(name) as Ref);
+    else if (used.has(value.id)) refs.set(value, reader(`${prefix}read${refs.size}`, variable, value, handles, nodes));
+    if (variable !== undefined && refs.has(value)) readers.push((refs.get(value) as Ref).node);
+  }
+  const carriers = new Map(symbols.map(({ name, input }) => [name, inputs.get(input) as Ref]));
+  const emitter = createEmitter(nodes, { prefix, inputs: refs, symbols, carriers, used, products });
+  for (const node of graph.nodes) {
+    if (node.op === "Constant") lowerConstant(only(node), node.attributes["elements"] as Elements, emitter);
+    else {
+      const lowering = lowerings[node.op];
+      if (!lowering) throw new Error(`${node.op} has no lowering to TensorFlow`);
+      lowering(node, emitter);
+    }
+  }
+  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, emitter.ref(value)]));
+  if (writes.size === 0) return { outputs, written: [] };
+  const ready = `${prefix}ready`;
+  nodes.push({ name: ready, op: "NoOp", inputs: [], after: readers, attributes: {} });
+  const written = [...writes].map(([output, variable], i) => {
+    const name = `${prefix}write${i}`;
+    nodes.push(writer(name, handles.get(variable) as Ref, outputs.get(output) as Ref, [ready]));
+    return name;
+  });
+  return { outputs, written };
+}
+
+function lowerConstant(value: Value, elements: Elements, emitter: Emitter): void {
+  emitter.node("Identity", [emitter.constant(elements, value.shape, value.dtype)], {}, value);
+}
+
+function reader(
+  name: string,
+  variable: string,
+  { dtype }: ValueType,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Ref {
+  const attributes: NodeAttributes = { dtype: { type: dtype } };
+  nodes.push({ name, op: "ReadVariableOp", inputs: [handles.get(variable) as Ref], attributes });
+  return { node: name, output: "value", index: 0, type: dtype };
+}
+
+const writer = (name: string, variable: Ref, value: Ref, after: readonly string[] = []): GraphNode => ({
+  name,
+  op: "AssignVariableOp",
+  inputs: [variable, value],
+  after,
+  attributes: { dtype: { type: value.type } },
+});
+
+function grouped(variables: Readonly<Record<string, ValueType>>): string[][] {
+  const groups: string[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const [name, type] of Object.entries(variables)) {
+    if (bytes + byteSize(type) > GROUP_BYTES) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)?.push(name);
+    bytes += byteSize(type);
+  }
+  return groups;
+}
+
+function setter(
+  prefix: string,
+  group: readonly string[],
+  variables: Readonly<Record<string, ValueType>>,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Signature {
+  const fed = group.map((name, i) => {
+    const { shape, dtype } = variables[name] as ValueType;
+    const ref = placeholder(`${prefix}in${i}`, dtype, shape, nodes);
+    const node = `${prefix}write${i}`;
+    nodes.push(writer(node, handles.get(name) as Ref, ref));
+    return { name, node, info: tensorInfo(ref, shape) };
+  });
+  const after = fed.map(({ node }) => node);
+  return {
+    inputs: Object.fromEntries(fed.map(({ name, info }) => [name, info])),
+    outputs: { done: tensorInfo(doneAfter(`${prefix}done`, after, nodes), []) },
+  };
+}
+
+function getter(
+  prefix: string,
+  group: readonly string[],
+  variables: Readonly<Record<string, ValueType>>,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Signature {
+  const outputs = group.map((name, i) => {
+    const type = variables[name] as ValueType;
+    return [name, tensorInfo(reader(`${prefix}read${i}`, name, type, handles, nodes), type.shape)] as const;
+  });
+  return { inputs: {}, outputs: Object.fromEntries(outputs) };
+}
