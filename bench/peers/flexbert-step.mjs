@@ -97,7 +97,9 @@ const labels = int32(
 );
 
 let count = 0;
+let frozenMs = 0;
 async function step() {
+  const began = performance.now();
   const scalars = Object.entries(stepScalars(2e-5, 0.01, ++count)).map(([name, value]) => [
     name,
     float32([], Float32Array.of(value)),
@@ -107,6 +109,7 @@ async function step() {
     token_type_ids: types,
     attention_mask: mask,
   });
+  frozenMs = performance.now() - began;
   const outputs = await program.run("train", {
     hidden: activations,
     attention_mask: mask,
@@ -123,6 +126,6 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const loss = await step();
   const ms = performance.now() - started;
   const peak = 1024 * process.resourceUsage().maxRSS;
-  console.log(JSON.stringify({ ms, loss, peak, compiled: program.compiled() }));
+  console.log(JSON.stringify({ ms, frozen: frozenMs, loss, peak, compiled: program.compiled() }));
 }
 process.exit(0);

@@ -13,6 +13,8 @@ export interface Emitter {
   ref(value: Value): Ref;
   /** Adds a node. `as` makes its output the value of the graph. */
   node(op: string, inputs: readonly Ref[], attributes?: NodeAttributes, as?: Value): Ref;
+  /** Adds a call, after some nodes, of a function that XLA compiles and that gives nothing. @returns its name */
+  call(name: string, inputs: readonly Ref[], after: readonly string[]): string;
   scalar(value: number, type: DType): Ref;
   constant(elements: Elements, shape: Shape, dtype: DType): Ref;
   /** A one-dimensional int32 constant: axes, permutations. */
@@ -71,6 +73,11 @@ export function createEmitter(nodes: GraphNode[], options: EmitterOptions): Emit
       return ref;
     },
     node,
+    call(called, inputs, after) {
+      const name = `${prefix}n${nodes.length}`;
+      nodes.push({ name, op: "StatefulPartitionedCall", inputs, after, attributes: callAttributes(called, inputs, []) });
+      return name;
+    },
     scalar(value, type) {
       const text = Object.is(value, -0) ? "-0" : String(value);
       return once(`${type}(${text})`, () => constant(scalarBytes(value, type), [], type));
@@ -88,6 +95,14 @@ export function createEmitter(nodes: GraphNode[], options: EmitterOptions): Emit
   };
   return emitter;
 }
+
+/** Of a call whose function must be compiled. */
+export const callAttributes = (name: string, inputs: readonly Ref[], outputs: readonly TensorType[]): NodeAttributes => ({
+  Tin: { types: inputs.map(({ type }) => type) },
+  Tout: { types: outputs },
+  f: { function: name },
+  _XlaMustCompile: { bool: true },
+});
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
 

@@ -61,7 +61,7 @@ const gelu: Lowering = (node, emitter) => {
   const { number, unary, add, mul } = arithmetic(emitter);
   const [x] = refs(node, emitter) as [Ref];
   const erf = unary("Erf", mul(x, number(Math.SQRT1_2)));
-  mul(mul(x, number(0.5)), add(erf, number(1)), only(node));
+  mul(mul(add(erf, number(1)), number(0.5)), x, only(node));
 };
 
 /** dy (Phi(x) + x phi(x)) */

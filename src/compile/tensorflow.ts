@@ -1,7 +1,7 @@
 // Lowering graphs to one TensorFlow SavedModel: state lies in resource variables, each graph is a signature that reads
 // and updates them, and further signatures set and read them. A session that loads the file shares them among all.
 
-import { byteSize, type Elements, type Graph, only, useCounts, type Value, type ValueType } from "./graph";
+import { byteSize, type Elements, type Graph, type Node, only, useCounts, type Value, type ValueType } from "./graph";
 import {
   encodeSavedModel,
   type GraphFunction,
@@ -13,8 +13,11 @@ import {
   type TensorType,
 } from "./saved-model";
 import { factorSize, type SymbolicSize } from "./symbols";
-import { createEmitter, type Emitter, type ProductType } from "./tensorflow-emitter";
+import { callAttributes, createEmitter, type Emitter, type Lowering, type ProductType } from "./tensorflow-emitter";
 import { lowerings } from "./tensorflow-ops";
+
+/** What XLA compiles, once for each set of sizes: nothing, the optimizer's updates, or the graph as one piece. */
+export type Compiled = "nothing" | "updates" | "everything";
 
 export interface Step {
   readonly name: string;
@@ -24,8 +27,7 @@ export interface Step {
   readonly reads: ReadonlyMap<string, string>;
   /** Variables by the name of the output that becomes their value; every other output is fetched. */
   readonly writes: ReadonlyMap<string, string>;
-  /** Whether XLA compiles the graph, as one piece and once for each set of sizes. */
-  readonly compile: boolean;
+  readonly compile: Compiled;
 }
 
 export interface LoweredModel {
@@ -92,7 +94,7 @@ function lowerStep(step: Step, around: Surroundings): Signature {
       placeholder(`${prefix}in${i}`, value.dtype, dimsOf(value, step.symbols), nodes),
     ]),
   );
-  const results = step.compile ? compiledBody(step, around, placeholders) : plainBody(step, around, placeholders);
+  const results = step.compile === "everything" ? compiledBody(step, around, placeholders) : plainBody(step, around, placeholders);
   return {
     inputs: described(fed, placeholders, step.symbols),
     outputs: { ...described(fetched(step), results.outputs, step.symbols), done: tensorInfo(results.done, []) },
@@ -179,12 +181,7 @@ function compiledBody(step: Step, around: Surroundings, inputs: ReadonlyMap<stri
     name: call,
     op: "StatefulPartitionedCall",
     inputs: all.map(({ ref }) => ref),
-    attributes: {
-      Tin: { types: all.map(({ ref }) => ref.type) },
-      Tout: { types: results.map(({ value }) => value.type) },
-      f: { function: called },
-      _XlaMustCompile: { bool: true },
-    },
+    attributes: callAttributes(called, all.map(({ ref }) => ref), results.map(({ value }) => value.type)),
   });
   const outputs = fetched(step).map(([name], index) => {
     const { type } = body.outputs.get(name) as Ref;
@@ -222,24 +219,73 @@ function lowerBody(step: Step, around: Surroundings & { readonly inputs: Readonl
   }
   const carriers = new Map(symbols.map(({ name, input }) => [name, inputs.get(input) as Ref]));
   const emitter = createEmitter(nodes, { prefix, inputs: refs, symbols, carriers, used, products });
+  const ready = `${prefix}ready`;
+  if (writes.size > 0) nodes.push({ name: ready, op: "NoOp", inputs: [], after: readers, attributes: {} });
+  const updates = inPlaceUpdates(step, used);
+  const updated = new Set([...updates.values()].flat());
+  const written: string[] = [];
   for (const node of graph.nodes) {
-    if (node.op === "Constant") lowerConstant(only(node), node.attributes["elements"] as Elements, emitter);
+    const variables = updates.get(node);
+    if (variables) written.push(callUpdate(node, variables, emitter, around, ready));
+    else if (node.op === "Constant") lowerConstant(only(node), node.attributes["elements"] as Elements, emitter);
     else {
       const lowering = lowerings[node.op];
       if (!lowering) throw new Error(`${node.op} has no lowering to TensorFlow`);
       lowering(node, emitter);
     }
   }
-  const outputs = new Map([...graph.outputs].map(([name, value]) => [name, emitter.ref(value)]));
-  if (writes.size === 0) return { outputs, written: [] };
-  const ready = `${prefix}ready`;
-  nodes.push({ name: ready, op: "NoOp", inputs: [], after: readers, attributes: {} });
-  const written = [...writes].map(([output, variable], i) => {
-    const name = `${prefix}write${i}`;
-    nodes.push(writer(name, handles.get(variable) as Ref, outputs.get(output) as Ref, [ready]));
-    return name;
+  const fetches = fetched(step).map(([name, value]) => [name, emitter.ref(value)] as const);
+  for (const [output, variable] of writes) {
+    if (updated.has(variable)) continue;
+    const name = `${prefix}write${written.length}`;
+    nodes.push(writer(name, handles.get(variable) as Ref, emitter.ref(graph.outputs.get(output) as Value), [ready]));
+    written.push(name);
+  }
+  return { outputs: new Map(fetches), written };
+}
+
+/** Updates of three variables by one node that nothing else reads, by node. */
+function inPlaceUpdates({ graph, reads, writes, compile }: Step, used: ReadonlyMap<number, number>): Map<Node, string[]> {
+  const found = new Map<Node, string[]>();
+  if (compile !== "updates") return found;
+  const read = new Map([...reads].map(([input, variable]) => [graph.inputs.get(input)?.id, variable]));
+  const written = new Map([...writes].map(([output, variable]) => [graph.outputs.get(output)?.id, variable]));
+  for (const node of graph.nodes) {
+    if (node.op !== "AdamW") continue;
+    const variables = node.outputs.flatMap(({ id }) => written.get(id) ?? []);
+    const same = variables.length === 3 && variables.every((name, i) => name === read.get(node.inputs[i]?.id));
+    if (same && node.outputs.every(({ id }) => used.get(id) === 1)) found.set(node, variables);
+  }
+  return found;
+}
+
+/** An update as a call of a compiled function that reads and writes the variables; equal updates share it. */
+function callUpdate(node: Node, variables: readonly string[], emitter: Emitter, around: Surroundings, ready: string): string {
+  const { functions, handles } = around;
+  const name = `update_of_${node.inputs.length}`;
+  if (!functions.some((known) => known.name === name)) functions.push(updateFunction(name, node));
+  const inputs = [...variables.map((variable) => handles.get(variable) as Ref), ...node.inputs.slice(3).map(emitter.ref)];
+  return emitter.call(name, inputs, [ready]);
+}
+
+function updateFunction(name: string, node: Node): GraphFunction {
+  const nodes: GraphNode[] = [];
+  const argument = (i: number, type: TensorType): Ref => ({ node: `in${i}`, output: null, index: 0, type });
+  const args = node.inputs.map(({ dtype }, i) => argument(i, i < 3 ? "resource" : dtype));
+  const handles = new Map(args.map((ref) => [ref.node, ref]));
+  const inputs = node.inputs.map((value, i): [Value, Ref] => [
+    value,
+    i < 3 ? reader(`read${i}`, `in${i}`, value, handles, nodes) : (args[i] as Ref),
+  ]);
+  const emitter = createEmitter(nodes, {
+    ...{ prefix: "", inputs: new Map(inputs), symbols: [], carriers: new Map() },
+    ...{ used: new Map(), products: "float32" as const },
   });
-  return { outputs, written };
+  (lowerings[node.op] as Lowering)(node, emitter);
+  for (const [i, value] of node.outputs.entries()) {
+    nodes.push(writer(`write${i}`, args[i] as Ref, emitter.ref(value), ["read0", "read1", "read2"]));
+  }
+  return { name, nodes, inputs: args.map((arg) => ({ name: arg.node, type: arg.type })), outputs: [] };
 }
 
 function lowerConstant(value: Value, elements: Elements, emitter: Emitter): void {

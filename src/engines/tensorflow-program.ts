@@ -3,7 +3,8 @@
 // another session, into which the state is carried over.
 
 import { optimise } from "../compile/passes";
-import { type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow";
+import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow";
+import { joinGelus } from "../compile/tensorflow-passes";
 import type { ProductType } from "../compile/tensorflow-emitter";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { copied } from "../model/tensors";
@@ -25,8 +26,8 @@ import {
 
 export interface TensorflowSettings {
   readonly products: ProductType;
-  /** Whether XLA compiles an entry point. */
-  compiles(step: { readonly updates: boolean }): boolean;
+  /** What XLA compiles of an entry point. */
+  compiles(step: { readonly updates: boolean }): Compiled;
 }
 
 interface CompiledEntry {
@@ -113,7 +114,7 @@ const fetchedOutputs = ({ graph }: TracedEntry) =>
   new Map([...graph.outputs].filter(([name]) => name.startsWith(outputPrefix)));
 
 function stepOf(name: string, traced: TracedEntry, settings: TensorflowSettings): Step {
-  const graph = optimise(traced.graph);
+  const graph = process.env['NOJOIN'] ? optimise(traced.graph) : joinGelus(optimise(traced.graph));
   const named = (names: Iterable<string>, prefix: string) =>
     new Map([...names].filter((full) => full.startsWith(prefix)).map((full) => [full, full.slice(prefix.length)]));
   const writes = named(graph.outputs.keys(), nextPrefix);

@@ -33,7 +33,7 @@ export async function openTensorflow(options: { threads?: number; verbose?: bool
     async load(state, entries, axes) {
       const mode = process.env["TFMODE"] ?? "train";
       if (mode === "eager") return loadEagerly(state, entries);
-      const settings: TensorflowSettings = { products: (process.env["TFPROD"] ?? "float32") as "float32", compiles: ({ updates }) => mode === "all" || (mode === "train" && updates) };
+      const settings: TensorflowSettings = { products: (process.env["TFPROD"] ?? "float32") as "float32", compiles: ({ updates }) => (mode === "all" || (mode === "train" && updates) ? "everything" : mode === "updates" && updates ? "updates" : "nothing") };
       return loadCompiled(binding, settings, state, entries, axes);
     },
     tensorCount: () => tf.memory().numTensors,
