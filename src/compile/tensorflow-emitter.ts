@@ -75,7 +75,13 @@ export function createEmitter(nodes: GraphNode[], options: EmitterOptions): Emit
     node,
     call(called, inputs, after) {
       const name = `${prefix}n${nodes.length}`;
-      nodes.push({ name, op: "StatefulPartitionedCall", inputs, after, attributes: callAttributes(called, inputs, []) });
+      nodes.push({
+        name,
+        op: "StatefulPartitionedCall",
+        inputs,
+        after,
+        attributes: callAttributes(called, inputs, []),
+      });
       return name;
     },
     scalar(value, type) {
@@ -97,7 +103,11 @@ export function createEmitter(nodes: GraphNode[], options: EmitterOptions): Emit
 }
 
 /** Of a call whose function must be compiled. */
-export const callAttributes = (name: string, inputs: readonly Ref[], outputs: readonly TensorType[]): NodeAttributes => ({
+export const callAttributes = (
+  name: string,
+  inputs: readonly Ref[],
+  outputs: readonly TensorType[],
+): NodeAttributes => ({
   Tin: { types: inputs.map(({ type }) => type) },
   Tout: { types: outputs },
   f: { function: name },

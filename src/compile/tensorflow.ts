@@ -94,7 +94,8 @@ function lowerStep(step: Step, around: Surroundings): Signature {
       placeholder(`${prefix}in${i}`, value.dtype, dimsOf(value, step.symbols), nodes),
     ]),
   );
-  const results = step.compile === "everything" ? compiledBody(step, around, placeholders) : plainBody(step, around, placeholders);
+  const results =
+    step.compile === "everything" ? compiledBody(step, around, placeholders) : plainBody(step, around, placeholders);
   return {
     inputs: described(fed, placeholders, step.symbols),
     outputs: { ...described(fetched(step), results.outputs, step.symbols), done: tensorInfo(results.done, []) },
@@ -181,7 +182,11 @@ function compiledBody(step: Step, around: Surroundings, inputs: ReadonlyMap<stri
     name: call,
     op: "StatefulPartitionedCall",
     inputs: all.map(({ ref }) => ref),
-    attributes: callAttributes(called, all.map(({ ref }) => ref), results.map(({ value }) => value.type)),
+    attributes: callAttributes(
+      called,
+      all.map(({ ref }) => ref),
+      results.map(({ value }) => value.type),
+    ),
   });
   const outputs = fetched(step).map(([name], index) => {
     const { type } = body.outputs.get(name) as Ref;
@@ -245,7 +250,10 @@ function lowerBody(step: Step, around: Surroundings & { readonly inputs: Readonl
 }
 
 /** Updates of three variables by one node that nothing else reads, by node. */
-function inPlaceUpdates({ graph, reads, writes, compile }: Step, used: ReadonlyMap<number, number>): Map<Node, string[]> {
+function inPlaceUpdates(
+  { graph, reads, writes, compile }: Step,
+  used: ReadonlyMap<number, number>,
+): Map<Node, string[]> {
   const found = new Map<Node, string[]>();
   if (compile !== "updates") return found;
   const read = new Map([...reads].map(([input, variable]) => [graph.inputs.get(input)?.id, variable]));
@@ -260,11 +268,20 @@ function inPlaceUpdates({ graph, reads, writes, compile }: Step, used: ReadonlyM
 }
 
 /** An update as a call of a compiled function that reads and writes the variables; equal updates share it. */
-function callUpdate(node: Node, variables: readonly string[], emitter: Emitter, around: Surroundings, ready: string): string {
+function callUpdate(
+  node: Node,
+  variables: readonly string[],
+  emitter: Emitter,
+  around: Surroundings,
+  ready: string,
+): string {
   const { functions, handles } = around;
   const name = `update_of_${node.inputs.length}`;
   if (!functions.some((known) => known.name === name)) functions.push(updateFunction(name, node));
-  const inputs = [...variables.map((variable) => handles.get(variable) as Ref), ...node.inputs.slice(3).map(emitter.ref)];
+  const inputs = [
+    ...variables.map((variable) => handles.get(variable) as Ref),
+    ...node.inputs.slice(3).map(emitter.ref),
+  ];
   return emitter.call(name, inputs, [ready]);
 }
 

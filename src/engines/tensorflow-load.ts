@@ -10,8 +10,8 @@ import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import type { EngineAbsence } from "./engine";
 import { hasNvidiaDriver } from "./nvidia";
 import { withStderrHeld } from "./stderr-switch";
-import type { SessionBinding } from "./tensorflow-session";
 import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
+import type { SessionBinding } from "./tensorflow-session";
 
 export interface TensorflowSource {
   readonly from: "FLEXBERT_TFJS_NODE" | "build" | "package";

@@ -4,8 +4,8 @@
 
 import { optimise } from "../compile/passes";
 import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow";
-import { joinGelus } from "../compile/tensorflow-passes";
 import type { ProductType } from "../compile/tensorflow-emitter";
+import { joinGelus } from "../compile/tensorflow-passes";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { copied } from "../model/tensors";
 import type { DynamicAxes, EntryPoint, Program } from "./engine";
@@ -114,7 +114,7 @@ const fetchedOutputs = ({ graph }: TracedEntry) =>
   new Map([...graph.outputs].filter(([name]) => name.startsWith(outputPrefix)));
 
 function stepOf(name: string, traced: TracedEntry, settings: TensorflowSettings): Step {
-  const graph = process.env['NOJOIN'] ? optimise(traced.graph) : joinGelus(optimise(traced.graph));
+  const graph = joinGelus(optimise(traced.graph));
   const named = (names: Iterable<string>, prefix: string) =>
     new Map([...names].filter((full) => full.startsWith(prefix)).map((full) => [full, full.slice(prefix.length)]));
   const writes = named(graph.outputs.keys(), nextPrefix);
