@@ -88,6 +88,12 @@ export const engineOptions = {
     fallback: "auto",
   }),
   ...threads,
+  precision: option(choice(["float32", "tf32", "bf16", "float16"]), {
+    flag: "--precision",
+    value: "<type>",
+    help: "of matrix products, tensorflow engine alone: float32, tf32 (GPU), bf16 or float16",
+    fallback: "float32",
+  }),
 };
 
 export const configOption = {

@@ -1,5 +1,7 @@
 // The options that change what training does, resolved: what a run folder's config.yaml holds and its id hashes.
 
+import type { Precision } from "../engines/engine";
+
 /** Hyper-parameters of one trial (paper, appendix B, and BERT's practice). */
 export interface TrainingOptions {
   readonly epochs: number;
@@ -16,6 +18,8 @@ export interface TrainingOptions {
   readonly clipNorm: number;
   /** null takes the base's config; a number replaces both its dropout rates. */
   readonly dropout: number | null;
+  /** Of matrix products; absent is float32. */
+  readonly precision?: Exclude<Precision, "float32">;
 }
 
 /** Options of distillation beside the training options. */

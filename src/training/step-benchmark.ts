@@ -20,6 +20,7 @@ import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
 import { dropoutMask } from "../random/draws";
 import { foldIn, Purpose, seedKey, streamKey, words } from "../random/threefry";
 import { stepScalars, withMoments } from "./adamw";
+import { initialLossScale } from "./loss-scale";
 import { crossEntropy } from "./losses";
 import { logitsStep, maskInput, rowWeights, stepAxes, trainStep } from "./step";
 
@@ -69,7 +70,10 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
     { forward: branchAxes },
   );
   const branch = await engine.load(
-    withMoments(branchTensors(tensors, shape)),
+    {
+      ...withMoments(branchTensors(tensors, shape)),
+      ...(engine.precision === "float16" ? initialLossScale() : {}),
+    },
     {
       train: trainStep({
         shape,

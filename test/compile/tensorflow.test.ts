@@ -161,32 +161,8 @@ describeWithTensorflow("state in variables", () => {
   });
 });
 
+// What bf16 and float16 compute is tested in test/engines/precision.test.ts, in a process of its own.
 describeWithTensorflow("precision", () => {
-  // 8 and 11 bits of significand: half a unit in the last place of a product's operands.
-  test.each([
-    ["bf16", 2 ** -8],
-    ["float16", 2 ** -11],
-  ] as const)("%s rounds a product's operands and result, and nothing else", async (precision, unit) => {
-    const compute: Compute = ({ a, b }) => ({
-      product: tf.matMul(a as tf.Tensor, b as tf.Tensor),
-      batched: tf.matMul(tf.expandDims(a as tf.Tensor), tf.expandDims(b as tf.Tensor)),
-      sum: tf.add(a as tf.Tensor, 1e-4),
-    });
-    const inputs = { a: spread([16, 32]), b: spread([32, 8], 5) };
-    const exact = await onCpu(compute, inputs);
-    const { outputs } = await compiled(await open("graph", precision), compute, [inputs]);
-    const rounded = outputs[0] as HostTensors;
-    expectSame({ sum: rounded["sum"] as HostTensor }, { sum: exact["sum"] as HostTensor }, 1e-6);
-    for (const name of ["product", "batched"]) {
-      const differences = Array.from((exact[name] as HostTensor).data, (value, i) =>
-        Math.abs(value - ((rounded[name] as HostTensor).data[i] as number)),
-      );
-      // 32 terms of at most 4, each with two rounded operands, and the rounded sum.
-      expect(Math.max(...differences)).toBeLessThan(32 * 4 * 3 * unit);
-      expect(Math.max(...differences)).toBeGreaterThan(unit / 8);
-    }
-  });
-
   test("tf32 is refused on a CPU, and everything but float32 by other engines", async () => {
     const { device } = await open("graph");
     if (device === "cpu") await expect(open("graph", "tf32")).rejects.toMatchObject({ exitCode: 2 });
