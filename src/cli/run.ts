@@ -59,7 +59,7 @@ export const runCommand = defineCommand({
 /** Trains what is left, unless nothing is: then no engine is opened. */
 async function train(
   { resolver, mine, out }: OpenedExperiment,
-  values: EngineValues,
+  values: Omit<EngineValues, "precision">,
   terminal: Terminal,
 ): Promise<void> {
   const { listWork } = await import("../experiment/listing.js");
@@ -70,7 +70,7 @@ async function train(
   if (open.length === 0) return;
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../experiment/train.js");
-  const context = await openSession(values, terminal);
+  const context = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   await trainTrials(resolver, mine, context);
 }
 
@@ -82,10 +82,14 @@ async function writeResults(results: readonly Result[], outputs: Outputs): Promi
   await writeFileAtomic(outputs.results, resultsCsv(results));
 }
 
-async function printDryRun({ resolver, mine, steps }: OpenedExperiment, values: EngineValues, terminal: Terminal) {
+async function printDryRun(
+  { resolver, mine, steps }: OpenedExperiment,
+  values: Omit<EngineValues, "precision">,
+  terminal: Terminal,
+) {
   const { listWork } = await import("../experiment/listing.js");
   const listing = await listWork(resolver, mine);
-  const { engine } = await openSession(values, terminal);
+  const { engine } = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   const flopsPerSecond = await sustainedRate(engine);
   if (!terminal.json) {
     printListing(listing, flopsPerSecond, terminal);

@@ -43,7 +43,8 @@ export async function openBaseOf(values: { readonly base: string }, terminal: Te
 export interface EngineValues {
   readonly engine: EngineName | "auto";
   readonly threads: number | undefined;
-  readonly precision: Precision;
+  /** Absent: float32. */
+  readonly precision?: Precision;
 }
 
 /** Opens the engine and says which one runs and why. */
@@ -51,7 +52,7 @@ export async function openSession(values: EngineValues, terminal: Terminal): Pro
   const { openEngine } = await import("../engines/open.js");
   const { engine, why } = await openEngine(values.engine, {
     verbose: terminal.verbose,
-    precision: values.precision,
+    precision: values.precision ?? "float32",
     ...(values.threads === undefined ? {} : { threads: values.threads }),
   });
   terminal.reporter.log(`engine: ${engine.summary}; ${why}`);
@@ -66,7 +67,16 @@ type TrainingValues = Omit<TrainingOptions, "dropout" | "precision"> & {
 
 export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
   const { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout } = values;
-  const options = { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout: dropout ?? null };
+  const options = {
+    epochs,
+    learningRate,
+    batchSize,
+    maxLength,
+    warmup,
+    weightDecay,
+    clipNorm,
+    dropout: dropout ?? null,
+  };
   // float32 goes without saying: trials that were trained before there was a choice keep their ids.
   return values.precision === "float32" ? options : { ...options, precision: values.precision };
 }

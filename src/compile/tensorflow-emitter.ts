@@ -6,8 +6,11 @@ import type { GraphNode, NodeAttributes, Ref, TensorType } from "./saved-model";
 import { factorSize, type SymbolicSize } from "./symbols";
 import { completed } from "./tensorflow-nodes";
 
-/** What the operands of matrix products are rounded to. */
-export type ProductType = "float32" | "bfloat16" | "float16";
+/**
+ * What matrix products are computed in. "rounded" is float16 where the device has no such product (oneDNN ends the
+ * process on most CPUs): operands and result are rounded to it, and the product is one of float32.
+ */
+export type ProductType = "float32" | "bfloat16" | "float16" | "rounded";
 
 export interface Emitter {
   ref(value: Value): Ref;

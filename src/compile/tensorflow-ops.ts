@@ -35,16 +35,19 @@ export function cast(x: Ref, type: TensorType, emitter: Emitter, as?: Value): Re
 export function product(node: Node, emitter: Emitter, as?: Value): Ref {
   const [a, b] = node.inputs as [Value, Value];
   const { transposeA, transposeB } = node.attributes;
-  const type = a.dtype === "float32" ? emitter.products : a.dtype;
-  const operands = [a, b].map((value) => cast(emitter.ref(value), type, emitter));
+  const rounded = emitter.products === "rounded" && a.dtype === "float32";
+  const type = a.dtype === "float32" && emitter.products !== "rounded" ? emitter.products : a.dtype;
+  const round = (x: Ref) => (rounded ? cast(cast(x, "float16", emitter), "float32", emitter) : cast(x, type, emitter));
+  const operands = [a, b].map((value) => round(emitter.ref(value)));
   const flags = [{ bool: Boolean(transposeA) }, { bool: Boolean(transposeB) }] as const;
-  const lowered = type !== a.dtype;
+  const lowered = rounded || type !== a.dtype;
   const matrices = a.shape.length === 2 && b.shape.length === 2;
   const attributes: NodeAttributes = matrices
     ? { transpose_a: flags[0], transpose_b: flags[1] }
     : { adj_x: flags[0], adj_y: flags[1] };
   const made = emitter.node(matrices ? "MatMul" : "BatchMatMulV2", operands, attributes, lowered ? undefined : as);
-  return lowered ? cast(made, "float32", emitter, as) : made;
+  if (!lowered) return made;
+  return cast(rounded ? cast(made, "float16", emitter) : made, "float32", emitter, as);
 }
 
 const scaledProduct: Lowering = (node, emitter) => {

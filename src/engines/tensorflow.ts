@@ -70,7 +70,7 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
     ) {
       if (compiled === null) return loadEagerly(state, entries);
       const settings = {
-        products: productTypes[precision],
+        products: precision === "float16" && device === "cpu" ? "rounded" : productTypes[precision],
         // What changes nothing is called with many sizes, each of which XLA would compile anew.
         compiles: ({ updates }: { readonly updates: boolean }) => (updates ? compiled : "nothing"),
       };

@@ -88,6 +88,10 @@ export const engineOptions = {
     fallback: "auto",
   }),
   ...threads,
+};
+
+/** Of commands that train, predict or evaluate. */
+export const precisionOption = {
   precision: option(choice(["float32", "tf32", "bf16", "float16"]), {
     flag: "--precision",
     value: "<type>",
@@ -260,6 +264,7 @@ export const trainingCommandOptions = {
   ...workOptions,
   ...chooseBy,
   ...engineOptions,
+  ...precisionOption,
   ...configOption,
   ...dryRun,
 };
