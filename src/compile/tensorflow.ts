@@ -1,12 +1,11 @@
 // Lowering graphs to one TensorFlow SavedModel: state lies in resource variables, each graph is a signature that reads
 // and updates them, and further signatures set and read them. A session that loads the file shares them among all.
 
-import { byteSize, type Elements, type Graph, type Node, only, useCounts, type Value, type ValueType } from "./graph";
+import { type Elements, type Graph, type Node, only, useCounts, type Value, type ValueType } from "./graph";
 import {
   encodeSavedModel,
   type GraphFunction,
   type GraphNode,
-  type NodeAttributes,
   type Ref,
   type Signature,
   type SignatureTensor,
@@ -15,6 +14,17 @@ import {
 import { factorSize, type SymbolicSize } from "./symbols";
 import { callAttributes, createEmitter, type Emitter, type Lowering, type ProductType } from "./tensorflow-emitter";
 import { lowerings } from "./tensorflow-ops";
+import {
+  doneAfter,
+  getter,
+  grouped,
+  handle,
+  placeholder,
+  reader,
+  setter,
+  tensorInfo,
+  writer,
+} from "./tensorflow-variables";
 
 /** What XLA compiles, once for each set of sizes: nothing, the optimizer's updates, or the graph as one piece. */
 export type Compiled = "nothing" | "updates" | "everything";
@@ -41,9 +51,6 @@ export interface LoweredModel {
   readonly getters: readonly Signature[];
 }
 
-/** Variables set or read in one call have at most so many bytes together, or there is one: it bounds copies. */
-const GROUP_BYTES = 256e6;
-
 export function toSavedModel(
   variables: Readonly<Record<string, ValueType>>,
   steps: readonly Step[],
@@ -62,18 +69,6 @@ export function toSavedModel(
   const named = (kind: string, list: readonly Signature[]) => list.map((entry, i) => [`${kind}_${i}`, entry] as const);
   const signatures = Object.fromEntries([...lowered, ...named("set", setters), ...named("get", getters)]);
   return { file: encodeSavedModel({ nodes, functions, signatures }), steps: lowered, setters, getters };
-}
-
-function handle(index: number, { shape, dtype }: ValueType, nodes: GraphNode[]): Ref {
-  const name = `variable_${index}`;
-  const attributes: NodeAttributes = {
-    dtype: { type: dtype },
-    shape: { shape },
-    shared_name: { text: name },
-    container: { text: "" },
-  };
-  nodes.push({ name, op: "VarHandleOp", inputs: [], attributes });
-  return { node: name, output: "resource", index: 0, type: "resource" };
 }
 
 interface Surroundings {
@@ -113,19 +108,8 @@ function described(
   return Object.fromEntries(entries);
 }
 
-const tensorInfo = ({ node, index, type }: Ref, shape: readonly number[]): SignatureTensor => ({
-  tensor: `${node}:${index}`,
-  type,
-  shape,
-});
-
 const dimsOf = ({ shape }: ValueType, symbols: readonly SymbolicSize[]): number[] =>
   shape.map((size) => (factorSize(size, symbols).symbols.length > 0 ? -1 : size));
-
-function placeholder(name: string, type: TensorType, shape: readonly number[], nodes: GraphNode[]): Ref {
-  nodes.push({ name, op: "Placeholder", inputs: [], attributes: { dtype: { type }, shape: { shape } } });
-  return { node: name, output: "output", index: 0, type };
-}
 
 interface Results {
   readonly outputs: ReadonlyMap<string, Ref>;
@@ -193,14 +177,6 @@ function compiledBody(step: Step, around: Surroundings, inputs: ReadonlyMap<stri
     return [name, { node: call, output: "output", index, type }] as const;
   });
   return { outputs: new Map(outputs), done: doneAfter(`${prefix}done`, [call], nodes) };
-}
-
-/** A scalar that is there once the nodes `after` have run: a session fetches nothing that has no output. */
-function doneAfter(name: string, after: readonly string[], nodes: GraphNode[]): Ref {
-  const value = { type: "int32", shape: [], bytes: new Uint8Array(4) } as const;
-  const attributes: NodeAttributes = { dtype: { type: "int32" }, value: { tensor: value } };
-  nodes.push({ name, op: "Const", inputs: [], after, attributes });
-  return { node: name, output: "output", index: 0, type: "int32" };
 }
 
 interface Body {
@@ -307,73 +283,4 @@ function updateFunction(name: string, node: Node): GraphFunction {
 
 function lowerConstant(value: Value, elements: Elements, emitter: Emitter): void {
   emitter.node("Identity", [emitter.constant(elements, value.shape, value.dtype)], {}, value);
-}
-
-function reader(
-  name: string,
-  variable: string,
-  { dtype }: ValueType,
-  handles: ReadonlyMap<string, Ref>,
-  nodes: GraphNode[],
-): Ref {
-  const attributes: NodeAttributes = { dtype: { type: dtype } };
-  nodes.push({ name, op: "ReadVariableOp", inputs: [handles.get(variable) as Ref], attributes });
-  return { node: name, output: "value", index: 0, type: dtype };
-}
-
-const writer = (name: string, variable: Ref, value: Ref, after: readonly string[] = []): GraphNode => ({
-  name,
-  op: "AssignVariableOp",
-  inputs: [variable, value],
-  after,
-  attributes: { dtype: { type: value.type } },
-});
-
-function grouped(variables: Readonly<Record<string, ValueType>>): string[][] {
-  const groups: string[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const [name, type] of Object.entries(variables)) {
-    if (bytes + byteSize(type) > GROUP_BYTES) {
-      groups.push([]);
-      bytes = 0;
-    }
-    groups.at(-1)?.push(name);
-    bytes += byteSize(type);
-  }
-  return groups;
-}
-
-function setter(
-  prefix: string,
-  group: readonly string[],
-  variables: Readonly<Record<string, ValueType>>,
-  handles: ReadonlyMap<string, Ref>,
-  nodes: GraphNode[],
-): Signature {
-  const fed = group.map((name, i) => {
-    const { shape, dtype } = variables[name] as ValueType;
-    const ref = placeholder(`${prefix}in${i}`, dtype, shape, nodes);
-    const node = `${prefix}write${i}`;
-    nodes.push(writer(node, handles.get(name) as Ref, ref));
-    return { name, node, info: tensorInfo(ref, shape) };
-  });
-  const after = fed.map(({ node }) => node);
-  return {
-    inputs: Object.fromEntries(fed.map(({ name, info }) => [name, info])),
-    outputs: { done: tensorInfo(doneAfter(`${prefix}done`, after, nodes), []) },
-  };
-}
-
-function getter(
-  prefix: string,
-  group: readonly string[],
-  variables: Readonly<Record<string, ValueType>>,
-  handles: ReadonlyMap<string, Ref>,
-  nodes: GraphNode[],
-): Signature {
-  const outputs = group.map((name, i) => {
-    const type = variables[name] as ValueType;
-    return [name, tensorInfo(reader(`${prefix}read${i}`, name, type, handles, nodes), type.shape)] as const;
-  });
-  return { inputs: {}, outputs: Object.fromEntries(outputs) };
 }
