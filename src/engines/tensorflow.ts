@@ -13,12 +13,16 @@ import { loadCompiled } from "./tensorflow-program";
 
 const BACKEND = "tensorflow";
 
-/** For benchmarks and tests: how steps run. eager is op by op; the others say what XLA compiles of a train step. */
+/**
+ * For benchmarks and tests: how steps run. eager is op by op; the others say what XLA compiles of a train step, auto
+ * updates where the state is large.
+ */
 export const MODE_VARIABLE = "FLEXBERT_TENSORFLOW_MODE";
-const modes = { eager: null, graph: "nothing", updates: "updates", xla: "everything" } as const satisfies Readonly<
-  Record<string, Compiled | null>
->;
-const DEFAULT_MODE = "updates"; // measured: docs/decisions.md
+const modes = { auto: "auto", eager: "eager", graph: "nothing", updates: "updates", xla: "everything" } as const;
+type Mode = (typeof modes)[keyof typeof modes];
+
+/** Below it XLA's second of compiling updates is more than a thousand steps gain by them (docs/decisions.md). */
+const LARGE_STATE_BYTES = 16e6;
 
 const productTypes: Readonly<Record<Precision, ProductType>> = {
   float32: "float32",
@@ -36,7 +40,7 @@ export interface TensorflowOptions {
 /** Throws TensorflowAbsent where nothing is installed, and what the library throws where it does not load. */
 export async function openTensorflow(options: TensorflowOptions): Promise<Engine> {
   const { precision = "float32", verbose = false } = options;
-  const compiled = readMode(precision);
+  const mode = readMode(precision);
   const source = locateTensorflow();
   await prepareEnvironment(source, verbose);
   if (options.threads !== undefined) {
@@ -68,7 +72,9 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
       entries: Readonly<Record<E, EntryPoint>>,
       axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
     ) {
-      if (compiled === null) return loadEagerly(state, entries);
+      if (mode === "eager") return loadEagerly(state, entries);
+      const large = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0) > LARGE_STATE_BYTES;
+      const compiled: Compiled = mode !== "auto" ? mode : large ? "updates" : "nothing";
       const settings = {
         products: precision === "float16" && device === "cpu" ? "rounded" : productTypes[precision],
         // What changes nothing is called with many sizes, each of which XLA would compile anew.
@@ -89,16 +95,16 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
   };
 }
 
-function readMode(precision: Precision): Compiled | null {
-  const mode = process.env[MODE_VARIABLE] ?? DEFAULT_MODE;
+function readMode(precision: Precision): Mode {
+  const mode = process.env[MODE_VARIABLE] ?? "auto";
   if (!(mode in modes)) {
     throw usageError(`${MODE_VARIABLE} is ${mode}; it is one of ${Object.keys(modes).join(", ")}`);
   }
-  const compiled = modes[mode as keyof typeof modes];
-  if (compiled === null && precision !== "float32") {
+  const chosen = modes[mode as keyof typeof modes];
+  if (chosen === "eager" && precision !== "float32") {
     throw usageError(`${MODE_VARIABLE}=eager runs float32 only, not --precision ${precision}. Unset the variable`);
   }
-  return compiled;
+  return chosen;
 }
 
 function summaryOf(version: string, device: string, threads: number, precision: Precision): string {

@@ -168,6 +168,6 @@ describeWithTensorflow("precision", () => {
     if (device === "cpu") await expect(open("graph", "tf32")).rejects.toMatchObject({ exitCode: 2 });
     await expect(openEngine("wasm", { precision: "bf16" })).rejects.toMatchObject({ exitCode: 2 });
     await expect(open("eager", "bf16")).rejects.toMatchObject({ exitCode: 2 });
-    await expect(open("no-such-mode")).rejects.toThrow(/eager, graph, updates, xla/);
+    await expect(open("no-such-mode")).rejects.toThrow(/auto, eager, graph, updates, xla/);
   });
 });
