@@ -121,8 +121,10 @@ async function overflowing(engine, entries, state, batch) {
   return { loss: loss.data[0], norm: norm.data[0], scale: after["loss_scale.scale"].data[0], changed };
 }
 
-(async () => {
+async function main() {
   const { engine } = await openEngine("tensorflow", { precision, threads: 1 });
   const report = { summary: engine.summary, rounding: await rounding(engine), training: await train(engine) };
   process.stdout.write(JSON.stringify(report));
-})();
+}
+
+void main();
