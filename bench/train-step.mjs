@@ -39,7 +39,7 @@ const require = createRequire(import.meta.url);
 const { encodeModel, ElementType } = require("../dist/compile/onnx-proto.js");
 const tools = {
   ...{ encodeModel, ElementType, runtime: require("onnxruntime-node") },
-  ...{ threads: Number(values.threads), rounds: 20 },
+  ...{ threads: Number(values.threads), rounds: 15 },
 };
 
 console.log(

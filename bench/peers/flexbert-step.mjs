@@ -55,8 +55,8 @@ const { engine } = await openEngine(engineName, { threads });
 const workload = await openStep(engine);
 console.log(JSON.stringify({ ready: engine.summary }));
 for await (const _ of createInterface({ input: process.stdin })) {
-  const { ms, loss } = await workload.run(length);
+  const { ms, frozenMs, loss } = await workload.run(length);
   const peak = 1024 * process.resourceUsage().maxRSS;
-  console.log(JSON.stringify({ ms, loss, peak, compiled: workload.compiledStep() }));
+  console.log(JSON.stringify({ ms, frozen: frozenMs, loss, peak, compiled: workload.compiledStep() }));
 }
 process.exit(0);

@@ -73,7 +73,7 @@ async function train(opened: OpenedExperiment, values: EngineValues, terminal: T
 async function trainWhatIsLeft(
   { resolver, mine, out }: OpenedExperiment,
   presence: Presence,
-  values: EngineValues,
+  values: Omit<EngineValues, "precision">,
   terminal: Terminal,
 ): Promise<void> {
   const { listWork } = await import("../experiment/listing.js");
@@ -84,7 +84,7 @@ async function trainWhatIsLeft(
   if (open.length === 0) return;
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../experiment/train.js");
-  const context = await openSession(values, terminal);
+  const context = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   await trainTrials(resolver, mine, presence, context);
 }
 
@@ -96,10 +96,14 @@ async function writeResults(results: readonly Result[], outputs: Outputs): Promi
   await writeFileAtomic(outputs.results, resultsCsv(results));
 }
 
-async function printDryRun({ resolver, mine, steps }: OpenedExperiment, values: EngineValues, terminal: Terminal) {
+async function printDryRun(
+  { resolver, mine, steps }: OpenedExperiment,
+  values: Omit<EngineValues, "precision">,
+  terminal: Terminal,
+) {
   const { listWork } = await import("../experiment/listing.js");
   const listing = await listWork(resolver, mine);
-  const { engine } = await openSession(values, terminal);
+  const { engine } = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   const flopsPerSecond = await sustainedRate(engine);
   if (!terminal.json) {
     printListing(listing, flopsPerSecond, terminal);

@@ -5,7 +5,7 @@ import path from "node:path";
 import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { MANIFEST } from "../merge/manifest";
-import { baseOptions, engineOptions, taskOptions } from "../options/common";
+import { baseOptions, engineOptions, precisionOption, taskOptions } from "../options/common";
 import { optional } from "../options/option";
 import { text } from "../options/readers";
 import type { ServedModel } from "../serve/model";
@@ -32,6 +32,7 @@ export const modelOptions = {
     help: "base of a run folder, if not in the cache under its name",
   }),
   ...engineOptions,
+  ...precisionOption,
 };
 
 interface ModelValues extends EngineValues {

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/base";
-import type { Engine, EngineName } from "../engines/engine";
+import type { Engine, EngineName, Precision } from "../engines/engine";
 import type { RunOptions, TrainingOptions } from "../recipes/options";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
@@ -44,6 +44,8 @@ export async function openBaseOf(values: { readonly base: string }, terminal: Te
 export interface EngineValues {
   readonly engine: EngineName | "auto";
   readonly threads: number | undefined;
+  /** Absent: float32. */
+  readonly precision?: Precision;
 }
 
 /** Opens the engine and says which one runs and why. */
@@ -51,6 +53,7 @@ export async function openSession(values: EngineValues, terminal: Terminal): Pro
   const { openEngine } = await import("../engines/open.js");
   const { engine, why } = await openEngine(values.engine, {
     verbose: terminal.verbose,
+    precision: values.precision ?? "float32",
     ...(values.threads === undefined ? {} : { threads: values.threads }),
   });
   terminal.reporter.log(`engine: ${engine.summary}; ${why}`);
@@ -68,11 +71,25 @@ export function warnOfThreads({ name, threads }: Pick<Engine, "name" | "threads"
 }
 
 /** The training options as flags give them: no dropout means the config's. */
-type TrainingValues = Omit<TrainingOptions, "dropout"> & { readonly dropout: number | undefined };
+type TrainingValues = Omit<TrainingOptions, "dropout" | "precision"> & {
+  readonly dropout: number | undefined;
+  readonly precision: Precision;
+};
 
 export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
   const { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout } = values;
-  return { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout: dropout ?? null };
+  const options = {
+    epochs,
+    learningRate,
+    batchSize,
+    maxLength,
+    warmup,
+    weightDecay,
+    clipNorm,
+    dropout: dropout ?? null,
+  };
+  // float32 goes without saying: trials that were trained before there was a choice keep their ids.
+  return values.precision === "float32" ? options : { ...options, precision: values.precision };
 }
 
 /** --seed 7 is that one, --seeds 5 is 1 to 5; one seed, 1, without either. */

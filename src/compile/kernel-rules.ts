@@ -250,10 +250,11 @@ const fused: Readonly<Record<FusedKernel, KernelRule>> = {
     const scalar: ValueType = { shape: [], dtype: "float32" };
     return several("GlobalNorm", Object.values(inputs), [scalar, scalar], { clipNorm: clipNorm as number });
   },
-  [fusedKernels.adamW]: (inputs) => {
+  [fusedKernels.adamW]: (inputs, { beta1, beta2, epsilon }) => {
     const names = ["parameter", "m", "v", "gradient", "factor", "step_size", "second_correction"];
     const all = ordered(inputs, "decay" in inputs ? [...names, "decay"] : names);
-    return several("AdamW", all, all.slice(0, 3));
+    const attributes = { beta1: beta1 as number, beta2: beta2 as number, epsilon: epsilon as number };
+    return several("AdamW", all, all.slice(0, 3), attributes);
   },
 };
 

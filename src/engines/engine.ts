@@ -7,6 +7,10 @@ import type { HostTensors } from "../model/tensors";
 export const engineNames = ["tensorflow", "onnx", "wasm"] as const;
 export type EngineName = (typeof engineNames)[number];
 
+/** What the operands of matrix products are rounded to; everything else is float32. */
+export const precisions = ["float32", "tf32", "bf16", "float16"] as const;
+export type Precision = (typeof precisions)[number];
+
 /** Device tensors by name, inside an engine. */
 export type Tensors = Record<string, Tensor>;
 
@@ -46,6 +50,7 @@ export interface Engine {
   readonly summary: string;
   readonly device: "cpu" | "gpu";
   readonly threads: number;
+  readonly precision: Precision;
   /** Takes the state, which the caller does not change from then on; the engine does not change the caller's arrays. */
   load<E extends string>(
     state: HostTensors,

@@ -4,11 +4,12 @@
 import { toOnnx } from "../compile/onnx";
 import { optimise } from "../compile/passes";
 import { splitGraph } from "../compile/split";
-import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../model/tensors";
+import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../model/tensors";
 import type { DynamicAxes, EntryPoint, Program } from "./engine";
 import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
 import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./onnx-runtime";
 import {
+  fits,
   inputPrefix,
   nextPrefix,
   outputPrefix,
@@ -158,19 +159,8 @@ function runUpdate(
   return [...update.run(scalars)].map(([name, value]) => [name, float32([], Float32Array.of(value))]);
 }
 
-/** Whether a compiled entry holds for a call: the same inputs, ranks, dtypes and static sizes. */
-function fits(traced: TracedEntry, inputs: HostTensors): boolean {
-  const names = Object.keys(traced.inputs);
-  if (names.length !== Object.keys(inputs).length) return false;
-  if (!names.every((name) => inputs[name]?.dtype === traced.inputs[name]?.dtype)) return false;
-  return outputTypes(traced, new Map(), inputs) !== null;
-}
-
 function constantsOf(state: ReadonlyMap<string, HostTensor>): HostTensors {
   let bytes = 0;
   for (const { shape } of state.values()) bytes += 4 * sizeOf(shape);
   return bytes > MOST_CONSTANT_BYTES ? {} : Object.fromEntries(state);
 }
-
-const copied = (tensor: HostTensor): HostTensor =>
-  tensor.dtype === "int32" ? int32(tensor.shape, tensor.data.slice()) : float32(tensor.shape, tensor.data.slice());

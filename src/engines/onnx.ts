@@ -30,6 +30,7 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
     summary: `onnx (onnxruntime ${runtime.env.versions.node ?? "of unknown version"}, cpu, ${threads} threads)`,
     device: "cpu",
     threads,
+    precision: "float32",
     async load<E extends string>(
       state: HostTensors,
       entries: Readonly<Record<E, EntryPoint>>,

@@ -1,8 +1,8 @@
 // Which engine runs: detection, the order of `auto`, and why an engine is absent. The only folder that loads
 // native packages is this one.
 
-import { engineError } from "../errors/errors";
-import { type Engine, type EngineAbsence, type EngineName, engineNames } from "./engine";
+import { engineError, UserError, usageError } from "../errors/errors";
+import { type Engine, type EngineAbsence, type EngineName, engineNames, type Precision } from "./engine";
 import { openOnnx } from "./onnx";
 import { openTensorflow } from "./tensorflow";
 import { explainTensorflowAbsence } from "./tensorflow-load";
@@ -12,6 +12,8 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Lets the native library's own messages through. */
   readonly verbose?: boolean;
+  /** Of matrix products; only the tensorflow engine has others than float32. */
+  readonly precision?: Precision;
 }
 
 export interface OpenedEngine {
@@ -30,9 +32,17 @@ const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> =
 
 /**
  * Opens an engine by name, or the first that is present in the order of `engineNames`.
- * Throws engineError (6) with the reason and the remedy where the named one is absent.
+ * Throws engineError (6) with the reason and the remedy where the named one is absent, and usageError (2) for a
+ * precision that it does not have.
  */
 export async function openEngine(name: EngineName | "auto", options: EngineOptions): Promise<OpenedEngine> {
+  const { precision = "float32" } = options;
+  if (precision !== "float32") {
+    if (name === "auto") return openEngine("tensorflow", options);
+    if (name !== "tensorflow") {
+      throw usageError(`--precision ${precision} is the tensorflow engine's alone; ${name} runs float32`);
+    }
+  }
   if (name !== "auto") {
     const tried = await tryEngine(name, options);
     if ("engine" in tried) return { engine: tried.engine, why: `--engine ${name}`, absent: [] };
@@ -55,6 +65,7 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
   try {
     return { engine: await openers[name](options) };
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     return { absence: explainAbsence(name, cause), cause };
   }
 }

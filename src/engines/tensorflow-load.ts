@@ -11,6 +11,7 @@ import type { EngineAbsence } from "./engine";
 import { hasNvidiaDriver } from "./nvidia";
 import { withStderrHeld } from "./stderr-switch";
 import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
+import type { SessionBinding } from "./tensorflow-session";
 
 export interface TensorflowSource {
   readonly from: "FLEXBERT_TFJS_NODE" | "build" | "package";
@@ -21,7 +22,7 @@ export interface TensorflowSource {
 }
 
 /** tfjs-node's addon, as far as it is used here. */
-export interface TensorflowBinding {
+export interface TensorflowBinding extends SessionBinding {
   readonly TF_Version: string;
   isUsingGpuDevice(): boolean;
 }

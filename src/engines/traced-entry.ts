@@ -79,3 +79,11 @@ export function outputTypes(
   );
   return new Map(types);
 }
+
+/** Whether a compiled entry holds for a call: the same inputs, ranks, dtypes and static sizes. */
+export function fits(traced: TracedEntry, inputs: ValueTypes): boolean {
+  const names = Object.keys(traced.inputs);
+  if (names.length !== Object.keys(inputs).length) return false;
+  if (!names.every((name) => inputs[name]?.dtype === traced.inputs[name]?.dtype)) return false;
+  return outputTypes(traced, new Map(), inputs) !== null;
+}

@@ -21,6 +21,7 @@ export async function openWasm(): Promise<Engine> {
     summary: `wasm (tfjs ${wasm.version_wasm}, SIMD, 1 thread)`,
     device: "cpu",
     threads: 1,
+    precision: "float32",
     load: async (state, entries) => loadEagerly(state, entries),
     tensorCount: () => tf.memory().numTensors,
     dispose: () => tf.removeBackend("wasm"),

@@ -3,9 +3,10 @@
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import type { Precision } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../errors/nearest";
-import { baseOptions, chooseBy, trainingOptions } from "../options/common";
+import { baseOptions, chooseBy, precisionOption, trainingOptions } from "../options/common";
 import { distillationOptions } from "../options/distillation";
 import type { LayerRange } from "../options/layers";
 import type { Definition } from "../options/option";
@@ -44,6 +45,8 @@ export interface Experiment {
   /** Of one task's data. */
   readonly samples: (task: Task) => Pick<RunOptions, "maxTrainSamples" | "maxEvalSamples">;
   readonly maxLength: number;
+  /** Of every trial's matrix products. */
+  readonly precision: Precision;
   readonly skipBrokenRows: boolean;
   readonly chooseBy: ChooseBy;
   readonly finetune: FinetuneBlock;
@@ -186,6 +189,7 @@ function toExperiment(
     tasksFile,
     samples: samplesOf(content),
     maxLength,
+    precision: content.precision ?? fallbackOf(precisionOption.precision),
     skipBrokenRows: content.skip_broken_rows ?? false,
     chooseBy: content.choose_by ?? fallbackOf(chooseBy.chooseBy),
     finetune: { ...sweepOf(finetune, content, maxLength), layers: finetune.k },
@@ -199,6 +203,7 @@ function toExperiment(
 /** A block's seeds and training options: its own, else those at the file's top, else the flags' defaults. */
 function sweepOf(block: FileBlock, top: ExperimentFile, maxLength: number): Omit<FinetuneBlock, "layers"> {
   const rates = block.learning_rate ?? top.learning_rate ?? [fallbackOf(trainingOptions.learningRate)];
+  const precision = top.precision ?? fallbackOf(precisionOption.precision);
   const epochs = block.epochs ?? top.epochs ?? [fallbackOf(trainingOptions.epochs)];
   const common = {
     batchSize: block.batch_size ?? top.batch_size ?? fallbackOf(trainingOptions.batchSize),
@@ -207,6 +212,7 @@ function sweepOf(block: FileBlock, top: ExperimentFile, maxLength: number): Omit
     weightDecay: top.weight_decay ?? fallbackOf(trainingOptions.weightDecay),
     clipNorm: top.clip_norm ?? fallbackOf(trainingOptions.clipNorm),
     dropout: top.dropout ?? null,
+    ...(precision === "float32" ? {} : { precision }),
   };
   return {
     seeds: block.seeds ?? top.seeds ?? [1],

@@ -3,7 +3,15 @@
 // Loads zod, which takes 0.1 s: import it only where an experiment file is read.
 
 import { z } from "zod";
-import { baseOptions, chooseBy, kOption, samples, studentLayersOption, trainingOptions } from "../options/common";
+import {
+  baseOptions,
+  chooseBy,
+  kOption,
+  precisionOption,
+  samples,
+  studentLayersOption,
+  trainingOptions,
+} from "../options/common";
 import { distillationOptions } from "../options/distillation";
 import type { Definition } from "../options/option";
 import { decimal, integer, text } from "../options/readers";
@@ -117,6 +125,7 @@ export const experimentFile = z.strictObject({
   weight_decay: value(trainingOptions.weightDecay).optional(),
   clip_norm: value(trainingOptions.clipNorm).optional(),
   dropout: value(trainingOptions.dropout).optional(),
+  precision: value(precisionOption.precision).optional(),
   max_train_samples: byTask(samples.maxTrainSamples).optional(),
   max_eval_samples: byTask(samples.maxEvalSamples).optional(),
   skip_broken_rows: value(samples.skipBrokenRows).optional(),

@@ -21,7 +21,7 @@ export const fusedKernels = {
   crossEntropyGradient: "FlexbertSoftmaxCrossEntropyGradient",
   /** gradients g0, g1, ...; clipNorm -> norm, the factor that clips to clipNorm: two scalars */
   globalNorm: "FlexbertGlobalNorm",
-  /** parameter, m, v, gradient, factor, step_size, second_correction and, where it decays, decay -> parameter, m, v */
+  /** parameter, m, v, gradient, factor, step_size, second_correction and, where it decays, decay; beta1, beta2, epsilon -> parameter, m, v */
   adamW: "FlexbertAdamW",
 } as const;
 

@@ -21,6 +21,9 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dimension) => product * dimension, 1);
 }
 
+export const copied = (tensor: HostTensor): HostTensor =>
+  tensor.dtype === "int32" ? int32(tensor.shape, tensor.data.slice()) : float32(tensor.shape, tensor.data.slice());
+
 function checkSize<T extends Float32Array | Int32Array>(shape: readonly number[], data: T): T {
   if (sizeOf(shape) !== data.length) {
     throw new Error(`a tensor of shape [${shape}] needs ${sizeOf(shape)} values, got ${data.length}`);

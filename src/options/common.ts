@@ -90,6 +90,16 @@ export const engineOptions = {
   ...threads,
 };
 
+/** Of commands that train, predict or evaluate. */
+export const precisionOption = {
+  precision: option(choice(["float32", "tf32", "bf16", "float16"]), {
+    flag: "--precision",
+    value: "<type>",
+    help: "of matrix products, tensorflow engine alone: float32, tf32 (GPU), bf16 or float16",
+    fallback: "float32",
+  }),
+};
+
 export const configOption = {
   config: optional(text, {
     flag: "--config",
@@ -254,6 +264,7 @@ export const trainingCommandOptions = {
   ...workOptions,
   ...chooseBy,
   ...engineOptions,
+  ...precisionOption,
   ...configOption,
   ...dryRun,
 };

@@ -1,10 +1,13 @@
 // The options that change what training does, resolved: what a run folder's config.yaml holds and its id hashes.
 
+import type { Precision } from "../engines/engine";
 import type { HyperParameters } from "../training/epochs";
 
 export interface TrainingOptions extends HyperParameters {
   /** null takes the base's config; a number replaces both its dropout rates. */
   readonly dropout: number | null;
+  /** Of matrix products; absent is float32. */
+  readonly precision?: Exclude<Precision, "float32">;
 }
 
 /** Options of distillation beside the training options. */

@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensors } from "../engines/engine";
 import { fusedKernels, runFused } from "../model/fused";
 import { float32, type HostTensors } from "../model/tensors";
+import { isLossScale } from "./loss-scale";
 
 export const BETA1 = 0.9;
 export const BETA2 = 0.999;
@@ -25,9 +26,9 @@ export function withMoments(branch: HostTensors): HostTensors {
   return state;
 }
 
-/** The branch without its moments. */
+/** The branch without its moments and whatever else training keeps. */
 export function withoutMoments<T>(state: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(state).filter(([name]) => !isMoment(name)));
+  return Object.fromEntries(Object.entries(state).filter(([name]) => !isMoment(name) && !isLossScale(name)));
 }
 
 /** Weight decay leaves biases and layer norms alone (BERT's practice). */
@@ -78,7 +79,8 @@ export function update(state: Tensors, name: string, gradient: Tensor, factor: S
     second_correction: scalars["second_correction"] as Tensor,
     ...(isDecayed(name) ? { decay: scalars["decay"] as Tensor } : {}),
   };
-  const [next, m, v] = runFused(fusedKernels.adamW, inputs, {}, () => composedUpdate(inputs)) as [
+  const constants = { beta1: BETA1, beta2: BETA2, epsilon: EPSILON };
+  const [next, m, v] = runFused(fusedKernels.adamW, inputs, constants, () => composedUpdate(inputs)) as [
     Tensor,
     Tensor,
     Tensor,

@@ -18,6 +18,7 @@ import { withMoments, withoutMoments } from "./adamw";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./evaluate";
+import { initialLossScale } from "./loss-scale";
 import { Interrupted, type ProgressBar, type RunContext } from "./reporter";
 import { type Best, type Position, restore, save } from "./run-state";
 import { learningRateAt } from "./schedule";
@@ -93,7 +94,10 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
-    saved?.state ?? withMoments(training.initial),
+    saved?.state ?? {
+      ...withMoments(training.initial),
+      ...(context.engine.precision === "float16" ? initialLossScale() : {}),
+    },
     {
       train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
       logits: logitsStep(shape, config),

@@ -10,6 +10,7 @@ import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from 
 import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
 import { foldIn, seedKey, words } from "../random/threefry";
 import { withMoments } from "./adamw";
+import { initialLossScale } from "./loss-scale";
 import { crossEntropy } from "./losses";
 import { logitsStep, rowWeights, stepAxes, trainStep } from "./step";
 import { dropoutInputs, scalarInputs } from "./step-inputs";
@@ -67,7 +68,10 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
     { forward: branchAxes },
   );
   const branch = await engine.load(
-    withMoments(branchTensors(tensors, shape)),
+    {
+      ...withMoments(branchTensors(tensors, shape)),
+      ...(engine.precision === "float16" ? initialLossScale() : {}),
+    },
     {
       train: trainStep({
         shape,

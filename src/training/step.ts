@@ -9,6 +9,7 @@ import type { BertConfig } from "../model/config";
 import { type Dropout, dropoutSites } from "../model/dropout";
 import type { BranchShape } from "../model/parameters";
 import { clipByGlobalNorm, update, withoutMoments } from "./adamw";
+import { keepFinite, lossScale } from "./loss-scale";
 
 /** Reads labels, row_weights and whatever else it needs from the step's inputs. */
 export type Loss = (logits: Tensor2D, inputs: Tensors) => Scalar;
@@ -27,7 +28,7 @@ export const maskInput = (site: string) => `dropout/${site}`;
 export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D;
 
 /**
- * State: the branch's tensors and their moments. Inputs: those of a branch, labels, row_weights, step_size,
+ * State: the branch's tensors and their moments, and with float16 the scale of the loss. Inputs: those of a branch, labels, row_weights, step_size,
  * second_correction, decay, and dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars.
  */
 export function trainStep({ shape, config, loss, clipNorm }: StepSettings): EntryPoint {
@@ -35,18 +36,22 @@ export function trainStep({ shape, config, loss, clipNorm }: StepSettings): Entr
     // Sorted: a restored state lists its tensors in another order, and the norm's sum would round differently.
     const names = Object.keys(withoutMoments(state)).sort();
     const dropout = dropoutFrom(inputs);
+    const scale = lossScale(state);
     const objective = (...values: Tensor[]) => {
       const branch = Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor]));
       const logits = branchLogits(branch, inputs as unknown as BranchInputs, shape, config, dropout);
-      return loss(logits, inputs);
+      return scale ? (tf.mul(loss(logits, inputs), scale) as Scalar) : loss(logits, inputs);
     };
-    const { value, grads } = tf.valueAndGrads(objective)(names.map((name) => state[name] as Tensor));
+    const { value, grads: scaled } = tf.valueAndGrads(objective)(names.map((name) => state[name] as Tensor));
+    const grads = scale ? scaled.map((gradient) => tf.div(gradient, scale)) : scaled;
     const { norm, factor } = clipByGlobalNorm(grads, clipNorm);
     const next: Tensors = {};
     for (const [i, name] of names.entries()) {
       Object.assign(next, update(state, name, grads[i] as Tensor, factor, inputs));
     }
-    return { state: next, outputs: { loss: value, grad_norm: norm } };
+    if (!scale) return { state: next, outputs: { loss: value, grad_norm: norm } };
+    const kept = keepFinite(state, next, norm);
+    return { state: kept.state, outputs: { loss: tf.div(value, scale), grad_norm: kept.norm } };
   };
 }
 

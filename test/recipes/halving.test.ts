@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { metricsFile, modelFile, readRecord, type StoredRun } from "../../src/checkpoints/run-folder";
 import { finetune } from "../../src/recipes/finetune";
 import { reportSearch, type Search } from "../../src/recipes/search";
@@ -18,6 +18,8 @@ const metrics = (run: StoredRun) => readFileSync(metricsFile(run.folder), "utf8"
 const stateFile = (run: StoredRun) => path.join(run.folder, "state.safetensors");
 const layersOf = (runs: readonly StoredRun[], state: string) =>
   runs.filter(({ record }) => record.state === state).map(({ record }) => record.layers);
+
+jest.setTimeout(180_000); // every trial compiles its own programs
 
 describeEachEngine("halving", (open) => {
   const folder = temporaryFolder();

@@ -1,0 +1,112 @@
+// Resource variables of a SavedModel: their handles, nodes that read and write them, and signatures that set and give
+// them from outside. A session keeps their values from one call to the next.
+
+import { byteSize, type ValueType } from "./graph";
+import type { GraphNode, NodeAttributes, Ref, Signature, SignatureTensor, TensorType } from "./saved-model";
+
+/** Variables set or read in one call have at most so many bytes together, or there is one: it bounds copies. */
+const GROUP_BYTES = 256e6;
+
+/** The node that names a variable. */
+export function handle(index: number, { shape, dtype }: ValueType, nodes: GraphNode[]): Ref {
+  const name = `variable_${index}`;
+  const attributes: NodeAttributes = {
+    dtype: { type: dtype },
+    shape: { shape },
+    shared_name: { text: name },
+    container: { text: "" },
+  };
+  nodes.push({ name, op: "VarHandleOp", inputs: [], attributes });
+  return { node: name, output: "resource", index: 0, type: "resource" };
+}
+
+export function reader(
+  name: string,
+  variable: string,
+  { dtype }: ValueType,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Ref {
+  const attributes: NodeAttributes = { dtype: { type: dtype } };
+  nodes.push({ name, op: "ReadVariableOp", inputs: [handles.get(variable) as Ref], attributes });
+  return { node: name, output: "value", index: 0, type: dtype };
+}
+
+export const writer = (name: string, variable: Ref, value: Ref, after: readonly string[] = []): GraphNode => ({
+  name,
+  op: "AssignVariableOp",
+  inputs: [variable, value],
+  after,
+  attributes: { dtype: { type: value.type } },
+});
+
+export function placeholder(name: string, type: TensorType, shape: readonly number[], nodes: GraphNode[]): Ref {
+  nodes.push({ name, op: "Placeholder", inputs: [], attributes: { dtype: { type }, shape: { shape } } });
+  return { node: name, output: "output", index: 0, type };
+}
+
+/** A scalar that is there once the nodes `after` have run: a session fetches nothing that has no output. */
+export function doneAfter(name: string, after: readonly string[], nodes: GraphNode[]): Ref {
+  const value = { type: "int32", shape: [], bytes: new Uint8Array(4) } as const;
+  const attributes: NodeAttributes = { dtype: { type: "int32" }, value: { tensor: value } };
+  nodes.push({ name, op: "Const", inputs: [], after, attributes });
+  return { node: name, output: "output", index: 0, type: "int32" };
+}
+
+export const tensorInfo = ({ node, index, type }: Ref, shape: readonly number[]): SignatureTensor => ({
+  tensor: `${node}:${index}`,
+  type,
+  shape,
+});
+
+/** Names of variables, in groups that are set or read together. */
+export function grouped(variables: Readonly<Record<string, ValueType>>): string[][] {
+  const groups: string[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const [name, type] of Object.entries(variables)) {
+    if (bytes + byteSize(type) > GROUP_BYTES) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)?.push(name);
+    bytes += byteSize(type);
+  }
+  return groups;
+}
+
+/** A signature that takes variables under their names and gives a scalar, `done`. */
+export function setter(
+  prefix: string,
+  group: readonly string[],
+  variables: Readonly<Record<string, ValueType>>,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Signature {
+  const fed = group.map((name, i) => {
+    const { shape, dtype } = variables[name] as ValueType;
+    const ref = placeholder(`${prefix}in${i}`, dtype, shape, nodes);
+    const node = `${prefix}write${i}`;
+    nodes.push(writer(node, handles.get(name) as Ref, ref));
+    return { name, node, info: tensorInfo(ref, shape) };
+  });
+  const after = fed.map(({ node }) => node);
+  return {
+    inputs: Object.fromEntries(fed.map(({ name, info }) => [name, info])),
+    outputs: { done: tensorInfo(doneAfter(`${prefix}done`, after, nodes), []) },
+  };
+}
+
+/** A signature that gives variables under their names. */
+export function getter(
+  prefix: string,
+  group: readonly string[],
+  variables: Readonly<Record<string, ValueType>>,
+  handles: ReadonlyMap<string, Ref>,
+  nodes: GraphNode[],
+): Signature {
+  const outputs = group.map((name, i) => {
+    const type = variables[name] as ValueType;
+    return [name, tensorInfo(reader(`${prefix}read${i}`, name, type, handles, nodes), type.shape)] as const;
+  });
+  return { inputs: {}, outputs: Object.fromEntries(outputs) };
+}

@@ -1,0 +1,120 @@
+// A session of TensorFlow's C library over a SavedModel, through tfjs-node's addon. Its file exists for the moment of
+// loading only; the graph and the variables live in the session.
+
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import type { DType } from "../compile/graph";
+import { SERVING_TAG, type Signature } from "../compile/saved-model";
+import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
+
+/** tfjs-node's addon, as far as it is used here. Tensors and models are numbers. */
+export interface SessionBinding {
+  readonly TF_FLOAT: number;
+  readonly TF_INT32: number;
+  loadSavedModel(folder: string, tags: string): number;
+  deleteSavedModel(model: number): void;
+  /** Names are joined by commas. Blocks until the run is over. */
+  runSavedModel(model: number, inputs: readonly number[], inputNames: string, outputNames: string): { id: number }[];
+  createTensor(shape: readonly number[], dtype: number, elements: Float32Array | Int32Array): number;
+  deleteTensor(tensor: number): void;
+  /** A copy. */
+  tensorDataSync(tensor: number): Float32Array | Int32Array;
+}
+
+/** What a call gives: shapes are the caller's to know. */
+export type ResultTypes = ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: DType }>;
+
+export interface TensorflowSession {
+  /** Runs a signature and gives the named outputs. */
+  run(signature: Signature, inputs: HostTensors, results: ResultTypes): HostTensors;
+  close(): void;
+}
+
+const FOLDER_PREFIX = "flexbert-savedmodel-";
+
+export function openSession(binding: SessionBinding, file: Uint8Array): TensorflowSession {
+  const model = load(binding, file);
+  return {
+    run(signature, inputs, results) {
+      const names = Object.keys(signature.inputs);
+      const fed: number[] = [];
+      try {
+        for (const name of names) fed.push(toTensorflow(binding, inputs[name] as HostTensor));
+        return fetch(binding, model, fed, signature, results);
+      } finally {
+        for (const tensor of fed) binding.deleteTensor(tensor);
+      }
+    },
+    close: () => binding.deleteSavedModel(model),
+  };
+}
+
+function load(binding: SessionBinding, file: Uint8Array): number {
+  removeLeftBehind();
+  const folder = mkdtempSync(path.join(os.tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  try {
+    writeFileSync(path.join(folder, "saved_model.pb"), file);
+    return binding.loadSavedModel(folder, SERVING_TAG);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+let looked = false;
+
+/** Folders of processes that were killed while they loaded one. */
+function removeLeftBehind(): void {
+  if (looked) return;
+  looked = true;
+  for (const name of readdirSync(os.tmpdir())) {
+    if (!name.startsWith(FOLDER_PREFIX) || isAlive(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
+    try {
+      rmSync(path.join(os.tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another user's.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function toTensorflow(binding: SessionBinding, { shape, dtype, data }: HostTensor): number {
+  return binding.createTensor(shape, dtype === "int32" ? binding.TF_INT32 : binding.TF_FLOAT, data);
+}
+
+function fetch(
+  binding: SessionBinding,
+  model: number,
+  fed: readonly number[],
+  { inputs, outputs }: Signature,
+  results: ResultTypes,
+): HostTensors {
+  const feeds = Object.values(inputs).map(({ tensor }) => tensor);
+  // With nothing to fetch the scalar is, which is made when everything else is done.
+  const wanted = results.size > 0 ? [...results.keys()] : ["done"];
+  const fetches = wanted.map((name) => outputs[name]?.tensor as string);
+  const made = binding.runSavedModel(model, fed, feeds.join(","), fetches.join(","));
+  try {
+    const tensors = [...results].map(([name, { shape, dtype }], i) => {
+      const elements = binding.tensorDataSync((made[i] as { id: number }).id);
+      return [name, toHost(name, shape, dtype, elements)] as const;
+    });
+    return Object.fromEntries(tensors);
+  } finally {
+    for (const { id } of made) binding.deleteTensor(id);
+  }
+}
+
+function toHost(name: string, shape: readonly number[], dtype: DType, elements: Float32Array | Int32Array): HostTensor {
+  if (dtype === "int32") return int32(shape, elements as Int32Array);
+  if (dtype === "float32") return float32(shape, elements as Float32Array);
+  throw new Error(`${name} has dtype ${dtype}; programs give float32 and int32`);
+}
