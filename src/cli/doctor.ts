@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
+import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
 import type { Diagnosis } from "../engines/diagnose";
 import { formatBytes } from "../files/atomic";
@@ -33,7 +34,7 @@ export const doctorCommand = defineCommand({
       cacheFreeBytes: await freeBytes(existsSync(cache) ? cache : os.homedir()),
       workingFolder: process.cwd(),
       workingFolderFreeBytes: await freeBytes(process.cwd()),
-      bases: existsSync(cache) ? (await readdir(cache)).filter((name) => !name.startsWith(".")) : [],
+      bases: await cachedBases(cache),
     };
     if (terminal.json) {
       terminal.printJson({ machine, engines });
@@ -56,6 +57,14 @@ export const doctorCommand = defineCommand({
     printEngines(engines, terminal);
   },
 });
+
+/** Folders of the cache that hold a model: downloads of GLUE and builds of TensorFlow lie there too. */
+async function cachedBases(cache: string): Promise<string[]> {
+  if (!existsSync(cache)) return [];
+  const isBase = (name: string) =>
+    ["config.json", "bert_config.json"].some((file) => existsSync(path.join(cache, name, file)));
+  return (await readdir(cache)).filter((name) => !name.startsWith(".") && isBase(name)).sort();
+}
 
 function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {
   const rows = engines.map((engine) =>

@@ -2,7 +2,7 @@
 // writes for others is checked through this; its own programs go through onnx.ts.
 
 import { float32, type HostTensors, type int32 } from "../model/tensors";
-import type { OnnxRuntime, OrtTensor } from "./onnx-runtime";
+import { loadOnnxRuntime, type OrtTensor } from "./onnx-runtime";
 
 export interface OnnxFile {
   /** Runs the model. Inputs of int32 go in as int64; outputs must be float32. */
@@ -13,9 +13,9 @@ export interface OnnxFile {
 /** Opens a model's file, and files beside it to which it refers. Throws onnxruntime's error for what it cannot run. */
 export type OpenOnnxFile = (path: string) => Promise<OnnxFile>;
 
-/** What opens models. Throws where onnxruntime-node is not installed or does not load. */
+/** What opens models. Throws as {@link loadOnnxRuntime} does. */
 export function onnxFileOpener({ threads }: { readonly threads?: number }): OpenOnnxFile {
-  const runtime = require("onnxruntime-node") as OnnxRuntime;
+  const runtime = loadOnnxRuntime();
   const options = {
     executionProviders: ["cpu"],
     logSeverityLevel: 3,

@@ -2,6 +2,9 @@
 
 import { float32, type HostTensor, int32, sizeOf } from "../model/tensors";
 
+/** Models of opset 20 are read from this version on. */
+const OLDEST = [1, 18] as const;
+
 type OrtElements = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 
 export interface OnnxRuntime {
@@ -24,6 +27,15 @@ export interface OrtSession {
     fetches?: Readonly<Record<string, OrtTensor>>,
   ): Promise<Readonly<Record<string, OrtTensor>>>;
   release(): Promise<void>;
+}
+
+/** Loads the package. Throws where it is not installed, does not load, or is too old for the models written here. */
+export function loadOnnxRuntime(): OnnxRuntime {
+  const runtime = require("onnxruntime-node") as Partial<OnnxRuntime>;
+  const version = runtime.env?.versions?.node ?? "of unknown version";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return runtime as OnnxRuntime;
+  throw new Error(`it is ${version}, and ${OLDEST.join(".")} or later is needed`);
 }
 
 /** The same memory as onnxruntime sees it. */

@@ -6,10 +6,10 @@ import type { HostTensors } from "../model/tensors";
 import { registerGradients } from "./eager";
 import type { DynamicAxes, Engine, EntryPoint } from "./engine";
 import { loadCompiled } from "./onnx-program";
-import type { OnnxRuntime } from "./onnx-runtime";
+import { loadOnnxRuntime } from "./onnx-runtime";
 
 export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
-  const runtime = require("onnxruntime-node") as OnnxRuntime;
+  const runtime = loadOnnxRuntime();
   await registerGradients();
   const threads = options.threads ?? availableParallelism();
   const sessionOptions = {

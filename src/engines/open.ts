@@ -81,7 +81,8 @@ export function explainAbsence(name: EngineName, error: unknown): EngineAbsence 
       reason: installed
         ? `onnxruntime-node does not load: ${message}`
         : "the package onnxruntime-node is not installed",
-      remedy: "Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed",
+      // npm leaves a folder of the right version as it is, whatever has become of the files in it.
+      remedy: `${installed ? "Remove its folder from node_modules. " : ""}Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed`,
     };
   }
   return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };

@@ -1,7 +1,7 @@
 // The small commands, and how any command ends: on bad input, on a signal, with nobody reading its log.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
@@ -10,7 +10,8 @@ import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
 
 const cwd = temporaryFolder();
-const env = { FLEXBERT_CACHE: path.join(cwd, "cache") };
+const cache = path.join(cwd, "cache");
+const env = { FLEXBERT_CACHE: cache };
 const run = (line: string, input?: string) =>
   flexbert(line.split(" "), { cwd, env, ...(input === undefined ? {} : { input }) });
 const bin = path.join(__dirname, "../../bin/flexbert.js");
@@ -108,8 +109,11 @@ describe("import", () => {
 
 describe("doctor and clean", () => {
   test("doctor names versions, engines with their speed or remedy, and bases", () => {
+    for (const folder of ["glue", "pulled"]) mkdirSync(path.join(cache, folder), { recursive: true });
+    writeFileSync(path.join(cache, "pulled/config.json"), "{}"); // beside GLUE's downloads, which are no base
     const { machine, engines } = JSON.parse(run("doctor --json").stdout);
-    expect(machine).toMatchObject({ flexbert: expect.stringMatching(/^\d/), node: process.version, bases: [] });
+    for (const folder of ["glue", "pulled"]) rmSync(path.join(cache, folder), { recursive: true });
+    expect(machine).toMatchObject({ flexbert: expect.stringMatching(/^\d/), node: process.version, bases: ["pulled"] });
     const wasm = engines.find(({ name }: { name: string }) => name === "wasm");
     expect(wasm.flopsPerSecond).toBeGreaterThan(0);
     for (const engine of engines) if (!engine.present) expect(engine.remedy).toMatch(/./);

@@ -54,6 +54,27 @@ test("--remove changes it, --no-onnx takes it away", async () => {
   expect((await readManifest(path.join(cwd, "merged"))).onnx).toBeNull();
 });
 
+test.each([
+  ["another version", "{ env: { versions: { node: '1.17.3' } } }", /it is 1\.17\.3, and 1\.18 or later is needed/],
+  ["something else", "{}", /it is of unknown version/],
+])("%s of onnxruntime-node counts as absent, with the remedy", (_, found, reason) => {
+  const hook = path.join(cwd, "other.cjs");
+  writeFileSync(
+    hook,
+    `const Module = require("node:module");
+const load = Module._load;
+Module._load = function (name, ...rest) {
+  return name === "onnxruntime-node" ? ${found} : load.call(this, name, ...rest);
+};`,
+  );
+  const more = { NODE_OPTIONS: `--require ${hook}` };
+  const { status, stderr } = run("merge --base tiny --engine onnx --out other", more);
+  expect([status, stderr]).toEqual([0, expect.stringMatching(reason)]);
+  expect(stderr).toMatch(/NOT CHECKED: .* Remove its folder from node_modules\. Run: npm install/);
+  const bench = run("bench --base tiny --engine onnx --dry-run", more);
+  expect([bench.status, bench.stderr]).toEqual([6, expect.stringMatching(reason)]);
+});
+
 test("without onnxruntime-node it is written, and the check is skipped out loud, also with --quiet", async () => {
   const hook = path.join(cwd, "absent.cjs");
   writeFileSync(

@@ -33,3 +33,15 @@ test("a node that needs the inputs alone stands before those that need much, wha
   const { nodes } = toOnnxModel(optimise(graph)).graph;
   expect(nodes.map(({ op }) => op)).toEqual(["MatMul", "Exp", "MatMul", "Add"]);
 });
+
+test("a node is as deep as the deepest of its inputs, whichever comes last", () => {
+  const graph = trace(
+    ({ x }) => {
+      const deep = tf.exp(tf.exp(tf.exp(x as tf.Tensor)));
+      return { y: tf.sigmoid(tf.add(deep, tf.tanh(x as tf.Tensor))) };
+    },
+    { x: type },
+  );
+  const { nodes } = toOnnxModel(optimise(graph)).graph;
+  expect(nodes.map(({ op }) => op)).toEqual(["Exp", "Tanh", "Exp", "Exp", "Add", "Sigmoid"]);
+});

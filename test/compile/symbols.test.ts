@@ -64,6 +64,10 @@ describe("a function that depends on a size does not compile", () => {
     "in what it does": [(x) => ({ z: size(x) > 100 ? tf.exp(x) : tf.tanh(x) }), /node 1 \(Tanh\) depends on sizes/],
     "in a number": [(x) => ({ z: tf.mul(x, 1 / size(x)) }), /node 1 \(Fill\) depends on sizes/],
     "in where it begins": [(x) => ({ z: tf.slice(x, [0, size(x) - 1], [-1, 1]) }), /node 1 \(Slice\) depends on sizes/],
+    "in where a part begins": [
+      (x) => ({ z: tf.slice(tf.concat([x, x], 1), [0, size(x)], [-1, size(x)]) }),
+      /\(Slice\) depends on sizes/,
+    ],
     "in a size that is none of the input's": [(x) => ({ z: tf.slice(x, [0, 0], [-1, size(x) - 1]) }), /\(Slice\)/],
     "in what it reads": [
       (x) => {
