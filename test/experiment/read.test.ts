@@ -100,7 +100,7 @@ merge: { select: best }
       '  line 6: finetune.k: takes layers such as 3-9, 2 or 1,2,3, or full, got "0-3"',
       expect.stringMatching(/line 6: finetune.learning_rat: unknown key \(did you mean "learning_rate"\?\)/),
       expect.stringMatching(/line 9: distill.tasks\[0\]: "mrpc" is not among/),
-      '  line 10: distill.init[1]: takes one of teacher, pretrained, got "techer"',
+      '  line 10: distill.init[1]: takes one of teacher, pretrained (did you mean "teacher"?), got "techer"',
       "  line 11: select: takes one of threshold, max_layers, max_latency; it has 2",
       "  line 12: merge.select: the step select chooses already: keep one of the two",
     ]);
