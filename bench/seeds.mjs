@@ -46,22 +46,20 @@ const run = (command, args) =>
 const points = (scores) => scores.map((score) => (100 * score).toFixed(1)).join(", ");
 const mean = (scores) => scores.reduce((total, score) => total + score, 0) / scores.length;
 
-const { runs } = run(process.execPath, [
+const { tasks } = run(process.execPath, [
   ...[path.join(folder, "../bin/flexbert.js"), "finetune", "--task", task.name, "--k", values.k],
   ...["--seeds", values.seeds, "--epochs", values.epochs, "--learning-rate", "1e-4", "--base", BASE],
   ...["--glue-data", values.glue, "--checkpoints", path.join(work, "checkpoints")],
   ...["--threads", values.threads, "--engine", "onnx", "--json", "--quiet"],
 ]);
 for (const k of values.k.split(",").map(Number)) {
-  const ours = runs.filter(({ layers }) => layers === k).map(({ metrics }) => metrics[task.metric]);
+  const ours = tasks[0].runs.filter(({ layers }) => layers === k).map(({ metrics }) => metrics[task.metric]);
+  console.log(`${task.name}, k = ${k}, ${task.metric}: flexbert ${points(ours)} (mean ${points([mean(ours)])})`);
   const peer = Array.from({ length: Number(values.seeds) }, (_, i) => {
     const args = [cachedFolder(BASE), rows, values.threads, task.metric, k, i + 1, values.epochs].map(String);
     return Math.max(
       ...run(path.join(values.venv, "bin/python"), [path.join(folder, "peers/top_layers.py"), ...args]).scores,
     );
   });
-  console.log(
-    `${task.name}, k = ${k}, ${task.metric}: flexbert ${points(ours)} (mean ${points([mean(ours)])}); ` +
-      `PyTorch ${points(peer)} (mean ${points([mean(peer)])})`,
-  );
+  console.log(`${task.name}, k = ${k}, ${task.metric}: PyTorch ${points(peer)} (mean ${points([mean(peer)])})`);
 }
