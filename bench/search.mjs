@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { writeRows } from "./peers/rows.mjs";
 
 const require = createRequire(import.meta.url);
 const { cachedFolder } = require("../dist/checkpoints/cache.js");
@@ -112,19 +113,6 @@ const existing = (checkpoints) => {
   }
 };
 
-async function writeRows(task, count) {
-  const lines = [];
-  for (const split of ["train", "dev"]) {
-    const { examples } = await readSplit(task, split, {
-      glueData: values.glue,
-      skipBroken: true,
-      ...(split === "train" ? { maxRows: count } : {}),
-    });
-    for (const { text, pair, label } of examples) lines.push(JSON.stringify({ split, text, pair, label }));
-  }
-  writeFileSync(path.join(work, "rows.jsonl"), `${lines.join("\n")}\n`);
-}
-
 const cost = ({ other, trunk, trials }, epochsOf = () => EPOCHS) =>
   other + trunk + sum(trials.map(({ layers, compile, epoch }) => compile + epochsOf(layers) * epoch));
 
@@ -175,7 +163,7 @@ for (let turn = 0; turn < Number(values.rounds); turn++) {
     const { examples } = await readSplit(task, "train", { glueData: values.glue, skipBroken: true });
     const all = Math.min(examples.length, limits[name] ?? Number.POSITIVE_INFINITY);
     const rows = Math.max(32, Math.round((all * Number(values.share)) / 32) * 32);
-    await writeRows(task, Math.min(all, rows));
+    await writeRows(path.join(work, "rows.jsonl"), task, { glueData: values.glue, maxTrainRows: Math.min(all, rows) });
     const result = await round(name, Math.min(all, rows), all);
     const ours = cost(result.sweep);
     const both = ours + cost(result.students);

@@ -4,15 +4,15 @@
 //   npm run build && flexbert pull sentence-transformers/all-MiniLM-L6-v2
 //   node bench/seeds.mjs [--task cola] [--k 4,6] [--seeds 3] [--epochs 3] [--glue ../shared/data/glue] [--venv bench-out/venv]
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { writeRows } from "./peers/rows.mjs";
 
 const require = createRequire(import.meta.url);
 const { cachedFolder } = require("../dist/checkpoints/cache.js");
-const { readSplit } = require("../dist/data/read-split.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
 
 const BASE = "sentence-transformers/all-MiniLM-L6-v2";
@@ -34,12 +34,7 @@ execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inher
 
 const [task] = resolveTasks(values.task, knownTasks([]));
 const rows = path.join(work, "rows.jsonl");
-const lines = [];
-for (const split of ["train", "dev"]) {
-  const { examples } = await readSplit(task, split, { glueData: values.glue, skipBroken: true });
-  for (const { text, pair, label } of examples) lines.push(JSON.stringify({ split, text, pair, label }));
-}
-writeFileSync(rows, `${lines.join("\n")}\n`);
+await writeRows(rows, task, { glueData: values.glue });
 
 const run = (command, args) =>
   JSON.parse(execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1e9 }));

@@ -5,6 +5,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
 import { formatBytes, isTemporaryName, temporaryOwner } from "../files/atomic";
+import { isRunning } from "../files/process-start";
 import { checkpointOptions, dryRun, taskOptions } from "../options/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";
 import { defineCommand } from "./command";
@@ -46,16 +47,7 @@ async function leftovers(folder: string): Promise<string[]> {
         : isTemporaryName(name)
           ? temporaryOwner(name)
           : null;
-      return owner !== null && !isAlive(owner);
+      return owner !== null && !isRunning(owner);
     })
     .map((entry) => path.join(folder, entry));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -7,6 +7,13 @@ import type { GraphNode, NodeAttributes, Ref, Signature, SignatureTensor, Tensor
 /** Variables set or read in one call have at most so many bytes together, or there is one: it bounds copies. */
 const GROUP_BYTES = 256e6;
 
+/** The variables of a model, the nodes that name them, and where further nodes go. */
+export interface VariableNodes {
+  readonly variables: Readonly<Record<string, ValueType>>;
+  readonly handles: ReadonlyMap<string, Ref>;
+  readonly nodes: GraphNode[];
+}
+
 /** The node that names a variable. */
 export function handle(index: number, { shape, dtype }: ValueType, nodes: GraphNode[]): Ref {
   const name = `variable_${index}`;
@@ -78,9 +85,7 @@ export function grouped(variables: Readonly<Record<string, ValueType>>): string[
 export function setter(
   prefix: string,
   group: readonly string[],
-  variables: Readonly<Record<string, ValueType>>,
-  handles: ReadonlyMap<string, Ref>,
-  nodes: GraphNode[],
+  { variables, handles, nodes }: VariableNodes,
 ): Signature {
   const fed = group.map((name, i) => {
     const { shape, dtype } = variables[name] as ValueType;
@@ -100,9 +105,7 @@ export function setter(
 export function getter(
   prefix: string,
   group: readonly string[],
-  variables: Readonly<Record<string, ValueType>>,
-  handles: ReadonlyMap<string, Ref>,
-  nodes: GraphNode[],
+  { variables, handles, nodes }: VariableNodes,
 ): Signature {
   const outputs = group.map((name, i) => {
     const type = variables[name] as ValueType;

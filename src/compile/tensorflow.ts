@@ -23,6 +23,7 @@ import {
   reader,
   setter,
   tensorInfo,
+  type VariableNodes,
   writer,
 } from "./tensorflow-variables";
 
@@ -59,24 +60,22 @@ export function toSavedModel(
   const nodes: GraphNode[] = [];
   const functions: GraphFunction[] = [];
   const handles = new Map(Object.entries(variables).map(([name, type], i) => [name, handle(i, type, nodes)]));
+  const around: VariableNodes = { variables, handles, nodes };
   const lowered = new Map<string, Signature>();
   for (const [i, step] of steps.entries()) {
-    lowered.set(step.name, lowerStep(step, { prefix: `s${i}_`, nodes, functions, handles, variables, products }));
+    lowered.set(step.name, lowerStep(step, { ...around, prefix: `s${i}_`, functions, products }));
   }
   const groups = grouped(variables);
-  const setters = groups.map((group, i) => setter(`set${i}_`, group, variables, handles, nodes));
-  const getters = groups.map((group, i) => getter(`get${i}_`, group, variables, handles, nodes));
+  const setters = groups.map((group, i) => setter(`set${i}_`, group, around));
+  const getters = groups.map((group, i) => getter(`get${i}_`, group, around));
   const named = (kind: string, list: readonly Signature[]) => list.map((entry, i) => [`${kind}_${i}`, entry] as const);
   const signatures = Object.fromEntries([...lowered, ...named("set", setters), ...named("get", getters)]);
   return { file: encodeSavedModel({ nodes, functions, signatures }), steps: lowered, setters, getters };
 }
 
-interface Surroundings {
+interface Surroundings extends VariableNodes {
   readonly prefix: string;
-  readonly nodes: GraphNode[];
   readonly functions: GraphFunction[];
-  readonly handles: ReadonlyMap<string, Ref>;
-  readonly variables: Readonly<Record<string, ValueType>>;
   readonly products: ProductType;
 }
 

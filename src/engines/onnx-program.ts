@@ -40,9 +40,6 @@ interface Call extends CompiledEntry {
   readonly outputs: readonly (readonly [name: string, type: ValueType])[];
 }
 
-const unprefixedName = (name: string, prefix: string): string[] =>
-  name.startsWith(prefix) ? [name.slice(prefix.length)] : [];
-
 /** Sizes of calls remembered at a time: a server sees many. */
 const MOST_CALLS = 1000;
 
@@ -118,11 +115,10 @@ export function loadCompiled<E extends string>(
     if (known) return known;
     const found = await find(entry, inputs);
     const { traced, device, constants } = found;
-    const own = [...device.inputs.keys()].flatMap((name) => unprefixedName(name, statePrefix));
     const call = {
       ...found,
-      inputNames: [...device.inputs.keys()].flatMap((name) => unprefixedName(name, inputPrefix)),
-      stateNames: own.filter((name) => !constants.has(name)),
+      inputNames: Object.keys(unprefixed(device.inputs, inputPrefix)),
+      stateNames: Object.keys(unprefixed(device.inputs, statePrefix)).filter((name) => !constants.has(name)),
       outputs: [...(outputTypes(traced, device.outputs, inputs) ?? [])],
     };
     if (calls.size === MOST_CALLS) calls.clear();

@@ -7,6 +7,7 @@ import { registerGradients } from "./eager";
 import type { DynamicAxes, Engine, EntryPoint } from "./engine";
 import { loadCompiled } from "./onnx-program";
 import { loadOnnxRuntime } from "./onnx-runtime";
+import { openPrograms } from "./open-programs";
 
 export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
   const runtime = loadOnnxRuntime();
@@ -24,7 +25,7 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
     extra: { session: { force_spinning_stop: "1" } },
     logSeverityLevel: options.verbose ? 2 : 3,
   };
-  const programs = new Set<object>();
+  const programs = openPrograms();
   return {
     name: "onnx",
     summary: `onnx (onnxruntime ${runtime.env.versions.node ?? "of unknown version"}, cpu, ${threads} threads)`,
@@ -36,17 +37,9 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
       entries: Readonly<Record<E, EntryPoint>>,
       axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
     ) {
-      const program = loadCompiled<E>(runtime, sessionOptions, state, entries, axes);
-      programs.add(program);
-      return {
-        ...program,
-        dispose() {
-          programs.delete(program);
-          program.dispose();
-        },
-      };
+      return programs.counted(loadCompiled<E>(runtime, sessionOptions, state, entries, axes));
     },
-    tensorCount: () => programs.size,
+    tensorCount: () => programs.count(),
     dispose: () => undefined,
   };
 }

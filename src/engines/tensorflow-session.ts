@@ -6,6 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import type { DType } from "../compile/graph";
 import { SERVING_TAG, type Signature } from "../compile/saved-model";
+import { isRunning } from "../files/process-start";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
 
 /** tfjs-node's addon, as far as it is used here. Tensors and models are numbers. */
@@ -68,21 +69,12 @@ function removeLeftBehind(): void {
   if (looked) return;
   looked = true;
   for (const name of readdirSync(os.tmpdir())) {
-    if (!name.startsWith(FOLDER_PREFIX) || isAlive(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
+    if (!name.startsWith(FOLDER_PREFIX) || isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
     try {
       rmSync(path.join(os.tmpdir(), name), { recursive: true, force: true });
     } catch {
       // Another user's.
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -8,6 +8,7 @@ import type { ProductType } from "../compile/tensorflow-emitter";
 import { usageError } from "../errors/errors";
 import { loadEagerly, registerGradients } from "./eager";
 import type { DynamicAxes, Engine, EntryPoint, Precision } from "./engine";
+import { openPrograms } from "./open-programs";
 import { loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
 import { loadCompiled } from "./tensorflow-program";
 
@@ -60,7 +61,7 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
     throw usageError("--precision tf32 is a setting of GPUs, and TensorFlow runs on the CPU here. Use float32 or bf16");
   }
   const threads = options.threads ?? os.availableParallelism();
-  const programs = new Set<object>();
+  const programs = openPrograms();
   return {
     name: "tensorflow",
     summary: summaryOf(binding.TF_Version, device, threads, precision),
@@ -80,17 +81,9 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
         // What changes nothing is called with many sizes, each of which XLA would compile anew.
         compiles: ({ updates }: { readonly updates: boolean }) => (updates ? compiled : "nothing"),
       };
-      const program = loadCompiled<E>(binding, settings, state, entries, axes);
-      programs.add(program);
-      return {
-        ...program,
-        dispose() {
-          programs.delete(program);
-          program.dispose();
-        },
-      };
+      return programs.counted(loadCompiled<E>(binding, settings, state, entries, axes));
     },
-    tensorCount: () => tf.memory().numTensors + programs.size,
+    tensorCount: () => tf.memory().numTensors + programs.count(),
     dispose: () => undefined,
   };
 }

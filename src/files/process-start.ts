@@ -1,4 +1,5 @@
-// When a process started, to tell it from a later one that got the same id. Only Linux says so in files.
+// Whether a process lives, and when it started, to tell it from a later one that got the same id. Only Linux says in
+// files when that was.
 
 import { readFileSync } from "node:fs";
 
@@ -14,5 +15,15 @@ export function processStart(pid: number): string | null {
     return state === "Z" || ticks === undefined ? null : `${boot}/${ticks}`;
   } catch {
     return null;
+  }
+}
+
+/** Whether a process of this id lives, whoever's it is. Names of leftovers tell no more of their process than its id. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
