@@ -8,7 +8,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
 
-const modes = ["eager", "graph", "updates", "xla"];
+const modes = ["eager", "graph", "loops", "xla"];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {

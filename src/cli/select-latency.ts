@@ -75,7 +75,7 @@ export function printLatency(model: LatencyModel, terminal: Terminal): void {
   const rows = [
     ["a shared layer", formatMs(model.sharedLayerMs)],
     ["a branch layer", formatMs(model.branchLayerMs)],
-    ["a head", formatMs(model.headMs)],
+    ["a task's topmost layer and head", formatMs(model.topLayerMs)],
     ["embeddings and the call", formatMs(model.fixedMs)],
   ];
   terminal.print(table(["part", "ms"], rows));

@@ -16,8 +16,8 @@ export interface Emitter {
   ref(value: Value): Ref;
   /** Adds a node. `as` makes its output the value of the graph. */
   node(op: string, inputs: readonly Ref[], attributes?: NodeAttributes, as?: Value): Ref;
-  /** Adds a call, after some nodes, of a function that XLA compiles and that gives nothing. @returns its name */
-  call(name: string, inputs: readonly Ref[], after: readonly string[]): string;
+  /** Adds a call of a function that XLA compiles, which makes values or comes after other nodes. @returns its name */
+  call(name: string, inputs: readonly Ref[], options: CallOptions): string;
   scalar(value: number, type: DType): Ref;
   constant(elements: Elements, shape: Shape, dtype: DType): Ref;
   /** A one-dimensional int32 constant: axes, permutations. */
@@ -29,6 +29,11 @@ export interface Emitter {
   /** Whether any node or output needs a value. */
   isUsed(value: Value): boolean;
   readonly products: ProductType;
+}
+
+interface CallOptions {
+  readonly as?: readonly Value[];
+  readonly after?: readonly string[];
 }
 
 export type Lowering = (node: Node, emitter: Emitter) => void;
@@ -76,15 +81,14 @@ export function createEmitter(nodes: GraphNode[], options: EmitterOptions): Emit
       return ref;
     },
     node,
-    call(called, inputs, after) {
+    call(called, inputs, { as = [], after = [] }) {
       const name = `${prefix}n${nodes.length}`;
-      nodes.push({
-        name,
-        op: "StatefulPartitionedCall",
-        inputs,
-        after,
-        attributes: callAttributes(called, inputs, []),
-      });
+      const types = as.map(({ dtype }) => dtype);
+      const attributes = callAttributes(called, inputs, types);
+      nodes.push({ name, op: "StatefulPartitionedCall", inputs, after, attributes });
+      for (const [index, { id, dtype }] of as.entries()) {
+        refs.set(id, { node: name, output: "output", index, type: dtype });
+      }
       return name;
     },
     scalar(value, type) {

@@ -90,16 +90,13 @@ const crossEntropyGradient: Lowering = (node, emitter) => {
   mul(sub(unary("Softmax", logits), targets), column, only(node));
 };
 
-/** Summed row by row first: one long sum of float32 would lose what the many small squares amount to. */
+/** L2Loss is half the sum of squares, in one pass and pairwise: it loses nothing of many small squares. */
 const globalNorm: Lowering = (node, emitter) => {
-  const { number, unary, add, div, least, sum } = arithmetic(emitter);
+  const { number, unary, add, mul, div, least } = arithmetic(emitter);
   const [norm, factor] = node.outputs as [Value, Value];
-  const squares = node.inputs.map((value) => {
-    const square = unary("Square", emitter.ref(value));
-    if (value.shape.length < 2) return sum(square, leading([...value.shape, 1]), false);
-    return sum(sum(square, [value.shape.length - 1], false), leading(value.shape), false);
-  });
-  const total = unary("Sqrt", emitter.node("AddN", squares, { N: { int: squares.length } }), norm);
+  const halves = node.inputs.map((value) => unary("L2Loss", emitter.ref(value)));
+  const squares = mul(emitter.node("AddN", halves, { N: { int: halves.length } }), number(2));
+  const total = unary("Sqrt", squares, norm);
   const clipNorm = node.attributes["clipNorm"] as number;
   if (clipNorm > 0) least(div(number(clipNorm), add(total, number(1e-6))), number(1), factor);
   else emitter.node("Identity", [number(1)], {}, factor);

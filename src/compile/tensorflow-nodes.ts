@@ -40,6 +40,7 @@ const operations: Readonly<Record<string, Operation>> = {
   GatherV2: like("output", { Tparams: 0, Tindices: 1, Taxis: 2 }),
   Identity: like("output"),
   IsFinite: like("y", { T: 0 }, "bool"),
+  L2Loss: like("output"),
   LogSoftmax: like("logsoftmax"),
   LogicalNot: like("y", {}, "bool"),
   MatMul: like("product"),

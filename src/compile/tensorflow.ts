@@ -9,10 +9,10 @@ import {
   type Ref,
   type Signature,
   type SignatureTensor,
-  type TensorType,
 } from "./saved-model";
 import { factorSize, type SymbolicSize } from "./symbols";
-import { callAttributes, createEmitter, type Emitter, type Lowering, type ProductType } from "./tensorflow-emitter";
+import { callAttributes, createEmitter, type Emitter, type ProductType } from "./tensorflow-emitter";
+import { callLoop, callUpdate, loops } from "./tensorflow-loops";
 import { lowerings } from "./tensorflow-ops";
 import {
   doneAfter,
@@ -27,8 +27,8 @@ import {
   writer,
 } from "./tensorflow-variables";
 
-/** What XLA compiles, once for each set of sizes: nothing, the optimizer's updates, or the graph as one piece. */
-export type Compiled = "nothing" | "updates" | "everything";
+/** What XLA compiles, once for each set of sizes: nothing, kernels that are loops, or the graph as one piece. */
+export type Compiled = "nothing" | "loops" | "everything";
 
 export interface Step {
   readonly name: string;
@@ -186,7 +186,7 @@ interface Body {
 
 /** Reads of variables, the graph's nodes, and after all reads the writes. */
 function lowerBody(step: Step, around: Surroundings & { readonly inputs: ReadonlyMap<string, Ref> }): Body {
-  const { prefix, nodes, handles, inputs, products } = around;
+  const { prefix, nodes, functions, handles, inputs, products } = around;
   const { graph, symbols, reads, writes } = step;
   const used = useCounts(graph);
   const readers: string[] = [];
@@ -202,11 +202,15 @@ function lowerBody(step: Step, around: Surroundings & { readonly inputs: Readonl
   const ready = `${prefix}ready`;
   if (writes.size > 0) nodes.push({ name: ready, op: "NoOp", inputs: [], after: readers, attributes: {} });
   const updates = inPlaceUpdates(step, used);
+  const compiled = step.compile === "loops" ? loops(graph) : new Set<Node>();
   const updated = new Set([...updates.values()].flat());
   const written: string[] = [];
   for (const node of graph.nodes) {
     const variables = updates.get(node);
-    if (variables) written.push(callUpdate(node, variables, emitter, around, ready));
+    if (variables) {
+      const held = variables.map((variable) => handles.get(variable) as Ref);
+      written.push(callUpdate(node, held, emitter, functions, ready));
+    } else if (compiled.has(node)) callLoop(node, emitter, functions);
     else if (node.op === "Constant") lowerConstant(only(node), node.attributes["elements"] as Elements, emitter);
     else {
       const lowering = lowerings[node.op];
@@ -230,7 +234,7 @@ function inPlaceUpdates(
   used: ReadonlyMap<number, number>,
 ): Map<Node, string[]> {
   const found = new Map<Node, string[]>();
-  if (compile !== "updates") return found;
+  if (compile !== "loops") return found;
   const read = new Map([...reads].map(([input, variable]) => [graph.inputs.get(input)?.id, variable]));
   const written = new Map([...writes].map(([output, variable]) => [graph.outputs.get(output)?.id, variable]));
   for (const node of graph.nodes) {
@@ -240,44 +244,6 @@ function inPlaceUpdates(
     if (same && node.outputs.every(({ id }) => used.get(id) === 1)) found.set(node, variables);
   }
   return found;
-}
-
-/** An update as a call of a compiled function that reads and writes the variables; equal updates share it. */
-function callUpdate(
-  node: Node,
-  variables: readonly string[],
-  emitter: Emitter,
-  around: Surroundings,
-  ready: string,
-): string {
-  const { functions, handles } = around;
-  const name = `update_of_${node.inputs.length}`;
-  if (!functions.some((known) => known.name === name)) functions.push(updateFunction(name, node));
-  const inputs = [
-    ...variables.map((variable) => handles.get(variable) as Ref),
-    ...node.inputs.slice(3).map(emitter.ref),
-  ];
-  return emitter.call(name, inputs, [ready]);
-}
-
-function updateFunction(name: string, node: Node): GraphFunction {
-  const nodes: GraphNode[] = [];
-  const argument = (i: number, type: TensorType): Ref => ({ node: `in${i}`, output: null, index: 0, type });
-  const args = node.inputs.map(({ dtype }, i) => argument(i, i < 3 ? "resource" : dtype));
-  const handles = new Map(args.map((ref) => [ref.node, ref]));
-  const inputs = node.inputs.map((value, i): [Value, Ref] => [
-    value,
-    i < 3 ? reader(`read${i}`, `in${i}`, value, handles, nodes) : (args[i] as Ref),
-  ]);
-  const emitter = createEmitter(nodes, {
-    ...{ prefix: "", inputs: new Map(inputs), symbols: [], carriers: new Map() },
-    ...{ used: new Map(), products: "float32" as const },
-  });
-  (lowerings[node.op] as Lowering)(node, emitter);
-  for (const [i, value] of node.outputs.entries()) {
-    nodes.push(writer(`write${i}`, args[i] as Ref, emitter.ref(value), ["read0", "read1", "read2"]));
-  }
-  return { name, nodes, inputs: args.map((arg) => ({ name: arg.node, type: arg.type })), outputs: [] };
 }
 
 function lowerConstant(value: Value, elements: Elements, emitter: Emitter): void {

@@ -29,8 +29,13 @@ export interface OrtSession {
   release(): Promise<void>;
 }
 
-/** Loads the package. Throws where it is not installed, does not load, or is too old for the models written here. */
+/**
+ * Loads the package, with its telemetry off unless the user has set the variable: on Linux it sends usage to its maker,
+ * and leaves a device id in the user's cache and a log of each process in the temporary folder.
+ * Throws where it is not installed, does not load, or is too old for the models written here.
+ */
 export function loadOnnxRuntime(): OnnxRuntime {
+  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
   const runtime = require("onnxruntime-node") as Partial<OnnxRuntime>;
   const version = runtime.env?.versions?.node ?? "of unknown version";
   const [major = 0, minor = 0] = version.split(".").map(Number);

@@ -19,7 +19,7 @@ const BACKEND = "tensorflow";
  * updates where the state is large.
  */
 export const MODE_VARIABLE = "FLEXBERT_TENSORFLOW_MODE";
-const modes = { auto: "auto", eager: "eager", graph: "nothing", updates: "updates", xla: "everything" } as const;
+const modes = { auto: "auto", eager: "eager", graph: "nothing", loops: "loops", xla: "everything" } as const;
 type Mode = (typeof modes)[keyof typeof modes];
 
 /** Below it XLA's second of compiling updates is more than a thousand steps gain by them (docs/decisions.md). */
@@ -75,7 +75,7 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
     ) {
       if (mode === "eager") return loadEagerly(state, entries);
       const large = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0) > LARGE_STATE_BYTES;
-      const compiled: Compiled = mode !== "auto" ? mode : large ? "updates" : "nothing";
+      const compiled: Compiled = mode !== "auto" ? mode : large ? "loops" : "nothing";
       const settings = {
         products: precision === "float16" && device === "cpu" ? "rounded" : productTypes[precision],
         // What changes nothing is called with many sizes, each of which XLA would compile anew.

@@ -22,15 +22,20 @@ export const attentionProbabilitiesSite = (layer: number) => `layer.${layer}.att
 export const attentionOutputSite = (layer: number) => `layer.${layer}.attention_output`;
 export const outputSite = (layer: number) => `layer.${layer}.output`;
 
-/** Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`. */
+/**
+ * Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`. In the topmost layer only
+ * the first position asks and goes on.
+ */
 export function dropoutSites(config: BertConfig, shape: BranchShape, batch: number, length: number): DropoutSite[] {
-  const hidden = [batch, length, config.hiddenSize];
   const rate = config.hiddenDropoutProb;
   const sites: DropoutSite[] = [{ name: pooledSite, id: 0, shape: [batch, config.hiddenSize], rate }];
-  if (shape.full) sites.push({ name: embeddingSite, id: 1, shape: hidden, rate });
-  for (let layer = shape.fork; layer < shape.fork + shape.layers; layer++) {
+  if (shape.full) sites.push({ name: embeddingSite, id: 1, shape: [batch, length, config.hiddenSize], rate });
+  const top = shape.fork + shape.layers - 1;
+  for (let layer = shape.fork; layer <= top; layer++) {
     const id = 2 + 3 * layer;
-    const attention = [batch, config.numAttentionHeads, length, length];
+    const positions = layer === top ? 1 : length;
+    const hidden = [batch, positions, config.hiddenSize];
+    const attention = [batch, config.numAttentionHeads, positions, length];
     const probabilities = config.attentionProbsDropoutProb;
     sites.push({ name: attentionProbabilitiesSite(layer), id, shape: attention, rate: probabilities });
     sites.push({ name: attentionOutputSite(layer), id: id + 1, shape: hidden, rate });

@@ -43,11 +43,15 @@ export function attentionBias(mask: Tensor2D): Tensor4D {
   return tf.expandDims(tf.expandDims(tf.mul(padding, MASKED), 1), 1) as Tensor4D;
 }
 
+/** Which positions of a layer's output are computed: all, or [CLS] alone. */
+export type Positions = "all" | "first";
+
 /**
  * One encoder layer.
  * @param hidden [batch, length, hidden]
  * @param bias [batch, 1, 1, length] from {@link attentionBias}
  * @param index the layer's number in the base, which names its dropout sites
+ * @returns [batch, length, hidden], or [batch, 1, hidden] of the first position: keys and values are made of all
  */
 export function encoderLayer(
   params: LayerParams,
@@ -56,11 +60,13 @@ export function encoderLayer(
   config: BertConfig,
   index: number,
   dropout?: Dropout,
+  positions: Positions = "all",
 ): Tensor3D {
   const drop: Dropout = dropout ?? ((_, x) => x);
-  const context = selfAttention(params, hidden, bias, config, index, drop);
+  const asking = positions === "all" ? hidden : firstPosition(hidden);
+  const context = selfAttention(params, asking, hidden, bias, config, index, drop);
   const attended = drop(attentionOutputSite(index), dense(context, params.attentionOutput));
-  const middle = layerNorm(tf.add(attended, hidden) as Tensor3D, params.attentionNorm, config.layerNormEps);
+  const middle = layerNorm(tf.add(attended, asking) as Tensor3D, params.attentionNorm, config.layerNormEps);
   const expanded = gelu(dense(middle, params.intermediate));
   const output = drop(outputSite(index), dense(expanded, params.output));
   return layerNorm(tf.add(output, middle) as Tensor3D, params.outputNorm, config.layerNormEps);
@@ -86,26 +92,51 @@ export function encoderLayers(
   return above;
 }
 
+/**
+ * The first position of encoder layers `from` to `to`, without the last: all that a pooled head reads. The topmost
+ * layer computes that position alone, which costs it its keys and values and little else.
+ * @param hidden [batch, length, hidden]
+ * @param bias [batch, 1, 1, length] from {@link attentionBias}
+ * @returns [batch, 1, hidden]
+ */
+export function firstPositionOfLayers(
+  tensors: Readonly<Record<string, Tensor>>,
+  hidden: Tensor3D,
+  bias: Tensor4D,
+  config: BertConfig,
+  [from, to]: readonly [number, number],
+  dropout?: Dropout,
+): Tensor3D {
+  const top = to - 1;
+  const below = encoderLayers(tensors, hidden, bias, config, [from, top], dropout);
+  return encoderLayer(layerParameters(tensors, top), below, bias, config, top, dropout, "first");
+}
+
+const firstPosition = (hidden: Tensor3D): Tensor3D =>
+  tf.slice(hidden, [0, 0, 0], [hidden.shape[0], 1, hidden.shape[2]]);
+
+/** @param asking [batch, n, hidden]: the positions that attend, to all of `hidden`. @returns the same shape */
 function selfAttention(
   params: LayerParams,
+  asking: Tensor3D,
   hidden: Tensor3D,
   bias: Tensor4D,
   config: BertConfig,
   index: number,
   drop: Dropout,
 ): Tensor3D {
-  const [batch, length, width] = hidden.shape;
+  const [batch, , width] = hidden.shape;
   const heads = config.numAttentionHeads;
   const size = width / heads;
-  // [batch, heads, length, size]
-  const split = (x: Tensor3D) => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]);
-  const query = split(dense(hidden, params.query));
+  // [batch, heads, n or length, size]
+  const split = (x: Tensor3D) => tf.transpose(tf.reshape(x, [batch, x.shape[1], heads, size]), [0, 2, 1, 3]);
+  const query = split(dense(asking, params.query));
   const key = split(dense(hidden, params.key));
   const value = split(dense(hidden, params.value));
   // The scale stands at the product, where a compiled step makes it the product's factor.
   const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(size));
-  const scores = tf.add(products, bias); // [batch, heads, length, length]
+  const scores = tf.add(products, bias); // [batch, heads, n, length]
   const probabilities = drop(attentionProbabilitiesSite(index), tf.softmax(scores));
-  const context = tf.transpose(tf.matMul(probabilities, value), [0, 2, 1, 3]); // [batch, length, heads, size]
-  return tf.reshape(context, [batch, length, width]) as Tensor3D;
+  const context = tf.transpose(tf.matMul(probabilities, value), [0, 2, 1, 3]); // [batch, n, heads, size]
+  return tf.reshape(context, [batch, asking.shape[1], width]) as Tensor3D;
 }

@@ -15,6 +15,17 @@ export function layerFlops({ hiddenSize: h, intermediateSize: f }: Sizes, tokens
   return tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
 }
 
+/**
+ * Forward products of a branch's layers. The topmost computes keys and values of every position, 4 h^2 a token, and all
+ * else of the first position of each row alone (see firstPositionOfLayers).
+ */
+export function branchFlops(sizes: Sizes, layers: number, tokens: number, length: number): number {
+  const { hiddenSize: h, intermediateSize: f } = sizes;
+  const rows = tokens / length;
+  const top = tokens * 4 * h * h + rows * (2 * (2 * h * h + 2 * h * f) + 4 * length * h);
+  return (layers - 1) * layerFlops(sizes, tokens, length) + top;
+}
+
 /** Forward products of pooler and classifier, which see one position a row: 2 (h^2 + h outputs) a row. */
 export function headFlops({ hiddenSize: h }: Sizes, batch: number, outputs: number): number {
   return 2 * batch * (h * h + h * outputs);
@@ -27,7 +38,7 @@ export function inferenceFlops(
   length: number,
   outputs: number,
 ): number {
-  return config.numHiddenLayers * layerFlops(config, batch * length, length) + headFlops(config, batch, outputs);
+  return branchFlops(config, config.numHiddenLayers, batch * length, length) + headFlops(config, batch, outputs);
 }
 
 export interface StepFlops {
@@ -40,10 +51,11 @@ export interface StepFlops {
 /**
  * A train step of the top k layers that runs the frozen ones too. Each product Y = X W has two products of its size for
  * gradients, X^T dY and dY W^T, so a trained layer costs three times its forward pass. The one exception: nothing needs
- * the gradient of what enters the bottom trained layer, which spares the second of query, key and value, 6 h^2 a token.
+ * the gradient of what enters the bottom trained layer, which spares the second of its query, key and value: 2 h^2 each
+ * for every position that they are made of (a query of the first position alone where it is the topmost layer too).
  *
  *     frozen = fork layer
- *     branch = 3 (k layer + head) - 6 tokens h^2
+ *     branch = 3 (layers + head) - 2 h^2 (queries + keys + values)
  */
 export function trainStepFlops(
   config: Sizes,
@@ -53,7 +65,10 @@ export function trainStepFlops(
   outputs: number,
 ): StepFlops {
   const tokens = batch * length;
-  const layer = layerFlops(config, tokens, length);
-  const head = headFlops(config, batch, outputs);
-  return { frozen: fork * layer, branch: 3 * (layers * layer + head) - 6 * tokens * config.hiddenSize ** 2 };
+  const forward = branchFlops(config, layers, tokens, length) + headFlops(config, batch, outputs);
+  const queries = layers === 1 ? batch : tokens;
+  return {
+    frozen: fork * layerFlops(config, tokens, length),
+    branch: 3 * forward - 2 * config.hiddenSize ** 2 * (queries + 2 * tokens),
+  };
 }

@@ -5,7 +5,7 @@ import { chooseBuckets } from "../batches/buckets";
 import type { EncodedRows } from "../batches/encoded";
 import type { Base } from "../checkpoints/base";
 import type { BertConfig } from "../model/config";
-import { layerFlops } from "../model/flops";
+import { branchFlops, layerFlops } from "../model/flops";
 import {
   type BranchShape,
   embeddingParameterCount,
@@ -118,8 +118,8 @@ export function trialCost({
   const trainable = branchParameterCount(config, shape, task);
   const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
   const padded = paddedTokens(data.train);
-  const forward = shape.layers * layerFlops(config, padded.tokens, padded.longest);
-  const evaluation = shape.layers * layerFlops(config, data.dev.tokens, padded.longest);
+  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
+  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
   return {
     trainable,
     frozen: belowFork,
@@ -178,6 +178,8 @@ function paddedTokens(rows: EncodedRows): Padded {
 /** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */
 function stepBytes(config: BertConfig, shape: BranchShape, batch: number, length: number, trainable: number): number {
   const { hiddenSize: h, intermediateSize: f, numAttentionHeads: heads } = config;
+  const tokens = batch * length;
   const kept = 12 * h + 4 * f + 4 * heads * length; // values a token and layer, counted in the eager graph
-  return 4 * (7 * trainable + shape.layers * batch * length * kept);
+  const top = 5 * h + 4 * heads; // the topmost layer's keys, values and scores
+  return 4 * (7 * trainable + tokens * ((shape.layers - 1) * kept + top));
 }

@@ -6,10 +6,10 @@ const cost = z.number().positive().max(1e9);
 const extra = z.number().nonnegative().max(1e9).default(0);
 const count = z.int().positive();
 
-export const latencySchema = z.strictObject({
+const measuredSchema = z.strictObject({
   sharedLayerMs: cost,
   branchLayerMs: cost,
-  headMs: extra,
+  topLayerMs: cost.optional(),
   fixedMs: extra,
   measured: z
     .object({
@@ -23,3 +23,9 @@ export const latencySchema = z.strictObject({
     })
     .optional(),
 });
+
+/** A file by hand may leave the topmost layer out: it costs as much as the others, then. */
+export const latencySchema = measuredSchema.transform(({ topLayerMs, ...costs }) => ({
+  ...costs,
+  topLayerMs: topLayerMs ?? costs.branchLayerMs,
+}));

@@ -11,8 +11,8 @@ import type { LayerCount } from "./candidate";
 export interface LatencyModel {
   readonly sharedLayerMs: number;
   readonly branchLayerMs: number;
-  /** A task's pooler and classifier. */
-  readonly headMs: number;
+  /** A task's topmost layer, of which only the first position is computed, with pooler and classifier. */
+  readonly topLayerMs: number;
   /** Embeddings, and what a call costs by itself. */
   readonly fixedMs: number;
   readonly measured?: Measurement | undefined;
@@ -29,8 +29,10 @@ export interface Measurement {
   readonly rounds: number;
 }
 
+/** @param branch layers of all tasks together, the topmost ones included */
 export function latencyOf(model: LatencyModel, { shared, branch }: LayerCount, tasks: number): number {
-  return model.fixedMs + tasks * model.headMs + shared * model.sharedLayerMs + branch * model.branchLayerMs;
+  const { fixedMs, topLayerMs, sharedLayerMs, branchLayerMs } = model;
+  return fixedMs + tasks * topLayerMs + shared * sharedLayerMs + (branch - tasks) * branchLayerMs;
 }
 
 /** Branch layers that fit into `maxMs` beside a trunk; 1e-9 ms over still fits. */

@@ -1,5 +1,4 @@
-// What --max-latency builds on: how long a shared layer, a branch layer and a head take in the served graph on this
-// engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
+// What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
 
 import type { Base } from "../checkpoints/base";
 import type { Engine } from "../engines/engine";
@@ -64,12 +63,12 @@ export const measuredRounds = WARM_UP + ROUNDS;
 export function solve(plain: number, pair: number, long: number, deep: number): LatencyModel {
   const layer = (time: number) => Math.max(1e-6, (time - plain) / EXTRA);
   const branchLayerMs = layer(long);
-  const headMs = Math.max(0, pair - plain - branchLayerMs);
+  const topLayerMs = Math.max(1e-6, pair - plain);
   return {
     sharedLayerMs: layer(deep),
     branchLayerMs,
-    headMs,
-    fixedMs: Math.max(0, plain - branchLayerMs - headMs),
+    topLayerMs,
+    fixedMs: Math.max(0, plain - topLayerMs),
   };
 }
 

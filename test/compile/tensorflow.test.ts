@@ -113,7 +113,7 @@ describeWithTensorflow("state in variables", () => {
   const scalars = (count: number) =>
     Object.fromEntries(Object.entries(stepScalars(0.1, 0.01, count)).map(([name, value]) => [name, f32([], [value])]));
 
-  test.each(["graph", "updates", "xla"])("AdamW and clipping as tfjs computes them: %s", async (mode) => {
+  test.each(["graph", "loops", "xla"])("AdamW and clipping as tfjs computes them: %s", async (mode) => {
     const initial = withMoments({ a: spread([2, 3]), b: spread([4], 9) });
     const results: HostTensors[] = [];
     for (const one of ["eager", mode]) {
@@ -127,20 +127,17 @@ describeWithTensorflow("state in variables", () => {
     expectSame(results[1] as HostTensors, results[0] as HostTensors);
   });
 
-  test.each(["graph", "updates", "xla"])(
-    "two variables that swap values see each other's old ones: %s",
-    async (mode) => {
-      const swap: EntryPoint = ({ a, b }) => ({ state: { a: b as tf.Tensor, b: a as tf.Tensor }, outputs: {} });
-      const program = await (await open(mode)).load({ a: f32([2], [1, 2]), b: f32([2], [3, 4]) }, { swap });
-      for (let i = 0; i < 3; i++) await program.run("swap", {});
-      const { a, b } = await program.state();
-      expect([[...(a as HostTensor).data], [...(b as HostTensor).data]]).toEqual([[3, 4], [1, 2]]); // biome-ignore format: a variable each
-      program.dispose();
-    },
-  );
+  test.each(["graph", "loops", "xla"])("two variables that swap values see each other's old ones: %s", async (mode) => {
+    const swap: EntryPoint = ({ a, b }) => ({ state: { a: b as tf.Tensor, b: a as tf.Tensor }, outputs: {} });
+    const program = await (await open(mode)).load({ a: f32([2], [1, 2]), b: f32([2], [3, 4]) }, { swap });
+    for (let i = 0; i < 3; i++) await program.run("swap", {});
+    const { a, b } = await program.state();
+    expect([[...(a as HostTensor).data], [...(b as HostTensor).data]]).toEqual([[3, 4], [1, 2]]); // biome-ignore format: a variable each
+    program.dispose();
+  });
 
   test("it is carried over to the session of a further entry point, and the caller's arrays stay", async () => {
-    const engine = await open("updates");
+    const engine = await open("loops");
     const initial = { a: spread([3]) };
     const before = [...initial.a.data];
     const program = await engine.load(initial, {
@@ -168,6 +165,6 @@ describeWithTensorflow("precision", () => {
     if (device === "cpu") await expect(open("graph", "tf32")).rejects.toMatchObject({ exitCode: 2 });
     await expect(openEngine("wasm", { precision: "bf16" })).rejects.toMatchObject({ exitCode: 2 });
     await expect(open("eager", "bf16")).rejects.toMatchObject({ exitCode: 2 });
-    await expect(open("no-such-mode")).rejects.toThrow(/auto, eager, graph, updates, xla/);
+    await expect(open("no-such-mode")).rejects.toThrow(/auto, eager, graph, loops, xla/);
   });
 });

@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/safetensors";
 import type { Engine, Tensors } from "../../src/engines/engine";
 import { type BertConfig, parseBertConfig } from "../../src/model/config";
-import { attentionBias, embed, encoderLayer } from "../../src/model/encoder";
+import { attentionBias, embed, encoderLayer, firstPositionOfLayers } from "../../src/model/encoder";
 import { classify } from "../../src/model/heads";
 import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
@@ -56,7 +56,7 @@ async function load() {
   return { expected, config, tensors };
 }
 
-/** Every layer's output and the logits. */
+/** Every layer's output, and the logits of the top layer's first position alone. */
 async function forward(engine: Engine, config: BertConfig, tensors: HostTensors, expected: Expected) {
   const program = await engine.load(tensors, {
     forward: (state, inputs) => {
@@ -68,8 +68,9 @@ async function forward(engine: Engine, config: BertConfig, tensors: HostTensors,
         const hidden = outputs[`hidden${layer}`] as Parameters<typeof encoderLayer>[1];
         outputs[`hidden${layer + 1}`] = encoderLayer(layerParameters(state, layer), hidden, bias, config, layer);
       }
-      const top = outputs[`hidden${config.numHiddenLayers}`] as Parameters<typeof classify>[1];
-      return { outputs: { ...outputs, logits: classify(state, top) } };
+      const layers = [0, config.numHiddenLayers] as const;
+      const first = firstPositionOfLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers);
+      return { outputs: { ...outputs, logits: classify(state, first) } };
     },
   });
   const outputs = await program.run("forward", {

@@ -7,7 +7,7 @@ import { optimise } from "../../src/compile/passes";
 import { trace } from "../../src/compile/trace";
 import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
-import { headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
+import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
 import { branchTensors } from "../../src/model/parameters";
 import { sizeOf } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/initial-branch";
@@ -29,6 +29,14 @@ describe("by hand", () => {
     expect(layerFlops(sizes, 32, 32)).toBe(2 * layerFlops(sizes, 16, 16) + 4 * 32 * 16 * 8);
   });
 
+  test("the topmost layer of h = 2, f = 3 on one row of 5 tokens makes keys and values of all, the rest of the first", () => {
+    // key, value: 2 x 2 x (5 x 2 x 2) = 80; query, output: 2 x 2 x (2 x 2) = 16; feed-forward: 2 x 2 x (2 x 3) = 24;
+    // scores and context: 2 x 2 x (5 x 2) = 40
+    const sizes = { hiddenSize: 2, intermediateSize: 3 };
+    expect(branchFlops(sizes, 1, 5, 5)).toBe(160);
+    expect(branchFlops(sizes, 3, 5, 5)).toBe(160 + 2 * 480);
+  });
+
   test("the head sees one position a row", () => {
     expect(headFlops({ hiddenSize: 3, intermediateSize: 9 }, 4, 2)).toBe(2 * 4 * 9 + 2 * 4 * 6);
   });
@@ -39,10 +47,12 @@ describe("by hand", () => {
     const layer = 59_592_671_232;
     const head = 2 * 32 * 768 * (768 + 2);
     expect(layerFlops(base, 4096, 128)).toBe(layer);
-    expect(inferenceFlops(base, 32, 128, 2)).toBe(12 * layer + head);
+    // 4096 x 4 x 768^2 + 32 x (2 x (2 x 768^2 + 2 x 768 x 3072) + 4 x 128 x 768)
+    const top = 10_053_746_688;
+    expect(inferenceFlops(base, 32, 128, 2)).toBe(11 * layer + top + head);
     expect(trainStepFlops(base, { fork: 9, layers: 3 }, 32, 128, 2)).toEqual({
       frozen: 9 * layer,
-      branch: 3 * (3 * layer + head) - 6 * 4096 * 768 * 768,
+      branch: 3 * (2 * layer + top + head) - 6 * 4096 * 768 * 768,
     });
   });
 });

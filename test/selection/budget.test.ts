@@ -40,7 +40,7 @@ describe("chooseWithin", () => {
     const model: fc.Arbitrary<LatencyModel> = fc.record({
       sharedLayerMs: fc.double({ min: 0.1, max: 5, noNaN: true }),
       branchLayerMs: fc.double({ min: 0.1, max: 5, noNaN: true }),
-      headMs: fc.double({ min: 0, max: 1, noNaN: true }),
+      topLayerMs: fc.double({ min: 0.1, max: 5, noNaN: true }),
       fixedMs: fc.double({ min: 0, max: 5, noNaN: true }),
     });
     const limits = fc.tuple(fc.double({ min: 0, max: 120, noNaN: true }), fc.integer({ min: 5, max: 60 }));
@@ -92,14 +92,14 @@ describe("chooseWithin", () => {
 describe("applyRule with a budget", () => {
   const tasks = [task("a", [1, 70], [3, 76]), task("b", [1, 60], [2, 61], [3, null])];
   const notes = (rule: Omit<Budget, "kind">) => applyRule(tasks, { kind: "budget", ...rule }).map((one) => one.notes);
-  const model = { sharedLayerMs: 1, branchLayerMs: 2, headMs: 0.5, fixedMs: 1 };
+  const model = { sharedLayerMs: 1, branchLayerMs: 2, topLayerMs: 2.5, fixedMs: 1 };
 
   test("says of each candidate what it would change", () => {
     expect(notes({ maxLayers: 6 })).toEqual([
       ["-6.0 points", "chosen with the others"],
       ["chosen with the others", "+1.0 points, but 7 layers in all, over 6", "its score is undefined"],
     ]);
-    // 1 + 2 heads of 0.5 + 2 shared of 1 + 4 own of 2 = 12 ms.
+    // 1 + 2 topmost of 2.5 + 2 shared of 1 + 2 below the topmost of 2 = 12 ms.
     expect(notes({ latency: { maxMs: 12, model } })[1]?.[1]).toBe("+1.0 points, but 14 ms in all, over 12");
   });
 
@@ -110,7 +110,7 @@ describe("applyRule with a budget", () => {
     expect(() => notes({ latency: { maxMs: 7.9, model } })).toThrow("--max-latency 7.9: the fastest choice takes 8 ms");
     // The shallow fork is slow and the deep one large: each limit alone can be met.
     const apart = [task("a", [1, 70, 5], [4, 70, 0])];
-    const costs = { sharedLayerMs: 0.1, branchLayerMs: 5, headMs: 0, fixedMs: 0 };
+    const costs = { sharedLayerMs: 0.1, branchLayerMs: 5, topLayerMs: 5, fixedMs: 0 };
     const rule: Budget = { kind: "budget", maxLayers: 4, latency: { maxMs: 10, model: costs } };
     expect(() => applyRule(apart, rule)).toThrow(/no choice meets both/);
   });

@@ -5,11 +5,11 @@ import { latencyAllowance, latencyOf, readLatency, writeLatency } from "../../sr
 import { temporaryFolder } from "../tiny";
 
 const folder = temporaryFolder();
-const model = { sharedLayerMs: 0.1, branchLayerMs: 0.3, headMs: 0.05, fixedMs: 1 };
+const model = { sharedLayerMs: 0.1, branchLayerMs: 0.3, topLayerMs: 0.35, fixedMs: 1 };
 
 describe("the cost model", () => {
-  test("adds up layers, heads and what a call costs", () => {
-    expect(latencyOf(model, { shared: 7, branch: 26 }, 8)).toBeCloseTo(0.7 + 7.8 + 0.4 + 1, 12);
+  test("adds up layers, topmost layers and what a call costs", () => {
+    expect(latencyOf(model, { shared: 7, branch: 26 }, 8)).toBeCloseTo(0.7 + 18 * 0.3 + 8 * 0.35 + 1, 12);
   });
 
   test("a layer that fits exactly fits, whatever floating point makes of it", () => {
@@ -27,7 +27,7 @@ describe("the file", () => {
     return readLatency(file);
   };
 
-  test("is read as it was written; heads and the call may be left out", async () => {
+  test("is read as it was written; the topmost layer and the call may be left out", async () => {
     const file = path.join(folder, "written.json");
     const measured = { base: "b", baseSha256: "b", engine: "wasm", threads: 1, batchSize: 1, length: 64, rounds: 15 };
     await writeLatency(file, { ...model, measured });
@@ -35,7 +35,7 @@ describe("the file", () => {
     expect(await read('{"sharedLayerMs": 3, "branchLayerMs": 4}')).toEqual({
       sharedLayerMs: 3,
       branchLayerMs: 4,
-      headMs: 0,
+      topLayerMs: 4,
       fixedMs: 0,
     });
   });
