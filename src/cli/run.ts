@@ -6,6 +6,7 @@ import { type Result, scoreLines } from "../experiment/results";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { requireFreeSpace } from "../files/atomic";
 import { dryRun, engineOptions, workOptions } from "../options/common";
+import type { Tracker } from "../training/tracker";
 import { defineCommand } from "./command";
 import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";
 import { runStepCommand } from "./experiment-steps";
@@ -13,6 +14,7 @@ import { describeTrial, printListing, printScores } from "./experiment-tables";
 import { sustainedRate } from "./run-tables";
 import { type EngineValues, openSession } from "./session";
 import type { Terminal } from "./terminal";
+import { openTrackers, trackerOptions } from "./trackers";
 
 export const runCommand = defineCommand({
   summary: "a whole experiment from one file",
@@ -21,15 +23,17 @@ export const runCommand = defineCommand({
     "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +
     "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
   arguments: experimentArgument,
-  options: { ...experimentOptions, ...engineOptions, saveEvery: workOptions.saveEvery, ...dryRun },
+  options: { ...experimentOptions, ...engineOptions, saveEvery: workOptions.saveEvery, ...trackerOptions, ...dryRun },
   examples: [
     "run experiments/smoke.yaml",
     "run experiments/glue-minilm.yaml --dry-run",
     "run experiments/glue.yaml --only finetune --shard 0/8",
     "run experiments/glue.yaml --trial 17",
+    "run experiments/smoke.yaml --tensorboard",
     "run experiments/glue.yaml --from select --force",
   ],
   async run(values, terminal, [file = ""]) {
+    const trackers = await openTrackers(values, terminal);
     const opened = await openExperiment(file, values, terminal);
     const { resolver, experiment, steps, mine, out, checkpoints } = opened;
     const { outputsIn } = await import("../experiment/steps.js");
@@ -38,7 +42,7 @@ export const runCommand = defineCommand({
     const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
     const engine = { engine: values.engine, threads: values.threads };
     const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
-    if (mine.length > 0) await train(opened, values, terminal);
+    if (mine.length > 0) await train(opened, { ...values, trackers }, terminal);
     const { collectResults } = await import("../experiment/results.js");
     const results = await collectResults(resolver);
     const done: Record<string, string> = {};
@@ -58,8 +62,10 @@ export const runCommand = defineCommand({
   },
 });
 
+type TrainingValues = Omit<EngineValues, "precision"> & { readonly trackers: readonly Tracker[] };
+
 /** Trains what is left, unless nothing is: then no engine is opened. */
-async function train(opened: OpenedExperiment, values: EngineValues, terminal: Terminal): Promise<void> {
+async function train(opened: OpenedExperiment, values: TrainingValues, terminal: Terminal): Promise<void> {
   const { announce } = await import("../experiment/presence.js");
   const tunes = opened.mine.some(({ step }) => step === "finetune");
   const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
@@ -73,7 +79,7 @@ async function train(opened: OpenedExperiment, values: EngineValues, terminal: T
 async function trainWhatIsLeft(
   { resolver, mine, out }: OpenedExperiment,
   presence: Presence,
-  values: Omit<EngineValues, "precision">,
+  { trackers, ...values }: TrainingValues,
   terminal: Terminal,
 ): Promise<void> {
   const { listWork } = await import("../experiment/listing.js");
@@ -85,7 +91,7 @@ async function trainWhatIsLeft(
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../experiment/train.js");
   const context = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
-  await trainTrials(resolver, mine, presence, context);
+  await trainTrials(resolver, mine, presence, { ...context, trackers });
 }
 
 async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {

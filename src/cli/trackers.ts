@@ -1,4 +1,4 @@
-// --tensorboard and --mlflow: who hears of metrics while finetune and distill train.
+// --tensorboard and --mlflow: who hears of metrics while finetune, distill and run train.
 
 import { usageError } from "../errors/errors";
 import { optional, toggle } from "../options/option";

@@ -114,7 +114,7 @@ describe("--tensorboard and --mlflow", () => {
       /--mlflow http:\/\/localhost:1 needs the network, which --offline forbids/,
     ],
   ])("%s is refused before anything is read or trained", (flags, message) => {
-    for (const command of ["finetune --task rte --k 1", "distill --task rte"]) {
+    for (const command of ["finetune --task rte --k 1", "distill --task rte", "run absent.yaml"]) {
       const { status, stderr } = run(`${command} ${flags}`);
       expect(stderr).toMatch(message);
       expect(status).toBe(2);

@@ -65,7 +65,7 @@ const all = Array.from({ length: 12 }, (_, i) => i);
 
 describe("flexbert run", () => {
   test("trains every trial once, merges, and does nothing when repeated", () => {
-    const first = run("--out alone");
+    const first = run("--out alone --tensorboard");
     expect({ status: first.status, stderr: first.status === 0 ? "" : first.stderr }).toEqual({ status: 0, stderr: "" });
     expect(trained(first.stderr)).toEqual(all);
     // Trained and merged on the one engine that was asked for.
@@ -73,6 +73,10 @@ describe("flexbert run", () => {
     expect(first.stdout).toMatch(/rte +k=3 .* 2 +1\n/);
     expect(table("alone").trim().split("\n")).toHaveLength(13);
     expect(existsSync(path.join(cwd, "alone/merged/flexbert.json"))).toBe(true);
+    // Event files beside metrics.jsonl, one a run folder.
+    const files = readdirSync(path.join(cwd, "alone/checkpoints"), { recursive: true }) as string[];
+    const folders = (name: RegExp) => files.filter((file) => name.test(file)).map((file) => path.dirname(file));
+    expect(folders(/events\.out\.tfevents\./).sort()).toEqual(folders(/metrics\.jsonl$/).sort());
 
     const again = run("--out alone --json");
     expect(again.status).toBe(0);
