@@ -8,7 +8,12 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
 
-const modes = ["eager", "graph", "loops", "xla"];
+/** FLEXBERT_TENSORFLOW_MODE, and whether the topmost layer computes all positions, as PyTorch's does. */
+const modes = [
+  { name: "eager, whole", mode: "eager", whole: true },
+  { name: "loops, whole", mode: "loops", whole: true },
+  ...["eager", "graph", "loops", "xla"].map((mode) => ({ name: mode, mode, whole: false })),
+];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -25,12 +30,13 @@ for (const sizes of positionals.length > 0 ? positionals : ["768,3072,12,12,3,32
   const all = [
     { name: "PyTorch", stepper: await openStepper(python, [path.join(peers, "train_step.py"), ...options]) },
   ];
-  for (const name of modes) {
+  for (const { name, mode, whole } of modes) {
     const script = [path.join(peers, "flexbert-step.mjs"), ...options, "tensorflow"];
     all.push({
       name,
       stepper: await openStepper(process.execPath, script, {
-        FLEXBERT_TENSORFLOW_MODE: name,
+        FLEXBERT_TENSORFLOW_MODE: mode,
+        ...(whole ? { WHOLE_TOP: "1" } : {}),
         TF_CPP_MIN_LOG_LEVEL: "3",
       }),
     });
@@ -48,7 +54,7 @@ for (const sizes of positionals.length > 0 ? positionals : ["768,3072,12,12,3,32
   console.log(sizes);
   for (const { name, best, frozen, first, peak } of all) {
     console.log(
-      `  ${name.padEnd(8)} ${best.toFixed(0)} ms (frozen layers ${frozen.toFixed(0)}), first step ${first.toFixed(0)} ms, ` +
+      `  ${name.padEnd(12)} ${best.toFixed(0)} ms (frozen layers ${frozen.toFixed(0)}), first step ${first.toFixed(0)} ms, ` +
         `peak ${peak.toFixed(2)} GiB, ${(best / all[0].best).toFixed(2)} of PyTorch's time`,
     );
   }

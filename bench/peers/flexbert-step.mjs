@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const require = createRequire(import.meta.url);
+const tf = require("@tensorflow/tfjs-core");
 const { benchmarkSizes, benchmarkWeights } = require("../../dist/checkpoints/benchmark-weights.js");
 const { openEngine } = require("../../dist/engines/open.js");
 const { branchOfBase } = require("../../dist/recipes/initial-branch.js");
@@ -35,6 +36,15 @@ if (Object.keys(options).length > 0) {
     const session = await create(model, { ...given, ...options });
     if (profile) process.on("exit", () => session.endProfiling());
     return session;
+  };
+}
+
+// With WHOLE_TOP every position of the topmost layer is computed, as PyTorch does, and not the first one alone.
+if (process.env.WHOLE_TOP) {
+  const encoder = require("../../dist/model/encoder.js");
+  encoder.firstPositionOfLayers = (...inputs) => {
+    const hidden = encoder.encoderLayers(...inputs);
+    return tf.slice(hidden, [0, 0, 0], [hidden.shape[0], 1, hidden.shape[2]]);
   };
 }
 
