@@ -3,6 +3,7 @@
 // the best of the rounds counts. Peak memory is each process's own.
 //
 //   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--profile] [--venv bench-out/venv] [CASE ...]
+//   node bench/train-step.mjs --engine tensorflow --device gpu --precision bf16     on a GPU, both sides in one precision
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -30,6 +31,8 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: String(os.availableParallelism()) },
     venv: { type: "string", default: "bench-out/venv" },
     profile: { type: "boolean", default: false },
+    device: { type: "string", default: "cpu" },
+    precision: { type: "string", default: "float32" },
   },
 });
 const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
@@ -50,14 +53,15 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
   const peer = await openStepper(path.join(values.venv, "bin/python"), [
     path.join(folder, "peers/train_step.py"),
     ...sizes,
+    values.device === "gpu" ? "cuda" : "cpu",
+    values.precision,
   ]);
   const prefix = path.join(os.tmpdir(), `flexbert-profile-${process.pid}-`);
-  const ours = await openStepper(process.execPath, [
-    path.join(folder, "peers/flexbert-step.mjs"),
-    ...sizes,
-    values.engine,
-    ...(values.profile ? [prefix] : []),
-  ]);
+  const ours = await openStepper(
+    process.execPath,
+    [path.join(folder, "peers/flexbert-step.mjs"), ...sizes, values.engine, ...(values.profile ? [prefix] : [])],
+    { DEVICE: values.device, PRECISION: values.precision },
+  );
   const rounds = { ours: [], peer: [] };
   const first = await ours.step();
   await peer.step();

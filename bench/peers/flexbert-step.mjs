@@ -1,6 +1,7 @@
 // The same step on one of flexbert's engines, for bench/train-step.mjs: a line in, a line out.
 //
 //   node bench/peers/flexbert-step.mjs HIDDEN INTERMEDIATE HEADS LAYERS TRAINED BATCH LENGTH THREADS ENGINE [PROFILE]
+//   DEVICE (cpu or gpu) in the environment is the one that the engine must have; PRECISION is the products'
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -61,7 +62,9 @@ function openStep(engine) {
   return openTrainStep(engine, benchmark);
 }
 
-const { engine } = await openEngine(engineName, { threads });
+const { DEVICE, PRECISION } = process.env;
+const { engine } = await openEngine(engineName, { threads, ...(PRECISION ? { precision: PRECISION } : {}) });
+if (DEVICE && engine.device !== DEVICE) throw new Error(`${engine.summary} does not run on the ${DEVICE}`);
 const workload = await openStep(engine);
 console.log(JSON.stringify({ ready: engine.summary }));
 for await (const _ of createInterface({ input: process.stdin })) {
