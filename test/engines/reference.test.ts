@@ -6,6 +6,7 @@ import { expect, test } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/safetensors";
 import type { Engine, Tensors } from "../../src/engines/engine";
+import { MODE_VARIABLE } from "../../src/engines/tensorflow";
 import { type BertConfig, parseBertConfig } from "../../src/model/config";
 import { attentionBias, embed, encoderLayer, firstPositionOfLayers } from "../../src/model/encoder";
 import { classify } from "../../src/model/heads";
@@ -85,8 +86,42 @@ async function forward(engine: Engine, config: BertConfig, tensors: HostTensors,
 const largestDifference = (actual: ArrayLike<number>, expected: readonly number[]) =>
   expected.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (actual[i] as number))), 0);
 
+async function expectPyTorchsLosses(engine: Engine, kind: "labels" | "distill"): Promise<void> {
+  const { expected, config, tensors } = await load();
+  const before = engine.tensorCount();
+  const outputs = await forward(engine, config, tensors, expected);
+  const { temperature, alpha } = expected.distill;
+  const task = glueTasks.mnli; // three classes, as tiny BERT has
+  const loss: Loss = kind === "labels" ? labelLoss(task) : distillationLoss(task, { temperature, alpha });
+  const program = await engine.load(withMoments(branchTensors(tensors, shape)), {
+    train: trainStep({ shape, config, loss, clipNorm: 1 }),
+  });
+  const batch: HostTensors = {
+    hidden: outputs["hidden2"] as HostTensor,
+    attention_mask: matrix(expected.attention_mask),
+    labels: int32([8], Int32Array.from(classIds)),
+    row_weights: float32([8], new Float32Array(8).fill(1)),
+    ...(kind === "distill"
+      ? { teacher_logits: float32([8, 3], Float32Array.from(expected.distill.teacher_logits.flat())) }
+      : {}),
+  };
+  for (let step = 1; step <= 20; step++) {
+    const scalars = Object.entries(stepScalars(1e-3, 0.01, step)).map(([name, value]) => [
+      name,
+      float32([], Float32Array.of(value)),
+    ]);
+    const result = await program.run("train", { ...batch, ...Object.fromEntries(scalars) });
+    const relative = (name: string, wanted: number) =>
+      Math.abs(((result[name] as HostTensor).data[0] as number) / wanted - 1);
+    expect(relative("loss", expected[kind].losses[step - 1] as number)).toBeLessThan(1e-3);
+    expect(relative("grad_norm", expected[kind].grad_norms[step - 1] as number)).toBeLessThan(1e-3);
+  }
+  program.dispose();
+  expect(engine.tensorCount()).toBe(before);
+}
+
 describeWithSharedData("PyTorch's values", () => {
-  describeEachEngine("tiny BERT", (open) => {
+  describeEachEngine("tiny BERT", (open, name) => {
     test("hidden states of every layer and logits within 1e-4", async () => {
       const { expected, config, tensors } = await load();
       const engine = await open();
@@ -102,38 +137,19 @@ describeWithSharedData("PyTorch's values", () => {
     });
 
     test.each(["labels", "distill"] as const)("20 losses and gradient norms of %s within 1e-3", async (kind) => {
-      const { expected, config, tensors } = await load();
-      const engine = await open();
-      const before = engine.tensorCount();
-      const outputs = await forward(engine, config, tensors, expected);
-      const { temperature, alpha } = expected.distill;
-      const task = glueTasks.mnli; // three classes, as tiny BERT has
-      const loss: Loss = kind === "labels" ? labelLoss(task) : distillationLoss(task, { temperature, alpha });
-      const program = await engine.load(withMoments(branchTensors(tensors, shape)), {
-        train: trainStep({ shape, config, loss, clipNorm: 1 }),
-      });
-      const batch: HostTensors = {
-        hidden: outputs["hidden2"] as HostTensor,
-        attention_mask: matrix(expected.attention_mask),
-        labels: int32([8], Int32Array.from(classIds)),
-        row_weights: float32([8], new Float32Array(8).fill(1)),
-        ...(kind === "distill"
-          ? { teacher_logits: float32([8, 3], Float32Array.from(expected.distill.teacher_logits.flat())) }
-          : {}),
-      };
-      for (let step = 1; step <= 20; step++) {
-        const scalars = Object.entries(stepScalars(1e-3, 0.01, step)).map(([name, value]) => [
-          name,
-          float32([], Float32Array.of(value)),
-        ]);
-        const result = await program.run("train", { ...batch, ...Object.fromEntries(scalars) });
-        const relative = (name: string, wanted: number) =>
-          Math.abs(((result[name] as HostTensor).data[0] as number) / wanted - 1);
-        expect(relative("loss", expected[kind].losses[step - 1] as number)).toBeLessThan(1e-3);
-        expect(relative("grad_norm", expected[kind].grad_norms[step - 1] as number)).toBeLessThan(1e-3);
-      }
-      program.dispose();
-      expect(engine.tensorCount()).toBe(before);
+      await expectPyTorchsLosses(await open(), kind);
     });
+
+    // What a step's size chooses in use: TensorFlow's own kernels, loops compiled by XLA, or all of it.
+    if (name === "tensorflow") {
+      test.each(["graph", "loops", "xla"])("the same losses in mode %s", async (mode) => {
+        process.env[MODE_VARIABLE] = mode;
+        try {
+          await expectPyTorchsLosses(await open(), "labels");
+        } finally {
+          delete process.env[MODE_VARIABLE];
+        }
+      });
+    }
   });
 });
