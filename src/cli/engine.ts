@@ -132,19 +132,20 @@ function fileProgress(terminal: Terminal) {
 
 async function list(terminal: Terminal): Promise<void> {
   const { listBuilds, stoppedInstalls } = await import("../engines/tensorflow-builds.js");
-  const { locateTensorflow } = await import("../engines/tensorflow-load.js");
+  const { explainTensorflowAbsence, locateTensorflow } = await import("../engines/tensorflow-load.js");
   const builds = listBuilds().map(({ files: _, ...build }) => build);
   const stopped = stoppedInstalls().filter((name) => !builds.some((build) => build.name === name));
   let taken: { from: string; addon: string } | null = null;
   let absence: string | null = null;
+  let remedy: string | null = null;
   try {
     const { from, addon } = locateTensorflow();
     taken = { from, addon };
   } catch (error) {
-    absence = (error as Error).message;
+    ({ reason: absence, remedy } = explainTensorflowAbsence(error));
   }
   if (terminal.json) {
-    terminal.printJson({ tensorflow: { taken, absence, builds, stopped } });
+    terminal.printJson({ tensorflow: { taken, absence, remedy, builds, stopped } });
     return;
   }
   if (builds.length > 0) {
@@ -153,7 +154,9 @@ async function list(terminal: Terminal): Promise<void> {
   }
   for (const name of stopped) terminal.print(`${name}: its install was stopped or is under way; repeat it to go on`);
   const source = taken?.from === "package" ? "the registry's package" : (taken?.from ?? "");
-  terminal.print(taken ? `--engine tensorflow takes ${source}: ${taken.addon}` : `tensorflow is absent: ${absence}`);
+  terminal.print(
+    taken ? `--engine tensorflow takes ${source}: ${taken.addon}` : `tensorflow is absent: ${absence}. ${remedy}`,
+  );
 }
 
 async function remove(values: EngineValues, terminal: Terminal): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { CommanderError, Option, Command as Program } from "commander";
-import { ExitCode, UserError } from "../errors/errors";
+import { ExitCode, UserError, usageError } from "../errors/errors";
 import { didYouMean } from "../errors/nearest";
 import { storageFailure } from "../files/storage-failure";
 import { talk } from "../options/common";
@@ -138,7 +138,14 @@ function configure<D extends Definitions>(
 function toOption({ flag, short, value, help, fallback }: Definition<unknown>): Option {
   const names = short ? `${short}, ${flag}` : flag;
   const shown = value !== undefined && fallback !== undefined ? `${help} (default ${fallback})` : help;
-  return new Option(value ? `${names} ${value}` : names, shown);
+  if (value === undefined) return new Option(names, shown);
+  return new Option(`${names} ${value}`, shown).argParser((given: string, before: string | undefined) => {
+    // Taking the last one would drop a text or a task without a word.
+    if (before !== undefined && before !== given) {
+      throw usageError(`${flag} is given twice: ${JSON.stringify(before)} and ${JSON.stringify(given)}. Give it once`);
+    }
+    return given;
+  });
 }
 
 async function readConfig(file: string): Promise<ConfigFile> {

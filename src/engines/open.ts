@@ -4,6 +4,7 @@
 import { engineError, UserError, usageError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames, type Precision } from "./engine";
 import { openOnnx } from "./onnx";
+import { npmCommand } from "./optional-packages";
 import { openTensorflow } from "./tensorflow";
 import { explainTensorflowAbsence } from "./tensorflow-load";
 import { openWasm } from "./wasm";
@@ -82,7 +83,7 @@ export function explainAbsence(name: EngineName, error: unknown): EngineAbsence 
         ? `onnxruntime-node does not load: ${message}`
         : "the package onnxruntime-node is not installed",
       // npm leaves a folder of the right version as it is, whatever has become of the files in it.
-      remedy: `${installed ? "Remove its folder from node_modules. " : ""}Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed`,
+      remedy: `${installed ? "Remove its folder from node_modules. " : ""}Run: ${npmCommand("onnxruntime-node")}`,
     };
   }
   return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };

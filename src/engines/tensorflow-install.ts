@@ -23,6 +23,7 @@ import {
   STDERR_SWITCH,
 } from "./compile-addon";
 import { probeAddon } from "./cpu-probe";
+import { npmCommand } from "./optional-packages";
 import {
   downloadWheel,
   findPython,
@@ -111,7 +112,7 @@ function requireInstallable(): { readonly folder: string; readonly version: stri
   const sources = tfjsPackage();
   if (!sources) {
     throw engineError(
-      "the package @tensorflow/tfjs-node-gpu is not installed. Run in flexbert's folder: npm install @tensorflow/tfjs-node-gpu@4.22.0 --no-save --ignore-scripts",
+      `the package @tensorflow/tfjs-node-gpu is not installed. Run: ${npmCommand("@tensorflow/tfjs-node-gpu")}`,
     );
   }
   return sources;

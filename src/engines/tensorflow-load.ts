@@ -9,6 +9,7 @@ import { ADDON, STDERR_SWITCH } from "./compile-addon";
 import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import type { EngineAbsence } from "./engine";
 import { hasNvidiaDriver } from "./nvidia";
+import { npmCommand } from "./optional-packages";
 import { withStderrHeld } from "./stderr-switch";
 import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
 import type { SessionBinding } from "./tensorflow-session";
@@ -48,7 +49,7 @@ export function locateTensorflow(): TensorflowSource {
   if (!present) {
     throw new TensorflowAbsent(
       "the package @tensorflow/tfjs-node-gpu is not installed",
-      "Run in flexbert's folder: npm install @tensorflow/tfjs-node-gpu@4.22.0 --no-save --ignore-scripts",
+      `Run: ${npmCommand("@tensorflow/tfjs-node-gpu")}`,
     );
   }
   const [build] = listBuilds();

@@ -193,3 +193,14 @@ describe("the end of a command", () => {
     expect(stdout).toMatch(/1 run trained/);
   });
 });
+
+describe("an option given twice", () => {
+  test("is refused with both values, not silently the last one (2)", () => {
+    const { status, stderr } = run("tokenize a --max-length 5 --max-length 7");
+    expect([status, stderr]).toEqual([2, 'flexbert: --max-length is given twice: "5" and "7". Give it once\n']);
+  });
+
+  test("with the same value is taken", () => {
+    expect(run("tokenize a --max-length 5 --max-length 5").status).toBe(0);
+  });
+});

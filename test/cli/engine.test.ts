@@ -78,6 +78,13 @@ describe("flexbert engine", () => {
     expect(run("engine list").stdout).toMatch(new RegExp(`${name}: its install was stopped or is under way`));
   });
 
+  test("list says why there is none, and the next step", () => {
+    const absent = { FLEXBERT_TFJS_NODE: path.join(cwd, "nowhere") };
+    expect(run("engine list", absent).stdout).toMatch(/tensorflow is absent: FLEXBERT_TFJS_NODE names .*\. Name the /);
+    const { tensorflow } = JSON.parse(run("engine list --json", absent).stdout);
+    expect(tensorflow).toMatchObject({ taken: null, remedy: expect.stringMatching(/unset the variable$/) });
+  });
+
   test("remove takes what matches, and says so where nothing does", () => {
     expect(run("engine remove tensorflow --version 2.9.0").stdout).toMatch(/no such build is installed/);
     expect(JSON.parse(run("engine remove tensorflow --dry-run --json").stdout).removed).toHaveLength(1);
