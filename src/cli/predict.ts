@@ -83,11 +83,17 @@ export const predictCommand = defineCommand({
     await print.end();
     const seconds = (performance.now() - started) / 1000;
     terminal.reporter.log(
-      `${rows.length} rows, ${tasks.length} tasks, ${formatSeconds(seconds)}, ${Math.round(rows.length / seconds)} rows and ${Math.round(tokens / seconds)} tokens a second, ` +
+      `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ${formatRate(rows.length / seconds)} rows and ` +
+        `${formatRate(tokens / seconds)} tokens a second, ` +
         `engine ${context.engine.summary}`,
     );
   },
 });
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** Three digits, whole numbers from 100 on. */
+const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));
 
 interface InputValues {
   readonly text: string | undefined;
