@@ -211,7 +211,7 @@ describe("bad input", () => {
     ["--size base", 2, /--base and --size exclude each other/],
     ["--base absent", 4, /the base absent is not in the cache\. Run: flexbert pull absent/],
   ])("%s", (line, code, message) => {
-    const { status, stderr, stdout } = run(`bench --base ./tiny --k 2 ${line}`);
+    const { status, stderr, stdout } = run(line.startsWith("--base") ? `bench ${line}` : `bench --base ./tiny ${line}`);
     expect([status, stderr, stdout]).toEqual([code, expect.stringMatching(message), ""]);
     expect(stderr).not.toMatch(/\n\s+at /);
   });
