@@ -18,11 +18,13 @@ export interface Compiler {
 }
 
 /** CXX, or the first of c++, g++ and clang++ that runs; null where none does. */
-export async function findCompiler(): Promise<Compiler | null> {
+export async function findCompiler(signal?: AbortSignal): Promise<Compiler | null> {
   const named = process.env["CXX"]?.trim();
   for (const candidate of named ? [named] : ["c++", "g++", "clang++"]) {
     const [program = "", ...rest] = candidate.split(/\s+/);
-    const asked = await runChild(program, [...rest, "--version"], { timeoutMs: 60_000 }).catch(() => null);
+    const limits = { timeoutMs: 60_000, ...(signal ? { signal } : {}) };
+    const asked = await runChild(program, [...rest, "--version"], limits).catch(() => null);
+    signal?.throwIfAborted();
     if (asked?.code === 0) return { command: [program, ...rest], version: asked.stdout.split("\n")[0]?.trim() ?? "" };
   }
   if (named) throw failure(`the compiler that CXX names does not run: ${named}. Name another one, or unset CXX`);

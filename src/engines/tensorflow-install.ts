@@ -60,7 +60,7 @@ export interface InstallRequest {
   readonly log: (line: string) => void;
   readonly onProgress?: PipContext["onProgress"];
   /** Runs a build in a process of its own and throws what is wrong with it; tests replace it. */
-  readonly check?: (build: string) => Promise<void>;
+  readonly check?: (build: string, signal?: AbortSignal) => Promise<void>;
 }
 
 /** Wheels and unpacked files lie beside each other until the end: what was measured, and a tenth. */
@@ -84,7 +84,7 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
   try {
     const other = findBuild(name, cache);
     if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
-    const tools = await findTools();
+    const tools = await findTools(request.signal);
     await requireFreeSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
     const build = await assemble(request, sources, tools, work);
     const folder = path.join(buildsFolder(cache), name);
@@ -131,27 +131,32 @@ interface Tools {
 }
 
 /** Everything that is missing in one message, before anything is fetched. */
-async function findTools(): Promise<Tools> {
-  const compiler = await findCompiler();
-  const python = await findPython();
+async function findTools(signal?: AbortSignal): Promise<Tools> {
+  const compiler = await findCompiler(signal);
+  const python = await findPython(signal);
   const nodeHeaders = localNodeHeaders();
   const problems: string[] = [];
   const missing: Tool[] = [];
+  const steps: string[] = [];
   if (!compiler) {
     problems.push("there is no C++ compiler (c++, g++ or clang++)");
     missing.push("compiler");
   }
   if ("found" in python) {
-    const found = python.found.join("; ");
+    const found = python.found.map(({ why }) => why).join("; ");
     problems.push(`there is no Python 3.9 or later with pip 22.2 or later${found ? ` (${found})` : ""}`);
-    missing.push(/has no pip/.test(found) ? "pip" : "python");
+    // One that can be made to do comes before another from the package manager.
+    const mended = python.found.find(({ remedy }) => remedy !== null)?.remedy;
+    if (mended) steps.push(mended);
+    else missing.push(python.found.some(({ lacksPip }) => lacksPip) ? "pip" : "python");
   }
   if (nodeHeaders === null && !hasNpm()) {
     problems.push("there are neither Node's headers (node_api.h) nor npm to fetch them");
     missing.push("npm");
   }
   if (!compiler || "found" in python || missing.length > 0) {
-    throw failure(`${problems.join(", and ")}. ${installCommand(missing)}`);
+    if (missing.length > 0) steps.unshift(installCommand(missing));
+    throw failure(`${problems.join(", and ")}. ${steps.join(". ")}`);
   }
   return { compiler, python, nodeHeaders };
 }
@@ -190,7 +195,7 @@ async function assemble(
   await compileAddons(compiler, inputs, work, signal);
   for (const file of [ADDON, STDERR_SWITCH]) files[file] = (await stat(path.join(build, file))).size;
   log("running it once");
-  await (request.check ?? checkBuild)(build);
+  await (request.check ?? checkBuild)(build, signal);
   const manifest: BuildManifest = {
     format: 1,
     tensorflow: tensorflow.version,
@@ -233,7 +238,7 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
     .slice(-6)
     .join(", ");
   throw usageError(
-    `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `See what it has: ${python.command} -m pip index versions ${name}`}`,
+    `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `It has none of ${name}: see which index it is with ${python.command} -m pip config list`}`,
   );
 }
 
@@ -297,8 +302,8 @@ function requireLibraries(files: Readonly<Record<string, number>>, version: stri
   }
 }
 
-async function checkBuild(build: string): Promise<void> {
-  const result = await probeAddon(path.join(build, ADDON));
+async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
+  const result = await probeAddon(path.join(build, ADDON), signal);
   if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
 }
 
