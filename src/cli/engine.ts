@@ -173,5 +173,8 @@ async function remove(values: EngineValues, terminal: Terminal): Promise<void> {
   for (const name of names) {
     terminal.print(`${values.dryRun ? "would remove" : "removed"} ${name} (${formatBytes(sizes.get(name) ?? 0)})`);
   }
-  if (names.length === 0) terminal.print("no such build is installed. See them: flexbert engine list");
+  if (names.length === 0) {
+    const wanted = [values.version, flavour].filter(Boolean).join(" for ");
+    terminal.print(`no such build is installed${wanted && ` (${wanted})`}. See them: flexbert engine list`);
+  }
 }
