@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { cacheFolder } from "../checkpoints/cache";
+import { cacheFolder, namingCacheVariable } from "../checkpoints/cache";
 import type { Diagnosis } from "../engines/diagnose";
 import { formatBytes } from "../files/atomic";
 import { storageFailure } from "../files/storage-failure";
@@ -46,7 +46,7 @@ export const doctorCommand = defineCommand({
     terminal.print(
       `cache ${cache}, ${showFree(machine.cacheFreeBytes)}; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
     );
-    if (machine.cacheProblem) terminal.print(`${machine.cacheProblem}: name one in FLEXBERT_CACHE`);
+    if (machine.cacheProblem) terminal.print(machine.cacheProblem);
     for (const gpu of gpus) {
       terminal.print(
         `GPU ${gpu.name}, ${formatBytes(gpu.memoryBytes)}, ${formatBytes(gpu.freeMemoryBytes)} free, driver ${gpu.driver}`,
@@ -78,7 +78,7 @@ async function problemOfFolder(folder: string): Promise<string | null> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null; // it will be made
     const problem = storageFailure(error, `the cache ${folder}`, "cannot use");
-    return problem instanceof Error ? problem.message : String(problem);
+    return namingCacheVariable(problem instanceof Error ? problem.message : String(problem));
   }
 }
 

@@ -78,6 +78,10 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
   if (values.gpu && !hasNvidiaDriver()) {
     terminal.reporter.warn("this machine has no NVIDIA driver: the build will run on the CPU until it has one");
   }
+  const named = process.env["FLEXBERT_TFJS_NODE"];
+  if (named) {
+    terminal.reporter.warn(`FLEXBERT_TFJS_NODE is set: --engine tensorflow takes ${named} until it is unset, no build`);
+  }
   if (values.dryRun) {
     const name = buildName(version, flavour);
     const plan = { engine: "tensorflow", version, flavour, folder: `${buildsFolder()}/${name}` };

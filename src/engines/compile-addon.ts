@@ -100,6 +100,11 @@ async function compile({ command, version }: Compiler, args: readonly string[], 
   if (code === 0) return;
   const lines = stderr.split("\n").filter((line) => line.trim() !== "");
   const first = lines.find((line) => /\berror\b|undefined reference|No space left/i.test(line)) ?? lines.at(-1) ?? "";
+  if (/No space left|Disk quota exceeded/i.test(stderr)) {
+    throw failure(
+      `the disk is full: ${command.join(" ")} cannot write (${first.trim().slice(0, 300)}). Free some space there, or name another folder for temporary files in TMPDIR, and run the same command again`,
+    );
+  }
   const how = ended ? `was ended by ${ended}` : `ended with ${code}`;
   throw failure(
     `${command.join(" ")} (${version}) ${how}: ${first.trim().slice(0, 300)}. It needs C++17; name another compiler in CXX`,

@@ -84,7 +84,7 @@ export function explainAbsence(name: EngineName, error: unknown): EngineAbsence 
         ? `onnxruntime-node does not load: ${message}`
         : "the package onnxruntime-node is not installed",
       // npm leaves a folder of the right version as it is, whatever has become of the files in it.
-      remedy: `${installed ? "Remove its folder from node_modules. " : ""}Run: npm install onnxruntime-node@1.30.0 --onnxruntime-node-install=skip, where flexbert is installed`,
+      remedy: `${installed ? "Remove its folder from node_modules. " : ""}Run: npm install onnxruntime-node@1.30.0 --no-save --onnxruntime-node-install=skip, where flexbert is installed`,
     };
   }
   return { name, reason: message, remedy: "Reinstall flexbert: npm ci" };

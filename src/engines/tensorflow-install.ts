@@ -5,7 +5,8 @@
 import { existsSync } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { engineError, failure, usageError } from "../errors/errors";
+import { namingCacheVariable } from "../checkpoints/cache";
+import { engineError, failure, UserError, usageError } from "../errors/errors";
 import { requireFreeSpace, syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
@@ -79,7 +80,9 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
   const present = findBuild(name, cache);
   if (present?.problem === null && !force) return { build: present, installed: false };
   const work = workFolder(name, cache);
-  const unlock = await lockFolder(work, `installing tensorflow ${name}`);
+  const unlock = await lockFolder(work, `installing tensorflow ${name}`).catch((error) => {
+    throw inCache(error, work);
+  });
   let done = false;
   try {
     const other = findBuild(name, cache);
@@ -92,11 +95,18 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     done = true;
     return { build: findBuild(name, cache) as Build, installed: true };
   } catch (error) {
-    throw storageFailure(error, work);
+    throw inCache(error, work);
   } finally {
     // After a failure only wheels are worth going on from.
     await leaveWork(work, unlock, done ? [] : ["wheels"]);
   }
+}
+
+/** What the machine refuses, as a failure that says how the cache goes elsewhere. */
+function inCache(thrown: unknown, work: string): unknown {
+  const error = storageFailure(thrown, work);
+  const message = error instanceof UserError ? namingCacheVariable(error.message) : null;
+  return error instanceof UserError && message !== null && message !== error.message ? failure(message, error) : error;
 }
 
 function requireInstallable(): { readonly folder: string; readonly version: string } {
@@ -226,7 +236,7 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
     const tag: WheelTag = { python: candidate, platforms: platforms() };
     try {
       const [tensorflow] = await resolveWheels([requirement], tag, context);
-      if (tensorflow) return { tensorflow, tag };
+      if (tensorflow) return { tensorflow: sameVersion(tensorflow, version), tag };
     } catch (error) {
       if (!(error instanceof NoWheelError)) throw error;
       for (const other of error.versions) known.add(other);
@@ -240,6 +250,12 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
   throw usageError(
     `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `It has none of ${name}: see which index it is with ${python.command} -m pip config list`}`,
   );
+}
+
+/** pip takes 2.021.0 and 2.21.0.0 for 2.21.0; a build has one name. */
+function sameVersion(tensorflow: Wheel, version: string): Wheel {
+  if (tensorflow.version === version) return tensorflow;
+  throw usageError(`--version ${version} is TensorFlow ${tensorflow.version}. Give --version ${tensorflow.version}`);
 }
 
 /** Newest first, down to the oldest that manylinux names by glibc, and its old alias. */

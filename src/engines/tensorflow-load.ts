@@ -47,6 +47,10 @@ function mend({ from, build }: TensorflowSource): string {
   return `Run: flexbert engine install tensorflow --${build.flavour} --version ${build.tensorflow} --force`;
 }
 
+/** Where the user's own setting was in force, no build would do better. */
+const unsetIsa = (problem: string): string | null =>
+  problem.includes(`${ISA_VARIABLE}=`) ? `Unset ${ISA_VARIABLE}: what this CPU needs is then found out` : null;
+
 const installRemedy = () => `Run: flexbert engine install tensorflow${hasNvidiaDriver() ? " --gpu" : ""}`;
 
 /** The first source in the order above. Loads nothing. Throws TensorflowAbsent. */
@@ -106,7 +110,10 @@ export function explainTensorflowAbsence(error: unknown): EngineAbsence {
 export async function prepareEnvironment(source: TensorflowSource, verbose: boolean): Promise<void> {
   const probe = await cachedProbe(source.addon);
   if ("problem" in probe) {
-    throw new TensorflowAbsent(`${nameOf(source)} does not run: ${probe.problem}`, mend(source));
+    throw new TensorflowAbsent(
+      `${nameOf(source)} does not run: ${probe.problem}`,
+      unsetIsa(probe.problem) ?? mend(source),
+    );
   }
   if (probe.isa !== null) process.env[ISA_VARIABLE] ??= probe.isa;
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";

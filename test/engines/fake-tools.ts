@@ -59,6 +59,7 @@ const index = env.FAKE_INDEX, digest = (file) => crypto.createHash("sha256").upd
 const wheels = fs.readdirSync(index).filter((name) => name.endsWith(".whl"));
 const named = (requirement) => {
   const [, name, version] = /^([\\w-]+)(?:==(.*)|.*)$/.exec(requirement);
+  if (env.FAKE_PIP === "spelling") return wheels[0];
   return wheels.find((file) => file.startsWith(name.replaceAll("-", "_") + "-" + (version || "")));
 };
 const offline = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/\\nERROR: No matching distribution found for x";
@@ -99,6 +100,7 @@ const compiler = `
 const fs = require("node:fs"), args = process.argv.slice(2);
 if (args.includes("--version")) { console.log("fake c++ 12.2"); process.exit(0); }
 if (process.env.FAKE_COMPILER === "broken") { console.error("In file included from x:\\nx.cc:1:1: error: 'string_view' is not a member of 'std'"); process.exit(1); }
+if (process.env.FAKE_COMPILER === "full") { console.error("{standard input}: Assembler messages:\\n{standard input}: Fatal error: can't write 5 bytes to section .text of /tmp/cc1.o: 'No space left on device'"); process.exit(1); }
 fs.writeFileSync(args[args.indexOf("-o") + 1], "compiled");
 `;
 

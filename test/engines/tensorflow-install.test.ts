@@ -185,6 +185,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     ],
     ["a full disk", { FAKE_PIP: "full" }, /the disk is full: pip cannot fetch tensorflow-cpu==2\.21\.0/],
     ["a compiler's error", { FAKE_COMPILER: "broken" }, /'string_view' is not a member of 'std'.*CXX/],
+    ["a compiler's full disk", { FAKE_COMPILER: "full" }, /the disk is full: c\+\+ cannot write \(.*\)\. .* in TMPDIR/],
     ["a compiler that is not there", { CXX: "nonesuch -x" }, /CXX names does not run: nonesuch -x/],
   ])("%s", async (_title, variables, message) => {
     Object.assign(process.env, variables);
@@ -204,6 +205,14 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
       "3.10",
       "3.9",
     ]);
+  });
+
+  test("another spelling of a version: builds have one name", async () => {
+    process.env["FAKE_PIP"] = "spelling";
+    await expect(install({ version: "2.021.0" })).rejects.toMatchObject({
+      exitCode: ExitCode.usage,
+      message: "--version 2.021.0 is TensorFlow 2.21.0. Give --version 2.21.0",
+    });
   });
 
   test("an index that does not have the package: which index it is", async () => {
@@ -240,7 +249,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
 
   test("a cache where a file stands", async () => {
     writeFileSync(cache, "");
-    await expectFailure(/a file stands where a folder is needed/);
+    await expectFailure(/a file stands where a folder is needed\. Give another folder in FLEXBERT_CACHE$/);
     rmSync(cache);
   });
 

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { ISA_VARIABLE } from "../../src/engines/cpu-probe";
 import { explainAbsence } from "../../src/engines/open";
 import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../src/engines/tensorflow-builds";
 import {
@@ -123,6 +124,23 @@ test("FLEXBERT_TFJS_NODE with an addon that does not run: no install would help"
     reason: expect.stringMatching(/^FLEXBERT_TFJS_NODE \S+ does not run: /),
     remedy: "Name the folder of a built @tensorflow/tfjs-node-gpu, or unset the variable",
   });
+});
+
+test("a library that faults under the user's own setting: the setting goes", async () => {
+  const source = writePackage(true);
+  const addon = path.join(folder, "addon.js");
+  writeFileSync(addon, 'process.kill(process.pid, "SIGILL"); while (true);');
+  const before = process.env[ISA_VARIABLE];
+  process.env[ISA_VARIABLE] = "AVX9";
+  try {
+    const prepared = prepareEnvironment({ from: "package", package: source, addon, build: null }, false);
+    const { reason, remedy } = explainTensorflowAbsence(await prepared.catch((error) => error));
+    expect(reason).toMatch(/^the registry's package does not run: .* SIGILL on this CPU with ONEDNN_MAX_CPU_ISA=AVX9$/);
+    expect(remedy).toMatch(/^Unset ONEDNN_MAX_CPU_ISA/);
+  } finally {
+    if (before === undefined) delete process.env[ISA_VARIABLE];
+    else process.env[ISA_VARIABLE] = before;
+  }
 });
 
 test("a wrong setting is not taken for a missing installation", () => {
