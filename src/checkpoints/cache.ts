@@ -15,6 +15,10 @@ export function cacheFolder(): string {
   return path.join(os.homedir(), ".cache", "flexbert");
 }
 
+/** A message that asks for another folder, with the variable that gives one. */
+export const namingCacheVariable = (message: string): string =>
+  /another folder$/.test(message) ? `${message} in FLEXBERT_CACHE` : message;
+
 /** The folder of a model in the cache, whether it is there or not; `/` in its name becomes `--`. */
 export function cachedFolder(name: string, cache = cacheFolder()): string {
   return path.join(cache, name.replaceAll("/", "--"));

@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
 import { type EngineName, engineNames } from "../engines/engine";
-import { engineError } from "../errors/errors";
+import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted } from "../training/reporter";
 import type { Calls, Opened, Reply } from "./bench-worker";
 import type { Terminal } from "./terminal";
@@ -109,6 +109,7 @@ export async function openEngines(
     for (const { process, opened } of engines) {
       if (opened.present) reporter.log(`engine ${opened.summary}`);
       else if (chosen === "all") reporter.log(`engine ${process.name} is absent: ${opened.reason}`);
+      else if (opened.exitCode === ExitCode.usage) throw usageError(`${opened.reason}. ${opened.remedy}`);
       else throw engineError(`engine ${process.name} is absent: ${opened.reason}. ${opened.remedy}`);
     }
     if (!engines.some(isPresent)) throw engineError("no engine runs here. Run: flexbert doctor");

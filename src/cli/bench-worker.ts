@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import type { Compilation, Engine, EngineName } from "../engines/engine";
 import type { Gemm } from "../engines/gemm-rate";
-import { UserError } from "../errors/errors";
+import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import type { HostTensors } from "../model/tensors";
 import type { RunTime, StepBenchmark, Workload } from "../training/step-benchmark";
@@ -34,7 +34,7 @@ export type Opened =
       readonly device: Engine["device"];
       readonly threads: number;
     }
-  | { readonly present: false; readonly reason: string; readonly remedy: string };
+  | { readonly present: false; readonly reason: string; readonly remedy: string; readonly exitCode?: ExitCode };
 
 export interface Finished {
   /** What the workload compiled; null where the engine compiles nothing. */
@@ -73,7 +73,7 @@ const calls: Calls = {
       return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads };
     } catch (error) {
       const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
-      return { present: false, reason, remedy };
+      return { present: false, reason, remedy, ...(error instanceof UserError ? { exitCode: error.exitCode } : {}) };
     }
   },
   async load(name, settings) {

@@ -4,9 +4,10 @@ import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { cacheFolder } from "../checkpoints/cache";
+import { cacheFolder, namingCacheVariable } from "../checkpoints/cache";
 import type { Diagnosis } from "../engines/diagnose";
 import { formatBytes } from "../files/atomic";
+import { storageFailure } from "../files/storage-failure";
 import { defineCommand } from "./command";
 import { describeMachine } from "./machine";
 import { type Terminal, table } from "./terminal";
@@ -21,17 +22,14 @@ export const doctorCommand = defineCommand({
     const engines = await diagnoseEngines(terminal.verbose);
     const { gpus, problem: gpuProblem } = await diagnoseGpus();
     const cache = cacheFolder();
-    const freeBytes = async (folder: string) => {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    };
     const machine = {
       ...describeMachine(),
       freeMemoryBytes: os.freemem(),
       gpus,
       gpuProblem,
       cacheFolder: cache,
-      cacheFreeBytes: await freeBytes(existsSync(cache) ? cache : os.homedir()),
+      cacheProblem: await problemOfFolder(cache),
+      cacheFreeBytes: await freeBytes(cache),
       workingFolder: process.cwd(),
       workingFolderFreeBytes: await freeBytes(process.cwd()),
       bases: await cachedBases(cache),
@@ -44,10 +42,11 @@ export const doctorCommand = defineCommand({
       `flexbert ${machine.flexbert}, Node ${machine.node} on ${machine.platform}, ${machine.cores} cores (${machine.cpu})`,
     );
     terminal.print(`memory ${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} free`);
-    terminal.print(`working folder ${machine.workingFolder}, ${formatBytes(machine.workingFolderFreeBytes)} free`);
+    terminal.print(`working folder ${machine.workingFolder}, ${showFree(machine.workingFolderFreeBytes)}`);
     terminal.print(
-      `cache ${cache}, ${formatBytes(machine.cacheFreeBytes)} free; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
+      `cache ${cache}, ${showFree(machine.cacheFreeBytes)}; bases: ${machine.bases.join(", ") || "none (flexbert pull NAME)"}`,
     );
+    if (machine.cacheProblem) terminal.print(machine.cacheProblem);
     for (const gpu of gpus) {
       terminal.print(
         `GPU ${gpu.name}, ${formatBytes(gpu.memoryBytes)}, ${formatBytes(gpu.freeMemoryBytes)} free, driver ${gpu.driver}`,
@@ -58,12 +57,36 @@ export const doctorCommand = defineCommand({
   },
 });
 
+/** Bytes free on the disk of a folder that is there or will be made; null where the system does not say. */
+async function freeBytes(folder: string): Promise<number | null> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch {
+    const parent = path.dirname(folder);
+    return parent === folder ? null : freeBytes(parent);
+  }
+}
+
+const showFree = (bytes: number | null) => (bytes === null ? "free space unknown" : `${formatBytes(bytes)} free`);
+
+/** Why a folder cannot be read, as other commands will say it, or null: doctor shows what is wrong, and goes on. */
+async function problemOfFolder(folder: string): Promise<string | null> {
+  try {
+    await readdir(folder);
+    return null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null; // it will be made
+    const problem = storageFailure(error, `the cache ${folder}`, "cannot use");
+    return namingCacheVariable(problem instanceof Error ? problem.message : String(problem));
+  }
+}
+
 /** Folders of the cache that hold a model: downloads of GLUE and builds of TensorFlow lie there too. */
 async function cachedBases(cache: string): Promise<string[]> {
-  if (!existsSync(cache)) return [];
   const isBase = (name: string) =>
     ["config.json", "bert_config.json"].some((file) => existsSync(path.join(cache, name, file)));
-  return (await readdir(cache)).filter((name) => !name.startsWith(".") && isBase(name)).sort();
+  return (await readdir(cache).catch(() => [])).filter((name) => !name.startsWith(".") && isBase(name)).sort();
 }
 
 function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {
@@ -78,6 +101,7 @@ function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {
     const next = engine.present ? engine.improvement : engine.remedy;
     if (next) terminal.print(`\n${engine.name}: ${next}`);
   }
-  const first = engines.find((engine) => engine.present);
-  if (first) terminal.print(`\n--engine auto takes ${first.name}`);
+  const first = engines.find((engine) => engine.present || engine.wrongSetting);
+  if (first?.present) terminal.print(`\n--engine auto takes ${first.name}`);
+  else if (first) terminal.print(`\n--engine auto stops at that setting of ${first.name}'s, too`);
 }

@@ -78,6 +78,10 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
   if (values.gpu && !hasNvidiaDriver()) {
     terminal.reporter.warn("this machine has no NVIDIA driver: the build will run on the CPU until it has one");
   }
+  const named = process.env["FLEXBERT_TFJS_NODE"];
+  if (named) {
+    terminal.reporter.warn(`FLEXBERT_TFJS_NODE is set: --engine tensorflow takes ${named} until it is unset, no build`);
+  }
   if (values.dryRun) {
     const name = buildName(version, flavour);
     const plan = { engine: "tensorflow", version, flavour, folder: `${buildsFolder()}/${name}` };
@@ -176,5 +180,8 @@ async function remove(values: EngineValues, terminal: Terminal): Promise<void> {
   for (const name of names) {
     terminal.print(`${values.dryRun ? "would remove" : "removed"} ${name} (${formatBytes(sizes.get(name) ?? 0)})`);
   }
-  if (names.length === 0) terminal.print("no such build is installed. See them: flexbert engine list");
+  if (names.length === 0) {
+    const wanted = [values.version, flavour].filter(Boolean).join(" for ");
+    terminal.print(`no such build is installed${wanted && ` (${wanted})`}. See them: flexbert engine list`);
+  }
 }

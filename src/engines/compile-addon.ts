@@ -18,11 +18,13 @@ export interface Compiler {
 }
 
 /** CXX, or the first of c++, g++ and clang++ that runs; null where none does. */
-export async function findCompiler(): Promise<Compiler | null> {
+export async function findCompiler(signal?: AbortSignal): Promise<Compiler | null> {
   const named = process.env["CXX"]?.trim();
   for (const candidate of named ? [named] : ["c++", "g++", "clang++"]) {
     const [program = "", ...rest] = candidate.split(/\s+/);
-    const asked = await runChild(program, [...rest, "--version"], { timeoutMs: 60_000 }).catch(() => null);
+    const limits = { timeoutMs: 60_000, ...(signal ? { signal } : {}) };
+    const asked = await runChild(program, [...rest, "--version"], limits).catch(() => null);
+    signal?.throwIfAborted();
     if (asked?.code === 0) return { command: [program, ...rest], version: asked.stdout.split("\n")[0]?.trim() ?? "" };
   }
   if (named) throw failure(`the compiler that CXX names does not run: ${named}. Name another one, or unset CXX`);
@@ -98,6 +100,11 @@ async function compile({ command, version }: Compiler, args: readonly string[], 
   if (code === 0) return;
   const lines = stderr.split("\n").filter((line) => line.trim() !== "");
   const first = lines.find((line) => /\berror\b|undefined reference|No space left/i.test(line)) ?? lines.at(-1) ?? "";
+  if (/No space left|Disk quota exceeded/i.test(stderr)) {
+    throw failure(
+      `the disk is full: ${command.join(" ")} cannot write (${first.trim().slice(0, 300)}). Free some space there, or name another folder for temporary files in TMPDIR, and run the same command again`,
+    );
+  }
   const how = ended ? `was ended by ${ended}` : `ended with ${code}`;
   throw failure(
     `${command.join(" ")} (${version}) ${how}: ${first.trim().slice(0, 300)}. It needs C++17; name another compiler in CXX`,

@@ -2,7 +2,7 @@
 // nothing can catch. So TensorFlow multiplies a matrix in a child process first, with ever older instructions until one
 // lives, and the result is kept for this machine and this library.
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
@@ -14,6 +14,9 @@ import { runChild } from "./child";
 /** oneDNN's own switch; it is read when the first product runs. */
 export const ISA_VARIABLE = "ONEDNN_MAX_CPU_ISA";
 const olderIsas = ["AVX512_CORE_BF16", "AVX512_CORE", "AVX2"];
+
+/** Signals that older instructions may avoid. Others come from outside: Ctrl-C, no memory, no time. */
+const faults: ReadonlySet<NodeJS.Signals> = new Set(["SIGILL", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP"]);
 
 export interface Probe {
   /** What ISA_VARIABLE has to be, or null where no limit is needed. */
@@ -39,7 +42,7 @@ const script = `
 `;
 
 /** Runs the addon in child processes. The GPU is hidden from them: it is the CPU that is asked. */
-export async function probeAddon(addon: string): Promise<Probe | { readonly problem: string }> {
+export async function probeAddon(addon: string, signal?: AbortSignal): Promise<Probe | { readonly problem: string }> {
   const chosen = process.env[ISA_VARIABLE];
   const isas = chosen === undefined ? [null, ...olderIsas] : [null];
   let problem = "";
@@ -47,11 +50,15 @@ export async function probeAddon(addon: string): Promise<Probe | { readonly prob
     const env: NodeJS.ProcessEnv = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", CUDA_VISIBLE_DEVICES: "-1" };
     delete env["NODE_OPTIONS"]; // a debugger or a preload of the parent's
     if (isa !== null) env[ISA_VARIABLE] = isa;
-    const child = await runChild(process.execPath, ["-e", script, addon], { env, timeoutMs: 120_000 });
+    const child = await runChild(process.execPath, ["-e", script, addon], {
+      env,
+      timeoutMs: 120_000,
+      ...(signal ? { signal } : {}),
+    });
     if (child.code === 0) return { isa, tensorflow: JSON.parse(child.stdout).tensorflow };
     if (child.signal === null) return { problem: lastLine(child.stderr) };
+    if (!faults.has(child.signal)) return { problem: `TensorFlow's library was ended by ${child.signal}` };
     problem = `TensorFlow's library ends with ${child.signal} on this CPU${chosen ? ` with ${ISA_VARIABLE}=${chosen}` : ""}`;
-    if (child.signal === "SIGKILL" || child.signal === "SIGTERM") break; // no fault: out of time or memory
   }
   return { problem };
 }
@@ -88,10 +95,15 @@ function readProbe(file: string): Probe | null {
   }
 }
 
-/** CPU with its flags, kernel, the user's own setting, and the addon: anything of these may change the answer. */
+/** CPU with its flags, kernel, the user's own setting, addon and libraries: anything of these may change the answer. */
 function probeKey(addon: string): string {
-  const { size, mtimeMs } = statSync(addon);
-  const parts = [os.cpus()[0]?.model, cpuFlags(), os.release(), process.env[ISA_VARIABLE] ?? "", addon, size, mtimeMs];
+  const libraries = path.join(path.dirname(addon), "tensorflow"); // of a build; one that is damaged must not be loaded
+  const names = existsSync(libraries) ? readdirSync(libraries).sort() : [];
+  const files = [addon, ...names.map((name) => path.join(libraries, name))].map((file) => {
+    const { size, mtimeMs } = statSync(file);
+    return [file, size, mtimeMs];
+  });
+  const parts = [os.cpus()[0]?.model, cpuFlags(), os.release(), process.env[ISA_VARIABLE] ?? "", files];
   return sha256Hex(JSON.stringify(parts)).slice(0, 16);
 }
 

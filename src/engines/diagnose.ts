@@ -1,12 +1,13 @@
 // What doctor says of each engine: whether it is here or why not, its device and speed, and the one step that would make
 // it better.
 
+import { ExitCode, UserError } from "../errors/errors";
 import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import { type EngineName, engineNames } from "./engine";
 import { gemmRate } from "./gemm-rate";
 import { hasNvidiaDriver, hasNvidiaHardware, listNvidiaGpus, type NvidiaGpu } from "./nvidia";
 import { explainAbsence, openEngine } from "./open";
-import { locateTensorflow } from "./tensorflow-load";
+import { locateTensorflow, nameOf } from "./tensorflow-load";
 
 export type Diagnosis =
   | {
@@ -20,7 +21,14 @@ export type Diagnosis =
       readonly source: string | null;
       readonly improvement: string | null;
     }
-  | { readonly name: EngineName; readonly present: false; readonly reason: string; readonly remedy: string };
+  | {
+      readonly name: EngineName;
+      readonly present: false;
+      readonly reason: string;
+      readonly remedy: string;
+      /** Whether a setting of the user's is what keeps it from running. */
+      readonly wrongSetting: boolean;
+    };
 
 /** Opens every engine and measures a matrix product on it. */
 export async function diagnoseEngines(verbose: boolean): Promise<Diagnosis[]> {
@@ -48,17 +56,20 @@ async function diagnose(name: EngineName, verbose: boolean): Promise<Diagnosis> 
     return { name, present: true, summary, device, threads, flopsPerSecond, ...tensorflow };
   } catch (error) {
     const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
-    return { name, present: false, reason, remedy };
+    return { name, present: false, reason, remedy, wrongSetting: isWrongSetting(error) };
   }
 }
 
+/** Nothing is absent then: the engine refuses, and so does `auto` where it comes to it. */
+const isWrongSetting = (error: unknown) => error instanceof UserError && error.exitCode === ExitCode.usage;
+
 async function describeTensorflow(device: "cpu" | "gpu") {
-  const { addon, from, build, package: folder } = locateTensorflow();
-  const place = build ? `build ${build.name}` : from === "package" ? "the registry's package" : `${from} ${folder}`;
+  const found = locateTensorflow();
+  const { addon, build } = found;
   const probe = await cachedProbe(addon);
   const limit =
     "isa" in probe && probe.isa !== null ? `, with ${ISA_VARIABLE}=${probe.isa}: this CPU faults above it` : "";
-  const source = `${place}${limit}`;
+  const source = `${nameOf(found)}${limit}`;
   return { source, improvement: device === "cpu" && hasNvidiaDriver() ? towardsGpu(build?.flavour ?? null) : null };
 }
 

@@ -73,6 +73,8 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 
 /** The reason in one line and the next step, from what a package threw when it was loaded. */
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
+  // A wrong setting says what it may be, and installing anything would not help.
+  if (error instanceof UserError) return { name, reason: error.message, remedy: "Mend that setting, or unset it" };
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
   if (name === "tensorflow") return explainTensorflowAbsence(error);
   if (name === "onnx") {

@@ -21,34 +21,57 @@ const commands = ["python3", "python", ...[14, 13, 12, 11, 10, 9].map((minor) =>
 /** `pip install --report`, which names files and hashes, came with 22.2. */
 const OLDEST_PIP = [22, 2] as const;
 
+/** A Python that will not do, and the step that would make it do; null where only another one will. */
+export interface UnfitPython {
+  readonly why: string;
+  readonly remedy: string | null;
+  readonly lacksPip: boolean;
+}
+
 /** The first Python on PATH with a pip that is new enough, or else what was found instead. */
-export async function findPython(): Promise<Python | { readonly found: readonly string[] }> {
-  const found: string[] = [];
+export async function findPython(signal?: AbortSignal): Promise<Python | { readonly found: readonly UnfitPython[] }> {
+  const found: UnfitPython[] = [];
   for (const command of commands) {
-    const python = await inspect(command);
-    if (typeof python === "object" && python !== null) return python;
-    if (python !== null) found.push(python);
+    const python = await inspect(command, signal);
+    if (python === null) continue;
+    if (!("why" in python)) return python;
+    found.push(python);
   }
   return { found };
 }
 
-async function inspect(command: string): Promise<Python | string | null> {
-  const asked = await tryRun(command, ["-c", "import sys; print(sys.version_info[0], sys.version_info[1])"]);
+async function inspect(command: string, signal?: AbortSignal): Promise<Python | UnfitPython | null> {
+  // One string: Python 2 would print two values as a tuple.
+  const asked = await tryRun(command, ["-c", "import sys; print('%d %d' % sys.version_info[:2])"], signal);
   const [major, minor] = (asked?.stdout ?? "").trim().split(" ").map(Number);
   if (asked?.code !== 0 || major === undefined || minor === undefined || !Number.isInteger(minor)) return null;
-  if (major !== 3 || minor < 9) return `${command} is ${major}.${minor}`;
-  const pip = await tryRun(command, ["-m", "pip", "--version"]);
+  const unfit = (why: string, remedy: string | null, lacksPip = false): UnfitPython => ({ why, remedy, lacksPip });
+  if (major !== 3 || minor < 9) return unfit(`${command} is ${major}.${minor}`, null);
+  const pip = await tryRun(command, ["-m", "pip", "--version"], signal);
   const version = /^pip (\d+)\.(\d+)\S*/m.exec(pip?.stdout ?? "");
-  if (pip?.code !== 0 || !version) return `${command} (${major}.${minor}) has no pip`;
+  if (pip?.code !== 0 || !version) {
+    // A setting of the user's that pip cannot read stops it before it does anything.
+    const said = `${pip?.stderr ?? ""}\n${pip?.stdout ?? ""}`.split("\n").filter((line) => line.trim() !== "");
+    if (said.length === 0 || said.some((line) => /No module named pip/.test(line))) {
+      return unfit(`${command} (${major}.${minor}) has no pip`, null, true);
+    }
+    return unfit(
+      `the pip of ${command} (${major}.${minor}) does not run: ${said.slice(-4).join(" ").slice(0, 300)}`,
+      `Mend pip's settings until this runs: ${command} -m pip --version`,
+    );
+  }
   const [first, second] = [Number(version[1]), Number(version[2])];
   if (first < OLDEST_PIP[0] || (first === OLDEST_PIP[0] && second < OLDEST_PIP[1])) {
-    return `${command} has ${version[0].trim()}; with ${command} -m pip install --upgrade pip it would do`;
+    return unfit(`${command} has ${version[0].trim()}`, `Run: ${command} -m pip install --upgrade pip`);
   }
   return { command, version: [major, minor], pip: version[0].trim() };
 }
 
-async function tryRun(command: string, args: readonly string[]): Promise<ChildOutcome | null> {
-  return runChild(command, args, { timeoutMs: 60_000 }).catch(() => null);
+async function tryRun(command: string, args: readonly string[], signal?: AbortSignal): Promise<ChildOutcome | null> {
+  return runChild(command, args, { timeoutMs: 60_000, ...(signal ? { signal } : {}) }).catch(() => {
+    signal?.throwIfAborted();
+    return null;
+  });
 }
 
 /** A wheel as the index describes it. */
@@ -105,7 +128,7 @@ export async function resolveWheels(
 ): Promise<Wheel[]> {
   const report = path.join(context.work, "report.json");
   await rm(report, { force: true });
-  const args = ["install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps", "--only-binary=:all:"];
+  const args = ["install", "--dry-run", "--ignore-installed", "--no-deps", "--only-binary=:all:"];
   const target = ["--target", path.join(context.work, "target"), "--report", report];
   await pip([...args, ...target, ...tagArguments(tag), ...requirements], requirements.join(", "), context);
   const content = await readFile(report, "utf8").catch((error) => {
@@ -167,6 +190,15 @@ function progressArguments({ pip: version }: Python): string[] {
   return ["--progress-bar", major > 24 || (major === 24 && minor >= 1) ? "raw" : "off"];
 }
 
+/** Settings of a user's that contradict the options here; and twice verbose, which tells why an index is passed over. */
+const pipSettings = {
+  PIP_USER: "0",
+  PIP_REQUIRE_VIRTUALENV: "0",
+  PIP_REQUIRE_HASHES: "0",
+  PIP_QUIET: "0",
+  PIP_VERBOSE: "2",
+} as const;
+
 async function pip(
   args: readonly string[],
   what: string,
@@ -176,8 +208,7 @@ async function pip(
   const temporary = path.join(work, "tmp");
   await makeFolder(temporary);
   const outcome = await runChild(python.command, ["-m", "pip", ...args, "--no-input", "--disable-pip-version-check"], {
-    // Settings that make sense for installing, and contradict the options here.
-    env: { ...process.env, TMPDIR: temporary, PIP_USER: "0", PIP_REQUIRE_VIRTUALENV: "0" },
+    env: { ...process.env, TMPDIR: temporary, ...pipSettings },
     ...(signal ? { signal } : {}),
     ...(onStdout ? { onStdout } : {}),
   }).finally(() => rm(temporary, { recursive: true, force: true }));
@@ -195,12 +226,20 @@ export function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what:
     const got = /Got\s+([0-9a-f]{64})/.exec(said)?.[1];
     const expected = /Expected sha256 ([0-9a-f]{64})/.exec(said)?.[1];
     return failure(
-      `pip brought a file of ${what} with a wrong hash${got ? ` (sha256 ${got}${expected ? `, the index announces ${expected}` : ""})` : ""}. It was removed. Run: ${python.command} -m pip cache purge, and install again; if it stays, the mirror is wrong`,
+      `pip brought a file of ${what} with a wrong hash, altered or cut short${got ? ` (sha256 ${got}${expected ? `, the index announces ${expected}` : ""})` : ""}. It was removed. Run: ${python.command} -m pip cache purge, and install again; if it stays, the mirror is wrong`,
     );
   }
-  const unreachable = /connection broken by '([^']+?)(?::|\()|(ConnectionError|ReadTimeoutError|SSLError|ProxyError)/i;
-  const network = unreachable.exec(said);
-  if (network || /HTTP error (40[137]|5\d\d)|IncompleteRead|Read timed out|not a trusted or secure host/i.test(said)) {
+  const passedOver = passedOverIndex(said);
+  if (passedOver) {
+    return failure(
+      `pip cannot ask for ${what}: ${passedOver.url} does not answer as an index (${passedOver.reason}). Check the network, the proxy (HTTPS_PROXY) and pip's index. ${settings}`,
+    );
+  }
+  const network = /connection broken by '|ConnectionError|ReadTimeoutError|SSLError|ProxyError/i;
+  const transfer = /HTTP error (40[137]|5\d\d)|IncompleteRead|Read timed out|not a trusted or secure host/i;
+  // At the end, not on the way: an index may well answer 404 for a package that another one has.
+  const refused = /^ERROR: .*\b\d{3} (Client|Server) Error/m;
+  if ([network, transfer, refused].some((pattern) => pattern.test(said))) {
     return failure(
       `pip cannot fetch ${what} (${lastError(said)}). Check the network, the proxy (HTTPS_PROXY) and pip's index. ${settings}`,
     );
@@ -214,10 +253,23 @@ export function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what:
   return failure(`pip cannot fetch ${what}: it ${how} (${lastError(said)}). ${settings}`);
 }
 
+/**
+ * An index that could not be asked: pip goes on without it, and says at the end that there is no such version. One
+ * that answers 404 is left out: it does not have the package.
+ */
+function passedOverIndex(said: string): { readonly url: string; readonly reason: string } | null {
+  for (const [, url = "", reason = ""] of said.matchAll(/Could not fetch URL (\S+): (.*) - skipping$/gm)) {
+    if (/^404 Client Error/.test(reason)) continue;
+    const cause = /\(Caused by \w+\((.*?)\)+$/.exec(reason)?.[1]?.replace(/^['"]?(<[^>]*>: )?|['"]$/g, "");
+    return { url, reason: (cause || reason).replace(/ for url: \S+$/, "").slice(0, 300) };
+  }
+  return null;
+}
+
 /** pip's last line of error, without its prefix. */
 function lastError(said: string): string {
   const lines = said.split("\n").filter((line) => line.trim() !== "");
-  const errors = lines.filter((line) => /^(ERROR|WARNING): (?!Exception:)/.test(line));
+  const errors = lines.filter((line) => /^(ERROR|WARNING): (?!Exception:|ResolutionImpossible:)/.test(line));
   // Retries are warnings that name the reason; the error at the end only says that nothing was found.
   const retried = errors.map((line) => /connection broken by '(.*)': \S+$/.exec(line)?.[1]).findLast(Boolean);
   const ignored = errors.find((line) => /not a trusted or secure host/.test(line));
@@ -225,5 +277,6 @@ function lastError(said: string): string {
   return line
     .replace(/^(ERROR|WARNING):\s*/, "")
     .trim()
+    .replace(/\.$/, "")
     .slice(0, 300);
 }

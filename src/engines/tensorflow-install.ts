@@ -5,7 +5,8 @@
 import { existsSync } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { engineError, failure, usageError } from "../errors/errors";
+import { namingCacheVariable } from "../checkpoints/cache";
+import { engineError, failure, UserError, usageError } from "../errors/errors";
 import { requireFreeSpace, syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
@@ -61,7 +62,7 @@ export interface InstallRequest {
   readonly log: (line: string) => void;
   readonly onProgress?: PipContext["onProgress"];
   /** Runs a build in a process of its own and throws what is wrong with it; tests replace it. */
-  readonly check?: (build: string) => Promise<void>;
+  readonly check?: (build: string, signal?: AbortSignal) => Promise<void>;
 }
 
 /** Wheels and unpacked files lie beside each other until the end: what was measured, and a tenth. */
@@ -80,12 +81,14 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
   const present = findBuild(name, cache);
   if (present?.problem === null && !force) return { build: present, installed: false };
   const work = workFolder(name, cache);
-  const unlock = await lockFolder(work, `installing tensorflow ${name}`);
+  const unlock = await lockFolder(work, `installing tensorflow ${name}`).catch((error) => {
+    throw inCache(error, work);
+  });
   let done = false;
   try {
     const other = findBuild(name, cache);
     if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
-    const tools = await findTools();
+    const tools = await findTools(request.signal);
     await requireFreeSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
     const build = await assemble(request, sources, tools, work);
     const folder = path.join(buildsFolder(cache), name);
@@ -93,11 +96,18 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     done = true;
     return { build: findBuild(name, cache) as Build, installed: true };
   } catch (error) {
-    throw storageFailure(error, work);
+    throw inCache(error, work);
   } finally {
     // After a failure only wheels are worth going on from.
     await leaveWork(work, unlock, done ? [] : ["wheels"]);
   }
+}
+
+/** What the machine refuses, as a failure that says how the cache goes elsewhere. */
+function inCache(thrown: unknown, work: string): unknown {
+  const error = storageFailure(thrown, work);
+  const message = error instanceof UserError ? namingCacheVariable(error.message) : null;
+  return error instanceof UserError && message !== null && message !== error.message ? failure(message, error) : error;
 }
 
 function requireInstallable(): { readonly folder: string; readonly version: string } {
@@ -132,27 +142,32 @@ interface Tools {
 }
 
 /** Everything that is missing in one message, before anything is fetched. */
-async function findTools(): Promise<Tools> {
-  const compiler = await findCompiler();
-  const python = await findPython();
+async function findTools(signal?: AbortSignal): Promise<Tools> {
+  const compiler = await findCompiler(signal);
+  const python = await findPython(signal);
   const nodeHeaders = localNodeHeaders();
   const problems: string[] = [];
   const missing: Tool[] = [];
+  const steps: string[] = [];
   if (!compiler) {
     problems.push("there is no C++ compiler (c++, g++ or clang++)");
     missing.push("compiler");
   }
   if ("found" in python) {
-    const found = python.found.join("; ");
+    const found = python.found.map(({ why }) => why).join("; ");
     problems.push(`there is no Python 3.9 or later with pip 22.2 or later${found ? ` (${found})` : ""}`);
-    missing.push(/has no pip/.test(found) ? "pip" : "python");
+    // One that can be made to do comes before another from the package manager.
+    const mended = python.found.find(({ remedy }) => remedy !== null)?.remedy;
+    if (mended) steps.push(mended);
+    else missing.push(python.found.some(({ lacksPip }) => lacksPip) ? "pip" : "python");
   }
   if (nodeHeaders === null && !hasNpm()) {
     problems.push("there are neither Node's headers (node_api.h) nor npm to fetch them");
     missing.push("npm");
   }
   if (!compiler || "found" in python || missing.length > 0) {
-    throw failure(`${problems.join(", and ")}. ${installCommand(missing)}`);
+    if (missing.length > 0) steps.unshift(installCommand(missing));
+    throw failure(`${problems.join(", and ")}. ${steps.join(". ")}`);
   }
   return { compiler, python, nodeHeaders };
 }
@@ -191,7 +206,7 @@ async function assemble(
   await compileAddons(compiler, inputs, work, signal);
   for (const file of [ADDON, STDERR_SWITCH]) files[file] = (await stat(path.join(build, file))).size;
   log("running it once");
-  await (request.check ?? checkBuild)(build);
+  await (request.check ?? checkBuild)(build, signal);
   const manifest: BuildManifest = {
     format: 1,
     tensorflow: tensorflow.version,
@@ -222,7 +237,7 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
     const tag: WheelTag = { python: candidate, platforms: platforms() };
     try {
       const [tensorflow] = await resolveWheels([requirement], tag, context);
-      if (tensorflow) return { tensorflow, tag };
+      if (tensorflow) return { tensorflow: sameVersion(tensorflow, version), tag };
     } catch (error) {
       if (!(error instanceof NoWheelError)) throw error;
       for (const other of error.versions) known.add(other);
@@ -234,8 +249,14 @@ async function resolveTensorflow(version: string, flavour: Flavour, context: Pip
     .slice(-6)
     .join(", ");
   throw usageError(
-    `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `See what it has: ${python.command} -m pip index versions ${name}`}`,
+    `pip's index has no wheel of ${requirement} for ${thisPlatform()} and Python 3.9 to 3.13. ${newest ? `It has ${newest}: choose with --version` : `It has none of ${name}: see which index it is with ${python.command} -m pip config list`}`,
   );
+}
+
+/** pip takes 2.021.0 and 2.21.0.0 for 2.21.0; a build has one name. */
+function sameVersion(tensorflow: Wheel, version: string): Wheel {
+  if (tensorflow.version === version) return tensorflow;
+  throw usageError(`--version ${version} is TensorFlow ${tensorflow.version}. Give --version ${tensorflow.version}`);
 }
 
 /** Newest first, down to the oldest that manylinux names by glibc, and its old alias. */
@@ -298,8 +319,8 @@ function requireLibraries(files: Readonly<Record<string, number>>, version: stri
   }
 }
 
-async function checkBuild(build: string): Promise<void> {
-  const result = await probeAddon(path.join(build, ADDON));
+async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
+  const result = await probeAddon(path.join(build, ADDON), signal);
   if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
 }
 

@@ -32,12 +32,25 @@ export interface TensorflowBinding extends SessionBinding {
 export class TensorflowAbsent extends Error {
   readonly remedy: string;
 
-  constructor(reason: string, remedy = installRemedy()) {
-    super(reason);
+  constructor(reason: string, remedy = installRemedy(), cause?: unknown) {
+    super(reason, { cause });
     this.name = "TensorflowAbsent";
     this.remedy = remedy;
   }
 }
+
+const FOLDER_REMEDY = "Name the folder of a built @tensorflow/tfjs-node-gpu, or unset the variable";
+
+/** What mends a source that is there and does not run. An install without --force would find the build as it is. */
+function mend({ from, build }: TensorflowSource): string {
+  if (from === "FLEXBERT_TFJS_NODE") return FOLDER_REMEDY;
+  if (!build) return installRemedy();
+  return `Run: flexbert engine install tensorflow --${build.flavour} --version ${build.tensorflow} --force`;
+}
+
+/** Where the user's own setting was in force, no build would do better. */
+const unsetIsa = (problem: string): string | null =>
+  problem.includes(`${ISA_VARIABLE}=`) ? `Unset ${ISA_VARIABLE}: what this CPU needs is then found out` : null;
 
 const installRemedy = () => `Run: flexbert engine install tensorflow${hasNvidiaDriver() ? " --gpu" : ""}`;
 
@@ -64,12 +77,13 @@ export function locateTensorflow(): TensorflowSource {
 
 function fromFolder(named: string): TensorflowSource {
   const folder = path.resolve(named);
-  const remedy = "Name the folder of a built @tensorflow/tfjs-node-gpu, or unset the variable";
   if (!existsSync(path.join(folder, "package.json"))) {
-    throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, which holds no package`, remedy);
+    throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, which holds no package`, FOLDER_REMEDY);
   }
   const addon = findAddon(folder);
-  if (addon === null) throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, whose addon is not built`, remedy);
+  if (addon === null) {
+    throw new TensorflowAbsent(`FLEXBERT_TFJS_NODE names ${named}, whose addon is not built`, FOLDER_REMEDY);
+  }
   return { from: "FLEXBERT_TFJS_NODE", package: folder, addon, build: null };
 }
 
@@ -96,7 +110,12 @@ export function explainTensorflowAbsence(error: unknown): EngineAbsence {
 /** Sets what TensorFlow and CUDA read from the environment when they load. The user's own settings win. */
 export async function prepareEnvironment(source: TensorflowSource, verbose: boolean): Promise<void> {
   const probe = await cachedProbe(source.addon);
-  if ("problem" in probe) throw new TensorflowAbsent(`it does not run: ${probe.problem}`);
+  if ("problem" in probe) {
+    throw new TensorflowAbsent(
+      `${nameOf(source)} does not run: ${probe.problem}`,
+      unsetIsa(probe.problem) ?? mend(source),
+    );
+  }
   if (probe.isa !== null) process.env[ISA_VARIABLE] ??= probe.isa;
   if (!verbose) process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "3";
   const cuda = source.build?.flavour === "gpu" ? path.join(source.build.folder, "nvidia", "cuda_nvcc") : null;
@@ -112,15 +131,33 @@ export interface LoadedTensorflow {
   readonly createBackend: () => object;
 }
 
-/** Loads library, addon and kernels; they are registered with tfjs. Node has one copy a process. */
+/** For messages: which of the sources it is. */
+export function nameOf({ from, build, package: folder }: TensorflowSource): string {
+  if (build) return `build ${build.name}`;
+  return from === "package" ? "the registry's package" : `${from} ${folder}`;
+}
+
+/**
+ * Loads library, addon and kernels; they are registered with tfjs. Node has one copy a process.
+ * Throws TensorflowAbsent with the first line of what the library or Node says.
+ */
 export function loadTensorflow(source: TensorflowSource, verbose: boolean): LoadedTensorflow {
-  const load = (file: string) => require(path.join(source.package, "dist", file));
+  try {
+    return load(source, verbose);
+  } catch (error) {
+    const [reason = ""] = (error as Error).message.split("\n");
+    throw new TensorflowAbsent(`${nameOf(source)} does not load: ${reason.trim()}`, mend(source), error);
+  }
+}
+
+function load(source: TensorflowSource, verbose: boolean): LoadedTensorflow {
+  const javascript = (file: string) => require(path.join(source.package, "dist", file));
   const folder = verbose ? null : (source.build?.folder ?? null);
   const binding = withStderrHeld(folder, STDERR_SWITCH, () => require(source.addon) as TensorflowBinding);
   const { NodeJSKernelBackend } = withPackageUtil(source.package, () =>
     quietly(verbose, () => {
-      load("register_all_kernels.js");
-      return load("nodejs_kernel_backend.js");
+      javascript("register_all_kernels.js");
+      return javascript("nodejs_kernel_backend.js");
     }),
   );
   return { binding, createBackend: () => new NodeJSKernelBackend(binding, "@tensorflow/tfjs-node-gpu") };

@@ -119,6 +119,19 @@ describe("doctor and clean", () => {
     for (const engine of engines) if (!engine.present) expect(engine.remedy).toMatch(/./);
   });
 
+  test("doctor goes on where the cache is a file or a setting is wrong, and names them", () => {
+    const file = path.join(cwd, "no-folder");
+    writeFileSync(file, "");
+    const broken = { FLEXBERT_CACHE: file, FLEXBERT_TENSORFLOW_MODE: "abc" };
+    const { status, stdout } = flexbert(["doctor"], { cwd, env: broken });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/cannot use the cache .*no-folder: a file stands where a folder is needed/);
+    expect(stdout).toMatch(/tensorflow +absent +FLEXBERT_TENSORFLOW_MODE is abc; it is one of auto/);
+    expect(stdout).toMatch(/--engine auto stops at that setting of tensorflow's, too/);
+    const bench = flexbert(["bench", "--engine", "tensorflow"], { cwd, env: broken });
+    expect([bench.status, bench.stderr]).toEqual([2, expect.stringMatching(/MODE is abc.*Mend that setting/)]);
+  });
+
   test("clean removes what dead processes left, and nothing else", () => {
     const dead = spawnSync(process.execPath, ["-e", ""]).pid;
     const folder = path.join(cwd, "untidy/.trunk-cache");

@@ -67,6 +67,11 @@ describe("flexbert engine", () => {
     expect(existsSync(path.join(cwd, "cache"))).toBe(false);
   });
 
+  test("install says where another setting takes precedence over what it installs", () => {
+    const { stderr } = run("engine install tensorflow --dry-run", { FLEXBERT_TFJS_NODE: "/a/package" });
+    expect(stderr).toMatch(/warning: FLEXBERT_TFJS_NODE is set: --engine tensorflow takes \/a\/package/);
+  });
+
   test("a build that does not load is refused, and leaves its wheel alone behind", () => {
     const { status, stderr } = run("engine install tensorflow --cpu");
     expect(status).toBe(1);
@@ -86,7 +91,7 @@ describe("flexbert engine", () => {
   });
 
   test("remove takes what matches, and says so where nothing does", () => {
-    expect(run("engine remove tensorflow --version 2.9.0").stdout).toMatch(/no such build is installed/);
+    expect(run("engine remove tensorflow --version 2.9.0").stdout).toMatch(/no such build is installed \(2\.9\.0\)\./);
     expect(JSON.parse(run("engine remove tensorflow --dry-run --json").stdout).removed).toHaveLength(1);
     expect(readdirSync(work)).toHaveLength(1);
     expect(run("engine remove tensorflow").stdout).toMatch(/^removed 2\.21\.0-cpu-/);

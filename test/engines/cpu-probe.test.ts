@@ -64,6 +64,13 @@ describe("probeAddon", () => {
     expect(starts()).toBe(1);
   });
 
+  test("takes a signal from outside for no fault: Ctrl-C must not leave a CPU limited for good", async () => {
+    expect(await probeAddon(writeAddon(`process.kill(process.pid, "SIGINT"); while (true);`))).toEqual({
+      problem: "TensorFlow's library was ended by SIGINT",
+    });
+    expect(starts()).toBe(1);
+  });
+
   test("passes on what the library says when it does not load, and notices a wrong product", async () => {
     const addon = writeAddon("");
     writeFileSync(addon, `throw new Error("libstdc++.so.6: version GLIBCXX_3.4.30 not found")`);
@@ -80,6 +87,17 @@ describe("cachedProbe", () => {
     expect(starts()).toBe(1);
     process.env[ISA_VARIABLE] = "AVX2";
     await cachedProbe(addon, cache);
+    expect(starts()).toBe(2);
+  });
+
+  test("asks again after a library beside the addon changed: loading it might end the process", async () => {
+    const addon = writeAddon("");
+    const cache = path.join(folder, "cache");
+    mkdirSync(path.join(folder, "tensorflow"));
+    for (const content of ["one", "other"]) {
+      writeFileSync(path.join(folder, "tensorflow/libtensorflow_cc.so.2"), content);
+      for (let i = 0; i < 2; i++) await cachedProbe(addon, cache);
+    }
     expect(starts()).toBe(2);
   });
 

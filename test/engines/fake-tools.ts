@@ -52,16 +52,23 @@ const fail = (text) => { fs.writeSync(2, text + "\\n"); process.exit(1); };
 const log = (line) => env.FAKE_LOG && fs.appendFileSync(env.FAKE_LOG, line + "\\n");
 if (args[0] === "-c") { console.log((env.FAKE_PYTHON || "3.11").replace(".", " ")); process.exit(0); }
 if (env.FAKE_PIP === "absent") fail("No module named pip");
+if (env.FAKE_PIP === "settings") fail("An error occurred during configuration: option timeout: invalid floating-point value: 'abc'");
 if (args[2] === "--version") { console.log("pip " + (env.FAKE_PIP_VERSION || "23.2.1") + " from somewhere"); process.exit(0); }
 log(args.slice(2).join(" "));
 const index = env.FAKE_INDEX, digest = (file) => crypto.createHash("sha256").update(fs.readFileSync(file)).digest("hex");
 const wheels = fs.readdirSync(index).filter((name) => name.endsWith(".whl"));
 const named = (requirement) => {
   const [, name, version] = /^([\\w-]+)(?:==(.*)|.*)$/.exec(requirement);
+  if (env.FAKE_PIP === "spelling") return wheels[0];
   return wheels.find((file) => file.startsWith(name.replaceAll("-", "_") + "-" + (version || "")));
 };
 const offline = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/\\nERROR: No matching distribution found for x";
 if (env.FAKE_PIP === "offline") fail(offline);
+// Why it passes an index over pip says to those alone who ask for it twice.
+const passedOver = (reason) => fail((env.PIP_VERBOSE === "2" && env.PIP_QUIET === "0" && !args.includes("--quiet") ? "Could not fetch URL https://index.example/simple/x/: " + reason + " - skipping\\n" : "") + "ERROR: Could not find a version that satisfies the requirement x (from versions: none)\\nERROR: No matching distribution found for x");
+if (env.FAKE_PIP === "refused") passedOver("connection error: HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded with url: /simple/x/ (Caused by NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused'))");
+if (env.FAKE_PIP === "forbidden") passedOver("403 Client Error: Forbidden for url: https://index.example/simple/x/");
+if (env.FAKE_PIP === "not-here") passedOver("404 Client Error: Not Found for url: https://index.example/simple/x/");
 if (args[2] === "install") {
   const requirements = args.slice(args.indexOf("--platform")).filter((word) => !word.startsWith("--") && !word.startsWith("manylinux"));
   const tags = (env.FAKE_TAGS || "3.12").split(",");
@@ -82,6 +89,7 @@ if (env.FAKE_PIP === "half") { fs.writeFileSync(path.join(env.TMPDIR, file), con
 if (env.FAKE_PIP === "wrong-hash") fail("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\\n    x from https://index.example/x:\\n        Expected sha256 " + "a".repeat(64) + "\\n             Got        " + "b".repeat(64));
 if (env.FAKE_PIP === "full") fail("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device");
 if (env.FAKE_PIP === "unchecked") { content[50] ^= 1; }
+if (env.FAKE_PIP === "gone") fail("ERROR: HTTP error 404 while getting https://index.example/x\\nERROR: 404 Client Error: Not Found for url: https://index.example/x");
 if (env.FAKE_PIP === "slow") { fs.writeFileSync(path.join(env.TMPDIR, file), content.subarray(0, 100)); log("waiting"); const parent = process.ppid; setInterval(() => process.ppid === parent || process.exit(1), 100); return; }
 if (args.includes("raw")) console.log("Progress 10 of " + content.length);
 fs.writeFileSync(target, content);
@@ -92,6 +100,7 @@ const compiler = `
 const fs = require("node:fs"), args = process.argv.slice(2);
 if (args.includes("--version")) { console.log("fake c++ 12.2"); process.exit(0); }
 if (process.env.FAKE_COMPILER === "broken") { console.error("In file included from x:\\nx.cc:1:1: error: 'string_view' is not a member of 'std'"); process.exit(1); }
+if (process.env.FAKE_COMPILER === "full") { console.error("{standard input}: Assembler messages:\\n{standard input}: Fatal error: can't write 5 bytes to section .text of /tmp/cc1.o: 'No space left on device'"); process.exit(1); }
 fs.writeFileSync(args[args.indexOf("-o") + 1], "compiled");
 `;
 

@@ -148,8 +148,25 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
 
   test.each([
     ["a Python that is too old", { FAKE_PYTHON: "3.8" }, /python3 is 3\.8/],
+    ["Python 2", { FAKE_PYTHON: "2.7" }, /python3 is 2\.7/],
     ["a Python without pip", { FAKE_PIP: "absent" }, /python3 \(3\.11\) has no pip.*Install pip$/],
-    ["an old pip", { FAKE_PIP_VERSION: "21.0" }, /with python3 -m pip install --upgrade pip it would do/],
+    [
+      "an old pip",
+      { FAKE_PIP_VERSION: "21.0" },
+      /python3 has pip 21\.0\)\. Run: python3 -m pip install --upgrade pip$/,
+    ],
+    [
+      "a pip that its settings keep from running",
+      { FAKE_PIP: "settings" },
+      /the pip of python3 \(3\.11\) does not run: An error .* 'abc'\)\. Mend pip's settings until this runs: python3 -m pip --version$/,
+    ],
+    [
+      "an index that refuses connections",
+      { FAKE_PIP: "refused", PIP_QUIET: "3" },
+      /cannot ask for tensorflow-cpu==2\.21\.0: https:\/\/index\.example\/simple\/x\/ does not answer as an index \(Failed to establish a new connection: \[Errno 111\] Connection refused\)/,
+    ],
+    ["an index that forbids", { FAKE_PIP: "forbidden" }, /index \(403 Client Error: Forbidden\)\. Check the network/],
+    ["a file that the index lists and has not", { FAKE_PIP: "gone" }, /404 Client Error.*Check the network/],
     [
       "no network",
       { FAKE_PIP: "offline" },
@@ -159,7 +176,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     [
       "a wrong hash that pip sees",
       { FAKE_PIP: "wrong-hash" },
-      /wrong hash \(sha256 b{64}, the index announces a{64}\)/,
+      /wrong hash, altered or cut short \(sha256 b{64}, the index announces a{64}\)/,
     ],
     [
       "a wrong hash that pip lets pass",
@@ -168,6 +185,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     ],
     ["a full disk", { FAKE_PIP: "full" }, /the disk is full: pip cannot fetch tensorflow-cpu==2\.21\.0/],
     ["a compiler's error", { FAKE_COMPILER: "broken" }, /'string_view' is not a member of 'std'.*CXX/],
+    ["a compiler's full disk", { FAKE_COMPILER: "full" }, /the disk is full: c\+\+ cannot write \(.*\)\. .* in TMPDIR/],
     ["a compiler that is not there", { CXX: "nonesuch -x" }, /CXX names does not run: nonesuch -x/],
   ])("%s", async (_title, variables, message) => {
     Object.assign(process.env, variables);
@@ -187,6 +205,19 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
       "3.10",
       "3.9",
     ]);
+  });
+
+  test("another spelling of a version: builds have one name", async () => {
+    process.env["FAKE_PIP"] = "spelling";
+    await expect(install({ version: "2.021.0" })).rejects.toMatchObject({
+      exitCode: ExitCode.usage,
+      message: "--version 2.021.0 is TensorFlow 2.21.0. Give --version 2.21.0",
+    });
+  });
+
+  test("an index that does not have the package: which index it is", async () => {
+    process.env["FAKE_PIP"] = "not-here";
+    await expectFailure(/It has none of tensorflow-cpu: see .* python3 -m pip config list$/, ExitCode.usage);
   });
 
   test("a wheel whose library is not what its RECORD says", async () => {
@@ -218,7 +249,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
 
   test("a cache where a file stands", async () => {
     writeFileSync(cache, "");
-    await expectFailure(/a file stands where a folder is needed/);
+    await expectFailure(/a file stands where a folder is needed\. Give another folder in FLEXBERT_CACHE$/);
     rmSync(cache);
   });
 
@@ -230,6 +261,17 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     const refused = outcomes.find(({ status }) => status === "rejected") as PromiseRejectedResult;
     expect(ended.value.installed).toBe(true);
     expect(refused.reason.message).toContain(`in use by process ${process.pid} (installing tensorflow ${name})`);
+    expectNothingBroken();
+  });
+
+  test.each(["python3", "c++"])("an interrupt while %s is looked for is one, and no missing tool", async (tool) => {
+    const asked = path.join(folder, "asked");
+    writeFileSync(path.join(folder, "bin", tool), `#!/bin/sh\n: > '${asked}'\nwhile :; do :; done\n`);
+    const controller = new AbortController();
+    const stopped = install({ signal: controller.signal });
+    while (!existsSync(asked)) await new Promise((resolve) => setTimeout(resolve, 20));
+    controller.abort();
+    await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
     expectNothingBroken();
   });
 

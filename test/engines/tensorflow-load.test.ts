@@ -4,9 +4,16 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { ISA_VARIABLE } from "../../src/engines/cpu-probe";
 import { explainAbsence } from "../../src/engines/open";
-import { buildName, buildsFolder, tfjsPackage } from "../../src/engines/tensorflow-builds";
-import { explainTensorflowAbsence, locateTensorflow } from "../../src/engines/tensorflow-load";
+import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../src/engines/tensorflow-builds";
+import {
+  explainTensorflowAbsence,
+  loadTensorflow,
+  locateTensorflow,
+  prepareEnvironment,
+} from "../../src/engines/tensorflow-load";
+import { usageError } from "../../src/errors/errors";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
@@ -92,6 +99,53 @@ test("what a library says when it does not load becomes one line", () => {
   );
   expect(reason).toBe("TensorFlow does not load: libcudart.so.12: no such file");
   expect(remedy).toMatch(/^Run: flexbert engine install tensorflow/);
+});
+
+test("a build whose files are there and do not load is made anew by the command that is named", () => {
+  writeBuild({ "tfjs_binding.node": 7 });
+  const build = findBuild(buildName("2.21.0", "cpu"));
+  if (!build) throw new Error("no build was written");
+  const source = {
+    from: "build",
+    package: folder,
+    addon: path.join(build.folder, "tfjs_binding.node"),
+    build,
+  } as const;
+  writeFileSync(source.addon, "no ELF!");
+  const { reason, remedy } = reasonOf(() => loadTensorflow(source, true));
+  expect(reason).toMatch(/^build 2\.21\.0-cpu-\S+ does not load: .*tfjs_binding\.node/);
+  expect(remedy).toBe("Run: flexbert engine install tensorflow --cpu --version 2.21.0 --force");
+});
+
+test("FLEXBERT_TFJS_NODE with an addon that does not run: no install would help", async () => {
+  process.env["FLEXBERT_TFJS_NODE"] = writePackage(true);
+  const error = await prepareEnvironment(locateTensorflow(), false).catch((thrown) => thrown);
+  expect(explainTensorflowAbsence(error)).toMatchObject({
+    reason: expect.stringMatching(/^FLEXBERT_TFJS_NODE \S+ does not run: /),
+    remedy: "Name the folder of a built @tensorflow/tfjs-node-gpu, or unset the variable",
+  });
+});
+
+test("a library that faults under the user's own setting: the setting goes", async () => {
+  const source = writePackage(true);
+  const addon = path.join(folder, "addon.js");
+  writeFileSync(addon, 'process.kill(process.pid, "SIGILL"); while (true);');
+  const before = process.env[ISA_VARIABLE];
+  process.env[ISA_VARIABLE] = "AVX9";
+  try {
+    const prepared = prepareEnvironment({ from: "package", package: source, addon, build: null }, false);
+    const { reason, remedy } = explainTensorflowAbsence(await prepared.catch((error) => error));
+    expect(reason).toMatch(/^the registry's package does not run: .* SIGILL on this CPU with ONEDNN_MAX_CPU_ISA=AVX9$/);
+    expect(remedy).toMatch(/^Unset ONEDNN_MAX_CPU_ISA/);
+  } finally {
+    if (before === undefined) delete process.env[ISA_VARIABLE];
+    else process.env[ISA_VARIABLE] = before;
+  }
+});
+
+test("a wrong setting is not taken for a missing installation", () => {
+  const { reason, remedy } = explainAbsence("tensorflow", usageError("FLEXBERT_TENSORFLOW_MODE is abc"));
+  expect([reason, remedy]).toEqual(["FLEXBERT_TENSORFLOW_MODE is abc", "Mend that setting, or unset it"]);
 });
 
 test("functions that Node 23 removed from util are there for the package's files, and for nobody else's", () => {
