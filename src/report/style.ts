@@ -29,7 +29,7 @@ caption{text-align:left;padding:0 0 .5rem;color:var(--faint);font-size:.9rem}
 caption span{position:sticky;left:0;display:inline-block;max-width:min(75ch,calc(100vw - 2rem))}
 th,td{padding:.35rem .6rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{border-bottom:2px solid var(--grey);vertical-align:bottom;font-size:.9rem}
-th.numeric,td.numeric{text-align:right}
+th.numeric,td.numeric{text-align:right}td.numeric{white-space:nowrap}
 tbody th{position:sticky;left:0;min-width:7rem;max-width:15rem;background:var(--paper);font-weight:600}
 td.chosen{background:var(--shade);font-weight:600}
 .detail{display:block;color:var(--faint);font-size:.8rem;font-weight:400}
