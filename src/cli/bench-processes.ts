@@ -113,7 +113,12 @@ export async function openEngines(
       else throw engineError(`engine ${process.name} is absent: ${opened.reason}. ${opened.remedy}`);
     }
     if (!engines.some(isPresent)) throw engineError("no engine runs here. Run: flexbert doctor");
-    return engines;
+    // What is left is what a report says of an absent engine; the exit code was for the errors above.
+    return engines.map(({ process, opened }) => {
+      if (opened.present) return { process, opened };
+      const { exitCode: _, ...absence } = opened;
+      return { process, opened: absence };
+    });
   } catch (error) {
     for (const process of processes) process.end();
     throw error;
