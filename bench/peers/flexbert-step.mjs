@@ -43,9 +43,10 @@ if (Object.keys(options).length > 0) {
 // With WHOLE_TOP every position of the topmost layer is computed, as PyTorch does, and not the first one alone.
 if (process.env.WHOLE_TOP) {
   const encoder = require("../../dist/model/encoder.js");
-  encoder.firstPositionOfLayers = (...inputs) => {
-    const hidden = encoder.encoderLayers(...inputs);
-    return tf.slice(hidden, [0, 0, 0], [hidden.shape[0], 1, hidden.shape[2]]);
+  const { encoderLayers } = encoder;
+  encoder.encoderLayers = (tensors, input, bias, config, range, dropout, top) => {
+    const hidden = encoderLayers(tensors, input, bias, config, range, dropout);
+    return top === "first" ? tf.slice(hidden, [0, 0, 0], [hidden.shape[0], 1, hidden.shape[2]]) : hidden;
   };
 }
 

@@ -3,7 +3,7 @@
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import type { Dropout } from "./dropout";
-import { attentionBias, embed, firstPositionOfLayers } from "./encoder";
+import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
 import { type BranchShape, embeddingParameters } from "./parameters";
 
@@ -40,7 +40,7 @@ export function branchLogits(
   const bias = attentionBias(inputs.attention_mask);
   const from = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const layers = [shape.fork, shape.fork + shape.layers] as const;
-  return classify(tensors, firstPositionOfLayers(tensors, from, bias, config, layers, dropout), dropout);
+  return classify(tensors, encoderLayers(tensors, from, bias, config, layers, dropout, "first"), dropout);
 }
 
 function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {

@@ -76,6 +76,9 @@ export function encoderLayer(
  * Encoder layers `from` to `to`, without the last.
  * @param hidden [batch, length, hidden]
  * @param bias [batch, 1, 1, length] from {@link attentionBias}
+ * @param top which positions the topmost of them computes: the first is all that a pooled head reads, and costs the
+ *   layer its keys and values and little else
+ * @returns [batch, length, hidden], or [batch, 1, hidden] of the first position
  */
 export function encoderLayers(
   tensors: Readonly<Record<string, Tensor>>,
@@ -84,32 +87,14 @@ export function encoderLayers(
   config: BertConfig,
   [from, to]: readonly [number, number],
   dropout?: Dropout,
+  top: Positions = "all",
 ): Tensor3D {
   let above = hidden;
   for (let index = from; index < to; index++) {
-    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout);
+    const positions = index === to - 1 ? top : "all";
+    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout, positions);
   }
   return above;
-}
-
-/**
- * The first position of encoder layers `from` to `to`, without the last: all that a pooled head reads. The topmost
- * layer computes that position alone, which costs it its keys and values and little else.
- * @param hidden [batch, length, hidden]
- * @param bias [batch, 1, 1, length] from {@link attentionBias}
- * @returns [batch, 1, hidden]
- */
-export function firstPositionOfLayers(
-  tensors: Readonly<Record<string, Tensor>>,
-  hidden: Tensor3D,
-  bias: Tensor4D,
-  config: BertConfig,
-  [from, to]: readonly [number, number],
-  dropout?: Dropout,
-): Tensor3D {
-  const top = to - 1;
-  const below = encoderLayers(tensors, hidden, bias, config, [from, top], dropout);
-  return encoderLayer(layerParameters(tensors, top), below, bias, config, top, dropout, "first");
 }
 
 const firstPosition = (hidden: Tensor3D): Tensor3D =>

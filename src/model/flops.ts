@@ -17,7 +17,7 @@ export function layerFlops({ hiddenSize: h, intermediateSize: f }: Sizes, tokens
 
 /**
  * Forward products of a branch's layers. The topmost computes keys and values of every position, 4 h^2 a token, and all
- * else of the first position of each row alone (see firstPositionOfLayers).
+ * else of the first position of each row alone (see encoderLayers).
  */
 export function branchFlops(sizes: Sizes, layers: number, tokens: number, length: number): number {
   const { hiddenSize: h, intermediateSize: f } = sizes;

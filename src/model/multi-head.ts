@@ -3,7 +3,7 @@
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
-import { attentionBias, embed, encoderLayers, firstPositionOfLayers } from "./encoder";
+import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
 import { embeddingParameters, unscoped } from "./parameters";
 
@@ -38,7 +38,7 @@ export function multiHeadLogits(
   const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
   const outputs: Record<string, Tensor2D> = {};
   const branch = ({ name, layers }: HeadShape, own: Named, fork: number, from: Tensor3D) => {
-    outputs[name] = classify(own, firstPositionOfLayers(own, from, bias, config, [fork, fork + layers]));
+    outputs[name] = classify(own, encoderLayers(own, from, bias, config, [fork, fork + layers], undefined, "first"));
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
   if (sharing.length > 0) {

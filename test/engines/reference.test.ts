@@ -8,7 +8,7 @@ import { readSafetensors } from "../../src/checkpoints/safetensors";
 import type { Engine, Tensors } from "../../src/engines/engine";
 import { MODE_VARIABLE } from "../../src/engines/tensorflow";
 import { type BertConfig, parseBertConfig } from "../../src/model/config";
-import { attentionBias, embed, encoderLayer, firstPositionOfLayers } from "../../src/model/encoder";
+import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import { classify } from "../../src/model/heads";
 import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
@@ -70,7 +70,7 @@ async function forward(engine: Engine, config: BertConfig, tensors: HostTensors,
         outputs[`hidden${layer + 1}`] = encoderLayer(layerParameters(state, layer), hidden, bias, config, layer);
       }
       const layers = [0, config.numHiddenLayers] as const;
-      const first = firstPositionOfLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers);
+      const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers, undefined, "first");
       return { outputs: { ...outputs, logits: classify(state, first) } };
     },
   });
