@@ -15,11 +15,29 @@ export function describeEachEngine(title: string, body: (open: () => Promise<Eng
     const reason = absent.get(name) ?? probe(name);
     if (reason !== null) {
       console.warn(`SKIPPED: ${title} on ${name}, because ${reason}`);
-      describe.skip(`${title} on ${name}`, () => body(async () => (await openEngine(name, {})).engine, name));
+      describe.skip(`${title} on ${name}`, () => body(() => openInstalled(name), name));
       continue;
     }
-    describe(`${title} on ${name}`, () => body(async () => (await openEngine(name, {})).engine, name));
+    describe(`${title} on ${name}`, () => body(() => openInstalled(name), name));
   }
+}
+
+/** Builds of TensorFlow lie in the cache that was there at the start; tests put another in its place for their bases. */
+const initialCache = process.env["FLEXBERT_CACHE"];
+
+async function openInstalled(name: EngineName): Promise<Engine> {
+  const cache = process.env["FLEXBERT_CACHE"];
+  setCache(initialCache);
+  try {
+    return (await openEngine(name, {})).engine;
+  } finally {
+    setCache(cache);
+  }
+}
+
+function setCache(folder: string | undefined): void {
+  if (folder === undefined) delete process.env["FLEXBERT_CACHE"];
+  else process.env["FLEXBERT_CACHE"] = folder;
 }
 
 /** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */

@@ -153,8 +153,8 @@ describeEachEngine("served", (open, name) => {
       const tasks = model.tasks.filter((task) => names.includes(task.name));
       return computeLogits(model, rows, tasks, { signal: new AbortController().signal });
     };
-    // The onnx engine runs what it traced: with sentinels, and once more at the real sizes to compare.
-    const [backend, times] = name === "onnx" ? ["trace", 2] : [undefined, 1];
+    // Compiled engines run what they traced: with sentinels, and once more at the real sizes to compare.
+    const [backend, times] = name === "wasm" ? [undefined, 1] : ["trace", 2];
     await run(["stsb"]); // the tracer's kernels are there from its first trace on
     const layersRun = async (names: string[]) => (await countLayers(() => run(names), backend)) / times;
     expect(await layersRun(["sst2", "rte", "stsb"])).toBe(3 + 3 + 1 + 2);
