@@ -2,6 +2,7 @@
 // blocks, found through an index block, which a footer points to. Checkpoints are written uncompressed;
 // a compressed block is an error, because no writer of checkpoints makes one.
 
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { maskedCrc32c } from "./crc32c";
 
 const FOOTER_BYTES = 48;
@@ -18,6 +19,48 @@ export function readTable(file: Uint8Array): [key: string, value: Uint8Array][] 
   readHandle(handles); // the metaindex, which checkpoints leave empty
   const index = readBlock(file, readHandle(handles));
   return index.flatMap(([, value]) => readBlock(file, readHandle(new Cursor(value))));
+}
+
+/** A table of pairs in the order of their keys' bytes, all in one block. */
+export function tableFile(pairs: readonly (readonly [key: string, value: Uint8Array])[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let position = 0;
+  const addBlock = (entries: typeof pairs): Uint8Array => {
+    const block = withTrailer(blockOf(entries));
+    const handle = new BinaryWriter()
+      .int64(position)
+      .int64(block.length - TRAILER_BYTES)
+      .finish();
+    parts.push(block);
+    position += block.length;
+    return handle;
+  };
+  const entries = addBlock(pairs);
+  const metaindex = addBlock([]);
+  const index = addBlock([[pairs.at(-1)?.[0] ?? "", entries]]);
+  const footer = new Uint8Array(FOOTER_BYTES);
+  footer.set(metaindex);
+  footer.set(index, metaindex.length);
+  view(footer).setBigUint64(FOOTER_BYTES - 8, MAGIC, true);
+  return Buffer.concat([...parts, footer]);
+}
+
+/** Whole keys: nothing is shared with the key before. One restart, at the first entry. */
+function blockOf(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const [key, value] of entries) {
+    const bytes = new TextEncoder().encode(key);
+    writer.uint32(0).uint32(bytes.length).uint32(value.length).raw(bytes).raw(value);
+  }
+  return writer.raw(Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0)).finish();
+}
+
+/** The block, its compression (none) and the CRC of both. */
+function withTrailer(block: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(block.length + TRAILER_BYTES);
+  whole.set(block);
+  view(whole).setUint32(block.length + 1, maskedCrc32c(whole.subarray(0, block.length + 1)), true);
+  return whole;
 }
 
 interface BlockHandle {

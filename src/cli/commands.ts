@@ -34,6 +34,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./merge.js")).mergeCommand,
   },
+  export: {
+    summary: "a merged model as a TensorFlow SavedModel",
+    load: async () => (await import("./export.js")).exportCommand,
+  },
   report: {
     summary: "what the runs show: one HTML page and a Markdown file",
     load: async () => (await import("./report.js")).reportCommand,

@@ -20,7 +20,8 @@ import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import { defineCommand } from "./command";
 import { savings } from "./merge";
-import { checkedOnnx, describeOnnx, openerOrWarning } from "./merge-onnx";
+import { describeOnnx, onnxOpenerOrWarning } from "./merge-onnx";
+import { checkTools } from "./model-check";
 import { pullWithProgress } from "./pull";
 import { openSession } from "./session";
 import { formatScore, type Terminal, table } from "./terminal";
@@ -91,8 +92,8 @@ export const quickstart = defineCommand({
     }
     if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
     const { merge } = await import("../merge/merge.js");
-    const open = await openerOrWarning(values.threads, terminal.reporter);
-    const onnx = open ? checkedOnnx(open, context, tasks, "") : { check: null };
+    const open = await onnxOpenerOrWarning(values.threads, terminal.reporter);
+    const onnx = { check: open ? checkTools(open, context, tasks, "") : null };
     const merged = await merge({ out: values.out, base, selections, allowUnshared: false, onnx });
     const { manifest } = merged;
     const difference = await compareWithSeparate(values.out, base, selections, context);

@@ -1,5 +1,6 @@
 // TensorFlow SavedModels as files: plain objects for the part of GraphDef that we write, encoded through the messages of
-// proto/tensorflow.proto (npm run generate). Weights are variables and never in the file, so it stays small.
+// proto/tensorflow.proto (npm run generate). Weights are variables and never in the file, so it stays small: a session
+// of ours is given them, and a model for others has them in a checkpoint beside.
 
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
@@ -8,11 +9,13 @@ import {
   type FunctionDefSchema,
   type NodeDefSchema,
   SavedModelSchema,
+  SaverDef_CheckpointFormatVersion,
+  type SaverDefSchema,
   type SignatureDefSchema,
   type TensorShapeProtoSchema,
 } from "./tensorflow.gen";
 
-export type TensorType = "float32" | "int32" | "bool" | "bfloat16" | "float16" | "resource";
+export type TensorType = "float32" | "int32" | "bool" | "bfloat16" | "float16" | "resource" | "string";
 
 /** A value of a GraphDef: an output of a node, or an argument of a function. */
 export interface Ref {
@@ -36,7 +39,8 @@ export type NodeAttribute =
   | { readonly text: string }
   | { readonly shape: Dims }
   | { readonly function: string }
-  | { readonly tensor: { readonly type: TensorType; readonly shape: Dims; readonly bytes: Uint8Array } };
+  | { readonly tensor: { readonly type: TensorType; readonly shape: Dims; readonly bytes: Uint8Array } }
+  | { readonly strings: readonly string[]; readonly shape: Dims };
 
 export type NodeAttributes = Readonly<Record<string, NodeAttribute>>;
 
@@ -69,14 +73,29 @@ export interface Signature {
   readonly outputs: Readonly<Record<string, SignatureTensor>>;
 }
 
+/** How a loader brings the variables: it feeds `prefix` with the checkpoint's and runs the node `operation`. */
+export interface Restore {
+  readonly prefix: Ref;
+  readonly operation: string;
+}
+
 export interface SavedModelParts {
   readonly nodes: readonly GraphNode[];
   readonly functions: readonly GraphFunction[];
   readonly signatures: Readonly<Record<string, Signature>>;
+  /** Left out where variables are set by signatures. */
+  readonly restore?: Restore;
 }
 
 /** The tag under which the graph is found. */
 export const SERVING_TAG = "serve";
+
+/** The signature that servers run where a request names none. */
+export const DEFAULT_SIGNATURE = "serving_default";
+
+/** Names that loaders look for in a model's folder. */
+export const SAVED_MODEL = "saved_model.pb";
+export const VARIABLES = "variables/variables";
 
 /** TensorFlow 2.9 and later read this version of the format. */
 const GRAPH_VERSION = { producer: 1087, minConsumer: 12 };
@@ -88,10 +107,11 @@ const dataTypes: Readonly<Record<TensorType, DataType>> = {
   bfloat16: DataType.DT_BFLOAT16,
   float16: DataType.DT_HALF,
   resource: DataType.DT_RESOURCE,
+  string: DataType.DT_STRING,
 };
 
 /** The file saved_model.pb. */
-export function encodeSavedModel({ nodes, functions, signatures }: SavedModelParts): Uint8Array {
+export function encodeSavedModel({ nodes, functions, signatures, restore }: SavedModelParts): Uint8Array {
   const graph = {
     node: nodes.map((node) => nodeMessage(node, inGraph)),
     library: { function: functions.map(functionMessage) },
@@ -103,6 +123,7 @@ export function encodeSavedModel({ nodes, functions, signatures }: SavedModelPar
       {
         metaInfoDef: { tags: [SERVING_TAG] },
         graphDef: graph,
+        ...(restore ? { saverDef: saverMessage(restore) } : {}),
         signatureDef: mapped(signatures, signatureMessage),
       },
     ],
@@ -135,6 +156,11 @@ function attributeMessage(attribute: NodeAttribute): MessageInitShape<typeof Att
   if ("int" in attribute) return { value: { case: "i", value: BigInt(attribute.int) } };
   if ("float" in attribute) return { value: { case: "f", value: attribute.float } };
   if ("text" in attribute) return { value: { case: "s", value: new TextEncoder().encode(attribute.text) } };
+  if ("strings" in attribute) {
+    const values = attribute.strings.map((text) => new TextEncoder().encode(text));
+    const tensor = { dtype: DataType.DT_STRING, tensorShape: shapeMessage(attribute.shape), stringVal: values };
+    return { value: { case: "tensor", value: tensor } };
+  }
   if ("shape" in attribute) return { value: { case: "shape", value: shapeMessage(attribute.shape) } };
   if ("function" in attribute) return { value: { case: "func", value: { name: attribute.function } } };
   if ("types" in attribute) {
@@ -161,6 +187,14 @@ function functionMessage({ name, nodes, inputs, outputs }: GraphFunction): Messa
     ret: Object.fromEntries(outputs.map((output) => [output.name, inFunction(output.value)])),
   };
 }
+
+const saverMessage = ({ prefix, operation }: Restore): MessageInitShape<typeof SaverDefSchema> => ({
+  filenameTensorName: inGraph(prefix),
+  // Nothing saves it again; loaders want a tensor that is there.
+  saveTensorName: inGraph(prefix),
+  restoreOpName: operation,
+  version: SaverDef_CheckpointFormatVersion.V2,
+});
 
 function signatureMessage({ inputs, outputs }: Signature): MessageInitShape<typeof SignatureDefSchema> {
   const tensorInfo = ({ tensor, type, shape }: SignatureTensor) => ({

@@ -2,7 +2,7 @@
 // them from outside. A session keeps their values from one call to the next.
 
 import { byteSize, type ValueType } from "./graph";
-import type { GraphNode, NodeAttributes, Ref, Signature, SignatureTensor, TensorType } from "./saved-model";
+import type { GraphNode, NodeAttributes, Ref, Restore, Signature, SignatureTensor, TensorType } from "./saved-model";
 
 /** Variables set or read in one call have at most so many bytes together, or there is one: it bounds copies. */
 const GROUP_BYTES = 256e6;
@@ -112,4 +112,42 @@ export function getter(
     return [name, tensorInfo(reader(`${prefix}read${i}`, name, type, handles, nodes), type.shape)] as const;
   });
   return { inputs: {}, outputs: Object.fromEntries(outputs) };
+}
+
+/** Nodes that set all variables from a checkpoint that has them under their names. */
+export function restorer(prefix: string, { variables, handles, nodes }: VariableNodes): Restore {
+  const entries = Object.entries(variables);
+  const text = (name: string, strings: readonly string[], shape: readonly number[]): Ref => {
+    const attributes: NodeAttributes = { dtype: { type: "string" }, value: { strings, shape } };
+    nodes.push({ name, op: "Const", inputs: [], attributes });
+    return { node: name, output: "output", index: 0, type: "string" };
+  };
+  const file = text(`${prefix}prefix`, [""], []);
+  const names = entries.map(([name]) => name);
+  const inputs = [
+    file,
+    text(`${prefix}names`, names, [names.length]),
+    // Whole tensors: no slices.
+    text(
+      `${prefix}slices`,
+      names.map(() => ""),
+      [names.length],
+    ),
+  ];
+  const node = `${prefix}tensors`;
+  nodes.push({
+    name: node,
+    op: "RestoreV2",
+    inputs,
+    attributes: { dtypes: { types: entries.map(([, { dtype }]) => dtype) } },
+  });
+  const writers = entries.map(([name, { dtype }], i) => {
+    const written = `${prefix}write${i}`;
+    const value: Ref = { node, output: "tensors", index: i, type: dtype };
+    nodes.push(writer(written, handles.get(name) as Ref, value));
+    return written;
+  });
+  const operation = `${prefix}all`;
+  nodes.push({ name: operation, op: "NoOp", inputs: [], after: writers, attributes: {} });
+  return { prefix: file, operation };
 }

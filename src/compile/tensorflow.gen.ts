@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tensorflow.proto.
  */
 export const file_tensorflow: GenFile = /*@__PURE__*/
-  fileDesc("ChB0ZW5zb3JmbG93LnByb3RvEgp0ZW5zb3JmbG93InoKEFRlbnNvclNoYXBlUHJvdG8SLQoDZGltGAIgAygLMiAudGVuc29yZmxvdy5UZW5zb3JTaGFwZVByb3RvLkRpbRIUCgx1bmtub3duX3JhbmsYAyABKAgaIQoDRGltEgwKBHNpemUYASABKAMSDAoEbmFtZRgCIAEoCSJ+CgtUZW5zb3JQcm90bxIjCgVkdHlwZRgBIAEoDjIULnRlbnNvcmZsb3cuRGF0YVR5cGUSMgoMdGVuc29yX3NoYXBlGAIgASgLMhwudGVuc29yZmxvdy5UZW5zb3JTaGFwZVByb3RvEhYKDnRlbnNvcl9jb250ZW50GAQgASgMIoUDCglBdHRyVmFsdWUSLwoEbGlzdBgBIAEoCzIfLnRlbnNvcmZsb3cuQXR0clZhbHVlLkxpc3RWYWx1ZUgAEgsKAXMYAiABKAxIABILCgFpGAMgASgDSAASCwoBZhgEIAEoAkgAEgsKAWIYBSABKAhIABIkCgR0eXBlGAYgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZUgAEi0KBXNoYXBlGAcgASgLMhwudGVuc29yZmxvdy5UZW5zb3JTaGFwZVByb3RvSAASKQoGdGVuc29yGAggASgLMhcudGVuc29yZmxvdy5UZW5zb3JQcm90b0gAEigKBGZ1bmMYCiABKAsyGC50ZW5zb3JmbG93Lk5hbWVBdHRyTGlzdEgAGmAKCUxpc3RWYWx1ZRImCgR0eXBlGAYgAygOMhQudGVuc29yZmxvdy5EYXRhVHlwZUICEAESKwoFc2hhcGUYByADKAsyHC50ZW5zb3JmbG93LlRlbnNvclNoYXBlUHJvdG9CBwoFdmFsdWUikgEKDE5hbWVBdHRyTGlzdBIMCgRuYW1lGAEgASgJEjAKBGF0dHIYAiADKAsyIi50ZW5zb3JmbG93Lk5hbWVBdHRyTGlzdC5BdHRyRW50cnkaQgoJQXR0ckVudHJ5EgsKA2tleRgBIAEoCRIkCgV2YWx1ZRgCIAEoCzIVLnRlbnNvcmZsb3cuQXR0clZhbHVlOgI4ASKzAQoHTm9kZURlZhIMCgRuYW1lGAEgASgJEgoKAm9wGAIgASgJEg0KBWlucHV0GAMgAygJEg4KBmRldmljZRgEIAEoCRIrCgRhdHRyGAUgAygLMh0udGVuc29yZmxvdy5Ob2RlRGVmLkF0dHJFbnRyeRpCCglBdHRyRW50cnkSCwoDa2V5GAEgASgJEiQKBXZhbHVlGAIgASgLMhUudGVuc29yZmxvdy5BdHRyVmFsdWU6AjgBIjQKClZlcnNpb25EZWYSEAoIcHJvZHVjZXIYASABKAUSFAoMbWluX2NvbnN1bWVyGAIgASgFIsEBCgVPcERlZhIMCgRuYW1lGAEgASgJEisKCWlucHV0X2FyZxgCIAMoCzIYLnRlbnNvcmZsb3cuT3BEZWYuQXJnRGVmEiwKCm91dHB1dF9hcmcYAyADKAsyGC50ZW5zb3JmbG93Lk9wRGVmLkFyZ0RlZhITCgtpc19zdGF0ZWZ1bBgRIAEoCBo6CgZBcmdEZWYSDAoEbmFtZRgBIAEoCRIiCgR0eXBlGAMgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZSKqAgoLRnVuY3Rpb25EZWYSJAoJc2lnbmF0dXJlGAEgASgLMhEudGVuc29yZmxvdy5PcERlZhIlCghub2RlX2RlZhgDIAMoCzITLnRlbnNvcmZsb3cuTm9kZURlZhItCgNyZXQYBCADKAsyIC50ZW5zb3JmbG93LkZ1bmN0aW9uRGVmLlJldEVudHJ5Ei8KBGF0dHIYBSADKAsyIS50ZW5zb3JmbG93LkZ1bmN0aW9uRGVmLkF0dHJFbnRyeRoqCghSZXRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGkIKCUF0dHJFbnRyeRILCgNrZXkYASABKAkSJAoFdmFsdWUYAiABKAsyFS50ZW5zb3JmbG93LkF0dHJWYWx1ZToCOAEiPwoSRnVuY3Rpb25EZWZMaWJyYXJ5EikKCGZ1bmN0aW9uGAEgAygLMhcudGVuc29yZmxvdy5GdW5jdGlvbkRlZiKIAQoIR3JhcGhEZWYSIQoEbm9kZRgBIAMoCzITLnRlbnNvcmZsb3cuTm9kZURlZhIvCgdsaWJyYXJ5GAIgASgLMh4udGVuc29yZmxvdy5GdW5jdGlvbkRlZkxpYnJhcnkSKAoIdmVyc2lvbnMYBCABKAsyFi50ZW5zb3JmbG93LlZlcnNpb25EZWYigQEKClRlbnNvckluZm8SDgoEbmFtZRgBIAEoCUgAEiMKBWR0eXBlGAIgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZRIyCgx0ZW5zb3Jfc2hhcGUYAyABKAsyHC50ZW5zb3JmbG93LlRlbnNvclNoYXBlUHJvdG9CCgoIZW5jb2RpbmcioAIKDFNpZ25hdHVyZURlZhI0CgZpbnB1dHMYASADKAsyJC50ZW5zb3JmbG93LlNpZ25hdHVyZURlZi5JbnB1dHNFbnRyeRI2CgdvdXRwdXRzGAIgAygLMiUudGVuc29yZmxvdy5TaWduYXR1cmVEZWYuT3V0cHV0c0VudHJ5EhMKC21ldGhvZF9uYW1lGAMgASgJGkUKC0lucHV0c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLnRlbnNvcmZsb3cuVGVuc29ySW5mbzoCOAEaRgoMT3V0cHV0c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLnRlbnNvcmZsb3cuVGVuc29ySW5mbzoCOAEivwIKDE1ldGFHcmFwaERlZhI7Cg1tZXRhX2luZm9fZGVmGAEgASgLMiQudGVuc29yZmxvdy5NZXRhR3JhcGhEZWYuTWV0YUluZm9EZWYSJwoJZ3JhcGhfZGVmGAIgASgLMhQudGVuc29yZmxvdy5HcmFwaERlZhJBCg1zaWduYXR1cmVfZGVmGAUgAygLMioudGVuc29yZmxvdy5NZXRhR3JhcGhEZWYuU2lnbmF0dXJlRGVmRW50cnkaNwoLTWV0YUluZm9EZWYSDAoEdGFncxgEIAMoCRIaChJ0ZW5zb3JmbG93X3ZlcnNpb24YBSABKAkaTQoRU2lnbmF0dXJlRGVmRW50cnkSCwoDa2V5GAEgASgJEicKBXZhbHVlGAIgASgLMhgudGVuc29yZmxvdy5TaWduYXR1cmVEZWY6AjgBIl8KClNhdmVkTW9kZWwSIgoac2F2ZWRfbW9kZWxfc2NoZW1hX3ZlcnNpb24YASABKAMSLQoLbWV0YV9ncmFwaHMYAiADKAsyGC50ZW5zb3JmbG93Lk1ldGFHcmFwaERlZiqPAQoIRGF0YVR5cGUSDgoKRFRfSU5WQUxJRBAAEgwKCERUX0ZMT0FUEAESDAoIRFRfSU5UMzIQAxINCglEVF9TVFJJTkcQBxIMCghEVF9JTlQ2NBAJEgsKB0RUX0JPT0wQChIPCgtEVF9CRkxPQVQxNhAOEgsKB0RUX0hBTEYQExIPCgtEVF9SRVNPVVJDRRAUYgZwcm90bzM");
+  fileDesc("ChB0ZW5zb3JmbG93LnByb3RvEgp0ZW5zb3JmbG93InoKEFRlbnNvclNoYXBlUHJvdG8SLQoDZGltGAIgAygLMiAudGVuc29yZmxvdy5UZW5zb3JTaGFwZVByb3RvLkRpbRIUCgx1bmtub3duX3JhbmsYAyABKAgaIQoDRGltEgwKBHNpemUYASABKAMSDAoEbmFtZRgCIAEoCSKSAQoLVGVuc29yUHJvdG8SIwoFZHR5cGUYASABKA4yFC50ZW5zb3JmbG93LkRhdGFUeXBlEjIKDHRlbnNvcl9zaGFwZRgCIAEoCzIcLnRlbnNvcmZsb3cuVGVuc29yU2hhcGVQcm90bxIWCg50ZW5zb3JfY29udGVudBgEIAEoDBISCgpzdHJpbmdfdmFsGAggAygMIoUDCglBdHRyVmFsdWUSLwoEbGlzdBgBIAEoCzIfLnRlbnNvcmZsb3cuQXR0clZhbHVlLkxpc3RWYWx1ZUgAEgsKAXMYAiABKAxIABILCgFpGAMgASgDSAASCwoBZhgEIAEoAkgAEgsKAWIYBSABKAhIABIkCgR0eXBlGAYgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZUgAEi0KBXNoYXBlGAcgASgLMhwudGVuc29yZmxvdy5UZW5zb3JTaGFwZVByb3RvSAASKQoGdGVuc29yGAggASgLMhcudGVuc29yZmxvdy5UZW5zb3JQcm90b0gAEigKBGZ1bmMYCiABKAsyGC50ZW5zb3JmbG93Lk5hbWVBdHRyTGlzdEgAGmAKCUxpc3RWYWx1ZRImCgR0eXBlGAYgAygOMhQudGVuc29yZmxvdy5EYXRhVHlwZUICEAESKwoFc2hhcGUYByADKAsyHC50ZW5zb3JmbG93LlRlbnNvclNoYXBlUHJvdG9CBwoFdmFsdWUikgEKDE5hbWVBdHRyTGlzdBIMCgRuYW1lGAEgASgJEjAKBGF0dHIYAiADKAsyIi50ZW5zb3JmbG93Lk5hbWVBdHRyTGlzdC5BdHRyRW50cnkaQgoJQXR0ckVudHJ5EgsKA2tleRgBIAEoCRIkCgV2YWx1ZRgCIAEoCzIVLnRlbnNvcmZsb3cuQXR0clZhbHVlOgI4ASKzAQoHTm9kZURlZhIMCgRuYW1lGAEgASgJEgoKAm9wGAIgASgJEg0KBWlucHV0GAMgAygJEg4KBmRldmljZRgEIAEoCRIrCgRhdHRyGAUgAygLMh0udGVuc29yZmxvdy5Ob2RlRGVmLkF0dHJFbnRyeRpCCglBdHRyRW50cnkSCwoDa2V5GAEgASgJEiQKBXZhbHVlGAIgASgLMhUudGVuc29yZmxvdy5BdHRyVmFsdWU6AjgBIjQKClZlcnNpb25EZWYSEAoIcHJvZHVjZXIYASABKAUSFAoMbWluX2NvbnN1bWVyGAIgASgFIsEBCgVPcERlZhIMCgRuYW1lGAEgASgJEisKCWlucHV0X2FyZxgCIAMoCzIYLnRlbnNvcmZsb3cuT3BEZWYuQXJnRGVmEiwKCm91dHB1dF9hcmcYAyADKAsyGC50ZW5zb3JmbG93Lk9wRGVmLkFyZ0RlZhITCgtpc19zdGF0ZWZ1bBgRIAEoCBo6CgZBcmdEZWYSDAoEbmFtZRgBIAEoCRIiCgR0eXBlGAMgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZSKqAgoLRnVuY3Rpb25EZWYSJAoJc2lnbmF0dXJlGAEgASgLMhEudGVuc29yZmxvdy5PcERlZhIlCghub2RlX2RlZhgDIAMoCzITLnRlbnNvcmZsb3cuTm9kZURlZhItCgNyZXQYBCADKAsyIC50ZW5zb3JmbG93LkZ1bmN0aW9uRGVmLlJldEVudHJ5Ei8KBGF0dHIYBSADKAsyIS50ZW5zb3JmbG93LkZ1bmN0aW9uRGVmLkF0dHJFbnRyeRoqCghSZXRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGkIKCUF0dHJFbnRyeRILCgNrZXkYASABKAkSJAoFdmFsdWUYAiABKAsyFS50ZW5zb3JmbG93LkF0dHJWYWx1ZToCOAEiPwoSRnVuY3Rpb25EZWZMaWJyYXJ5EikKCGZ1bmN0aW9uGAEgAygLMhcudGVuc29yZmxvdy5GdW5jdGlvbkRlZiKIAQoIR3JhcGhEZWYSIQoEbm9kZRgBIAMoCzITLnRlbnNvcmZsb3cuTm9kZURlZhIvCgdsaWJyYXJ5GAIgASgLMh4udGVuc29yZmxvdy5GdW5jdGlvbkRlZkxpYnJhcnkSKAoIdmVyc2lvbnMYBCABKAsyFi50ZW5zb3JmbG93LlZlcnNpb25EZWYigQEKClRlbnNvckluZm8SDgoEbmFtZRgBIAEoCUgAEiMKBWR0eXBlGAIgASgOMhQudGVuc29yZmxvdy5EYXRhVHlwZRIyCgx0ZW5zb3Jfc2hhcGUYAyABKAsyHC50ZW5zb3JmbG93LlRlbnNvclNoYXBlUHJvdG9CCgoIZW5jb2RpbmcioAIKDFNpZ25hdHVyZURlZhI0CgZpbnB1dHMYASADKAsyJC50ZW5zb3JmbG93LlNpZ25hdHVyZURlZi5JbnB1dHNFbnRyeRI2CgdvdXRwdXRzGAIgAygLMiUudGVuc29yZmxvdy5TaWduYXR1cmVEZWYuT3V0cHV0c0VudHJ5EhMKC21ldGhvZF9uYW1lGAMgASgJGkUKC0lucHV0c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLnRlbnNvcmZsb3cuVGVuc29ySW5mbzoCOAEaRgoMT3V0cHV0c0VudHJ5EgsKA2tleRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLnRlbnNvcmZsb3cuVGVuc29ySW5mbzoCOAEi0QEKCFNhdmVyRGVmEhwKFGZpbGVuYW1lX3RlbnNvcl9uYW1lGAEgASgJEhgKEHNhdmVfdGVuc29yX25hbWUYAiABKAkSFwoPcmVzdG9yZV9vcF9uYW1lGAMgASgJEj0KB3ZlcnNpb24YByABKA4yLC50ZW5zb3JmbG93LlNhdmVyRGVmLkNoZWNrcG9pbnRGb3JtYXRWZXJzaW9uIjUKF0NoZWNrcG9pbnRGb3JtYXRWZXJzaW9uEgoKBkxFR0FDWRAAEgYKAlYxEAESBgoCVjIQAiLoAgoMTWV0YUdyYXBoRGVmEjsKDW1ldGFfaW5mb19kZWYYASABKAsyJC50ZW5zb3JmbG93Lk1ldGFHcmFwaERlZi5NZXRhSW5mb0RlZhInCglncmFwaF9kZWYYAiABKAsyFC50ZW5zb3JmbG93LkdyYXBoRGVmEicKCXNhdmVyX2RlZhgDIAEoCzIULnRlbnNvcmZsb3cuU2F2ZXJEZWYSQQoNc2lnbmF0dXJlX2RlZhgFIAMoCzIqLnRlbnNvcmZsb3cuTWV0YUdyYXBoRGVmLlNpZ25hdHVyZURlZkVudHJ5GjcKC01ldGFJbmZvRGVmEgwKBHRhZ3MYBCADKAkSGgoSdGVuc29yZmxvd192ZXJzaW9uGAUgASgJGk0KEVNpZ25hdHVyZURlZkVudHJ5EgsKA2tleRgBIAEoCRInCgV2YWx1ZRgCIAEoCzIYLnRlbnNvcmZsb3cuU2lnbmF0dXJlRGVmOgI4ASJfCgpTYXZlZE1vZGVsEiIKGnNhdmVkX21vZGVsX3NjaGVtYV92ZXJzaW9uGAEgASgDEi0KC21ldGFfZ3JhcGhzGAIgAygLMhgudGVuc29yZmxvdy5NZXRhR3JhcGhEZWYqjwEKCERhdGFUeXBlEg4KCkRUX0lOVkFMSUQQABIMCghEVF9GTE9BVBABEgwKCERUX0lOVDMyEAMSDQoJRFRfU1RSSU5HEAcSDAoIRFRfSU5UNjQQCRILCgdEVF9CT09MEAoSDwoLRFRfQkZMT0FUMTYQDhILCgdEVF9IQUxGEBMSDwoLRFRfUkVTT1VSQ0UQFGIGcHJvdG8z");
 
 /**
  * @generated from message tensorflow.TensorShapeProto
@@ -81,6 +81,11 @@ export type TensorProto = Message<"tensorflow.TensorProto"> & {
    * @generated from field: bytes tensor_content = 4;
    */
   tensorContent: Uint8Array;
+
+  /**
+   * @generated from field: repeated bytes string_val = 8;
+   */
+  stringVal: Uint8Array[];
 };
 
 /**
@@ -457,6 +462,71 @@ export const SignatureDefSchema: GenMessage<SignatureDef> = /*@__PURE__*/
   messageDesc(file_tensorflow, 11);
 
 /**
+ * How a loader restores the variables: it feeds the checkpoint's prefix and runs an operation.
+ *
+ * @generated from message tensorflow.SaverDef
+ */
+export type SaverDef = Message<"tensorflow.SaverDef"> & {
+  /**
+   * @generated from field: string filename_tensor_name = 1;
+   */
+  filenameTensorName: string;
+
+  /**
+   * @generated from field: string save_tensor_name = 2;
+   */
+  saveTensorName: string;
+
+  /**
+   * @generated from field: string restore_op_name = 3;
+   */
+  restoreOpName: string;
+
+  /**
+   * @generated from field: tensorflow.SaverDef.CheckpointFormatVersion version = 7;
+   */
+  version: SaverDef_CheckpointFormatVersion;
+};
+
+/**
+ * Describes the message tensorflow.SaverDef.
+ * Use `create(SaverDefSchema)` to create a new message.
+ */
+export const SaverDefSchema: GenMessage<SaverDef> = /*@__PURE__*/
+  messageDesc(file_tensorflow, 12);
+
+/**
+ * @generated from enum tensorflow.SaverDef.CheckpointFormatVersion
+ */
+export const SaverDef_CheckpointFormatVersion = {
+  /**
+   * @generated from enum value: LEGACY = 0;
+   */
+  LEGACY: 0,
+
+  /**
+   * @generated from enum value: V1 = 1;
+   */
+  V1: 1,
+
+  /**
+   * @generated from enum value: V2 = 2;
+   */
+  V2: 2,
+} as const;
+
+/**
+ * @generated from enum tensorflow.SaverDef.CheckpointFormatVersion
+ */
+export type SaverDef_CheckpointFormatVersion = (typeof SaverDef_CheckpointFormatVersion)[keyof typeof SaverDef_CheckpointFormatVersion] | UnknownEnum;
+
+/**
+ * Describes the enum tensorflow.SaverDef.CheckpointFormatVersion.
+ */
+export const SaverDef_CheckpointFormatVersionSchema: GenEnum<SaverDef_CheckpointFormatVersion> = /*@__PURE__*/
+  enumDesc(file_tensorflow, 12, 0);
+
+/**
  * @generated from message tensorflow.MetaGraphDef
  */
 export type MetaGraphDef = Message<"tensorflow.MetaGraphDef"> & {
@@ -471,6 +541,11 @@ export type MetaGraphDef = Message<"tensorflow.MetaGraphDef"> & {
   graphDef?: GraphDef | undefined;
 
   /**
+   * @generated from field: tensorflow.SaverDef saver_def = 3;
+   */
+  saverDef?: SaverDef | undefined;
+
+  /**
    * @generated from field: map<string, tensorflow.SignatureDef> signature_def = 5;
    */
   signatureDef: { [key: string]: SignatureDef };
@@ -481,7 +556,7 @@ export type MetaGraphDef = Message<"tensorflow.MetaGraphDef"> & {
  * Use `create(MetaGraphDefSchema)` to create a new message.
  */
 export const MetaGraphDefSchema: GenMessage<MetaGraphDef> = /*@__PURE__*/
-  messageDesc(file_tensorflow, 12);
+  messageDesc(file_tensorflow, 13);
 
 /**
  * @generated from message tensorflow.MetaGraphDef.MetaInfoDef
@@ -503,7 +578,7 @@ export type MetaGraphDef_MetaInfoDef = Message<"tensorflow.MetaGraphDef.MetaInfo
  * Use `create(MetaGraphDef_MetaInfoDefSchema)` to create a new message.
  */
 export const MetaGraphDef_MetaInfoDefSchema: GenMessage<MetaGraphDef_MetaInfoDef> = /*@__PURE__*/
-  messageDesc(file_tensorflow, 12, 0);
+  messageDesc(file_tensorflow, 13, 0);
 
 /**
  * @generated from message tensorflow.SavedModel
@@ -525,7 +600,7 @@ export type SavedModel = Message<"tensorflow.SavedModel"> & {
  * Use `create(SavedModelSchema)` to create a new message.
  */
 export const SavedModelSchema: GenMessage<SavedModel> = /*@__PURE__*/
-  messageDesc(file_tensorflow, 13);
+  messageDesc(file_tensorflow, 14);
 
 /**
  * @generated from enum tensorflow.DataType

@@ -21,6 +21,7 @@ import {
   handle,
   placeholder,
   reader,
+  restorer,
   setter,
   tensorInfo,
   type VariableNodes,
@@ -52,11 +53,43 @@ export interface LoweredModel {
   readonly getters: readonly Signature[];
 }
 
+/** A model for a session of our own: its state is set and read through signatures, and no file holds it. */
 export function toSavedModel(
   variables: Readonly<Record<string, ValueType>>,
   steps: readonly Step[],
   products: ProductType = "float32",
 ): LoweredModel {
+  const { around, functions, lowered } = lowerSteps(variables, steps, products);
+  const { nodes } = around;
+  const groups = grouped(variables);
+  const setters = groups.map((group, i) => setter(`set${i}_`, group, around));
+  const getters = groups.map((group, i) => getter(`get${i}_`, group, around));
+  const named = (kind: string, list: readonly Signature[]) => list.map((entry, i) => [`${kind}_${i}`, entry] as const);
+  const signatures = Object.fromEntries([...lowered, ...named("set", setters), ...named("get", getters)]);
+  return { file: encodeSavedModel({ nodes, functions, signatures }), steps: lowered, setters, getters };
+}
+
+/**
+ * A model for others: a loader restores the variables from the checkpoint beside the file, under their names.
+ * @param signatures by name, the outputs that each gives; only what they need of the step is run
+ * @returns the file saved_model.pb
+ */
+export function toStoredModel(
+  variables: Readonly<Record<string, ValueType>>,
+  step: Step,
+  signatures: Readonly<Record<string, readonly string[]>>,
+): Uint8Array {
+  const { around, functions, lowered } = lowerSteps(variables, [step], "float32");
+  const { inputs, outputs } = lowered.get(step.name) as Signature;
+  const chosen = Object.entries(signatures).map(([name, names]) => {
+    const given = Object.fromEntries(names.map((output) => [output, outputs[output] as SignatureTensor]));
+    return [name, { inputs, outputs: given }] as const;
+  });
+  const restore = restorer("restore_", around);
+  return encodeSavedModel({ nodes: around.nodes, functions, signatures: Object.fromEntries(chosen), restore });
+}
+
+function lowerSteps(variables: Readonly<Record<string, ValueType>>, steps: readonly Step[], products: ProductType) {
   const nodes: GraphNode[] = [];
   const functions: GraphFunction[] = [];
   const handles = new Map(Object.entries(variables).map(([name, type], i) => [name, handle(i, type, nodes)]));
@@ -65,12 +98,7 @@ export function toSavedModel(
   for (const [i, step] of steps.entries()) {
     lowered.set(step.name, lowerStep(step, { ...around, prefix: `s${i}_`, functions, products }));
   }
-  const groups = grouped(variables);
-  const setters = groups.map((group, i) => setter(`set${i}_`, group, around));
-  const getters = groups.map((group, i) => getter(`get${i}_`, group, around));
-  const named = (kind: string, list: readonly Signature[]) => list.map((entry, i) => [`${kind}_${i}`, entry] as const);
-  const signatures = Object.fromEntries([...lowered, ...named("set", setters), ...named("get", getters)]);
-  return { file: encodeSavedModel({ nodes, functions, signatures }), steps: lowered, setters, getters };
+  return { around, functions, lowered };
 }
 
 interface Surroundings extends VariableNodes {

@@ -1,20 +1,11 @@
-// An ONNX model as its users run it: opened from its file by onnxruntime, with nothing known but names. What flexbert
-// writes for others is checked through this; its own programs go through onnx.ts.
+// An ONNX model's file, run by onnxruntime. Inputs of int32 go in as int64.
 
-import { float32, type HostTensors, type int32 } from "../model/tensors";
+import { float32 } from "../model/tensors";
+import type { OpenModelFile } from "./model-file";
 import { loadOnnxRuntime, type OrtTensor } from "./onnx-runtime";
 
-export interface OnnxFile {
-  /** Runs the model. Inputs of int32 go in as int64; outputs must be float32. */
-  run(inputs: Readonly<Record<string, ReturnType<typeof int32>>>): Promise<HostTensors>;
-  close(): Promise<void>;
-}
-
-/** Opens a model's file, and files beside it to which it refers. Throws onnxruntime's error for what it cannot run. */
-export type OpenOnnxFile = (path: string) => Promise<OnnxFile>;
-
-/** What opens models. Throws as {@link loadOnnxRuntime} does. */
-export function onnxFileOpener({ threads }: { readonly threads?: number }): OpenOnnxFile {
+/** What opens such files. Throws as {@link loadOnnxRuntime} does. */
+export function onnxFileOpener({ threads }: { readonly threads?: number }): OpenModelFile {
   const runtime = loadOnnxRuntime();
   const options = {
     executionProviders: ["cpu"],

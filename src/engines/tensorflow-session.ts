@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { DType } from "../compile/graph";
-import { SERVING_TAG, type Signature } from "../compile/saved-model";
+import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../compile/saved-model";
 import { isRunning } from "../files/process-start";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
 
@@ -16,26 +16,45 @@ export interface SessionBinding {
   loadSavedModel(folder: string, tags: string): number;
   deleteSavedModel(model: number): void;
   /** Names are joined by commas. Blocks until the run is over. */
-  runSavedModel(model: number, inputs: readonly number[], inputNames: string, outputNames: string): { id: number }[];
+  runSavedModel(
+    model: number,
+    inputs: readonly number[],
+    inputNames: string,
+    outputNames: string,
+  ): { id: number; shape: readonly number[] }[];
   createTensor(shape: readonly number[], dtype: number, elements: Float32Array | Int32Array): number;
   deleteTensor(tensor: number): void;
   /** A copy. */
   tensorDataSync(tensor: number): Float32Array | Int32Array;
 }
 
-/** What a call gives: shapes are the caller's to know. */
-export type ResultTypes = ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: DType }>;
+/** Which outputs a call gives, and of what type each is. */
+export type ResultTypes = ReadonlyMap<string, { readonly dtype: DType }>;
+
+/** Of a signature, what a session asks for: the graph's names of its tensors. */
+export interface NamedTensors {
+  readonly inputs: Readonly<Record<string, Pick<SignatureTensor, "tensor">>>;
+  readonly outputs: Readonly<Record<string, Pick<SignatureTensor, "tensor">>>;
+}
 
 export interface TensorflowSession {
   /** Runs a signature and gives the named outputs. */
-  run(signature: Signature, inputs: HostTensors, results: ResultTypes): HostTensors;
+  run(signature: NamedTensors, inputs: HostTensors, results: ResultTypes): HostTensors;
   close(): void;
 }
 
 const FOLDER_PREFIX = "flexbert-savedmodel-";
 
 export function openSession(binding: SessionBinding, file: Uint8Array): TensorflowSession {
-  const model = load(binding, file);
+  return sessionOf(binding, load(binding, file));
+}
+
+/** A session over a model that lies in a folder, with its variables in the checkpoint there. */
+export function openStoredSession(binding: SessionBinding, folder: string): TensorflowSession {
+  return sessionOf(binding, binding.loadSavedModel(folder, SERVING_TAG));
+}
+
+function sessionOf(binding: SessionBinding, model: number): TensorflowSession {
   return {
     run(signature, inputs, results) {
       const names = Object.keys(signature.inputs);
@@ -55,7 +74,7 @@ function load(binding: SessionBinding, file: Uint8Array): number {
   removeLeftBehind();
   const folder = mkdtempSync(path.join(os.tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
   try {
-    writeFileSync(path.join(folder, "saved_model.pb"), file);
+    writeFileSync(path.join(folder, SAVED_MODEL), file);
     return binding.loadSavedModel(folder, SERVING_TAG);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -86,7 +105,7 @@ function fetch(
   binding: SessionBinding,
   model: number,
   fed: readonly number[],
-  { inputs, outputs }: Signature,
+  { inputs, outputs }: NamedTensors,
   results: ResultTypes,
 ): HostTensors {
   const feeds = Object.values(inputs).map(({ tensor }) => tensor);
@@ -95,9 +114,9 @@ function fetch(
   const fetches = wanted.map((name) => outputs[name]?.tensor as string);
   const made = binding.runSavedModel(model, fed, feeds.join(","), fetches.join(","));
   try {
-    const tensors = [...results].map(([name, { shape, dtype }], i) => {
-      const elements = binding.tensorDataSync((made[i] as { id: number }).id);
-      return [name, toHost(name, shape, dtype, elements)] as const;
+    const tensors = [...results].map(([name, { dtype }], i) => {
+      const { id, shape } = made[i] as (typeof made)[number];
+      return [name, toHost(name, shape, dtype, binding.tensorDataSync(id))] as const;
     });
     return Object.fromEntries(tensors);
   } finally {

@@ -9,7 +9,7 @@ import { usageError } from "../errors/errors";
 import { loadEagerly, registerGradients } from "./eager";
 import type { DynamicAxes, Engine, EntryPoint, Precision } from "./engine";
 import { openPrograms } from "./open-programs";
-import { loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
+import { type LoadedTensorflow, loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
 import { loadCompiled } from "./tensorflow-program";
 
 const BACKEND = "tensorflow";
@@ -40,19 +40,9 @@ export interface TensorflowOptions {
 
 /** Throws TensorflowAbsent where nothing is installed, and what the library throws where it does not load. */
 export async function openTensorflow(options: TensorflowOptions): Promise<Engine> {
-  const { precision = "float32", verbose = false } = options;
+  const { precision = "float32" } = options;
   const mode = readMode(precision);
-  const source = locateTensorflow();
-  await prepareEnvironment(source, verbose);
-  if (options.threads !== undefined) {
-    // TensorFlow reads these once, when its first session starts.
-    process.env["TF_NUM_INTRAOP_THREADS"] = process.env["OMP_NUM_THREADS"] = String(options.threads);
-    process.env["TF_NUM_INTEROP_THREADS"] = "1";
-  }
-  // TensorFlow takes TF32 for float32 products on a GPU unless CUDA's libraries are told otherwise.
-  if (precision !== "tf32") process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
-  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
-  const { binding, createBackend } = loadTensorflow(source, verbose);
+  const { binding, createBackend } = await startTensorflow(options);
   await registerGradients();
   if (!tf.findBackend(BACKEND)) tf.registerBackend(BACKEND, () => createBackend() as tf.KernelBackend, 3);
   if (!(await tf.setBackend(BACKEND))) throw new Error("tfjs does not take TensorFlow as its backend");
@@ -86,6 +76,22 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
     tensorCount: () => tf.memory().numTensors + programs.count(),
     dispose: () => undefined,
   };
+}
+
+/** Loads the library with its settings. Throws TensorflowAbsent. */
+export async function startTensorflow(options: TensorflowOptions): Promise<LoadedTensorflow> {
+  const { precision = "float32", verbose = false } = options;
+  const source = locateTensorflow();
+  await prepareEnvironment(source, verbose);
+  if (options.threads !== undefined) {
+    // TensorFlow reads these once, when its first session starts.
+    process.env["TF_NUM_INTRAOP_THREADS"] = process.env["OMP_NUM_THREADS"] = String(options.threads);
+    process.env["TF_NUM_INTEROP_THREADS"] = "1";
+  }
+  // TensorFlow takes TF32 for float32 products on a GPU unless CUDA's libraries are told otherwise.
+  if (precision !== "tf32") process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+  process.env["TF_FORCE_GPU_ALLOW_GROWTH"] ??= "true";
+  return loadTensorflow(source, verbose);
 }
 
 function readMode(precision: Precision): Mode {

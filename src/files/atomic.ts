@@ -2,7 +2,7 @@
 // A process that dies in between leaves a temporary file, which isTemporaryName recognises; nothing reads it.
 
 import { randomBytes } from "node:crypto";
-import type { StatsFs } from "node:fs";
+import { existsSync, type StatsFs } from "node:fs";
 import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../errors/errors";
@@ -77,6 +77,15 @@ export async function stageFile(
       await syncFolder(path.dirname(target));
     });
   return { path: temporary, commit, discard };
+}
+
+/** Renames a folder that was made beside its place into it; one that was there goes. */
+export async function replaceFolder(made: string, target: string): Promise<void> {
+  const old = existsSync(target) ? temporaryPath(target) : null;
+  if (old) await rename(target, old);
+  await rename(made, target);
+  await syncFolder(path.dirname(target));
+  if (old) await rm(old, { recursive: true, force: true });
 }
 
 /** Makes renames in a folder durable. */

@@ -1,4 +1,4 @@
-// The rows on which model.onnx is checked: of each task's dev split where it is there, else of the sample's made-up
+// The rows on which a model's file is checked: of each task's dev split where it is there, else of the sample's made-up
 // texts. A few, in two batches of other sizes and lengths, with padding in both.
 
 import { findSplitFile, readSplit } from "../data/read-split";
@@ -91,7 +91,7 @@ async function rowsOf(task: MergedTask, options: RowOptions): Promise<{ rows: re
     } catch (error) {
       // The rows are for a comparison alone: what is wrong with them does not touch the model.
       if (!(error instanceof UserError)) throw error;
-      options.warn(`${error.message}. model.onnx is checked on sample texts for ${task.name}`);
+      options.warn(`${error.message}. The model is checked on sample texts for ${task.name}`);
     }
   }
   return { rows: sampleTexts(task.inputs), source: "sample texts" };

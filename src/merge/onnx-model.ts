@@ -3,19 +3,16 @@
 
 import { readSafetensors } from "../checkpoints/safetensors";
 import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/safetensors-header";
-import type { ValueType } from "../compile/graph";
 import { type ExternalTensor, toOnnxModel } from "../compile/onnx";
 import { modelChunks } from "../compile/onnx-proto";
-import { optimise } from "../compile/passes";
-import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed } from "../engines/traced-entry";
+import type { ValueTypes } from "../engines/traced-entry";
 import { modelError } from "../errors/errors";
-import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
 import { scope } from "../model/parameters";
 import type { HostTensor } from "../model/tensors";
 import { blobsOf, checkBlob } from "./blobs";
 import { type Blob, MANIFEST_FORMAT, type Manifest, type MergedTask, tokenInputs } from "./manifest";
+import { traceMerged } from "./traced";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
 const MOST_INSIDE = 2 ** 31 - 2 ** 26;
@@ -45,7 +42,7 @@ export async function onnxModelFile(
   const stored = await storedTensors(parts);
   const bytes = [...stored.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   const inside = bytes <= mostInside;
-  const { graph, symbols } = traceModel(stored, tasks, config);
+  const { graph, symbols } = traceMerged(typesOf(stored), tasks, config);
   const constants = inside ? await readStored(parts) : externalTensors(stored);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
   const chunks = modelChunks({ ...model, docs: docs(tasks), metadata: metadata(manifest) });
@@ -104,33 +101,8 @@ async function readStored(parts: readonly Part[]): Promise<Record<string, HostTe
   return all;
 }
 
-/** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
-const EXAMPLE = [2, 3];
-
-function traceModel(stored: ReadonlyMap<string, Stored>, tasks: readonly MergedTask[], config: BertConfig) {
-  const type = ({ shape }: Stored): ValueType => ({ shape, dtype: "float32" });
-  const state = Object.fromEntries([...stored].map(([name, tensor]) => [name, type(tensor)]));
-  const inputs = Object.fromEntries(tokenInputs.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
-  const axes = Object.fromEntries(tokenInputs.map((name) => [name, branchAxes[name]]));
-  const { graph, symbols } = traceEntry(
-    (tensors, call) => ({ outputs: multiHeadLogits(tensors, call as unknown as TokenInputs, tasks, config) }),
-    state,
-    inputs,
-    axes,
-  );
-  const { nodes, inputs: traced, outputs } = optimise(graph);
-  const named = { ...unprefixed(traced, statePrefix), ...unprefixed(traced, inputPrefix) };
-  const ordered = unprefixed(outputs, outputPrefix);
-  return {
-    graph: {
-      nodes,
-      inputs: new Map(Object.entries(named)),
-      // In the manifest's order; the trace has them by fork.
-      outputs: new Map(tasks.map(({ name }) => [name, ordered[name] as (typeof ordered)[string]])),
-    },
-    symbols,
-  };
-}
+const typesOf = (stored: ReadonlyMap<string, Stored>): ValueTypes =>
+  Object.fromEntries([...stored].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
 
 function externalTensors(stored: ReadonlyMap<string, Stored>): Record<string, ExternalTensor> {
   const external = ({ shape, file, position, bytes }: Stored): ExternalTensor => ({

@@ -10,10 +10,12 @@ import type { BertConfig } from "../model/config";
 import type { HostTensors } from "../model/tensors";
 import { readShared } from "./blobs";
 import type { Blob, Manifest, MergedTask } from "./manifest";
-import type { CheckTools, OnnxCheck } from "./onnx-check";
+import type { CheckTools, ModelCheck } from "./model-check";
 import type { OnnxModelFile } from "./onnx-model";
 
 export const ONNX = "model.onnx";
+
+const ADVICE = "The folder is as it was. Please report it; with --no-onnx the file is left out";
 
 export interface OnnxRequest {
   /** null where onnxruntime-node is absent: the file is written all the same. */
@@ -26,7 +28,7 @@ export interface OnnxRequest {
 export interface OnnxReport extends Blob {
   readonly bytes: number;
   readonly weights: OnnxModelFile["weights"];
-  readonly check: OnnxCheck | null;
+  readonly check: ModelCheck | null;
 }
 
 export interface StagedOnnx {
@@ -49,9 +51,11 @@ export async function stageOnnx(
   const { staged, ...written } = await writeModel(out, manifest, config, request.mostInside);
   try {
     const { tasks } = manifest;
-    const model = { path: staged.path, name: path.join(out, ONNX), tasks, config, tokenizer, tensorsOf };
-    const { checkOnnx } = await import("./onnx-check.js");
-    const check = request.check ? await checkOnnx(model, request.check) : null;
+    const file = { path: staged.path, name: path.join(out, ONNX), runtime: "onnxruntime", advice: ADVICE };
+    const { checkModel } = await import("./model-check.js");
+    const check = request.check
+      ? await checkModel({ ...file, tasks, config, tokenizer, tensorsOf }, request.check)
+      : null;
     return { ...staged, report: { file: ONNX, ...written, check } };
   } catch (error) {
     await staged.discard();

@@ -14,7 +14,7 @@ import { openEngine } from "../../src/engines/open";
 import { sha256Hex } from "../../src/files/hash";
 import { filesOf, readManifest } from "../../src/merge/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
-import type { CheckTools } from "../../src/merge/onnx-check";
+import type { CheckTools } from "../../src/merge/model-check";
 import { float32, type HostTensor, int32, sizeOf } from "../../src/model/tensors";
 import { finetune } from "../../src/recipes/finetune";
 import { openModel } from "../../src/serve/model";

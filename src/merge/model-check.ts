@@ -1,9 +1,9 @@
-// Whether model.onnx says what the branches say: its file, run by onnxruntime as any user would, against each branch
-// run alone over the base's layers on the engine, by the function with which training scores it.
+// Whether a model's file says what the branches say: model.onnx, or a SavedModel, run by its own runtime as any user
+// would, against each branch run alone over the base's layers on the engine, by the function with which training scores it.
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { Engine, EntryPoint } from "../engines/engine";
-import type { OnnxFile, OpenOnnxFile } from "../engines/onnx-file";
+import type { ModelFile, OpenModelFile } from "../engines/model-file";
 import { modelError, toleranceError } from "../errors/errors";
 import { branchAxes, branchLogits } from "../model/branch";
 import type { BertConfig } from "../model/config";
@@ -25,17 +25,15 @@ import type { MergedTask } from "./manifest";
 /** Most that a logit may differ; for values beyond 1, in parts of the value. */
 export const TOLERANCE = 1e-4;
 
-const REPORT = "The folder is as it was. Please report it; with --no-onnx the file is left out";
-
 /** What the check needs beside the folder. */
 export interface CheckTools extends RowOptions {
   /** Runs the branches alone. */
   readonly engine: Engine;
-  readonly open: OpenOnnxFile;
+  readonly open: OpenModelFile;
   readonly signal: AbortSignal;
 }
 
-export interface OnnxCheck {
+export interface ModelCheck {
   readonly largestDifference: number;
   readonly tolerance: typeof TOLERANCE;
   /** Rows and tokens of each batch. */
@@ -49,6 +47,10 @@ export interface CheckedModel {
   /** The file that is checked, and how errors call it. */
   readonly path: string;
   readonly name: string;
+  /** What opens it, for errors: "onnxruntime". */
+  readonly runtime: string;
+  /** What an error ends with: what has become of the file, and what the user can do. */
+  readonly advice: string;
   readonly tasks: readonly MergedTask[];
   readonly config: BertConfig;
   readonly tokenizer: TokenizerSettings;
@@ -59,9 +61,9 @@ export interface CheckedModel {
 /**
  * Compares every task's output on all rows of both batches.
  * @throws toleranceError (5) naming the task where a difference is above {@link TOLERANCE}, modelError (4) where a branch
- *   gives no numbers or onnxruntime refuses the file
+ *   gives no numbers or the runtime refuses the file
  */
-export async function checkOnnx(model: CheckedModel, tools: CheckTools): Promise<OnnxCheck> {
+export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<ModelCheck> {
   const tokenizer = createTokenizer(model.tokenizer);
   const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, tools);
   const found = await runFile(model, rows, tokenizer.padId, tools);
@@ -80,11 +82,11 @@ export async function checkOnnx(model: CheckedModel, tools: CheckTools): Promise
 }
 
 async function runFile(model: CheckedModel, { batches }: CheckRows, padId: number, { open, signal }: CheckTools) {
-  let file: OnnxFile;
+  let file: ModelFile;
   try {
     file = await open(model.path);
   } catch (error) {
-    throw modelError(`onnxruntime does not open ${model.name} (${firstLine(error)}). ${REPORT}`, error);
+    throw modelError(`${model.runtime} does not open ${model.name} (${firstLine(error)}). ${model.advice}`, error);
   }
   try {
     const outputs: HostTensors[] = [];
@@ -158,7 +160,7 @@ function largest(
     const [ours, theirs] = [logits as HostTensors[string], found[i]?.[name]];
     if (`${theirs?.shape}` !== `${ours.shape}`) {
       throw toleranceError(
-        `${model.name}: the output ${name} has shape [${theirs?.shape}], its branch alone gives [${ours.shape}]. ${REPORT}`,
+        `${model.name}: the output ${name} has shape [${theirs?.shape}], its branch alone gives [${ours.shape}]. ${model.advice}`,
       );
     }
     for (const [at, value] of ours.data.entries()) {
@@ -169,7 +171,7 @@ function largest(
       if (!(difference <= TOLERANCE)) {
         throw toleranceError(
           `${model.name}: a logit of ${name} is ${theirs?.data[at]}, its branch alone gives ${value}: they differ by ` +
-            `${difference.toExponential(1)}, more than ${TOLERANCE}. ${REPORT}`,
+            `${difference.toExponential(1)}, more than ${TOLERANCE}. ${model.advice}`,
         );
       }
       most = Math.max(most, difference);

@@ -1,0 +1,42 @@
+// What commands that write a model's file ask of its check (merge/model-check.ts), and what they say of it.
+
+import type { Engine, EngineName } from "../engines/engine";
+import type { OpenModelFile } from "../engines/model-file";
+import type { CheckTools, ModelCheck } from "../merge/model-check";
+import type { Task } from "../tasks/task";
+import type { Reporter, RunContext } from "../training/reporter";
+
+/** What opens the file; null, with a warning that says so, where the engine that does is absent. */
+export async function openerOrWarning(
+  file: { readonly name: string; readonly engine: EngineName; readonly open: () => Promise<OpenModelFile> },
+  reporter: Reporter,
+): Promise<OpenModelFile | null> {
+  try {
+    return await file.open();
+  } catch (error) {
+    const { explainAbsence } = await import("../engines/open.js");
+    const { reason, remedy } = explainAbsence(file.engine, error);
+    reporter.warn(`${file.name} is written but NOT CHECKED: ${reason}. ${remedy}`);
+    return null;
+  }
+}
+
+/** The tools of a check whose branches run on the engine that is open. */
+export function checkTools(
+  open: OpenModelFile,
+  { engine, signal, reporter }: RunContext<Engine>,
+  tasks: readonly Task[],
+  glueData: string,
+): CheckTools {
+  const taskOf = (name: string) => tasks.find((task) => task.name === name);
+  return { engine, open, signal, glueData, taskOf, warn: reporter.warn };
+}
+
+/** What the check found, in words. */
+export function describeCheck(check: ModelCheck | null): string {
+  if (!check) return "not checked";
+  const rows = check.batches.reduce((sum, batch) => sum + batch.rows, 0);
+  const sources = new Set(check.tasks.map((task) => (task.rows === "sample texts" ? task.rows : "dev rows")));
+  const difference = check.largestDifference.toExponential(1);
+  return `largest difference from the branches alone ${difference} on ${rows} ${[...sources].join(" and ")}`;
+}

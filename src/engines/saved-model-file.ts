@@ -1,0 +1,33 @@
+// A SavedModel's folder, run by TensorFlow: its default signature, found in the file as any loader finds it.
+
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { DEFAULT_SIGNATURE, SAVED_MODEL } from "../compile/saved-model";
+import { SavedModelSchema, type TensorInfo } from "../compile/tensorflow.gen";
+import type { OpenModelFile } from "./model-file";
+import { startTensorflow, type TensorflowOptions } from "./tensorflow";
+import { type NamedTensors, openStoredSession } from "./tensorflow-session";
+
+/** What opens such folders. Throws as {@link startTensorflow} does. */
+export async function savedModelOpener(options: TensorflowOptions): Promise<OpenModelFile> {
+  const { binding } = await startTensorflow(options);
+  return async (folder) => {
+    const signature = await readSignature(path.join(folder, SAVED_MODEL));
+    const results = new Map(Object.keys(signature.outputs).map((name) => [name, { dtype: "float32" as const }]));
+    const session = openStoredSession(binding, folder);
+    return {
+      run: async (inputs) => session.run(signature, inputs, results),
+      close: async () => session.close(),
+    };
+  };
+}
+
+async function readSignature(file: string): Promise<NamedTensors> {
+  const { metaGraphs } = fromBinary(SavedModelSchema, await readFile(file));
+  const signature = metaGraphs[0]?.signatureDef[DEFAULT_SIGNATURE];
+  if (!signature) throw new Error(`${file} has no signature ${DEFAULT_SIGNATURE}`);
+  const named = (tensors: Readonly<Record<string, TensorInfo>>) =>
+    Object.fromEntries(Object.entries(tensors).map(([name, { encoding }]) => [name, { tensor: encoding.value ?? "" }]));
+  return { inputs: named(signature.inputs), outputs: named(signature.outputs) };
+}

@@ -1,0 +1,199 @@
+// A merged folder as a TensorFlow SavedModel, for TensorFlow Serving and others: the graph of all tasks with the shared
+// layers once, its weights in a checkpoint. The default signature gives every task; one a task runs only what it needs.
+
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
+import { tensorBundle } from "../checkpoints/tensor-bundle";
+import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../compile/saved-model";
+import { toStoredModel } from "../compile/tensorflow";
+import { joinGelus } from "../compile/tensorflow-passes";
+import { modelError, usageError } from "../errors/errors";
+import { replaceFolder, requireFreeSpace, temporaryOwner, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { makeFolder } from "../files/folder";
+import { isRunning } from "../files/process-start";
+import { storageFailure } from "../files/storage-failure";
+import { blobsOf, checkBlob, readShared, readTensors } from "../merge/blobs";
+import { type Manifest, readManifest } from "../merge/manifest";
+import { type CheckTools, checkModel, type ModelCheck } from "../merge/model-check";
+import { traceMerged } from "../merge/traced";
+import type { BertConfig } from "../model/config";
+import type { HostTensors } from "../model/tensors";
+import type { TokenizerSettings } from "../tokenizer/tokenizer";
+
+export interface ExportRequest {
+  /** The merged folder. */
+  readonly model: string;
+  /** The folder to make: `.../NAME/VERSION` for TensorFlow Serving. */
+  readonly out: string;
+  /** Replaces a SavedModel that is there. */
+  readonly force: boolean;
+  /** null where TensorFlow is absent: the model is written all the same. */
+  readonly check: CheckTools | null;
+}
+
+export interface Exported {
+  readonly out: string;
+  readonly bytes: number;
+  readonly signatures: readonly string[];
+  readonly check: ModelCheck | null;
+}
+
+export interface ExportPlan {
+  readonly out: string;
+  /** Of the weights, which are nearly all of it. */
+  readonly bytes: number;
+  readonly signatures: readonly string[];
+}
+
+/** What an export would write. Throws as {@link exportSavedModel} does before it writes anything. */
+export async function planExport(request: Omit<ExportRequest, "check">): Promise<ExportPlan> {
+  requireRoom(request);
+  const manifest = await readManifest(request.model);
+  const signatures = Object.keys(signaturesOf(manifest, request.model));
+  const { shared, own } = blobsOf(manifest, manifest.tasks);
+  let bytes = 0;
+  for (const blob of [...shared, ...own]) bytes += (await stat(await checkBlob(request.model, blob))).size;
+  return { out: request.out, bytes, signatures };
+}
+
+/**
+ * Writes the folder, which appears complete and checked or not at all.
+ * Throws usageError (2) where something lies there already, modelError (4) for a folder that is no merged model or a task
+ * whose name cannot be a signature, toleranceError (5) where a task's logits differ from its branch's, failure (1).
+ */
+export async function exportSavedModel(request: ExportRequest): Promise<Exported> {
+  const { model, out } = request;
+  requireRoom(request);
+  const manifest = await readManifest(model);
+  const signatures = signaturesOf(manifest, model);
+  const { config, tokenizer } = await readShared(model, manifest);
+  const target = path.resolve(out);
+  const temporary = temporaryPath(target);
+  try {
+    await makeFolder(path.dirname(target));
+    await removeLeftovers(target);
+    const bytes = await writeFiles(temporary, request, manifest, signatures, config, tokenizer);
+    const check = request.check && (await checkFiles(temporary, request, manifest, config, tokenizer, request.check));
+    await replaceFolder(temporary, target);
+    return { out, bytes, signatures: Object.keys(signatures), check };
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw storageFailure(error, out);
+  }
+}
+
+function requireRoom({ out, force }: Pick<ExportRequest, "out" | "force">): void {
+  if (!existsSync(out) || isEmptyFolder(out)) return;
+  if (!existsSync(path.join(out, SAVED_MODEL))) {
+    throw usageError(`--out ${out} is there already, and is no SavedModel. Name a folder that does not exist`);
+  }
+  if (!force) throw usageError(`--out ${out} holds a SavedModel already. Name another folder, or give --force`);
+}
+
+const isEmptyFolder = (folder: string) => statSync(folder).isDirectory() && readdirSync(folder).length === 0;
+
+/** What killed exports into the same place had begun. */
+async function removeLeftovers(target: string): Promise<void> {
+  const parent = path.dirname(target);
+  for (const name of readdirSync(parent)) {
+    const owner = name.startsWith(`.${path.basename(target)}.`) ? temporaryOwner(name) : null;
+    if (owner !== null && !isRunning(owner)) await rm(path.join(parent, name), { recursive: true, force: true });
+  }
+}
+
+/** The outputs of each signature. */
+function signaturesOf({ tasks }: Manifest, model: string): Record<string, string[]> {
+  if (tasks.length === 0) throw modelError(`${model} has no task. Run: flexbert merge --out ${model}`);
+  const clash = tasks.find(({ name }) => name === DEFAULT_SIGNATURE);
+  if (clash) throw modelError(`a task named ${clash.name} cannot have a signature of its own. Name the task otherwise`);
+  const all = tasks.map(({ name }) => name);
+  return { [DEFAULT_SIGNATURE]: all, ...Object.fromEntries(all.map((name) => [name, [name]])) };
+}
+
+async function writeFiles(
+  folder: string,
+  { model, out }: ExportRequest,
+  manifest: Manifest,
+  signatures: Readonly<Record<string, readonly string[]>>,
+  config: BertConfig,
+  tokenizer: TokenizerSettings,
+): Promise<number> {
+  const tensors = await readTensors(model, manifest, manifest.tasks);
+  const { index, data } = tensorBundle(tensors);
+  const files: Record<string, string | Uint8Array | readonly Uint8Array[]> = {
+    [SAVED_MODEL]: graphOf(tensors, manifest, signatures, config),
+    [`${VARIABLES}.index`]: index,
+    [`${VARIABLES}.data-00000-of-00001`]: data,
+    // What a caller must know beside the graph; servers leave this folder alone.
+    "assets.extra/tasks.json": `${JSON.stringify(manifest.tasks.map(describeTask), null, 2)}\n`,
+    "assets.extra/vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
+    "assets.extra/tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
+  };
+  const sizes = Object.values(files).map((content) =>
+    typeof content === "string" || content instanceof Uint8Array
+      ? Buffer.byteLength(content)
+      : content.reduce((sum, chunk) => sum + chunk.length, 0),
+  );
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  await requireFreeSpace(path.dirname(folder), bytes, out);
+  for (const [name, content] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    await makeFolder(path.dirname(file));
+    await writeFileAtomic(file, content);
+  }
+  return bytes;
+}
+
+function graphOf(
+  tensors: HostTensors,
+  { tasks }: Manifest,
+  signatures: Readonly<Record<string, readonly string[]>>,
+  config: BertConfig,
+): Uint8Array {
+  const types = Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
+  );
+  const { graph, symbols } = traceMerged(types, tasks, config);
+  const reads = new Map(Object.keys(types).map((name) => [name, name]));
+  const step = {
+    name: "logits",
+    graph: joinGelus(graph),
+    symbols,
+    reads,
+    writes: new Map(),
+    compile: "nothing",
+  } as const;
+  return toStoredModel(types, step, signatures);
+}
+
+const describeTask = ({ name, kind, inputs, labels, range, maxLength }: Manifest["tasks"][number]) => ({
+  name,
+  kind,
+  inputs,
+  labels,
+  range,
+  maxLength,
+});
+
+function checkFiles(
+  folder: string,
+  { model, out }: ExportRequest,
+  manifest: Manifest,
+  config: BertConfig,
+  tokenizer: TokenizerSettings,
+  tools: CheckTools,
+): Promise<ModelCheck> {
+  const checked = {
+    path: folder,
+    name: out,
+    runtime: "TensorFlow",
+    advice: "Nothing was left there. Please report it",
+    tasks: manifest.tasks,
+    config,
+    tokenizer,
+    tensorsOf: (task: Manifest["tasks"][number]) => readTensors(model, manifest, [task]),
+  };
+  return checkModel(checked, tools);
+}

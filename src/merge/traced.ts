@@ -1,0 +1,46 @@
+// The merged model as one graph, the shared layers in it once: traced from the function that serving runs, with batch
+// and length symbolic. Files for other runtimes are lowered from it.
+
+import { optimise } from "../compile/passes";
+import {
+  inputPrefix,
+  outputPrefix,
+  statePrefix,
+  traceEntry,
+  unprefixed,
+  type ValueTypes,
+} from "../engines/traced-entry";
+import { branchAxes } from "../model/branch";
+import type { BertConfig } from "../model/config";
+import { type HeadShape, multiHeadLogits, type TokenInputs } from "../model/multi-head";
+import { tokenInputs } from "./manifest";
+
+/** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
+const EXAMPLE = [2, 3];
+
+/**
+ * Inputs are the weights, under the names of `state`, and {@link tokenInputs}, int32 [batch, length]. Outputs are the
+ * tasks' logits, [batch, labels] or [batch, 1], under the tasks' names and in their order.
+ */
+export function traceMerged(state: ValueTypes, tasks: readonly HeadShape[], config: BertConfig) {
+  const inputs = Object.fromEntries(tokenInputs.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
+  const axes = Object.fromEntries(tokenInputs.map((name) => [name, branchAxes[name]]));
+  const { graph, symbols } = traceEntry(
+    (tensors, call) => ({ outputs: multiHeadLogits(tensors, call as unknown as TokenInputs, tasks, config) }),
+    state,
+    inputs,
+    axes,
+  );
+  const { nodes, inputs: traced, outputs } = optimise(graph);
+  const named = { ...unprefixed(traced, statePrefix), ...unprefixed(traced, inputPrefix) };
+  const ordered = unprefixed(outputs, outputPrefix);
+  return {
+    graph: {
+      nodes,
+      inputs: new Map(Object.entries(named)),
+      // The trace has them by fork.
+      outputs: new Map(tasks.map(({ name }) => [name, ordered[name] as (typeof ordered)[string]])),
+    },
+    symbols,
+  };
+}
