@@ -12,7 +12,7 @@ const absent = new Map<EngineName, string>();
 /** `describe` once an engine, with a function that opens it. Those that do not load are skipped, with the reason. */
 export function describeEachEngine(title: string, body: (open: () => Promise<Engine>, name: EngineName) => void): void {
   for (const name of engineNames) {
-    const reason = absent.get(name) ?? probe(name);
+    const reason = engineAbsence(name);
     if (reason !== null) {
       console.warn(`SKIPPED: ${title} on ${name}, because ${reason}`);
       describe.skip(`${title} on ${name}`, () => body(() => openInstalled(name), name));
@@ -22,14 +22,17 @@ export function describeEachEngine(title: string, body: (open: () => Promise<Eng
   }
 }
 
-/** Builds of TensorFlow lie in the cache that was there at the start; tests put another in its place for their bases. */
+const openInstalled = (name: EngineName): Promise<Engine> =>
+  withInitialCache(async () => (await openEngine(name, {})).engine);
+
 const initialCache = process.env["FLEXBERT_CACHE"];
 
-async function openInstalled(name: EngineName): Promise<Engine> {
+/** Builds of TensorFlow lie in the cache that was there at the start; tests put another in its place for their bases. */
+export async function withInitialCache<T>(open: () => Promise<T>): Promise<T> {
   const cache = process.env["FLEXBERT_CACHE"];
   setCache(initialCache);
   try {
-    return (await openEngine(name, {})).engine;
+    return await open();
   } finally {
     setCache(cache);
   }
@@ -41,7 +44,9 @@ function setCache(folder: string | undefined): void {
 }
 
 /** Why an engine does not load here, or null. Synchronous, because Jest declares tests synchronously. */
-function probe(name: EngineName): string | null {
+export function engineAbsence(name: EngineName): string | null {
+  const known = absent.get(name);
+  if (known !== undefined) return known;
   try {
     if (name === "tensorflow") locateTensorflow();
     if (name === "onnx") require.resolve("onnxruntime-node");

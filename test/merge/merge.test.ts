@@ -4,49 +4,25 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { cachedFolder } from "../../src/checkpoints/cache";
-import { writeBase } from "../../src/checkpoints/random-base";
-import type { StoredRun } from "../../src/checkpoints/run-folder";
 import { openEngine } from "../../src/engines/open";
 import { filesOf, overhead, readManifest } from "../../src/merge/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
-import { finetune } from "../../src/recipes/finetune";
 import { evaluateTask } from "../../src/serve/evaluate";
 import { openModel } from "../../src/serve/model";
 import { computeLogits } from "../../src/serve/predict";
 import type { Task } from "../../src/tasks/task";
 import { describeEachEngine } from "../engines/engines";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
+import { temporaryFolder, tinyBase, tinyTasks } from "../tiny";
+import { trainTiny, trainTinyTasks } from "../trained";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-merge");
 const taskOf = (name: string) => tinyTasks.find((task) => task.name === name) as Task;
-const forks: Record<string, number> = { sst2: 1, rte: 3, stsb: 2 };
 let selections: Selection[];
-
-async function train(
-  task: Task,
-  of = base,
-  layers = base.config.numHiddenLayers - (forks[task.name] as number),
-): Promise<StoredRun> {
-  const { engine } = await openEngine("wasm", {});
-  const request = {
-    task,
-    base: of,
-    layers: [layers],
-    seeds: [1],
-    training: { ...tinyTraining, epochs: 1 },
-    run: tinyRun(folder),
-  };
-  return (await finetune(request, quietContext(engine).context))[0] as StoredRun;
-}
+const train = (task: Task, of = base, layers?: number) => trainTiny(folder, of, task, layers);
 
 beforeAll(async () => {
-  process.env["FLEXBERT_CACHE"] = path.join(folder, "cache");
-  writeTinyGlue(path.join(folder, "glue"));
-  await writeBase(base, cachedFolder(base.name));
-  selections = [];
-  for (const task of tinyTasks) selections.push({ task, run: await train(task) });
+  selections = await trainTinyTasks(folder, base);
 });
 
 const mergeInto = async (out: string, chosen: readonly Selection[], of = base) =>

@@ -5,9 +5,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { cachedFolder } from "../../src/checkpoints/cache";
-import { writeBase } from "../../src/checkpoints/random-base";
-import type { StoredRun } from "../../src/checkpoints/run-folder";
 import { type GraphProto, ModelProtoSchema, TensorProto_DataType } from "../../src/compile/onnx.gen";
 import { onnxFileOpener } from "../../src/engines/onnx-file";
 import { openEngine } from "../../src/engines/open";
@@ -16,10 +13,10 @@ import { filesOf, readManifest } from "../../src/merge/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
 import type { CheckTools } from "../../src/merge/model-check";
 import { float32, type HostTensor, int32, sizeOf } from "../../src/model/tensors";
-import { finetune } from "../../src/recipes/finetune";
 import { openModel } from "../../src/serve/model";
 import type { Task } from "../../src/tasks/task";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
+import { temporaryFolder, tinyBase, tinyTasks } from "../tiny";
+import { trainTiny, trainTinyTasks } from "../trained";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-onnx");
@@ -27,25 +24,11 @@ const taskOf = (name: string) => tinyTasks.find((task) => task.name === name);
 const open = onnxFileOpener({ threads: 1 });
 const place = (name: string) => path.join(folder, name);
 const onnxOf = (out: string) => path.join(out, "model.onnx");
-const forks = { sst2: 1, rte: 3, stsb: 2 };
 let selections: Selection[];
 let tools: CheckTools;
 
-async function train(task: Task, layers: number | "full"): Promise<StoredRun> {
-  const { engine } = await openEngine("wasm", {});
-  const training = { ...tinyTraining, epochs: 1 };
-  const request = { task, base, layers: [layers], seeds: [1], training, run: tinyRun(folder) };
-  return (await finetune(request, quietContext(engine).context))[0] as StoredRun;
-}
-
 beforeAll(async () => {
-  process.env["FLEXBERT_CACHE"] = place("cache");
-  writeTinyGlue(place("glue"));
-  await writeBase(base, cachedFolder(base.name));
-  selections = [];
-  for (const task of tinyTasks) {
-    selections.push({ task, run: await train(task, 4 - forks[task.name as keyof typeof forks]) });
-  }
+  selections = await trainTinyTasks(folder, base);
   // Eager, and so of another kind than what it checks.
   const { engine } = await openEngine("wasm", {});
   const { signal } = new AbortController();
@@ -195,7 +178,10 @@ describe("the graph", () => {
 
   test("takes a branch that shares nothing, with embeddings of its own", async () => {
     const rte = taskOf("rte") as Task;
-    const chosen = [...selections.filter(({ task }) => task !== rte), { task: rte, run: await train(rte, "full") }];
+    const chosen = [
+      ...selections.filter(({ task }) => task !== rte),
+      { task: rte, run: await trainTiny(folder, base, rte, "full") },
+    ];
     const { onnx } = await mergeInto(place("full"), chosen);
     expect(onnx?.check?.largestDifference).toBeLessThan(1e-5);
     const names = graphIn(place("full")).initializer.map(({ name }) => name);

@@ -1,0 +1,59 @@
+// flexbert export from the command line: what is printed, what is refused, and TensorFlow absent.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, expect, test } from "@jest/globals";
+import { cachedFolder } from "../../src/checkpoints/cache";
+import { writeBase } from "../../src/checkpoints/random-base";
+import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
+import { flexbert } from "./flexbert";
+
+const cwd = temporaryFolder();
+const cache = path.join(cwd, "cache");
+const run = (line: string) => flexbert(line.split(" "), { cwd, env: { FLEXBERT_CACHE: cache } });
+
+beforeAll(async () => {
+  await writeBase(tinyBase("tiny"), cachedFolder("tiny", cache));
+  writeTinyGlue(path.join(cwd, "glue-data"));
+  for (const line of [
+    "finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32",
+    "merge --base tiny --no-onnx",
+  ]) {
+    const { status, stderr } = run(line);
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+  }
+});
+
+test("without TensorFlow the model is written, and that it was not checked is said out loud", () => {
+  const { status, stdout, stderr } = run("export saved-model --out served/1");
+  expect([status, stdout]).toEqual([
+    0,
+    expect.stringMatching(/^served\/1: [\d.]+ kB, signatures serving_default, rte, stsb; not checked\n$/),
+  ]);
+  expect(stderr).toMatch(/the SavedModel is written but NOT CHECKED: .* Run: flexbert engine install tensorflow/);
+  expect(existsSync(path.join(cwd, "served/1/saved_model.pb"))).toBe(true);
+});
+
+test("--json and --dry-run", () => {
+  const plan = JSON.parse(run("export saved-model --out planned/1 --dry-run --json").stdout);
+  expect(plan).toEqual({
+    dryRun: true,
+    out: "planned/1",
+    bytes: expect.any(Number),
+    signatures: ["serving_default", "rte", "stsb"],
+  });
+  expect(existsSync(path.join(cwd, "planned"))).toBe(false);
+  const exported = JSON.parse(run("export saved-model --out json/1 --json").stdout);
+  expect(exported).toMatchObject({ out: "json/1", check: null });
+});
+
+test.each([
+  ["export saved-model --out served/1", 2, /served\/1 holds a SavedModel already.*--force/],
+  ["export onnx", 2, /export takes saved-model, not onnx\. Merge writes model\.onnx/],
+  ["export tflite", 2, /export takes saved-model, not tflite\. Run: flexbert export --help/],
+  ["export saved-model --model nowhere", 4, /nowhere is no merged model.*Run: flexbert merge/],
+])("%s", (line, status, message) => {
+  const outcome = run(line);
+  expect([outcome.status, outcome.stdout]).toEqual([status, ""]);
+  expect(outcome.stderr).toMatch(message);
+});

@@ -1,0 +1,38 @@
+// Three tiny tasks that are trained, each with a fork of its own: what tests of merging and of exports begin with.
+
+import path from "node:path";
+import type { Base } from "../src/checkpoints/base";
+import { cachedFolder } from "../src/checkpoints/cache";
+import { writeBase } from "../src/checkpoints/random-base";
+import type { StoredRun } from "../src/checkpoints/run-folder";
+import { openEngine } from "../src/engines/open";
+import type { Selection } from "../src/merge/merge";
+import { finetune } from "../src/recipes/finetune";
+import type { Task } from "../src/tasks/task";
+import { quietContext, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "./tiny";
+
+/** Of a base with four layers: three shared, and three, one and two of the tasks' own. */
+export const tinyForks: Readonly<Record<string, number>> = { sst2: 1, rte: 3, stsb: 2 };
+
+/** One epoch on the eager engine. */
+export async function trainTiny(
+  folder: string,
+  base: Base,
+  task: Task,
+  layers: number | "full" = base.config.numHiddenLayers - (tinyForks[task.name] as number),
+): Promise<StoredRun> {
+  const { engine } = await openEngine("wasm", {});
+  const training = { ...tinyTraining, epochs: 1 };
+  const request = { task, base, layers: [layers], seeds: [1], training, run: tinyRun(folder) };
+  return (await finetune(request, quietContext(engine).context))[0] as StoredRun;
+}
+
+/** Makes `folder`'s cache the process's, with the base in it, GLUE's data beside it, and a run of each task. */
+export async function trainTinyTasks(folder: string, base: Base): Promise<Selection[]> {
+  process.env["FLEXBERT_CACHE"] = path.join(folder, "cache");
+  writeTinyGlue(path.join(folder, "glue"));
+  await writeBase(base, cachedFolder(base.name));
+  const selections: Selection[] = [];
+  for (const task of tinyTasks) selections.push({ task, run: await trainTiny(folder, base, task) });
+  return selections;
+}
