@@ -44,7 +44,8 @@ for major in 20 22 24; do
     flexbert merge --base sentence-transformers/all-MiniLM-L6-v2 --tasks "$sample/tasks.yaml" --engine tensorflow --out merged/
     flexbert predict --model merged/ --engine tensorflow --text "the soup was cold and the waiter never came back"
     cd "$clone"
-    node node_modules/jest/bin/jest.js test/engines/reference.test.ts test/engines/precision.test.ts test/engines/memory.test.ts -t tensorflow
+    node node_modules/jest/bin/jest.js test/engines/reference.test.ts test/engines/memory.test.ts -t tensorflow
+    node node_modules/jest/bin/jest.js test/engines/precision.test.ts test/export/saved-model.test.ts
   )
 done
 echo "Node 20, 22 and 24: all of it"

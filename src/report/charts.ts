@@ -160,7 +160,7 @@ export function tradeoffChart(
     field: "layers",
     type: "quantitative",
     title: "layers run for all tasks",
-    scale: { zero: false, nice: false, padding: 22 },
+    scale: { zero: false, nice: false, padding: 48 },
     axis: { tickMinStep: 1 },
   };
   const y = {
@@ -196,7 +196,7 @@ export function tradeoffChart(
       },
       {
         data: { values: named(methods, "method") },
-        layer: [point(80), text({ align: "center", baseline: "bottom", dy: -7 })],
+        layer: [point(80), text({ align: "right", baseline: "bottom", dx: -6, dy: -3 })],
       },
     ],
   };
@@ -218,7 +218,7 @@ export function curvesChart(
   dots: boolean,
 ): ChartSpec {
   const { color, shape, strokeDash } = seriesScales(names, dots ? "points" : "lines");
-  const integers = dots ? { axis: { tickMinStep: 1, format: "d" } } : {};
+  const integers = dots ? wholeNumbers : {};
   const x = { field: "x", type: "quantitative", title: xTitle, scale: { zero: false, nice: false }, ...integers };
   const y = { field: "value", ...scoreAxis(yTitle) };
   const line = {
@@ -237,8 +237,15 @@ export interface BarRow {
   readonly to: number;
 }
 
-/** Horizontal bars from `from` to `to`, a row a task. */
-export function barsChart(xTitle: string, kinds: readonly string[], rows: readonly BarRow[]): ChartSpec {
+const wholeNumbers = { axis: { tickMinStep: 1, format: "d" } };
+
+/** Horizontal bars from `from` to `to`, a row a task. `counts` are whole numbers. */
+export function barsChart(
+  xTitle: string,
+  kinds: readonly string[],
+  rows: readonly BarRow[],
+  counts = false,
+): ChartSpec {
   const tasks = [...new Set(rows.map(({ task }) => task))];
   const range = [colour("grey"), colour("blue"), colour("orange")].slice(0, kinds.length);
   return {
@@ -248,7 +255,7 @@ export function barsChart(xTitle: string, kinds: readonly string[], rows: readon
     mark: { type: "bar", height: 16 },
     encoding: {
       y: { field: "task", type: "nominal", title: null, sort: tasks, axis: { grid: false } },
-      x: { field: "from", type: "quantitative", title: xTitle },
+      x: { field: "from", type: "quantitative", title: xTitle, ...(counts ? wholeNumbers : {}) },
       x2: { field: "to" },
       color: {
         field: "kind",

@@ -146,6 +146,7 @@ function layersChart(tasks: readonly TaskArms[], { name, cells, cost }: Method):
             { task, kind: kinds[0] as string, from: 0, to: fork },
             { task, kind: kinds[1] as string, from: fork, to: fork + layers },
           ]),
+          true,
         ),
       },
     ],
