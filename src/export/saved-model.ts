@@ -15,7 +15,7 @@ import { makeFolder } from "../files/folder";
 import { isRunning } from "../files/process-start";
 import { storageFailure } from "../files/storage-failure";
 import { blobsOf, checkBlob, readShared, readTensors } from "../merge/blobs";
-import { type Manifest, readManifest } from "../merge/manifest";
+import { forCallers, type Manifest, readManifest } from "../merge/manifest";
 import { type CheckTools, checkModel, type ModelCheck } from "../merge/model-check";
 import { traceMerged } from "../merge/traced";
 import type { BertConfig } from "../model/config";
@@ -126,8 +126,8 @@ async function writeFiles(
     [SAVED_MODEL]: graphOf(tensors, manifest, signatures, config),
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
-    // What a caller must know beside the graph; servers leave this folder alone.
-    "assets.extra/tasks.json": `${JSON.stringify(manifest.tasks.map(describeTask), null, 2)}\n`,
+    // Servers leave this folder alone.
+    "assets.extra/tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
     "assets.extra/vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
     "assets.extra/tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
   };
@@ -167,15 +167,6 @@ function graphOf(
   } as const;
   return toStoredModel(types, step, signatures);
 }
-
-const describeTask = ({ name, kind, inputs, labels, range, maxLength }: Manifest["tasks"][number]) => ({
-  name,
-  kind,
-  inputs,
-  labels,
-  range,
-  maxLength,
-});
 
 function checkFiles(
   folder: string,

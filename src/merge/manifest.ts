@@ -83,6 +83,18 @@ export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
   return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
 }
 
+/** What a caller of a model's file must know of a task beside the graph. */
+export const forCallers = ({ name, kind, inputs, labels, range, maxLength, fork, layers }: MergedTask) => ({
+  name,
+  kind,
+  inputs,
+  labels,
+  range,
+  maxLength,
+  fork,
+  layers,
+});
+
 /** What decides the cost of inference: a manifest, or a choice that is not merged. */
 export interface Costed {
   readonly base: Pick<Manifest["base"], "layers">;

@@ -11,7 +11,7 @@ import type { BertConfig } from "../model/config";
 import { scope } from "../model/parameters";
 import type { HostTensor } from "../model/tensors";
 import { blobsOf, checkBlob } from "./blobs";
-import { type Blob, MANIFEST_FORMAT, type Manifest, type MergedTask, tokenInputs } from "./manifest";
+import { type Blob, forCallers, MANIFEST_FORMAT, type Manifest, type MergedTask, tokenInputs } from "./manifest";
 import { traceMerged } from "./traced";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
@@ -120,20 +120,10 @@ const docs = (tasks: readonly MergedTask[]) =>
 
 /** All values are text: that is what ONNX's metadata holds. */
 function metadata({ base, tasks }: Pick<Manifest, "base" | "tasks">): Record<string, string> {
-  const about = ({ name, kind, inputs, labels, range, maxLength, fork, layers }: MergedTask) => ({
-    name,
-    kind,
-    inputs,
-    labels,
-    range,
-    maxLength,
-    fork,
-    layers,
-  });
   return {
     "flexbert.format": String(MANIFEST_FORMAT),
     "flexbert.base": base.name,
     "flexbert.base_sha256": base.sha256,
-    "flexbert.tasks": JSON.stringify(tasks.map(about)),
+    "flexbert.tasks": JSON.stringify(tasks.map(forCallers)),
   };
 }

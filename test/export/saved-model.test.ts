@@ -115,6 +115,8 @@ describe("the files", () => {
       labels: ["entailment", "not_entailment"],
       range: null,
       maxLength: 32,
+      fork: 3,
+      layers: 1,
     });
   });
 
