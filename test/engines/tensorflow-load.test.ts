@@ -13,7 +13,7 @@ import {
   locateTensorflow,
   prepareEnvironment,
 } from "../../src/engines/tensorflow-load";
-import { usageError } from "../../src/errors/errors";
+import { engineError, failure, usageError } from "../../src/errors/errors";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
@@ -146,6 +146,16 @@ test("a library that faults under the user's own setting: the setting goes", asy
 test("a wrong setting is not taken for a missing installation", () => {
   const { reason, remedy } = explainAbsence("tensorflow", usageError("FLEXBERT_TENSORFLOW_MODE is abc"));
   expect([reason, remedy]).toEqual(["FLEXBERT_TENSORFLOW_MODE is abc", "Mend that setting, or unset it"]);
+});
+
+test("what the machine refuses is no missing installation either, and an absence is told by its cause", () => {
+  expect(explainAbsence("tensorflow", failure("the disk is full", new Error("ENOSPC")))).toMatchObject({
+    reason: "the disk is full",
+    remedy: "Mend that, and try again",
+  });
+  expect(explainAbsence("tensorflow", engineError("x is absent: y. z", new Error("no library")))).toMatchObject({
+    reason: "TensorFlow does not load: no library",
+  });
 });
 
 test("functions that Node 23 removed from util are there for the package's files, and for nobody else's", () => {
