@@ -165,6 +165,11 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
       { FAKE_PIP: "refused", PIP_QUIET: "3" },
       /cannot ask for tensorflow-cpu==2\.21\.0: https:\/\/index\.example\/simple\/x\/ does not answer as an index \(Failed to establish a new connection: \[Errno 111\] Connection refused\)/,
     ],
+    [
+      "a proxy that refuses connections",
+      { FAKE_PIP: "proxy" },
+      /as an index \(Cannot connect to proxy\. Failed to establish a new connection: \[Errno 111\] Connection refused\)\./,
+    ],
     ["an index that forbids", { FAKE_PIP: "forbidden" }, /index \(403 Client Error: Forbidden\)\. Check the network/],
     ["a file that the index lists and has not", { FAKE_PIP: "gone" }, /404 Client Error.*Check the network/],
     [
