@@ -2,12 +2,11 @@
 // libraries that this TensorFlow names, and tfjs-node's addon compiled against them. Everything collects in a work folder
 // under a lock; renaming the finished build is the commit. A stopped install keeps the wheels that it has.
 
-import { existsSync } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { namingCacheVariable } from "../checkpoints/cache";
 import { engineError, failure, UserError, usageError } from "../errors/errors";
-import { requireFreeSpace, syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { requireFreeSpace, syncFolder, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import { lockFolder } from "../files/lock";
@@ -46,6 +45,7 @@ import {
   findBuild,
   leaveWork,
   manifestPath,
+  setAside,
   tfjsPackage,
   thisPlatform,
   workFolder,
@@ -92,7 +92,7 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     await requireFreeSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
     const build = await assemble(request, sources, tools, work);
     const folder = path.join(buildsFolder(cache), name);
-    await commit(build, folder);
+    await commit(build, folder, work);
     done = true;
     return { build: findBuild(name, cache) as Build, installed: true };
   } catch (error) {
@@ -324,11 +324,9 @@ async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
   if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
 }
 
-/** Renames the build into place; an old one of the same name goes away. */
-async function commit(build: string, folder: string): Promise<void> {
-  const old = existsSync(folder) ? temporaryPath(folder) : null;
-  if (old) await rename(folder, old);
+/** Renames the build into place; an old one of the same name goes with the rest of the work folder. */
+async function commit(build: string, folder: string, work: string): Promise<void> {
+  await setAside(folder, work);
   await rename(build, folder);
   await syncFolder(path.dirname(folder));
-  if (old) await rm(old, { recursive: true, force: true });
 }

@@ -303,6 +303,21 @@ describeOnLinux("builds", () => {
     expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
   });
 
+  test("what a killed process had set aside goes with the next install, and with the next removal", async () => {
+    const aside = path.join(root(), ".installing", name, "old");
+    const { build } = await install();
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(path.join(aside, "library"), "");
+    await install({ force: true });
+    expect(existsSync(aside)).toBe(false);
+    expectNothingBroken();
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(path.join(aside, "library"), "");
+    await removeBuild(name, cache);
+    expect([existsSync(build.folder), readdirSync(root())]).toEqual([false, [".installing"]]);
+    expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
+  });
+
   test("of several the newest for this machine is first, and unusable ones last", async () => {
     const { build } = await install();
     for (const version of ["2.9.0", "2.22.0"]) {
