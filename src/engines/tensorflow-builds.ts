@@ -124,6 +124,7 @@ export async function removeBuild(name: string, cache?: string): Promise<void> {
   const unlock = await lockFolder(work, `removing ${name}`);
   const folder = path.join(buildsFolder(cache), name);
   try {
+    await clearWork(work, []);
     await rm(await setAside(folder, work), { recursive: true, force: true });
   } catch (error) {
     throw storageFailure(error, folder, "cannot remove");
@@ -138,13 +139,12 @@ export async function removeBuild(name: string, cache?: string): Promise<void> {
  */
 export async function setAside(folder: string, work: string): Promise<string> {
   const doomed = path.join(work, "old");
-  await rm(doomed, { recursive: true, force: true });
   if (existsSync(folder)) await rename(folder, doomed);
   return doomed;
 }
 
-/** Clears a work folder but for the entries to keep, and unlocks it. In that order: the next holder may be waiting. */
-export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
+/** Removes what lies in a work folder but for the entries to keep and the locks. */
+export async function clearWork(work: string, keep: readonly string[]): Promise<void> {
   for (const entry of readdirSync(work)) {
     if (lockFiles.test(entry)) continue;
     const doomed = path.join(work, entry);
@@ -152,6 +152,11 @@ export async function leaveWork(work: string, unlock: () => Promise<void>, keep:
       await rmdir(doomed).catch(() => {}); // if it is empty
     else await rm(doomed, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** Clears a work folder and unlocks it. In that order: the next holder may be waiting. */
+export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
+  await clearWork(work, keep);
   await unlock();
   await rmdir(work).catch(() => {}); // holds what is kept, or another's lock
 }

@@ -1,8 +1,18 @@
 // `engine install` from end to end against stand-ins for pip, npm and the compiler: what it leaves, and each bad case.
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import promises from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { buildName, buildsFolder, findBuild, listBuilds, removeBuild } from "../../src/engines/tensorflow-builds";
 import { cudaRequirements, installTensorflow, libraryTarget } from "../../src/engines/tensorflow-install";
 import { ExitCode } from "../../src/errors/errors";
@@ -223,6 +233,26 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
   test("an index that does not have the package: which index it is", async () => {
     process.env["FAKE_PIP"] = "not-here";
     await expectFailure(/It has none of tensorflow-cpu: see .* python3 -m pip config list$/, ExitCode.usage);
+  });
+
+  test("what an earlier attempt fetched or left half done is no space that is missing", async () => {
+    const work = path.join(root(), ".installing", name);
+    for (const part of ["wheels", "build"]) mkdirSync(path.join(work, part), { recursive: true });
+    writeFileSync(path.join(work, "build", "half"), "");
+    writeFileSync(path.join(work, "wheels", "other.whl"), "");
+    truncateSync(path.join(work, "wheels", "other.whl"), 1e9); // a hole: it takes no disk
+    const halves: boolean[] = [];
+    const statfs = jest.spyOn(promises, "statfs").mockImplementation((async () => {
+      halves.push(existsSync(path.join(work, "build", "half")));
+      return { bavail: 0.7e9, blocks: 1e9, bsize: 1 };
+    }) as unknown as typeof promises.statfs);
+    try {
+      expect((await install()).installed).toBe(true);
+    } finally {
+      statfs.mockRestore();
+    }
+    expect(halves).toContain(false);
+    expect(halves).not.toContain(true);
   });
 
   test("a wheel whose library is not what its RECORD says", async () => {
