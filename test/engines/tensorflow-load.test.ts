@@ -2,8 +2,9 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { ISA_VARIABLE } from "../../src/engines/cpu-probe";
 import { explainAbsence } from "../../src/engines/open";
 import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../src/engines/tensorflow-builds";
@@ -80,6 +81,19 @@ describeWithPackage("the order of sources", () => {
       remedy: expect.stringMatching(/^Run: flexbert engine install tensorflow/),
     });
   });
+});
+
+(tfjsPackage() && !registryAddon ? test : test.skip)("without a home folder there are no builds", () => {
+  const { XDG_CACHE_HOME } = process.env;
+  const homedir = jest.spyOn(os, "homedir").mockReturnValue("");
+  delete process.env["FLEXBERT_CACHE"];
+  delete process.env["XDG_CACHE_HOME"];
+  try {
+    expect(reasonOf(locateTensorflow).reason).toBe("no build of TensorFlow is installed");
+  } finally {
+    homedir.mockRestore();
+    if (XDG_CACHE_HOME !== undefined) process.env["XDG_CACHE_HOME"] = XDG_CACHE_HOME;
+  }
 });
 
 test("a folder in FLEXBERT_TFJS_NODE without a package or an addon is named", () => {
