@@ -72,7 +72,7 @@ const calls: Calls = {
       ({ engine } = await openEngine(name, { verbose, ...(threads === undefined ? {} : { threads }) }));
       return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads };
     } catch (error) {
-      const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
+      const { reason, remedy } = explainAbsence(name, error);
       return { present: false, reason, remedy, ...(error instanceof UserError ? { exitCode: error.exitCode } : {}) };
     }
   },

@@ -6,8 +6,8 @@ import { formatBytes } from "../files/atomic";
 import { dryRun } from "../options/common";
 import { optional, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
-import type { ProgressBar } from "../training/reporter";
 import { defineCommand } from "./command";
+import { fileProgress } from "./file-progress";
 import { type Terminal, table } from "./terminal";
 
 const options = {
@@ -54,11 +54,10 @@ export const engineCommand = defineCommand({
     "engine remove tensorflow --version 2.20.0",
   ],
   async run(values, terminal, [action, engine]) {
-    if (action === "list") return list(terminal);
-    if (action !== "install" && action !== "remove") {
+    if (action !== "install" && action !== "remove" && action !== "list") {
       throw usageError(`engine takes install, list or remove, not ${action}. Run: flexbert engine --help`);
     }
-    if (engine !== "tensorflow") {
+    if (engine !== "tensorflow" && !(action === "list" && engine === undefined)) {
       const given = engine === undefined ? "takes an engine" : `knows no engine ${engine} to ${action}`;
       throw usageError(`engine ${action} ${given}: tensorflow is the one; the others come with npm`);
     }
@@ -66,6 +65,7 @@ export const engineCommand = defineCommand({
     if (values.version !== undefined && !/^\d+\.\d+\.\d+[\w.]*$/.test(values.version)) {
       throw usageError(`--version "${values.version}": it takes a version such as 2.21.0`);
     }
+    if (action === "list") return list(terminal);
     return action === "install" ? install(values, terminal) : remove(values, terminal);
   },
 });
@@ -90,7 +90,7 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
     return;
   }
   const { installTensorflow } = await import("../engines/tensorflow-install.js");
-  const progress = fileProgress(terminal);
+  const progress = fileProgress("", terminal);
   try {
     const { build, installed } = await installTensorflow({
       version,
@@ -111,27 +111,6 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
   } finally {
     progress.end();
   }
-}
-
-/** A bar for each file. */
-function fileProgress(terminal: Terminal) {
-  let current: { file: string; received: number; bar: ProgressBar } | null = null;
-  const end = () => {
-    current?.bar.end();
-    current = null;
-  };
-  return {
-    end,
-    onProgress(file: string, received: number, total: number | null) {
-      if (current?.file !== file) {
-        end();
-        current = { file, received: 0, bar: terminal.reporter.progress(file, total ?? 0) };
-      }
-      current.bar.advance(received - current.received, formatBytes(received));
-      current.received = received;
-      if (received === total) end(); // the next lines are about something else
-    },
-  };
 }
 
 async function list(terminal: Terminal): Promise<void> {
@@ -156,7 +135,8 @@ async function list(terminal: Terminal): Promise<void> {
     const rows = builds.map((build) => [build.name, formatBytes(build.bytes), build.problem ?? "", build.folder]);
     terminal.print(`${table(["build", "size", "", "folder"], rows)}\n`);
   }
-  for (const name of stopped) terminal.print(`${name}: its install was stopped or is under way; repeat it to go on`);
+  for (const name of stopped)
+    terminal.print(`${name}: its install or removal was stopped or is under way; repeat it to go on`);
   const source = taken?.from === "package" ? "the registry's package" : (taken?.from ?? "");
   terminal.print(
     taken ? `--engine tensorflow takes ${source}: ${taken.addon}` : `tensorflow is absent: ${absence}. ${remedy}`,

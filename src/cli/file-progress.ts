@@ -12,19 +12,21 @@ export interface FileProgress {
 
 export function fileProgress(prefix: string, terminal: Terminal): FileProgress {
   let current: { file: string; received: number; bar: ProgressBar } | null = null;
+  const end = () => {
+    current?.bar.end();
+    current = null;
+  };
   return {
     onProgress(file, received, total) {
       if (current?.file !== file) {
-        current?.bar.end();
+        end();
         // What an earlier download brought is done, for the time that is left too.
         current = { file, received, bar: terminal.reporter.progress(`${prefix}${file}`, total ?? 0, received) };
       }
       current.bar.advance(received - current.received, formatBytes(received));
       current.received = received;
+      if (received === total) end(); // lines about something else may follow
     },
-    end() {
-      current?.bar.end();
-      current = null;
-    },
+    end,
   };
 }

@@ -14,6 +14,8 @@ import { packageVersion } from "./version";
 
 /** Runs the command line and sets the process's exit code. Called by bin/flexbert.js. */
 export function main(argv: readonly string[]): void {
+  const args = argv.slice(2);
+  const streams: Streams = { out: process.stdout, err: process.stderr };
   const controller = new AbortController();
   let watched = false;
   const interruption: Interruption = {
@@ -34,11 +36,11 @@ export function main(argv: readonly string[]): void {
   process.on("SIGTERM", onSignal(ExitCode.terminated));
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(ExitCode.ok); // `flexbert ... | head`
-    throw error;
+    process.exit(report(storageFailure(error, "to standard output"), args, streams, interruption));
   });
   // Nobody reads the log any more: no reason to stop work that takes hours.
   process.stderr.on("error", () => undefined);
-  run(argv.slice(2), { out: process.stdout, err: process.stderr }, interruption).then(
+  run(args, streams, interruption).then(
     (code) => {
       process.exitCode = code === ExitCode.interrupted && signalCode !== null ? signalCode : code;
     },

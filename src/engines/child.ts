@@ -25,18 +25,23 @@ const KEPT = 4_000_000;
 
 /** Runs a program to its end. Rejects with the system's error (ENOENT, EACCES) where it does not start. */
 export function runChild(command: string, args: readonly string[], options: ChildOptions = {}): Promise<ChildOutcome> {
-  const { signal, onStdout } = options;
+  const { signal, timeoutMs, onStdout } = options;
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: options.env ?? process.env,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: "SIGKILL" as const }),
     });
+    // Not spawn's own `timeout`: its timer goes on where no program started, and keeps ours from ending.
+    const limit = timeoutMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     // Not spawn's own `signal`: that rejects while the program may still be writing files.
     const stop = () => child.kill("SIGTERM");
     signal?.addEventListener("abort", stop, { once: true });
+    const ended = () => {
+      clearTimeout(limit);
+      signal?.removeEventListener("abort", stop);
+    };
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -47,11 +52,11 @@ export function runChild(command: string, args: readonly string[], options: Chil
       stderr = (stderr + text).slice(-KEPT);
     });
     child.on("error", (error) => {
-      signal?.removeEventListener("abort", stop);
+      ended();
       reject(error);
     });
     child.on("close", (code, endSignal) => {
-      signal?.removeEventListener("abort", stop);
+      ended();
       if (signal?.aborted) reject(signal.reason);
       else resolve({ code, signal: endSignal, stdout, stderr });
     });

@@ -55,8 +55,10 @@ export async function probeAddon(addon: string, signal?: AbortSignal): Promise<P
       timeoutMs: 120_000,
       ...(signal ? { signal } : {}),
     });
-    if (child.code === 0) return { isa, tensorflow: JSON.parse(child.stdout).tensorflow };
-    if (child.signal === null) return { problem: lastLine(child.stderr) };
+    // Not all of stdout: oneDNN writes there too, where the user asks for it (ONEDNN_VERBOSE).
+    const [, tensorflow] = /\{"tensorflow":"([^"]+)"\}/.exec(child.stdout) ?? [];
+    if (child.code === 0 && tensorflow !== undefined) return { isa, tensorflow };
+    if (child.signal === null) return { problem: lastLine(child.stderr) || `its test ended with ${child.code}` };
     if (!faults.has(child.signal)) return { problem: `TensorFlow's library was ended by ${child.signal}` };
     problem = `TensorFlow's library ends with ${child.signal} on this CPU${chosen ? ` with ${ISA_VARIABLE}=${chosen}` : ""}`;
   }

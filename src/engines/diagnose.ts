@@ -55,13 +55,13 @@ async function diagnose(name: EngineName, verbose: boolean): Promise<Diagnosis> 
     const tensorflow = name === "tensorflow" ? await describeTensorflow(device) : { source: null, improvement: null };
     return { name, present: true, summary, device, threads, flopsPerSecond, ...tensorflow };
   } catch (error) {
-    const { reason, remedy } = explainAbsence(name, (error as Error).cause ?? error);
+    const { reason, remedy } = explainAbsence(name, error);
     return { name, present: false, reason, remedy, wrongSetting: isWrongSetting(error) };
   }
 }
 
 /** Nothing is absent then: the engine refuses, and so does `auto` where it comes to it. */
-const isWrongSetting = (error: unknown) => error instanceof UserError && error.exitCode === ExitCode.usage;
+const isWrongSetting = (error: unknown) => error instanceof UserError && error.exitCode !== ExitCode.engineAbsent;
 
 async function describeTensorflow(device: "cpu" | "gpu") {
   const found = locateTensorflow();

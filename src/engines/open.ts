@@ -1,7 +1,7 @@
 // Which engine runs: detection, the order of `auto`, and why an engine is absent. The only folder that loads
 // native packages is this one.
 
-import { engineError, UserError, usageError } from "../errors/errors";
+import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames, type Precision } from "./engine";
 import { openOnnx } from "./onnx";
 import { npmCommand } from "./optional-packages";
@@ -39,7 +39,7 @@ const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> =
 export async function openEngine(name: EngineName | "auto", options: EngineOptions): Promise<OpenedEngine> {
   const { precision = "float32" } = options;
   if (precision !== "float32") {
-    if (name === "auto") return openEngine("tensorflow", options);
+    if (name === "auto") return { ...(await openEngine("tensorflow", options)), why: `--precision ${precision}` };
     if (name !== "tensorflow") {
       throw usageError(`--precision ${precision} is the tensorflow engine's alone; ${name} runs float32`);
     }
@@ -73,8 +73,12 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 
 /** The reason in one line and the next step, from what a package threw when it was loaded. */
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
-  // A wrong setting says what it may be, and installing anything would not help.
-  if (error instanceof UserError) return { name, reason: error.message, remedy: "Mend that setting, or unset it" };
+  if (error instanceof UserError) {
+    if (error.exitCode === ExitCode.engineAbsent && error.cause) return explainAbsence(name, error.cause);
+    // It says what the setting may be or what the machine refuses, and installing anything would not help.
+    const remedy = error.exitCode === ExitCode.usage ? "Mend that setting, or unset it" : "Mend that, and try again";
+    return { name, reason: error.message, remedy };
+  }
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
   if (name === "tensorflow") return explainTensorflowAbsence(error);
   if (name === "onnx") {

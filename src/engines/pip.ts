@@ -260,8 +260,10 @@ export function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what:
 function passedOverIndex(said: string): { readonly url: string; readonly reason: string } | null {
   for (const [, url = "", reason = ""] of said.matchAll(/Could not fetch URL (\S+): (.*) - skipping$/gm)) {
     if (/^404 Client Error/.test(reason)) continue;
-    const cause = /\(Caused by \w+\((.*?)\)+$/.exec(reason)?.[1]?.replace(/^['"]?(<[^>]*>: )?|['"]$/g, "");
-    return { url, reason: (cause || reason).replace(/ for url: \S+$/, "").slice(0, 300) };
+    // 'Cannot connect to proxy.', NewConnectionError('<...>: Failed to establish ...'
+    const cause = /\(Caused by \w+\((.*?)\)+$/.exec(reason)?.[1]?.replace(/<[^>]*>: /g, "");
+    const plain = cause?.replace(/['"], \w+\(['"]/g, " ").replace(/^['"]|['"]$/g, "");
+    return { url, reason: (plain || reason).replace(/ for url: \S+$/, "").slice(0, 300) };
   }
   return null;
 }

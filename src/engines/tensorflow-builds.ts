@@ -6,7 +6,6 @@ import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { cacheFolder } from "../checkpoints/cache";
-import { temporaryPath } from "../files/atomic";
 import { lockFolder } from "../files/lock";
 import { storageFailure } from "../files/storage-failure";
 import { hasNvidiaDriver } from "./nvidia";
@@ -124,11 +123,9 @@ export async function removeBuild(name: string, cache?: string): Promise<void> {
   const work = workFolder(name, cache);
   const unlock = await lockFolder(work, `removing ${name}`);
   const folder = path.join(buildsFolder(cache), name);
-  const doomed = temporaryPath(folder);
   try {
-    // Out of the way in one step: nobody finds half a build.
-    if (existsSync(folder)) await rename(folder, doomed);
-    await rm(doomed, { recursive: true, force: true });
+    await clearWork(work, []);
+    await rm(await setAside(folder, work), { recursive: true, force: true });
   } catch (error) {
     throw storageFailure(error, folder, "cannot remove");
   } finally {
@@ -136,8 +133,18 @@ export async function removeBuild(name: string, cache?: string): Promise<void> {
   }
 }
 
-/** Clears a work folder but for the entries to keep, and unlocks it. In that order: the next holder may be waiting. */
-export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
+/**
+ * Takes a build out of the way in one step, so that nobody finds half of it, and returns where it lies then. In the work
+ * folder: what a killed process leaves there is cleared by the next one.
+ */
+export async function setAside(folder: string, work: string): Promise<string> {
+  const doomed = path.join(work, "old");
+  if (existsSync(folder)) await rename(folder, doomed);
+  return doomed;
+}
+
+/** Removes what lies in a work folder but for the entries to keep and the locks. */
+export async function clearWork(work: string, keep: readonly string[]): Promise<void> {
   for (const entry of readdirSync(work)) {
     if (lockFiles.test(entry)) continue;
     const doomed = path.join(work, entry);
@@ -145,11 +152,16 @@ export async function leaveWork(work: string, unlock: () => Promise<void>, keep:
       await rmdir(doomed).catch(() => {}); // if it is empty
     else await rm(doomed, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** Clears a work folder and unlocks it. In that order: the next holder may be waiting. */
+export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
+  await clearWork(work, keep);
   await unlock();
   await rmdir(work).catch(() => {}); // holds what is kept, or another's lock
 }
 
-/** Names of installs that were stopped and keep what they fetched. */
+/** Names of builds whose install or removal was stopped, or is under way. */
 export function stoppedInstalls(cache?: string): string[] {
   const folder = path.dirname(workFolder("any", cache));
   return existsSync(folder) ? readdirSync(folder) : [];

@@ -2,11 +2,12 @@
 // libraries that this TensorFlow names, and tfjs-node's addon compiled against them. Everything collects in a work folder
 // under a lock; renaming the finished build is the commit. A stopped install keeps the wheels that it has.
 
-import { rm, stat } from "node:fs/promises";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { rename, stat } from "node:fs/promises";
 import path from "node:path";
 import { namingCacheVariable } from "../checkpoints/cache";
 import { engineError, failure, UserError, usageError } from "../errors/errors";
-import { replaceFolder, requireFreeSpace, writeFileAtomic } from "../files/atomic";
+import { requireFreeSpace, syncFolder, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import { lockFolder } from "../files/lock";
@@ -40,11 +41,13 @@ import {
   type BuildManifest,
   buildName,
   buildsFolder,
+  clearWork,
   compareVersions,
   type Flavour,
   findBuild,
   leaveWork,
   manifestPath,
+  setAside,
   tfjsPackage,
   thisPlatform,
   workFolder,
@@ -88,10 +91,12 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     const other = findBuild(name, cache);
     if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
     const tools = await findTools(request.signal);
-    await requireFreeSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
+    await clearWork(work, ["wheels"]); // what a killed install left takes the space that this one needs
+    const needed = SPACE_NEEDED[flavour] - bytesIn(path.join(work, "wheels"));
+    await requireFreeSpace(work, needed, `installing TensorFlow for the ${flavour.toUpperCase()}`);
     const build = await assemble(request, sources, tools, work);
     const folder = path.join(buildsFolder(cache), name);
-    await replaceFolder(build, folder);
+    await commit(build, folder, work);
     done = true;
     return { build: findBuild(name, cache) as Build, installed: true };
   } catch (error) {
@@ -100,6 +105,12 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     // After a failure only wheels are worth going on from.
     await leaveWork(work, unlock, done ? [] : ["wheels"]);
   }
+}
+
+/** Of wheels that an earlier attempt fetched. */
+function bytesIn(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
 }
 
 /** What the machine refuses, as a failure that says how the cache goes elsewhere. */
@@ -193,10 +204,7 @@ async function assemble(
   log("unpacking");
   const build = path.join(work, "build");
   const include = path.join(work, "include");
-  for (const folder of [build, include]) {
-    await rm(folder, { recursive: true, force: true });
-    await makeFolder(folder);
-  }
+  for (const folder of [build, include]) await makeFolder(folder);
   const files = await unpackAll(paths, build, include, signal);
   requireLibraries(files, version);
   const headers = nodeHeaders ?? (await fetchNodeHeaders(work, signal));
@@ -321,4 +329,11 @@ function requireLibraries(files: Readonly<Record<string, number>>, version: stri
 async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
   const result = await probeAddon(path.join(build, ADDON), signal);
   if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
+}
+
+/** Renames the build into place; an old one of the same name goes with the rest of the work folder. */
+async function commit(build: string, folder: string, work: string): Promise<void> {
+  await setAside(folder, work);
+  await rename(build, folder);
+  await syncFolder(path.dirname(folder));
 }

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import Module from "node:module";
 import path from "node:path";
+import { UserError } from "../errors/errors";
 import { ADDON, STDERR_SWITCH } from "./compile-addon";
 import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import type { EngineAbsence } from "./engine";
@@ -65,7 +66,7 @@ export function locateTensorflow(): TensorflowSource {
       `Run: ${npmCommand("@tensorflow/tfjs-node-gpu")}`,
     );
   }
-  const [build] = listBuilds();
+  const [build] = installedBuilds();
   if (build?.problem === null) {
     return { from: "build", package: present.folder, addon: path.join(build.folder, ADDON), build };
   }
@@ -73,6 +74,16 @@ export function locateTensorflow(): TensorflowSource {
   if (addon !== null) return { from: "package", package: present.folder, addon, build: null };
   if (build) throw new TensorflowAbsent(`the build ${build.name} cannot be used: ${build.problem}`);
   throw new TensorflowAbsent("no build of TensorFlow is installed");
+}
+
+/** None for a user who has no cache folder: with another engine a served model needs none. */
+function installedBuilds(): Build[] {
+  try {
+    return listBuilds();
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 function fromFolder(named: string): TensorflowSource {

@@ -6,7 +6,9 @@ import os from "node:os";
 import path from "node:path";
 import type { DType } from "../compile/graph";
 import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../compile/saved-model";
+import { failure, UserError } from "../errors/errors";
 import { isRunning } from "../files/process-start";
+import { storageFailure } from "../files/storage-failure";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
 
 /** tfjs-node's addon, as far as it is used here. Tensors and models are numbers. */
@@ -72,13 +74,22 @@ function sessionOf(binding: SessionBinding, model: number): TensorflowSession {
 
 function load(binding: SessionBinding, file: Uint8Array): number {
   removeLeftBehind();
-  const folder = mkdtempSync(path.join(os.tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  let folder: string | null = null;
   try {
+    folder = mkdtempSync(path.join(os.tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
     writeFileSync(path.join(folder, SAVED_MODEL), file);
     return binding.loadSavedModel(folder, SERVING_TAG);
+  } catch (error) {
+    throw inTemporaryFolder(error);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What the machine refuses, as a failure that says which variable names another folder. */
+function inTemporaryFolder(thrown: unknown): unknown {
+  const error = storageFailure(thrown, `the folder for temporary files ${os.tmpdir()}`, "cannot write to");
+  return error instanceof UserError ? failure(error.message.replace(/another folder$/, "$& in TMPDIR"), error) : error;
 }
 
 let looked = false;
@@ -87,13 +98,22 @@ let looked = false;
 function removeLeftBehind(): void {
   if (looked) return;
   looked = true;
-  for (const name of readdirSync(os.tmpdir())) {
+  for (const name of namesIn(os.tmpdir())) {
     if (!name.startsWith(FOLDER_PREFIX) || isRunning(Number.parseInt(name.slice(FOLDER_PREFIX.length), 10))) continue;
     try {
       rmSync(path.join(os.tmpdir(), name), { recursive: true, force: true });
     } catch {
       // Another user's.
     }
+  }
+}
+
+/** Nothing where it is not there or may not be listed: what writes there says so, if it matters. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

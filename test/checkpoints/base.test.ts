@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -248,12 +249,21 @@ describe("names and paths", () => {
       process.env["FLEXBERT_CACHE"] = "";
       process.env["XDG_CACHE_HOME"] = root;
       expect(cacheFolder()).toBe(path.join(root, "flexbert"));
+      process.env["XDG_CACHE_HOME"] = "relative";
+      expect(cacheFolder().startsWith(os.homedir())).toBe(true);
       delete process.env["XDG_CACHE_HOME"];
       expect(cacheFolder().startsWith(os.homedir())).toBe(true);
     } finally {
       process.env = saved;
     }
   });
+});
+
+(process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
+  const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/checkpoints/cache.js"))}).cacheFolder()`;
+  const env = { PATH: process.env["PATH"], HOME: "" };
+  const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
+  expect(stderr).toMatch(/this user has no home folder, .* name a folder in FLEXBERT_CACHE/);
 });
 
 describe("randomBase", () => {

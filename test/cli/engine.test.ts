@@ -50,6 +50,7 @@ describe("flexbert engine", () => {
   test.each([
     ["engine upgrade", /engine takes install, list or remove, not upgrade/],
     ["engine install", /engine install takes an engine: tensorflow is the one/],
+    ["engine list onnx", /knows no engine onnx to list/],
     ["engine install onnx", /knows no engine onnx to install/],
     ["engine install tensorflow --gpu --cpu", /--gpu and --cpu exclude each other/],
     ["engine install tensorflow --version newest", /--version "newest": it takes a version such as 2\.21\.0/],
@@ -80,7 +81,9 @@ describe("flexbert engine", () => {
     expect(readdirSync(path.join(work, name))).toEqual(["wheels"]);
     const listed = JSON.parse(run("engine list --json").stdout);
     expect(listed.tensorflow).toMatchObject({ builds: [], stopped: [name] });
-    expect(run("engine list").stdout).toMatch(new RegExp(`${name}: its install was stopped or is under way`));
+    expect(run("engine list").stdout).toMatch(
+      new RegExp(`${name}: its install or removal was stopped or is under way`),
+    );
   });
 
   test("list says why there is none, and the next step", () => {

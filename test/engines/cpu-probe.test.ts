@@ -45,6 +45,11 @@ describe("probeAddon", () => {
     expect(await probeAddon(writeAddon(""))).toEqual({ isa: null, tensorflow: "2.21.0" });
   });
 
+  test("is not misled by what a library writes to stdout", async () => {
+    const addon = writeAddon(`process.on("exit", () => require("node:fs").writeSync(1, "onednn_verbose,v1,info\\n"));`);
+    expect(await probeAddon(addon)).toEqual({ isa: null, tensorflow: "2.21.0" });
+  });
+
   test("goes down to the instructions that do not fault", async () => {
     expect(await probeAddon(writeAddon(`if (!isa) { ${illegal} }`))).toMatchObject({ isa: "AVX512_CORE_BF16" });
     expect(await probeAddon(writeAddon(`if (isa !== "AVX2") { ${illegal} }`))).toMatchObject({ isa: "AVX2" });

@@ -67,6 +67,7 @@ if (env.FAKE_PIP === "offline") fail(offline);
 // Why it passes an index over pip says to those alone who ask for it twice.
 const passedOver = (reason) => fail((env.PIP_VERBOSE === "2" && env.PIP_QUIET === "0" && !args.includes("--quiet") ? "Could not fetch URL https://index.example/simple/x/: " + reason + " - skipping\\n" : "") + "ERROR: Could not find a version that satisfies the requirement x (from versions: none)\\nERROR: No matching distribution found for x");
 if (env.FAKE_PIP === "refused") passedOver("connection error: HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded with url: /simple/x/ (Caused by NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused'))");
+if (env.FAKE_PIP === "proxy") passedOver("connection error: HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded with url: /simple/x/ (Caused by ProxyError('Cannot connect to proxy.', NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')))");
 if (env.FAKE_PIP === "forbidden") passedOver("403 Client Error: Forbidden for url: https://index.example/simple/x/");
 if (env.FAKE_PIP === "not-here") passedOver("404 Client Error: Not Found for url: https://index.example/simple/x/");
 if (args[2] === "install") {

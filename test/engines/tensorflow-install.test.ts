@@ -1,8 +1,18 @@
 // `engine install` from end to end against stand-ins for pip, npm and the compiler: what it leaves, and each bad case.
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import promises from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { buildName, buildsFolder, findBuild, listBuilds, removeBuild } from "../../src/engines/tensorflow-builds";
 import { cudaRequirements, installTensorflow, libraryTarget } from "../../src/engines/tensorflow-install";
 import { ExitCode } from "../../src/errors/errors";
@@ -165,6 +175,11 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
       { FAKE_PIP: "refused", PIP_QUIET: "3" },
       /cannot ask for tensorflow-cpu==2\.21\.0: https:\/\/index\.example\/simple\/x\/ does not answer as an index \(Failed to establish a new connection: \[Errno 111\] Connection refused\)/,
     ],
+    [
+      "a proxy that refuses connections",
+      { FAKE_PIP: "proxy" },
+      /as an index \(Cannot connect to proxy\. Failed to establish a new connection: \[Errno 111\] Connection refused\)\./,
+    ],
     ["an index that forbids", { FAKE_PIP: "forbidden" }, /index \(403 Client Error: Forbidden\)\. Check the network/],
     ["a file that the index lists and has not", { FAKE_PIP: "gone" }, /404 Client Error.*Check the network/],
     [
@@ -218,6 +233,26 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
   test("an index that does not have the package: which index it is", async () => {
     process.env["FAKE_PIP"] = "not-here";
     await expectFailure(/It has none of tensorflow-cpu: see .* python3 -m pip config list$/, ExitCode.usage);
+  });
+
+  test("what an earlier attempt fetched or left half done is no space that is missing", async () => {
+    const work = path.join(root(), ".installing", name);
+    for (const part of ["wheels", "build"]) mkdirSync(path.join(work, part), { recursive: true });
+    writeFileSync(path.join(work, "build", "half"), "");
+    writeFileSync(path.join(work, "wheels", "other.whl"), "");
+    truncateSync(path.join(work, "wheels", "other.whl"), 1e9); // a hole: it takes no disk
+    const halves: boolean[] = [];
+    const statfs = jest.spyOn(promises, "statfs").mockImplementation((async () => {
+      halves.push(existsSync(path.join(work, "build", "half")));
+      return { bavail: 0.7e9, blocks: 1e9, bsize: 1 };
+    }) as unknown as typeof promises.statfs);
+    try {
+      expect((await install()).installed).toBe(true);
+    } finally {
+      statfs.mockRestore();
+    }
+    expect(halves).toContain(false);
+    expect(halves).not.toContain(true);
   });
 
   test("a wheel whose library is not what its RECORD says", async () => {
@@ -295,6 +330,21 @@ describeOnLinux("builds", () => {
     mkdirSync(path.join(root(), ".installing", name, "wheels"), { recursive: true });
     await removeBuild(name, cache);
     expect(listBuilds(cache)).toEqual([]);
+    expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
+  });
+
+  test("what a killed process had set aside goes with the next install, and with the next removal", async () => {
+    const aside = path.join(root(), ".installing", name, "old");
+    const { build } = await install();
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(path.join(aside, "library"), "");
+    await install({ force: true });
+    expect(existsSync(aside)).toBe(false);
+    expectNothingBroken();
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(path.join(aside, "library"), "");
+    await removeBuild(name, cache);
+    expect([existsSync(build.folder), readdirSync(root())]).toEqual([false, [".installing"]]);
     expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
   });
 

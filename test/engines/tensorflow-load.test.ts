@@ -2,8 +2,9 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { ISA_VARIABLE } from "../../src/engines/cpu-probe";
 import { explainAbsence } from "../../src/engines/open";
 import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../src/engines/tensorflow-builds";
@@ -13,7 +14,7 @@ import {
   locateTensorflow,
   prepareEnvironment,
 } from "../../src/engines/tensorflow-load";
-import { usageError } from "../../src/errors/errors";
+import { engineError, failure, usageError } from "../../src/errors/errors";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
@@ -82,6 +83,19 @@ describeWithPackage("the order of sources", () => {
   });
 });
 
+(tfjsPackage() && !registryAddon ? test : test.skip)("without a home folder there are no builds", () => {
+  const { XDG_CACHE_HOME } = process.env;
+  const homedir = jest.spyOn(os, "homedir").mockReturnValue("");
+  delete process.env["FLEXBERT_CACHE"];
+  delete process.env["XDG_CACHE_HOME"];
+  try {
+    expect(reasonOf(locateTensorflow).reason).toBe("no build of TensorFlow is installed");
+  } finally {
+    homedir.mockRestore();
+    if (XDG_CACHE_HOME !== undefined) process.env["XDG_CACHE_HOME"] = XDG_CACHE_HOME;
+  }
+});
+
 test("a folder in FLEXBERT_TFJS_NODE without a package or an addon is named", () => {
   process.env["FLEXBERT_TFJS_NODE"] = folder;
   expect(reasonOf(locateTensorflow).reason).toBe(`FLEXBERT_TFJS_NODE names ${folder}, which holds no package`);
@@ -146,6 +160,16 @@ test("a library that faults under the user's own setting: the setting goes", asy
 test("a wrong setting is not taken for a missing installation", () => {
   const { reason, remedy } = explainAbsence("tensorflow", usageError("FLEXBERT_TENSORFLOW_MODE is abc"));
   expect([reason, remedy]).toEqual(["FLEXBERT_TENSORFLOW_MODE is abc", "Mend that setting, or unset it"]);
+});
+
+test("what the machine refuses is no missing installation either, and an absence is told by its cause", () => {
+  expect(explainAbsence("tensorflow", failure("the disk is full", new Error("ENOSPC")))).toMatchObject({
+    reason: "the disk is full",
+    remedy: "Mend that, and try again",
+  });
+  expect(explainAbsence("tensorflow", engineError("x is absent: y. z", new Error("no library")))).toMatchObject({
+    reason: "TensorFlow does not load: no library",
+  });
 });
 
 test("functions that Node 23 removed from util are there for the package's files, and for nobody else's", () => {

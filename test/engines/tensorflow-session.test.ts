@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { expect, test } from "@jest/globals";
+import { temporaryFolder } from "../files/temporary-folder";
+
+(process.platform === "win32" ? test.skip : test)("a folder for temporary files that is not there is named", () => {
+  const missing = path.join(temporaryFolder(), "nowhere");
+  const session = path.join(__dirname, "../../dist/engines/tensorflow-session.js");
+  // In a process of its own: Node reads TMPDIR from the environment that Jest only copies.
+  const script = `
+    const { openSession } = require(${JSON.stringify(session)});
+    try { openSession({}, new Uint8Array()); } catch ({ exitCode, message }) { console.log(exitCode + " " + message); }`;
+  const env = { ...process.env, TMPDIR: missing };
+  expect(spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" }).stdout).toBe(
+    `1 cannot write to the folder for temporary files ${missing}: the folder cannot be made there. Give another folder in TMPDIR\n`,
+  );
+});
