@@ -49,7 +49,17 @@ export function requireFinished({ trials, experiment }: Resolver, results: reado
   const open = trials.filter(({ index }) => !done.has(index));
   throw modelError(
     `${step} needs every trial: ${open.length} of ${trials.length} are not finished, the first is trial ${open[0]?.index}. ` +
-      `Run: flexbert run ${experiment.file}`,
+      `Run: flexbert run ${experiment.file}, with the same --out`,
+  );
+}
+
+/** Throws modelError (4) where the first step of a call reads what an earlier one, which the call leaves out, has not written. */
+export function requireStepBefore({ experiment }: Resolver, first: LastStep, outputs: Outputs): void {
+  const step = ({ select: null, merge: "select", report: "merge" } as const)[first];
+  if (step === null || experiment[step] === null || existsSync(productOf(step, outputs))) return;
+  throw modelError(
+    `${first} needs the step ${step}: ${productOf(step, outputs)} is missing. ` +
+      `Run: flexbert run ${experiment.file} --from ${step}, with the same --out`,
   );
 }
 
