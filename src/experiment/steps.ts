@@ -39,7 +39,11 @@ export function outputsIn(folder: string): Outputs {
 
 /** What must be there for a step to count as done. */
 export function productOf(step: LastStep, outputs: Outputs): string {
-  return { select: outputs.selection, merge: path.join(outputs.merged, "flexbert.json"), report: outputs.report }[step];
+  const { selection, merged, report } = outputs;
+  // Of a folder the file that its command writes last.
+  return { select: selection, merge: path.join(merged, "flexbert.json"), report: path.join(report, "index.html") }[
+    step
+  ];
 }
 
 /** Throws modelError (4) unless every trial is finished, or needs no training. */
