@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "yaml";
-import { modelError, oneLine } from "../errors/errors";
+import { ExitCode, modelError, oneLine, UserError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
@@ -174,7 +174,10 @@ export async function saveState(folder: string, state: SavedState): Promise<void
 export async function loadState(folder: string): Promise<SavedState | null> {
   const file = path.join(folder, files.state);
   if (!existsSync(file)) return null;
-  const { tensors, metadata } = await readSafetensors(file);
+  const { tensors, metadata } = await readSafetensors(file).catch((error) => {
+    if (!(error instanceof UserError) || error.exitCode !== ExitCode.model) throw error;
+    throw modelError(`${error.message}, or remove it: the run then begins anew`, error);
+  });
   return { tensors, position: metadata };
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { listRuns, loadBranch, type StoredRun } from "../../src/checkpoints/run-folder";
+import { listRuns, loadBranch, loadState, type StoredRun } from "../../src/checkpoints/run-folder";
 import { temporaryFolder } from "../files/temporary-folder";
 import { makeRun } from "../report/stored-runs";
 
@@ -52,6 +52,13 @@ describe("a run.json that was edited or damaged is named, with the field", () =>
     );
     expect((await runs()).map(({ record }) => record.state)).toEqual(["running"]);
   });
+});
+
+test("a state that is cut off says how to go on without it", async () => {
+  writeFileSync(path.join(run.folder, "state.safetensors"), "cut");
+  await expect(loadState(run.folder)).rejects.toThrow(
+    /state\.safetensors is damaged: .*, or remove it: the run then begins/,
+  );
 });
 
 test("weights that are missing or cut off: the next step is right whatever trained the run", async () => {
