@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { modelError, UserError } from "../errors/errors";
+import { modelError, oneLine, UserError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
 import type { BertConfig } from "../model/config";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
@@ -103,7 +103,7 @@ export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw modelError(`${file} is damaged: it is no JSON (${(error as Error).message}). Fetch it again`, error);
+    throw modelError(`${file} is damaged: it is no JSON (${oneLine(error)}). Fetch it again`, error);
   }
 }
 

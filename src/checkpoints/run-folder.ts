@@ -5,11 +5,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "yaml";
-import { modelError } from "../errors/errors";
+import { ExitCode, modelError, oneLine, UserError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import type { HostTensors } from "../model/tensors";
+import { recordProblem } from "./run-record";
 import { readSafetensors, writeSafetensors } from "./safetensors";
 
 export const RUN_FORMAT = 1;
@@ -118,16 +119,19 @@ export function methodFolder(checkpoints: string, base: string, task: string, me
 export async function readRecord(folder: string): Promise<RunRecord | null> {
   const file = path.join(folder, files.record);
   if (!existsSync(file)) return null;
-  let record: RunRecord;
+  const damaged = (problem: string, cause?: unknown) =>
+    modelError(`${file} is damaged (${problem}). Remove the folder and run again`, cause);
+  let record: unknown;
   try {
     record = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw modelError(`${file} is damaged (${(error as Error).message}). Remove the folder and run again`, error);
+    throw damaged(oneLine(error), error);
   }
-  if (record.format !== RUN_FORMAT) {
-    throw modelError(`${file} has format ${record.format}; this flexbert reads format ${RUN_FORMAT}`);
-  }
-  return record;
+  const { format = RUN_FORMAT } = Object(record) as { format?: unknown };
+  if (format !== RUN_FORMAT) throw modelError(`${file} has format ${format}; this flexbert reads format ${RUN_FORMAT}`);
+  const problem = recordProblem(record);
+  if (problem !== null) throw damaged(problem);
+  return record as RunRecord;
 }
 
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
@@ -170,7 +174,10 @@ export async function saveState(folder: string, state: SavedState): Promise<void
 export async function loadState(folder: string): Promise<SavedState | null> {
   const file = path.join(folder, files.state);
   if (!existsSync(file)) return null;
-  const { tensors, metadata } = await readSafetensors(file);
+  const { tensors, metadata } = await readSafetensors(file).catch((error) => {
+    if (!(error instanceof UserError) || error.exitCode !== ExitCode.model) throw error;
+    throw modelError(`${error.message}, or remove it: the run then begins anew`, error);
+  });
   return { tensors, position: metadata };
 }
 
@@ -198,10 +205,12 @@ export async function readDevScores(folder: string, metric: string): Promise<(nu
 /** The branch of a finished run, checked against the hash in its record. */
 export async function loadBranch(run: StoredRun): Promise<HostTensors> {
   const file = modelFile(run.folder);
-  if (!existsSync(file)) throw modelError(`${file} is missing. Run the same command again with --force`);
+  // Whatever trained it, a sweep or an experiment, does so again where the folder is gone, and that run alone.
+  const advice = `Remove ${run.folder} and repeat the command that trained it`;
+  if (!existsSync(file)) throw modelError(`${file} is missing. ${advice}`);
   const sha256 = await sha256File(file);
   if (sha256 !== run.record.sha256) {
-    throw modelError(`${file} has sha256 ${sha256}, its run.json says ${run.record.sha256}. Run again with --force`);
+    throw modelError(`${file} has sha256 ${sha256}, its run.json says ${run.record.sha256}. ${advice}`);
   }
   return (await readSafetensors(file)).tensors;
 }

@@ -3,7 +3,7 @@
 // data without overlap or hole, so that no byte of a file is hidden or read twice.
 
 import { type FileHandle, open } from "node:fs/promises";
-import { modelError } from "../errors/errors";
+import { modelError, oneLine } from "../errors/errors";
 import { readRange } from "../files/positioned-read";
 import { storageFailure } from "../files/storage-failure";
 
@@ -95,7 +95,7 @@ function parseHeader(bytes: Uint8Array, path: string): [string, unknown][] {
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw damaged(path, `its header is no JSON (${(error as Error).message})`);
+    throw damaged(path, `its header is no JSON (${oneLine(error)})`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw damaged(path, "its header is no JSON object");

@@ -12,6 +12,9 @@ import { commands } from "./commands";
 import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
 import { packageVersion } from "./version";
 
+/** Commands that print as they go, however long, and do nothing else. */
+const printing = new Set(["predict"]);
+
 /** Runs the command line and sets the process's exit code. Called by bin/flexbert.js. */
 export function main(argv: readonly string[]): void {
   const args = argv.slice(2);
@@ -35,8 +38,11 @@ export function main(argv: readonly string[]): void {
   process.on("SIGINT", onSignal(ExitCode.interrupted));
   process.on("SIGTERM", onSignal(ExitCode.terminated));
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(ExitCode.ok); // `flexbert ... | head`
-    process.exit(report(storageFailure(error, "to standard output"), args, streams, interruption));
+    if (error.code !== "EPIPE") {
+      process.exit(report(storageFailure(error, "to standard output"), args, streams, interruption));
+    }
+    // `flexbert ... | head`: nobody reads on. A command that has more to do than to print finishes it.
+    if (printing.has(args.find((argument) => !argument.startsWith("-")) ?? "")) process.exit(ExitCode.ok);
   });
   // Nobody reads the log any more: no reason to stop work that takes hours.
   process.stderr.on("error", () => undefined);

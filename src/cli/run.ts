@@ -48,8 +48,11 @@ export const runCommand = defineCommand({
     const done: Record<string, string> = {};
     if (results.length === resolver.trials.length) await writeResults(results, outputs);
     if (last.length > 0) {
-      const { doOnce, hashInputs, requireFinished, requireNoStrays } = await import("../experiment/steps.js");
-      requireFinished(resolver, results, last[0] as LastStep);
+      const steps = await import("../experiment/steps.js");
+      const { doOnce, hashInputs, requireFinished, requireNoStrays, requireStepBefore } = steps;
+      const [first] = last as [LastStep];
+      requireFinished(resolver, results, first);
+      requireStepBefore(resolver, first, outputs);
       await requireNoStrays(resolver, results);
       for (const step of last) {
         const inputs = () => hashInputs(step, resolver, results, outputs);

@@ -27,6 +27,9 @@ export class UserError extends Error {
   }
 }
 
+/** The message of a library's error on one line: JSON.parse quotes the text that it stumbled over, line ends and all. */
+export const oneLine = (error: unknown): string => (error as Error).message.replace(/\s+/g, " ");
+
 /** Wrong flags or configuration (exit code 2). */
 export const usageError = (message: string, cause?: unknown) => new UserError(ExitCode.usage, message, { cause });
 

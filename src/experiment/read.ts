@@ -78,9 +78,10 @@ export async function readExperiment(file: string): Promise<Experiment> {
 
 type Raw = Readonly<Record<string, unknown>> | null;
 
-/** A single block of distill as a list of one, and how to say a path as the file has it. */
+/** A single block of distill as a list of one, `distill: false` as none, and how to say a path as the file has it. */
 function withBlockList(content: unknown): { normal: unknown; written: (at: EntryPath) => EntryPath } {
-  const block = (content as Raw)?.["distill"];
+  const { distill: block, ...others } = (content ?? {}) as Record<string, unknown>;
+  if (block === false) return { normal: others, written: (at) => at };
   const single = typeof block === "object" && block !== null && !Array.isArray(block);
   if (!single) return { normal: content, written: (at) => at };
   return {
@@ -153,9 +154,10 @@ function contradictions(content: unknown): Problem[] {
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }
   }
-  const { finetune, distill } = (content ?? {}) as { finetune?: Raw; distill?: unknown };
-  if (String(finetune?.["k"]) === "full" && distill !== undefined) {
-    const message = "k: full alone leaves no teacher, because it shares no trunk: add numbers, or leave distill out";
+  const steps = (content ?? {}) as Readonly<Record<string, unknown>>;
+  const needy = ["distill", "select", "merge"].filter((step) => isStep(steps[step]));
+  if (String((steps["finetune"] as Raw)?.["k"]) === "full" && needy.length > 0) {
+    const message = `k: full alone leaves no teacher, because it shares no trunk: add numbers, or leave out ${needy.join(", ")}`;
     problems.push({ path: ["finetune", "k"], message });
   }
   return problems;

@@ -49,7 +49,11 @@ const value = <T>({ read }: Definition<T>) =>
 
 /** One value, or a list of them: every combination of a block's lists is trained. */
 const grid = <T>({ read }: Definition<T>) =>
-  z.unknown().transform((given, context) => readAll<T>(Array.isArray(given) ? given : [given], read, context));
+  z
+    .unknown()
+    .transform((given, context): T[] =>
+      Array.isArray(given) ? readAll<T>(given, read, context) : [readOne<T>(given, read, context)],
+    );
 
 /** One value for every task, or a value by task; tasks that are not named have none. */
 const byTask = ({ read }: Definition<number | undefined>) =>
@@ -63,8 +67,9 @@ const byTask = ({ read }: Definition<number | undefined>) =>
 
 /** The names in a name, a comma list or a YAML list; null where it is none of them. */
 export function namesIn(given: unknown): string[] | null {
-  if (Array.isArray(given)) return given.map(String);
-  if (typeof given !== "string" && typeof given !== "number") return null;
+  const isName = (item: unknown) => typeof item === "string" || typeof item === "number";
+  if (Array.isArray(given)) return given.every(isName) ? given.map(String) : null;
+  if (!isName(given)) return null;
   return String(given)
     .split(",")
     .map((name) => name.trim());
@@ -72,7 +77,7 @@ export function namesIn(given: unknown): string[] | null {
 
 const nameList = z.unknown().transform((given, context): string[] => {
   const names = namesIn(given);
-  if (names) return readAll(names, text, context);
+  if (names && !names.includes("")) return readAll(names, text, context);
   context.addIssue({ code: "custom", message: "takes a task's name or a list of names", input: given });
   return z.NEVER;
 });
@@ -132,7 +137,7 @@ export const experimentFile = z.strictObject({
   choose_by: value(chooseBy.chooseBy).optional(),
   finetune: finetuneBlock,
   /** read.ts makes a list of a single block. */
-  distill: z.array(distillBlock).min(1).optional(),
+  distill: z.array(distillBlock).min(1, "needs at least one block").optional(),
   select: step(selectBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),

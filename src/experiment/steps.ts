@@ -39,7 +39,11 @@ export function outputsIn(folder: string): Outputs {
 
 /** What must be there for a step to count as done. */
 export function productOf(step: LastStep, outputs: Outputs): string {
-  return { select: outputs.selection, merge: path.join(outputs.merged, "flexbert.json"), report: outputs.report }[step];
+  const { selection, merged, report } = outputs;
+  // Of a folder the file that its command writes last.
+  return { select: selection, merge: path.join(merged, "flexbert.json"), report: path.join(report, "index.html") }[
+    step
+  ];
 }
 
 /** Throws modelError (4) unless every trial is finished, or needs no training. */
@@ -49,7 +53,17 @@ export function requireFinished({ trials, experiment }: Resolver, results: reado
   const open = trials.filter(({ index }) => !done.has(index));
   throw modelError(
     `${step} needs every trial: ${open.length} of ${trials.length} are not finished, the first is trial ${open[0]?.index}. ` +
-      `Run: flexbert run ${experiment.file}`,
+      `Run: flexbert run ${experiment.file}, with the same --out`,
+  );
+}
+
+/** Throws modelError (4) where the first step of a call reads what an earlier one, which the call leaves out, has not written. */
+export function requireStepBefore({ experiment }: Resolver, first: LastStep, outputs: Outputs): void {
+  const step = ({ select: null, merge: "select", report: "merge" } as const)[first];
+  if (step === null || experiment[step] === null || existsSync(productOf(step, outputs))) return;
+  throw modelError(
+    `${first} needs the step ${step}: ${productOf(step, outputs)} is missing. ` +
+      `Run: flexbert run ${experiment.file} --from ${step}, with the same --out`,
   );
 }
 

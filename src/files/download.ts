@@ -171,7 +171,8 @@ async function beginPart(target: string, identity: string | null): Promise<void>
 /** Worth another attempt: servers in trouble, and whatever the network does. Disks and defects are not. */
 function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return error.status === 408 || error.status === 429 || error.status >= 500;
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code, name, syscall } = error as NodeJS.ErrnoException;
+  if (name === "HTTPParserError") return true; // what answers speaks no HTTP; undici gives it no code
   if (error instanceof UserError || typeof code !== "string") return false;
   // A firewall may refuse a connection with EPERM or EACCES, which elsewhere are the disk's.
   return syscall === "connect" || storageFailure(error, "") === error;

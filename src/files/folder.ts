@@ -1,6 +1,6 @@
 // Making folders and listing what lies in them.
 
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 
@@ -32,12 +32,11 @@ function isFolder(file: string): boolean {
   return statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Names of the folders in a folder, sorted, without hidden ones; none where it does not exist. */
+/** Names of the folders in a folder, links to folders too, sorted, without hidden ones; none where it does not exist. */
 export async function subfolders(folder: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
-    .map(({ name }) => name)
-    .sort();
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error; // a folder that may not be read is no empty one
+  });
+  return names.filter((name) => !name.startsWith(".") && isFolder(path.join(folder, name))).sort();
 }

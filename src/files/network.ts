@@ -107,7 +107,7 @@ export async function send(
     await body.dump();
     location = new URL(next, location);
   }
-  throw modelError(`${url} redirects more than ${MOST_REDIRECTS} times. Check HF_ENDPOINT`);
+  throw modelError(`${url} redirects more than ${MOST_REDIRECTS} times. Check that address, or the mirror that is set`);
 }
 
 function toHeaders(received: Record<string, string | string[] | undefined>): Headers {

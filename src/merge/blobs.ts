@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { readBaseTokenizer } from "../checkpoints/base-tokenizer";
 import { readSafetensors, safetensorsChunks } from "../checkpoints/safetensors";
-import { modelError } from "../errors/errors";
+import { modelError, oneLine } from "../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
 import { sha256File, sha256Hex } from "../files/hash";
 import { type BertConfig, parseBertConfig } from "../model/config";
@@ -89,9 +89,6 @@ async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw modelError(
-      `${file} is missing or damaged (${(error as Error).message}). Merge again into a new folder`,
-      error,
-    );
+    throw modelError(`${file} is missing or damaged (${oneLine(error)}). Merge again into a new folder`, error);
   }
 }

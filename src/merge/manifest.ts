@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { modelError } from "../errors/errors";
+import { modelError, oneLine } from "../errors/errors";
 import { type StagedFile, stageFile } from "../files/atomic";
 
 export const MANIFEST_FORMAT = 1;
@@ -60,7 +60,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   try {
     json = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw modelError(`${file} is damaged (${(error as Error).message}). Merge again`, error);
+    throw modelError(`${file} is damaged (${oneLine(error)}). Merge again`, error);
   }
   const format = (json as { format?: unknown } | null)?.format;
   if (format !== MANIFEST_FORMAT)

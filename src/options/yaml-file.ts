@@ -128,5 +128,8 @@ export function schemaProblems(
     return [{ path: issue.path, message: `${JSON.stringify(value)} is none of ${allowed.join(", ")}${hint}` }];
   }
   const wanted = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
-  return [{ path: issue.path, message: `${wanted}, got ${JSON.stringify(value)}` }];
+  return [{ path: issue.path, message: `${wanted}, got ${shown(value)}` }];
 }
+
+/** JSON has no NaN and would call it null. */
+const shown = (value: unknown) => (typeof value === "number" ? String(value) : JSON.stringify(value));

@@ -2,11 +2,12 @@
 // threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
 
 import { type Manifest, overhead } from "../merge/manifest";
+import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
 import type { Arm } from "./arms";
 import type { TaskResults } from "./collect";
 import { type Comparison, compareOverSeeds, type SeedScores, type Spread, spreadOf } from "./statistics";
-import { type Candidate, chooseByThreshold } from "./threshold";
+import type { Candidate } from "./tradeoff";
 
 /** What a method runs for one task. */
 export interface MethodCell extends Pick<Candidate, "layers" | "score"> {
@@ -89,9 +90,9 @@ export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged 
     const meaning = `students of ${size} ${size === 1 ? "layer" : "layers"}; a teacher that is no larger stays`;
     methods.push(method(`KD-${size}`, meaning, ({ candidates }) => studentOf(candidates, size)));
   }
-  for (const threshold of thresholds) {
+  for (const threshold of new Set(thresholds)) {
     const meaning = `more layers where each brings at least ${threshold} ${threshold === 1 ? "point" : "points"}`;
-    const choose = ({ candidates }: TaskArms) => chooseByThreshold(candidates, threshold).arm;
+    const choose = ({ candidates }: TaskArms) => pickByThreshold(candidates, threshold).arm;
     methods.push(method(`mixed, c = ${threshold}`, meaning, choose));
   }
   if (merged) methods.push(mergedMethod(tasks, merged));

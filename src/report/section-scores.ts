@@ -25,6 +25,7 @@ function comparedArms({ arms, chosen }: TaskResults): Compared[] {
 
 export function scoresSection(tasks: readonly TaskResults[], by: "max" | "mean"): ReportSection {
   const arms = tasks.flatMap((task) => task.arms);
+  const over = arms.some(({ settings }) => settings > 1) ? "settings and seeds" : "seeds";
   return {
     id: "scores-by-k",
     title: "Score by task and k",
@@ -32,7 +33,7 @@ export function scoresSection(tasks: readonly TaskResults[], by: "max" | "mean")
       "k is the number of top layers that are trained over the frozen rest. " +
         (by === "max"
           ? "Of each task the k with the highest score of any seed is chosen, as in the paper's Table 1; the smaller k wins a tie."
-          : "Of each task the k with the highest mean over seeds is chosen; the smaller k wins a tie."),
+          : `Of each task the k with the highest mean over ${over} is chosen; the smaller k wins a tie.`),
     ],
     blocks: [scoresTable(tasks, arms), scoresChart(tasks, arms)],
   };

@@ -2,7 +2,14 @@
 // found exactly. A choice costs the deepest fork that it needs, once, and its branches' layers.
 
 import { overhead } from "../merge/manifest";
-import { type Candidate, chooseByThreshold, gainPerLayer } from "./threshold";
+import { gainPerLayer, pickByThreshold } from "../selection/threshold";
+
+/** A task's student or teacher. */
+export interface Candidate {
+  readonly layers: number;
+  readonly fork: number;
+  readonly score: number | null;
+}
 
 /** A task's candidates by layers, and whether its score counts in the average. */
 export interface TaskCandidates {
@@ -51,7 +58,7 @@ export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: numb
   const steps = [Number.POSITIVE_INFINITY, ...[...gains].sort((a, b) => b - a)];
   const path: ThresholdPoint[] = [];
   for (const [i, threshold] of steps.entries()) {
-    const choice = tasks.map(({ candidates }) => chooseByThreshold(candidates, threshold));
+    const choice = tasks.map(({ candidates }) => pickByThreshold(candidates, threshold));
     const from = steps[i + 1] ?? 0;
     const before = path.at(-1);
     if (before && choice.every((candidate, task) => candidate === before.choice[task])) {

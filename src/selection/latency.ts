@@ -2,7 +2,7 @@
 // measured (serve/layer-latency.ts) and lie in a JSON file. It says nothing of tokenizing, queues and the network.
 
 import { readFile } from "node:fs/promises";
-import { usageError } from "../errors/errors";
+import { oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import type { Allowance } from "./budget";
 import type { LayerCount } from "./candidate";
@@ -54,7 +54,7 @@ export async function readLatency(file: string): Promise<LatencyModel> {
   try {
     json = JSON.parse(content);
   } catch (error) {
-    throw usageError(`--latency ${file} is no JSON (${(error as Error).message}). ${advice}`, error);
+    throw usageError(`--latency ${file} is no JSON (${oneLine(error)}). ${advice}`, error);
   }
   const { latencySchema } = await import("./latency-schema.js");
   const parsed = latencySchema.safeParse(json);

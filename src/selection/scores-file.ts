@@ -119,6 +119,7 @@ function toRow(cells: readonly string[], header: readonly string[], line: number
   const cell = (name: (typeof columns)[number]) => cells[header.indexOf(name)] as string;
   const task = cell("task");
   if (task === "") return "task is empty";
+  if (/\p{Cc}/u.test(task)) return `task ${JSON.stringify(task)} holds a control character`;
   const baseLayers = wholeNumber(cell("base_layers"));
   const layers = wholeNumber(cell("layers"));
   const fork = /^none$/i.test(cell("fork")) ? null : wholeNumber(cell("fork"));

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { readRecord, type StoredRun } from "../checkpoints/run-folder";
-import { modelError, usageError } from "../errors/errors";
+import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import type { Decision, Summary } from "./candidate";
 
@@ -54,8 +54,9 @@ export async function readSelection(file: string): Promise<Selected> {
   try {
     json = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw usageError(`--select ${file} ${code ? `cannot be read (${code})` : `is no JSON (${message})`}. ${advice}`);
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;
+    throw usageError(`--select ${file} ${problem}. ${advice}`);
   }
   const format = (json as { format?: unknown } | null)?.format;
   if (format !== undefined && format !== SELECTION_FORMAT) {

@@ -4,29 +4,53 @@
 import { compareScores, scoreTolerance } from "../tasks/metrics";
 import type { Candidate, Decision, TaskCandidates } from "./candidate";
 
+type Scored = Pick<Candidate, "layers" | "score">;
+
+/** A candidate beside the one that was held when it came. */
+interface Trial<T> {
+  readonly candidate: T;
+  /** null for the smallest. */
+  readonly over: { readonly held: T; readonly gain: number } | null;
+  readonly taken: boolean;
+}
+
 /**
- * One candidate by threshold. A larger candidate that fails is skipped, later ones are still tried. Of candidates with
- * equal layers the best counts, and the first of equals.
- * @param c points per layer
+ * The rule: a larger candidate that fails is skipped, later ones are still tried. Of candidates with equal layers the
+ * best counts, and the first of equals.
  */
-export function chooseByThreshold({ task, candidates }: TaskCandidates, c: number): Decision {
-  const notes = new Map<Candidate, string>();
-  let held: Candidate | null = null;
+function tryAll<T extends Scored>(candidates: readonly T[], c: number): Trial<T>[] {
+  const trials: Trial<T>[] = [];
+  let held: T | null = null;
   for (const candidate of bestBySize(candidates)) {
-    if (held === null) {
-      notes.set(candidate, "the smallest");
-      held = candidate;
-      continue;
-    }
-    const gain = gainPerLayer(held, candidate);
-    const taken = gain >= c - scoreTolerance;
-    notes.set(candidate, describe(gain, held, taken, c));
+    const over: Trial<T>["over"] = held && { held, gain: gainPerLayer(held, candidate) };
+    const taken = over === null || over.gain >= c - scoreTolerance;
+    trials.push({ candidate, over, taken });
     if (taken) held = candidate;
   }
+  return trials;
+}
+
+/**
+ * The candidate that the rule ends at.
+ * @param candidates at least one
+ * @param c points per layer
+ */
+export function pickByThreshold<T extends Scored>(candidates: readonly T[], c: number): T {
+  return tryAll(candidates, c).findLast(({ taken }) => taken)?.candidate as T;
+}
+
+/** One candidate by threshold, and what the rule says of each. */
+export function chooseByThreshold({ task, candidates }: TaskCandidates, c: number): Decision {
+  const notes = new Map(
+    tryAll(candidates, c).map(({ candidate, over, taken }) => [
+      candidate,
+      over === null ? "the smallest" : describe(over.gain, over.held, taken, c),
+    ]),
+  );
   return {
     task,
     candidates,
-    chosen: held as Candidate,
+    chosen: pickByThreshold(candidates, c),
     notes: candidates.map(
       (candidate) => notes.get(candidate) ?? `another of ${plural(candidate.layers)} scores no less`,
     ),
@@ -34,8 +58,8 @@ export function chooseByThreshold({ task, candidates }: TaskCandidates, c: numbe
 }
 
 /** From the fewest layers to the most; one of each size. */
-function bestBySize(candidates: readonly Candidate[]): Candidate[] {
-  const best = new Map<number, Candidate>();
+function bestBySize<T extends Scored>(candidates: readonly T[]): T[] {
+  const best = new Map<number, T>();
   for (const candidate of candidates) {
     const other = best.get(candidate.layers);
     if (!other || compareScores(candidate.score, other.score) > 0) best.set(candidate.layers, candidate);
@@ -44,13 +68,13 @@ function bestBySize(candidates: readonly Candidate[]): Candidate[] {
 }
 
 /** Points per layer; any score gains over an undefined one, and an undefined one never does. */
-function gainPerLayer(from: Candidate, to: Candidate): number {
+export function gainPerLayer(from: Scored, to: Scored): number {
   if (to.score === null) return Number.NEGATIVE_INFINITY;
   if (from.score === null) return Number.POSITIVE_INFINITY;
   return (100 * (to.score - from.score)) / (to.layers - from.layers);
 }
 
-function describe(gain: number, held: Candidate, taken: boolean, c: number): string {
+function describe(gain: number, held: Scored, taken: boolean, c: number): string {
   const over = `over ${plural(held.layers)}`;
   if (gain === Number.NEGATIVE_INFINITY) return "its score is undefined";
   if (gain === Number.POSITIVE_INFINITY) return `the score ${over} is undefined`;

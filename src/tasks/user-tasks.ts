@@ -21,7 +21,7 @@ export function userTasksJsonSchema(): object {
  */
 export async function readUserTasks(file: string): Promise<Task[]> {
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw usageError(`${file}: cannot read the tasks file that --tasks names (${cause.code})`, cause);
+    throw usageError(`${file}: cannot read the tasks file (${cause.code})`, cause);
   });
   // Labels are compared as text.
   const { content, report } = parseYamlFile(file, text, ["labels"]);

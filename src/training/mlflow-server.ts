@@ -19,7 +19,7 @@ export class MlflowRefusal extends Error {
 
   constructor(status: number, endpoint: string, answer: Record<string, unknown>) {
     const { error_code: code = "", message = "" } = answer;
-    super(`${endpoint} answers ${status} ${code} ${message}`.trimEnd());
+    super([endpoint, "answers", status, code, message].filter((part) => part !== "").join(" "));
     this.code = String(code);
   }
 }

@@ -207,6 +207,15 @@ describe("the end of a command", () => {
   });
 });
 
+test("stdout on a full disk is a failure of one line", () => {
+  const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${bin}" tasks > /dev/full`], {
+    cwd,
+    encoding: "utf8",
+  });
+  expect(stderr).toMatch(/^flexbert: cannot write the output: the disk is full.*\n$/);
+  expect(status).toBe(1);
+});
+
 describe("an option given twice", () => {
   test("is refused with both values, not silently the last one (2)", () => {
     const { status, stderr } = run("tokenize a --max-length 5 --max-length 7");

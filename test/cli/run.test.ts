@@ -211,6 +211,23 @@ describe("flexbert run", () => {
     expect(existsSync(path.join(cwd, "budget/selection.json"))).toBe(true);
   });
 
+  test("a step without what the step before it writes says what to run, and a reader that goes stops nothing", async () => {
+    const line = (rest: string) =>
+      `run budget.yaml --engine wasm --out steps --checkpoints alone/checkpoints ${rest}`.split(" ");
+    const early = flexbert(line("--only merge"), { cwd });
+    expect(early.status).toBe(4);
+    expect(early.stderr).toMatch(
+      /merge needs the step select: steps\/selection\.json is missing\. Run: .* --from select/,
+    );
+    const child = spawn(process.execPath, [bin, ...line("--from select")], {
+      cwd,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    child.stdout.once("data", () => child.stdout.destroy()); // select's table; merge and the scores come after it
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+    expect(existsSync(path.join(cwd, "steps/merged/flexbert.json"))).toBe(true);
+  }, 60_000);
+
   test("a dry run says time and disk, and writes nothing", () => {
     const { status, stdout } = run("--out nothing --dry-run --json");
     expect(status).toBe(0);

@@ -63,6 +63,13 @@ describe("readExperiment", () => {
     expect(experiment.tasks.map((task) => experiment.samples(task))).toEqual([{}, { maxTrainSamples: 100 }]);
   });
 
+  test("false leaves a step out", async () => {
+    const experiment = await readExperiment(
+      write("tasks: rte\nfinetune: { k: full }\ndistill: false\nselect: false\n"),
+    );
+    expect(stepsOf(experiment)).toEqual(["finetune"]);
+  });
+
   test("a task file beside the experiment", async () => {
     writeFileSync(
       path.join(folder, "own.yaml"),
@@ -117,11 +124,20 @@ merge: { select: best }
     ["tasks: rte\nfinetune: {k: 1}\nreport: {a: 1}\n", /report.a: unknown key; there are no keys here/],
     ["tasks: []\nfinetune: {k: 1}\n", /tasks: needs at least one value/],
     ["tasks: [rte, rte]\nfinetune: {k: 1}\n", /tasks: holds a value twice/],
+    ["tasks: rte,\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names, got "rte,"/],
+    ["tasks: [rte, null]\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names, got \["rte",null\]/],
+    ["tasks: rte\nfinetune: {k: 1}\nlearning_rate: -1\n", /learning_rate: takes a number of at least 0, got -1/],
+    ["tasks: rte\nfinetune: {k: 1}\nlearning_rate: .nan\n", /learning_rate: takes a number of at least 0, got NaN/],
+    [
+      "tasks: rte\nfinetune: {k: 1}\ndistill: {student_layers: 1, init: none}\n",
+      /distill.init: takes one of .*, got "none"/,
+    ],
     ["tasks: ax\nfinetune: {k: 1}\n", /"ax" has no train split/],
     ["tasks: rte\nfinetune: {k: 1}\nselect:\n", /select: takes one of .*; it has 0/],
     ["tasks: rte\nfinetune: {k: 1}\nseeds: 0\n", /seeds: takes a whole number from 1 to 1000, got 0/],
     ["tasks: rte\nfinetune: {k: 1}\nseeds: [1, 1]\n", /seeds: holds a value twice/],
-    ["tasks: rte\nfinetune: {k: 1}\ndistill: []\n", /distill: /],
+    ["tasks: rte\nfinetune: {k: 1}\ndistill: []\n", /distill: needs at least one block/],
+    ["tasks: rte\nfinetune: {k: full}\nmerge:\n", /leaves no teacher, .* leave out merge/],
     ["tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1}\n", /leaves no teacher/],
     ["tasks: rte\nfinetune: {k: 1}\nselect: {threshold: high}\n", /select.threshold: takes a number of at least 0/],
     ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: rta=kd-1}\n", /merge.select: "rta" is not among .*"rte"/],

@@ -1,17 +1,17 @@
 // The last steps of an experiment are done once for what they start from.
 
-import { writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { doOnce, outputsIn } from "../../src/experiment/steps";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const folder = temporaryFolder();
+const outputs = outputsIn(folder);
+const { signal } = new AbortController();
+const reporter = { log: () => undefined, warn: () => undefined, progress: () => ({ advance() {}, end() {} }) };
 
 test("a step is done once for its inputs, again for others, for a lost product and with force", async () => {
-  const outputs = outputsIn(folder);
-  const { signal } = new AbortController();
-  const reporter = { log: () => undefined, warn: () => undefined, progress: () => ({ advance() {}, end() {} }) };
   let done = 0;
   const step = (inputs: string, { writes = true, force = false } = {}) =>
     doOnce(
@@ -37,4 +37,25 @@ test("a step is done once for its inputs, again for others, for a lost product a
   const both = await Promise.all([step("c"), step("c")]);
   expect(both.sort()).toEqual(["done", "skipped"]);
   expect(done).toBe(6);
+});
+
+test("a report without its page is written again", async () => {
+  const page = path.join(outputs.report, "index.html");
+  const step = () =>
+    doOnce(
+      {
+        step: "report",
+        outputs,
+        inputs: async () => "a",
+        force: false,
+        work: async () => {
+          mkdirSync(outputs.report, { recursive: true });
+          writeFileSync(page, "");
+        },
+      },
+      { reporter, signal },
+    );
+  expect([await step(), await step()]).toEqual(["done", "skipped"]);
+  rmSync(page);
+  expect(await step()).toBe("done");
 });

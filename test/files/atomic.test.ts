@@ -41,7 +41,10 @@ describe("stageFile", () => {
   test("a commit that fails leaves the target alone and nothing beside it", async () => {
     const staged = await stageFile(path.join(folder, "a.bin"), "new");
     mkdirSync(path.join(folder, "a.bin"));
-    await expect(staged.commit()).rejects.toThrow();
+    await expect(staged.commit()).rejects.toMatchObject({
+      exitCode: ExitCode.failure,
+      message: expect.stringMatching(/^cannot write .*a\.bin: a folder stands where a file is needed/),
+    });
     expect(readdirSync(folder)).toEqual(["a.bin"]);
   });
 });

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer as createTcpServer } from "node:net";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
@@ -219,6 +219,20 @@ describe("redirects", () => {
     const url = await serve({ status: 302, headers: { location: "/model.bin" } });
     await expect(get({ url })).rejects.toThrow("redirects more than 5 times");
   });
+});
+
+test("a server that speaks no HTTP is one that cannot be reached", async () => {
+  const mute = createTcpServer((socket) => socket.on("error", () => undefined).end("220 mail.example ready\r\n"));
+  await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+  const { port } = mute.address() as { port: number };
+  try {
+    await expect(get({ url: `http://127.0.0.1:${port}/` })).rejects.toMatchObject({
+      exitCode: ExitCode.failure,
+      message: expect.stringMatching(/^cannot fetch http:.* does not match the HTTP.*\(tried 3 times\)/),
+    });
+  } finally {
+    mute.close();
+  }
 });
 
 test("a disk without room is said before a byte is written (exit 1)", async () => {

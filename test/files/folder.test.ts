@@ -1,7 +1,7 @@
-import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "@jest/globals";
-import { makeFolder } from "../../src/files/folder";
+import { makeFolder, subfolders } from "../../src/files/folder";
 import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;
@@ -35,4 +35,14 @@ test("a file in the way is an error", async () => {
 
 (process.platform === "linux" ? test : test.skip)("ends where the system makes no folders", async () => {
   await expect(makeFolder("/proc/flexbert/deep")).rejects.toMatchObject({ code: "ENOENT", path: "/proc/flexbert" });
+});
+
+test("lists folders and links to folders; none is no error, and what cannot be read is one", async () => {
+  for (const name of ["b", "a", ".hidden"]) mkdirSync(path.join(folder, name));
+  writeFileSync(path.join(folder, "file"), "");
+  symlinkSync(path.join(folder, "b"), path.join(folder, "c"));
+  symlinkSync(path.join(folder, "nowhere"), path.join(folder, "d"));
+  expect(await subfolders(folder)).toEqual(["a", "b", "c"]);
+  expect(await subfolders(path.join(folder, "absent"))).toEqual([]);
+  await expect(subfolders(path.join(folder, "file"))).rejects.toMatchObject({ code: "ENOTDIR" });
 });

@@ -88,6 +88,8 @@ describe("scores by k", () => {
     const table = block<ReportTable>(report, "table-scores-by-k");
     expect(row(table, "RTE")[1]).toMatchObject({ text: "70.0", detail: "60.0 ± 10.0" });
     expect(table.notes.join()).toMatch(/Several settings were trained/);
+    const [section] = (await build({ chooseBy: "mean" })).document.sections;
+    expect(section?.paragraphs.join()).toMatch(/the highest mean over settings and seeds is chosen/);
     expect(row(block<ReportTable>(report, "table-runs"), "RTE").map(({ text }) => text)).toEqual(
       expect.arrayContaining(["2", "5"]),
     );

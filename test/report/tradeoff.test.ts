@@ -2,8 +2,14 @@
 
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type Candidate, chooseByThreshold } from "../../src/report/threshold";
-import { evaluateChoice, paretoFront, type TaskCandidates, thresholdPath } from "../../src/report/tradeoff";
+import {
+  type Candidate,
+  evaluateChoice,
+  paretoFront,
+  type TaskCandidates,
+  thresholdPath,
+} from "../../src/report/tradeoff";
+import { pickByThreshold } from "../../src/selection/threshold";
 
 const LAYERS = 6;
 
@@ -67,7 +73,7 @@ describe("thresholdPath", () => {
         const point = path.find(({ from, to }) => threshold > from + 1e-6 && (to === null || threshold <= to));
         const at = path.some(({ from }) => Math.abs(threshold - from) <= 1e-6);
         if (at) return; // on the border, where the tolerance decides
-        expect(point?.choice).toEqual(list.map(({ candidates }) => chooseByThreshold(candidates, threshold)));
+        expect(point?.choice).toEqual(list.map(({ candidates }) => pickByThreshold(candidates, threshold)));
       }),
     );
   });
@@ -90,7 +96,7 @@ describe("thresholdPath", () => {
       { layers: 3, fork: 7, score: 0.668 },
       { layers: 5, fork: 7, score: 0.715 },
     ];
-    const layers = [1, 2, 3].map((c) => chooseByThreshold(candidates, c).layers);
+    const layers = [1, 2, 3].map((c) => pickByThreshold(candidates, c).layers);
     expect(layers).toEqual([5, 1, 1]);
   });
 });

@@ -83,6 +83,8 @@ describe("readScores", () => {
     ["a hexadecimal score", rows("a,12,0,1,0x10"), /score "0x10"/],
     ["an infinite score", rows("a,12,0,1,1e999"), /score "1e999"/],
     ["no task", rows(",12,0,1,80"), /line 2: task is empty/],
+    ["a task that colours terminals", rows("\x1b[31ma,12,0,1,80"), /task "\\u001b\[31ma" holds a control character/],
+    ["a task of two lines", rows('"a\nb",12,0,1,80'), /holds a control character/],
     ["no layers", rows("a,12,0,0,80"), /layers "0" is no number of layers from 1/],
     ["half a layer", rows("a,12,0,1.5,80"), /layers "1.5"/],
     ["a negative fork", rows("a,12,-1,1,80"), /fork "-1" is neither/],

@@ -1,0 +1,69 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import { listRuns, loadBranch, loadState, type StoredRun } from "../../src/checkpoints/run-folder";
+import { temporaryFolder } from "../files/temporary-folder";
+import { makeRun } from "../report/stored-runs";
+
+let run: StoredRun;
+let file: string;
+const runs = () => listRuns(path.dirname(run.folder));
+
+beforeEach(async () => {
+  const checkpoints = temporaryFolder();
+  await makeRun(checkpoints, { layers: 2, score: 0.5 });
+  [run] = (await listRuns(path.join(checkpoints, "owner--tiny/rte/finetune"))) as [StoredRun];
+  file = path.join(run.folder, "run.json");
+});
+
+describe("a run.json that was edited or damaged is named, with the field", () => {
+  const edited = (field: string, value: unknown) => JSON.stringify({ ...run.record, [field]: value });
+  test.each<[string, () => string, RegExp]>([
+    ["nothing", () => "", /is damaged \(Unexpected end/],
+    ["a line of something else", () => "x\n", /is damaged \(.*\)\. Remove the folder and run again$/],
+    ["null", () => "null", /is damaged \(it holds no object\)/],
+    ["a list", () => "[]", /is damaged \(it holds no object\)/],
+    ["only a format", () => '{"format": 1}', /is damaged \(it has no id\)/],
+    ["another format", () => '{"format": 2}', /has format 2; this flexbert reads format 1/],
+    ["no base", () => edited("base", undefined), /\(it has no base\)/],
+    [
+      "a base without its hash",
+      () => edited("base", { name: "a", layers: 3 }),
+      /\(its base is \{"name":"a","layers":3\}\)/,
+    ],
+    ["a word for a score", () => edited("score", "high"), /\(its score is "high"\)/],
+    ["an unknown state", () => edited("state", "done"), /\(its state is "done"\)/],
+    ["a finished run without a hash", () => edited("sha256", undefined), /\(it has no sha256\)/],
+  ])("%s", async (_, content, message) => {
+    writeFileSync(file, content());
+    await expect(runs()).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(message) });
+  });
+
+  test("a folder of that name", async () => {
+    rmSync(file);
+    mkdirSync(file);
+    await expect(runs()).rejects.toThrow(/run\.json is damaged \(EISDIR/);
+  });
+
+  test("a run that goes on has no hash yet", async () => {
+    writeFileSync(
+      file,
+      JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), state: "running", sha256: undefined }),
+    );
+    expect((await runs()).map(({ record }) => record.state)).toEqual(["running"]);
+  });
+});
+
+test("a state that is cut off says how to go on without it", async () => {
+  writeFileSync(path.join(run.folder, "state.safetensors"), "cut");
+  await expect(loadState(run.folder)).rejects.toThrow(
+    /state\.safetensors is damaged: .*, or remove it: the run then begins/,
+  );
+});
+
+test("weights that are missing or cut off: the next step is right whatever trained the run", async () => {
+  const advice = `Remove ${run.folder} and repeat the command that trained it`;
+  await expect(loadBranch(run)).rejects.toThrow(`model.safetensors is missing. ${advice}`);
+  writeFileSync(path.join(run.folder, "model.safetensors"), "cut");
+  await expect(loadBranch(run)).rejects.toThrow(advice);
+});
