@@ -1,6 +1,8 @@
 """Scores of fine-tuning the top layers of a frozen trunk in PyTorch, flexbert's recipe, for bench/seeds.mjs.
 
-usage: top_layers.py BASE ROWS THREADS METRIC K SEED EPOCHS    (ROWS as for full_finetune.py)
+usage: top_layers.py BASE ROWS THREADS METRIC K SEED EPOCHS [LAYERS]    (ROWS as for full_finetune.py)
+METRIC: matthews, accuracy, or pearson for a regression. LAYERS: of the base only so many from the bottom (default all),
+a model as shallow as a student.
 
 Batches of 32 padded to their longest row, learning rate 1e-4 with linear warm-up over a tenth of the steps and linear
 decay, AdamW (weight decay 0.01 except for biases and layer norms), gradients clipped at norm 1, the base's dropout in
@@ -15,6 +17,8 @@ from transformers import AutoTokenizer, BertForSequenceClassification, get_linea
 
 base, rows_file, threads, metric, k, seed, epochs = sys.argv[1:8]
 k, seed, epochs = int(k), int(seed), int(epochs)
+shallow = {"num_hidden_layers": int(sys.argv[8])} if len(sys.argv) > 8 else {}
+regression = metric == "pearson"
 torch.set_num_threads(int(threads))
 torch.manual_seed(seed)
 with open(rows_file) as lines:
@@ -22,7 +26,9 @@ with open(rows_file) as lines:
 tokenizer = AutoTokenizer.from_pretrained(base)
 train = [row for row in rows if row["split"] == "train"]
 dev = [row for row in rows if row["split"] == "dev"]
-model = BertForSequenceClassification.from_pretrained(base, num_labels=len({row["label"] for row in train}))
+outputs = 1 if regression else len({row["label"] for row in train})
+model = BertForSequenceClassification.from_pretrained(base, num_labels=outputs, **shallow)
+label = float if regression else int
 frozen = [model.bert.embeddings, *model.bert.encoder.layer[: len(model.bert.encoder.layer) - k]]
 for module in frozen:
     module.requires_grad_(False)
@@ -52,8 +58,11 @@ def dev_score():
     with torch.no_grad():
         for at in range(0, len(ordered), 32):
             chosen = ordered[at : at + 32]
-            predicted += model(**encoded(chosen)).logits.argmax(-1).tolist()
-            right += [int(row["label"]) for row in chosen]
+            logits = model(**encoded(chosen)).logits
+            predicted += (logits[:, 0] if regression else logits.argmax(-1)).tolist()
+            right += [label(row["label"]) for row in chosen]
+    if regression:
+        return torch.corrcoef(torch.tensor([predicted, right]))[0, 1].item()
     if metric == "accuracy":
         return sum(a == b for a, b in zip(right, predicted)) / len(right)
     pairs = list(zip(right, predicted))
@@ -71,7 +80,7 @@ for epoch in range(epochs):
         for module in frozen:
             module.eval()
         chosen = [train[i] for i in order[at : at + 32]]
-        loss = model(**encoded(chosen), labels=torch.tensor([int(row["label"]) for row in chosen])).loss
+        loss = model(**encoded(chosen), labels=torch.tensor([label(row["label"]) for row in chosen])).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
         optimizer.step()

@@ -129,7 +129,8 @@ async function workOn(
         if (!(error instanceof UserError)) throw error;
         if (++progress.failedInARow >= FAILURES_IN_A_ROW) throw error;
         progress.failures.set(spec.index, error);
-        context.reporter.warn(`${named(spec.index, error)}; going on with the others`);
+        const others = group.trials.length > 1 ? "; going on with the others" : "";
+        context.reporter.warn(named(spec.index, error) + others);
       }
       worked = true;
       if (context.signal.aborted) throw new Interrupted(null);

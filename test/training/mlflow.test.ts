@@ -265,7 +265,7 @@ describe("a server that fails costs its warning alone", () => {
       step: 0,
     });
     await session.end("finished");
-    expect(warnings[0]).toMatch(/with no JSON: is it an MLflow server\?/);
+    expect(warnings[0]).toMatch(/with no JSON, so it seems to be no MLflow server/);
   });
 });
 
