@@ -212,7 +212,7 @@ test("stdout on a full disk is a failure of one line", () => {
     cwd,
     encoding: "utf8",
   });
-  expect(stderr).toMatch(/^flexbert: cannot write the output: the disk is full.*\n$/);
+  expect(stderr).toMatch(/^flexbert: cannot write to standard output: the disk is full.*\n$/);
   expect(status).toBe(1);
 });
 
