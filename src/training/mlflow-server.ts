@@ -62,7 +62,11 @@ export function openMlflow(uri: URL): MlflowServer {
       });
       const answer = parseAnswer(await body.text());
       if (statusCode === 200 && answer !== null) return answer;
-      throw new MlflowRefusal(statusCode, endpoint, answer ?? { message: "with no JSON, so it seems to be no MLflow server" });
+      throw new MlflowRefusal(
+        statusCode,
+        endpoint,
+        answer ?? { message: "with no JSON, so it seems to be no MLflow server" },
+      );
     } finally {
       await network.close();
     }
