@@ -48,7 +48,7 @@ export const exportCommand = defineCommand({
       const hint = format === "onnx" ? ". Merge writes model.onnx into the merged folder" : "";
       throw usageError(`export takes saved-model, not ${format}${hint}. Run: flexbert export --help`);
     }
-    const { exportSavedModel, planExport } = await import("../export/saved-model.js");
+    const { exportSavedModel, planExport, requireExportable } = await import("../export/saved-model.js");
     const { model, out, force, dryRun } = values;
     if (dryRun) {
       const plan = await planExport({ model, out, force });
@@ -59,6 +59,7 @@ export const exportCommand = defineCommand({
         );
       return;
     }
+    await requireExportable({ model, out, force }); // before an engine is opened for it
     const check = await openCheck(values, terminal);
     try {
       const exported = await exportSavedModel({ model, out, force, check });

@@ -47,15 +47,31 @@ export interface ExportPlan {
   readonly signatures: readonly string[];
 }
 
-/** What an export would write. Throws as {@link exportSavedModel} does before it writes anything. */
-export async function planExport(request: Omit<ExportRequest, "check">): Promise<ExportPlan> {
+type Target = Omit<ExportRequest, "check">;
+
+/** What is exported, and under which signatures. */
+interface Source {
+  readonly model: string;
+  readonly manifest: Manifest;
+  /** The outputs of each. */
+  readonly signatures: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The model, where it can be exported to that place. Throws as {@link exportSavedModel} does before it writes anything. */
+export async function requireExportable(request: Target): Promise<Source> {
   requireRoom(request);
-  const manifest = await readManifest(request.model);
-  const signatures = Object.keys(signaturesOf(manifest, request.model));
+  const { model } = request;
+  const manifest = await readManifest(model);
+  return { model, manifest, signatures: signaturesOf(manifest, model) };
+}
+
+/** What an export would write. Throws as {@link requireExportable} does. */
+export async function planExport(request: Target): Promise<ExportPlan> {
+  const { model, manifest, signatures } = await requireExportable(request);
   const { shared, own } = blobsOf(manifest, manifest.tasks);
   let bytes = 0;
-  for (const blob of [...shared, ...own]) bytes += (await stat(await checkBlob(request.model, blob))).size;
-  return { out: request.out, bytes, signatures };
+  for (const blob of [...shared, ...own]) bytes += (await stat(await checkBlob(model, blob))).size;
+  return { out: request.out, bytes, signatures: Object.keys(signatures) };
 }
 
 /**
@@ -64,27 +80,25 @@ export async function planExport(request: Omit<ExportRequest, "check">): Promise
  * whose name cannot be a signature, toleranceError (5) where a task's logits differ from its branch's, failure (1).
  */
 export async function exportSavedModel(request: ExportRequest): Promise<Exported> {
-  const { model, out } = request;
-  requireRoom(request);
-  const manifest = await readManifest(model);
-  const signatures = signaturesOf(manifest, model);
-  const { config, tokenizer } = await readShared(model, manifest);
+  const { out } = request;
+  const source = await requireExportable(request);
+  const texts = await readShared(source.model, source.manifest);
   const target = path.resolve(out);
   const temporary = temporaryPath(target);
   try {
     await makeFolder(path.dirname(target));
     await removeLeftovers(target);
-    const bytes = await writeFiles(temporary, request, manifest, signatures, config, tokenizer);
-    const check = request.check && (await checkFiles(temporary, request, manifest, config, tokenizer, request.check));
+    const bytes = await writeFiles(temporary, out, source, texts);
+    const check = request.check && (await checkFiles(temporary, out, source, texts, request.check));
     await replaceFolder(temporary, target);
-    return { out, bytes, signatures: Object.keys(signatures), check };
+    return { out, bytes, signatures: Object.keys(source.signatures), check };
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw storageFailure(error, out);
   }
 }
 
-function requireRoom({ out, force }: Pick<ExportRequest, "out" | "force">): void {
+function requireRoom({ out, force }: Target): void {
   if (!existsSync(out) || isEmptyFolder(out)) return;
   if (!existsSync(path.join(out, SAVED_MODEL))) {
     throw usageError(`--out ${out} is there already, and is no SavedModel. Name a folder that does not exist`);
@@ -112,18 +126,17 @@ function signaturesOf({ tasks }: Manifest, model: string): Record<string, string
   return { [DEFAULT_SIGNATURE]: all, ...Object.fromEntries(all.map((name) => [name, [name]])) };
 }
 
-async function writeFiles(
-  folder: string,
-  { model, out }: ExportRequest,
-  manifest: Manifest,
-  signatures: Readonly<Record<string, readonly string[]>>,
-  config: BertConfig,
-  tokenizer: TokenizerSettings,
-): Promise<number> {
+interface Shared {
+  readonly config: BertConfig;
+  readonly tokenizer: TokenizerSettings;
+}
+
+async function writeFiles(folder: string, out: string, source: Source, { config, tokenizer }: Shared): Promise<number> {
+  const { model, manifest } = source;
   const tensors = await readTensors(model, manifest, manifest.tasks);
   const { index, data } = tensorBundle(tensors);
   const files: Record<string, string | Uint8Array | readonly Uint8Array[]> = {
-    [SAVED_MODEL]: graphOf(tensors, manifest, signatures, config),
+    [SAVED_MODEL]: graphOf(tensors, source, config),
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
     // Servers leave this folder alone.
@@ -146,12 +159,7 @@ async function writeFiles(
   return bytes;
 }
 
-function graphOf(
-  tensors: HostTensors,
-  { tasks }: Manifest,
-  signatures: Readonly<Record<string, readonly string[]>>,
-  config: BertConfig,
-): Uint8Array {
+function graphOf(tensors: HostTensors, { manifest: { tasks }, signatures }: Source, config: BertConfig): Uint8Array {
   const types = Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
   );
@@ -170,10 +178,9 @@ function graphOf(
 
 function checkFiles(
   folder: string,
-  { model, out }: ExportRequest,
-  manifest: Manifest,
-  config: BertConfig,
-  tokenizer: TokenizerSettings,
+  out: string,
+  { model, manifest }: Source,
+  shared: Shared,
   tools: CheckTools,
 ): Promise<ModelCheck> {
   const checked = {
@@ -182,8 +189,7 @@ function checkFiles(
     runtime: "TensorFlow",
     advice: "Nothing was left there. Please report it",
     tasks: manifest.tasks,
-    config,
-    tokenizer,
+    ...shared,
     tensorsOf: (task: Manifest["tasks"][number]) => readTensors(model, manifest, [task]),
   };
   return checkModel(checked, tools);

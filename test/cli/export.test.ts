@@ -56,4 +56,5 @@ test.each([
   const outcome = run(line);
   expect([outcome.status, outcome.stdout]).toEqual([status, ""]);
   expect(outcome.stderr).toMatch(message);
+  expect(outcome.stderr).not.toMatch(/NOT CHECKED/);
 });
