@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { ExitCode, modelError, oneLine, UserError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
@@ -39,7 +39,13 @@ export interface RunRecord {
   };
   readonly init?: "teacher" | "pretrained";
   readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
-  readonly devData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
+  readonly devData: {
+    readonly sha256: string;
+    readonly rows: number;
+    readonly skipped: number;
+    /** Where only so many rows were asked for: the scores are a quick look. */
+    readonly limit?: number;
+  };
   /** Label names by class id; [] for regression. */
   readonly labels: readonly string[];
   /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
@@ -132,6 +138,14 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
   const problem = recordProblem(record);
   if (problem !== null) throw damaged(problem);
   return record as RunRecord;
+}
+
+/** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where the file has gone. */
+export async function tasksFileOf(folder: string): Promise<string | null> {
+  const file = path.join(folder, files.config);
+  if (!existsSync(file)) return null;
+  const { tasks } = Object(parse(await readFile(file, "utf8"))) as { tasks?: unknown };
+  return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
 }
 
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {

@@ -11,7 +11,7 @@ import type { ChooseBy } from "../selection/teacher";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
-import { comparableWith } from "./stored-runs";
+import { standingOf } from "./stored-runs";
 import { formatScore, type Terminal, table } from "./terminal";
 import { openTrackers, trackerOptions } from "./trackers";
 
@@ -85,9 +85,8 @@ async function summarise(
   by: ChooseBy,
   terminal: Terminal,
 ) {
-  const { chooseTeacher, scoresByLayers } = await import("../selection/teacher.js");
-  const comparable = await comparableWith(runs, base, task, run.checkpoints);
-  const teacher = chooseTeacher(comparable, by);
+  const { scoresByLayers } = await import("../selection/teacher.js");
+  const { comparable, teacher } = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by });
   const rows = scoresByLayers(comparable).map(({ layers, full, runs: seeds, max, mean }) => {
     const chosen = teacher !== null && seeds.includes(teacher);
     const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
@@ -100,6 +99,18 @@ async function summarise(
     terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
     terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
   }
+  const settings = differingOptions(comparable);
+  if (settings.length > 0) {
+    terminal.reporter.log(
+      `${task.name}: its runs differ in ${settings.join(", ")} too; flexbert report keeps them apart`,
+    );
+  }
+  if (teacher && !comparable.includes(teacher)) {
+    const { layers, seed, score, devData } = teacher.record;
+    terminal.reporter.log(
+      `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,
+    );
+  }
   const { reportSearch } = await import("../recipes/search.js");
   const report = await reportSearch(runs, task.metric, by);
   // A sweep that halving never touched has the report in its JSON alone.
@@ -107,6 +118,15 @@ async function summarise(
   if (report && halved && !terminal.json) terminal.print(`${describeSearch(task.name, report)}\n`);
   return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null, search: report };
 }
+
+/** Names of the options in which runs differ. */
+function differingOptions(runs: readonly StoredRun[]): string[] {
+  const names = new Set(runs.flatMap(({ record }) => Object.keys(record.options)));
+  const values = (name: string) => new Set(runs.map(({ record }) => JSON.stringify(record.options[name])));
+  return [...names].filter((name) => values(name).size > 1).map((name) => `--${kebabCase(name)}`);
+}
+
+const kebabCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** What halving chose, stopped and saved; after a whole sweep, whether that sweep chooses the same. */
 function describeSearch(task: string, { halving, full, stopped, saved, of }: SearchReport): string {

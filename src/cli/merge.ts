@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
-import { modelError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
 import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
@@ -22,7 +21,7 @@ import {
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
 import { formatCount } from "../report/quantities";
-import { parseSelect, requireKnown, selectRun } from "../selection/candidates";
+import { leftOut, parseSelect, requireKnown, selectRun } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
@@ -30,6 +29,7 @@ import { defineCommand } from "./command";
 import { describeOnnx, withOnnx } from "./merge-onnx";
 import { selectedRuns } from "./merge-selection";
 import { chosenTasks, openBaseOf } from "./session";
+import { noRuns } from "./stored-runs";
 import { formatScore, type Terminal, table } from "./terminal";
 
 export const mergeCommand = defineCommand({
@@ -112,9 +112,7 @@ async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal):
   const runsOf = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
   const tasks = await chosenTasks(values, (task) => existsSync(runsOf(task, "finetune")));
   if (tasks.length === 0) {
-    throw modelError(
-      `no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`,
-    );
+    throw await noRuns(base, values.checkpoints);
   }
   if (values.select !== undefined) {
     requireKnown(
@@ -130,17 +128,32 @@ async function chooseRuns(base: Base, values: ChoiceValues, terminal: Terminal):
       students: await listRuns(runsOf(task, "distill")),
     };
     const run = selectRun(candidates, choose(task.name), values.chooseBy);
+    for (const line of leftOut(candidates, values.chooseBy)) terminal.reporter.log(`${task.name}: ${line}`);
     logChoice({ task, run }, terminal);
+    if (values.select === undefined) warnOfLoss({ task, run }, terminal);
     selections.push({ task, run });
   }
   return selections;
 }
 
 function logChoice({ task, run }: Selection, terminal: Terminal): void {
-  const { method, layers, score, fork } = run.record;
+  const { method, layers, score, fork, teacher } = run.record;
   const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
   const what = method === "distill" ? `student of ${counted}` : `teacher of ${counted}`;
-  terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points`);
+  const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
+  terminal.reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}`);
+}
+
+/** A student that loses so much of its teacher's score is not taken without a warning, unless it was asked for. */
+const MUCH = 0.05;
+
+function warnOfLoss({ task, run }: Selection, { reporter }: Terminal): void {
+  const { score, teacher } = run.record;
+  if (!teacher || teacher.score === null || teacher.score - (score ?? Number.NEGATIVE_INFINITY) < MUCH) return;
+  reporter.warn(
+    `${task.name}: its best student has ${formatScore(score)} points, its teacher ${formatScore(teacher.score)}. ` +
+      `Give --select ${task.name}=teacher, or let flexbert select --threshold 1 choose`,
+  );
 }
 
 function printChoice(selections: readonly Selection[], terminal: Terminal): void {

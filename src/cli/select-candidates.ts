@@ -5,11 +5,12 @@ import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../errors/nearest";
 import type { TaskCandidates } from "../selection/candidate";
-import { storedCandidates } from "../selection/candidates";
+import { leftOut, storedCandidates } from "../selection/candidates";
 import type { ScoreUnit } from "../selection/scores-file";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { chosenTasks, openBaseOf } from "./session";
+import { noRuns } from "./stored-runs";
 import type { Terminal } from "./terminal";
 
 export interface CandidatePool {
@@ -43,6 +44,7 @@ export async function readPool(values: PoolValues, terminal: Terminal): Promise<
   for (const task of await chosenTasks(values, (known) => existsSync(folder(known, "finetune")))) {
     const stored = { task: task.name, finetuned: await runs(task, "finetune"), students: await runs(task, "distill") };
     const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
+    for (const line of leftOut(stored, values.chooseBy)) terminal.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {
       terminal.reporter.log(
         `${task.name}: ${incomparable} students scored on other dev rows than their teacher are no candidates`,
@@ -53,10 +55,7 @@ export async function readPool(values: PoolValues, terminal: Terminal): Promise<
     else terminal.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
   if (tasks.length === 0) {
-    throw modelError(
-      `no finished run in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME, ` +
-        "or give --scores FILE.csv",
-    );
+    throw await noRuns(base, values.checkpoints, ", or give --scores FILE.csv");
   }
   const { name, sha256, config } = base;
   return { tasks, baseLayers: config.numHiddenLayers, base: { name, sha256 }, unit: "fractions" };

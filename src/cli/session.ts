@@ -9,7 +9,8 @@ import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/reporter";
 import type { Terminal } from "./terminal";
 
-const DEFAULT_TASKS = "tasks.yaml";
+/** Read from the working folder without being named. */
+export const DEFAULT_TASKS = "tasks.yaml";
 
 /** The tasks of --tasks FILE, or of tasks.yaml in the working folder where it lies. */
 export async function userTasks(values: { readonly tasks: string | undefined }): Promise<Task[]> {

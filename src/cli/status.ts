@@ -1,10 +1,11 @@
 import path from "node:path";
-import { listRuns, type StoredRun } from "../checkpoints/run-folder";
+import { listRuns, type StoredRun, tasksFileOf } from "../checkpoints/run-folder";
 import { subfolders } from "../files/folder";
 import { checkpointOptions, DEFAULT_BASE } from "../options/common";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import { defineCommand } from "./command";
 import { describeRun } from "./run-tables";
+import { DEFAULT_TASKS } from "./session";
 import { formatScore, table } from "./terminal";
 
 interface TaskStatus {
@@ -58,10 +59,22 @@ async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
       const finetuned = await listRuns(path.join(checkpoints, base, task, "finetune"));
       const students = await listRuns(path.join(checkpoints, base, task, "distill"));
       const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
-      statuses.push({ base, task, finetuned, students, teacher, next: nextStep(task, finetuned, students, teacher) });
+      const flags = await flagsOf(finetuned[0] ?? students[0]);
+      const next = nextStep(task, finetuned, students, teacher, flags);
+      statuses.push({ base, task, finetuned, students, teacher, next });
     }
   }
   return statuses;
+}
+
+/** What a command needs to find the runs' base and task again. */
+async function flagsOf(run: StoredRun | undefined): Promise<string> {
+  if (!run) return "";
+  const { name } = run.record.base;
+  const file = await tasksFileOf(run.folder);
+  const base = name === DEFAULT_BASE ? "" : ` --base ${name}`;
+  const tasks = file === null || file === path.resolve(DEFAULT_TASKS) ? "" : ` --tasks ${path.relative(".", file)}`;
+  return base + tasks;
 }
 
 function nextStep(
@@ -69,13 +82,12 @@ function nextStep(
   finetuned: readonly StoredRun[],
   students: readonly StoredRun[],
   teacher: StoredRun | null,
+  flags: string,
 ): string {
   const unfinished = [...finetuned, ...students].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
-  const base = finetuned[0]?.record.base.name ?? DEFAULT_BASE;
-  const baseFlag = base === DEFAULT_BASE ? "" : ` --base ${base}`;
-  if (!teacher) return `flexbert finetune --task ${task}${baseFlag}`;
+  if (!teacher) return `flexbert finetune --task ${task}${flags}`;
   // A teacher of one layer has no smaller student.
   const isDistilled = students.length > 0 || teacher.record.layers === 1;
-  return isDistilled ? `flexbert merge --out merged/${baseFlag}` : `flexbert distill --task ${task}${baseFlag}`;
+  return isDistilled ? `flexbert merge --out merged/${flags}` : `flexbert distill --task ${task}${flags}`;
 }

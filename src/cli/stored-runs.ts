@@ -1,8 +1,11 @@
 // Finished runs as commands need them: a task's teacher, and the runs that compare with those of a command.
 
+import path from "node:path";
 import type { Base } from "../checkpoints/base";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
+import { listRuns, methodFolder, type StoredRun, tasksFileOf } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
+import { subfolders } from "../files/folder";
+import { leftOut } from "../selection/candidates";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import type { Terminal } from "./terminal";
@@ -16,31 +19,52 @@ export async function findTeacher(
 ): Promise<StoredRun> {
   const folder = methodFolder(values.checkpoints, base.name, task.name, "finetune");
   const all = (await listRuns(folder)).filter(({ record }) => record.base.sha256 === base.sha256);
-  const [newest = [], ...older] = comparableRuns(all);
-  const teacher = chooseTeacher(newest, values.chooseBy);
+  const teacher = chooseTeacher(comparableRuns(all)[0] ?? [], values.chooseBy);
   if (!teacher) {
     throw modelError(
       `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,
     );
   }
-  if (older.length > 0) {
-    const left = older.reduce((sum, group) => sum + group.length, 0);
-    terminal.reporter.log(`${task.name}: ${left} runs scored on other dev rows are no candidates for its teacher`);
+  for (const line of leftOut({ finetuned: all, students: [] }, values.chooseBy)) {
+    terminal.reporter.log(`${task.name}: ${line}`);
   }
   return teacher;
 }
 
+/** Why a command found no run of any task that it knows: there is none, or its task is described in a file not named. */
+export async function noRuns(base: Base, checkpoints: string, otherwise = ""): Promise<Error> {
+  const folder = path.dirname(path.dirname(methodFolder(checkpoints, base.name, "task", "finetune")));
+  const found = await subfolders(folder);
+  for (const task of found) {
+    const [run] = await listRuns(methodFolder(checkpoints, base.name, task, "finetune"));
+    const file = run ? await tasksFileOf(run.folder) : null;
+    if (file === null) continue;
+    return modelError(
+      `${folder} has runs of ${found.join(", ")}, which are no tasks known here. Give --tasks ${path.relative(".", file)}`,
+    );
+  }
+  return modelError(
+    `no finished run in ${checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME${otherwise}`,
+  );
+}
+
+/** The stored runs of a task that compare with a command's, and the teacher that distill would take now. */
+export interface Standing {
+  readonly comparable: readonly StoredRun[];
+  readonly teacher: StoredRun | null;
+}
+
 /**
- * Every stored run of the task that was scored on the same dev rows as `runs`, those of earlier commands too: among all
- * of them distill chooses the teacher.
+ * Every stored run of the task that was scored on the same dev rows as `runs`, those of earlier commands too. After a
+ * quick look on a few dev rows the teacher is none of them where there are runs of the whole dev split.
  */
-export async function comparableWith(
+export async function standingOf(
   runs: readonly StoredRun[],
-  base: Base,
-  task: Task,
-  checkpoints: string,
-): Promise<readonly StoredRun[]> {
+  { base, task, checkpoints, by }: { base: Base; task: Task; checkpoints: string; by: ChooseBy },
+): Promise<Standing> {
   const stored = await listRuns(methodFolder(checkpoints, base.name, task.name, "finetune"));
+  const groups = comparableRuns(stored.filter(({ record }) => record.base.sha256 === base.sha256));
   const own = new Set(runs.map(({ folder }) => folder));
-  return comparableRuns(stored).find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
+  const comparable = groups.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
+  return { comparable, teacher: chooseTeacher(groups[0] ?? runs, by) };
 }

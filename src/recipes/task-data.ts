@@ -35,10 +35,15 @@ export async function readTaskData(task: Task, base: Base, maxLength: number, ru
     train: encodeExamples(train.examples, tokenizer, maxLength),
     dev: encodeExamples(dev.examples, tokenizer, maxLength),
     trainData: describe(train),
-    devData: describe(dev),
+    devData: { ...describe(dev), ...limitOf(dev, run.maxEvalSamples) },
   };
 }
 
-function describe({ sha256, examples, broken }: Split): RunRecord["devData"] {
+function describe({ sha256, examples, broken }: Split): RunRecord["trainData"] {
   return { sha256, rows: examples.length, skipped: broken.length };
+}
+
+/** The limit, where it left rows out or may have. */
+function limitOf({ examples, broken }: Split, limit: number | undefined): { readonly limit?: number } {
+  return limit !== undefined && examples.length + broken.length >= limit ? { limit } : {};
 }

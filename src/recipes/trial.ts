@@ -215,6 +215,7 @@ function resolvedConfig(
   const layers = shape.full ? "full" : shape.layers;
   const values = {
     task: task.name,
+    tasks: task.definedIn,
     // A base outside the cache is found again by its folder alone.
     base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
     ...(method === "finetune" ? { k: layers } : { studentLayers: layers, init: distillation?.init }),

@@ -97,6 +97,21 @@ export function storedCandidates(
   return { candidates, incomparable: ofTeacher.length - comparable.length };
 }
 
+/** What a choice among a task's runs passes over, a line each: people should not have to find out by themselves. */
+export function leftOut({ finetuned, students }: Omit<Candidates, "task">, by: ChooseBy): string[] {
+  const [first = [], ...others] = comparableRuns(finetuned);
+  const teacher = chooseTeacher(first, by);
+  const runs = others.reduce((sum, group) => sum + group.length, 0);
+  const finished = students.filter(({ record }) => record.state === "finished").length;
+  const orphans = finished - studentsOf(students, teacher).length;
+  const lines: string[] = [];
+  if (runs > 0) lines.push(`${counted(runs, "run")} scored on other dev rows left out`);
+  if (orphans > 0) lines.push(`${counted(orphans, "student")} of other teachers left out`);
+  return lines;
+}
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
   const { fork, layers, score } = run.record;
   return { role, fork, layers, score, run };

@@ -52,7 +52,10 @@ export function bestRun(runs: readonly StoredRun[]): StoredRun {
   return runs.reduce((best, run) => (compareScores(run.record.score, best.record.score) > 0 ? run : best));
 }
 
-/** Finished runs grouped by what their scores were measured on; the group that finished last comes first. */
+/**
+ * Finished runs grouped by what their scores were measured on. Those scored on the whole dev split come first, then
+ * quick looks by their number of rows, and of equals the group that finished last: a teacher is chosen in the first.
+ */
 export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
   const groups = new Map<string, StoredRun[]>();
   for (const run of runs) {
@@ -65,7 +68,15 @@ export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
       .map(({ record }) => record.finishedAt ?? "")
       .sort()
       .at(-1) as string;
-  return [...groups.values()].sort((a, b) => (lastFinished(a) < lastFinished(b) ? 1 : -1));
+  const rows = (group: readonly StoredRun[]) =>
+    Math.max(
+      ...group.map(({ record: { devData } }) =>
+        devData.limit === undefined ? Number.POSITIVE_INFINITY : devData.rows,
+      ),
+    );
+  const order = (a: readonly StoredRun[], b: readonly StoredRun[]) =>
+    rows(a) === rows(b) ? (lastFinished(a) < lastFinished(b) ? 1 : -1) : rows(b) - rows(a);
+  return [...groups.values()].sort(order);
 }
 
 function meanScore(scores: readonly (number | null)[]): number | null {

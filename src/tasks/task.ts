@@ -53,6 +53,8 @@ export interface Task extends Scoring {
   /** Lowest and highest value of a regression. */
   readonly range?: readonly [number, number];
   readonly splits: Readonly<Partial<Record<SplitName, SplitSource>>>;
+  /** The user's file that describes it, absolute; absent for GLUE's. */
+  readonly definedIn?: string;
   /** False for tasks that stay out of averages: WNLI, AX. */
   readonly inAverage: boolean;
   /** The task whose branch predicts this one, which has no train data: mnli for ax. */

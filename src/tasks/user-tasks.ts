@@ -27,14 +27,16 @@ export async function readUserTasks(file: string): Promise<Task[]> {
   const { content, report } = parseYamlFile(file, text, ["labels"]);
   const { entries, problems } = checkTasksFile(content);
   if (problems.length > 0) throw report(problems);
-  return entries.map((entry) => toTask(entry, path.dirname(path.resolve(file))));
+  return entries.map((entry) => toTask(entry, path.resolve(file)));
 }
 
-function toTask(entry: TaskEntry, folder: string): Task {
+function toTask(entry: TaskEntry, definedIn: string): Task {
   const { train, dev, test } = entry.files;
+  const folder = path.dirname(definedIn);
   return {
     name: entry.name,
     title: entry.title ?? entry.name,
+    definedIn,
     folder: "",
     kind: entry.range ? "regression" : "classification",
     inputs: entry.columns.pair === undefined ? "single" : "pair",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { RunRecord, StoredRun } from "../../src/checkpoints/run-folder";
-import { parseSelect, selectRun, storedCandidates } from "../../src/selection/candidates";
+import { leftOut, parseSelect, selectRun, storedCandidates } from "../../src/selection/candidates";
 import { chooseTeacher, comparableRuns, scoresByLayers } from "../../src/selection/teacher";
 
 interface Facts {
@@ -9,6 +9,8 @@ interface Facts {
   readonly seed?: number;
   readonly full?: boolean;
   readonly dev?: string;
+  /** Dev rows, where only so many were asked for. */
+  readonly limit?: number;
   readonly finishedAt?: string;
   readonly state?: RunRecord["state"];
   readonly teacher?: string;
@@ -20,6 +22,7 @@ function run({
   seed = 1,
   full = false,
   dev = "dev",
+  limit,
   finishedAt = "2026",
   state = "finished",
   teacher,
@@ -36,7 +39,7 @@ function run({
     finishedAt,
     method: teacher ? "distill" : "finetune",
     base: { name: "b", sha256: "b", layers: 6 },
-    devData: { sha256: dev, rows: 1, skipped: 0 },
+    devData: { sha256: dev, rows: limit ?? 100, skipped: 0, ...(limit === undefined ? {} : { limit }) },
     ...(teacher ? { teacher: { id: "t", folder: "t", sha256: teacher, score: 1 } } : {}),
   } as unknown as RunRecord;
   return { folder: `${layers}-${seed}`, record };
@@ -75,9 +78,19 @@ describe("chooseTeacher", () => {
   });
 
   test("scores on other dev rows are kept apart, the newest first", () => {
-    const old = run({ layers: 2, score: 0.99, dev: "first 50", finishedAt: "2025" });
-    const now = run({ layers: 3, score: 0.8, dev: "all", finishedAt: "2026" });
+    const old = run({ layers: 2, score: 0.99, dev: "before", finishedAt: "2025" });
+    const now = run({ layers: 3, score: 0.8, dev: "mended", finishedAt: "2026" });
     expect(comparableRuns([old, now])).toEqual([[now], [old]]);
+  });
+
+  test("a quick look comes after every run of the whole dev split, and after longer looks", () => {
+    const whole = run({ layers: 3, score: 0.8, dev: "all", finishedAt: "2025" });
+    const long = run({ layers: 3, score: 0.9, dev: "first 50", limit: 50, finishedAt: "2026-01" });
+    const short = run({ layers: 2, score: 1, dev: "first 1", limit: 1, finishedAt: "2026-02" });
+    expect(comparableRuns([short, whole, long])).toEqual([[whole], [long], [short]]);
+    expect(leftOut({ finetuned: [short, whole, long], students: [] }, "max")).toEqual([
+      "2 runs scored on other dev rows left out",
+    ]);
   });
 });
 
@@ -103,6 +116,11 @@ describe("selectRun", () => {
     expect(selectRun({ ...task, students: [] }, "student", "max")).toBe(teacher);
     expect(() => selectRun(task, "kd-3", "max")).toThrow(/flexbert distill --task rte --student-layers 3/);
     expect(() => selectRun({ ...task, finetuned: [] }, "teacher", "max")).toThrow(/flexbert finetune --task rte/);
+  });
+
+  test("students of other teachers are left out, and that is said", () => {
+    expect(leftOut(task, "max")).toEqual(["1 student of other teachers left out"]);
+    expect(leftOut({ finetuned: [teacher], students: [small] }, "max")).toEqual([]);
   });
 
   test("--select for all, and by task", () => {
