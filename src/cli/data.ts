@@ -12,12 +12,12 @@ import { type Terminal, table } from "./terminal";
 export const dataCommand = defineCommand({
   summary: "download GLUE; check task data: rows, labels, leaks",
   description:
-    "data check      rows, label balance, lengths, share cut to --max-length, duplicates, rows that dev or test share\n" +
-    "                with train, broken rows with their line numbers. Exit code 3 where rows are broken.\n" +
-    "data download   GLUE's files from where they are published: those of --task, or all (376 MB with MNLI and QQP).\n" +
-    "                Hashes and row counts are checked; what is complete stays, an interrupted download goes on.\n" +
-    "                --mirror, or FLEXBERT_GLUE_MIRROR, names another host, or a folder with files fetched by hand.\n" +
-    "data sample     write the sample tasks, which are made up by a script, to a folder",
+    "check: rows, label balance, lengths, share cut to --max-length, duplicates, rows that dev or test share with train, " +
+    "broken rows with their line numbers. Exit code 3 where rows are broken.\n\n" +
+    "download: GLUE's files from where they are published, those of --task or all (376 MB with MNLI and QQP). Hashes and " +
+    "row counts are checked; what is complete stays, an interrupted download goes on. --mirror, or FLEXBERT_GLUE_MIRROR, " +
+    "names another host, or a folder with files fetched by hand.\n\n" +
+    "sample: writes the sample tasks, which are made up by a script, to a folder.",
   arguments: [
     { name: "[action]", help: "check (when left out), download or sample" },
     { name: "[folder]", help: "for sample: where to write" },

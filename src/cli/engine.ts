@@ -36,11 +36,11 @@ type EngineValues = Values<typeof options>;
 export const engineCommand = defineCommand({
   summary: "install, list and remove builds of TensorFlow",
   description:
-    "engine install tensorflow   TensorFlow's library from its PyPI wheel, through pip of any Python from 3.9 on and as\n" +
-    "                            pip is set up (index, proxy, certificates), and tfjs-node's addon compiled against it.\n" +
-    "                            Needs a C++ compiler; no root. Safe to repeat, to interrupt and to run twice at once\n" +
-    "engine list                 the builds in the cache, and which one --engine tensorflow takes\n" +
-    "engine remove tensorflow    removes builds: all, or those of --version, --gpu or --cpu",
+    "install: TensorFlow's library from its PyPI wheel, through pip of any Python from 3.9 on and as pip is set up (index, " +
+    "proxy, certificates), and tfjs-node's addon compiled against it. Needs a C++ compiler; no root. Safe to repeat, to " +
+    "interrupt and to run twice at once.\n\n" +
+    "list: the builds in the cache, and which one --engine tensorflow takes.\n\n" +
+    "remove: all builds, or those of --version, --gpu or --cpu.",
   arguments: [
     { name: "<action>", help: "install, list or remove" },
     { name: "[engine]", help: "for install and remove: tensorflow" },

@@ -145,7 +145,8 @@ function configure<D extends Definitions>(
 
 function toOption({ flag, short, value, help, fallback }: Definition<unknown>): Option {
   const names = short ? `${short}, ${flag}` : flag;
-  const shown = value !== undefined && fallback !== undefined ? `${help} (default ${fallback})` : help;
+  const shown =
+    value !== undefined && fallback !== undefined && fallback !== "" ? `${help} (default ${fallback})` : help;
   if (value === undefined) return new Option(names, shown);
   return new Option(`${names} ${value}`, shown).argParser((given: string, before: string | undefined) => {
     // Taking the last one would drop a text or a task without a word.

@@ -13,7 +13,7 @@ import { openBaseOf } from "./session";
 export const tokenizeCommand = defineCommand({
   summary: "texts to token ids, as JSON lines",
   description:
-    "One JSON object a text: input_ids, token_type_ids, tokens. Texts are arguments, or the lines of stdin; with\n" +
+    "One JSON object a text: input_ids, token_type_ids, tokens. Texts are arguments, or the lines of stdin; with " +
     "--pairs a tab divides the two texts of a line. Without --base the embedded vocabulary of bert-base-uncased is used.",
   arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
   options: {
