@@ -88,7 +88,7 @@ export const predictCommand = defineCommand({
     terminal.reporter.log(
       `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ${formatRate(rows.length / seconds)} rows and ` +
         `${formatRate(tokens / seconds)} tokens a second, ` +
-        `engine ${context.engine.summary}`,
+        `engine ${context.engine.summary}${values.output === undefined ? "" : `; written to ${values.output}`}`,
     );
   },
 });

@@ -1,6 +1,6 @@
 // flexbert predict: what its formats hold of the rows that went in.
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
@@ -70,4 +70,12 @@ test("--format jsonl carries the id as it was written, and the texts untouched",
     { id: 3, text: "a good\nfilm", pair: null, predictions: { sst2: expect.objectContaining({}) } },
     { id: "x", text: "bad", pair: null, predictions: { sst2: expect.objectContaining({}) } },
   ]);
+});
+
+test("--output writes the file alone, and the last line says where", () => {
+  const { status, stdout, stderr } = run("predict --format tsv --output scores.tsv", "a good film\n");
+  expect([status, stdout]).toEqual([0, ""]);
+  expect(stderr).toMatch(/^1 row, 1 task, .*; written to scores\.tsv\n$/m);
+  const written = readFileSync(path.join(cwd, "scores.tsv"), "utf8");
+  expect(written).toBe(run("predict --format tsv", "a good film\n").stdout);
 });
