@@ -141,7 +141,7 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
 }
 
 /** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where the file has gone. */
-export async function tasksFileOf(folder: string): Promise<string | null> {
+export async function recordedTasksFile(folder: string): Promise<string | null> {
   const file = path.join(folder, files.config);
   if (!existsSync(file)) return null;
   const { tasks } = Object(parse(await readFile(file, "utf8"))) as { tasks?: unknown };

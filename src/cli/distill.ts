@@ -66,7 +66,11 @@ export const distillCommand = defineCommand({
     }
     if (values.dryRun) {
       const { planDistill } = await import("../recipes/plan.js");
-      await printPlans(await Promise.all(requests.map(planDistill)), values, terminal);
+      const plans = await Promise.all(requests.map(planDistill));
+      const idle = requests.filter((_, i) => plans[i]?.trials.length === 0);
+      if (!terminal.json) for (const request of idle) terminal.print(`${headOf(request)}\n${keepsTeacher}`);
+      // A table of no trials says nothing; --json has its empty list.
+      if (terminal.json || idle.length < requests.length) await printPlans(plans, values, terminal);
       return;
     }
     const context = { ...(await openSession(values, terminal)), trackers };
@@ -77,7 +81,6 @@ export const distillCommand = defineCommand({
       const runs = await distill(request, context);
       results.push({ task: request.task.name, teacher: request.teacher.folder, runs: runs.map(describeRun) });
       if (terminal.json) continue;
-      const teacher = request.teacher.record;
       const rows = runs.map(({ record }) => [
         record.layers,
         record.seed,
@@ -85,12 +88,20 @@ export const distillCommand = defineCommand({
         formatSeconds(record.seconds),
         formatRates([record.tokensPerSecond]),
       ]);
+      terminal.print(headOf(request));
       terminal.print(
-        `${request.task.name}: students of a teacher of ${teacher.layers} ${teacher.layers === 1 ? "layer" : "layers"} with ${formatScore(teacher.score)} points`,
+        rows.length > 0 ? `${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher,
       );
-      if (rows.length > 0) terminal.print(`${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n`);
-      else terminal.print("  its teacher is no larger: it keeps its teacher\n");
     }
     printSummary(results, started, context.engine, terminal);
   },
 });
+
+/** The line above a task's students. */
+function headOf({ task, teacher: { record } }: DistillRequest): string {
+  const counted = `${record.layers} ${record.layers === 1 ? "layer" : "layers"}`;
+  return `${task.name}: students of a teacher of ${counted} with ${formatScore(record.score)} points`;
+}
+
+/** What stands there in place of students. */
+const keepsTeacher = "  its teacher is no larger: it keeps its teacher";

@@ -1,5 +1,6 @@
 // flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
 
+import path from "node:path";
 import { dataError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { samples, taskOptions } from "../options/common";
@@ -7,9 +8,10 @@ import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
 import { formatSeconds } from "../report/quantities";
 import type { Evaluation } from "../serve/evaluate";
-import { splitNames } from "../tasks/task";
+import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { modelOptions, openServedModel } from "./served-model";
+import { tasksFileOf } from "./session";
 import { formatScore, type Terminal, table } from "./terminal";
 
 export const evalCommand = defineCommand({
@@ -44,8 +46,9 @@ export const evalCommand = defineCommand({
     const started = performance.now();
     let tokens = 0;
     try {
-      for (const served of model.tasks) {
-        const task = taskOf(served.name);
+      const tasks = model.tasks.map(({ name }) => taskOf(name));
+      if (!tasks.some(({ splits }) => splits[values.split])) throw noneHasSplit(model.folder, tasks, values);
+      for (const task of tasks) {
         if (!task.splits[values.split]) {
           if (names)
             throw dataError(`${task.name} has no ${values.split} split, only ${Object.keys(task.splits).join(", ")}`);
@@ -75,6 +78,25 @@ export const evalCommand = defineCommand({
     );
   },
 });
+
+interface SplitValues {
+  readonly split: SplitName;
+  readonly glueData: string;
+  readonly tasks: string | undefined;
+}
+
+/** No score at all is no result: says of each task which files it has, and who says so. */
+function noneHasSplit(folder: string, tasks: readonly Task[], { split, glueData, ...values }: SplitValues): Error {
+  const has = tasks.map(({ name, folder: place, splits }) => {
+    const source = place === "" ? (tasksFileOf(values) ?? "its tasks file") : path.join(glueData, place);
+    return `${name} has ${Object.keys(splits).join(", ")} (${source})`;
+  });
+  const own = split === "test" && tasks.some((task) => task.folder === "");
+  return dataError(
+    `no task of ${folder} has a ${split} file: ${has.join("; ")}. Give another --split` +
+      `${own ? ", or name the file under files in the tasks file" : ""}`,
+  );
+}
 
 async function report(evaluations: readonly Evaluation[], terminal: Terminal): Promise<void> {
   if (terminal.json) {

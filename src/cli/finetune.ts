@@ -1,5 +1,6 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
+import path from "node:path";
 import type { StoredRun } from "../checkpoints/run-folder";
 import { dataError } from "../errors/errors";
 import { kOption, searchOption, trainingCommandOptions } from "../options/common";
@@ -8,9 +9,19 @@ import type { FinetuneRequest } from "../recipes/finetune";
 import type { SearchReport } from "../recipes/search";
 import { formatSeconds } from "../report/quantities";
 import type { ChooseBy } from "../selection/teacher";
+import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
+import {
+  chosenTasks,
+  openBaseOf,
+  openSession,
+  runOptionsOf,
+  seedsOf,
+  tasksFileOf,
+  trainingOptionsOf,
+  userTasks,
+} from "./session";
 import { standingOf } from "./stored-runs";
 import { formatScore, type Terminal, table } from "./terminal";
 import { openTrackers, trackerOptions } from "./trackers";
@@ -39,9 +50,10 @@ export const finetuneCommand = defineCommand({
     const run = runOptionsOf(values);
     const { findSplitFile } = await import("../data/read-split.js");
     const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
-    if (tasks.length === 0) {
-      throw dataError(`no task has train data in ${run.glueData}. Give --glue-data, or --tasks with your own tasks`);
-    }
+    const lacking = await ownTasksWithoutTrain(values, tasks);
+    if (tasks.length === 0) throw noTrainData(lacking, run.glueData);
+    // A mistyped path should not leave a task out in silence.
+    for (const { problem } of lacking.filter(({ named }) => named)) terminal.reporter.warn(`left out: ${problem}`);
     const base = await openBaseOf(values, terminal);
     const { values: layers, note } = fitLayers("k", values.k, base.config.numHiddenLayers);
     if (note) terminal.reporter.log(note);
@@ -66,6 +78,37 @@ export const finetuneCommand = defineCommand({
     printSummary(results, started, context.engine, terminal);
   },
 });
+
+interface LackingTask {
+  /** The tasks file names a train file, so one is meant to be there. */
+  readonly named: boolean;
+  readonly problem: string;
+}
+
+/** The user's tasks that are not among the chosen ones for want of train data; none where --task names the tasks. */
+async function ownTasksWithoutTrain(
+  values: { readonly task: string | undefined; readonly tasks: string | undefined },
+  chosen: readonly Task[],
+): Promise<LackingTask[]> {
+  const tasksFile = tasksFileOf(values);
+  if (tasksFile === null || (values.task !== undefined && values.task !== "all")) return [];
+  const lacking = (await userTasks(values)).filter(({ name }) => !chosen.some((task) => task.name === name));
+  return lacking.map(({ name, splits: { train } }) => {
+    if (!train) return { named: false, problem: `${name}: ${tasksFile} names no train file` };
+    const below = path.relative(path.dirname(path.resolve(tasksFile)), train.file);
+    const file = below.startsWith("..") ? train.file : below;
+    return { named: true, problem: `${name}: ${tasksFile} names ${file}, which is not there` };
+  });
+}
+
+function noTrainData(lacking: readonly LackingTask[], glueData: string): Error {
+  const problems = lacking.map(({ problem }) => problem);
+  if (problems.length === 0)
+    return dataError(`no task has train data in ${glueData}. Give --glue-data, or --tasks with your own tasks`);
+  return dataError(
+    `no task has train data. ${problems.join("; ")}; nor has ${glueData} any of GLUE's. Correct the tasks file, or give --glue-data`,
+  );
+}
 
 /** A broken file of the last task should not come to light after the hours that the first ones take. */
 async function readEverySplit(requests: readonly FinetuneRequest[]): Promise<void> {

@@ -187,6 +187,10 @@ function report({ manifest, onnx }: Merged, base: Base | null, out: string, term
     });
     return;
   }
+  if (manifest.tasks.length === 0) {
+    terminal.print(`${out}: no task is left`);
+    return;
+  }
   const rows = manifest.tasks.map((task) => [
     task.name,
     task.fork ?? "none",

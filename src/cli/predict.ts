@@ -20,8 +20,10 @@ export const predictCommand = defineCommand({
   summary: "labels and scores for texts, for several tasks in one pass",
   description:
     "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or " +
-    "JSONL with text and, for pairs, pair), or the lines of stdin. Without --task, every task that fits the input: " +
-    "single texts go to single-text tasks, pairs to pair tasks.",
+    "JSONL with text and, for pairs, pair; a column id or index is kept as id), or the lines of stdin. Without --task, " +
+    "every task that fits the input: single texts go to single-text tasks, pairs to pair tasks.\nThe columns of " +
+    "--format tsv are id where the file has it, text, pair where the rows are pairs, and each task's label and score; " +
+    "a tab or line end inside a value becomes a space.",
   arguments: [{ name: "[texts...]", help: "single texts" }],
   options: {
     ...modelOptions,
@@ -57,6 +59,7 @@ export const predictCommand = defineCommand({
     const bar = terminal.reporter.progress("predict", rows.length);
     const print = printer(
       tasks,
+      rows,
       values.format === "table" && terminal.json ? "jsonl" : values.format,
       terminal,
       values.output,
@@ -85,7 +88,7 @@ export const predictCommand = defineCommand({
     terminal.reporter.log(
       `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ${formatRate(rows.length / seconds)} rows and ` +
         `${formatRate(tokens / seconds)} tokens a second, ` +
-        `engine ${context.engine.summary}`,
+        `engine ${context.engine.summary}${values.output === undefined ? "" : `; written to ${values.output}`}`,
     );
   },
 });
@@ -95,13 +98,18 @@ const counted = (count: number, what: string) => `${count} ${what}${count === 1 
 /** Three digits, whole numbers from 100 on. */
 const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));
 
+/** A row with the id that its file gives it: written back, and no part of what is computed. */
+interface InputRow extends Row {
+  readonly id?: string | number;
+}
+
 interface InputValues {
   readonly text: string | undefined;
   readonly pair: string | undefined;
   readonly file: string | undefined;
 }
 
-async function readRows({ text, pair, file }: InputValues, args: readonly string[]): Promise<Row[]> {
+async function readRows({ text, pair, file }: InputValues, args: readonly string[]): Promise<InputRow[]> {
   if (pair !== undefined && text === undefined) throw usageError("--pair is the second text of --text: give both");
   const given = [text !== undefined, file !== undefined, args.length > 0].filter(Boolean).length;
   if (given > 1) throw usageError("give texts in one way: as arguments, with --text, or with --file");
@@ -124,8 +132,9 @@ function splitLine(line: string): Row {
 /** Columns of a header line that hold the texts, by the names that people give them. */
 const textColumns = ["text", "sentence", "sentence1", "question", "question1", "premise", "text1"];
 const pairColumns = ["pair", "sentence2", "question2", "hypothesis", "text2"];
+const idColumns = ["id", "index", "idx"];
 
-async function readFileRows(file: string): Promise<Row[]> {
+async function readFileRows(file: string): Promise<InputRow[]> {
   let content: string;
   try {
     content = await readFile(file, "utf8");
@@ -144,15 +153,20 @@ async function readFileRows(file: string): Promise<Row[]> {
   const column = (wanted: readonly string[]) => head.findIndex((name) => wanted.includes(name.trim().toLowerCase()));
   const first = column(textColumns);
   const second = column(pairColumns);
+  const id = column(idColumns);
   if (first < 0) {
     throw dataError(
       `${file} has no column of texts among ${head.join(", ")}. Name one of them text, and for pairs another one pair`,
     );
   }
-  return lines.map((cells) => ({ text: cells[first] ?? "", pair: second < 0 ? null : (cells[second] ?? "") }));
+  return lines.map((cells) => ({
+    ...(id < 0 ? {} : { id: cells[id] ?? "" }),
+    text: cells[first] ?? "",
+    pair: second < 0 ? null : (cells[second] ?? ""),
+  }));
 }
 
-function readJsonLines(file: string, content: string): Row[] {
+function readJsonLines(file: string, content: string): InputRow[] {
   const lines = content.split("\n").map((line, i) => ({ line, number: i + 1 }));
   return lines
     .filter(({ line }) => line.trim() !== "")
@@ -161,8 +175,13 @@ function readJsonLines(file: string, content: string): Row[] {
         const row: Record<string, unknown> = JSON.parse(line);
         const text = textColumns.map((name) => row[name]).find((value) => typeof value === "string");
         const pair = pairColumns.map((name) => row[name]).find((value) => typeof value === "string");
+        const id = idColumns.map((name) => row[name]).find((value) => ["string", "number"].includes(typeof value));
         if (typeof text !== "string") throw new Error("it has no text");
-        return { text, pair: typeof pair === "string" ? pair : null };
+        return {
+          ...(id === undefined ? {} : { id: id as string | number }),
+          text,
+          pair: typeof pair === "string" ? pair : null,
+        };
       } catch (error) {
         throw dataError(`${file}, line ${number}: ${(error as Error).message}`, error);
       }
@@ -195,12 +214,16 @@ function fittingTasks(
 }
 
 interface Printer {
-  row(row: Row, predictions: readonly Prediction[]): void;
+  row(row: InputRow, predictions: readonly Prediction[]): void;
   end(): Promise<void>;
 }
 
+/** A value as one cell of one line. */
+const oneCell = (value: string) => value.replace(/\r\n|[\t\r\n]/g, " ");
+
 function printer(
   tasks: readonly ServedTask[],
+  input: readonly InputRow[],
   format: "table" | "tsv" | "jsonl",
   terminal: Terminal,
   output?: string,
@@ -208,20 +231,21 @@ function printer(
   const lines: string[] = [];
   const rows: string[][] = [];
   const show = (prediction: Prediction) =>
-    "value" in prediction ? [prediction.value.toFixed(3), ""] : [prediction.label, prediction.score.toFixed(4)];
+    "value" in prediction ? [prediction.value.toFixed(3)] : [prediction.label, prediction.score.toFixed(4)];
   const emit = (line: string) => {
     if (output === undefined) terminal.print(line);
     else lines.push(line);
   };
-  const head = [
-    "text",
-    ...tasks.flatMap((task) => (task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`])),
-  ];
-  if (format === "tsv") emit(head.join("\t"));
+  const emitCells = (cells: readonly string[]) => emit(cells.map(oneCell).join("\t"));
+  const outputs = tasks.flatMap((task) =>
+    task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`],
+  );
+  const ids = input.some(({ id }) => id !== undefined);
+  const pairs = input.some(({ pair }) => pair !== null);
+  if (format === "tsv") emitCells([...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...outputs]);
   return {
     row(row, predictions) {
-      const written = row.pair === null ? row.text : `${row.text} | ${row.pair}`;
-      const cells = predictions.flatMap((prediction) => show(prediction).filter((cell) => cell !== ""));
+      const cells = predictions.flatMap(show);
       if (format === "jsonl") {
         emit(
           JSON.stringify({
@@ -229,11 +253,15 @@ function printer(
             predictions: Object.fromEntries(tasks.map((task, i) => [task.name, predictions[i]])),
           }),
         );
-      } else if (format === "tsv") emit([written.replaceAll("\t", " "), ...cells].join("\t"));
-      else rows.push([written.length > 60 ? `${written.slice(0, 59)}…` : written, ...cells]);
+      } else if (format === "tsv") {
+        emitCells([...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : []), ...cells]);
+      } else {
+        const written = oneCell(row.pair === null ? row.text : `${row.text} | ${row.pair}`);
+        rows.push([written.length > 60 ? `${written.slice(0, 59)}…` : written, ...cells]);
+      }
     },
     async end() {
-      if (format === "table") emit(table(head, rows));
+      if (format === "table") emit(table(["text", ...outputs], rows));
       if (output !== undefined) await writeFileAtomic(output, `${lines.join("\n")}\n`);
     },
   };

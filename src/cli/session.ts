@@ -12,9 +12,14 @@ import type { Terminal } from "./terminal";
 /** Read from the working folder without being named. */
 export const DEFAULT_TASKS = "tasks.yaml";
 
-/** The tasks of --tasks FILE, or of tasks.yaml in the working folder where it lies. */
+/** --tasks FILE, or tasks.yaml in the working folder where it lies. */
+export function tasksFileOf(values: { readonly tasks: string | undefined }): string | null {
+  return values.tasks ?? (existsSync(DEFAULT_TASKS) ? DEFAULT_TASKS : null);
+}
+
+/** The tasks of that file. */
 export async function userTasks(values: { readonly tasks: string | undefined }): Promise<Task[]> {
-  const file = values.tasks ?? (existsSync(DEFAULT_TASKS) ? DEFAULT_TASKS : null);
+  const file = tasksFileOf(values);
   if (file === null) return [];
   return (await import("../tasks/user-tasks.js")).readUserTasks(file);
 }

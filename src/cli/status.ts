@@ -1,5 +1,5 @@
 import path from "node:path";
-import { listRuns, type StoredRun, tasksFileOf } from "../checkpoints/run-folder";
+import { listRuns, recordedTasksFile, type StoredRun } from "../checkpoints/run-folder";
 import { subfolders } from "../files/folder";
 import { checkpointOptions, DEFAULT_BASE } from "../options/common";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
@@ -71,7 +71,7 @@ async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
 async function flagsOf(run: StoredRun | undefined): Promise<string> {
   if (!run) return "";
   const { name } = run.record.base;
-  const file = await tasksFileOf(run.folder);
+  const file = await recordedTasksFile(run.folder);
   const base = name === DEFAULT_BASE ? "" : ` --base ${name}`;
   const tasks = file === null || file === path.resolve(DEFAULT_TASKS) ? "" : ` --tasks ${path.relative(".", file)}`;
   return base + tasks;

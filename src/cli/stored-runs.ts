@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
-import { listRuns, methodFolder, type StoredRun, tasksFileOf } from "../checkpoints/run-folder";
+import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { leftOut } from "../selection/candidates";
@@ -37,7 +37,7 @@ export async function noRuns(base: Base, checkpoints: string, otherwise = ""): P
   const found = await subfolders(folder);
   for (const task of found) {
     const [run] = await listRuns(methodFolder(checkpoints, base.name, task, "finetune"));
-    const file = run ? await tasksFileOf(run.folder) : null;
+    const file = run ? await recordedTasksFile(run.folder) : null;
     if (file === null) continue;
     return modelError(
       `${folder} has runs of ${found.join(", ")}, which are no tasks known here. Give --tasks ${path.relative(".", file)}`,

@@ -54,6 +54,14 @@ test("--remove changes it, --no-onnx takes it away", async () => {
   expect((await readManifest(path.join(cwd, "merged"))).onnx).toBeNull();
 });
 
+test("--remove of the last task says that none is left", () => {
+  expect(run("merge --base tiny --out emptied --no-onnx").status).toBe(0);
+  expect(run("merge --out emptied --remove rte,stsb")).toMatchObject({
+    status: 0,
+    stdout: "emptied: no task is left\n",
+  });
+});
+
 test.each([
   ["another version", "{ env: { versions: { node: '1.17.3' } } }", /it is 1\.17\.3, and 1\.18 or later is needed/],
   ["something else", "{}", /it is of unknown version/],
