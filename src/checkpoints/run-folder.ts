@@ -140,12 +140,15 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
   return record as RunRecord;
 }
 
-/** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where the file has gone. */
+/** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where either file is gone or damaged. */
 export async function recordedTasksFile(folder: string): Promise<string | null> {
-  const file = path.join(folder, files.config);
-  if (!existsSync(file)) return null;
-  const { tasks } = Object(parse(await readFile(file, "utf8"))) as { tasks?: unknown };
-  return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
+  try {
+    const config: unknown = parse(await readFile(path.join(folder, files.config), "utf8"));
+    const { tasks } = Object(config) as { tasks?: unknown };
+    return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
+  } catch {
+    return null; // what it would have said is asked of the user instead
+  }
 }
 
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { listRuns, loadBranch, loadState, type StoredRun } from "../../src/checkpoints/run-folder";
+import { listRuns, loadBranch, loadState, recordedTasksFile, type StoredRun } from "../../src/checkpoints/run-folder";
 import { temporaryFolder } from "../files/temporary-folder";
 import { makeRun } from "../report/stored-runs";
 
@@ -66,4 +66,18 @@ test("weights that are missing or cut off: the next step is right whatever train
   await expect(loadBranch(run)).rejects.toThrow(`model.safetensors is missing. ${advice}`);
   writeFileSync(path.join(run.folder, "model.safetensors"), "cut");
   await expect(loadBranch(run)).rejects.toThrow(advice);
+});
+
+test("a tasks file is known where config.yaml names one that is there, and no damage is an error", async () => {
+  const config = path.join(run.folder, "config.yaml");
+  const tasks = path.join(run.folder, "tasks.yaml");
+  const found = async (content: string) => {
+    writeFileSync(config, content);
+    return recordedTasksFile(run.folder);
+  };
+  expect(await recordedTasksFile(run.folder)).toBeNull();
+  expect(await found(`tasks: ${tasks}\n`)).toBeNull();
+  writeFileSync(tasks, "tasks: []\n");
+  expect(await found(`tasks: ${tasks}\n`)).toBe(tasks);
+  for (const damaged of ["tasks: [", "", "null", "tasks: 3", "- a"]) expect(await found(damaged)).toBeNull();
 });
