@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { cacheFolder } from "../checkpoints/cache";
-import { formatBytes, isTemporaryName, temporaryOwner } from "../files/atomic";
+import { formatBytes, isLeftover } from "../files/atomic";
 import { isRunning } from "../files/process-start";
 import { checkpointOptions, dryRun, taskOptions } from "../options/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";
@@ -42,12 +42,7 @@ async function leftovers(folder: string): Promise<string[]> {
   return entries
     .filter((entry) => {
       const name = path.basename(entry);
-      const owner = name.endsWith(SCRATCH_SUFFIX)
-        ? Number.parseInt(name, 10)
-        : isTemporaryName(name)
-          ? temporaryOwner(name)
-          : null;
-      return owner !== null && !isRunning(owner);
+      return name.endsWith(SCRATCH_SUFFIX) ? !isRunning(Number.parseInt(name, 10)) : isLeftover(name);
     })
     .map((entry) => path.join(folder, entry));
 }

@@ -4,7 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { usageError } from "../errors/errors";
-import { formatBytes, writeFileAtomic } from "../files/atomic";
+import { formatBytes, isLeftover, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { dryRun, engineOptions, offline, taskOptions } from "../options/common";
 import { option, toggle } from "../options/option";
@@ -85,7 +85,7 @@ const partsFolder = (out: string) => `${out}.parts`;
 
 async function removeParts(out: string): Promise<void> {
   const folder = partsFolder(out);
-  const parts = (await readdir(folder)).filter((name) => /-[0-9a-f]{8}\.tsv$/.test(name));
+  const parts = (await readdir(folder)).filter((name) => /-[0-9a-f]{8}\.tsv$/.test(name) || isLeftover(name));
   for (const name of parts) await rm(path.join(folder, name), { force: true });
   await rmdir(folder).catch(() => {}); // holds what somebody else put there
 }

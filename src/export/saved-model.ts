@@ -10,9 +10,8 @@ import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../compile/saved-mode
 import { toStoredModel } from "../compile/tensorflow";
 import { joinGelus } from "../compile/tensorflow-passes";
 import { modelError, usageError } from "../errors/errors";
-import { replaceFolder, requireFreeSpace, temporaryOwner, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { isLeftover, replaceFolder, requireFreeSpace, temporaryPath, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
-import { isRunning } from "../files/process-start";
 import { storageFailure } from "../files/storage-failure";
 import { blobsOf, checkBlob, readShared, readTensors } from "../merge/blobs";
 import { forCallers, type Manifest, readManifest } from "../merge/manifest";
@@ -112,8 +111,8 @@ const isEmptyFolder = (folder: string) => statSync(folder).isDirectory() && read
 async function removeLeftovers(target: string): Promise<void> {
   const parent = path.dirname(target);
   for (const name of readdirSync(parent)) {
-    const owner = name.startsWith(`.${path.basename(target)}.`) ? temporaryOwner(name) : null;
-    if (owner !== null && !isRunning(owner)) await rm(path.join(parent, name), { recursive: true, force: true });
+    if (!name.startsWith(`.${path.basename(target)}.`) || !isLeftover(name)) continue;
+    await rm(path.join(parent, name), { recursive: true, force: true });
   }
 }
 

@@ -6,6 +6,7 @@ import { existsSync, type StatsFs } from "node:fs";
 import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../errors/errors";
+import { isRunning } from "./process-start";
 import { storageFailure } from "./storage-failure";
 
 /** `.model.safetensors.4711-0a1b2c3d.tmp`: hidden, beside its target, with the writer's process id. */
@@ -18,6 +19,12 @@ export const isTemporaryName = (name: string) => temporaryName.test(name);
 export function temporaryOwner(name: string): number | null {
   const pid = temporaryName.exec(name)?.[1];
   return pid === undefined ? null : Number(pid);
+}
+
+/** Whether a name is that of a temporary file or folder whose writer no longer runs. */
+export function isLeftover(name: string): boolean {
+  const owner = temporaryOwner(name);
+  return owner !== null && !isRunning(owner);
 }
 
 /** A path beside `target` that no other process or call uses. */

@@ -109,6 +109,7 @@ describe("flexbert submit", () => {
     child.kill("SIGKILL");
     await exited;
     expect(existsSync(path.join(cwd, "killed.zip"))).toBe(false);
+    writeFileSync(path.join(parts, `.RTE.tsv.${child.pid}-0a1b2c3d.tmp`), "half"); // as a kill in another moment leaves it
     const { status, stderr } = run("submit --merged merged/ --fill-missing --out killed.zip");
     expect(status).toBe(0);
     expect(stderr).toMatch(/\d+ of 11 files are there from before/);

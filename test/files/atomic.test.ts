@@ -95,7 +95,12 @@ describe("writeFileAtomic", () => {
   test("a process killed while it writes leaves the old content and a temporary file that names its writer", async () => {
     const file = path.join(folder, "a.bin");
     writeFileSync(file, "old");
-    const sources = compileSources(["errors/errors.ts", "files/atomic.ts", "files/storage-failure.ts"]);
+    const sources = compileSources([
+      "errors/errors.ts",
+      "files/atomic.ts",
+      "files/process-start.ts",
+      "files/storage-failure.ts",
+    ]);
     const script = `
       const { writeFileAtomic } = require("./files/atomic.js");
       function* chunks() {
