@@ -1,6 +1,6 @@
 // bench --dry-run: what would be measured, and about how long that takes, from a quick matrix product on each engine.
 
-import { formatSeconds } from "../report/quantities";
+import { formatSeconds } from "../messages/quantities";
 import { type BenchPlan, WARM_UPS, type Work } from "./bench-measure";
 import { printRemedies, threeDigits } from "./bench-output";
 import { isPresent, type OpenedEngine } from "./bench-processes";

@@ -1,8 +1,8 @@
 // The order of a benchmark: every engine in turn, run by run, so that a slow moment of the machine falls on all alike.
 // The first round warms up and does not count. Train steps come first, inference after: a process holds one of them.
 
+import { Interrupted, type ProgressBar, type Reporter } from "../messages/reporter";
 import { inferenceFlops, type StepFlops, trainStepFlops } from "../model/flops";
-import { Interrupted, type ProgressBar, type Reporter } from "../training/reporter";
 import type { RunTime } from "../training/step-benchmark";
 import type { EngineProcess } from "./bench-processes";
 import type { Finished, ModelSettings, WorkloadName } from "./bench-worker";

@@ -2,7 +2,7 @@
 
 import type { Compilation } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
-import { formatSeconds } from "../report/quantities";
+import { formatSeconds } from "../messages/quantities";
 import type { RunTime } from "../training/step-benchmark";
 import type { Measurement, Work } from "./bench-measure";
 import type { Opened, WorkloadName } from "./bench-worker";

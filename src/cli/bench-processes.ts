@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
 import { type EngineName, engineNames } from "../engines/engine";
 import { ExitCode, engineError, usageError } from "../errors/errors";
-import { Interrupted } from "../training/reporter";
+import { Interrupted } from "../messages/reporter";
 import type { Calls, Opened, Reply } from "./bench-worker";
 import type { Terminal } from "./terminal";
 

@@ -3,7 +3,7 @@
 import { type BenchmarkSize, benchmarkSizes } from "../checkpoints/benchmark-weights";
 import { type EngineName, engineNames } from "../engines/engine";
 import { failure, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import type { BertConfig } from "../model/config";
 import { dryRun, threads } from "../options/common";
 import { option, optional, type Values } from "../options/option";

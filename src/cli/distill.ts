@@ -3,11 +3,11 @@
 import { existsSync } from "node:fs";
 import { methodFolder } from "../checkpoints/run-folder";
 import { modelError } from "../errors/errors";
+import { formatSeconds } from "../messages/quantities";
 import { studentLayersOption, trainingCommandOptions } from "../options/common";
 import { distillationOptions } from "../options/distillation";
 import { fitLayers } from "../options/layers";
 import type { DistillRequest } from "../recipes/distill";
-import { formatSeconds } from "../report/quantities";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";

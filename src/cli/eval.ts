@@ -3,10 +3,10 @@
 import path from "node:path";
 import { dataError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { formatSeconds } from "../messages/quantities";
 import { samples, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
-import { formatSeconds } from "../report/quantities";
 import type { Evaluation } from "../serve/evaluate";
 import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { defineCommand } from "./command";

@@ -3,7 +3,7 @@
 import type { ListedTrial, Listing } from "../experiment/listing";
 import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
-import { formatSeconds } from "../report/quantities";
+import { formatSeconds } from "../messages/quantities";
 import { formatScore, type Terminal, table } from "./terminal";
 
 /** One trial for --json. */

@@ -1,7 +1,7 @@
 // A bar for each file that a download brings, or a line every few seconds where there is no terminal.
 
 import { formatBytes } from "../files/atomic";
-import type { ProgressBar } from "../training/reporter";
+import type { ProgressBar } from "../messages/reporter";
 import type { Terminal } from "./terminal";
 
 export interface FileProgress {

@@ -3,11 +3,11 @@
 import path from "node:path";
 import type { StoredRun } from "../checkpoints/run-folder";
 import { dataError } from "../errors/errors";
+import { formatSeconds } from "../messages/quantities";
 import { kOption, searchOption, trainingCommandOptions } from "../options/common";
 import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
 import type { SearchReport } from "../recipes/search";
-import { formatSeconds } from "../report/quantities";
 import type { ChooseBy } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { CommanderError, Option, Command as Program } from "commander";
 import { ExitCode, UserError, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
 import { storageFailure } from "../files/storage-failure";
+import { didYouMean } from "../messages/nearest";
 import { talk } from "../options/common";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import type { Command } from "./command";

@@ -4,7 +4,7 @@ import type { EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
 import { formatBytes } from "../files/atomic";
 import type { OnnxReport, OnnxRequest } from "../merge/onnx";
-import type { Reporter } from "../training/reporter";
+import type { Reporter } from "../messages/reporter";
 import { checkTools, describeCheck, openerOrWarning } from "./model-check";
 import { openSession, userTasks } from "./session";
 import type { Terminal } from "./terminal";

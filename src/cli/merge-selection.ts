@@ -3,8 +3,8 @@
 import type { Base } from "../checkpoints/base";
 import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
 import type { Selection } from "../merge/merge";
+import { didYouMean } from "../messages/nearest";
 import { storedCandidates } from "../selection/candidates";
 import { readSelection, type Selected, type SelectedTask, selectedRun } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";

@@ -8,6 +8,7 @@ import { formatBytes } from "../files/atomic";
 import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
 import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
+import { formatCount } from "../messages/quantities";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
 import {
   baseOptions,
@@ -20,7 +21,6 @@ import {
 } from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { names, text } from "../options/readers";
-import { formatCount } from "../report/quantities";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";

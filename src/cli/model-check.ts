@@ -3,8 +3,8 @@
 import type { Engine, EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
 import type { CheckTools, ModelCheck } from "../merge/model-check";
+import type { Reporter, RunContext } from "../messages/reporter";
 import type { Task } from "../tasks/task";
-import type { Reporter, RunContext } from "../training/reporter";
 
 /** What opens the file; null, with a warning that says so, where the engine that does is absent. */
 export async function openerOrWarning(

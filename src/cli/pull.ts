@@ -1,8 +1,8 @@
 // flexbert pull: a base model into the cache.
 
 import { usageError } from "../errors/errors";
+import { formatCount } from "../messages/quantities";
 import { offline } from "../options/common";
-import { formatCount } from "../report/quantities";
 import { defineCommand } from "./command";
 import { fileProgress } from "./file-progress";
 import type { Terminal } from "./terminal";

@@ -3,8 +3,8 @@
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
+import { formatCount, formatSeconds } from "../messages/quantities";
 import type { Plan } from "../recipes/plan";
-import { formatCount, formatSeconds } from "../report/quantities";
 import { type EngineValues, openSession } from "./session";
 import { type Terminal, table } from "./terminal";
 

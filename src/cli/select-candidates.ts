@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { listRuns, methodFolder } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import type { TaskCandidates } from "../selection/candidate";
 import { leftOut, storedCandidates } from "../selection/candidates";
 import type { ScoreUnit } from "../selection/scores-file";

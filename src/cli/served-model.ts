@@ -5,12 +5,12 @@ import path from "node:path";
 import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { MANIFEST } from "../merge/manifest";
+import type { RunContext } from "../messages/reporter";
 import { baseOptions, engineOptions, precisionOption, taskOptions } from "../options/common";
 import { optional } from "../options/option";
 import { text } from "../options/readers";
 import type { ServedModel } from "../serve/model";
 import type { Task } from "../tasks/task";
-import type { RunContext } from "../training/reporter";
 import { type EngineValues, openSession, userTasks } from "./session";
 import type { Terminal } from "./terminal";
 

@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/base";
 import type { Engine, EngineName, Precision } from "../engines/engine";
+import type { RunContext } from "../messages/reporter";
 import type { RunOptions, TrainingOptions } from "../recipes/options";
 import type { Task } from "../tasks/task";
-import type { RunContext } from "../training/reporter";
 import type { Terminal } from "./terminal";
 
 /** Read from the working folder without being named. */

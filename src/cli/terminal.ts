@@ -2,8 +2,8 @@
 // terminal, plain lines elsewhere, nothing with --quiet.
 
 import { createColors } from "picocolors";
-import { formatSeconds } from "../report/quantities";
-import type { ProgressBar, Reporter } from "../training/reporter";
+import { formatSeconds } from "../messages/quantities";
+import type { ProgressBar, Reporter } from "../messages/reporter";
 
 export interface OutputStream {
   write(text: string): unknown;

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { dataError } from "../errors/errors";
-import { nearest } from "../errors/nearest";
+import { nearest } from "../messages/nearest";
 import type { SplitName, SplitSource, Task } from "../tasks/task";
 import { parseRows, type RawRow } from "./rows";
 

@@ -6,7 +6,7 @@
 import { isUtf8 } from "node:buffer";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import type { Column, SplitSource } from "../tasks/task";
 
 /** What a cell is for; also its key in `Columns`. */

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Precision } from "../engines/engine";
 import { usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import { baseOptions, chooseBy, precisionOption, trainingOptions } from "../options/common";
 import { distillationOptions } from "../options/distillation";
 import type { LayerRange } from "../options/layers";

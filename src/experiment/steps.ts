@@ -11,7 +11,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
 import { tryLockFolder } from "../files/lock";
-import { Interrupted, type Reporter } from "../training/reporter";
+import { Interrupted, type Reporter } from "../messages/reporter";
 import type { StepName, TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";
 import type { Result } from "./results";

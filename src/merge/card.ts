@@ -7,10 +7,10 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "yaml";
 import { writeFileAtomic } from "../files/atomic";
+import { markdownTable, markdownText } from "../messages/markdown";
 import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
 import { type Manifest, type MergedTask, overhead } from "./manifest";
-import { markdownTable, markdownText } from "./markdown";
 
 export const CARD = "README.md";
 

@@ -5,12 +5,12 @@ import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { Engine, EntryPoint } from "../engines/engine";
 import type { ModelFile, OpenModelFile } from "../engines/model-file";
 import { modelError, toleranceError } from "../errors/errors";
+import { Interrupted } from "../messages/reporter";
 import { branchAxes, branchLogits } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
-import { Interrupted } from "../training/reporter";
 import { trunkEntry } from "../training/trunk";
 import {
   batchTensors,

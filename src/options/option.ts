@@ -2,7 +2,7 @@
 // --config file, then the flags; all problems are reported at once.
 
 import { usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 
 /** Turns what a flag or a config file gave into a value. Throws Error saying what is allowed. */
 export type Read<T> = (given: unknown) => T;

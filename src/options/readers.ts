@@ -1,7 +1,7 @@
 // Readers: from what a flag (text) or a config file (YAML values) gave to a checked value. Each throws an Error whose
 // message completes "it takes ...".
 
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 
 export interface Bounds {
   readonly min?: number;

@@ -3,7 +3,7 @@
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 
 /** Where in a file: ["tasks", 0, "columns", "text"]. */
 export type EntryPath = readonly PropertyKey[];

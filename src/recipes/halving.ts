@@ -5,7 +5,7 @@
 import type { StoredRun } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import type { RunContext } from "../training/reporter";
+import type { RunContext } from "../messages/reporter";
 import type { FinetuneRequest, SweepTrial } from "./finetune";
 import { type Arm, epochsDone, goingOn, type OverSeeds, rungsOf, scoreAfter, scoresOf } from "./search";
 import { stopTrial, storedRun } from "./trial";

@@ -14,12 +14,12 @@ import {
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";
+import type { RunContext } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
 import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/evaluate";
-import type { RunContext } from "../training/reporter";
 import { logitsStep } from "../training/step";
 import type { RunOptions } from "./options";
 import { readTaskData, type TaskData } from "./task-data";

@@ -18,12 +18,12 @@ import type { Engine } from "../engines/engine";
 import { requireFreeSpace } from "../files/atomic";
 import { canonicalJson, id8, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
+import type { RunContext } from "../messages/reporter";
 import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import { type BranchTraining, trainBranch } from "../training/epochs";
-import type { RunContext } from "../training/reporter";
 import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 

@@ -1,6 +1,6 @@
 // The report as Markdown (GitHub's tables), with its charts and data as files beside it.
 
-import { markdownTable, markdownText } from "../merge/markdown";
+import { markdownTable, markdownText } from "../messages/markdown";
 import { type Cell, markSigns, type ReportChart, type ReportDocument, type ReportTable } from "./document";
 
 export const chartFile = (panel: string) => `charts/${encodeURIComponent(panel)}.svg`;

@@ -3,7 +3,7 @@
 
 import type { StoredRun } from "../checkpoints/run-folder";
 import { modelError, usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import type { Candidate } from "./candidate";
 import { bestRun, type ChooseBy, chooseTeacher, comparableRuns } from "./teacher";
 

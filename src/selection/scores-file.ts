@@ -5,7 +5,7 @@ import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, TaskCandidates } from "./candidate";
 

@@ -2,10 +2,10 @@
 
 import type { Base } from "../checkpoints/base";
 import type { Engine } from "../engines/engine";
+import { Interrupted } from "../messages/reporter";
 import { layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
-import { Interrupted } from "../training/reporter";
 import { predictEntry, type ServedTask, wanted } from "./model";
 
 export interface LatencyOptions {

@@ -2,9 +2,9 @@
 
 import { type Batch, sortedBatches } from "../batches/batches";
 import { padBatch } from "../batches/encoded";
+import { Interrupted } from "../messages/reporter";
 import { int32 } from "../model/tensors";
 import { createTokenizer, type Encoding, type Tokenizer } from "../tokenizer/tokenizer";
-import { Interrupted } from "../training/reporter";
 import type { ServedModel, ServedTask } from "./model";
 
 /** Rows of one batch. */

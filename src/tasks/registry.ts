@@ -1,7 +1,7 @@
 // Which tasks a command means: `--task rte`, `--task rte,cola`, `--task all`, or nothing.
 
 import { usageError } from "../errors/errors";
-import { didYouMean } from "../errors/nearest";
+import { didYouMean } from "../messages/nearest";
 import { glueTasks } from "./glue";
 import type { Task } from "./task";
 

@@ -3,11 +3,11 @@
 import { type Batch, sortedBatches } from "../batches/batches";
 import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
 import type { Program } from "../engines/engine";
+import { Interrupted } from "../messages/reporter";
 import type { BertConfig } from "../model/config";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import { metricValues } from "../tasks/metrics";
 import type { Task } from "../tasks/task";
-import { Interrupted } from "./reporter";
 import type { Activations } from "./trunk";
 
 /** Rows of one evaluation batch. */

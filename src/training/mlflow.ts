@@ -6,8 +6,8 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type RunRecord, readRecord } from "../checkpoints/run-folder";
 import { writeFileAtomic } from "../files/atomic";
+import type { Reporter } from "../messages/reporter";
 import { MlflowRefusal, type MlflowServer, openMlflow } from "./mlflow-server";
-import type { Reporter } from "./reporter";
 import type { TrackedRun, TrackedSession, TrackedStatus, Tracker } from "./tracker";
 
 /** Most metrics of one log-batch, by the API. */

@@ -6,13 +6,13 @@ import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { type Batch, sortedBatches } from "../batches/batches";
 import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
+import { Interrupted, type RunContext } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { attentionBias, embed, encoderLayers } from "../model/encoder";
 import { embeddingParameters, embeddingTensors, layerTensors } from "../model/parameters";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
-import { Interrupted, type RunContext } from "./reporter";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
 export const TRUNK_BATCH = 32;

@@ -6,12 +6,12 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { modelFile, type StoredRun } from "../../src/checkpoints/run-folder";
 import { readSafetensors } from "../../src/checkpoints/safetensors";
+import { Interrupted } from "../../src/messages/reporter";
 import { float32 } from "../../src/model/tensors";
 import { distill } from "../../src/recipes/distill";
 import { finetune } from "../../src/recipes/finetune";
 import { chooseTeacher } from "../../src/selection/teacher";
 import { glueTasks } from "../../src/tasks/glue";
-import { Interrupted } from "../../src/training/reporter";
 import { describeEachEngine } from "../engines/engines";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
 

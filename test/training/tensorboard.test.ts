@@ -7,9 +7,9 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { expect, test } from "@jest/globals";
 import { maskedCrc32c } from "../../src/checkpoints/crc32c";
 import { openEngine } from "../../src/engines/open";
+import { Interrupted } from "../../src/messages/reporter";
 import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
-import { Interrupted } from "../../src/training/reporter";
 import { tensorBoardTracker } from "../../src/training/tensorboard";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 

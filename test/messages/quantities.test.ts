@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { formatCount, formatSeconds } from "../../src/report/quantities";
+import { formatCount, formatSeconds } from "../../src/messages/quantities";
 
 test.each([
   [0.44, "0.4 s"],

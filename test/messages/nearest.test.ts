@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { didYouMean, nearest } from "../../src/errors/nearest";
+import { didYouMean, nearest } from "../../src/messages/nearest";
 
 describe("nearest", () => {
   const names = ["cola", "sst2", "mrpc", "stsb", "rte", "wnli"];
