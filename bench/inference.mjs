@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 const require = createRequire(import.meta.url);
 const runtime = require("onnxruntime-node");
 const { openBase } = require("../dist/checkpoints/base.js");
-const { cachedFolder } = require("../dist/checkpoints/cache.js");
+const { cachedFolder } = require("../dist/files/cache.js");
 const { openEngine } = require("../dist/engines/open.js");
 const { branchAxes } = require("../dist/model/branch.js");
 const { embeddingTensors, layerTensors } = require("../dist/model/parameters.js");

@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { writeRows } from "./peers/rows.mjs";
 
 const require = createRequire(import.meta.url);
-const { cachedFolder } = require("../dist/checkpoints/cache.js");
+const { cachedFolder } = require("../dist/files/cache.js");
 const { readSplit } = require("../dist/data/read-split.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
 const { halvedWork, replayHalving } = require("../dist/recipes/search.js");

@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { writeRows } from "./peers/rows.mjs";
 
 const require = createRequire(import.meta.url);
-const { cachedFolder } = require("../dist/checkpoints/cache.js");
+const { cachedFolder } = require("../dist/files/cache.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
 
 const BASE = "sentence-transformers/all-MiniLM-L6-v2";

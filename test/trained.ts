@@ -2,10 +2,10 @@
 
 import path from "node:path";
 import type { Base } from "../src/checkpoints/base";
-import { cachedFolder } from "../src/checkpoints/cache";
 import { writeBase } from "../src/checkpoints/random-base";
 import type { StoredRun } from "../src/checkpoints/run-folder";
 import { openEngine } from "../src/engines/open";
+import { cachedFolder } from "../src/files/cache";
 import type { Selection } from "../src/merge/merge";
 import { finetune } from "../src/recipes/finetune";
 import type { Task } from "../src/tasks/task";

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../checkpoints/cache";
 import { formatBytes, isLeftover } from "../files/atomic";
+import { cacheFolder } from "../files/cache";
 import { isRunning } from "../files/process-start";
 import { checkpointOptions, dryRun, taskOptions } from "../options/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";

@@ -1,12 +1,12 @@
 // flexbert data download: GLUE's files from where they are published, a mirror or a folder.
 
 import path from "node:path";
-import { cacheFolder } from "../checkpoints/cache";
 import type { DownloadedTask } from "../data/download";
 import type { Mirror } from "../data/fetch-source";
 import type { GlueSource, SourceFile } from "../data/glue-sources";
 import { dataError, ExitCode, UserError, usageError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
+import { cacheFolder } from "../files/cache";
 import type { Task } from "../tasks/task";
 import { fileProgress } from "./file-progress";
 import { userTasks } from "./session";

@@ -1,7 +1,7 @@
 // The machine that a command runs on, as bench and doctor describe it with --json.
 
 import os from "node:os";
-import { packageVersion } from "./version";
+import { packageVersion } from "../files/version";
 
 export const describeMachine = () => ({
   flexbert: packageVersion(),

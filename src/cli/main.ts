@@ -4,13 +4,13 @@ import { readFileSync } from "node:fs";
 import { CommanderError, Option, Command as Program } from "commander";
 import { ExitCode, UserError, usageError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
+import { packageVersion } from "../files/version";
 import { didYouMean } from "../messages/nearest";
 import { talk } from "../options/common";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import type { Command } from "./command";
 import { commands } from "./commands";
 import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
-import { packageVersion } from "./version";
 
 /** Commands that print as they go, however long, and do nothing else. */
 const printing = new Set(["predict"]);

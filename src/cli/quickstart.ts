@@ -149,7 +149,7 @@ async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Bas
 /** 6 layers of 64, written to the cache because run folders and the merged model name their base. */
 async function randomBase(): Promise<Base> {
   const { randomBase, writeBase } = await import("../checkpoints/random-base.js");
-  const { cachedFolder } = await import("../checkpoints/cache.js");
+  const { cachedFolder } = await import("../files/cache.js");
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   const tokens = embeddedVocabulary();
   const config = {

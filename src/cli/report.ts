@@ -1,6 +1,7 @@
 // flexbert report: one HTML page and a Markdown file about the stored runs.
 
 import path from "node:path";
+import { packageVersion } from "../files/version";
 import { checkpointOptions, chooseBy, configOption, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { decimals, text } from "../options/readers";
@@ -8,7 +9,6 @@ import type { Report } from "../report/report";
 import { defineCommand } from "./command";
 import { userTasks } from "./session";
 import { formatScore, table } from "./terminal";
-import { packageVersion } from "./version";
 
 const { task, tasks } = taskOptions;
 

@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { cacheFolder } from "../checkpoints/cache";
 import { writeFileAtomic } from "../files/atomic";
+import { cacheFolder } from "../files/cache";
 import { makeFolder } from "../files/folder";
 import { sha256Hex } from "../files/hash";
 import { runChild } from "./child";

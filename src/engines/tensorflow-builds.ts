@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { cacheFolder } from "../checkpoints/cache";
+import { cacheFolder } from "../files/cache";
 import { lockFolder } from "../files/lock";
 import { storageFailure } from "../files/storage-failure";
 import { hasNvidiaDriver } from "./nvidia";

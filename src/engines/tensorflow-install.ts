@@ -5,9 +5,9 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rename, stat } from "node:fs/promises";
 import path from "node:path";
-import { namingCacheVariable } from "../checkpoints/cache";
 import { engineError, failure, UserError, usageError } from "../errors/errors";
 import { requireFreeSpace, syncFolder, writeFileAtomic } from "../files/atomic";
+import { namingCacheVariable } from "../files/cache";
 import { makeFolder } from "../files/folder";
 import { sha256File } from "../files/hash";
 import { lockFolder } from "../files/lock";

@@ -2,7 +2,6 @@
 
 import path from "node:path";
 import type { Base } from "../checkpoints/base";
-import { cachedFolder } from "../checkpoints/cache";
 import {
   createRun,
   finishRun,
@@ -16,6 +15,7 @@ import {
 } from "../checkpoints/run-folder";
 import type { Engine } from "../engines/engine";
 import { requireFreeSpace } from "../files/atomic";
+import { cachedFolder } from "../files/cache";
 import { canonicalJson, id8, sha256Hex } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import type { RunContext } from "../messages/reporter";

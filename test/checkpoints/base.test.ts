@@ -6,10 +6,10 @@ import { pipeline } from "node:stream/promises";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ZipFile } from "yazl";
 import { type Base, baseSha256, openBase } from "../../src/checkpoints/base";
-import { cachedFolder, cacheFolder } from "../../src/checkpoints/cache";
 import { randomBase, writeBase } from "../../src/checkpoints/random-base";
 import { writeSafetensors } from "../../src/checkpoints/safetensors";
 import { ExitCode } from "../../src/errors/errors";
+import { cachedFolder, cacheFolder } from "../../src/files/cache";
 import { float32, type HostTensor, type HostTensors } from "../../src/model/tensors";
 import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
 import { temporaryFolder } from "../files/temporary-folder";
@@ -260,7 +260,7 @@ describe("names and paths", () => {
 });
 
 (process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
-  const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/checkpoints/cache.js"))}).cacheFolder()`;
+  const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/files/cache.js"))}).cacheFolder()`;
   const env = { PATH: process.env["PATH"], HOME: "" };
   const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
   expect(stderr).toMatch(/this user has no home folder, .* name a folder in FLEXBERT_CACHE/);

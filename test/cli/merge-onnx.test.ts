@@ -3,8 +3,8 @@
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
-import { cachedFolder } from "../../src/checkpoints/cache";
 import { writeBase } from "../../src/checkpoints/random-base";
+import { cachedFolder } from "../../src/files/cache";
 import { readManifest } from "../../src/merge/manifest";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";

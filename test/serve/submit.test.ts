@@ -3,12 +3,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { cachedFolder } from "../../src/checkpoints/cache";
 import { writeBase } from "../../src/checkpoints/random-base";
 import { checkSubmissionFile, type SubmissionFile, submissionFiles } from "../../src/data/submission";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { ExitCode } from "../../src/errors/errors";
+import { cachedFolder } from "../../src/files/cache";
 import { type Manifest, readManifest } from "../../src/merge/manifest";
 import { merge } from "../../src/merge/merge";
 import { finetune } from "../../src/recipes/finetune";
