@@ -93,7 +93,7 @@ export const dataCommand = defineCommand({
 
 async function writeSampleTo(folder: string | undefined, terminal: Terminal): Promise<void> {
   if (!folder) throw usageError("data sample takes a folder to write to");
-  const { sampleSeed, writeSample } = await import("../data/sample.js");
+  const { sampleSeed, writeSample } = await import("../data/sample/sample.js");
   await writeSample(folder, sampleSeed);
   if (terminal.json) terminal.printJson({ folder });
   else terminal.print(`sample tasks written to ${folder}; try: flexbert data check --tasks ${folder}/tasks.yaml`);

@@ -64,14 +64,14 @@ export const submitCommand = defineCommand({
         `--out ${values.out} is a folder: it takes the file to write, such as ${path.join(values.out, "submission.zip")}`,
       );
     const { readManifest } = await import("../merge/manifest.js");
-    const { submissionFiles } = await import("../data/submission.js");
+    const { submissionFiles } = await import("../data/glue/submission.js");
     const { planSubmission } = await import("../serve/submit.js");
     const plan = await planSubmission(await readManifest(values.merged), submissionFiles(), values);
     sayFilled(plan, terminal);
     if (values.dryRun) return printPlan(plan, terminal);
     const started = performance.now();
     const contents = await predictAll(plan, values, terminal);
-    const { checkSubmissionFile } = await import("../data/submission.js");
+    const { checkSubmissionFile } = await import("../data/glue/submission.js");
     for (const file of plan) checkSubmissionFile(file, contents[file.name] as string);
     const { writeZip } = await import("../files/zip-write.js");
     await writeZip(values.out, contents);
@@ -157,7 +157,7 @@ async function report(
   out: string,
   terminal: Terminal,
 ): Promise<void> {
-  const { describePredictions } = await import("../data/submission.js");
+  const { describePredictions } = await import("../data/glue/submission.js");
   const { sha256File } = await import("../files/hash.js");
   const files = plan.map(({ name, task, rows, predictedWith }) => ({
     name,

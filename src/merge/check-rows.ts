@@ -2,7 +2,7 @@
 // texts. A few, in two batches of other sizes and lengths, with padding in both.
 
 import { findSplitFile, readSplit } from "../data/read-split";
-import { sampleSeed, sampleTasks, splitmix32 } from "../data/sample";
+import { sampleSeed, sampleTasks, splitmix32 } from "../data/sample/sample";
 import { UserError } from "../errors/errors";
 import { int32 } from "../model/tensors";
 import type { Task } from "../tasks/task";

@@ -2,8 +2,8 @@
 // found before the first row is predicted; a finished file is kept until all are, so that stopped work goes on.
 
 import path from "node:path";
+import { constantOf, type Predicted, type SubmissionFile, submissionText } from "../data/glue/submission";
 import { findSplitFile, readSplit } from "../data/read-split";
-import { constantOf, type Predicted, type SubmissionFile, submissionText } from "../data/submission";
 import { dataError, modelError, UserError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Manifest, MergedTask } from "../merge/manifest";

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { glueSources } from "../../src/data/glue-sources";
+import { glueSources } from "../../src/data/glue/sources";
 import { glueTasks } from "../../src/tasks/glue";
 import { type Answer, type FileServer, startFileServer } from "../files/file-server";
 import { temporaryFolder } from "../tiny";

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/random-base";
-import { checkSubmissionFile, submissionFiles } from "../../src/data/submission";
+import { checkSubmissionFile, submissionFiles } from "../../src/data/glue/submission";
 import { extractZip } from "../../src/files/zip";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";

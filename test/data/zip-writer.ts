@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import { ZipFile } from "yazl";
-import type { SourceFile } from "../../src/data/glue-sources";
+import type { SourceFile } from "../../src/data/glue/sources";
 
 export async function zipOf(entries: Readonly<Record<string, string | Buffer>>, compress = true): Promise<Buffer> {
   const zip = new ZipFile();

@@ -9,9 +9,9 @@ import {
   spell,
   submissionFiles,
   submissionText,
-} from "../../src/data/submission";
-import { ExitCode } from "../../src/errors/errors";
-import { type GlueName, glueTasks } from "../../src/tasks/glue";
+} from "../../../src/data/glue/submission";
+import { ExitCode } from "../../../src/errors/errors";
+import { type GlueName, glueTasks } from "../../../src/tasks/glue";
 
 const files = submissionFiles();
 const fileOf = (name: string, rows?: number): SubmissionFile => {

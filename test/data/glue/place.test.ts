@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { copyIntoPlace, moveIntoPlace } from "../../src/data/place";
-import { temporaryFolder } from "../files/temporary-folder";
+import { copyIntoPlace, moveIntoPlace } from "../../../src/data/glue/place";
+import { temporaryFolder } from "../../files/temporary-folder";
 
 let folder: string;
 beforeEach(() => {

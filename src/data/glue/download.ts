@@ -5,19 +5,19 @@
 import { existsSync } from "node:fs";
 import { copyFile, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { dataError, ExitCode, UserError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { lockFolder } from "../files/lock";
-import { storageFailure } from "../files/storage-failure";
-import { extractZip } from "../files/zip";
-import type { SplitName, SplitSource, Task } from "../tasks/task";
+import { dataError, ExitCode, UserError } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { lockFolder } from "../../files/lock";
+import { storageFailure } from "../../files/storage-failure";
+import { extractZip } from "../../files/zip";
+import type { SplitName, SplitSource, Task } from "../../tasks/task";
+import { findSplitFile } from "../read-split";
 import { type FetchOptions, fetchSource } from "./fetch-source";
-import { filesOf, type GlueSource, nameOf } from "./glue-sources";
 import { type Inspection, inspectSplit, requireRows } from "./inspect";
 import { buildMrpc } from "./mrpc";
 import { moveIntoPlace } from "./place";
-import { findSplitFile } from "./read-split";
+import { filesOf, type GlueSource, nameOf } from "./sources";
 
 export interface DownloadOptions extends Omit<FetchOptions, "work"> {
   readonly glueData: string;

@@ -1,12 +1,12 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { inspectSplit, requireRows } from "../../src/data/inspect";
-import { sha256Hex } from "../../src/files/hash";
-import { glueTasks } from "../../src/tasks/glue";
-import type { SplitSource } from "../../src/tasks/task";
-import { temporaryFolder } from "../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../shared-data";
+import { inspectSplit, requireRows } from "../../../src/data/glue/inspect";
+import { sha256Hex } from "../../../src/files/hash";
+import { glueTasks } from "../../../src/tasks/glue";
+import type { SplitSource } from "../../../src/tasks/task";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 
 const folder = temporaryFolder();
 const sst2 = glueTasks.sst2.splits.train as SplitSource;

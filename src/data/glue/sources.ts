@@ -3,9 +3,9 @@
 // STS-B's addresses swapped; these addresses are those of the files themselves.
 
 import path from "node:path";
-import { formatBytes } from "../files/atomic";
-import type { GlueName } from "../tasks/glue";
-import type { Task } from "../tasks/task";
+import { formatBytes } from "../../files/atomic";
+import type { GlueName } from "../../tasks/glue";
+import type { Task } from "../../tasks/task";
 
 export const glueHost = "https://dl.fbaipublicfiles.com";
 

@@ -3,7 +3,7 @@
 
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { makeFolder } from "../files/folder";
+import { makeFolder } from "../../files/folder";
 import {
   entailmentLabels,
   entailmentRow,
@@ -14,7 +14,7 @@ import {
   sentimentLabels,
   sentimentRow,
   similarityRow,
-} from "./sample-texts";
+} from "./texts";
 
 /** The seed of the sample in glue-data/sample. */
 export const sampleSeed = 1;
@@ -141,7 +141,7 @@ function readme(seed: number): string {
   const list = sampleTasks.map(({ name, about, train, dev }) => `| ${name} | ${train} | ${dev} | ${about} |`);
   return `# Sample tasks
 
-These four tasks are made up. A script (src/data/sample.ts) writes them from word lists and sentence patterns with seed
+These four tasks are made up. A script (src/data/sample/sample.ts) writes them from word lists and sentence patterns with seed
 ${seed}; nobody wrote or labelled these texts. They exist so that a fresh clone can train, distil and merge something in
 minutes. They are no benchmark: a score on them says nothing about any other text.
 

@@ -2,9 +2,9 @@
 
 import { cp, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { failure } from "../errors/errors";
-import { requireFreeSpace, syncFolder, temporaryPath } from "../files/atomic";
-import { makeFolder } from "../files/folder";
+import { failure } from "../../errors/errors";
+import { requireFreeSpace, syncFolder, temporaryPath } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
 
 /** Moves a file or folder to a name; another file system gets a copy under a temporary name first. */
 export async function moveIntoPlace(from: string, to: string): Promise<void> {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { glueSources } from "../../src/data/glue-sources";
-import { buildMrpc } from "../../src/data/mrpc";
-import { describeWithSharedData, sharedData } from "../shared-data";
+import { buildMrpc } from "../../../src/data/glue/mrpc";
+import { glueSources } from "../../../src/data/glue/sources";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 
 const header = "\uFEFFQuality\t#1 ID\t#2 ID\t#1 String\t#2 String";
 const train = `${header}\n1\t1\t2\ta "b\tc\n0\t3\t4\td\te \n1\t5\t6\tf\tg\n`;

@@ -2,11 +2,11 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { checkTask } from "../../src/data/check";
-import { sampleSeed, sampleTasks, splitmix32, writeSample } from "../../src/data/sample";
-import { readUserTasks } from "../../src/tasks/user-tasks";
+import { checkTask } from "../../../src/data/check";
+import { sampleSeed, sampleTasks, splitmix32, writeSample } from "../../../src/data/sample/sample";
+import { readUserTasks } from "../../../src/tasks/user-tasks";
 
-const checkedIn = path.join(__dirname, "../../glue-data/sample");
+const checkedIn = path.join(__dirname, "../../../glue-data/sample");
 
 let folder: string;
 beforeAll(async () => {

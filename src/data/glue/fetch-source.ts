@@ -4,11 +4,11 @@ import { existsSync, statSync } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { dataError, ExitCode, UserError, usageError } from "../errors/errors";
-import { download, UnreachableError } from "../files/download";
-import { sha256File } from "../files/hash";
-import { type Network, StatusError } from "../files/network";
-import { glueHost, nameOf, type SourceFile } from "./glue-sources";
+import { dataError, ExitCode, UserError, usageError } from "../../errors/errors";
+import { download, UnreachableError } from "../../files/download";
+import { sha256File } from "../../files/hash";
+import { type Network, StatusError } from "../../files/network";
+import { glueHost, nameOf, type SourceFile } from "./sources";
 
 /** Where files come from. */
 export type Mirror =

@@ -2,9 +2,9 @@
 // labels as the train file spells them (0 and 1 for CoLA, SST-2, MRPC, QQP and WNLI, names for the inference tasks), STS-B's
 // values within 0 to 5 with three decimals. The site refuses a zip in which a file or a row is missing.
 
-import { dataError } from "../errors/errors";
-import { glueTasks } from "../tasks/glue";
-import type { SplitName, SplitSource, Task } from "../tasks/task";
+import { dataError } from "../../errors/errors";
+import { glueTasks } from "../../tasks/glue";
+import type { SplitName, SplitSource, Task } from "../../tasks/task";
 
 export interface SubmissionFile {
   /** MNLI-mm.tsv */

@@ -4,9 +4,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { dataError, UserError } from "../errors/errors";
-import type { SplitSource } from "../tasks/task";
-import { parseRows } from "./rows";
+import { dataError, UserError } from "../../errors/errors";
+import type { SplitSource } from "../../tasks/task";
+import { parseRows } from "../rows";
 
 export interface Inspection {
   /** Rows with all columns of the header, or of the first row of a file without one: loaders count these. */

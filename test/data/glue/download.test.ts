@@ -3,16 +3,16 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { type DownloadOptions, downloadTask } from "../../src/data/download";
-import { type Mirror, OutOfReach, officialHost, parseMirror } from "../../src/data/fetch-source";
-import { type GlueSource, glueSources } from "../../src/data/glue-sources";
-import { ExitCode } from "../../src/errors/errors";
-import { openNetwork } from "../../src/files/network";
-import { glueTasks } from "../../src/tasks/glue";
-import type { SplitName, Task } from "../../src/tasks/task";
-import { type Answer, type FileServer, startFileServer } from "../files/file-server";
-import { temporaryFolder } from "../files/temporary-folder";
-import { sourceFile, zipOf } from "./zip-writer";
+import { type DownloadOptions, downloadTask } from "../../../src/data/glue/download";
+import { type Mirror, OutOfReach, officialHost, parseMirror } from "../../../src/data/glue/fetch-source";
+import { type GlueSource, glueSources } from "../../../src/data/glue/sources";
+import { ExitCode } from "../../../src/errors/errors";
+import { openNetwork } from "../../../src/files/network";
+import { glueTasks } from "../../../src/tasks/glue";
+import type { SplitName, Task } from "../../../src/tasks/task";
+import { type Answer, type FileServer, startFileServer } from "../../files/file-server";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { sourceFile, zipOf } from "../zip-writer";
 
 /** A task with the rows of these tests' files instead of the published ones. */
 function withRows(task: Task, rows: Partial<Record<SplitName, number>>): Task {

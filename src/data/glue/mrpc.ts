@@ -2,7 +2,7 @@
 // them: dev is cut out of train by a list of id pairs, in train's order, and both keep the corpus's header with its byte
 // order mark. The public test text carries gold labels, which are dropped: a test set is not for tuning.
 
-import { dataError } from "../errors/errors";
+import { dataError } from "../../errors/errors";
 
 export interface ParaphraseCorpus {
   readonly train: string;
