@@ -1,6 +1,6 @@
 // The train and dev rows of a task, encoded, with the hashes that go into a run's id.
 
-import { type EncodedRows, encodeExamples } from "../batches/encoded";
+import { type EncodedRows, encodeExamples } from "../batches/rows";
 import type { Base } from "../checkpoints/base";
 import type { RunRecord } from "../checkpoints/run-folder";
 import { readSplit, type Split } from "../data/read-split";

@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import { chooseBuckets } from "../batches/buckets";
-import type { EncodedRows } from "../batches/encoded";
+import type { EncodedRows } from "../batches/rows";
 import type { Base } from "../checkpoints/base";
 import type { Engine } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";

@@ -1,7 +1,7 @@
 // Predictions for rows of text: several tasks in one pass, each row encoded once for all tasks that see it alike.
 
 import { type Batch, sortedBatches } from "../batches/batches";
-import { padBatch } from "../batches/encoded";
+import { padBatch } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
 import { int32 } from "../model/tensors";
 import { createTokenizer, type Encoding, type Tokenizer } from "../tokenizer/tokenizer";

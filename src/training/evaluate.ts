@@ -1,7 +1,7 @@
 // What a branch says about rows, and what that scores.
 
 import { type Batch, sortedBatches } from "../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
+import { attentionMask, type EncodedRows, padBatch } from "../batches/rows";
 import type { Program } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import type { BertConfig } from "../model/config";

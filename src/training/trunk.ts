@@ -4,7 +4,7 @@
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { type Batch, sortedBatches } from "../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../batches/encoded";
+import { attentionMask, type EncodedRows, padBatch } from "../batches/rows";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
 import { Interrupted, type RunContext } from "../messages/reporter";
 import { branchAxes } from "../model/branch";

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { encodeExamples } from "../../src/batches/encoded";
+import { encodeExamples } from "../../src/batches/rows";
 import { readSplit } from "../../src/data/read-split";
 import { glueTasks } from "../../src/tasks/glue";
 import { createTokenizer } from "../../src/tokenizer/tokenizer";
