@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 
 const require = createRequire(import.meta.url);
 const runtime = require("onnxruntime-node");
-const { openBase } = require("../dist/checkpoints/base.js");
+const { openBase } = require("../dist/checkpoints/bases/base.js");
 const { cachedFolder } = require("../dist/files/cache.js");
 const { openEngine } = require("../dist/engines/open.js");
 const { branchAxes } = require("../dist/model/branch.js");

@@ -1,9 +1,9 @@
 // Three tiny tasks that are trained, each with a fork of its own: what tests of merging and of exports begin with.
 
 import path from "node:path";
-import type { Base } from "../src/checkpoints/base";
-import { writeBase } from "../src/checkpoints/random-base";
-import type { StoredRun } from "../src/checkpoints/run-folder";
+import type { Base } from "../src/checkpoints/bases/base";
+import { writeBase } from "../src/checkpoints/bases/random-base";
+import type { StoredRun } from "../src/checkpoints/runs/run-folder";
 import { openEngine } from "../src/engines/open";
 import { cachedFolder } from "../src/files/cache";
 import type { Selection } from "../src/merge/merge";

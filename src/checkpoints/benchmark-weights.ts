@@ -5,7 +5,7 @@ import { type BertConfig, bertDefaults } from "../model/config";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import { normals } from "../random/draws";
 import { Purpose, streamKey } from "../random/threefry";
-import { parameterShapes } from "./parameter-shapes";
+import { parameterShapes } from "./bases/parameter-shapes";
 
 const published = { ...bertDefaults, vocabSize: 30522, maxPositionEmbeddings: 512, typeVocabSize: 2 };
 

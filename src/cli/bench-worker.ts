@@ -100,7 +100,7 @@ const calls: Calls = {
 async function modelWeights({ base: name, config, layers, seed }: ModelSettings): Promise<HostTensors> {
   const { branchOfBase } = await import("../recipes/initial-branch.js");
   const { BENCHMARK_OUTPUTS } = await import("../training/step-benchmark.js");
-  const { openBase } = await import("../checkpoints/base.js");
+  const { openBase } = await import("../checkpoints/bases/base.js");
   const { benchmarkWeights } = await import("../checkpoints/benchmark-weights.js");
   const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
   const shape = { fork: config.numHiddenLayers - layers, layers, full: false };

@@ -1,7 +1,7 @@
 // flexbert distill: students of 1 to 3 layers from each task's teacher.
 
 import { existsSync } from "node:fs";
-import { methodFolder } from "../checkpoints/run-folder";
+import { methodFolder } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { formatSeconds } from "../messages/quantities";
 import { studentLayersOption, trainingCommandOptions } from "../options/common";

@@ -1,7 +1,7 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
 import path from "node:path";
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { dataError } from "../errors/errors";
 import { formatSeconds } from "../messages/quantities";
 import { kOption, searchOption, trainingCommandOptions } from "../options/common";

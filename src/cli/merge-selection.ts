@@ -1,7 +1,7 @@
 // merge --select FILE.json: the runs that flexbert select chose, exactly those.
 
-import type { Base } from "../checkpoints/base";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import type { Selection } from "../merge/merge";
 import { didYouMean } from "../messages/nearest";

@@ -2,8 +2,8 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
-import { listRuns, methodFolder } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
 import { formatBytes } from "../files/atomic";
 import { CARD, hasCard } from "../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../merge/manifest";

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { failure, UserError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
@@ -134,7 +134,7 @@ export const quickstart = defineCommand({
 });
 
 async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Base> {
-  const { openBase } = await import("../checkpoints/base.js");
+  const { openBase } = await import("../checkpoints/bases/base.js");
   try {
     await pullWithProgress(MINILM, offline, terminal);
     return await openBase(MINILM);
@@ -148,7 +148,7 @@ async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Bas
 
 /** 6 layers of 64, written to the cache because run folders and the merged model name their base. */
 async function randomBase(): Promise<Base> {
-  const { randomBase, writeBase } = await import("../checkpoints/random-base.js");
+  const { randomBase, writeBase } = await import("../checkpoints/bases/random-base.js");
   const { cachedFolder } = await import("../files/cache.js");
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   const tokens = embeddedVocabulary();

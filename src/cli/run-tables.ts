@@ -1,6 +1,6 @@
 // What finetune and distill print alike: runs as JSON, dry-run plans, and the closing line.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";

@@ -1,7 +1,7 @@
 // Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
 
 import { existsSync } from "node:fs";
-import { listRuns, methodFolder } from "../checkpoints/run-folder";
+import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import type { TaskCandidates } from "../selection/candidate";

@@ -60,7 +60,7 @@ export async function openServedModel(
   }
   const { resolveTasks } = await import("../tasks/registry.js");
   const { openModel } = await import("../serve/model.js");
-  const { recordedTasksFile } = await import("../checkpoints/run-folder.js");
+  const { recordedTasksFile } = await import("../checkpoints/runs/run-folder.js");
   // A run folder knows which file describes its task.
   const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });
   const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;

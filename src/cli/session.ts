@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import type { Engine, EngineName, Precision } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";
 import type { RunOptions, TrainingOptions } from "../recipes/options";
@@ -41,7 +41,7 @@ export async function chosenTasks(
 }
 
 export async function openBaseOf(values: { readonly base: string }, terminal: Terminal): Promise<Base> {
-  const { openBase } = await import("../checkpoints/base.js");
+  const { openBase } = await import("../checkpoints/bases/base.js");
   const base = await openBase(values.base);
   for (const note of base.notes ?? []) terminal.reporter.log(note);
   return base;

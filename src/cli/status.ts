@@ -1,5 +1,5 @@
 import path from "node:path";
-import { listRuns, recordedTasksFile, type StoredRun } from "../checkpoints/run-folder";
+import { listRuns, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { subfolders } from "../files/folder";
 import { checkpointOptions, DEFAULT_BASE } from "../options/common";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";

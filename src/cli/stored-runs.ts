@@ -1,8 +1,8 @@
 // Finished runs as commands need them: a task's teacher, and the runs that compare with those of a command.
 
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
-import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { leftOut } from "../selection/candidates";

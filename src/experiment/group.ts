@@ -1,7 +1,7 @@
 // Training of one group: the trials of one task in one step, over one trunk cache and, for students, one pass of the
 // teacher. Each trial is claimed by the lock of its folder, which a killed process leaves to be taken over.
 
-import { readRecord } from "../checkpoints/run-folder";
+import { readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { tryLockFolder } from "../files/lock";
 import type { RunContext } from "../messages/reporter";

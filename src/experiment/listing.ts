@@ -1,7 +1,7 @@
 // The plan with what is known about each trial now: its id, how far it is, what it takes. Trains nothing.
 
 import { existsSync } from "node:fs";
-import { readRecord } from "../checkpoints/run-folder";
+import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
 import type { BranchShape } from "../model/parameters";
 import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/plan";

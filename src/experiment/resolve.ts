@@ -3,8 +3,8 @@
 // finished. Everything is read from run folders, so every process comes to the same answer.
 
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
-import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { studentSettings } from "../recipes/distill";
 import { branchShape } from "../recipes/finetune";
 import type { RunOptions } from "../recipes/options";

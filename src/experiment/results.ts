@@ -1,7 +1,7 @@
 // Results of an experiment, collected in the plan's order: the same tables whatever was trained first, by which
 // process, and however often it was stopped. Times and machines stay out of them.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { compareScores } from "../tasks/metrics";
 import type { TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";

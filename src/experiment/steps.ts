@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listRuns, methodFolder } from "../checkpoints/run-folder";
+import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";

@@ -4,7 +4,7 @@
 // taken over from its last saved state.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { methodFolder } from "../checkpoints/run-folder";
+import { methodFolder } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError, UserError } from "../errors/errors";
 import { lockHolder, tryLockFolder } from "../files/lock";

@@ -4,8 +4,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
-import { tensorBundle } from "../checkpoints/tensor-bundle";
+import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
+import { tensorBundle } from "../checkpoints/formats/tensor-bundle";
 import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../compile/saved-model";
 import { toStoredModel } from "../compile/tensorflow";
 import { joinGelus } from "../compile/tensorflow-passes";

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { readBaseTokenizer } from "../checkpoints/base-tokenizer";
-import { readSafetensors, safetensorsChunks } from "../checkpoints/safetensors";
+import { readBaseTokenizer } from "../checkpoints/bases/base-tokenizer";
+import { readSafetensors, safetensorsChunks } from "../checkpoints/formats/safetensors";
 import { modelError, oneLine } from "../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
 import { sha256File, sha256Hex } from "../files/hash";

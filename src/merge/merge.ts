@@ -5,9 +5,9 @@
 import { existsSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
-import { tokenizerConfigJson } from "../checkpoints/base-tokenizer";
-import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
+import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";

@@ -1,8 +1,8 @@
 // model.onnx: the merged model as one graph of standard operators, the shared layers in it once. Traced from the function
 // that serving runs, lowered with batch and length symbolic. What a caller must know beside the graph is its metadata.
 
-import { readSafetensors } from "../checkpoints/safetensors";
-import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/safetensors-header";
+import { readSafetensors } from "../checkpoints/formats/safetensors";
+import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/formats/safetensors-header";
 import { type ExternalTensor, toOnnxModel } from "../compile/onnx";
 import { modelChunks } from "../compile/onnx-proto";
 import type { ValueTypes } from "../engines/traced-entry";

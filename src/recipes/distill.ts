@@ -4,8 +4,8 @@
 
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Base } from "../checkpoints/base";
-import { loadBranch, type StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import type { RunContext } from "../messages/reporter";

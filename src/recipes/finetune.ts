@@ -3,8 +3,8 @@
 // runs once per split for all of it.
 
 import type { Tensor1D } from "@tensorflow/tfjs-core";
-import type { Base } from "../checkpoints/base";
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";
 import type { BertConfig } from "../model/config";

@@ -2,7 +2,7 @@
 // to the deepest, and those that the rule drops are marked stopped with their state kept. A trial is the same whoever
 // trains it: stopping ends it early, its schedule spans all its epochs, and it goes on from its state.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import type { RunContext } from "../messages/reporter";

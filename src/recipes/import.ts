@@ -2,7 +2,7 @@
 // the base's bit for bit. The first layer that differs is the branch's first.
 
 import path from "node:path";
-import { type Base, openBase } from "../checkpoints/base";
+import { type Base, openBase } from "../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -10,7 +10,7 @@ import {
   RUN_FORMAT,
   type RunRecord,
   type StoredRun,
-} from "../checkpoints/run-folder";
+} from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";

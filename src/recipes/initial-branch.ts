@@ -1,6 +1,6 @@
 // What a branch is before its first step.
 
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import { modelError } from "../errors/errors";
 import { type BranchShape, branchTensors } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";

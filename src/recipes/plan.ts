@@ -3,7 +3,7 @@
 import { stepsPerEpoch } from "../batches/batches";
 import { chooseBuckets } from "../batches/buckets";
 import type { EncodedRows } from "../batches/rows";
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import type { BertConfig } from "../model/config";
 import { branchFlops, layerFlops } from "../model/flops";
 import {

@@ -5,7 +5,7 @@
 // The rule is a function of the scores by epoch and of nothing else, so that it can be replayed on any sweep.
 
 import { stepsPerEpoch } from "../batches/batches";
-import { readDevScores, type StoredRun } from "../checkpoints/run-folder";
+import { readDevScores, type StoredRun } from "../checkpoints/runs/run-folder";
 import { compareScores } from "../tasks/metrics";
 
 export type Search = "full" | "halving";

@@ -1,8 +1,8 @@
 // The train and dev rows of a task, encoded, with the hashes that go into a run's id.
 
 import { type EncodedRows, encodeExamples } from "../batches/rows";
-import type { Base } from "../checkpoints/base";
-import type { RunRecord } from "../checkpoints/run-folder";
+import type { Base } from "../checkpoints/bases/base";
+import type { RunRecord } from "../checkpoints/runs/run-folder";
 import { readSplit, type Split } from "../data/read-split";
 import { usageError } from "../errors/errors";
 import type { Task } from "../tasks/task";

@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -12,7 +12,7 @@ import {
   readRecord,
   type StoredRun,
   writeRecord,
-} from "../checkpoints/run-folder";
+} from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { requireFreeSpace } from "../files/atomic";
 import { cachedFolder } from "../files/cache";

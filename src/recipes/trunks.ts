@@ -3,7 +3,7 @@
 import path from "node:path";
 import { chooseBuckets } from "../batches/buckets";
 import type { EncodedRows } from "../batches/rows";
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";
 import type { BranchShape } from "../model/parameters";

@@ -1,7 +1,7 @@
 // An arm: all runs of one task that train the same layers from the same start. Its seeds compare only within one
 // setting (learning rate, epochs, train rows); a grid of settings is represented by the one that holds the best run.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { canonicalJson } from "../files/hash";
 import { bestRun } from "../selection/teacher";
 import { type SeedScores, type Spread, spreadOf } from "./statistics";

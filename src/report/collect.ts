@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/run-folder";
+import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";

@@ -1,6 +1,6 @@
 // Runs that recorded what they took (see TrialCost); those of earlier versions and imported ones did not.
 
-import type { StoredRun, TrialCost } from "../checkpoints/run-folder";
+import type { StoredRun, TrialCost } from "../checkpoints/runs/run-folder";
 
 export interface Costed {
   readonly run: StoredRun;

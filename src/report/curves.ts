@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { metricsFile, type StoredRun } from "../checkpoints/run-folder";
+import { metricsFile, type StoredRun } from "../checkpoints/runs/run-folder";
 
 export interface Curve {
   readonly run: StoredRun;

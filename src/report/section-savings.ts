@@ -1,6 +1,6 @@
 // What trunk cache and length buckets saved, from what each run recorded of itself.
 
-import type { StoredRun, TrialCost } from "../checkpoints/run-folder";
+import type { StoredRun, TrialCost } from "../checkpoints/runs/run-folder";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import type { TaskResults } from "./collect";
 import { type Costed, costsOf, sum } from "./costs";

@@ -1,6 +1,6 @@
 // Time and energy spent, from what each run recorded of itself.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { formatSeconds } from "../messages/quantities";
 import { barsChart } from "./charts";
 import type { TaskResults } from "./collect";

@@ -1,7 +1,7 @@
 // What a selection chooses from and what its choice costs. A candidate is a task's student, its teacher, or a line of
 // a table of scores; the rules (threshold.ts, budget.ts, named.ts) know nothing of where it came from.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 
 export interface Candidate {
   /** "unshared": a run of k = full, whose fork is null. */

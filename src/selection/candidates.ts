@@ -1,7 +1,7 @@
 // Which run of a task is merged: `teacher`, `kd-L`, `best` or a task=choice list (a file that `select` wrote is read by
 // selection-file.ts); and a task's runs as candidates of a selection.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import type { Candidate } from "./candidate";

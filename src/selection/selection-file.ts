@@ -4,7 +4,7 @@
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { readRecord, type StoredRun } from "../checkpoints/run-folder";
+import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import type { Decision, Summary } from "./candidate";

@@ -1,7 +1,7 @@
 // Which k a task's fine-tuning chose: the maximum over seeds as in the paper, or the mean. Scores compare only on
 // the same dev rows, and the smaller k wins a tie.
 
-import type { StoredRun } from "../checkpoints/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { compareScores } from "../tasks/metrics";
 
 export type ChooseBy = "max" | "mean";

@@ -1,6 +1,6 @@
 // What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
 
-import type { Base } from "../checkpoints/base";
+import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import { layerTensors, scope } from "../model/parameters";

@@ -3,8 +3,8 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { openBase } from "../checkpoints/base";
-import { loadBranch, readRecord } from "../checkpoints/run-folder";
+import { openBase } from "../checkpoints/bases/base";
+import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine, EntryPoint, Program } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { readShared, readTensors } from "../merge/blobs";

@@ -2,7 +2,7 @@
 // the report says that buckets and trunk cache saved; see TrialCost in run-folder.ts.
 
 import type { Batch } from "../batches/batches";
-import type { TrialCost } from "../checkpoints/run-folder";
+import type { TrialCost } from "../checkpoints/runs/run-folder";
 import type { BranchSource } from "./evaluate";
 
 /** What train and dev rows are, as a branch reads them. Takes the cost of their frozen layers (see `takeCost`). */

@@ -5,7 +5,7 @@
 import { appendFile } from "node:fs/promises";
 import { type Batch, epochBatches, stepsPerEpoch } from "../batches/batches";
 import { chooseBuckets } from "../batches/buckets";
-import { metricsFile, type TrialCost } from "../checkpoints/run-folder";
+import { metricsFile, type TrialCost } from "../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { Interrupted, type ProgressBar, type RunContext } from "../messages/reporter";

@@ -1,7 +1,7 @@
 // The state of an unfinished run in one file: the branch, its moments, the best branch so far and where it stood.
 
 import { stat } from "node:fs/promises";
-import { cutMetrics, loadState, metricsFile, saveState } from "../checkpoints/run-folder";
+import { cutMetrics, loadState, metricsFile, saveState } from "../checkpoints/runs/run-folder";
 import type { Program } from "../engines/engine";
 import type { HostTensors } from "../model/tensors";
 

@@ -4,7 +4,7 @@
 import { appendFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { maskedCrc32c } from "../checkpoints/crc32c";
+import { maskedCrc32c } from "../checkpoints/formats/crc32c";
 import type { Reporter } from "../messages/reporter";
 import type { TrackedRun, TrackedSession, Tracker } from "./tracker";
 

@@ -1,5 +1,5 @@
 // A base of two layers of eight, random by seed, for tests that need no real weights.
-import { randomBase } from "../../src/checkpoints/random-base";
+import { randomBase } from "../../src/checkpoints/bases/random-base";
 import type { BertConfig } from "../../src/model/config";
 
 export const tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "##s", "é", "."];

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import type { EngineReport } from "../../src/cli/bench-output";
 import { engineNames } from "../../src/engines/engine";
 import { inferenceFlops, trainStepFlops } from "../../src/model/flops";

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { words } from "../../src/random/threefry";
 import { describeEachEngine } from "../engines/engines";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";

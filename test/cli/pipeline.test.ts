@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { randomBase, writeBase } from "../../src/checkpoints/random-base";
+import { randomBase, writeBase } from "../../src/checkpoints/bases/random-base";
 import { cachedFolder } from "../../src/files/cache";
 import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
 import { temporaryFolder, tinyConfig, writeTinyGlue } from "../tiny";

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { announce } from "../../src/experiment/presence";
 import { sha256Hex } from "../../src/files/hash";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";

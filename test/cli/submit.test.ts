@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { checkSubmissionFile, submissionFiles } from "../../src/data/glue/submission";
 import { extractZip } from "../../src/files/zip";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";

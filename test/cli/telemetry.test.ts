@@ -4,7 +4,7 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { temporaryFolder, tinyBase } from "../tiny";
 import { flexbert } from "./flexbert";
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import { readSafetensors } from "../../src/checkpoints/safetensors";
+import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import type { Engine, Tensors } from "../../src/engines/engine";
 import { MODE_VARIABLE } from "../../src/engines/tensorflow";
 import { type BertConfig, parseBertConfig } from "../../src/model/config";

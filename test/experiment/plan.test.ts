@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/run-folder";
+import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/runs/run-folder";
 import { groupTrials, inShard, listTrials, type TrialSpec } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { readTf1Checkpoint } from "../../src/checkpoints/tf1-checkpoint";
+import { readTf1Checkpoint } from "../../src/checkpoints/formats/tf1-checkpoint";
 import { DataType, type MetaGraphDef, SavedModelSchema } from "../../src/compile/tensorflow.gen";
 import type { ModelFile } from "../../src/engines/model-file";
 import { openEngine } from "../../src/engines/open";

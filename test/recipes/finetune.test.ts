@@ -4,8 +4,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { modelFile, type StoredRun } from "../../src/checkpoints/run-folder";
-import { readSafetensors } from "../../src/checkpoints/safetensors";
+import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
+import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../src/messages/reporter";
 import { float32 } from "../../src/model/tensors";
 import { distill } from "../../src/recipes/distill";

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, jest, test } from "@jest/globals";
-import { metricsFile, modelFile, readRecord, type StoredRun } from "../../src/checkpoints/run-folder";
+import { metricsFile, modelFile, readRecord, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../src/messages/reporter";
 import { finetune } from "../../src/recipes/finetune";
 import { reportSearch, type Search } from "../../src/recipes/search";

@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type RunRecord, writeRecord } from "../../src/checkpoints/run-folder";
+import { type RunRecord, writeRecord } from "../../src/checkpoints/runs/run-folder";
 
 export const base = { name: "owner/tiny", sha256: "b".repeat(64), layers: 6 };
 

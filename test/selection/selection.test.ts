@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { RunRecord, StoredRun } from "../../src/checkpoints/run-folder";
+import type { RunRecord, StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { leftOut, parseSelect, selectRun, storedCandidates } from "../../src/selection/candidates";
 import { chooseTeacher, comparableRuns, scoresByLayers } from "../../src/selection/teacher";
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/random-base";
+import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { checkSubmissionFile, type SubmissionFile, submissionFiles } from "../../src/data/glue/submission";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";

@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import type { StoredRun } from "../../src/checkpoints/run-folder";
+import type { StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { openEngine } from "../../src/engines/open";
 import { distill } from "../../src/recipes/distill";
 import { finetune } from "../../src/recipes/finetune";

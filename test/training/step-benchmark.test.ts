@@ -1,8 +1,8 @@
 // What bench times, on every engine: real steps of a tiny model, at more than one length, with no tensor left.
 
 import { describe, expect, test } from "@jest/globals";
+import { parameterShapes } from "../../src/checkpoints/bases/parameter-shapes";
 import { benchmarkSizes, benchmarkWeights } from "../../src/checkpoints/benchmark-weights";
-import { parameterShapes } from "../../src/checkpoints/parameter-shapes";
 import type { Engine, EntryPoint } from "../../src/engines/engine";
 import { float32, type HostTensors } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/initial-branch";

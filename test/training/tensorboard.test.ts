@@ -5,7 +5,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFile
 import path from "node:path";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { expect, test } from "@jest/globals";
-import { maskedCrc32c } from "../../src/checkpoints/crc32c";
+import { maskedCrc32c } from "../../src/checkpoints/formats/crc32c";
 import { openEngine } from "../../src/engines/open";
 import { Interrupted } from "../../src/messages/reporter";
 import { finetune } from "../../src/recipes/finetune";

@@ -2,10 +2,10 @@
 // Written: float32 and int32, tensors in the order of their names, so that equal content gives equal bytes.
 
 import type { FileHandle } from "node:fs/promises";
-import { modelError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
-import { readRange } from "../files/positioned-read";
-import type { HostTensor, HostTensors } from "../model/tensors";
+import { modelError } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { readRange } from "../../files/positioned-read";
+import type { HostTensor, HostTensors } from "../../model/tensors";
 import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
 

@@ -3,18 +3,18 @@
 // biases 0, layer norms 1.
 
 import path from "node:path";
-import { writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { storageFailure } from "../files/storage-failure";
-import { type BertConfig, bertConfigJson } from "../model/config";
-import { float32, type HostTensor, sizeOf } from "../model/tensors";
-import { normals } from "../random/draws";
-import { Purpose, streamKey } from "../random/threefry";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { storageFailure } from "../../files/storage-failure";
+import { type BertConfig, bertConfigJson } from "../../model/config";
+import { float32, type HostTensor, sizeOf } from "../../model/tensors";
+import { normals } from "../../random/draws";
+import { Purpose, streamKey } from "../../random/threefry";
+import type { TokenizerSettings } from "../../tokenizer/tokenizer";
+import { writeSafetensors } from "../formats/safetensors";
 import { type Base, baseSha256 } from "./base";
 import { tokenizerConfigJson } from "./base-tokenizer";
 import { parameterShapes } from "./parameter-shapes";
-import { writeSafetensors } from "./safetensors";
 
 /** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/initial-branch.ts). */
 const FIRST_STEP = 1;

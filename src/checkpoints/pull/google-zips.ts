@@ -3,11 +3,11 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { modelError } from "../errors/errors";
-import { download } from "../files/download";
-import { StatusError } from "../files/network";
-import { extractZip } from "../files/zip";
-import { LARGEST_ZIP_CONTENT, modelFileOfZip } from "./base";
+import { modelError } from "../../errors/errors";
+import { download } from "../../files/download";
+import { StatusError } from "../../files/network";
+import { extractZip } from "../../files/zip";
+import { LARGEST_ZIP_CONTENT, modelFileOfZip } from "../bases/base";
 import type { FetchRequest } from "./huggingface";
 
 const bucket = "https://storage.googleapis.com/bert_models";

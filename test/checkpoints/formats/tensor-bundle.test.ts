@@ -4,10 +4,10 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { tensorBundle } from "../../src/checkpoints/tensor-bundle";
-import { readTf1Checkpoint } from "../../src/checkpoints/tf1-checkpoint";
-import { float32, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
-import { temporaryFolder } from "../files/temporary-folder";
+import { tensorBundle } from "../../../src/checkpoints/formats/tensor-bundle";
+import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
+import { float32, type HostTensors, int32, sizeOf } from "../../../src/model/tensors";
+import { temporaryFolder } from "../../files/temporary-folder";
 
 async function writtenAndRead(tensors: HostTensors): Promise<HostTensors> {
   const prefix = path.join(temporaryFolder(), "variables");

@@ -1,7 +1,7 @@
 // Writes TensorFlow checkpoints for tests, shards and faults included: an independent second half of the format.
 import { writeFileSync } from "node:fs";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { maskedCrc32c } from "../../src/checkpoints/crc32c";
+import { maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
 
 export interface Variable {
   readonly dtype: number;

@@ -5,18 +5,18 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { modelError } from "../errors/errors";
-import { cachedFolder } from "../files/cache";
-import { canonicalJson, sha256Hex } from "../files/hash";
-import { extractZip } from "../files/zip";
-import { type BertConfig, parseBertConfig } from "../model/config";
-import { float32, type HostTensor, type HostTensors } from "../model/tensors";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { modelError } from "../../errors/errors";
+import { cachedFolder } from "../../files/cache";
+import { canonicalJson, sha256Hex } from "../../files/hash";
+import { extractZip } from "../../files/zip";
+import { type BertConfig, parseBertConfig } from "../../model/config";
+import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
+import type { TokenizerSettings } from "../../tokenizer/tokenizer";
+import { readSafetensors } from "../formats/safetensors";
+import { readTf1Checkpoint } from "../formats/tf1-checkpoint";
 import { readBaseTokenizer, readJson } from "./base-tokenizer";
 import { nameFromHuggingFace, nameFromTensorFlow } from "./names";
 import { checkParameters, isClassifier, isSurplusLayer, parameterShapes } from "./parameter-shapes";
-import { readSafetensors } from "./safetensors";
-import { readTf1Checkpoint } from "./tf1-checkpoint";
 
 export interface Base {
   /** What commands and run folders call it: its name in the cache, or its folder's name. */

@@ -2,12 +2,12 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { readSafetensors, safetensorsChunks, writeSafetensors } from "../../src/checkpoints/safetensors";
-import { readSafetensorsHeader } from "../../src/checkpoints/safetensors-header";
-import { ExitCode } from "../../src/errors/errors";
-import { float32, type HostTensors, int32 } from "../../src/model/tensors";
-import { temporaryFolder } from "../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../shared-data";
+import { readSafetensors, safetensorsChunks, writeSafetensors } from "../../../src/checkpoints/formats/safetensors";
+import { readSafetensorsHeader } from "../../../src/checkpoints/formats/safetensors-header";
+import { ExitCode } from "../../../src/errors/errors";
+import { float32, type HostTensors, int32 } from "../../../src/model/tensors";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 
 let file: string;
 beforeEach(() => {

@@ -2,12 +2,12 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { crc32c, maskedCrc32c } from "../../src/checkpoints/crc32c";
-import { readTf1Checkpoint } from "../../src/checkpoints/tf1-checkpoint";
-import { ExitCode } from "../../src/errors/errors";
-import { temporaryFolder } from "../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../shared-data";
-import { copyFolder } from "./copy-folder";
+import { crc32c, maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
+import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
+import { ExitCode } from "../../../src/errors/errors";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { describeWithSharedData, sharedData } from "../../shared-data";
+import { copyFolder } from "../copy-folder";
 import { floatVariable, type Variable, writeTf1Checkpoint } from "./tf1-writer";
 
 let folder: string;

@@ -1,8 +1,8 @@
 // Which parameters a BERT of a given config has, and their shapes: what a checkpoint is checked against.
 
-import { modelError } from "../errors/errors";
-import type { BertConfig } from "../model/config";
-import type { HostTensors } from "../model/tensors";
+import { modelError } from "../../errors/errors";
+import type { BertConfig } from "../../model/config";
+import type { HostTensors } from "../../model/tensors";
 
 /** Shapes of the embeddings, the encoder and the pooler by our names; weights are [out, in]. */
 export function parameterShapes(config: BertConfig): ReadonlyMap<string, readonly number[]> {

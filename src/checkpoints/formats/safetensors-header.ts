@@ -3,11 +3,11 @@
 // data without overlap or hole, so that no byte of a file is hidden or read twice.
 
 import { type FileHandle, open } from "node:fs/promises";
-import { modelError, oneLine } from "../errors/errors";
-import { readRange } from "../files/positioned-read";
-import { storageFailure } from "../files/storage-failure";
+import { modelError, oneLine } from "../../errors/errors";
+import { readRange } from "../../files/positioned-read";
+import { storageFailure } from "../../files/storage-failure";
 
-/** Bytes of one element, of every dtype of the format; src/checkpoints/safetensors.ts says which are read. */
+/** Bytes of one element, of every dtype of the format; src/checkpoints/formats/safetensors.ts says which are read. */
 const elementBytes: Readonly<Record<string, number>> = {
   BOOL: 1,
   U8: 1,

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
-import { nameFromHuggingFace, nameFromTensorFlow } from "../../src/checkpoints/names";
-import { isSurplusLayer, parameterShapes } from "../../src/checkpoints/parameter-shapes";
-import { tinyConfig } from "./tiny-base";
+import { nameFromHuggingFace, nameFromTensorFlow } from "../../../src/checkpoints/bases/names";
+import { isSurplusLayer, parameterShapes } from "../../../src/checkpoints/bases/parameter-shapes";
+import { tinyConfig } from "../tiny-base";
 
 const layer = "bert.encoder.layer.11";
 

@@ -5,13 +5,13 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { ExitCode, modelError, oneLine, UserError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { sha256File } from "../files/hash";
-import type { HostTensors } from "../model/tensors";
+import { ExitCode, modelError, oneLine, UserError } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { sha256File } from "../../files/hash";
+import type { HostTensors } from "../../model/tensors";
+import { readSafetensors, writeSafetensors } from "../formats/safetensors";
 import { recordProblem } from "./run-record";
-import { readSafetensors, writeSafetensors } from "./safetensors";
 
 export const RUN_FORMAT = 1;
 

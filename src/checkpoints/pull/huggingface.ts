@@ -4,11 +4,11 @@
 
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { modelError } from "../errors/errors";
-import { type DownloadRequest, download } from "../files/download";
-import { type Network, StatusError, send } from "../files/network";
-import { parseBertConfig } from "../model/config";
-import { readJson } from "./base-tokenizer";
+import { modelError } from "../../errors/errors";
+import { type DownloadRequest, download } from "../../files/download";
+import { type Network, StatusError, send } from "../../files/network";
+import { parseBertConfig } from "../../model/config";
+import { readJson } from "../bases/base-tokenizer";
 
 export interface FetchRequest {
   /** An existing folder for the model's files. */

@@ -1,7 +1,7 @@
 // Number formats of stored tensors, under safetensors' names, to float32 and int32. Files are little-endian, as is every
 // platform that Node is built for but s390x, which is not supported.
 
-import { float32, type HostTensor, int32 } from "../model/tensors";
+import { float32, type HostTensor, int32 } from "../../model/tensors";
 
 /** The formats that can be read. F16 and BF16 are exact in float32, F64 is rounded. */
 export const bytesPerElement = { F32: 4, F16: 2, BF16: 2, F64: 8, I32: 4, I64: 8 } as const;

@@ -1,7 +1,7 @@
 // The checkpoint of a SavedModel (format V2, "tensor bundle": tensorflow/core/util/tensor_bundle), written. One shard.
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { HostTensor, HostTensors } from "../model/tensors";
+import type { HostTensor, HostTensors } from "../../model/tensors";
 import { maskedCrc32c } from "./crc32c";
 import { tableFile } from "./sstable";
 

@@ -5,9 +5,9 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { modelError } from "../errors/errors";
-import { readRange } from "../files/positioned-read";
-import { type HostTensor, type HostTensors, sizeOf } from "../model/tensors";
+import { modelError } from "../../errors/errors";
+import { readRange } from "../../files/positioned-read";
+import { type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { maskedCrc32c } from "./crc32c";
 import { bytesPerElement, decodeTensor, type StoredDtype } from "./number-formats";
 import { openWeights } from "./safetensors-header";

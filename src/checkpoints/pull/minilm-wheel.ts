@@ -5,11 +5,11 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { failure, modelError } from "../errors/errors";
-import { requireFreeSpace } from "../files/atomic";
-import { sha256File } from "../files/hash";
-import { extractZip } from "../files/zip";
-import { LARGEST_ZIP_CONTENT, modelFileOfZip } from "./base";
+import { failure, modelError } from "../../errors/errors";
+import { requireFreeSpace } from "../../files/atomic";
+import { sha256File } from "../../files/hash";
+import { extractZip } from "../../files/zip";
+import { LARGEST_ZIP_CONTENT, modelFileOfZip } from "../bases/base";
 import type { FetchRequest } from "./huggingface";
 
 export const miniLmName = "sentence-transformers/all-MiniLM-L6-v2";

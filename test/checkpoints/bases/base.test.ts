@@ -5,17 +5,17 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ZipFile } from "yazl";
-import { type Base, baseSha256, openBase } from "../../src/checkpoints/base";
-import { randomBase, writeBase } from "../../src/checkpoints/random-base";
-import { writeSafetensors } from "../../src/checkpoints/safetensors";
-import { ExitCode } from "../../src/errors/errors";
-import { cachedFolder, cacheFolder } from "../../src/files/cache";
-import { float32, type HostTensor, type HostTensors } from "../../src/model/tensors";
-import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
-import { temporaryFolder } from "../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../shared-data";
-import { copyFolder } from "./copy-folder";
-import { tinyBase, tinyConfig, tokens } from "./tiny-base";
+import { type Base, baseSha256, openBase } from "../../../src/checkpoints/bases/base";
+import { randomBase, writeBase } from "../../../src/checkpoints/bases/random-base";
+import { writeSafetensors } from "../../../src/checkpoints/formats/safetensors";
+import { ExitCode } from "../../../src/errors/errors";
+import { cachedFolder, cacheFolder } from "../../../src/files/cache";
+import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
+import { embeddedVocabulary } from "../../../src/tokenizer/vocabulary";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { describeWithSharedData, sharedData } from "../../shared-data";
+import { copyFolder } from "../copy-folder";
+import { tinyBase, tinyConfig, tokens } from "../tiny-base";
 
 let root: string;
 let folder: string;
@@ -260,7 +260,7 @@ describe("names and paths", () => {
 });
 
 (process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
-  const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/files/cache.js"))}).cacheFolder()`;
+  const script = `require(${JSON.stringify(path.join(__dirname, "../../../dist/files/cache.js"))}).cacheFolder()`;
   const env = { PATH: process.env["PATH"], HOME: "" };
   const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
   expect(stderr).toMatch(/this user has no home folder, .* name a folder in FLEXBERT_CACHE/);

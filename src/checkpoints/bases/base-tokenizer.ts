@@ -4,11 +4,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { modelError, oneLine, UserError } from "../errors/errors";
-import { storageFailure } from "../files/storage-failure";
-import type { BertConfig } from "../model/config";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
-import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../tokenizer/vocabulary";
+import { modelError, oneLine, UserError } from "../../errors/errors";
+import { storageFailure } from "../../files/storage-failure";
+import type { BertConfig } from "../../model/config";
+import type { TokenizerSettings } from "../../tokenizer/tokenizer";
+import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../../tokenizer/vocabulary";
 
 export interface BaseTokenizer {
   readonly settings: TokenizerSettings;

@@ -1,9 +1,15 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { listRuns, loadBranch, loadState, recordedTasksFile, type StoredRun } from "../../src/checkpoints/run-folder";
-import { temporaryFolder } from "../files/temporary-folder";
-import { makeRun } from "../report/stored-runs";
+import {
+  listRuns,
+  loadBranch,
+  loadState,
+  recordedTasksFile,
+  type StoredRun,
+} from "../../../src/checkpoints/runs/run-folder";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { makeRun } from "../../report/stored-runs";
 
 let run: StoredRun;
 let file: string;
