@@ -1,4 +1,4 @@
-// Generates a .gen.ts under src/compile for every .proto under src/compile/proto, folders kept. Run: npm run generate
+// Generates a .gen.ts under src/compile for every .proto under src/compile, beside it. Run: npm run generate
 // With --check it writes nothing and fails where a generated file is not what its source gives.
 // The compiler (125 MB) is no dependency: npm exec fetches these versions into its cache. The plugin's is the runtime's.
 
@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-const SOURCES = "src/compile/proto";
+const SOURCES = "src/compile";
 const TARGETS = "src/compile";
 const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
 const packages = ["@bufbuild/buf@1.75.0", `@bufbuild/protoc-gen-es@${dependencies["@bufbuild/protobuf"]}`];

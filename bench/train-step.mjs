@@ -39,7 +39,7 @@ const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).path
 execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
 
 const require = createRequire(import.meta.url);
-const { encodeModel, ElementType } = require("../dist/compile/onnx-proto.js");
+const { encodeModel, ElementType } = require("../dist/compile/onnx/proto.js");
 const tools = {
   ...{ encodeModel, ElementType, runtime: require("onnxruntime-node") },
   ...{ threads: Number(values.threads), rounds: 15 },

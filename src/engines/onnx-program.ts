@@ -1,14 +1,6 @@
 // A program of the onnx engine: entry points compiled when they are first called, one graph for all sizes of their
 // dynamic axes, and the state between calls.
 
-import type { ValueType } from "../compile/graph";
-import { toOnnx } from "../compile/onnx";
-import { optimise } from "../compile/passes";
-import { splitGraph } from "../compile/split";
-import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "./engine";
-import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
-import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./onnx-runtime";
 import {
   fits,
   inputPrefix,
@@ -20,7 +12,15 @@ import {
   type TracedEntry,
   traceEntry,
   unprefixed,
-} from "./traced-entry";
+} from "../compile/entry";
+import type { ValueType } from "../compile/graph/graph";
+import { toOnnx } from "../compile/onnx/onnx";
+import { optimise } from "../compile/passes/passes";
+import { splitGraph } from "../compile/passes/split";
+import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../model/tensors";
+import type { DynamicAxes, EntryPoint, Program } from "./engine";
+import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
+import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./onnx-runtime";
 
 interface CompiledEntry {
   readonly traced: TracedEntry;

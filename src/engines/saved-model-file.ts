@@ -3,8 +3,8 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { DEFAULT_SIGNATURE, SAVED_MODEL } from "../compile/saved-model";
-import { SavedModelSchema, type TensorInfo } from "../compile/tensorflow.gen";
+import { DEFAULT_SIGNATURE, SAVED_MODEL } from "../compile/tensorflow/saved-model";
+import { SavedModelSchema, type TensorInfo } from "../compile/tensorflow/tensorflow.gen";
 import type { ModelFile } from "./model-file";
 import { startTensorflow, type TensorflowOptions } from "./tensorflow";
 import { type NamedTensors, openStoredSession } from "./tensorflow-session";

@@ -2,14 +2,6 @@
 // called, and its session keeps the state in variables. A loaded graph cannot grow: with another entry point comes
 // another session, into which the state is carried over.
 
-import { optimise } from "../compile/passes";
-import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow";
-import type { ProductType } from "../compile/tensorflow-emitter";
-import { joinGelus } from "../compile/tensorflow-passes";
-import type { HostTensor, HostTensors } from "../model/tensors";
-import { copied } from "../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "./engine";
-import { openSession, type SessionBinding, type TensorflowSession } from "./tensorflow-session";
 import {
   fits,
   inputPrefix,
@@ -22,7 +14,15 @@ import {
   traceEntry,
   unprefixed,
   type ValueTypes,
-} from "./traced-entry";
+} from "../compile/entry";
+import { optimise } from "../compile/passes/passes";
+import type { ProductType } from "../compile/tensorflow/emitter";
+import { joinGelus } from "../compile/tensorflow/passes";
+import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow/tensorflow";
+import type { HostTensor, HostTensors } from "../model/tensors";
+import { copied } from "../model/tensors";
+import type { DynamicAxes, EntryPoint, Program } from "./engine";
+import { openSession, type SessionBinding, type TensorflowSession } from "./tensorflow-session";
 
 export interface TensorflowSettings {
   readonly products: ProductType;

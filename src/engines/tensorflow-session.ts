@@ -4,8 +4,8 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import type { DType } from "../compile/graph";
-import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../compile/saved-model";
+import type { DType } from "../compile/graph/graph";
+import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../compile/tensorflow/saved-model";
 import { failure, UserError } from "../errors/errors";
 import { isRunning } from "../files/process-start";
 import { storageFailure } from "../files/storage-failure";

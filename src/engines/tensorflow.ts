@@ -3,8 +3,8 @@
 
 import os from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Compiled } from "../compile/tensorflow";
-import type { ProductType } from "../compile/tensorflow-emitter";
+import type { ProductType } from "../compile/tensorflow/emitter";
+import type { Compiled } from "../compile/tensorflow/tensorflow";
 import { usageError } from "../errors/errors";
 import { loadEagerly, registerGradients } from "./eager";
 import type { DynamicAxes, Engine, EntryPoint, Precision } from "./engine";

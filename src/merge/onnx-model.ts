@@ -3,9 +3,9 @@
 
 import { readSafetensors } from "../checkpoints/formats/safetensors";
 import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/formats/safetensors-header";
-import { type ExternalTensor, toOnnxModel } from "../compile/onnx";
-import { modelChunks } from "../compile/onnx-proto";
-import type { ValueTypes } from "../engines/traced-entry";
+import type { ValueTypes } from "../compile/entry";
+import { type ExternalTensor, toOnnxModel } from "../compile/onnx/onnx";
+import { modelChunks } from "../compile/onnx/proto";
 import { modelError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import { scope } from "../model/parameters";

@@ -1,15 +1,8 @@
 // The merged model as one graph, the shared layers in it once: traced from the function that serving runs, with batch
 // and length symbolic. Files for other runtimes are lowered from it.
 
-import { optimise } from "../compile/passes";
-import {
-  inputPrefix,
-  outputPrefix,
-  statePrefix,
-  traceEntry,
-  unprefixed,
-  type ValueTypes,
-} from "../engines/traced-entry";
+import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../compile/entry";
+import { optimise } from "../compile/passes/passes";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { type HeadShape, multiHeadLogits, type TokenInputs } from "../model/multi-head";

@@ -1,6 +1,6 @@
 // Kernels of our own in tfjs's registry: work that a compiler or a backend does best in one piece. A backend that
 // registers one runs it; on every other the op is composed of tfjs's own. The tracer registers all of them, so each is
-// one node of a compiled step (src/compile/kernel-rules.ts).
+// one node of a compiled step (src/compile/graph/kernel-rules.ts).
 
 import type { NamedTensorMap, Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";

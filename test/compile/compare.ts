@@ -1,9 +1,9 @@
 // Runs one function twice: op by op on tfjs's cpu backend, the reference, and compiled. Nothing is shared but inputs.
 
 import { expect } from "@jest/globals";
-import type { Graph } from "../../src/compile/graph";
-import { toOnnx } from "../../src/compile/onnx";
-import type { SymbolicSize } from "../../src/compile/symbols";
+import type { Graph } from "../../src/compile/graph/graph";
+import type { SymbolicSize } from "../../src/compile/graph/symbols";
+import { toOnnx } from "../../src/compile/onnx/onnx";
 import { loadEagerly, registerGradients } from "../../src/engines/eager";
 import type { DynamicAxes, Engine, Tensors } from "../../src/engines/engine";
 import { emptyTensor, type OnnxRuntime, type OrtTensor, toOrt } from "../../src/engines/onnx-runtime";

@@ -1,9 +1,9 @@
 // Every op that has a lowering, compiled at fixed sizes and with a symbolic first axis, against tfjs's cpu backend.
 
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { lowerings } from "../../src/compile/onnx-ops";
-import { optimise } from "../../src/compile/passes";
-import { trace } from "../../src/compile/trace";
+import { trace } from "../../src/compile/graph/trace";
+import { lowerings } from "../../src/compile/onnx/ops";
+import { optimise } from "../../src/compile/passes/passes";
 import type { Engine } from "../../src/engines/engine";
 import type { HostTensors } from "../../src/model/tensors";
 import { type Case, cases } from "./cases";

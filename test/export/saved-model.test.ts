@@ -6,7 +6,7 @@ import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { readTf1Checkpoint } from "../../src/checkpoints/formats/tf1-checkpoint";
-import { DataType, type MetaGraphDef, SavedModelSchema } from "../../src/compile/tensorflow.gen";
+import { DataType, type MetaGraphDef, SavedModelSchema } from "../../src/compile/tensorflow/tensorflow.gen";
 import type { ModelFile } from "../../src/engines/model-file";
 import { openEngine } from "../../src/engines/open";
 import { savedModelOpener } from "../../src/engines/saved-model-file";

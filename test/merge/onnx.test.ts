@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { type GraphProto, ModelProtoSchema, TensorProto_DataType } from "../../src/compile/onnx.gen";
+import { type GraphProto, ModelProtoSchema, TensorProto_DataType } from "../../src/compile/onnx/onnx.gen";
 import { onnxFileOpener } from "../../src/engines/onnx-file";
 import { openEngine } from "../../src/engines/open";
 import { sha256Hex } from "../../src/files/hash";

@@ -2,9 +2,9 @@
 
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { benchmarkSizes } from "../../src/checkpoints/benchmark-weights";
-import type { Graph } from "../../src/compile/graph";
-import { optimise } from "../../src/compile/passes";
-import { trace } from "../../src/compile/trace";
+import type { Graph } from "../../src/compile/graph/graph";
+import { trace } from "../../src/compile/graph/trace";
+import { optimise } from "../../src/compile/passes/passes";
 import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";

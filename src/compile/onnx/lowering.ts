@@ -1,0 +1,48 @@
+// What the rules that lower an op to ONNX are given, and what several of them share.
+
+import type { DType, Elements, Node, Shape, Value } from "../graph/graph";
+import type { OnnxAttribute } from "./proto";
+
+/** What a rule writes into. Names stand for values. */
+export interface Emitter {
+  /** The name of a value of the graph. */
+  name(value: Value): string;
+  /** Adds a node and returns its first output. `as` gives the output the name of a value of the graph. */
+  node(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, OnnxAttribute>>, as?: Value): string;
+  /** Adds a node with several outputs; null leaves one out. */
+  nodes(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    outputs: readonly (Value | null)[],
+  ): void;
+  /** The name of a scalar constant. */
+  scalar(value: number, dtype: DType | "int64"): string;
+  /** The name of a constant. */
+  constant(elements: Elements, shape: Shape, dtype: DType): string;
+  /** The name of a one-dimensional int64 constant: axes, pads. */
+  integers(values: readonly number[]): string;
+  /** The name of a one-dimensional int64 value that holds a shape, computed where a size is symbolic. */
+  shape(sizes: Shape): string;
+  /** Whether any node or output needs a value. */
+  isUsed(value: Value): boolean;
+  /** Whether the nodes must all be of the standard. */
+  readonly standard: boolean;
+}
+
+export type Lowering = (node: Node, emitter: Emitter) => void;
+
+export const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
+
+/**
+ * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to
+ * six times as long (docs/decisions.md).
+ */
+export function sumRows(x: string, shape: Shape, emitter: Emitter, as: Value): void {
+  const width = shape.at(-1) as number;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const matrix = shape.length === 2 ? x : emitter.node("Reshape", [x, emitter.shape([rows, width])]);
+  const ones = emitter.node("Expand", [emitter.scalar(1, "float32"), emitter.shape([1, rows])]);
+  const sum = emitter.node("MatMul", [ones, matrix]); // [1, width]
+  emitter.node("Reshape", [sum, emitter.integers(as.shape)], {}, as);
+}

@@ -1,0 +1,283 @@
+// Lowering a graph to an ONNX model. Values get names in the order of the graph, so that equal graphs are equal files.
+
+import type { HostTensor } from "../../model/tensors";
+import {
+  type DType,
+  type Elements,
+  type Graph,
+  type Shape,
+  useCounts,
+  type Value,
+  type ValueType,
+} from "../graph/graph";
+import { factorSize, type SymbolicSize } from "../graph/symbols";
+import type { Emitter } from "./lowering";
+import { elementTypes, lowerings, microsoftOps } from "./ops";
+import {
+  ElementType,
+  type ExternalBytes,
+  encodeModel,
+  type OnnxAttribute,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+} from "./proto";
+
+export interface LoweringOptions {
+  /** Inputs that become constants of the model, with their values: weights that no call changes. */
+  readonly constants?: Readonly<Record<string, HostTensor | ExternalTensor>>;
+  /** Sizes that stand for any size. */
+  readonly symbols?: readonly SymbolicSize[];
+  /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
+  readonly standard?: boolean;
+  /** Declares inputs of int32 as int64, which other exporters give ids, and casts them. */
+  readonly wideInputs?: boolean;
+}
+
+/** A weight whose bytes lie in another file. */
+export interface ExternalTensor extends ValueType {
+  readonly data: ExternalBytes;
+}
+
+const STANDARD_OPSET = { "": 20 };
+const OPSETS = { ...STANDARD_OPSET, "com.microsoft": 1 };
+const PRODUCER = "flexbert";
+
+/** The graph as an ONNX model file; inputs and outputs keep their names. Throws where an op has no lowering. */
+export function toOnnx(graph: Graph, options: LoweringOptions = {}): Uint8Array {
+  return encodeModel(toOnnxModel(graph, options));
+}
+
+/** The model before it is a file. */
+export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxModel {
+  return {
+    graph: lower(graph, options),
+    producer: PRODUCER,
+    opsets: options.standard ? STANDARD_OPSET : OPSETS,
+  };
+}
+
+function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
+  const { constants = {}, symbols = [], standard = false, wideInputs = false } = options;
+  const written: Written = {
+    initializers: new Map(),
+    names: new Map(),
+    taken: new Set([...graph.inputs.keys(), ...graph.outputs.keys()]),
+    symbols,
+    standard,
+    count: { values: 0 },
+  };
+  const fed = [...graph.inputs].filter(([name]) => !(name in constants));
+  const clash = [...graph.inputs.keys()].find((name) => graph.outputs.has(name));
+  if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
+  for (const [name, value] of graph.inputs) written.names.set(value.id, name);
+  const casts = wideInputs ? narrowed(fed, written) : [];
+  const nodes = lowerNodes(graph, written);
+  for (const [name, tensor] of Object.entries(constants)) {
+    written.initializers.set(name, initializer(name, tensor));
+  }
+  const inputs = fed.map(([name, value]) => declared(name, value, symbols));
+  return {
+    name: PRODUCER,
+    nodes: inDepthOrder([...casts, ...nodes]),
+    initializers: [...written.initializers.values()],
+    inputs: wideInputs ? inputs.map(widened) : inputs,
+    outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
+  };
+}
+
+/**
+ * The order that keeps the fewest activations at a time. onnxruntime runs a graph depth first from its ends, beginning
+ * with the last one in the file, and of a node's inputs first what stands last in the file. So ends (nodes that no
+ * other node needs) go last, the last one first: a layer's weight gradients are then computed as soon as its
+ * activations' gradients are there, where in the order of the trace all of them would wait for the lowest layer. And
+ * the others go by their depth: what is recomputed from the forward pass waits for the gradient that it meets.
+ */
+function inDepthOrder(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const needed = new Set(nodes.flatMap(({ inputs }) => inputs));
+  const isEnd = ({ outputs }: OnnxNode) => !outputs.some((name) => needed.has(name));
+  const depths = new Map<string, number>();
+  const inner = nodes.map((node) => {
+    const depth = 1 + node.inputs.reduce((deepest, name) => Math.max(deepest, depths.get(name) ?? 0), 0);
+    for (const name of node.outputs) depths.set(name, depth);
+    return { node, depth };
+  });
+  const others = inner.filter(({ node }) => !isEnd(node)).sort((a, b) => a.depth - b.depth);
+  return [...others.map(({ node }) => node), ...nodes.filter(isEnd).reverse()];
+}
+
+const widened = (input: OnnxValue): OnnxValue =>
+  input.type === ElementType.int32 ? { ...input, type: ElementType.int64 } : input;
+
+/** Casts of the int32 inputs, whose values have the casts' names from then on. */
+function narrowed(inputs: readonly (readonly [string, Value])[], written: Written): OnnxNode[] {
+  return inputs
+    .filter(([, { dtype }]) => dtype === "int32")
+    .map(([name, { id }]) => {
+      const output = fresh(written);
+      written.names.set(id, output);
+      return {
+        op: "Cast",
+        domain: "",
+        inputs: [name],
+        outputs: [output],
+        attributes: { to: { int: ElementType.int32 } },
+      };
+    });
+}
+
+/** The nodes of a graph whose inputs have names; its outputs get the names that they have in the graph. */
+function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
+  const nodes: OnnxNode[] = [];
+  const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph));
+  for (const node of graph.nodes) {
+    if (node.op === "Constant") {
+      const [value] = node.outputs as [Value];
+      const name = emitter.constant(node.attributes["elements"] as Elements, value.shape, value.dtype);
+      written.names.set(value.id, name);
+    } else if (node.op === "Fill" && node.outputs[0]?.shape.length === 0) {
+      const [value] = node.outputs as [Value];
+      written.names.set(value.id, emitter.scalar(node.attributes["value"] as number, value.dtype));
+    } else {
+      const lowering = lowerings[node.op];
+      if (!lowering) throw new Error(`${node.op} has no lowering to ONNX`);
+      lowering(node, emitter);
+    }
+  }
+  // An output may be an input or a constant, and one value may be several outputs: ONNX wants a node for each.
+  for (const [name, value] of graph.outputs) {
+    const made = emitter.name(value);
+    if (made === name) continue;
+    nodes.push({ op: "Identity", domain: "", inputs: [made], outputs: [name], attributes: {} });
+  }
+  return nodes;
+}
+
+/** The output's name for each value that a node makes: the first one, where a value has several. */
+function outputNames({ outputs }: Graph): Map<number, string> {
+  return new Map([...outputs].reverse().map(([name, { id }]) => [id, name]));
+}
+
+function declared(name: string, { shape, dtype }: Value, symbols: readonly SymbolicSize[]): OnnxValue {
+  const dims = shape.map((size) => {
+    const { factor, symbols: found } = factorSize(size, symbols);
+    if (found.length === 0) return size;
+    return [...(factor === 1 ? [] : [factor]), ...found.map((symbol) => symbol.name)].join("_x_");
+  });
+  return { name, type: elementTypes[dtype], dims };
+}
+
+function initializer(name: string, { shape, dtype, data }: HostTensor | ExternalTensor): OnnxTensor {
+  return { name, type: elementTypes[dtype], dims: shape, bytes: "location" in data ? data : bytesOf(data) };
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** What has been written so far. */
+interface Written {
+  readonly initializers: Map<string, OnnxTensor>;
+  readonly names: Map<number, string>;
+  /** Names of the graph's inputs and outputs, which no value between may have. */
+  readonly taken: ReadonlySet<string>;
+  readonly symbols: readonly SymbolicSize[];
+  readonly standard: boolean;
+  readonly count: { values: number };
+}
+
+function fresh({ taken, count }: Written): string {
+  let name: string;
+  do {
+    count.values += 1;
+    name = `v${count.values}`;
+  } while (taken.has(name));
+  return name;
+}
+
+function createEmitter(
+  nodes: OnnxNode[],
+  written: Written,
+  outputs: ReadonlyMap<number, string>,
+  used: ReadonlyMap<number, number>,
+): Emitter {
+  const { initializers, names, symbols, standard } = written;
+  const shapes = new Map<string, string>();
+
+  const nameOf = (value: Value): string => {
+    const name = names.get(value.id);
+    if (name === undefined) throw new Error(`a value [${value.shape}] is used before it is made`);
+    return name;
+  };
+  const assign = (value: Value): string => {
+    const name = outputs.get(value.id) ?? fresh(written);
+    names.set(value.id, name);
+    return name;
+  };
+  const store = (name: string, type: ElementType, dims: Shape, bytes: Uint8Array): string => {
+    if (!initializers.has(name)) initializers.set(name, { name, type, dims, bytes });
+    return name;
+  };
+  const add = (
+    op: string,
+    inputs: readonly string[],
+    results: string[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+  ) => nodes.push({ op, domain: microsoftOps.has(op) ? "com.microsoft" : "", inputs, outputs: results, attributes });
+
+  const emitter: Emitter = {
+    name: nameOf,
+    node(op, inputs, attributes = {}, as) {
+      const output = as ? assign(as) : fresh(written);
+      add(op, inputs, [output], attributes);
+      return output;
+    },
+    nodes(op, inputs, attributes, results) {
+      add(
+        op,
+        inputs,
+        results.map((value) => (value ? assign(value) : "")),
+        attributes,
+      );
+    },
+    scalar: (value, dtype) =>
+      store(`${dtype}(${Object.is(value, -0) ? "-0" : value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
+    constant(elements, shape, dtype) {
+      return store(fresh(written), elementTypes[dtype], shape, bytesOf(elements));
+    },
+    integers: (list) => store(`[${list}]`, ElementType.int64, [list.length], int64Bytes(list)),
+    shape(sizes) {
+      const known = shapes.get(`${sizes}`) ?? shapeName(sizes, symbols, emitter);
+      shapes.set(`${sizes}`, known);
+      return known;
+    },
+    standard,
+    isUsed: ({ id }) => used.has(id),
+  };
+  return emitter;
+}
+
+const scalarTypes: Readonly<Record<DType | "int64", ElementType>> = { ...elementTypes, int64: ElementType.int64 };
+
+function scalarBytes(value: number, dtype: DType | "int64"): Uint8Array {
+  if (dtype === "int64") return int64Bytes([value]);
+  if (dtype === "float32") return bytesOf(Float32Array.of(value));
+  return dtype === "int32" ? bytesOf(Int32Array.of(value)) : Uint8Array.of(value);
+}
+
+const int64Bytes = (values: readonly number[]) => bytesOf(BigInt64Array.from(values, BigInt));
+
+/** A shape, with symbolic sizes computed from the inputs that carry them. */
+function shapeName(sizes: Shape, symbols: readonly SymbolicSize[], emitter: Emitter): string {
+  const parts = sizes.map((size) => factorSize(size, symbols));
+  if (parts.every((part) => part.symbols.length === 0)) return emitter.integers(sizes);
+  const names = parts.map(({ factor, symbols: found }) => {
+    const carried = found.map(({ input, axis }) => {
+      const range = { start: { int: axis }, end: { int: axis + 1 } };
+      return emitter.node("Shape", [input], range); // [1]
+    });
+    const factors = factor === 1 && carried.length > 0 ? carried : [emitter.integers([factor]), ...carried];
+    return factors.reduce((product, next) => emitter.node("Mul", [product, next]));
+  });
+  return names.length === 1 ? (names[0] as string) : emitter.node("Concat", names, { axis: { int: 0 } });
+}
