@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 const require = createRequire(import.meta.url);
 const { benchmarkSizes, benchmarkWeights } = require("../dist/checkpoints/benchmark-weights.js");
 const { openEngine } = require("../dist/engines/open.js");
-const tensorflowLoad = require("../dist/engines/tensorflow-load.js");
+const tensorflowLoad = require("../dist/engines/tensorflow/load.js");
 const { branchOfBase } = require("../dist/recipes/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/training/step-benchmark.js");
 

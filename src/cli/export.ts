@@ -84,7 +84,7 @@ interface CheckValues extends EngineValues {
 async function openCheck(values: CheckValues, terminal: Terminal): Promise<CheckTools | null> {
   const { threads } = values;
   const open = async () => {
-    const { savedModelOpener } = await import("../engines/saved-model-file.js");
+    const { savedModelOpener } = await import("../engines/tensorflow/saved-model-file.js");
     return savedModelOpener({ verbose: terminal.verbose, ...(threads === undefined ? {} : { threads }) });
   };
   const opener = await openerOrWarning({ name: "the SavedModel", engine: "tensorflow", open }, terminal.reporter);

@@ -39,7 +39,7 @@ export async function withOnnx<T>(
 /** What opens the file; null, with a warning, where onnxruntime-node is absent. */
 export function onnxOpenerOrWarning(threads: number | undefined, reporter: Reporter): Promise<OpenModelFile | null> {
   const open = async () => {
-    const { onnxFileOpener } = await import("../engines/onnx-file.js");
+    const { onnxFileOpener } = await import("../engines/onnx/model-file.js");
     return onnxFileOpener(threads === undefined ? {} : { threads });
   };
   return openerOrWarning({ name: "model.onnx", engine: "onnx", open }, reporter);

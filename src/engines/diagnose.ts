@@ -2,12 +2,12 @@
 // it better.
 
 import { ExitCode, UserError } from "../errors/errors";
-import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
 import { type EngineName, engineNames } from "./engine";
 import { gemmRate } from "./gemm-rate";
 import { hasNvidiaDriver, hasNvidiaHardware, listNvidiaGpus, type NvidiaGpu } from "./nvidia";
 import { explainAbsence, openEngine } from "./open";
-import { locateTensorflow, nameOf } from "./tensorflow-load";
+import { cachedProbe, ISA_VARIABLE } from "./tensorflow/cpu-probe";
+import { locateTensorflow, nameOf } from "./tensorflow/load";
 
 export type Diagnosis =
   | {

@@ -3,11 +3,11 @@
 
 import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
 import { type Engine, type EngineAbsence, type EngineName, engineNames, type Precision } from "./engine";
-import { openOnnx } from "./onnx";
+import { openOnnx } from "./onnx/onnx";
 import { npmCommand } from "./optional-packages";
-import { openTensorflow } from "./tensorflow";
-import { explainTensorflowAbsence } from "./tensorflow-load";
-import { openWasm } from "./wasm";
+import { explainTensorflowAbsence } from "./tensorflow/load";
+import { openTensorflow } from "./tensorflow/tensorflow";
+import { openWasm } from "./wasm/wasm";
 
 export interface EngineOptions {
   readonly threads?: number;

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { CPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "../engines/fake-tools";
+import { CPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "../engines/tensorflow/fake-tools";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";
 

@@ -5,7 +5,7 @@ import { describe } from "@jest/globals";
 import type { Engine, EngineName } from "../../src/engines/engine";
 import { engineNames } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
-import { locateTensorflow } from "../../src/engines/tensorflow-load";
+import { locateTensorflow } from "../../src/engines/tensorflow/load";
 
 const absent = new Map<EngineName, string>();
 

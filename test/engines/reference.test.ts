@@ -6,7 +6,7 @@ import { expect, test } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import type { Engine, Tensors } from "../../src/engines/engine";
-import { MODE_VARIABLE } from "../../src/engines/tensorflow";
+import { MODE_VARIABLE } from "../../src/engines/tensorflow/tensorflow";
 import { type BertConfig, parseBertConfig } from "../../src/model/config";
 import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import { classify } from "../../src/model/heads";

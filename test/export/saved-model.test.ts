@@ -9,7 +9,7 @@ import { readTf1Checkpoint } from "../../src/checkpoints/formats/tf1-checkpoint"
 import { DataType, type MetaGraphDef, SavedModelSchema } from "../../src/compile/tensorflow/tensorflow.gen";
 import type { ModelFile } from "../../src/engines/model-file";
 import { openEngine } from "../../src/engines/open";
-import { savedModelOpener } from "../../src/engines/saved-model-file";
+import { savedModelOpener } from "../../src/engines/tensorflow/saved-model-file";
 import { exportSavedModel, planExport } from "../../src/export/saved-model";
 import { readTensors } from "../../src/merge/blobs";
 import { batchTensors, checkRows } from "../../src/merge/check-rows";

@@ -3,7 +3,7 @@ import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
 import { unpackWheel } from "../../src/files/wheel";
-import { writeWheel } from "../engines/fake-tools";
+import { writeWheel } from "../engines/tensorflow/fake-tools";
 import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;

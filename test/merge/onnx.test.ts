@@ -6,7 +6,7 @@ import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { type GraphProto, ModelProtoSchema, TensorProto_DataType } from "../../src/compile/onnx/onnx.gen";
-import { onnxFileOpener } from "../../src/engines/onnx-file";
+import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
 import { sha256Hex } from "../../src/files/hash";
 import { filesOf, readManifest } from "../../src/merge/manifest";

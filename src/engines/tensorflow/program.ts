@@ -14,15 +14,15 @@ import {
   traceEntry,
   unprefixed,
   type ValueTypes,
-} from "../compile/entry";
-import { optimise } from "../compile/passes/passes";
-import type { ProductType } from "../compile/tensorflow/emitter";
-import { joinGelus } from "../compile/tensorflow/passes";
-import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../compile/tensorflow/tensorflow";
-import type { HostTensor, HostTensors } from "../model/tensors";
-import { copied } from "../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "./engine";
-import { openSession, type SessionBinding, type TensorflowSession } from "./tensorflow-session";
+} from "../../compile/entry";
+import { optimise } from "../../compile/passes/passes";
+import type { ProductType } from "../../compile/tensorflow/emitter";
+import { joinGelus } from "../../compile/tensorflow/passes";
+import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../../compile/tensorflow/tensorflow";
+import type { HostTensor, HostTensors } from "../../model/tensors";
+import { copied } from "../../model/tensors";
+import type { DynamicAxes, EntryPoint, Program } from "../engine";
+import { openSession, type SessionBinding, type TensorflowSession } from "./session";
 
 export interface TensorflowSettings {
   readonly products: ProductType;

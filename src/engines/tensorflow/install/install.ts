@@ -5,37 +5,16 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rename, stat } from "node:fs/promises";
 import path from "node:path";
-import { engineError, failure, UserError, usageError } from "../errors/errors";
-import { requireFreeSpace, syncFolder, writeFileAtomic } from "../files/atomic";
-import { namingCacheVariable } from "../files/cache";
-import { makeFolder } from "../files/folder";
-import { sha256File } from "../files/hash";
-import { lockFolder } from "../files/lock";
-import { storageFailure } from "../files/storage-failure";
-import { unpackWheel } from "../files/wheel";
-import {
-  ADDON,
-  type Compiler,
-  compileAddons,
-  fetchNodeHeaders,
-  findCompiler,
-  hasNpm,
-  localNodeHeaders,
-  STDERR_SWITCH,
-} from "./compile-addon";
-import { probeAddon } from "./cpu-probe";
-import { npmCommand } from "./optional-packages";
-import {
-  downloadWheel,
-  findPython,
-  NoWheelError,
-  type PipContext,
-  type Python,
-  resolveWheels,
-  type Wheel,
-  type WheelTag,
-} from "./pip";
-import { installCommand, type Tool } from "./system-packages";
+import { engineError, failure, UserError, usageError } from "../../../errors/errors";
+import { requireFreeSpace, syncFolder, writeFileAtomic } from "../../../files/atomic";
+import { namingCacheVariable } from "../../../files/cache";
+import { makeFolder } from "../../../files/folder";
+import { sha256File } from "../../../files/hash";
+import { lockFolder } from "../../../files/lock";
+import { storageFailure } from "../../../files/storage-failure";
+import { unpackWheel } from "../../../files/wheel";
+import { npmCommand } from "../../optional-packages";
+import { probeAddon } from "../cpu-probe";
 import {
   type Build,
   type BuildManifest,
@@ -51,7 +30,28 @@ import {
   tfjsPackage,
   thisPlatform,
   workFolder,
-} from "./tensorflow-builds";
+} from "./builds";
+import {
+  ADDON,
+  type Compiler,
+  compileAddons,
+  fetchNodeHeaders,
+  findCompiler,
+  hasNpm,
+  localNodeHeaders,
+  STDERR_SWITCH,
+} from "./compile-addon";
+import {
+  downloadWheel,
+  findPython,
+  NoWheelError,
+  type PipContext,
+  type Python,
+  resolveWheels,
+  type Wheel,
+  type WheelTag,
+} from "./pip";
+import { installCommand, type Tool } from "./system-packages";
 
 export interface InstallRequest {
   readonly version: string;

@@ -1,8 +1,8 @@
 // An ONNX model's file, run by onnxruntime. Inputs of int32 go in as int64.
 
-import { float32 } from "../model/tensors";
-import type { OpenModelFile } from "./model-file";
-import { loadOnnxRuntime, type OrtTensor } from "./onnx-runtime";
+import { float32 } from "../../model/tensors";
+import type { OpenModelFile } from "../model-file";
+import { loadOnnxRuntime, type OrtTensor } from "./runtime";
 
 /** What opens such files. Throws as {@link loadOnnxRuntime} does. */
 export function onnxFileOpener({ threads }: { readonly threads?: number }): OpenModelFile {

@@ -3,14 +3,14 @@
 
 import os from "node:os";
 import * as tf from "@tensorflow/tfjs-core";
-import type { ProductType } from "../compile/tensorflow/emitter";
-import type { Compiled } from "../compile/tensorflow/tensorflow";
-import { usageError } from "../errors/errors";
-import { loadEagerly, registerGradients } from "./eager";
-import type { DynamicAxes, Engine, EntryPoint, Precision } from "./engine";
-import { openPrograms } from "./open-programs";
-import { type LoadedTensorflow, loadTensorflow, locateTensorflow, prepareEnvironment } from "./tensorflow-load";
-import { loadCompiled } from "./tensorflow-program";
+import type { ProductType } from "../../compile/tensorflow/emitter";
+import type { Compiled } from "../../compile/tensorflow/tensorflow";
+import { usageError } from "../../errors/errors";
+import { loadEagerly, registerGradients } from "../eager";
+import type { DynamicAxes, Engine, EntryPoint, Precision } from "../engine";
+import { openPrograms } from "../open-programs";
+import { type LoadedTensorflow, loadTensorflow, locateTensorflow, prepareEnvironment } from "./load";
+import { loadCompiled } from "./program";
 
 const BACKEND = "tensorflow";
 

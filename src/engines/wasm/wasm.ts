@@ -2,10 +2,10 @@
 
 import path from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { engineError } from "../errors/errors";
-import { loadEagerly, registerGradients } from "./eager";
-import type { Engine } from "./engine";
-import { mendKernels } from "./wasm-kernels";
+import { engineError } from "../../errors/errors";
+import { loadEagerly, registerGradients } from "../eager";
+import type { Engine } from "../engine";
+import { mendKernels } from "./kernels";
 
 export async function openWasm(): Promise<Engine> {
   const wasm = await import("@tensorflow/tfjs-backend-wasm");

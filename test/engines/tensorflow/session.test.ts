@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { temporaryFolder } from "../files/temporary-folder";
+import { temporaryFolder } from "../../files/temporary-folder";
 
 (process.platform === "win32" ? test.skip : test)("a folder for temporary files that is not there is named", () => {
   const missing = path.join(temporaryFolder(), "nowhere");
-  const session = path.join(__dirname, "../../dist/engines/tensorflow-session.js");
+  const session = path.join(__dirname, "../../../dist/engines/tensorflow/session.js");
   // In a process of its own: Node reads TMPDIR from the environment that Jest only copies.
   const script = `
     const { openSession } = require(${JSON.stringify(session)});

@@ -5,11 +5,11 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { writeFileAtomic } from "../files/atomic";
-import { cacheFolder } from "../files/cache";
-import { makeFolder } from "../files/folder";
-import { sha256Hex } from "../files/hash";
-import { runChild } from "./child";
+import { writeFileAtomic } from "../../files/atomic";
+import { cacheFolder } from "../../files/cache";
+import { makeFolder } from "../../files/folder";
+import { sha256Hex } from "../../files/hash";
+import { runChild } from "../child";
 
 /** oneDNN's own switch; it is read when the first product runs. */
 export const ISA_VARIABLE = "ONEDNN_MAX_CPU_ISA";

@@ -5,7 +5,7 @@
 
 const { readFileSync } = require("node:fs");
 const path = require("node:path");
-const dist = (file) => require(path.join(__dirname, "../../dist", file));
+const dist = (file) => require(path.join(__dirname, "../../../dist", file));
 const { readSafetensors } = dist("checkpoints/safetensors.js");
 const { openEngine } = dist("engines/open.js");
 const { parseBertConfig } = dist("model/config.js");

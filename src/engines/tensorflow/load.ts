@@ -5,15 +5,15 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import Module from "node:module";
 import path from "node:path";
-import { UserError } from "../errors/errors";
-import { ADDON, STDERR_SWITCH } from "./compile-addon";
+import { UserError } from "../../errors/errors";
+import type { EngineAbsence } from "../engine";
+import { hasNvidiaDriver } from "../nvidia";
+import { npmCommand } from "../optional-packages";
 import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
-import type { EngineAbsence } from "./engine";
-import { hasNvidiaDriver } from "./nvidia";
-import { npmCommand } from "./optional-packages";
+import { type Build, listBuilds, tfjsPackage } from "./install/builds";
+import { ADDON, STDERR_SWITCH } from "./install/compile-addon";
+import type { SessionBinding } from "./session";
 import { withStderrHeld } from "./stderr-switch";
-import { type Build, listBuilds, tfjsPackage } from "./tensorflow-builds";
-import type { SessionBinding } from "./tensorflow-session";
 
 export interface TensorflowSource {
   readonly from: "FLEXBERT_TFJS_NODE" | "build" | "package";

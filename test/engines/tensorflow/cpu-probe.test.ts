@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { cachedProbe, ISA_VARIABLE, probeAddon } from "../../src/engines/cpu-probe";
-import { temporaryFolder } from "../files/temporary-folder";
+import { cachedProbe, ISA_VARIABLE, probeAddon } from "../../../src/engines/tensorflow/cpu-probe";
+import { temporaryFolder } from "../../files/temporary-folder";
 
 let folder: string;
 const before = process.env[ISA_VARIABLE];

@@ -5,10 +5,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { cacheFolder } from "../files/cache";
-import { lockFolder } from "../files/lock";
-import { storageFailure } from "../files/storage-failure";
-import { hasNvidiaDriver } from "./nvidia";
+import { cacheFolder } from "../../../files/cache";
+import { lockFolder } from "../../../files/lock";
+import { storageFailure } from "../../../files/storage-failure";
+import { hasNvidiaDriver } from "../../nvidia";
 
 export const flavours = ["cpu", "gpu"] as const;
 export type Flavour = (typeof flavours)[number];

@@ -13,10 +13,16 @@ import {
 import promises from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { buildName, buildsFolder, findBuild, listBuilds, removeBuild } from "../../src/engines/tensorflow-builds";
-import { cudaRequirements, installTensorflow, libraryTarget } from "../../src/engines/tensorflow-install";
-import { ExitCode } from "../../src/errors/errors";
-import { temporaryFolder } from "../files/temporary-folder";
+import {
+  buildName,
+  buildsFolder,
+  findBuild,
+  listBuilds,
+  removeBuild,
+} from "../../../src/engines/tensorflow/install/builds";
+import { cudaRequirements, installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
+import { ExitCode } from "../../../src/errors/errors";
+import { temporaryFolder } from "../../files/temporary-folder";
 import { CPU_WHEEL, GPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "./fake-tools";
 
 const describeOnLinux = process.platform === "linux" && process.arch === "x64" ? describe : describe.skip;

@@ -3,11 +3,11 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { DEFAULT_SIGNATURE, SAVED_MODEL } from "../compile/tensorflow/saved-model";
-import { SavedModelSchema, type TensorInfo } from "../compile/tensorflow/tensorflow.gen";
-import type { ModelFile } from "./model-file";
+import { DEFAULT_SIGNATURE, SAVED_MODEL } from "../../compile/tensorflow/saved-model";
+import { SavedModelSchema, type TensorInfo } from "../../compile/tensorflow/tensorflow.gen";
+import type { ModelFile } from "../model-file";
+import { type NamedTensors, openStoredSession } from "./session";
 import { startTensorflow, type TensorflowOptions } from "./tensorflow";
-import { type NamedTensors, openStoredSession } from "./tensorflow-session";
 
 /** What opens such folders, for one signature. Throws as {@link startTensorflow} does. */
 export async function savedModelOpener(

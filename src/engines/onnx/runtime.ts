@@ -1,6 +1,6 @@
 // onnxruntime-node, as far as it is used here; its own types come with a package that may be absent.
 
-import { float32, type HostTensor, int32, sizeOf } from "../model/tensors";
+import { float32, type HostTensor, int32, sizeOf } from "../../model/tensors";
 
 /** Models of opset 20 are read from this version on. */
 const OLDEST = [1, 18] as const;

@@ -2,8 +2,8 @@
 // buffers onnxruntime reads and writes without copying and AdamW's SIMD kernel updates in one pass. Measured against
 // the update as ONNX nodes in docs/decisions.md.
 
-import type { Graph, Node, Value } from "../compile/graph/graph";
-import { sizeOf } from "../model/tensors";
+import type { Graph, Node, Value } from "../../compile/graph/graph";
+import { sizeOf } from "../../model/tensors";
 import { wasmModule } from "./adamw.gen";
 
 /** What the host computes itself. */

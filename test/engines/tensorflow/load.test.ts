@@ -5,17 +5,17 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { ISA_VARIABLE } from "../../src/engines/cpu-probe";
-import { explainAbsence } from "../../src/engines/open";
-import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../src/engines/tensorflow-builds";
+import { explainAbsence } from "../../../src/engines/open";
+import { ISA_VARIABLE } from "../../../src/engines/tensorflow/cpu-probe";
+import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../../src/engines/tensorflow/install/builds";
 import {
   explainTensorflowAbsence,
   loadTensorflow,
   locateTensorflow,
   prepareEnvironment,
-} from "../../src/engines/tensorflow-load";
-import { engineError, failure, usageError } from "../../src/errors/errors";
-import { temporaryFolder } from "../files/temporary-folder";
+} from "../../../src/engines/tensorflow/load";
+import { engineError, failure, usageError } from "../../../src/errors/errors";
+import { temporaryFolder } from "../../files/temporary-folder";
 
 const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
 let folder: string;
@@ -186,7 +186,7 @@ test("functions that Node 23 removed from util are there for the package's files
      };`,
   );
   writeFileSync(path.join(folder, "addon.js"), "");
-  const loader = path.join(__dirname, "../../dist/engines/tensorflow-load.js");
+  const loader = path.join(__dirname, "../../../dist/engines/tensorflow/load.js");
   const script = `
     const util = require("util"), { isArray, isNullOrUndefined } = util;
     delete util.isArray; delete util.isNullOrUndefined; // as on Node 23

@@ -2,12 +2,12 @@
 // prebuilt in its npm package. State stays in host memory: onnxruntime has no variables.
 
 import { availableParallelism } from "node:os";
-import type { HostTensors } from "../model/tensors";
-import { registerGradients } from "./eager";
-import type { DynamicAxes, Engine, EntryPoint } from "./engine";
-import { loadCompiled } from "./onnx-program";
-import { loadOnnxRuntime } from "./onnx-runtime";
-import { openPrograms } from "./open-programs";
+import type { HostTensors } from "../../model/tensors";
+import { registerGradients } from "../eager";
+import type { DynamicAxes, Engine, EntryPoint } from "../engine";
+import { openPrograms } from "../open-programs";
+import { loadCompiled } from "./program";
+import { loadOnnxRuntime } from "./runtime";
 
 export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
   const runtime = loadOnnxRuntime();

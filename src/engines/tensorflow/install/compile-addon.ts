@@ -4,10 +4,10 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { failure } from "../errors/errors";
-import { makeFolder } from "../files/folder";
-import { runChild } from "./child";
-import { stderrSwitchSource } from "./stderr-switch";
+import { failure } from "../../../errors/errors";
+import { makeFolder } from "../../../files/folder";
+import { runChild } from "../../child";
+import { stderrSwitchSource } from "../stderr-switch";
 import { onPath } from "./system-packages";
 
 export interface Compiler {

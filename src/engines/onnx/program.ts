@@ -12,15 +12,15 @@ import {
   type TracedEntry,
   traceEntry,
   unprefixed,
-} from "../compile/entry";
-import type { ValueType } from "../compile/graph/graph";
-import { toOnnx } from "../compile/onnx/onnx";
-import { optimise } from "../compile/passes/passes";
-import { splitGraph } from "../compile/passes/split";
-import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "./engine";
+} from "../../compile/entry";
+import type { ValueType } from "../../compile/graph/graph";
+import { toOnnx } from "../../compile/onnx/onnx";
+import { optimise } from "../../compile/passes/passes";
+import { splitGraph } from "../../compile/passes/split";
+import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
+import type { DynamicAxes, EntryPoint, Program } from "../engine";
 import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
-import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./onnx-runtime";
+import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./runtime";
 
 interface CompiledEntry {
   readonly traced: TracedEntry;

@@ -4,12 +4,12 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import type { DType } from "../compile/graph/graph";
-import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../compile/tensorflow/saved-model";
-import { failure, UserError } from "../errors/errors";
-import { isRunning } from "../files/process-start";
-import { storageFailure } from "../files/storage-failure";
-import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
+import type { DType } from "../../compile/graph/graph";
+import { SAVED_MODEL, SERVING_TAG, type SignatureTensor } from "../../compile/tensorflow/saved-model";
+import { failure, UserError } from "../../errors/errors";
+import { isRunning } from "../../files/process-start";
+import { storageFailure } from "../../files/storage-failure";
+import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
 
 /** tfjs-node's addon, as far as it is used here. Tensors and models are numbers. */
 export interface SessionBinding {

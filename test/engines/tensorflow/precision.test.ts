@@ -6,8 +6,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { locateTensorflow } from "../../src/engines/tensorflow-load";
-import { describeWithSharedData, sharedData } from "../shared-data";
+import { locateTensorflow } from "../../../src/engines/tensorflow/load";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 
 interface Report {
   readonly summary: string;
@@ -28,7 +28,7 @@ interface Report {
 const absence = (() => {
   try {
     locateTensorflow();
-    return existsSync(path.join(__dirname, "../../dist/cli/main.js")) ? null : "dist/ is not built";
+    return existsSync(path.join(__dirname, "../../../dist/cli/main.js")) ? null : "dist/ is not built";
   } catch (error) {
     return (error as Error).message.split("\n")[0] as string;
   }

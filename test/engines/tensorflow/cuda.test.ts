@@ -5,15 +5,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { hasNvidiaDriver } from "../../src/engines/nvidia";
-import { locateTensorflow } from "../../src/engines/tensorflow-load";
-import { describeWithSharedData, sharedData } from "../shared-data";
+import { hasNvidiaDriver } from "../../../src/engines/nvidia";
+import { locateTensorflow } from "../../../src/engines/tensorflow/load";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 
 const absence = (() => {
   if (!hasNvidiaDriver()) return "this machine has no NVIDIA driver";
   try {
     locateTensorflow();
-    return existsSync(path.join(__dirname, "../../dist/cli/main.js")) ? null : "dist/ is not built";
+    return existsSync(path.join(__dirname, "../../../dist/cli/main.js")) ? null : "dist/ is not built";
   } catch (error) {
     return (error as Error).message.split("\n")[0] as string;
   }
