@@ -1,8 +1,8 @@
 // flexbert export: a merged model in the format of another runtime.
 
 import { usageError } from "../errors/errors";
+import type { CheckTools } from "../export/check/model-check";
 import { formatBytes } from "../files/atomic";
-import type { CheckTools } from "../merge/model-check";
 import { dryRun, engineOptions, taskOptions } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
@@ -48,7 +48,7 @@ export const exportCommand = defineCommand({
       const hint = format === "onnx" ? ". Merge writes model.onnx into the merged folder" : "";
       throw usageError(`export takes saved-model, not ${format}${hint}. Run: flexbert export --help`);
     }
-    const { exportSavedModel, planExport, requireExportable } = await import("../export/saved-model.js");
+    const { exportSavedModel, planExport, requireExportable } = await import("../export/saved-model/saved-model.js");
     const { model, out, force, dryRun } = values;
     if (dryRun) {
       const plan = await planExport({ model, out, force });

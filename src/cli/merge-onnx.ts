@@ -2,8 +2,8 @@
 
 import type { EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
+import type { OnnxReport, OnnxRequest } from "../export/onnx/onnx";
 import { formatBytes } from "../files/atomic";
-import type { OnnxReport, OnnxRequest } from "../merge/onnx";
 import type { Reporter } from "../messages/reporter";
 import { checkTools, describeCheck, openerOrWarning } from "./model-check";
 import { openSession, userTasks } from "./session";

@@ -2,7 +2,7 @@
 
 import type { Engine, EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
-import type { CheckTools, ModelCheck } from "../merge/model-check";
+import type { CheckTools, ModelCheck } from "../export/check/model-check";
 import type { Reporter, RunContext } from "../messages/reporter";
 import type { Task } from "../tasks/task";
 

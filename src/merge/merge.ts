@@ -9,6 +9,7 @@ import type { Base } from "../checkpoints/bases/base";
 import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
+import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "../export/onnx/onnx";
 import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { lockFolder } from "../files/lock";
@@ -28,7 +29,6 @@ import {
   readManifest,
   stageManifest,
 } from "./manifest";
-import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "./onnx";
 
 /** Files of the base's own beside its weights. */
 const SHARED_TEXTS = ["config.json", "vocab.txt", "tokenizer_config.json"] as const;

@@ -3,10 +3,10 @@
 
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../compile/entry";
 import { optimise } from "../compile/passes/passes";
+import { tokenInputs } from "../merge/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { type HeadShape, multiHeadLogits, type TokenInputs } from "../model/multi-head";
-import { tokenInputs } from "./manifest";
 
 /** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
 const EXAMPLE = [2, 3];

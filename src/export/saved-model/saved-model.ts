@@ -4,22 +4,22 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
-import { tensorBundle } from "../checkpoints/formats/tensor-bundle";
-import { joinGelus } from "../compile/tensorflow/passes";
-import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../compile/tensorflow/saved-model";
-import { toStoredModel } from "../compile/tensorflow/tensorflow";
-import { modelError, usageError } from "../errors/errors";
-import { isLeftover, replaceFolder, requireFreeSpace, temporaryPath, writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { storageFailure } from "../files/storage-failure";
-import { blobsOf, checkBlob, readShared, readTensors } from "../merge/blobs";
-import { forCallers, type Manifest, readManifest } from "../merge/manifest";
-import { type CheckTools, checkModel, type ModelCheck } from "../merge/model-check";
-import { traceMerged } from "../merge/traced";
-import type { BertConfig } from "../model/config";
-import type { HostTensors } from "../model/tensors";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
+import { tensorBundle } from "../../checkpoints/formats/tensor-bundle";
+import { joinGelus } from "../../compile/tensorflow/passes";
+import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../../compile/tensorflow/saved-model";
+import { toStoredModel } from "../../compile/tensorflow/tensorflow";
+import { modelError, usageError } from "../../errors/errors";
+import { isLeftover, replaceFolder, requireFreeSpace, temporaryPath, writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { storageFailure } from "../../files/storage-failure";
+import { blobsOf, checkBlob, readShared, readTensors } from "../../merge/blobs";
+import { forCallers, type Manifest, readManifest } from "../../merge/manifest";
+import type { BertConfig } from "../../model/config";
+import type { HostTensors } from "../../model/tensors";
+import type { TokenizerSettings } from "../../tokenizer/tokenizer";
+import { type CheckTools, checkModel, type ModelCheck } from "../check/model-check";
+import { traceMerged } from "../traced";
 
 export interface ExportRequest {
   /** The merged folder. */

@@ -1,18 +1,25 @@
 // model.onnx: the merged model as one graph of standard operators, the shared layers in it once. Traced from the function
 // that serving runs, lowered with batch and length symbolic. What a caller must know beside the graph is its metadata.
 
-import { readSafetensors } from "../checkpoints/formats/safetensors";
-import { readSafetensorsHeader, type StoredTensor } from "../checkpoints/formats/safetensors-header";
-import type { ValueTypes } from "../compile/entry";
-import { type ExternalTensor, toOnnxModel } from "../compile/onnx/onnx";
-import { modelChunks } from "../compile/onnx/proto";
-import { modelError } from "../errors/errors";
-import type { BertConfig } from "../model/config";
-import { scope } from "../model/parameters";
-import type { HostTensor } from "../model/tensors";
-import { blobsOf, checkBlob } from "./blobs";
-import { type Blob, forCallers, MANIFEST_FORMAT, type Manifest, type MergedTask, tokenInputs } from "./manifest";
-import { traceMerged } from "./traced";
+import { readSafetensors } from "../../checkpoints/formats/safetensors";
+import { readSafetensorsHeader, type StoredTensor } from "../../checkpoints/formats/safetensors-header";
+import type { ValueTypes } from "../../compile/entry";
+import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
+import { modelChunks } from "../../compile/onnx/proto";
+import { modelError } from "../../errors/errors";
+import { blobsOf, checkBlob } from "../../merge/blobs";
+import {
+  type Blob,
+  forCallers,
+  MANIFEST_FORMAT,
+  type Manifest,
+  type MergedTask,
+  tokenInputs,
+} from "../../merge/manifest";
+import type { BertConfig } from "../../model/config";
+import { scope } from "../../model/parameters";
+import type { HostTensor } from "../../model/tensors";
+import { traceMerged } from "../traced";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
 const MOST_INSIDE = 2 ** 31 - 2 ** 26;

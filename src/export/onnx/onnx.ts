@@ -3,14 +3,14 @@
 import { existsSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { failure } from "../errors/errors";
-import { requireFreeSpace, type StagedFile, stageFile } from "../files/atomic";
-import { sha256File, sha256Hex } from "../files/hash";
-import type { BertConfig } from "../model/config";
-import type { HostTensors } from "../model/tensors";
-import { readShared } from "./blobs";
-import type { Blob, Manifest, MergedTask } from "./manifest";
-import type { CheckTools, ModelCheck } from "./model-check";
+import { failure } from "../../errors/errors";
+import { requireFreeSpace, type StagedFile, stageFile } from "../../files/atomic";
+import { sha256File, sha256Hex } from "../../files/hash";
+import { readShared } from "../../merge/blobs";
+import type { Blob, Manifest, MergedTask } from "../../merge/manifest";
+import type { BertConfig } from "../../model/config";
+import type { HostTensors } from "../../model/tensors";
+import type { CheckTools, ModelCheck } from "../check/model-check";
 import type { OnnxModelFile } from "./onnx-model";
 
 export const ONNX = "model.onnx";
@@ -52,7 +52,7 @@ export async function stageOnnx(
   try {
     const { tasks } = manifest;
     const file = { path: staged.path, name: path.join(out, ONNX), runtime: "onnxruntime", advice: ADVICE };
-    const { checkModel } = await import("./model-check.js");
+    const { checkModel } = await import("../check/model-check.js");
     const check = request.check
       ? await checkModel({ ...file, tasks, config, tokenizer, tensorsOf }, request.check)
       : null;

@@ -1,13 +1,13 @@
 // The rows on which a model's file is checked: of each task's dev split where it is there, else of the sample's made-up
 // texts. A few, in two batches of other sizes and lengths, with padding in both.
 
-import { findSplitFile, readSplit } from "../data/read-split";
-import { sampleSeed, sampleTasks, splitmix32 } from "../data/sample/sample";
-import { UserError } from "../errors/errors";
-import { int32 } from "../model/tensors";
-import type { Task } from "../tasks/task";
-import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
-import type { MergedTask } from "./manifest";
+import { findSplitFile, readSplit } from "../../data/read-split";
+import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
+import { UserError } from "../../errors/errors";
+import type { MergedTask } from "../../merge/manifest";
+import { int32 } from "../../model/tensors";
+import type { Task } from "../../tasks/task";
+import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";
 
 /** Rows of a task from which the shortest and the longest are taken. */
 const CANDIDATES = 64;

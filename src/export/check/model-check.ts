@@ -2,16 +2,17 @@
 // would, against each branch run alone over the base's layers on the engine, by the function with which training scores it.
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { Engine, EntryPoint } from "../engines/engine";
-import type { ModelFile, OpenModelFile } from "../engines/model-file";
-import { modelError, toleranceError } from "../errors/errors";
-import { Interrupted } from "../messages/reporter";
-import { branchAxes, branchLogits } from "../model/branch";
-import type { BertConfig } from "../model/config";
-import { unscoped } from "../model/parameters";
-import type { HostTensors } from "../model/tensors";
-import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
-import { trunkEntry } from "../training/trunk";
+import type { Engine, EntryPoint } from "../../engines/engine";
+import type { ModelFile, OpenModelFile } from "../../engines/model-file";
+import { modelError, toleranceError } from "../../errors/errors";
+import type { MergedTask } from "../../merge/manifest";
+import { Interrupted } from "../../messages/reporter";
+import { branchAxes, branchLogits } from "../../model/branch";
+import type { BertConfig } from "../../model/config";
+import { unscoped } from "../../model/parameters";
+import type { HostTensors } from "../../model/tensors";
+import { createTokenizer, type TokenizerSettings } from "../../tokenizer/tokenizer";
+import { trunkEntry } from "../../training/trunk";
 import {
   batchTensors,
   type CheckBatch,
@@ -20,7 +21,6 @@ import {
   type RowOptions,
   type RowSource,
 } from "./check-rows";
-import type { MergedTask } from "./manifest";
 
 /** Most that a logit may differ; for values beyond 1, in parts of the value. */
 export const TOLERANCE = 1e-4;
