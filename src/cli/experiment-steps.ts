@@ -68,7 +68,7 @@ export async function runStepCommand(step: LastStep, context: StepContext, termi
 
 /** Tasks that an earlier version of the file had merged into the same folder. */
 async function removeOthers({ experiment, outputs, glueData, engine }: StepContext, terminal: Terminal): Promise<void> {
-  const { readManifest } = await import("../merge/manifest.js");
+  const { readManifest } = await import("../merge/folder/manifest.js");
   const { tasks } = await readManifest(outputs.merged);
   const others = tasks.map(({ name }) => name).filter((name) => !experiment.tasks.some((task) => task.name === name));
   if (others.length > 0)

@@ -6,7 +6,7 @@ import type { Base } from "../checkpoints/bases/base";
 import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
 import { formatBytes } from "../files/atomic";
 import { CARD, hasCard } from "../merge/card";
-import { MANIFEST, type Manifest, overhead } from "../merge/manifest";
+import { MANIFEST, type Manifest, overhead } from "../merge/folder/manifest";
 import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
 import { formatCount } from "../messages/quantities";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";

@@ -8,7 +8,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { failure, UserError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
-import { overhead } from "../merge/manifest";
+import { overhead } from "../merge/folder/manifest";
 import type { Selection } from "../merge/merge";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import type { RunContext } from "../messages/reporter";

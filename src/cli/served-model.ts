@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
-import { MANIFEST } from "../merge/manifest";
+import { MANIFEST } from "../merge/folder/manifest";
 import type { RunContext } from "../messages/reporter";
 import { baseOptions, engineOptions, precisionOption, taskOptions } from "../options/common";
 import { optional } from "../options/option";

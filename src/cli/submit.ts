@@ -63,7 +63,7 @@ export const submitCommand = defineCommand({
       throw usageError(
         `--out ${values.out} is a folder: it takes the file to write, such as ${path.join(values.out, "submission.zip")}`,
       );
-    const { readManifest } = await import("../merge/manifest.js");
+    const { readManifest } = await import("../merge/folder/manifest.js");
     const { submissionFiles } = await import("../data/glue/submission.js");
     const { planSubmission } = await import("../serve/submit.js");
     const plan = await planSubmission(await readManifest(values.merged), submissionFiles(), values);

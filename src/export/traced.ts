@@ -3,7 +3,7 @@
 
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../compile/entry";
 import { optimise } from "../compile/passes/passes";
-import { tokenInputs } from "../merge/manifest";
+import { tokenInputs } from "../merge/folder/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { type HeadShape, multiHeadLogits, type TokenInputs } from "../model/multi-head";

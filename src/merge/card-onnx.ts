@@ -1,7 +1,7 @@
 // What the model card says of model.onnx: its inputs and outputs, and a program that runs it.
 
 import { markdownTable, markdownText } from "../messages/markdown";
-import { type MergedTask, tokenInputs } from "./manifest";
+import { type MergedTask, tokenInputs } from "./folder/manifest";
 
 const meanings: Readonly<Record<(typeof tokenInputs)[number], string>> = {
   input_ids: "token ids, by the vocabulary of this folder",

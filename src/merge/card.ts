@@ -10,7 +10,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { markdownTable, markdownText } from "../messages/markdown";
 import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
-import { type Manifest, type MergedTask, overhead } from "./manifest";
+import { type Manifest, type MergedTask, overhead } from "./folder/manifest";
 
 export const CARD = "README.md";
 

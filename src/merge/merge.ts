@@ -17,8 +17,8 @@ import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import { BLOBS, type OnCreated, readTensors, writeBlob } from "./blobs";
 import { writeCard } from "./card";
+import { BLOBS, type OnCreated, readTensors, writeBlob } from "./folder/blobs";
 import {
   type Blob,
   filesOf,
@@ -28,7 +28,7 @@ import {
   type MergedTask,
   readManifest,
   stageManifest,
-} from "./manifest";
+} from "./folder/manifest";
 
 /** Files of the base's own beside its weights. */
 const SHARED_TEXTS = ["config.json", "vocab.txt", "tokenizer_config.json"] as const;

@@ -1,7 +1,7 @@
 // Methods by task (the paper's Table 2): full fine-tuning, teachers alone (w/o KD), students of l layers (KD-l), a mix by
 // threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
 
-import { type Manifest, overhead } from "../merge/manifest";
+import { type Manifest, overhead } from "../merge/folder/manifest";
 import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
 import type { Arm } from "./arms";

@@ -7,7 +7,7 @@ import path from "node:path";
 import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
-import { type Manifest, readManifest } from "../merge/manifest";
+import { type Manifest, readManifest } from "../merge/folder/manifest";
 import type { ChooseBy } from "../selection/teacher";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
 import { csvText } from "./csv";

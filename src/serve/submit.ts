@@ -6,7 +6,7 @@ import { constantOf, type Predicted, type SubmissionFile, submissionText } from 
 import { findSplitFile, readSplit } from "../data/read-split";
 import { dataError, modelError, UserError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
-import type { Manifest, MergedTask } from "../merge/manifest";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import type { Task } from "../tasks/task";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions, toPrediction } from "./predict";

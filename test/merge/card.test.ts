@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { openEngine } from "../../src/engines/open";
 import { modelCard, writeCard } from "../../src/merge/card";
-import { type Manifest, type MergedTask, readManifest } from "../../src/merge/manifest";
+import { type Manifest, type MergedTask, readManifest } from "../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../src/merge/merge";
 import { markdownText } from "../../src/messages/markdown";
 import { finetune } from "../../src/recipes/finetune";

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { openEngine } from "../../src/engines/open";
-import { filesOf, overhead, readManifest } from "../../src/merge/manifest";
+import { filesOf, overhead, readManifest } from "../../src/merge/folder/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
 import { evaluateTask } from "../../src/serve/evaluate";
 import { openModel } from "../../src/serve/model";

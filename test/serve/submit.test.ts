@@ -9,7 +9,7 @@ import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { ExitCode } from "../../src/errors/errors";
 import { cachedFolder } from "../../src/files/cache";
-import { type Manifest, readManifest } from "../../src/merge/manifest";
+import { type Manifest, readManifest } from "../../src/merge/folder/manifest";
 import { merge } from "../../src/merge/merge";
 import { finetune } from "../../src/recipes/finetune";
 import { openModel, type ServedModel } from "../../src/serve/model";

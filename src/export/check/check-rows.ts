@@ -4,7 +4,7 @@
 import { findSplitFile, readSplit } from "../../data/read-split";
 import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
 import { UserError } from "../../errors/errors";
-import type { MergedTask } from "../../merge/manifest";
+import type { MergedTask } from "../../merge/folder/manifest";
 import { int32 } from "../../model/tensors";
 import type { Task } from "../../tasks/task";
 import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";

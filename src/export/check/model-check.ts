@@ -5,7 +5,7 @@ import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { Engine, EntryPoint } from "../../engines/engine";
 import type { ModelFile, OpenModelFile } from "../../engines/model-file";
 import { modelError, toleranceError } from "../../errors/errors";
-import type { MergedTask } from "../../merge/manifest";
+import type { MergedTask } from "../../merge/folder/manifest";
 import { Interrupted } from "../../messages/reporter";
 import { branchAxes, branchLogits } from "../../model/branch";
 import type { BertConfig } from "../../model/config";

@@ -7,7 +7,7 @@ import type { ValueTypes } from "../../compile/entry";
 import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
-import { blobsOf, checkBlob } from "../../merge/blobs";
+import { blobsOf, checkBlob } from "../../merge/folder/blobs";
 import {
   type Blob,
   forCallers,
@@ -15,7 +15,7 @@ import {
   type Manifest,
   type MergedTask,
   tokenInputs,
-} from "../../merge/manifest";
+} from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
 import type { HostTensor } from "../../model/tensors";

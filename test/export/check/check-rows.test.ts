@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { batchTensors, checkRows } from "../../../src/export/check/check-rows";
-import type { MergedTask } from "../../../src/merge/manifest";
+import type { MergedTask } from "../../../src/merge/folder/manifest";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { embeddedVocabulary } from "../../../src/tokenizer/vocabulary";
 import { temporaryFolder, tinyTasks, writeTinyGlue } from "../../tiny";

@@ -10,7 +10,7 @@ import { onnxFileOpener } from "../../../src/engines/onnx/model-file";
 import { openEngine } from "../../../src/engines/open";
 import type { CheckTools } from "../../../src/export/check/model-check";
 import { sha256Hex } from "../../../src/files/hash";
-import { filesOf, readManifest } from "../../../src/merge/manifest";
+import { filesOf, readManifest } from "../../../src/merge/folder/manifest";
 import { merge, removeTasks, type Selection } from "../../../src/merge/merge";
 import { float32, type HostTensor, int32, sizeOf } from "../../../src/model/tensors";
 import { openModel } from "../../../src/serve/model";

@@ -13,8 +13,8 @@ import { savedModelOpener } from "../../../src/engines/tensorflow/saved-model-fi
 import { batchTensors, checkRows } from "../../../src/export/check/check-rows";
 import type { CheckTools } from "../../../src/export/check/model-check";
 import { exportSavedModel, planExport } from "../../../src/export/saved-model/saved-model";
-import { readTensors } from "../../../src/merge/blobs";
-import { type Manifest, readManifest } from "../../../src/merge/manifest";
+import { readTensors } from "../../../src/merge/folder/blobs";
+import { type Manifest, readManifest } from "../../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../../src/merge/merge";
 import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
 import { openModel } from "../../../src/serve/model";

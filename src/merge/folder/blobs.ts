@@ -3,15 +3,15 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { readBaseTokenizer } from "../checkpoints/bases/base-tokenizer";
-import { readSafetensors, safetensorsChunks } from "../checkpoints/formats/safetensors";
-import { modelError, oneLine } from "../errors/errors";
-import { requireFreeSpace, writeFileAtomic } from "../files/atomic";
-import { sha256File, sha256Hex } from "../files/hash";
-import { type BertConfig, parseBertConfig } from "../model/config";
-import { scoped } from "../model/parameters";
-import type { HostTensors } from "../model/tensors";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { readBaseTokenizer } from "../../checkpoints/bases/base-tokenizer";
+import { readSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
+import { modelError, oneLine } from "../../errors/errors";
+import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
+import { sha256File, sha256Hex } from "../../files/hash";
+import { type BertConfig, parseBertConfig } from "../../model/config";
+import { scoped } from "../../model/parameters";
+import type { HostTensors } from "../../model/tensors";
+import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { type Blob, MANIFEST, type Manifest } from "./manifest";
 
 export const BLOBS = "blobs";

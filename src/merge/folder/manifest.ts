@@ -4,8 +4,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { modelError, oneLine } from "../errors/errors";
-import { type StagedFile, stageFile } from "../files/atomic";
+import { modelError, oneLine } from "../../errors/errors";
+import { type StagedFile, stageFile } from "../../files/atomic";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
