@@ -6,7 +6,7 @@ import path from "node:path";
 import { formatBytes, isLeftover } from "../files/atomic";
 import { cacheFolder } from "../files/cache";
 import { isRunning } from "../files/process-start";
-import { checkpointOptions, dryRun, taskOptions } from "../options/common";
+import { checkpointOptions, dryRun, taskOptions } from "../settings/common";
 import { SCRATCH_SUFFIX } from "../training/activation-store";
 import { defineCommand } from "./command";
 

@@ -2,9 +2,9 @@
 
 import type { DataReport, SplitReport } from "../data/check";
 import { dataError, usageError } from "../errors/errors";
-import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../options/common";
 import { optional, toggle } from "../options/option";
 import { text } from "../options/readers";
+import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { chosenTasks, openBaseOf } from "./session";
 import { type Terminal, table } from "./terminal";

@@ -3,9 +3,9 @@
 
 import { usageError } from "../errors/errors";
 import { formatBytes } from "../files/atomic";
-import { dryRun } from "../options/common";
 import { optional, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
+import { dryRun } from "../settings/common";
 import { defineCommand } from "./command";
 import { fileProgress } from "./file-progress";
 import { type Terminal, table } from "./terminal";

@@ -2,8 +2,8 @@
 
 import type { Experiment } from "../experiment/read";
 import type { LastStep, Outputs } from "../experiment/steps";
-import { talk } from "../options/common";
 import { resolveOptions } from "../options/option";
+import { talk } from "../settings/common";
 import type { Command } from "./command";
 import type { EngineValues } from "./session";
 import type { Terminal } from "./terminal";

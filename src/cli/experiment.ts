@@ -5,9 +5,9 @@ import { usageError } from "../errors/errors";
 import type { Shard, StepName, TrialSpec, TrialStep } from "../experiment/plan";
 import type { Experiment } from "../experiment/read";
 import type { Force, Resolver } from "../experiment/resolve";
-import { offline, taskOptions, workOptions } from "../options/common";
 import { optional } from "../options/option";
 import { choice, integer, text } from "../options/readers";
+import { offline, taskOptions, workOptions } from "../settings/common";
 import { openBaseOf } from "./session";
 import type { Terminal } from "./terminal";
 

@@ -3,9 +3,9 @@
 import { usageError } from "../errors/errors";
 import type { CheckTools } from "../export/check/model-check";
 import { formatBytes } from "../files/atomic";
-import { dryRun, engineOptions, taskOptions } from "../options/common";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
+import { dryRun, engineOptions, taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { checkTools, describeCheck, openerOrWarning } from "./model-check";
 import { type EngineValues, openSession, userTasks } from "./session";

@@ -1,6 +1,8 @@
 // flexbert import: a branch that somebody else fine-tuned, as a run of ours.
 
 import { usageError } from "../errors/errors";
+import { optional } from "../options/option";
+import { names, text } from "../options/readers";
 import {
   baseOptions,
   checkpointOptions,
@@ -10,9 +12,7 @@ import {
   samples,
   taskOptions,
   workOptions,
-} from "../options/common";
-import { optional } from "../options/option";
-import { names, text } from "../options/readers";
+} from "../settings/common";
 import { defineCommand } from "./command";
 import { describeRun } from "./run-tables";
 import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "./session";

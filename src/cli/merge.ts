@@ -10,6 +10,11 @@ import { MANIFEST, type Manifest, overhead } from "../merge/folder/manifest";
 import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
 import { formatCount } from "../messages/quantities";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
+import { option, optional, toggle } from "../options/option";
+import { names, text } from "../options/readers";
+import { leftOut, parseSelect, requireKnown, selectRun } from "../selection/candidates";
+import { namesFile } from "../selection/selection-file";
+import type { ChooseBy } from "../selection/teacher";
 import {
   baseOptions,
   checkpointOptions,
@@ -18,12 +23,7 @@ import {
   dryRun,
   engineOptions,
   taskOptions,
-} from "../options/common";
-import { option, optional, toggle } from "../options/option";
-import { names, text } from "../options/readers";
-import { leftOut, parseSelect, requireKnown, selectRun } from "../selection/candidates";
-import { namesFile } from "../selection/selection-file";
-import type { ChooseBy } from "../selection/teacher";
+} from "../settings/common";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";
 import { describeOnnx, withOnnx } from "./merge-onnx";

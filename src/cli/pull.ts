@@ -2,7 +2,7 @@
 
 import { usageError } from "../errors/errors";
 import { formatCount } from "../messages/quantities";
-import { offline } from "../options/common";
+import { offline } from "../settings/common";
 import { defineCommand } from "./command";
 import { fileProgress } from "./file-progress";
 import type { Terminal } from "./terminal";

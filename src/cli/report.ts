@@ -2,10 +2,10 @@
 
 import path from "node:path";
 import { packageVersion } from "../files/version";
-import { checkpointOptions, chooseBy, configOption, taskOptions } from "../options/common";
 import { option, optional } from "../options/option";
 import { decimals, text } from "../options/readers";
 import type { Report } from "../report/report";
+import { checkpointOptions, chooseBy, configOption, taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { userTasks } from "./session";
 import { formatScore, table } from "./terminal";

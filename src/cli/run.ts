@@ -5,7 +5,7 @@ import type { Presence } from "../experiment/presence";
 import { type Result, scoreLines } from "../experiment/results";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { requireFreeSpace } from "../files/atomic";
-import { dryRun, engineOptions, workOptions } from "../options/common";
+import { dryRun, engineOptions, workOptions } from "../settings/common";
 import type { Tracker } from "../training/tracker";
 import { defineCommand } from "./command";
 import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";

@@ -3,13 +3,13 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { usageError } from "../errors/errors";
-import { baseOptions, checkpointOptions, chooseBy, configOption, engineOptions, taskOptions } from "../options/common";
 import { option, optional, toggle } from "../options/option";
 import { choice, decimal, integer, text } from "../options/readers";
 import { summarize } from "../selection/candidate";
 import { parseSelect, requireKnown } from "../selection/candidates";
 import type { LatencyModel } from "../selection/latency";
 import type { Rule } from "../selection/rule";
+import { baseOptions, checkpointOptions, chooseBy, configOption, engineOptions, taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { readPool } from "./select-candidates";
 import { findLatency, MEASURED, measure, printLatency } from "./select-latency";

@@ -1,7 +1,7 @@
 // flexbert tasks: what tasks there are, where their data lies, and the schema of a task file.
 
-import { taskOptions } from "../options/common";
 import { toggle } from "../options/option";
+import { taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { userTasks } from "./session";
 import { table } from "./terminal";

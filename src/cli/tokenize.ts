@@ -2,9 +2,9 @@
 
 import { createInterface } from "node:readline";
 import { usageError } from "../errors/errors";
-import { baseOptions, maxLength } from "../options/common";
 import { optional, toggle } from "../options/option";
 import { text } from "../options/readers";
+import { baseOptions, maxLength } from "../settings/common";
 import { createTokenizer } from "../tokenizer/tokenizer";
 import { embeddedVocabulary } from "../tokenizer/vocabulary";
 import { defineCommand } from "./command";

@@ -6,8 +6,6 @@ import path from "node:path";
 import type { Precision } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
-import { baseOptions, chooseBy, precisionOption, trainingOptions } from "../options/common";
-import { distillationOptions } from "../options/distillation";
 import type { LayerRange } from "../options/layers";
 import type { Definition } from "../options/option";
 import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
@@ -15,6 +13,8 @@ import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipe
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";
+import { baseOptions, chooseBy, precisionOption, trainingOptions } from "../settings/common";
+import { distillationOptions } from "../settings/distillation";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";

@@ -3,6 +3,9 @@
 // Loads zod, which takes 0.1 s: import it only where an experiment file is read.
 
 import { z } from "zod";
+import type { Definition } from "../options/option";
+import { decimal, integer, text } from "../options/readers";
+import type { EntryPath } from "../options/yaml-file";
 import {
   baseOptions,
   chooseBy,
@@ -11,11 +14,8 @@ import {
   samples,
   studentLayersOption,
   trainingOptions,
-} from "../options/common";
-import { distillationOptions } from "../options/distillation";
-import type { Definition } from "../options/option";
-import { decimal, integer, text } from "../options/readers";
-import type { EntryPath } from "../options/yaml-file";
+} from "../settings/common";
+import { distillationOptions } from "../settings/distillation";
 
 /** Seeds of one block: 5 means 1 to 5, a list means those. */
 const seeds = z.unknown().transform((given, context): readonly number[] => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { UserError } from "../../src/errors/errors";
-import { kOption, searchOption, studentLayersOption, trainingOptions, workOptions } from "../../src/options/common";
 import { fitLayers, layerRange } from "../../src/options/layers";
 import { resolveOptions, toggle } from "../../src/options/option";
 import { bytes } from "../../src/options/readers";
+import { kOption, searchOption, studentLayersOption, trainingOptions, workOptions } from "../../src/settings/common";
 
 const definitions = { ...trainingOptions, ...kOption };
 

@@ -1,9 +1,9 @@
 // The options that commands share, defined once. A command takes the groups that it needs.
 
 import os from "node:os";
-import { layerRange } from "./layers";
-import { option, optional, toggle } from "./option";
-import { bytes, choice, decimal, integer, names, text } from "./readers";
+import { layerRange } from "../options/layers";
+import { option, optional, toggle } from "../options/option";
+import { bytes, choice, decimal, integer, names, text } from "../options/readers";
 
 export const DEFAULT_BASE = "bert-base-uncased";
 

@@ -1,7 +1,7 @@
 // The options of distillation, for the command and for experiment files.
 
-import { option } from "./option";
-import { choice, decimal } from "./readers";
+import { option } from "../options/option";
+import { choice, decimal } from "../options/readers";
 
 export const distillationOptions = {
   temperature: option(decimal({ min: 0.01 }), {
