@@ -7,7 +7,7 @@ import { formatBytes, isLeftover } from "../files/atomic";
 import { cacheFolder } from "../files/cache";
 import { isRunning } from "../files/process-start";
 import { checkpointOptions, dryRun, taskOptions } from "../settings/common";
-import { SCRATCH_SUFFIX } from "../training/activation-store";
+import { SCRATCH_SUFFIX } from "../training/trunk/activation-store";
 import { defineCommand } from "./command";
 
 export const cleanCommand = defineCommand({

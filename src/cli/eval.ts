@@ -103,7 +103,7 @@ async function report(evaluations: readonly Evaluation[], terminal: Terminal): P
     terminal.printJson(evaluations.map(({ examples: _, logits: __, ...rest }) => rest));
     return;
   }
-  const { describeMetrics } = await import("../training/epochs.js");
+  const { describeMetrics } = await import("../training/loop/train-branch.js");
   for (const { task, split, rows, skipped, metrics, classes, confusion } of evaluations) {
     const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
     terminal.print(`${task} on ${rows} ${split} rows${left}: ${describeMetrics(metrics)}`);

@@ -6,7 +6,7 @@ import { type Result, scoreLines } from "../experiment/results";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { requireFreeSpace } from "../files/atomic";
 import { dryRun, engineOptions, workOptions } from "../settings/common";
-import type { Tracker } from "../training/tracker";
+import type { Tracker } from "../training/tracking/tracker";
 import { defineCommand } from "./command";
 import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";
 import { runStepCommand } from "./experiment-steps";

@@ -3,7 +3,7 @@
 import { usageError } from "../errors/errors";
 import { optional, toggle } from "../options/option";
 import { text } from "../options/readers";
-import type { Tracker } from "../training/tracker";
+import type { Tracker } from "../training/tracking/tracker";
 import type { Terminal } from "./terminal";
 
 export const trackerOptions = {
@@ -28,13 +28,13 @@ export async function openTrackers(
 ): Promise<Tracker[]> {
   const trackers: Tracker[] = [];
   if (tensorboard) {
-    const { tensorBoardTracker } = await import("../training/tensorboard.js");
+    const { tensorBoardTracker } = await import("../training/tracking/tensorboard.js");
     trackers.push(tensorBoardTracker(reporter));
   }
   if (mlflow !== undefined) {
     if (offline) throw usageError(`--mlflow ${mlflow} needs the network, which --offline forbids. Give one of them`);
-    const { mlflowTracker } = await import("../training/mlflow.js");
-    const { parseMlflowUri } = await import("../training/mlflow-server.js");
+    const { mlflowTracker } = await import("../training/tracking/mlflow.js");
+    const { parseMlflowUri } = await import("../training/tracking/mlflow-server.js");
     trackers.push(mlflowTracker(parseMlflowUri(mlflow), reporter));
   }
   return trackers;

@@ -1,6 +1,6 @@
 // How long work tells what it does, without knowing about terminals. The cli prints; tests collect.
 
-import type { Tracker } from "../training/tracker";
+import type { Tracker } from "../training/tracking/tracker";
 
 export interface ProgressBar {
   /** Work done since the last call, and a short note such as "loss 0.412". */

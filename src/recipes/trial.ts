@@ -23,7 +23,7 @@ import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import { type BranchTraining, trainBranch } from "../training/epochs";
+import { type BranchTraining, trainBranch } from "../training/loop/train-branch";
 import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 

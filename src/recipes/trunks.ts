@@ -8,8 +8,8 @@ import type { Engine } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";
 import type { BranchShape } from "../model/parameters";
 import type { Task } from "../tasks/task";
-import type { BranchSource } from "../training/evaluate";
-import { openTrunk, type Trunk } from "../training/trunk";
+import type { BranchSource } from "../training/loop/branch-source";
+import { openTrunk, type Trunk } from "../training/trunk/trunk";
 import type { RunOptions } from "./options";
 import type { TaskData } from "./task-data";
 

@@ -4,7 +4,7 @@ import { type Example, readSplit } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, classReport, confusionMatrix, metricValues } from "../tasks/metrics";
 import type { SplitName, Task } from "../tasks/task";
-import { predictions } from "../training/evaluate";
+import { predictions } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions } from "./predict";
 

@@ -9,12 +9,12 @@ import type { BertConfig } from "../model/config";
 import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
 import { foldIn, seedKey, words } from "../random/threefry";
-import { withMoments } from "./adamw";
-import { initialLossScale } from "./loss-scale";
-import { crossEntropy } from "./losses";
-import { logitsStep, rowWeights, stepAxes, trainStep } from "./step";
-import { dropoutInputs, scalarInputs } from "./step-inputs";
-import { trunkEntry } from "./trunk";
+import { withMoments } from "./step/adamw";
+import { initialLossScale } from "./step/loss-scale";
+import { crossEntropy } from "./step/losses";
+import { logitsStep, rowWeights, stepAxes, trainStep } from "./step/step";
+import { dropoutInputs, scalarInputs } from "./step/step-inputs";
+import { trunkEntry } from "./trunk/trunk";
 
 /** Outputs of the classifier. */
 export const BENCHMARK_OUTPUTS = 2;

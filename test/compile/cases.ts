@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { DynamicAxes, Tensors } from "../../src/engines/engine";
 import { gelu, layerNorm } from "../../src/model/ops";
 import type { HostTensors } from "../../src/model/tensors";
-import { crossEntropy } from "../../src/training/losses";
+import { crossEntropy } from "../../src/training/step/losses";
 import { type Compute, f32, i32, spread } from "./compare";
 
 export interface Case {

@@ -8,9 +8,9 @@ import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { labelLoss } from "../../src/recipes/finetune";
 import { branchOfBase } from "../../src/recipes/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
-import { withMoments } from "../../src/training/adamw";
-import { logitsStep, stepAxes, trainStep } from "../../src/training/step";
-import { scalarInputs } from "../../src/training/step-inputs";
+import { withMoments } from "../../src/training/step/adamw";
+import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
+import { scalarInputs } from "../../src/training/step/step-inputs";
 import { tinyBase } from "../tiny";
 import { describeEachEngine } from "./engines";
 

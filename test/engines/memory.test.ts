@@ -10,8 +10,8 @@ import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { labelLoss } from "../../src/recipes/finetune";
 import { branchOfBase } from "../../src/recipes/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
-import { stepScalars, withMoments } from "../../src/training/adamw";
-import { logitsStep, stepAxes, trainStep } from "../../src/training/step";
+import { stepScalars, withMoments } from "../../src/training/step/adamw";
+import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
 import { tinyBase } from "../tiny";
 import { describeEachEngine } from "./engines";
 

@@ -15,8 +15,8 @@ import { float32, type HostTensor, type HostTensors, int32 } from "../../src/mod
 import { distillationLoss } from "../../src/recipes/distill";
 import { labelLoss } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
-import { stepScalars, withMoments } from "../../src/training/adamw";
-import { type Loss, trainStep } from "../../src/training/step";
+import { stepScalars, withMoments } from "../../src/training/step/adamw";
+import { type Loss, trainStep } from "../../src/training/step/step";
 import { describeWithSharedData, sharedData } from "../shared-data";
 import { describeEachEngine } from "./engines";
 

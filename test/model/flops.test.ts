@@ -11,9 +11,9 @@ import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } fr
 import { branchTensors } from "../../src/model/parameters";
 import { sizeOf } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/initial-branch";
-import { stepScalars, withMoments } from "../../src/training/adamw";
-import { crossEntropy } from "../../src/training/losses";
-import { rowWeights, trainStep } from "../../src/training/step";
+import { stepScalars, withMoments } from "../../src/training/step/adamw";
+import { crossEntropy } from "../../src/training/step/losses";
+import { rowWeights, trainStep } from "../../src/training/step/step";
 import { tinyBase } from "../tiny";
 
 describe("by hand", () => {

@@ -12,7 +12,7 @@ import type { BertConfig } from "../../model/config";
 import { unscoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { createTokenizer, type TokenizerSettings } from "../../tokenizer/tokenizer";
-import { trunkEntry } from "../../training/trunk";
+import { trunkEntry } from "../../training/trunk/trunk";
 import {
   batchTensors,
   type CheckBatch,

@@ -9,7 +9,7 @@ import { openEngine } from "../../../src/engines/open";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
 import { MODE_VARIABLE } from "../../../src/engines/tensorflow/tensorflow";
 import type { HostTensor, HostTensors } from "../../../src/model/tensors";
-import { clipByGlobalNorm, stepScalars, update, withMoments } from "../../../src/training/adamw";
+import { clipByGlobalNorm, stepScalars, update, withMoments } from "../../../src/training/step/adamw";
 import { type Case, cases } from "../cases";
 import { type Compute, compiled, expectSame, f32, i32, onCpu, spread } from "../compare";
 

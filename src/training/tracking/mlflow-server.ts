@@ -1,7 +1,7 @@
 // An MLflow tracking server over its REST API 2.0: one call, and the experiment that runs belong to.
 
-import { usageError } from "../errors/errors";
-import { openNetwork } from "../files/network";
+import { usageError } from "../../errors/errors";
+import { openNetwork } from "../../files/network";
 
 /** Of a server that hangs: the end of a run waits this long for it. */
 const limits = { connectMs: 5_000, answerMs: 10_000, stallMs: 10_000 };

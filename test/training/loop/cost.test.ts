@@ -2,12 +2,12 @@
 
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import type { StoredRun } from "../../src/checkpoints/runs/run-folder";
-import { openEngine } from "../../src/engines/open";
-import { distill } from "../../src/recipes/distill";
-import { finetune } from "../../src/recipes/finetune";
-import { glueTasks } from "../../src/tasks/glue";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import type { StoredRun } from "../../../src/checkpoints/runs/run-folder";
+import { openEngine } from "../../../src/engines/open";
+import { distill } from "../../../src/recipes/distill";
+import { finetune } from "../../../src/recipes/finetune";
+import { glueTasks } from "../../../src/tasks/glue";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const folder = temporaryFolder();
 writeTinyGlue(path.join(folder, "glue"));

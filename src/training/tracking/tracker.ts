@@ -1,7 +1,7 @@
 // Who else hears of a run's metrics while it trains: TensorBoard event files, an MLflow server. metrics.jsonl is the
 // record; a tracker that fails says so and leaves the training alone.
 
-import type { RunContext } from "../messages/reporter";
+import type { RunContext } from "../../messages/reporter";
 
 export type TrackedStatus = "finished" | "failed" | "stopped";
 

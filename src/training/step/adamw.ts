@@ -3,9 +3,9 @@
 
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensors } from "../engines/engine";
-import { fusedKernels, runFused } from "../model/fused";
-import { float32, type HostTensors } from "../model/tensors";
+import type { Tensors } from "../../engines/engine";
+import { fusedKernels, runFused } from "../../model/fused";
+import { float32, type HostTensors } from "../../model/tensors";
 import { isLossScale } from "./loss-scale";
 
 export const BETA1 = 0.9;

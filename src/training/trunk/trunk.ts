@@ -3,15 +3,15 @@
 // batches that the data alone fixes, so a lost cache is rebuilt bit for bit. Stored ragged, without padding.
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import { type Batch, sortedBatches } from "../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../batches/rows";
-import type { Engine, EntryPoint, Program } from "../engines/engine";
-import { Interrupted, type RunContext } from "../messages/reporter";
-import { branchAxes } from "../model/branch";
-import type { BertConfig } from "../model/config";
-import { attentionBias, embed, encoderLayers } from "../model/encoder";
-import { embeddingParameters, embeddingTensors, layerTensors } from "../model/parameters";
-import { float32, type HostTensors, int32 } from "../model/tensors";
+import { type Batch, sortedBatches } from "../../batches/batches";
+import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
+import type { Engine, EntryPoint, Program } from "../../engines/engine";
+import { Interrupted, type RunContext } from "../../messages/reporter";
+import { branchAxes } from "../../model/branch";
+import type { BertConfig } from "../../model/config";
+import { attentionBias, embed, encoderLayers } from "../../model/encoder";
+import { embeddingParameters, embeddingTensors, layerTensors } from "../../model/parameters";
+import { float32, type HostTensors, int32 } from "../../model/tensors";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */

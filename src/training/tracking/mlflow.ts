@@ -4,9 +4,9 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { type RunRecord, readRecord } from "../checkpoints/runs/run-folder";
-import { writeFileAtomic } from "../files/atomic";
-import type { Reporter } from "../messages/reporter";
+import { type RunRecord, readRecord } from "../../checkpoints/runs/run-folder";
+import { writeFileAtomic } from "../../files/atomic";
+import type { Reporter } from "../../messages/reporter";
 import { MlflowRefusal, type MlflowServer, openMlflow } from "./mlflow-server";
 import type { TrackedRun, TrackedSession, TrackedStatus, Tracker } from "./tracker";
 

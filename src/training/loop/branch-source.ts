@@ -1,14 +1,14 @@
 // What a branch says about rows, and what that scores.
 
-import { type Batch, sortedBatches } from "../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../batches/rows";
-import type { Program } from "../engines/engine";
-import { Interrupted } from "../messages/reporter";
-import type { BertConfig } from "../model/config";
-import { float32, type HostTensors, int32 } from "../model/tensors";
-import { metricValues } from "../tasks/metrics";
-import type { Task } from "../tasks/task";
-import type { Activations } from "./trunk";
+import { type Batch, sortedBatches } from "../../batches/batches";
+import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
+import type { Program } from "../../engines/engine";
+import { Interrupted } from "../../messages/reporter";
+import type { BertConfig } from "../../model/config";
+import { float32, type HostTensors, int32 } from "../../model/tensors";
+import { metricValues } from "../../tasks/metrics";
+import type { Task } from "../../tasks/task";
+import type { Activations } from "../trunk/trunk";
 
 /** Rows of one evaluation batch. */
 export const EVALUATION_BATCH = 64;

@@ -5,13 +5,13 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFile
 import path from "node:path";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { expect, test } from "@jest/globals";
-import { maskedCrc32c } from "../../src/checkpoints/formats/crc32c";
-import { openEngine } from "../../src/engines/open";
-import { Interrupted } from "../../src/messages/reporter";
-import { finetune } from "../../src/recipes/finetune";
-import { glueTasks } from "../../src/tasks/glue";
-import { tensorBoardTracker } from "../../src/training/tensorboard";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import { maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
+import { openEngine } from "../../../src/engines/open";
+import { Interrupted } from "../../../src/messages/reporter";
+import { finetune } from "../../../src/recipes/finetune";
+import { glueTasks } from "../../../src/tasks/glue";
+import { tensorBoardTracker } from "../../../src/training/tracking/tensorboard";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const root = temporaryFolder();
 

@@ -1,9 +1,9 @@
 // The state of an unfinished run in one file: the branch, its moments, the best branch so far and where it stood.
 
 import { stat } from "node:fs/promises";
-import { cutMetrics, loadState, metricsFile, saveState } from "../checkpoints/runs/run-folder";
-import type { Program } from "../engines/engine";
-import type { HostTensors } from "../model/tensors";
+import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints/runs/run-folder";
+import type { Program } from "../../engines/engine";
+import type { HostTensors } from "../../model/tensors";
 
 /** The best epoch so far. */
 export interface Best {

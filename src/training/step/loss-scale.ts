@@ -3,8 +3,8 @@
 
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensors } from "../engines/engine";
-import { float32, type HostTensors } from "../model/tensors";
+import type { Tensors } from "../../engines/engine";
+import { float32, type HostTensors } from "../../model/tensors";
 
 const SCALE = "loss_scale.scale";
 const STEPS = "loss_scale.steps";

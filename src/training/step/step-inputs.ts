@@ -1,11 +1,11 @@
 // Inputs of the train step that its number alone decides, beside the batch: AdamW's scalars and the dropout masks.
 
-import type { BertConfig } from "../model/config";
-import { dropoutSites } from "../model/dropout";
-import type { BranchShape } from "../model/parameters";
-import { float32, type HostTensors, sizeOf } from "../model/tensors";
-import { dropoutMask } from "../random/draws";
-import { Purpose, streamKey } from "../random/threefry";
+import type { BertConfig } from "../../model/config";
+import { dropoutSites } from "../../model/dropout";
+import type { BranchShape } from "../../model/parameters";
+import { float32, type HostTensors, sizeOf } from "../../model/tensors";
+import { dropoutMask } from "../../random/draws";
+import { Purpose, streamKey } from "../../random/threefry";
 import { stepScalars } from "./adamw";
 import { maskInput } from "./step";
 

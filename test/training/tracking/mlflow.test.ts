@@ -6,13 +6,13 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { openEngine } from "../../src/engines/open";
-import { finetune } from "../../src/recipes/finetune";
-import { glueTasks } from "../../src/tasks/glue";
-import { mlflowTracker } from "../../src/training/mlflow";
-import { parseMlflowUri } from "../../src/training/mlflow-server";
-import { makeRun } from "../report/stored-runs";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import { openEngine } from "../../../src/engines/open";
+import { finetune } from "../../../src/recipes/finetune";
+import { glueTasks } from "../../../src/tasks/glue";
+import { mlflowTracker } from "../../../src/training/tracking/mlflow";
+import { parseMlflowUri } from "../../../src/training/tracking/mlflow-server";
+import { makeRun } from "../../report/stored-runs";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const root = temporaryFolder();
 

@@ -3,8 +3,8 @@
 
 import { type FileHandle, open, rm, statfs } from "node:fs/promises";
 import path from "node:path";
-import type { Batch } from "../batches/batches";
-import { makeFolder } from "../files/folder";
+import type { Batch } from "../../batches/batches";
+import { makeFolder } from "../../files/folder";
 
 export interface ActivationStore {
   readonly place: string;

@@ -1,9 +1,9 @@
 // What a trial took beside time: token positions with and without length buckets, frozen layers, energy. It is what
 // the report says that buckets and trunk cache saved; see TrialCost in run-folder.ts.
 
-import type { Batch } from "../batches/batches";
-import type { TrialCost } from "../checkpoints/runs/run-folder";
-import type { BranchSource } from "./evaluate";
+import type { Batch } from "../../batches/batches";
+import type { TrialCost } from "../../checkpoints/runs/run-folder";
+import type { BranchSource } from "./branch-source";
 
 /** What train and dev rows are, as a branch reads them. Takes the cost of their frozen layers (see `takeCost`). */
 export function trialCost(

@@ -3,28 +3,28 @@
 // is killed and resumed ends with the bytes of one left alone. What is trained and why is the recipes' matter.
 
 import { appendFile } from "node:fs/promises";
-import { type Batch, epochBatches, stepsPerEpoch } from "../batches/batches";
-import { chooseBuckets } from "../batches/buckets";
-import { metricsFile, type TrialCost } from "../checkpoints/runs/run-folder";
-import type { Engine, Program } from "../engines/engine";
-import { failure } from "../errors/errors";
-import { Interrupted, type ProgressBar, type RunContext } from "../messages/reporter";
-import { branchAxes } from "../model/branch";
-import type { BertConfig } from "../model/config";
-import type { BranchShape } from "../model/parameters";
-import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
-import { compareScores } from "../tasks/metrics";
-import { outputSize, type Task } from "../tasks/task";
-import { withMoments, withoutMoments } from "./adamw";
+import { type Batch, epochBatches, stepsPerEpoch } from "../../batches/batches";
+import { chooseBuckets } from "../../batches/buckets";
+import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
+import type { Engine, Program } from "../../engines/engine";
+import { failure } from "../../errors/errors";
+import { Interrupted, type ProgressBar, type RunContext } from "../../messages/reporter";
+import { branchAxes } from "../../model/branch";
+import type { BertConfig } from "../../model/config";
+import type { BranchShape } from "../../model/parameters";
+import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
+import { compareScores } from "../../tasks/metrics";
+import { outputSize, type Task } from "../../tasks/task";
+import { withMoments, withoutMoments } from "../step/adamw";
+import { initialLossScale } from "../step/loss-scale";
+import { learningRateAt } from "../step/schedule";
+import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
+import { dropoutInputs, scalarInputs } from "../step/step-inputs";
+import { beginTracking, type TrackedSession, trackedValues } from "../tracking/tracker";
+import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
-import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./evaluate";
-import { initialLossScale } from "./loss-scale";
 import { type Best, type Position, restore, save } from "./run-state";
-import { learningRateAt } from "./schedule";
-import { type Loss, logitsStep, stepAxes, trainStep } from "./step";
-import { dropoutInputs, scalarInputs } from "./step-inputs";
-import { beginTracking, type TrackedSession, trackedValues } from "./tracker";
 
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;

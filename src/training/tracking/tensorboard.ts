@@ -4,8 +4,8 @@
 import { appendFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { maskedCrc32c } from "../checkpoints/formats/crc32c";
-import type { Reporter } from "../messages/reporter";
+import { maskedCrc32c } from "../../checkpoints/formats/crc32c";
+import type { Reporter } from "../../messages/reporter";
 import type { TrackedRun, TrackedSession, Tracker } from "./tracker";
 
 /** TensorBoard looks for "tfevents" in a name, and reads a folder's files by name: by time, that is. */

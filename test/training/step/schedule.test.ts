@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { learningRateAt } from "../../src/training/schedule";
+import { learningRateAt } from "../../../src/training/step/schedule";
 
 describe("learningRateAt", () => {
   test("warms up from 0 and decays to 0, as transformers' linear schedule with 2 of 10 steps of warm-up", () => {

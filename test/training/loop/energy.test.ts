@@ -4,8 +4,8 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { openEnergyMeter } from "../../src/training/energy";
-import { temporaryFolder } from "../tiny";
+import { openEnergyMeter } from "../../../src/training/loop/energy";
+import { temporaryFolder } from "../../tiny";
 
 const root = temporaryFolder();
 

@@ -3,13 +3,13 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { encodeExamples } from "../../src/batches/rows";
-import { readSplit } from "../../src/data/read-split";
-import { glueTasks } from "../../src/tasks/glue";
-import { createTokenizer } from "../../src/tokenizer/tokenizer";
-import { openTrunk } from "../../src/training/trunk";
-import { describeEachEngine } from "../engines/engines";
-import { quietContext, temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
+import { encodeExamples } from "../../../src/batches/rows";
+import { readSplit } from "../../../src/data/read-split";
+import { glueTasks } from "../../../src/tasks/glue";
+import { createTokenizer } from "../../../src/tokenizer/tokenizer";
+import { openTrunk } from "../../../src/training/trunk/trunk";
+import { describeEachEngine } from "../../engines/engines";
+import { quietContext, temporaryFolder, tinyBase, writeTinyGlue } from "../../tiny";
 
 const base = tinyBase();
 
