@@ -6,11 +6,11 @@ import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
 const require = createRequire(import.meta.url);
-const { benchmarkSizes, benchmarkWeights } = require("../dist/checkpoints/benchmark-weights.js");
+const { benchmarkSizes, benchmarkWeights } = require("../dist/benchmark/benchmark-weights.js");
 const { openEngine } = require("../dist/engines/open.js");
 const tensorflowLoad = require("../dist/engines/tensorflow/load.js");
 const { branchOfBase } = require("../dist/recipes/initial-branch.js");
-const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/training/step-benchmark.js");
+const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/benchmark/step-benchmark.js");
 
 const { values } = parseArgs({
   options: {

@@ -7,10 +7,10 @@ import { createInterface } from "node:readline";
 
 const require = createRequire(import.meta.url);
 const tf = require("@tensorflow/tfjs-core");
-const { benchmarkSizes, benchmarkWeights } = require("../../dist/checkpoints/benchmark-weights.js");
+const { benchmarkSizes, benchmarkWeights } = require("../../dist/benchmark/benchmark-weights.js");
 const { openEngine } = require("../../dist/engines/open.js");
 const { branchOfBase } = require("../../dist/recipes/initial-branch.js");
-const { BENCHMARK_OUTPUTS, openTrainStep } = require("../../dist/training/step-benchmark.js");
+const { BENCHMARK_OUTPUTS, openTrainStep } = require("../../dist/benchmark/step-benchmark.js");
 
 const SEED = 1;
 const [hidden, intermediate, heads, layers, trained, batch, length, threads] = process.argv.slice(2, 10).map(Number);

@@ -1,11 +1,11 @@
 // What bench prints: the engines, then a table of train steps and one of inference. docs/bench.md explains the fields.
 
+import type { Measurement, Work } from "../benchmark/measure";
+import type { RunTime } from "../benchmark/step-benchmark";
+import type { Opened, WorkloadName } from "../benchmark/worker";
 import type { Compilation } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatSeconds } from "../messages/quantities";
-import type { RunTime } from "../training/step-benchmark";
-import type { Measurement, Work } from "./bench-measure";
-import type { Opened, WorkloadName } from "./bench-worker";
 import { type Terminal, table } from "./terminal";
 
 /** One workload at one length. Rates are those of the best run. */

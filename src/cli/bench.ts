@@ -1,6 +1,8 @@
 // flexbert bench: how fast this machine trains and infers on each engine, beside what its matrix products reach alone.
 
-import { type BenchmarkSize, benchmarkSizes } from "../checkpoints/benchmark-weights";
+import { type BenchmarkSize, benchmarkSizes } from "../benchmark/benchmark-weights";
+import type { BenchPlan } from "../benchmark/measure";
+import { isPresent, openEngines } from "../benchmark/processes";
 import { type EngineName, engineNames } from "../engines/engine";
 import { failure, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
@@ -8,9 +10,7 @@ import type { BertConfig } from "../model/config";
 import { option, optional, type Values } from "../options/option";
 import { choice, decimal, integer, names, text } from "../options/readers";
 import { dryRun, threads } from "../settings/common";
-import type { BenchPlan } from "./bench-measure";
 import type { EngineReport } from "./bench-output";
-import { isPresent, openEngines } from "./bench-processes";
 import { defineCommand } from "./command";
 import { describeMachine } from "./machine";
 import { openBaseOf, warnOfThreads } from "./session";
@@ -115,8 +115,8 @@ export const benchCommand = defineCommand({
   ],
   async run(values, terminal) {
     const model = await chooseModel(values, terminal);
-    const { measureEngines, plannedWork } = await import("./bench-measure.js");
-    const { BENCHMARK_OUTPUTS } = await import("../training/step-benchmark.js");
+    const { measureEngines, plannedWork } = await import("../benchmark/measure.js");
+    const { BENCHMARK_OUTPUTS } = await import("../benchmark/step-benchmark.js");
     const work = plannedWork(model.settings, values.length, BENCHMARK_OUTPUTS);
     const plan: BenchPlan = { model: model.settings, lengths: values.length, runs: values.runs, work };
     const engines = await openEngines(values.engine, values.threads, terminal);

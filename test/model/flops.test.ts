@@ -1,7 +1,7 @@
 // The count of floating-point operations: against numbers worked out by hand, and against the products of traced steps.
 
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { benchmarkSizes } from "../../src/checkpoints/benchmark-weights";
+import { benchmarkSizes } from "../../src/benchmark/benchmark-weights";
 import type { Graph } from "../../src/compile/graph/graph";
 import { trace } from "../../src/compile/graph/trace";
 import { optimise } from "../../src/compile/passes/passes";

@@ -1,12 +1,17 @@
 // What bench times, on every engine: real steps of a tiny model, at more than one length, with no tensor left.
 
 import { describe, expect, test } from "@jest/globals";
+import { benchmarkSizes, benchmarkWeights } from "../../src/benchmark/benchmark-weights";
+import {
+  BENCHMARK_OUTPUTS,
+  openInference,
+  openTrainStep,
+  type StepBenchmark,
+} from "../../src/benchmark/step-benchmark";
 import { parameterShapes } from "../../src/checkpoints/bases/parameter-shapes";
-import { benchmarkSizes, benchmarkWeights } from "../../src/checkpoints/benchmark-weights";
 import type { Engine, EntryPoint } from "../../src/engines/engine";
 import { float32, type HostTensors } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/initial-branch";
-import { BENCHMARK_OUTPUTS, openInference, openTrainStep, type StepBenchmark } from "../../src/training/step-benchmark";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 

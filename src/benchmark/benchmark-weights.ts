@@ -1,11 +1,11 @@
 // Random weights of a published BERT's sizes, where speed is measured without a base: made in a second or two, because
 // all layers have the same values. What the values are does not change the time; that they are neither zero nor huge does.
 
+import { parameterShapes } from "../checkpoints/bases/parameter-shapes";
 import { type BertConfig, bertDefaults } from "../model/config";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import { normals } from "../random/draws";
 import { Purpose, streamKey } from "../random/threefry";
-import { parameterShapes } from "./bases/parameter-shapes";
 
 const published = { ...bertDefaults, vocabSize: 30522, maxPositionEmbeddings: 512, typeVocabSize: 2 };
 

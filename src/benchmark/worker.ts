@@ -7,7 +7,7 @@ import type { Gemm } from "../engines/gemm-rate";
 import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import type { HostTensors } from "../model/tensors";
-import type { RunTime, StepBenchmark, Workload } from "../training/step-benchmark";
+import type { RunTime, StepBenchmark, Workload } from "./step-benchmark";
 
 export type WorkloadName = "train" | "inference";
 
@@ -77,7 +77,7 @@ const calls: Calls = {
     }
   },
   async load(name, settings) {
-    const { openInference, openTrainStep } = await import("../training/step-benchmark.js");
+    const { openInference, openTrainStep } = await import("./step-benchmark.js");
     workload?.dispose();
     workload = undefined;
     weights ??= await modelWeights(settings);
@@ -99,9 +99,9 @@ const calls: Calls = {
 /** The base's tensors or random ones, with pooler and head. */
 async function modelWeights({ base: name, config, layers, seed }: ModelSettings): Promise<HostTensors> {
   const { branchOfBase } = await import("../recipes/initial-branch.js");
-  const { BENCHMARK_OUTPUTS } = await import("../training/step-benchmark.js");
+  const { BENCHMARK_OUTPUTS } = await import("./step-benchmark.js");
   const { openBase } = await import("../checkpoints/bases/base.js");
-  const { benchmarkWeights } = await import("../checkpoints/benchmark-weights.js");
+  const { benchmarkWeights } = await import("./benchmark-weights.js");
   const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
   const shape = { fork: config.numHiddenLayers - layers, layers, full: false };
   return { ...tensors, ...branchOfBase({ config, tensors }, shape, BENCHMARK_OUTPUTS, seed) };

@@ -1,12 +1,12 @@
-// An engine in a process of its own, as a value: calls to bench-worker.ts, and what becomes of one that dies.
+// An engine in a process of its own, as a value: calls to worker.ts, and what becomes of one that dies.
 
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
+import type { Terminal } from "../cli/terminal";
 import { type EngineName, engineNames } from "../engines/engine";
 import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted } from "../messages/reporter";
-import type { Calls, Opened, Reply } from "./bench-worker";
-import type { Terminal } from "./terminal";
+import type { Calls, Opened, Reply } from "./worker";
 
 export interface EngineProcess {
   readonly name: EngineName;
@@ -21,7 +21,7 @@ const KEPT = 2000;
 
 /** Starts a process; nothing is loaded in it before the first call. `signal` ends it at once: it has nothing to save. */
 export function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): EngineProcess {
-  const child = fork(path.join(__dirname, "bench-worker.js"), [], {
+  const child = fork(path.join(__dirname, "worker.js"), [], {
     // Results alone belong on stdout.
     stdio: ["ignore", "ignore", verbose ? "inherit" : "pipe", "ipc"],
   });

@@ -3,9 +3,9 @@
 
 import { Interrupted, type ProgressBar, type Reporter } from "../messages/reporter";
 import { inferenceFlops, type StepFlops, trainStepFlops } from "../model/flops";
-import type { RunTime } from "../training/step-benchmark";
-import type { EngineProcess } from "./bench-processes";
-import type { Finished, ModelSettings, WorkloadName } from "./bench-worker";
+import type { EngineProcess } from "./processes";
+import type { RunTime } from "./step-benchmark";
+import type { Finished, ModelSettings, WorkloadName } from "./worker";
 
 /** Rounds that do not count. */
 export const WARM_UPS = 1;
