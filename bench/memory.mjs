@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 const { benchmarkSizes, benchmarkWeights } = require("../dist/benchmark/benchmark-weights.js");
 const { openEngine } = require("../dist/engines/open.js");
 const tensorflowLoad = require("../dist/engines/tensorflow/load.js");
-const { branchOfBase } = require("../dist/recipes/initial-branch.js");
+const { branchOfBase } = require("../dist/recipes/trial/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/benchmark/step-benchmark.js");
 
 const { values } = parseArgs({

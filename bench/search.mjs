@@ -19,7 +19,7 @@ const require = createRequire(import.meta.url);
 const { cachedFolder } = require("../dist/files/cache.js");
 const { readSplit } = require("../dist/data/read-split.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
-const { halvedWork, replayHalving } = require("../dist/recipes/search.js");
+const { halvedWork, replayHalving } = require("../dist/recipes/halving/rule.js");
 
 const EPOCHS = 4;
 const BASE = "sentence-transformers/all-MiniLM-L6-v2";

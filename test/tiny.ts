@@ -12,7 +12,7 @@ import type { BertConfig } from "../src/model/config";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
 import { foldIn, seedKey } from "../src/random/threefry";
-import type { RunOptions, TrainingOptions } from "../src/recipes/options";
+import type { RunOptions, TrainingOptions } from "../src/recipes/trial/options";
 import { glueTasks } from "../src/tasks/glue";
 import type { Task } from "../src/tasks/task";
 

@@ -98,7 +98,7 @@ const calls: Calls = {
 
 /** The base's tensors or random ones, with pooler and head. */
 async function modelWeights({ base: name, config, layers, seed }: ModelSettings): Promise<HostTensors> {
-  const { branchOfBase } = await import("../recipes/initial-branch.js");
+  const { branchOfBase } = await import("../recipes/trial/initial-branch.js");
   const { BENCHMARK_OUTPUTS } = await import("./step-benchmark.js");
   const { openBase } = await import("../checkpoints/bases/base.js");
   const { benchmarkWeights } = await import("./benchmark-weights.js");

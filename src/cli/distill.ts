@@ -65,7 +65,7 @@ export const distillCommand = defineCommand({
       });
     }
     if (values.dryRun) {
-      const { planDistill } = await import("../recipes/plan.js");
+      const { planDistill } = await import("../recipes/trial/estimate.js");
       const plans = await Promise.all(requests.map(planDistill));
       const idle = requests.filter((_, i) => plans[i]?.trials.length === 0);
       if (!terminal.json) for (const request of idle) terminal.print(`${headOf(request)}\n${keepsTeacher}`);

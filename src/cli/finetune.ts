@@ -6,7 +6,7 @@ import { dataError } from "../errors/errors";
 import { formatSeconds } from "../messages/quantities";
 import { fitLayers } from "../options/layers";
 import type { FinetuneRequest } from "../recipes/finetune";
-import type { SearchReport } from "../recipes/search";
+import type { SearchReport } from "../recipes/halving/rule";
 import type { ChooseBy } from "../selection/teacher";
 import { kOption, searchOption, trainingCommandOptions } from "../settings/common";
 import type { Task } from "../tasks/task";
@@ -62,7 +62,7 @@ export const finetuneCommand = defineCommand({
       return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run, search };
     });
     if (values.dryRun) {
-      const { planFinetune } = await import("../recipes/plan.js");
+      const { planFinetune } = await import("../recipes/trial/estimate.js");
       await printPlans(await Promise.all(requests.map(planFinetune)), values, terminal);
       return;
     }
@@ -154,7 +154,7 @@ async function summarise(
       `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,
     );
   }
-  const { reportSearch } = await import("../recipes/search.js");
+  const { reportSearch } = await import("../recipes/halving/rule.js");
   const report = await reportSearch(runs, task.metric, by);
   // A sweep that halving never touched has the report in its JSON alone.
   const halved = search?.method === "halving" || runs.some(({ record }) => record.stopped);

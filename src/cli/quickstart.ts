@@ -15,7 +15,7 @@ import type { RunContext } from "../messages/reporter";
 import { bertDefaults } from "../model/config";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
-import type { TrainingOptions } from "../recipes/options";
+import type { TrainingOptions } from "../recipes/trial/options";
 import { checkpointOptions, engineOptions, offline } from "../settings/common";
 import type { Task } from "../tasks/task";
 import { defineCommand } from "./command";

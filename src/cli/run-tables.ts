@@ -4,7 +4,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
-import type { Plan } from "../recipes/plan";
+import type { Plan } from "../recipes/trial/estimate";
 import { type EngineValues, openSession } from "./session";
 import { type Terminal, table } from "./terminal";
 

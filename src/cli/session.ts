@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine, EngineName, Precision } from "../engines/engine";
 import type { RunContext } from "../messages/reporter";
-import type { RunOptions, TrainingOptions } from "../recipes/options";
+import type { RunOptions, TrainingOptions } from "../recipes/trial/options";
 import type { Task } from "../tasks/task";
 import type { Terminal } from "./terminal";
 

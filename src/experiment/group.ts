@@ -8,8 +8,8 @@ import type { RunContext } from "../messages/reporter";
 import type { BranchShape } from "../model/parameters";
 import { type PreparedTeacher, prepareTeacher, studentWork } from "../recipes/distill";
 import { finetuneWork } from "../recipes/finetune";
-import { runLockedTrial, type TrialWork } from "../recipes/trial";
-import { openTrunks, type Trunks } from "../recipes/trunks";
+import { runLockedTrial, type TrialWork } from "../recipes/trial/trial";
+import { openTrunks, type Trunks } from "../recipes/trial/trunks";
 import { describeSpec, type TrialGroup, type TrialSpec } from "./plan";
 import type { Resolution, Resolver } from "./resolve";
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
 import type { BranchShape } from "../model/parameters";
-import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/plan";
+import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/trial/estimate";
 import type { TrialGroup, TrialSpec } from "./plan";
 import { groupTrials } from "./plan";
 import type { Resolver } from "./resolve";

@@ -7,7 +7,7 @@ import { usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
 import { fitLayers, type LayerRange } from "../options/layers";
 import { branchShapes } from "../recipes/finetune";
-import type { DistillationOptions, TrainingOptions } from "../recipes/options";
+import type { DistillationOptions, TrainingOptions } from "../recipes/trial/options";
 import type { Task } from "../tasks/task";
 import type { Experiment } from "./read";
 

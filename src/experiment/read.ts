@@ -9,7 +9,7 @@ import { didYouMean } from "../messages/nearest";
 import type { LayerRange } from "../options/layers";
 import type { Definition } from "../options/option";
 import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
-import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipes/options";
+import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipes/trial/options";
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import type { ChooseBy } from "../selection/teacher";

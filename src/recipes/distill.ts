@@ -16,11 +16,11 @@ import { outputSize, type Task } from "../tasks/task";
 import { type BranchSource, computeLogits } from "../training/loop/branch-source";
 import { crossEntropy, meanSquaredError, softTargetLoss } from "../training/step/losses";
 import { type Loss, logitsStep, rowWeights } from "../training/step/step";
-import { branchOfBase, branchOfTeacher } from "./initial-branch";
-import type { DistillationOptions, RunOptions, TrainingOptions } from "./options";
-import { readTaskData, type TaskData } from "./task-data";
-import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
-import { openTrunks } from "./trunks";
+import { branchOfBase, branchOfTeacher } from "./trial/initial-branch";
+import type { DistillationOptions, RunOptions, TrainingOptions } from "./trial/options";
+import { readTaskData, type TaskData } from "./trial/task-data";
+import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial/trial";
+import { openTrunks } from "./trial/trunks";
 
 export interface DistillRequest {
   readonly task: Task;

@@ -12,13 +12,13 @@ import type { BranchShape } from "../model/parameters";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/step/losses";
 import { type Loss, rowWeights } from "../training/step/step";
-import { searchByHalving } from "./halving";
-import { branchOfBase } from "./initial-branch";
-import type { RunOptions, TrainingOptions } from "./options";
-import type { OverSeeds, Search } from "./search";
-import { readTaskData, type TaskData } from "./task-data";
-import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial";
-import { openTrunks, type Trunks } from "./trunks";
+import { searchByHalving } from "./halving/halving";
+import type { OverSeeds, Search } from "./halving/rule";
+import { branchOfBase } from "./trial/initial-branch";
+import type { RunOptions, TrainingOptions } from "./trial/options";
+import { readTaskData, type TaskData } from "./trial/task-data";
+import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial/trial";
+import { openTrunks, type Trunks } from "./trial/trunks";
 
 export interface FinetuneRequest {
   readonly task: Task;

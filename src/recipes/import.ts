@@ -21,9 +21,9 @@ import type { HostTensor, HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
-import type { RunOptions } from "./options";
-import { readTaskData, type TaskData } from "./task-data";
-import { openTrunks } from "./trunks";
+import type { RunOptions } from "./trial/options";
+import { readTaskData, type TaskData } from "./trial/task-data";
+import { openTrunks } from "./trial/trunks";
 
 export interface ImportRequest {
   readonly task: Task;

@@ -11,7 +11,7 @@ import {
 import { parameterShapes } from "../../src/checkpoints/bases/parameter-shapes";
 import type { Engine, EntryPoint } from "../../src/engines/engine";
 import { float32, type HostTensors } from "../../src/model/tensors";
-import { branchOfBase } from "../../src/recipes/initial-branch";
+import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 

@@ -8,7 +8,7 @@ import { branchAxes } from "../../src/model/branch";
 import type { BertConfig } from "../../src/model/config";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { labelLoss } from "../../src/recipes/finetune";
-import { branchOfBase } from "../../src/recipes/initial-branch";
+import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";

@@ -10,7 +10,7 @@ import { branchLogits } from "../../src/model/branch";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
 import { branchTensors } from "../../src/model/parameters";
 import { sizeOf } from "../../src/model/tensors";
-import { branchOfBase } from "../../src/recipes/initial-branch";
+import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { crossEntropy } from "../../src/training/step/losses";
 import { rowWeights, trainStep } from "../../src/training/step/step";

@@ -16,7 +16,7 @@ import { type Base, baseSha256 } from "./base";
 import { tokenizerConfigJson } from "./base-tokenizer";
 import { parameterShapes } from "./parameter-shapes";
 
-/** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/initial-branch.ts). */
+/** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/trial/initial-branch.ts). */
 const FIRST_STEP = 1;
 
 /** A base that is a pure function of config and seed; `folder` is "" until it is written. */

@@ -2,13 +2,13 @@
 // to the deepest, and those that the rule drops are marked stopped with their state kept. A trial is the same whoever
 // trains it: stopping ends it early, its schedule spans all its epochs, and it goes on from its state.
 
-import type { StoredRun } from "../checkpoints/runs/run-folder";
-import type { Engine } from "../engines/engine";
-import { modelError } from "../errors/errors";
-import type { RunContext } from "../messages/reporter";
-import type { FinetuneRequest, SweepTrial } from "./finetune";
-import { type Arm, epochsDone, goingOn, type OverSeeds, rungsOf, scoreAfter, scoresOf } from "./search";
-import { stopTrial, storedRun } from "./trial";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import type { Engine } from "../../engines/engine";
+import { modelError } from "../../errors/errors";
+import type { RunContext } from "../../messages/reporter";
+import type { FinetuneRequest, SweepTrial } from "../finetune";
+import { stopTrial, storedRun } from "../trial/trial";
+import { type Arm, epochsDone, goingOn, type OverSeeds, rungsOf, scoreAfter, scoresOf } from "./rule";
 
 /** Trains a trial to the end of epoch `until`, or to its own end. */
 type Train = (trial: SweepTrial, force: boolean, until?: number) => Promise<StoredRun>;

@@ -4,9 +4,9 @@
 // of them goes on too: equal scores, such as all 0 while a head still predicts one label, are no evidence.
 // The rule is a function of the scores by epoch and of nothing else, so that it can be replayed on any sweep.
 
-import { stepsPerEpoch } from "../batches/batches";
-import { readDevScores, type StoredRun } from "../checkpoints/runs/run-folder";
-import { compareScores } from "../tasks/metrics";
+import { stepsPerEpoch } from "../../batches/batches";
+import { readDevScores, type StoredRun } from "../../checkpoints/runs/run-folder";
+import { compareScores } from "../../tasks/metrics";
 
 export type Search = "full" | "halving";
 

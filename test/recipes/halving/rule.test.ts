@@ -1,7 +1,7 @@
 // Successive halving as a function of scores: who goes on, what ties do, what is chosen.
 
 import { expect, test } from "@jest/globals";
-import { type Arm, goingOn, halvedWork, replayHalving, rungsOf, scoreAfter } from "../../src/recipes/search";
+import { type Arm, goingOn, halvedWork, replayHalving, rungsOf, scoreAfter } from "../../../src/recipes/halving/rule";
 
 const arm = (layers: number, ...seeds: (number | null)[][]): Arm => ({ layers, scores: seeds });
 const layersOf = (arms: readonly Arm[]) => arms.map(({ layers }) => layers);

@@ -4,14 +4,14 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, jest, test } from "@jest/globals";
-import { metricsFile, modelFile, readRecord, type StoredRun } from "../../src/checkpoints/runs/run-folder";
-import { Interrupted } from "../../src/messages/reporter";
-import { finetune } from "../../src/recipes/finetune";
-import { reportSearch, type Search } from "../../src/recipes/search";
-import { chooseTeacher, comparableRuns } from "../../src/selection/teacher";
-import { glueTasks } from "../../src/tasks/glue";
-import { describeEachEngine } from "../engines/engines";
-import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import { metricsFile, modelFile, readRecord, type StoredRun } from "../../../src/checkpoints/runs/run-folder";
+import { Interrupted } from "../../../src/messages/reporter";
+import { finetune } from "../../../src/recipes/finetune";
+import { reportSearch, type Search } from "../../../src/recipes/halving/rule";
+import { chooseTeacher, comparableRuns } from "../../../src/selection/teacher";
+import { glueTasks } from "../../../src/tasks/glue";
+import { describeEachEngine } from "../../engines/engines";
+import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const bytes = (run: StoredRun) => readFileSync(modelFile(run.folder));
 const metrics = (run: StoredRun) => readFileSync(metricsFile(run.folder), "utf8");

@@ -1,12 +1,12 @@
 // The train and dev rows of a task, encoded, with the hashes that go into a run's id.
 
-import { type EncodedRows, encodeExamples } from "../batches/rows";
-import type { Base } from "../checkpoints/bases/base";
-import type { RunRecord } from "../checkpoints/runs/run-folder";
-import { readSplit, type Split } from "../data/read-split";
-import { usageError } from "../errors/errors";
-import type { Task } from "../tasks/task";
-import { createTokenizer } from "../tokenizer/tokenizer";
+import { type EncodedRows, encodeExamples } from "../../batches/rows";
+import type { Base } from "../../checkpoints/bases/base";
+import type { RunRecord } from "../../checkpoints/runs/run-folder";
+import { readSplit, type Split } from "../../data/read-split";
+import { usageError } from "../../errors/errors";
+import type { Task } from "../../tasks/task";
+import { createTokenizer } from "../../tokenizer/tokenizer";
 import type { RunOptions } from "./options";
 
 export interface TaskData {

@@ -1,7 +1,7 @@
 // The options that change what training does, resolved: what a run folder's config.yaml holds and its id hashes.
 
-import type { Precision } from "../engines/engine";
-import type { HyperParameters } from "../training/loop/train-branch";
+import type { Precision } from "../../engines/engine";
+import type { HyperParameters } from "../../training/loop/train-branch";
 
 export interface TrainingOptions extends HyperParameters {
   /** null takes the base's config; a number replaces both its dropout rates. */

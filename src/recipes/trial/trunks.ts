@@ -1,15 +1,15 @@
 // The trunk activations of a task's train and dev rows, opened when the first branch needs them.
 
 import path from "node:path";
-import { chooseBuckets } from "../batches/buckets";
-import type { EncodedRows } from "../batches/rows";
-import type { Base } from "../checkpoints/bases/base";
-import type { Engine } from "../engines/engine";
-import type { RunContext } from "../messages/reporter";
-import type { BranchShape } from "../model/parameters";
-import type { Task } from "../tasks/task";
-import type { BranchSource } from "../training/loop/branch-source";
-import { openTrunk, type Trunk } from "../training/trunk/trunk";
+import { chooseBuckets } from "../../batches/buckets";
+import type { EncodedRows } from "../../batches/rows";
+import type { Base } from "../../checkpoints/bases/base";
+import type { Engine } from "../../engines/engine";
+import type { RunContext } from "../../messages/reporter";
+import type { BranchShape } from "../../model/parameters";
+import type { Task } from "../../tasks/task";
+import type { BranchSource } from "../../training/loop/branch-source";
+import { openTrunk, type Trunk } from "../../training/trunk/trunk";
 import type { RunOptions } from "./options";
 import type { TaskData } from "./task-data";
 

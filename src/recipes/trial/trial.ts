@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
+import type { Base } from "../../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -12,18 +12,18 @@ import {
   readRecord,
   type StoredRun,
   writeRecord,
-} from "../checkpoints/runs/run-folder";
-import type { Engine } from "../engines/engine";
-import { requireFreeSpace } from "../files/atomic";
-import { cachedFolder } from "../files/cache";
-import { canonicalJson, id8, sha256Hex } from "../files/hash";
-import { lockFolder } from "../files/lock";
-import type { RunContext } from "../messages/reporter";
-import type { BertConfig } from "../model/config";
-import type { BranchShape } from "../model/parameters";
-import type { HostTensors } from "../model/tensors";
-import type { Task } from "../tasks/task";
-import { type BranchTraining, trainBranch } from "../training/loop/train-branch";
+} from "../../checkpoints/runs/run-folder";
+import type { Engine } from "../../engines/engine";
+import { requireFreeSpace } from "../../files/atomic";
+import { cachedFolder } from "../../files/cache";
+import { canonicalJson, id8, sha256Hex } from "../../files/hash";
+import { lockFolder } from "../../files/lock";
+import type { RunContext } from "../../messages/reporter";
+import type { BertConfig } from "../../model/config";
+import type { BranchShape } from "../../model/parameters";
+import type { HostTensors } from "../../model/tensors";
+import type { Task } from "../../tasks/task";
+import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 

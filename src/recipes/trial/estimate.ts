@@ -1,21 +1,21 @@
 // What a sweep would do, without doing it: parameters, steps, memory and floating-point work of each trial.
 
-import { stepsPerEpoch } from "../batches/batches";
-import { chooseBuckets } from "../batches/buckets";
-import type { EncodedRows } from "../batches/rows";
-import type { Base } from "../checkpoints/bases/base";
-import type { BertConfig } from "../model/config";
-import { branchFlops, layerFlops } from "../model/flops";
+import { stepsPerEpoch } from "../../batches/batches";
+import { chooseBuckets } from "../../batches/buckets";
+import type { EncodedRows } from "../../batches/rows";
+import type { Base } from "../../checkpoints/bases/base";
+import type { BertConfig } from "../../model/config";
+import { branchFlops, layerFlops } from "../../model/flops";
 import {
   type BranchShape,
   embeddingParameterCount,
   headParameterCount,
   layerParameterCount,
-} from "../model/parameters";
-import { outputSize, type Task } from "../tasks/task";
-import { type DistillRequest, studentSettings } from "./distill";
-import { branchShapes, type FinetuneRequest } from "./finetune";
-import { halvedWork } from "./search";
+} from "../../model/parameters";
+import { outputSize, type Task } from "../../tasks/task";
+import { type DistillRequest, studentSettings } from "../distill";
+import { branchShapes, type FinetuneRequest } from "../finetune";
+import { halvedWork } from "../halving/rule";
 import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, type TrialSettings } from "./trial";
 

@@ -1,11 +1,11 @@
 // What a branch is before its first step.
 
-import type { Base } from "../checkpoints/bases/base";
-import { modelError } from "../errors/errors";
-import { type BranchShape, branchTensors } from "../model/parameters";
-import { float32, type HostTensors } from "../model/tensors";
-import { normals } from "../random/draws";
-import { Purpose, streamKey } from "../random/threefry";
+import type { Base } from "../../checkpoints/bases/base";
+import { modelError } from "../../errors/errors";
+import { type BranchShape, branchTensors } from "../../model/parameters";
+import { float32, type HostTensors } from "../../model/tensors";
+import { normals } from "../../random/draws";
+import { Purpose, streamKey } from "../../random/threefry";
 
 /** Sites of the generator for initial weights. Part of the format of runs: never renumber. */
 const Site = { classifier: 0, pooler: 1 } as const;
