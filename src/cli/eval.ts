@@ -6,7 +6,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { formatSeconds } from "../messages/quantities";
 import { option, optional } from "../options/option";
 import { choice, text } from "../options/readers";
-import type { Evaluation } from "../serve/evaluate";
+import type { Evaluation } from "../predict/evaluate";
 import { samples, taskOptions } from "../settings/common";
 import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { defineCommand } from "./command";
@@ -40,7 +40,7 @@ export const evalCommand = defineCommand({
   ],
   async run(values, terminal) {
     const names = values.task === "all" ? undefined : values.task?.split(",").map((name) => name.trim());
-    const { evaluateTask } = await import("../serve/evaluate.js");
+    const { evaluateTask } = await import("../predict/evaluate.js");
     const { model, context, taskOf } = await openServedModel(values, names, terminal);
     const evaluations: Evaluation[] = [];
     const started = performance.now();

@@ -197,8 +197,8 @@ async function compareWithSeparate(
   selections: readonly Selection[],
   context: RunContext<Engine>,
 ): Promise<number> {
-  const { openModel } = await import("../serve/model.js");
-  const { evaluateTask } = await import("../serve/evaluate.js");
+  const { openModel } = await import("../predict/model.js");
+  const { evaluateTask } = await import("../predict/evaluate.js");
   const options = { split: "dev" as const, glueData: "", skipBroken: false, maxRows: devRows, signal: context.signal };
   const taskOf = (name: string) => selections.find(({ task }) => task.name === name)?.task as Task;
   const merged = await openModel(out, context.engine, { taskOf });
@@ -216,8 +216,8 @@ async function compareWithSeparate(
 }
 
 async function predictSentences(out: string, tasks: readonly Task[], context: RunContext<Engine>) {
-  const { openModel } = await import("../serve/model.js");
-  const { computeLogits, toPrediction } = await import("../serve/predict.js");
+  const { openModel } = await import("../predict/model.js");
+  const { computeLogits, toPrediction } = await import("../predict/predict.js");
   const model = await openModel(out, context.engine, {
     taskOf: (name) => tasks.find((task) => task.name === name) as Task,
   });

@@ -46,7 +46,7 @@ export async function measure(values: LatencyValues, terminal: Terminal): Promis
   const { batchSize = MEASURED.batchSize, length = Math.min(MEASURED.length, most) } = values;
   if (length > most) throw usageError(`--length ${length}: the base ${base.name} takes at most ${most}`);
   const { engine, signal } = await openSession(values, terminal);
-  const { measureLatency, measuredRounds } = await import("../serve/layer-latency.js");
+  const { measureLatency, measuredRounds } = await import("../predict/layer-latency.js");
   const progress = terminal.reporter.progress("measuring", measuredRounds);
   const onRound = () => progress.advance(1);
   const model = await measureLatency(engine, base, { batchSize, length, signal, onRound }).finally(() =>

@@ -8,7 +8,7 @@ import { MANIFEST } from "../merge/folder/manifest";
 import type { RunContext } from "../messages/reporter";
 import { optional } from "../options/option";
 import { text } from "../options/readers";
-import type { ServedModel } from "../serve/model";
+import type { ServedModel } from "../predict/model";
 import { baseOptions, engineOptions, precisionOption, taskOptions } from "../settings/common";
 import type { Task } from "../tasks/task";
 import { type EngineValues, openSession, userTasks } from "./session";
@@ -59,7 +59,7 @@ export async function openServedModel(
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
   }
   const { resolveTasks } = await import("../tasks/registry.js");
-  const { openModel } = await import("../serve/model.js");
+  const { openModel } = await import("../predict/model.js");
   const { recordedTasksFile } = await import("../checkpoints/runs/run-folder.js");
   // A run folder knows which file describes its task.
   const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });

@@ -9,8 +9,8 @@ import { makeFolder } from "../files/folder";
 import { formatSeconds } from "../messages/quantities";
 import { option, toggle } from "../options/option";
 import { text } from "../options/readers";
-import type { ServedModel } from "../serve/model";
-import type { PlannedFile } from "../serve/submit";
+import type { PlannedFile } from "../predict/glue-submission";
+import type { ServedModel } from "../predict/model";
 import { dryRun, engineOptions, offline, taskOptions } from "../settings/common";
 import { defineCommand } from "./command";
 import { openServedModel } from "./served-model";
@@ -65,7 +65,7 @@ export const submitCommand = defineCommand({
       );
     const { readManifest } = await import("../merge/folder/manifest.js");
     const { submissionFiles } = await import("../data/glue/submission.js");
-    const { planSubmission } = await import("../serve/submit.js");
+    const { planSubmission } = await import("../predict/glue-submission.js");
     const plan = await planSubmission(await readManifest(values.merged), submissionFiles(), values);
     sayFilled(plan, terminal);
     if (values.dryRun) return printPlan(plan, terminal);
@@ -102,7 +102,7 @@ async function predictAll(
   values: SubmitValues,
   terminal: Terminal,
 ): Promise<Record<string, string>> {
-  const { predictFile } = await import("../serve/submit.js");
+  const { predictFile } = await import("../predict/glue-submission.js");
   const parts = partsFolder(values.out);
   await makeFolder(parts);
   const partOf = ({ name, id }: PlannedFile) => `${path.parse(name).name}-${id}.tsv`;

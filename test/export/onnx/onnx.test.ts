@@ -13,7 +13,7 @@ import { sha256Hex } from "../../../src/files/hash";
 import { filesOf, readManifest } from "../../../src/merge/folder/manifest";
 import { merge, removeTasks, type Selection } from "../../../src/merge/merge";
 import { float32, type HostTensor, int32, sizeOf } from "../../../src/model/tensors";
-import { openModel } from "../../../src/serve/model";
+import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTiny, trainTinyTasks } from "../../trained";

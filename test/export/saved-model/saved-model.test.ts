@@ -17,7 +17,7 @@ import { readTensors } from "../../../src/merge/folder/blobs";
 import { type Manifest, readManifest } from "../../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../../src/merge/merge";
 import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
-import { openModel } from "../../../src/serve/model";
+import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { engineAbsence, withInitialCache } from "../../engines/engines";

@@ -1,7 +1,7 @@
 // The measured cost model: what is taken from the times of its graphs, and that every engine can be measured.
 
 import { expect, test } from "@jest/globals";
-import { measureLatency, ROUNDS, solve } from "../../src/serve/layer-latency";
+import { measureLatency, ROUNDS, solve } from "../../src/predict/layer-latency";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 
