@@ -1,7 +1,7 @@
 // The report as a value: sections of text, tables and charts, each with its data. HTML and Markdown are two ways to
 // write it; neither decides what is said.
 
-import type { ChartSpec } from "./charts";
+import type { ChartSpec } from "./charts/charts";
 import type { Csv } from "./csv";
 
 /** chosen: picked; noise: inside the noise of what it is compared with; unknown: the noise cannot be told. */

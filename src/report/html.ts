@@ -1,9 +1,9 @@
 // The report as one HTML page: no script, nothing fetched (its own policy forbids it), charts as SVG and data as CSV
 // inside of it.
 
+import { type Drawing, escapeXml, inlineSvg } from "./charts/draw";
 import { type Csv, csvText } from "./csv";
 import { type Cell, type Mark, markSigns, type ReportChart, type ReportDocument, type ReportTable } from "./document";
-import { type Drawing, escapeXml, inlineSvg } from "./draw";
 import { styleSheet } from "./style";
 
 /** Drawings by the panel's name. */

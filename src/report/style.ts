@@ -1,6 +1,6 @@
 // The page's style sheet: light and dark by the reader's setting, one column on a phone, plain on paper.
 
-import { darkChartRules, palette } from "./palette";
+import { darkChartRules, palette } from "./charts/palette";
 
 const variables = (scheme: "light" | "dark") =>
   Object.entries(palette)

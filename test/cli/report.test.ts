@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { palette } from "../../src/report/palette";
+import { palette } from "../../src/report/charts/palette";
 import { cost, makeRun, makeSeeds } from "../report/stored-runs";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";

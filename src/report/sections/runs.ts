@@ -1,8 +1,8 @@
 // What the report stands on: each task's data and runs, and every run as a CSV row.
 
-import type { TaskResults } from "./collect";
-import type { ReportSection, ReportTable } from "./document";
-import { metricName } from "./words";
+import type { TaskResults } from "../collect";
+import type { ReportSection, ReportTable } from "../document";
+import { metricName } from "../words";
 
 export function runsSection(tasks: readonly TaskResults[]): ReportSection {
   return {

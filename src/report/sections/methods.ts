@@ -1,9 +1,9 @@
 // Methods by task (the paper's Table 2), and where the layers of one of them go.
 
-import { barsChart } from "./charts";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
-import type { Average, Method, MethodCell, TaskArms } from "./methods";
-import { noiseNote, points, provenance, spreadText } from "./words";
+import { barsChart } from "../charts/charts";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import type { Average, Method, MethodCell, TaskArms } from "../methods";
+import { noiseNote, points, provenance, spreadText } from "../words";
 
 export function methodsSection(tasks: readonly TaskArms[], methods: readonly Method[]): ReportSection {
   const placed = methods.find(({ name, cost }) => name === "merged" && cost) ?? methods.find(isMixed);

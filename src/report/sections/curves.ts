@@ -1,11 +1,11 @@
 // Learning curves of each task's teacher and best students: train loss by step, dev score by epoch.
 
-import type { Arm } from "./arms";
-import { curvesChart } from "./charts";
-import type { TaskResults } from "./collect";
-import { type Curve, readCurve } from "./curves";
-import type { Panel, ReportChart, ReportSection } from "./document";
-import { metricName, points, provenance } from "./words";
+import type { Arm } from "../arms";
+import { curvesChart } from "../charts/charts";
+import type { TaskResults } from "../collect";
+import { type Curve, readCurve } from "../curves";
+import type { Panel, ReportChart, ReportSection } from "../document";
+import { metricName, points, provenance } from "../words";
 
 interface NamedCurve {
   readonly name: string;

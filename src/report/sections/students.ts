@@ -1,10 +1,10 @@
 // Students by layers and start (the paper's Figure 2): box plots, and whether the start makes a difference.
 
-import type { Arm } from "./arms";
-import { studentsChart } from "./charts";
-import type { TaskResults } from "./collect";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
-import { compareOverSeeds } from "./statistics";
+import type { Arm } from "../arms";
+import { studentsChart } from "../charts/charts";
+import type { TaskResults } from "../collect";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import { compareOverSeeds } from "../statistics";
 import {
   listOf,
   metricName,
@@ -15,7 +15,7 @@ import {
   signedPoints,
   spreadText,
   verdictText,
-} from "./words";
+} from "../words";
 
 const startOf = ({ init }: Arm) => (init === "pretrained" ? "from the base" : "from the teacher");
 

@@ -1,10 +1,10 @@
 // What trunk cache and length buckets saved, from what each run recorded of itself.
 
-import type { StoredRun, TrialCost } from "../checkpoints/runs/run-folder";
-import { formatCount, formatSeconds } from "../messages/quantities";
-import type { TaskResults } from "./collect";
-import { type Costed, costsOf, sum } from "./costs";
-import type { ReportSection, ReportTable } from "./document";
+import type { StoredRun, TrialCost } from "../../checkpoints/runs/run-folder";
+import { formatCount, formatSeconds } from "../../messages/quantities";
+import type { TaskResults } from "../collect";
+import { type Costed, costsOf, sum } from "../costs";
+import type { ReportSection, ReportTable } from "../document";
 
 export function savingsSection(tasks: readonly TaskResults[]): ReportSection {
   const title = "What the trunk cache and the length buckets saved";

@@ -1,11 +1,11 @@
 // Score by task and k (the paper's Table 1): which k was chosen, and which others are inside its noise.
 
-import type { Arm } from "./arms";
-import { scoreByLayersChart } from "./charts";
-import type { TaskResults } from "./collect";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
-import { type Comparison, compareOverSeeds } from "./statistics";
-import { listOf, metricName, noiseNote, points, provenance, seedsText, spreadText, verdictText } from "./words";
+import type { Arm } from "../arms";
+import { scoreByLayersChart } from "../charts/charts";
+import type { TaskResults } from "../collect";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import { type Comparison, compareOverSeeds } from "../statistics";
+import { listOf, metricName, noiseNote, points, provenance, seedsText, spreadText, verdictText } from "../words";
 
 const kOf = (arm: Arm) => (arm.full ? "full" : String(arm.layers));
 

@@ -1,11 +1,11 @@
 // Score against layers (the paper's Figure 5): Pareto front, thresholds, methods.
 
-import { groupBy } from "./arms";
-import { tradeoffChart } from "./charts";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
-import type { Method, TaskArms } from "./methods";
-import { paretoFront, type TaskCandidates, type ThresholdPoint, type TradeoffPoint, thresholdPath } from "./tradeoff";
-import { points, provenance } from "./words";
+import { groupBy } from "../arms";
+import { tradeoffChart } from "../charts/charts";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import type { Method, TaskArms } from "../methods";
+import { paretoFront, type TaskCandidates, type ThresholdPoint, type TradeoffPoint, thresholdPath } from "../tradeoff";
+import { points, provenance } from "../words";
 
 /** null where no task has more than its teacher to choose from. */
 export function tradeoffSection(tasks: readonly TaskArms[], methods: readonly Method[]): ReportSection | null {

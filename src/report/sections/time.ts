@@ -1,11 +1,11 @@
 // Time and energy spent, from what each run recorded of itself.
 
-import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { formatSeconds } from "../messages/quantities";
-import { barsChart } from "./charts";
-import type { TaskResults } from "./collect";
-import { costsOf, sum } from "./costs";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "./document";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { formatSeconds } from "../../messages/quantities";
+import { barsChart } from "../charts/charts";
+import type { TaskResults } from "../collect";
+import { costsOf, sum } from "../costs";
+import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
 
 export function timeSection(tasks: readonly TaskResults[]): ReportSection {
   const engines = [...new Set(tasks.flatMap(({ runs }) => runs.map(({ record }) => record.engine)))];
