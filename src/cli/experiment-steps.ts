@@ -10,9 +10,9 @@ import type { Terminal } from "./terminal";
 
 // biome-ignore lint/suspicious/noExplicitAny: commands of different options
 const stepCommands: Readonly<Record<LastStep, () => Promise<Command<any>>>> = {
-  select: async () => (await import("./select.js")).selectCommand,
-  merge: async () => (await import("./merge.js")).mergeCommand,
-  report: async () => (await import("./report.js")).reportCommand,
+  select: async () => (await import("./commands/select.js")).selectCommand,
+  merge: async () => (await import("./commands/merge.js")).mergeCommand,
+  report: async () => (await import("./commands/report.js")).reportCommand,
 };
 
 /** Options of a command by camel-case name; undefined where an option is not given. */

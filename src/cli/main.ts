@@ -8,8 +8,8 @@ import { packageVersion } from "../files/version";
 import { didYouMean } from "../messages/nearest";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import { talk } from "../settings/common";
+import { commands } from "./catalogue";
 import type { Command } from "./command";
-import { commands } from "./commands";
 import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
 
 /** Commands that print as they go, however long, and do nothing else. */

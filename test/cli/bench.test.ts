@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
-import type { EngineReport } from "../../src/cli/bench-output";
+import type { EngineReport } from "../../src/cli/benchmark/output";
 import { engineNames } from "../../src/engines/engine";
 import { inferenceFlops, trainStepFlops } from "../../src/model/flops";
 import { temporaryFolder, tinyBase } from "../tiny";

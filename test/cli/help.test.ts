@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { commands } from "../../src/cli/commands";
+import { commands } from "../../src/cli/catalogue";
 import { engineNames } from "../../src/engines/engine";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";

@@ -2,19 +2,19 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
-import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
-import { formatBytes } from "../files/atomic";
-import { CARD, hasCard } from "../merge/card";
-import { MANIFEST, type Manifest, overhead } from "../merge/folder/manifest";
-import { type Merged, merge, removeTasks, type Selection } from "../merge/merge";
-import { formatCount } from "../messages/quantities";
-import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
-import { option, optional, toggle } from "../options/option";
-import { names, text } from "../options/readers";
-import { leftOut, parseSelect, requireKnown, selectRun } from "../selection/candidates";
-import { namesFile } from "../selection/selection-file";
-import type { ChooseBy } from "../selection/teacher";
+import type { Base } from "../../checkpoints/bases/base";
+import { listRuns, methodFolder } from "../../checkpoints/runs/run-folder";
+import { formatBytes } from "../../files/atomic";
+import { CARD, hasCard } from "../../merge/card";
+import { MANIFEST, type Manifest, overhead } from "../../merge/folder/manifest";
+import { type Merged, merge, removeTasks, type Selection } from "../../merge/merge";
+import { formatCount } from "../../messages/quantities";
+import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../../model/parameters";
+import { option, optional, toggle } from "../../options/option";
+import { names, text } from "../../options/readers";
+import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
+import { namesFile } from "../../selection/selection-file";
+import type { ChooseBy } from "../../selection/teacher";
 import {
   baseOptions,
   checkpointOptions,
@@ -23,14 +23,14 @@ import {
   dryRun,
   engineOptions,
   taskOptions,
-} from "../settings/common";
-import type { Task } from "../tasks/task";
-import { defineCommand } from "./command";
-import { describeOnnx, withOnnx } from "./merge-onnx";
-import { selectedRuns } from "./merge-selection";
-import { chosenTasks, openBaseOf } from "./session";
-import { noRuns } from "./stored-runs";
-import { formatScore, type Terminal, table } from "./terminal";
+} from "../../settings/common";
+import type { Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { describeOnnx, withOnnx } from "../merge-onnx";
+import { selectedRuns } from "../merge-selection";
+import { chosenTasks, openBaseOf } from "../session";
+import { noRuns } from "../stored-runs";
+import { formatScore, type Terminal, table } from "../terminal";
 
 export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",

@@ -4,13 +4,13 @@ import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { Diagnosis } from "../engines/diagnose";
-import { formatBytes } from "../files/atomic";
-import { cacheFolder, namingCacheVariable } from "../files/cache";
-import { storageFailure } from "../files/storage-failure";
-import { defineCommand } from "./command";
-import { describeMachine } from "./machine";
-import { type Terminal, table } from "./terminal";
+import type { Diagnosis } from "../../engines/diagnose";
+import { formatBytes } from "../../files/atomic";
+import { cacheFolder, namingCacheVariable } from "../../files/cache";
+import { storageFailure } from "../../files/storage-failure";
+import { defineCommand } from "../command";
+import { describeMachine } from "../machine";
+import { type Terminal, table } from "../terminal";
 
 export const doctorCommand = defineCommand({
   summary: "engines, machine, cache: what is there and what is missing",
@@ -18,7 +18,7 @@ export const doctorCommand = defineCommand({
   options: {},
   examples: ["doctor", "doctor --json"],
   async run(_values, terminal) {
-    const { diagnoseEngines, diagnoseGpus } = await import("../engines/diagnose.js");
+    const { diagnoseEngines, diagnoseGpus } = await import("../../engines/diagnose.js");
     const engines = await diagnoseEngines(terminal.verbose);
     const { gpus, problem: gpuProblem } = await diagnoseGpus();
     const cache = cacheFolder();

@@ -3,31 +3,31 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
-import type { StoredRun } from "../checkpoints/runs/run-folder";
-import type { Engine } from "../engines/engine";
-import { failure, UserError } from "../errors/errors";
-import { formatBytes } from "../files/atomic";
-import { overhead } from "../merge/folder/manifest";
-import type { Selection } from "../merge/merge";
-import { formatCount, formatSeconds } from "../messages/quantities";
-import type { RunContext } from "../messages/reporter";
-import { bertDefaults } from "../model/config";
-import { option, toggle } from "../options/option";
-import { text } from "../options/readers";
-import type { TrainingOptions } from "../recipes/trial/options";
-import { checkpointOptions, engineOptions, offline } from "../settings/common";
-import type { Task } from "../tasks/task";
-import { defineCommand } from "./command";
+import type { Base } from "../../checkpoints/bases/base";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import type { Engine } from "../../engines/engine";
+import { failure, UserError } from "../../errors/errors";
+import { formatBytes } from "../../files/atomic";
+import { overhead } from "../../merge/folder/manifest";
+import type { Selection } from "../../merge/merge";
+import { formatCount, formatSeconds } from "../../messages/quantities";
+import type { RunContext } from "../../messages/reporter";
+import { bertDefaults } from "../../model/config";
+import { option, toggle } from "../../options/option";
+import { text } from "../../options/readers";
+import type { TrainingOptions } from "../../recipes/trial/options";
+import { checkpointOptions, engineOptions, offline } from "../../settings/common";
+import type { Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { describeOnnx, onnxOpenerOrWarning } from "../merge-onnx";
+import { checkTools } from "../model-check";
+import { openSession } from "../session";
+import { formatScore, type Terminal, table } from "../terminal";
 import { savings } from "./merge";
-import { describeOnnx, onnxOpenerOrWarning } from "./merge-onnx";
-import { checkTools } from "./model-check";
 import { pullWithProgress } from "./pull";
-import { openSession } from "./session";
-import { formatScore, type Terminal, table } from "./terminal";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
-const SAMPLE = path.join(__dirname, "../../glue-data/sample");
+const SAMPLE = path.join(__dirname, "../../../glue-data/sample");
 const SENTENCES = [
   "the soup was cold and the waiter never came back",
   "I would like to book a table for two on Friday",
@@ -75,7 +75,7 @@ export const quickstart = defineCommand({
   examples: ["quickstart", "quickstart --engine wasm --out my-merged"],
   async run(values, terminal) {
     const started = performance.now();
-    const { readUserTasks } = await import("../tasks/user-tasks.js");
+    const { readUserTasks } = await import("../../tasks/user-tasks.js");
     const tasks = (await readUserTasks(path.join(SAMPLE, "tasks.yaml"))).filter(({ name }) => chosen.includes(name));
     const base = await quickstartBase(values.offline, terminal);
     const context = await openSession(values, terminal);
@@ -91,7 +91,7 @@ export const quickstart = defineCommand({
       scores.push([task.name, ...byK, `k=${teacher.record.layers}`, formatScore(student.record.score)]);
     }
     if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
-    const { merge } = await import("../merge/merge.js");
+    const { merge } = await import("../../merge/merge.js");
     const open = await onnxOpenerOrWarning(values.threads, terminal.reporter);
     const onnx = { check: open ? checkTools(open, context, tasks, "") : null };
     const merged = await merge({ out: values.out, base, selections, allowUnshared: false, onnx });
@@ -134,7 +134,7 @@ export const quickstart = defineCommand({
 });
 
 async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Base> {
-  const { openBase } = await import("../checkpoints/bases/base.js");
+  const { openBase } = await import("../../checkpoints/bases/base.js");
   try {
     await pullWithProgress(MINILM, offline, terminal);
     return await openBase(MINILM);
@@ -148,9 +148,9 @@ async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Bas
 
 /** 6 layers of 64, written to the cache because run folders and the merged model name their base. */
 async function randomBase(): Promise<Base> {
-  const { randomBase, writeBase } = await import("../checkpoints/bases/random-base.js");
-  const { cachedFolder } = await import("../files/cache.js");
-  const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
+  const { randomBase, writeBase } = await import("../../checkpoints/bases/random-base.js");
+  const { cachedFolder } = await import("../../files/cache.js");
+  const { embeddedVocabulary } = await import("../../tokenizer/vocabulary.js");
   const tokens = embeddedVocabulary();
   const config = {
     ...bertDefaults,
@@ -173,9 +173,9 @@ async function train(
   { checkpoints, force }: { checkpoints: string; force: boolean },
   context: RunContext<Engine>,
 ) {
-  const { finetune } = await import("../recipes/finetune.js");
-  const { distill } = await import("../recipes/distill.js");
-  const { chooseTeacher } = await import("../selection/teacher.js");
+  const { finetune } = await import("../../recipes/finetune.js");
+  const { distill } = await import("../../recipes/distill.js");
+  const { chooseTeacher } = await import("../../selection/teacher.js");
   const rows = { maxTrainSamples: trainRows, maxEvalSamples: devRows };
   const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force, ...rows };
   const common = { task, base, seeds: [1], run };
@@ -197,8 +197,8 @@ async function compareWithSeparate(
   selections: readonly Selection[],
   context: RunContext<Engine>,
 ): Promise<number> {
-  const { openModel } = await import("../predict/model.js");
-  const { evaluateTask } = await import("../predict/evaluate.js");
+  const { openModel } = await import("../../predict/model.js");
+  const { evaluateTask } = await import("../../predict/evaluate.js");
   const options = { split: "dev" as const, glueData: "", skipBroken: false, maxRows: devRows, signal: context.signal };
   const taskOf = (name: string) => selections.find(({ task }) => task.name === name)?.task as Task;
   const merged = await openModel(out, context.engine, { taskOf });
@@ -216,8 +216,8 @@ async function compareWithSeparate(
 }
 
 async function predictSentences(out: string, tasks: readonly Task[], context: RunContext<Engine>) {
-  const { openModel } = await import("../predict/model.js");
-  const { computeLogits, toPrediction } = await import("../predict/predict.js");
+  const { openModel } = await import("../../predict/model.js");
+  const { computeLogits, toPrediction } = await import("../../predict/predict.js");
   const model = await openModel(out, context.engine, {
     taskOf: (name) => tasks.find((task) => task.name === name) as Task,
   });

@@ -1,20 +1,20 @@
 // flexbert bench: how fast this machine trains and infers on each engine, beside what its matrix products reach alone.
 
-import { type BenchmarkSize, benchmarkSizes } from "../benchmark/benchmark-weights";
-import type { BenchPlan } from "../benchmark/measure";
-import { isPresent, openEngines } from "../benchmark/processes";
-import { type EngineName, engineNames } from "../engines/engine";
-import { failure, usageError } from "../errors/errors";
-import { didYouMean } from "../messages/nearest";
-import type { BertConfig } from "../model/config";
-import { option, optional, type Values } from "../options/option";
-import { choice, decimal, integer, names, text } from "../options/readers";
-import { dryRun, threads } from "../settings/common";
-import type { EngineReport } from "./bench-output";
-import { defineCommand } from "./command";
-import { describeMachine } from "./machine";
-import { openBaseOf, warnOfThreads } from "./session";
-import type { Terminal } from "./terminal";
+import { type BenchmarkSize, benchmarkSizes } from "../../benchmark/benchmark-weights";
+import type { BenchPlan } from "../../benchmark/measure";
+import { isPresent, openEngines } from "../../benchmark/processes";
+import { type EngineName, engineNames } from "../../engines/engine";
+import { failure, usageError } from "../../errors/errors";
+import { didYouMean } from "../../messages/nearest";
+import type { BertConfig } from "../../model/config";
+import { option, optional, type Values } from "../../options/option";
+import { choice, decimal, integer, names, text } from "../../options/readers";
+import { dryRun, threads } from "../../settings/common";
+import type { EngineReport } from "../benchmark/output";
+import { defineCommand } from "../command";
+import { describeMachine } from "../machine";
+import { openBaseOf, warnOfThreads } from "../session";
+import type { Terminal } from "../terminal";
 
 const sizeNames = Object.keys(benchmarkSizes) as BenchmarkSize[];
 
@@ -115,8 +115,8 @@ export const benchCommand = defineCommand({
   ],
   async run(values, terminal) {
     const model = await chooseModel(values, terminal);
-    const { measureEngines, plannedWork } = await import("../benchmark/measure.js");
-    const { BENCHMARK_OUTPUTS } = await import("../benchmark/step-benchmark.js");
+    const { measureEngines, plannedWork } = await import("../../benchmark/measure.js");
+    const { BENCHMARK_OUTPUTS } = await import("../../benchmark/step-benchmark.js");
     const work = plannedWork(model.settings, values.length, BENCHMARK_OUTPUTS);
     const plan: BenchPlan = { model: model.settings, lengths: values.length, runs: values.runs, work };
     const engines = await openEngines(values.engine, values.threads, terminal);
@@ -124,7 +124,7 @@ export const benchCommand = defineCommand({
       for (const { process, opened } of engines.filter(isPresent))
         warnOfThreads({ ...opened, name: process.name }, terminal);
       if (values.dryRun) {
-        const { printDryRun } = await import("./bench-dry-run.js");
+        const { printDryRun } = await import("../benchmark/dry-run.js");
         await printDryRun(engines, plan, model.description, terminal);
         return;
       }
@@ -135,7 +135,7 @@ export const benchCommand = defineCommand({
         plan,
         terminal.reporter,
       );
-      const { printReports, reportEngine } = await import("./bench-output.js");
+      const { printReports, reportEngine } = await import("../benchmark/output.js");
       const reports = engines.map((engine): EngineReport => {
         const { name } = engine.process;
         if (!isPresent(engine)) return { name, ...engine.opened } as EngineReport;

@@ -1,11 +1,11 @@
 // bench --dry-run: what would be measured, and about how long that takes, from a quick matrix product on each engine.
 
-import { type BenchPlan, WARM_UPS, type Work } from "../benchmark/measure";
-import { isPresent, type OpenedEngine } from "../benchmark/processes";
-import { formatSeconds } from "../messages/quantities";
-import { printRemedies, threeDigits } from "./bench-output";
-import { SUSTAINED_SHARE } from "./run-tables";
-import { type Terminal, table } from "./terminal";
+import { type BenchPlan, WARM_UPS, type Work } from "../../benchmark/measure";
+import { isPresent, type OpenedEngine } from "../../benchmark/processes";
+import { formatSeconds } from "../../messages/quantities";
+import { SUSTAINED_SHARE } from "../run-tables";
+import { type Terminal, table } from "../terminal";
+import { printRemedies, threeDigits } from "./output";
 
 /** Matrix products that the estimate starts from; the best one counts. */
 const REPEATS = 3;

@@ -1,14 +1,14 @@
 // flexbert engine: installs, lists and removes what engines need beside flexbert's own packages. That is TensorFlow's
 // library; the other engines come with npm.
 
-import { usageError } from "../errors/errors";
-import { formatBytes } from "../files/atomic";
-import { optional, toggle, type Values } from "../options/option";
-import { text } from "../options/readers";
-import { dryRun } from "../settings/common";
-import { defineCommand } from "./command";
-import { fileProgress } from "./file-progress";
-import { type Terminal, table } from "./terminal";
+import { usageError } from "../../errors/errors";
+import { formatBytes } from "../../files/atomic";
+import { optional, toggle, type Values } from "../../options/option";
+import { text } from "../../options/readers";
+import { dryRun } from "../../settings/common";
+import { defineCommand } from "../command";
+import { fileProgress } from "../file-progress";
+import { type Terminal, table } from "../terminal";
 
 const options = {
   gpu: toggle({
@@ -71,8 +71,8 @@ export const engineCommand = defineCommand({
 });
 
 async function install(values: EngineValues, terminal: Terminal): Promise<void> {
-  const { buildName, buildsFolder, DEFAULT_TENSORFLOW } = await import("../engines/tensorflow/install/builds.js");
-  const { hasNvidiaDriver } = await import("../engines/nvidia.js");
+  const { buildName, buildsFolder, DEFAULT_TENSORFLOW } = await import("../../engines/tensorflow/install/builds.js");
+  const { hasNvidiaDriver } = await import("../../engines/nvidia.js");
   const version = values.version ?? DEFAULT_TENSORFLOW;
   const flavour = values.gpu || (!values.cpu && hasNvidiaDriver()) ? "gpu" : "cpu";
   if (values.gpu && !hasNvidiaDriver()) {
@@ -89,7 +89,7 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
     else terminal.print(`would install TensorFlow ${version} for the ${flavour.toUpperCase()} in ${plan.folder}`);
     return;
   }
-  const { installTensorflow } = await import("../engines/tensorflow/install/install.js");
+  const { installTensorflow } = await import("../../engines/tensorflow/install/install.js");
   const progress = fileProgress("", terminal);
   try {
     const { build, installed } = await installTensorflow({
@@ -114,8 +114,8 @@ async function install(values: EngineValues, terminal: Terminal): Promise<void> 
 }
 
 async function list(terminal: Terminal): Promise<void> {
-  const { listBuilds, stoppedInstalls } = await import("../engines/tensorflow/install/builds.js");
-  const { explainTensorflowAbsence, locateTensorflow } = await import("../engines/tensorflow/load.js");
+  const { listBuilds, stoppedInstalls } = await import("../../engines/tensorflow/install/builds.js");
+  const { explainTensorflowAbsence, locateTensorflow } = await import("../../engines/tensorflow/load.js");
   const builds = listBuilds().map(({ files: _, ...build }) => build);
   const stopped = stoppedInstalls().filter((name) => !builds.some((build) => build.name === name));
   let taken: { from: string; addon: string } | null = null;
@@ -144,7 +144,7 @@ async function list(terminal: Terminal): Promise<void> {
 }
 
 async function remove(values: EngineValues, terminal: Terminal): Promise<void> {
-  const { listBuilds, removeBuild, stoppedInstalls } = await import("../engines/tensorflow/install/builds.js");
+  const { listBuilds, removeBuild, stoppedInstalls } = await import("../../engines/tensorflow/install/builds.js");
   const flavour = values.gpu ? "gpu" : values.cpu ? "cpu" : null;
   const matches = (name: string) =>
     (values.version === undefined || name.startsWith(`${values.version}-`)) &&

@@ -1,14 +1,14 @@
 // flexbert tokenize: texts to ids and segment ids, as JSON lines.
 
 import { createInterface } from "node:readline";
-import { usageError } from "../errors/errors";
-import { optional, toggle } from "../options/option";
-import { text } from "../options/readers";
-import { baseOptions, maxLength } from "../settings/common";
-import { createTokenizer } from "../tokenizer/tokenizer";
-import { embeddedVocabulary } from "../tokenizer/vocabulary";
-import { defineCommand } from "./command";
-import { openBaseOf } from "./session";
+import { usageError } from "../../errors/errors";
+import { optional, toggle } from "../../options/option";
+import { text } from "../../options/readers";
+import { baseOptions, maxLength } from "../../settings/common";
+import { createTokenizer } from "../../tokenizer/tokenizer";
+import { embeddedVocabulary } from "../../tokenizer/vocabulary";
+import { defineCommand } from "../command";
+import { openBaseOf } from "../session";
 
 export const tokenizeCommand = defineCommand({
   summary: "texts to token ids, as JSON lines",

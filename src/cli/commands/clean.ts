@@ -3,12 +3,12 @@
 import { existsSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { formatBytes, isLeftover } from "../files/atomic";
-import { cacheFolder } from "../files/cache";
-import { isRunning } from "../files/process-start";
-import { checkpointOptions, dryRun, taskOptions } from "../settings/common";
-import { SCRATCH_SUFFIX } from "../training/trunk/activation-store";
-import { defineCommand } from "./command";
+import { formatBytes, isLeftover } from "../../files/atomic";
+import { cacheFolder } from "../../files/cache";
+import { isRunning } from "../../files/process-start";
+import { checkpointOptions, dryRun, taskOptions } from "../../settings/common";
+import { SCRATCH_SUFFIX } from "../../training/trunk/activation-store";
+import { defineCommand } from "../command";
 
 export const cleanCommand = defineCommand({
   summary: "remove what killed processes left",

@@ -1,16 +1,16 @@
 // flexbert data download: GLUE's files from where they are published, a mirror or a folder.
 
 import path from "node:path";
-import type { DownloadedTask } from "../data/glue/download";
-import type { Mirror } from "../data/glue/fetch-source";
-import type { GlueSource, SourceFile } from "../data/glue/sources";
-import { dataError, ExitCode, UserError, usageError } from "../errors/errors";
-import { formatBytes } from "../files/atomic";
-import { cacheFolder } from "../files/cache";
-import type { Task } from "../tasks/task";
-import { fileProgress } from "./file-progress";
-import { userTasks } from "./session";
-import { type Terminal, table } from "./terminal";
+import type { DownloadedTask } from "../../data/glue/download";
+import type { Mirror } from "../../data/glue/fetch-source";
+import type { GlueSource, SourceFile } from "../../data/glue/sources";
+import { dataError, ExitCode, UserError, usageError } from "../../errors/errors";
+import { formatBytes } from "../../files/atomic";
+import { cacheFolder } from "../../files/cache";
+import type { Task } from "../../tasks/task";
+import { fileProgress } from "../file-progress";
+import { userTasks } from "../session";
+import { type Terminal, table } from "../terminal";
 
 export interface DownloadValues {
   readonly task: string | undefined;
@@ -39,7 +39,7 @@ export async function downloadData(values: DownloadValues, terminal: Terminal): 
   const network = values.offline || mirror.kind === "folder" ? null : await openNetwork();
   const progress = fileProgress("", terminal);
   try {
-    const { downloadTask } = await import("../data/glue/download.js");
+    const { downloadTask } = await import("../../data/glue/download.js");
     const options = {
       glueData: values.glueData,
       downloads: path.join(cacheFolder(), "glue"),
@@ -72,14 +72,14 @@ export async function downloadData(values: DownloadValues, terminal: Terminal): 
 }
 
 async function openNetwork() {
-  return (await import("../files/network.js")).openNetwork();
+  return (await import("../../files/network.js")).openNetwork();
 }
 
 /** All ten of GLUE, or those named. */
 async function chosenSources(values: DownloadValues): Promise<Chosen> {
-  const { glueTasks } = await import("../tasks/glue.js");
-  const { sourceOf } = await import("../data/glue/sources.js");
-  const { resolveTasks } = await import("../tasks/registry.js");
+  const { glueTasks } = await import("../../tasks/glue.js");
+  const { sourceOf } = await import("../../data/glue/sources.js");
+  const { resolveTasks } = await import("../../tasks/registry.js");
   const all = values.task === undefined || values.task.trim() === "all";
   const tasks = all ? Object.values(glueTasks) : resolveTasks(values.task, await userTasks(values));
   return tasks.map((task) => {
@@ -90,7 +90,7 @@ async function chosenSources(values: DownloadValues): Promise<Chosen> {
 }
 
 async function mirrorOf(flag: string | undefined): Promise<Mirror> {
-  const { officialHost, parseMirror } = await import("../data/glue/fetch-source.js");
+  const { officialHost, parseMirror } = await import("../../data/glue/fetch-source.js");
   const variable = process.env[MIRROR_VARIABLE];
   if (flag !== undefined) return parseMirror(flag, "--mirror");
   return variable ? parseMirror(variable, MIRROR_VARIABLE) : officialHost;
@@ -99,16 +99,16 @@ async function mirrorOf(flag: string | undefined): Promise<Mirror> {
 /** What failed before, and for a source that is out of reach what to put where by hand. */
 async function explained(error: unknown, before: Failures, left: Chosen, glueData: string): Promise<unknown> {
   if (!(error instanceof UserError)) return error;
-  const { OutOfReach } = await import("../data/glue/fetch-source.js");
-  const { byHand } = await import("../data/glue/sources.js");
+  const { OutOfReach } = await import("../../data/glue/fetch-source.js");
+  const { byHand } = await import("../../data/glue/sources.js");
   const lines = [...before.map(describeFailure), error.message];
   if (error instanceof OutOfReach) lines.push(byHand(left, glueData));
   return new UserError(error.exitCode, lines.join("\n"), { cause: error });
 }
 
 async function allFailures(failed: Failures, chosen: Chosen, glueData: string): Promise<UserError> {
-  const { OutOfReach } = await import("../data/glue/fetch-source.js");
-  const { byHand } = await import("../data/glue/sources.js");
+  const { OutOfReach } = await import("../../data/glue/fetch-source.js");
+  const { byHand } = await import("../../data/glue/sources.js");
   const lines = failed.map(describeFailure);
   const outOfReach = failed.filter(({ error }) => error instanceof OutOfReach).map(({ task }) => task);
   if (outOfReach.length > 0) {
@@ -134,8 +134,8 @@ function report({ task, state, files, notes }: DownloadedTask, terminal: Termina
 }
 
 async function printPlan(chosen: Chosen, mirror: Mirror, glueData: string, terminal: Terminal): Promise<void> {
-  const { findSplitFile } = await import("../data/read-split.js");
-  const { filesOf, nameOf } = await import("../data/glue/sources.js");
+  const { findSplitFile } = await import("../../data/read-split.js");
+  const { filesOf, nameOf } = await import("../../data/glue/sources.js");
   const from = (file: SourceFile) =>
     mirror.kind === "folder" ? path.join(mirror.folder, nameOf(file)) : `${mirror.url}/${file.path}`;
   const plan = chosen.map(([task, source]) => {

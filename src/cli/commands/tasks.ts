@@ -1,10 +1,10 @@
 // flexbert tasks: what tasks there are, where their data lies, and the schema of a task file.
 
-import { toggle } from "../options/option";
-import { taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { userTasks } from "./session";
-import { table } from "./terminal";
+import { toggle } from "../../options/option";
+import { taskOptions } from "../../settings/common";
+import { defineCommand } from "../command";
+import { userTasks } from "../session";
+import { table } from "../terminal";
 
 export const tasksCommand = defineCommand({
   summary: "list the tasks, or print the schema of a task file",
@@ -17,12 +17,12 @@ export const tasksCommand = defineCommand({
   examples: ["tasks", "tasks --tasks glue-data/sample/tasks.yaml", "tasks --schema > tasks.schema.json"],
   async run(values, terminal) {
     if (values.schema) {
-      const { userTasksJsonSchema } = await import("../tasks/user-tasks.js");
+      const { userTasksJsonSchema } = await import("../../tasks/user-tasks.js");
       terminal.printJson(userTasksJsonSchema());
       return;
     }
-    const { knownTasks } = await import("../tasks/registry.js");
-    const { findSplitFile } = await import("../data/read-split.js");
+    const { knownTasks } = await import("../../tasks/registry.js");
+    const { findSplitFile } = await import("../../data/read-split.js");
     const tasks = knownTasks(await userTasks(values));
     const described = tasks.map((task) => ({
       name: task.name,

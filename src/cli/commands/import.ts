@@ -1,8 +1,8 @@
 // flexbert import: a branch that somebody else fine-tuned, as a run of ours.
 
-import { usageError } from "../errors/errors";
-import { optional } from "../options/option";
-import { names, text } from "../options/readers";
+import { usageError } from "../../errors/errors";
+import { optional } from "../../options/option";
+import { names, text } from "../../options/readers";
 import {
   baseOptions,
   checkpointOptions,
@@ -12,11 +12,11 @@ import {
   samples,
   taskOptions,
   workOptions,
-} from "../settings/common";
-import { defineCommand } from "./command";
-import { describeRun } from "./run-tables";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "./session";
-import { formatScore } from "./terminal";
+} from "../../settings/common";
+import { defineCommand } from "../command";
+import { describeRun } from "../run-tables";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "../session";
+import { formatScore } from "../terminal";
 
 export const importCommand = defineCommand({
   summary: "import a branch that somebody else fine-tuned",
@@ -58,7 +58,7 @@ export const importCommand = defineCommand({
       throw usageError("import takes one task: give --task NAME");
     const base = await openBaseOf(values, terminal);
     const context = await openSession(values, terminal);
-    const { importBranch } = await import("../recipes/import.js");
+    const { importBranch } = await import("../../recipes/import.js");
     const labels = values.labels?.split(",").map((label) => label.trim()) ?? null;
     const request = { task, base, folder, labels, maxLength: values.maxLength, run: runOptionsOf(values) };
     const run = await importBranch(request, context);

@@ -1,20 +1,20 @@
 // flexbert distill: students of 1 to 3 layers from each task's teacher.
 
 import { existsSync } from "node:fs";
-import { methodFolder } from "../checkpoints/runs/run-folder";
-import { modelError } from "../errors/errors";
-import { formatSeconds } from "../messages/quantities";
-import { fitLayers } from "../options/layers";
-import type { DistillRequest } from "../recipes/distill";
-import { studentLayersOption, trainingCommandOptions } from "../settings/common";
-import { distillationOptions } from "../settings/distillation";
-import type { Task } from "../tasks/task";
-import { defineCommand } from "./command";
-import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "./session";
-import { findTeacher } from "./stored-runs";
-import { formatScore, table } from "./terminal";
-import { openTrackers, trackerOptions } from "./trackers";
+import { methodFolder } from "../../checkpoints/runs/run-folder";
+import { modelError } from "../../errors/errors";
+import { formatSeconds } from "../../messages/quantities";
+import { fitLayers } from "../../options/layers";
+import type { DistillRequest } from "../../recipes/distill";
+import { studentLayersOption, trainingCommandOptions } from "../../settings/common";
+import { distillationOptions } from "../../settings/distillation";
+import type { Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "../session";
+import { findTeacher } from "../stored-runs";
+import { formatScore, table } from "../terminal";
+import { openTrackers, trackerOptions } from "../trackers";
 
 export const distillCommand = defineCommand({
   summary: "distil teachers into students of 1 to 3 layers",
@@ -65,7 +65,7 @@ export const distillCommand = defineCommand({
       });
     }
     if (values.dryRun) {
-      const { planDistill } = await import("../recipes/trial/estimate.js");
+      const { planDistill } = await import("../../recipes/trial/estimate.js");
       const plans = await Promise.all(requests.map(planDistill));
       const idle = requests.filter((_, i) => plans[i]?.trials.length === 0);
       if (!terminal.json) for (const request of idle) terminal.print(`${headOf(request)}\n${keepsTeacher}`);
@@ -75,7 +75,7 @@ export const distillCommand = defineCommand({
     }
     const context = { ...(await openSession(values, terminal)), trackers };
     const started = new Date().toISOString();
-    const { distill } = await import("../recipes/distill.js");
+    const { distill } = await import("../../recipes/distill.js");
     const results = [];
     for (const request of requests) {
       const runs = await distill(request, context);

@@ -1,12 +1,12 @@
 // What bench prints: the engines, then a table of train steps and one of inference. docs/bench.md explains the fields.
 
-import type { Measurement, Work } from "../benchmark/measure";
-import type { RunTime } from "../benchmark/step-benchmark";
-import type { Opened, WorkloadName } from "../benchmark/worker";
-import type { Compilation } from "../engines/engine";
-import { formatBytes } from "../files/atomic";
-import { formatSeconds } from "../messages/quantities";
-import { type Terminal, table } from "./terminal";
+import type { Measurement, Work } from "../../benchmark/measure";
+import type { RunTime } from "../../benchmark/step-benchmark";
+import type { Opened, WorkloadName } from "../../benchmark/worker";
+import type { Compilation } from "../../engines/engine";
+import { formatBytes } from "../../files/atomic";
+import { formatSeconds } from "../../messages/quantities";
+import { type Terminal, table } from "../terminal";
 
 /** One workload at one length. Rates are those of the best run. */
 export interface Result {

@@ -2,18 +2,25 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { usageError } from "../errors/errors";
-import { option, optional, toggle } from "../options/option";
-import { choice, decimal, integer, text } from "../options/readers";
-import { summarize } from "../selection/candidate";
-import { parseSelect, requireKnown } from "../selection/candidates";
-import type { LatencyModel } from "../selection/latency";
-import type { Rule } from "../selection/rule";
-import { baseOptions, checkpointOptions, chooseBy, configOption, engineOptions, taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { readPool } from "./select-candidates";
-import { findLatency, MEASURED, measure, printLatency } from "./select-latency";
-import { printSelection, type SelectionResult, writeResult } from "./select-output";
+import { usageError } from "../../errors/errors";
+import { option, optional, toggle } from "../../options/option";
+import { choice, decimal, integer, text } from "../../options/readers";
+import { summarize } from "../../selection/candidate";
+import { parseSelect, requireKnown } from "../../selection/candidates";
+import type { LatencyModel } from "../../selection/latency";
+import type { Rule } from "../../selection/rule";
+import {
+  baseOptions,
+  checkpointOptions,
+  chooseBy,
+  configOption,
+  engineOptions,
+  taskOptions,
+} from "../../settings/common";
+import { defineCommand } from "../command";
+import { readPool } from "../select-candidates";
+import { findLatency, MEASURED, measure, printLatency } from "../select-latency";
+import { printSelection, type SelectionResult, writeResult } from "../select-output";
 
 /** The paper's own threshold (its Table 2). */
 const PAPER_THRESHOLD = 1;
@@ -123,7 +130,7 @@ export const selectCommand = defineCommand({
     }
     const latency = values.maxLatency === undefined ? null : await findLatency(values, pool, terminal);
     const rule = ruleOf(values, latency);
-    const { applyRule, describeRule } = await import("../selection/rule.js");
+    const { applyRule, describeRule } = await import("../../selection/rule.js");
     const decisions = applyRule(pool.tasks, rule);
     const chosen = decisions.map((decision) => decision.chosen);
     const result: SelectionResult = {

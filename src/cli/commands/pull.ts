@@ -1,11 +1,11 @@
 // flexbert pull: a base model into the cache.
 
-import { usageError } from "../errors/errors";
-import { formatCount } from "../messages/quantities";
-import { offline } from "../settings/common";
-import { defineCommand } from "./command";
-import { fileProgress } from "./file-progress";
-import type { Terminal } from "./terminal";
+import { usageError } from "../../errors/errors";
+import { formatCount } from "../../messages/quantities";
+import { offline } from "../../settings/common";
+import { defineCommand } from "../command";
+import { fileProgress } from "../file-progress";
+import type { Terminal } from "../terminal";
 
 export const pullCommand = defineCommand({
   summary: "bring a base model into the cache",
@@ -19,7 +19,7 @@ export const pullCommand = defineCommand({
   async run(values, terminal, args) {
     const name = args[0];
     if (!name) throw usageError("pull takes a name, such as google-bert/bert-base-uncased");
-    const { openBase } = await import("../checkpoints/bases/base.js");
+    const { openBase } = await import("../../checkpoints/bases/base.js");
     const { folder, source } = await pullWithProgress(name, values.offline, terminal);
     const { config, sha256, tensors } = await openBase(name);
     const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
@@ -44,7 +44,7 @@ export const pullCommand = defineCommand({
 
 /** Pulls with a bar a file, or a line where there is no terminal. */
 export async function pullWithProgress(name: string, offline: boolean, terminal: Terminal) {
-  const { pull } = await import("../checkpoints/pull/pull.js");
+  const { pull } = await import("../../checkpoints/pull/pull.js");
   const progress = fileProgress(`${name} `, terminal);
   try {
     return await pull(name, { offline, signal: terminal.signal, onProgress: progress.onProgress });

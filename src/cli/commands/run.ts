@@ -1,20 +1,20 @@
 // flexbert run: a whole experiment from one file. What is done is skipped, what was stopped goes on, and several
 // processes may share it.
 
-import type { Presence } from "../experiment/presence";
-import { type Result, scoreLines } from "../experiment/results";
-import type { LastStep, Outputs } from "../experiment/steps";
-import { requireFreeSpace } from "../files/atomic";
-import { dryRun, engineOptions, workOptions } from "../settings/common";
-import type { Tracker } from "../training/tracking/tracker";
-import { defineCommand } from "./command";
-import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "./experiment";
-import { runStepCommand } from "./experiment-steps";
-import { describeTrial, printListing, printScores } from "./experiment-tables";
-import { sustainedRate } from "./run-tables";
-import { type EngineValues, openSession } from "./session";
-import type { Terminal } from "./terminal";
-import { openTrackers, trackerOptions } from "./trackers";
+import type { Presence } from "../../experiment/presence";
+import { type Result, scoreLines } from "../../experiment/results";
+import type { LastStep, Outputs } from "../../experiment/steps";
+import { requireFreeSpace } from "../../files/atomic";
+import { dryRun, engineOptions, workOptions } from "../../settings/common";
+import type { Tracker } from "../../training/tracking/tracker";
+import { defineCommand } from "../command";
+import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "../experiment";
+import { runStepCommand } from "../experiment-steps";
+import { describeTrial, printListing, printScores } from "../experiment-tables";
+import { sustainedRate } from "../run-tables";
+import { type EngineValues, openSession } from "../session";
+import type { Terminal } from "../terminal";
+import { openTrackers, trackerOptions } from "../trackers";
 
 export const runCommand = defineCommand({
   summary: "a whole experiment from one file",
@@ -36,19 +36,19 @@ export const runCommand = defineCommand({
     const trackers = await openTrackers(values, terminal);
     const opened = await openExperiment(file, values, terminal);
     const { resolver, experiment, steps, mine, out, checkpoints } = opened;
-    const { outputsIn } = await import("../experiment/steps.js");
+    const { outputsIn } = await import("../../experiment/steps.js");
     const outputs = outputsIn(out);
     if (values.dryRun) return printDryRun(opened, values, terminal);
     const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
     const engine = { engine: values.engine, threads: values.threads };
     const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
     if (mine.length > 0) await train(opened, { ...values, trackers }, terminal);
-    const { collectResults } = await import("../experiment/results.js");
+    const { collectResults } = await import("../../experiment/results.js");
     const results = await collectResults(resolver);
     const done: Record<string, string> = {};
     if (results.length === resolver.trials.length) await writeResults(results, outputs);
     if (last.length > 0) {
-      const steps = await import("../experiment/steps.js");
+      const steps = await import("../../experiment/steps.js");
       const { doOnce, hashInputs, requireFinished, requireNoStrays, requireStepBefore } = steps;
       const [first] = last as [LastStep];
       requireFinished(resolver, results, first);
@@ -69,7 +69,7 @@ type TrainingValues = Omit<EngineValues, "precision"> & { readonly trackers: rea
 
 /** Trains what is left, unless nothing is: then no engine is opened. */
 async function train(opened: OpenedExperiment, values: TrainingValues, terminal: Terminal): Promise<void> {
-  const { announce } = await import("../experiment/presence.js");
+  const { announce } = await import("../../experiment/presence.js");
   const tunes = opened.mine.some(({ step }) => step === "finetune");
   const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
   try {
@@ -85,22 +85,22 @@ async function trainWhatIsLeft(
   { trackers, ...values }: TrainingValues,
   terminal: Terminal,
 ): Promise<void> {
-  const { listWork } = await import("../experiment/listing.js");
+  const { listWork } = await import("../../experiment/listing.js");
   // Reads the data of every task: a broken file should not come to light after the hours that the first ones take.
   const { trials, openBytes } = await listWork(resolver, mine);
   const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
   terminal.reporter.log(`${resolver.experiment.name}: ${open.length} of ${mine.length} trials to train`);
   if (open.length === 0) return;
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
-  const { trainTrials } = await import("../experiment/train.js");
+  const { trainTrials } = await import("../../experiment/train.js");
   const context = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   await trainTrials(resolver, mine, presence, { ...context, trackers });
 }
 
 async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {
-  const { makeFolder } = await import("../files/folder.js");
-  const { writeFileAtomic } = await import("../files/atomic.js");
-  const { resultsCsv } = await import("../experiment/results-csv.js");
+  const { makeFolder } = await import("../../files/folder.js");
+  const { writeFileAtomic } = await import("../../files/atomic.js");
+  const { resultsCsv } = await import("../../experiment/results-csv.js");
   await makeFolder(outputs.folder);
   await writeFileAtomic(outputs.results, resultsCsv(results));
 }
@@ -110,7 +110,7 @@ async function printDryRun(
   values: Omit<EngineValues, "precision">,
   terminal: Terminal,
 ) {
-  const { listWork } = await import("../experiment/listing.js");
+  const { listWork } = await import("../../experiment/listing.js");
   const listing = await listWork(resolver, mine);
   const { engine } = await openSession({ ...values, precision: resolver.experiment.precision }, terminal);
   const flopsPerSecond = await sustainedRate(engine);

@@ -11,81 +11,90 @@ export interface CommandEntry {
 export const commands: Readonly<Record<string, CommandEntry>> = {
   quickstart: {
     summary: "the whole pipeline on the sample tasks, in minutes",
-    load: async () => (await import("./quickstart.js")).quickstart,
+    load: async () => (await import("./commands/quickstart.js")).quickstart,
   },
-  run: { summary: "a whole experiment from one file", load: async () => (await import("./run.js")).runCommand },
+  run: {
+    summary: "a whole experiment from one file",
+    load: async () => (await import("./commands/run.js")).runCommand,
+  },
   plan: {
     summary: "the trials of an experiment file, with ids and states",
-    load: async () => (await import("./plan.js")).planCommand,
+    load: async () => (await import("./commands/plan.js")).planCommand,
   },
   finetune: {
     summary: "train a task's top k layers, for one k or a sweep",
-    load: async () => (await import("./finetune.js")).finetuneCommand,
+    load: async () => (await import("./commands/finetune.js")).finetuneCommand,
   },
   distill: {
     summary: "distil teachers into students of 1 to 3 layers",
-    load: async () => (await import("./distill.js")).distillCommand,
+    load: async () => (await import("./commands/distill.js")).distillCommand,
   },
   select: {
     summary: "choose one candidate a task: threshold, budget or name",
-    load: async () => (await import("./select.js")).selectCommand,
+    load: async () => (await import("./commands/select.js")).selectCommand,
   },
   merge: {
     summary: "merge tasks into one multi-head model",
-    load: async () => (await import("./merge.js")).mergeCommand,
+    load: async () => (await import("./commands/merge.js")).mergeCommand,
   },
   export: {
     summary: "a merged model as a TensorFlow SavedModel",
-    load: async () => (await import("./export.js")).exportCommand,
+    load: async () => (await import("./commands/export.js")).exportCommand,
   },
   report: {
     summary: "what the runs show: one HTML page and a Markdown file",
-    load: async () => (await import("./report.js")).reportCommand,
+    load: async () => (await import("./commands/report.js")).reportCommand,
   },
   predict: {
     summary: "labels and scores for texts, for several tasks in one pass",
-    load: async () => (await import("./predict.js")).predictCommand,
+    load: async () => (await import("./commands/predict.js")).predictCommand,
   },
   eval: {
     summary: "score a merged model or a run on dev rows",
-    load: async () => (await import("./eval.js")).evalCommand,
+    load: async () => (await import("./commands/eval.js")).evalCommand,
   },
   submit: {
     summary: "a merged model's predictions as GLUE's site takes them",
-    load: async () => (await import("./submit.js")).submitCommand,
+    load: async () => (await import("./commands/submit.js")).submitCommand,
   },
   import: {
     summary: "import a branch that somebody else fine-tuned",
-    load: async () => (await import("./import.js")).importCommand,
+    load: async () => (await import("./commands/import.js")).importCommand,
   },
-  pull: { summary: "bring a base model into the cache", load: async () => (await import("./pull.js")).pullCommand },
+  pull: {
+    summary: "bring a base model into the cache",
+    load: async () => (await import("./commands/pull.js")).pullCommand,
+  },
   tasks: {
     summary: "list the tasks, or print the schema of a task file",
-    load: async () => (await import("./tasks.js")).tasksCommand,
+    load: async () => (await import("./commands/tasks.js")).tasksCommand,
   },
   data: {
     summary: "download GLUE; check task data: rows, labels, leaks",
-    load: async () => (await import("./data.js")).dataCommand,
+    load: async () => (await import("./commands/data.js")).dataCommand,
   },
   tokenize: {
     summary: "texts to token ids, as JSON lines",
-    load: async () => (await import("./tokenize.js")).tokenizeCommand,
+    load: async () => (await import("./commands/tokenize.js")).tokenizeCommand,
   },
   status: {
     summary: "what is trained, and what is next",
-    load: async () => (await import("./status.js")).statusCommand,
+    load: async () => (await import("./commands/status.js")).statusCommand,
   },
-  clean: { summary: "remove what killed processes left", load: async () => (await import("./clean.js")).cleanCommand },
+  clean: {
+    summary: "remove what killed processes left",
+    load: async () => (await import("./commands/clean.js")).cleanCommand,
+  },
   bench: {
     summary: "time train steps and inference on every engine",
-    load: async () => (await import("./bench.js")).benchCommand,
+    load: async () => (await import("./commands/bench.js")).benchCommand,
   },
   engine: {
     summary: "install, list and remove builds of TensorFlow",
-    load: async () => (await import("./engine.js")).engineCommand,
+    load: async () => (await import("./commands/engine.js")).engineCommand,
   },
   doctor: {
     summary: "engines, machine, cache: what is there and what is missing",
-    load: async () => (await import("./doctor.js")).doctorCommand,
+    load: async () => (await import("./commands/doctor.js")).doctorCommand,
   },
 };

@@ -1,17 +1,17 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
 import path from "node:path";
-import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { dataError } from "../errors/errors";
-import { formatSeconds } from "../messages/quantities";
-import { fitLayers } from "../options/layers";
-import type { FinetuneRequest } from "../recipes/finetune";
-import type { SearchReport } from "../recipes/halving/rule";
-import type { ChooseBy } from "../selection/teacher";
-import { kOption, searchOption, trainingCommandOptions } from "../settings/common";
-import type { Task } from "../tasks/task";
-import { defineCommand } from "./command";
-import { describeRun, formatRates, printPlans, printSummary } from "./run-tables";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { dataError } from "../../errors/errors";
+import { formatSeconds } from "../../messages/quantities";
+import { fitLayers } from "../../options/layers";
+import type { FinetuneRequest } from "../../recipes/finetune";
+import type { SearchReport } from "../../recipes/halving/rule";
+import type { ChooseBy } from "../../selection/teacher";
+import { kOption, searchOption, trainingCommandOptions } from "../../settings/common";
+import type { Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
 import {
   chosenTasks,
   openBaseOf,
@@ -21,10 +21,10 @@ import {
   tasksFileOf,
   trainingOptionsOf,
   userTasks,
-} from "./session";
-import { standingOf } from "./stored-runs";
-import { formatScore, type Terminal, table } from "./terminal";
-import { openTrackers, trackerOptions } from "./trackers";
+} from "../session";
+import { standingOf } from "../stored-runs";
+import { formatScore, type Terminal, table } from "../terminal";
+import { openTrackers, trackerOptions } from "../trackers";
 
 export const finetuneCommand = defineCommand({
   summary: "train a task's top k layers, for one k or a sweep",
@@ -48,7 +48,7 @@ export const finetuneCommand = defineCommand({
   async run(values, terminal) {
     const trackers = await openTrackers(values, terminal);
     const run = runOptionsOf(values);
-    const { findSplitFile } = await import("../data/read-split.js");
+    const { findSplitFile } = await import("../../data/read-split.js");
     const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
     const lacking = await ownTasksWithoutTrain(values, tasks);
     if (tasks.length === 0) throw noTrainData(lacking, run.glueData);
@@ -62,13 +62,13 @@ export const finetuneCommand = defineCommand({
       return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run, search };
     });
     if (values.dryRun) {
-      const { planFinetune } = await import("../recipes/trial/estimate.js");
+      const { planFinetune } = await import("../../recipes/trial/estimate.js");
       await printPlans(await Promise.all(requests.map(planFinetune)), values, terminal);
       return;
     }
     if (requests.length > 1) await readEverySplit(requests);
     const context = { ...(await openSession(values, terminal)), trackers };
-    const { finetune } = await import("../recipes/finetune.js");
+    const { finetune } = await import("../../recipes/finetune.js");
     const started = new Date().toISOString();
     const results = [];
     for (const request of requests) {
@@ -112,7 +112,7 @@ function noTrainData(lacking: readonly LackingTask[], glueData: string): Error {
 
 /** A broken file of the last task should not come to light after the hours that the first ones take. */
 async function readEverySplit(requests: readonly FinetuneRequest[]): Promise<void> {
-  const { readSplit } = await import("../data/read-split.js");
+  const { readSplit } = await import("../../data/read-split.js");
   for (const { task, run } of requests) {
     const { glueData, skipBrokenRows: skipBroken, maxTrainSamples, maxEvalSamples } = run;
     const limit = (maxRows: number | undefined) => (maxRows === undefined ? {} : { maxRows });
@@ -128,7 +128,7 @@ async function summarise(
   by: ChooseBy,
   terminal: Terminal,
 ) {
-  const { scoresByLayers } = await import("../selection/teacher.js");
+  const { scoresByLayers } = await import("../../selection/teacher.js");
   const { comparable, teacher } = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by });
   const rows = scoresByLayers(comparable).map(({ layers, full, runs: seeds, max, mean }) => {
     const chosen = teacher !== null && seeds.includes(teacher);
@@ -154,7 +154,7 @@ async function summarise(
       `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,
     );
   }
-  const { reportSearch } = await import("../recipes/halving/rule.js");
+  const { reportSearch } = await import("../../recipes/halving/rule.js");
   const report = await reportSearch(runs, task.metric, by);
   // A sweep that halving never touched has the report in its JSON alone.
   const halved = search?.method === "halving" || runs.some(({ record }) => record.stopped);

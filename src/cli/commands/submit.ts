@@ -3,19 +3,19 @@
 import { existsSync, statSync } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { usageError } from "../errors/errors";
-import { formatBytes, isLeftover, writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { formatSeconds } from "../messages/quantities";
-import { option, toggle } from "../options/option";
-import { text } from "../options/readers";
-import type { PlannedFile } from "../predict/glue-submission";
-import type { ServedModel } from "../predict/model";
-import { dryRun, engineOptions, offline, taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { openServedModel } from "./served-model";
-import type { EngineValues } from "./session";
-import { type Terminal, table } from "./terminal";
+import { usageError } from "../../errors/errors";
+import { formatBytes, isLeftover, writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { formatSeconds } from "../../messages/quantities";
+import { option, toggle } from "../../options/option";
+import { text } from "../../options/readers";
+import type { PlannedFile } from "../../predict/glue-submission";
+import type { ServedModel } from "../../predict/model";
+import { dryRun, engineOptions, offline, taskOptions } from "../../settings/common";
+import { defineCommand } from "../command";
+import { openServedModel } from "../served-model";
+import type { EngineValues } from "../session";
+import { type Terminal, table } from "../terminal";
 
 interface SubmitValues extends EngineValues {
   readonly merged: string;
@@ -63,17 +63,17 @@ export const submitCommand = defineCommand({
       throw usageError(
         `--out ${values.out} is a folder: it takes the file to write, such as ${path.join(values.out, "submission.zip")}`,
       );
-    const { readManifest } = await import("../merge/folder/manifest.js");
-    const { submissionFiles } = await import("../data/glue/submission.js");
-    const { planSubmission } = await import("../predict/glue-submission.js");
+    const { readManifest } = await import("../../merge/folder/manifest.js");
+    const { submissionFiles } = await import("../../data/glue/submission.js");
+    const { planSubmission } = await import("../../predict/glue-submission.js");
     const plan = await planSubmission(await readManifest(values.merged), submissionFiles(), values);
     sayFilled(plan, terminal);
     if (values.dryRun) return printPlan(plan, terminal);
     const started = performance.now();
     const contents = await predictAll(plan, values, terminal);
-    const { checkSubmissionFile } = await import("../data/glue/submission.js");
+    const { checkSubmissionFile } = await import("../../data/glue/submission.js");
     for (const file of plan) checkSubmissionFile(file, contents[file.name] as string);
-    const { writeZip } = await import("../files/zip-write.js");
+    const { writeZip } = await import("../../files/zip-write.js");
     await writeZip(values.out, contents);
     await removeParts(values.out);
     await report(plan, contents, values.out, terminal);
@@ -102,7 +102,7 @@ async function predictAll(
   values: SubmitValues,
   terminal: Terminal,
 ): Promise<Record<string, string>> {
-  const { predictFile } = await import("../predict/glue-submission.js");
+  const { predictFile } = await import("../../predict/glue-submission.js");
   const parts = partsFolder(values.out);
   await makeFolder(parts);
   const partOf = ({ name, id }: PlannedFile) => `${path.parse(name).name}-${id}.tsv`;
@@ -157,8 +157,8 @@ async function report(
   out: string,
   terminal: Terminal,
 ): Promise<void> {
-  const { describePredictions } = await import("../data/glue/submission.js");
-  const { sha256File } = await import("../files/hash.js");
+  const { describePredictions } = await import("../../data/glue/submission.js");
+  const { sha256File } = await import("../../files/hash.js");
   const files = plan.map(({ name, task, rows, predictedWith }) => ({
     name,
     rows,

@@ -2,16 +2,16 @@
 
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { dataError, usageError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
-import { formatSeconds } from "../messages/quantities";
-import { option, optional } from "../options/option";
-import { choice, text } from "../options/readers";
-import type { ServedTask } from "../predict/model";
-import { computeLogits, type Prediction, type Row, toPrediction } from "../predict/predict";
-import { defineCommand } from "./command";
-import { modelOptions, openServedModel } from "./served-model";
-import { type Terminal, table } from "./terminal";
+import { dataError, usageError } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { formatSeconds } from "../../messages/quantities";
+import { option, optional } from "../../options/option";
+import { choice, text } from "../../options/readers";
+import type { ServedTask } from "../../predict/model";
+import { computeLogits, type Prediction, type Row, toPrediction } from "../../predict/predict";
+import { defineCommand } from "../command";
+import { modelOptions, openServedModel } from "../served-model";
+import { type Terminal, table } from "../terminal";
 
 /** Rows that are held at a time: a long file needs no more memory than a short one. */
 const CHUNK = 4096;

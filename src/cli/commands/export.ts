@@ -1,15 +1,15 @@
 // flexbert export: a merged model in the format of another runtime.
 
-import { usageError } from "../errors/errors";
-import type { CheckTools } from "../export/check/model-check";
-import { formatBytes } from "../files/atomic";
-import { option, toggle } from "../options/option";
-import { text } from "../options/readers";
-import { dryRun, engineOptions, taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { checkTools, describeCheck, openerOrWarning } from "./model-check";
-import { type EngineValues, openSession, userTasks } from "./session";
-import type { Terminal } from "./terminal";
+import { usageError } from "../../errors/errors";
+import type { CheckTools } from "../../export/check/model-check";
+import { formatBytes } from "../../files/atomic";
+import { option, toggle } from "../../options/option";
+import { text } from "../../options/readers";
+import { dryRun, engineOptions, taskOptions } from "../../settings/common";
+import { defineCommand } from "../command";
+import { checkTools, describeCheck, openerOrWarning } from "../model-check";
+import { type EngineValues, openSession, userTasks } from "../session";
+import type { Terminal } from "../terminal";
 
 export const exportCommand = defineCommand({
   summary: "a merged model as a TensorFlow SavedModel",
@@ -48,7 +48,7 @@ export const exportCommand = defineCommand({
       const hint = format === "onnx" ? ". Merge writes model.onnx into the merged folder" : "";
       throw usageError(`export takes saved-model, not ${format}${hint}. Run: flexbert export --help`);
     }
-    const { exportSavedModel, planExport, requireExportable } = await import("../export/saved-model/saved-model.js");
+    const { exportSavedModel, planExport, requireExportable } = await import("../../export/saved-model/saved-model.js");
     const { model, out, force, dryRun } = values;
     if (dryRun) {
       const plan = await planExport({ model, out, force });
@@ -84,12 +84,12 @@ interface CheckValues extends EngineValues {
 async function openCheck(values: CheckValues, terminal: Terminal): Promise<CheckTools | null> {
   const { threads } = values;
   const open = async () => {
-    const { savedModelOpener } = await import("../engines/tensorflow/saved-model-file.js");
+    const { savedModelOpener } = await import("../../engines/tensorflow/saved-model-file.js");
     return savedModelOpener({ verbose: terminal.verbose, ...(threads === undefined ? {} : { threads }) });
   };
   const opener = await openerOrWarning({ name: "the SavedModel", engine: "tensorflow", open }, terminal.reporter);
   if (!opener) return null;
-  const { knownTasks } = await import("../tasks/registry.js");
+  const { knownTasks } = await import("../../tasks/registry.js");
   const tasks = knownTasks(await userTasks(values));
   return checkTools(opener, await openSession(values, terminal), tasks, values.glueData);
 }

@@ -1,8 +1,8 @@
 // flexbert plan: the trials of an experiment in their order, with their ids and how far they are.
 
-import { defineCommand } from "./command";
-import { experimentArgument, experimentOptions, openExperiment } from "./experiment";
-import { describeTrial, printListing } from "./experiment-tables";
+import { defineCommand } from "../command";
+import { experimentArgument, experimentOptions, openExperiment } from "../experiment";
+import { describeTrial, printListing } from "../experiment-tables";
 
 export const planCommand = defineCommand({
   summary: "the trials of an experiment file, with ids and states",
@@ -19,7 +19,7 @@ export const planCommand = defineCommand({
   ],
   async run(values, terminal, [file = ""]) {
     const { resolver, experiment, steps, mine, out, checkpoints } = await openExperiment(file, values, terminal);
-    const { listWork } = await import("../experiment/listing.js");
+    const { listWork } = await import("../../experiment/listing.js");
     const listing = await listWork(resolver, mine);
     if (!terminal.json) {
       printListing(listing, null, terminal);

@@ -1,13 +1,13 @@
 // flexbert data: GLUE's files to where they belong, and what is worth knowing of task data before training on it.
 
-import type { DataReport, SplitReport } from "../data/check";
-import { dataError, usageError } from "../errors/errors";
-import { optional, toggle } from "../options/option";
-import { text } from "../options/readers";
-import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { chosenTasks, openBaseOf } from "./session";
-import { type Terminal, table } from "./terminal";
+import type { DataReport, SplitReport } from "../../data/check";
+import { dataError, usageError } from "../../errors/errors";
+import { optional, toggle } from "../../options/option";
+import { text } from "../../options/readers";
+import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../../settings/common";
+import { defineCommand } from "../command";
+import { chosenTasks, openBaseOf } from "../session";
+import { type Terminal, table } from "../terminal";
 
 export const dataCommand = defineCommand({
   summary: "download GLUE; check task data: rows, labels, leaks",
@@ -54,9 +54,9 @@ export const dataCommand = defineCommand({
     if (action === "sample") return writeSampleTo(folder, terminal);
     if (action !== "check")
       throw usageError(`data takes check, download or sample, not ${action}. Run: flexbert data --help`);
-    const { findSplitFile } = await import("../data/read-split.js");
-    const { splitNames } = await import("../tasks/task.js");
-    const { checkTask } = await import("../data/check.js");
+    const { findSplitFile } = await import("../../data/read-split.js");
+    const { splitNames } = await import("../../tasks/task.js");
+    const { checkTask } = await import("../../data/check.js");
     const found = (split: (typeof splitNames)[number], task: Parameters<typeof findSplitFile>[0]) =>
       findSplitFile(task, split, values.glueData);
     const tasks = await chosenTasks(values, (task) => splitNames.some((split) => found(split, task) !== null));
@@ -64,8 +64,8 @@ export const dataCommand = defineCommand({
       throw dataError(
         `no task has data in ${values.glueData}. Run: flexbert data download, or give --glue-data, or --tasks with your own tasks`,
       );
-    const { createTokenizer } = await import("../tokenizer/tokenizer.js");
-    const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
+    const { createTokenizer } = await import("../../tokenizer/tokenizer.js");
+    const { embeddedVocabulary } = await import("../../tokenizer/vocabulary.js");
     const settings = values.base
       ? (await openBaseOf(values, terminal)).tokenizer
       : { tokens: embeddedVocabulary(), lowerCase: true };
@@ -93,7 +93,7 @@ export const dataCommand = defineCommand({
 
 async function writeSampleTo(folder: string | undefined, terminal: Terminal): Promise<void> {
   if (!folder) throw usageError("data sample takes a folder to write to");
-  const { sampleSeed, writeSample } = await import("../data/sample/sample.js");
+  const { sampleSeed, writeSample } = await import("../../data/sample/sample.js");
   await writeSample(folder, sampleSeed);
   if (terminal.json) terminal.printJson({ folder });
   else terminal.print(`sample tasks written to ${folder}; try: flexbert data check --tasks ${folder}/tasks.yaml`);

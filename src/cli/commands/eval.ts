@@ -1,18 +1,18 @@
 // flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
 
 import path from "node:path";
-import { dataError } from "../errors/errors";
-import { writeFileAtomic } from "../files/atomic";
-import { formatSeconds } from "../messages/quantities";
-import { option, optional } from "../options/option";
-import { choice, text } from "../options/readers";
-import type { Evaluation } from "../predict/evaluate";
-import { samples, taskOptions } from "../settings/common";
-import { type SplitName, splitNames, type Task } from "../tasks/task";
-import { defineCommand } from "./command";
-import { modelOptions, openServedModel } from "./served-model";
-import { tasksFileOf } from "./session";
-import { formatScore, type Terminal, table } from "./terminal";
+import { dataError } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { formatSeconds } from "../../messages/quantities";
+import { option, optional } from "../../options/option";
+import { choice, text } from "../../options/readers";
+import type { Evaluation } from "../../predict/evaluate";
+import { samples, taskOptions } from "../../settings/common";
+import { type SplitName, splitNames, type Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { modelOptions, openServedModel } from "../served-model";
+import { tasksFileOf } from "../session";
+import { formatScore, type Terminal, table } from "../terminal";
 
 export const evalCommand = defineCommand({
   summary: "score a merged model or a run on dev rows",
@@ -40,7 +40,7 @@ export const evalCommand = defineCommand({
   ],
   async run(values, terminal) {
     const names = values.task === "all" ? undefined : values.task?.split(",").map((name) => name.trim());
-    const { evaluateTask } = await import("../predict/evaluate.js");
+    const { evaluateTask } = await import("../../predict/evaluate.js");
     const { model, context, taskOf } = await openServedModel(values, names, terminal);
     const evaluations: Evaluation[] = [];
     const started = performance.now();
@@ -103,7 +103,7 @@ async function report(evaluations: readonly Evaluation[], terminal: Terminal): P
     terminal.printJson(evaluations.map(({ examples: _, logits: __, ...rest }) => rest));
     return;
   }
-  const { describeMetrics } = await import("../training/loop/train-branch.js");
+  const { describeMetrics } = await import("../../training/loop/train-branch.js");
   for (const { task, split, rows, skipped, metrics, classes, confusion } of evaluations) {
     const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
     terminal.print(`${task} on ${rows} ${split} rows${left}: ${describeMetrics(metrics)}`);

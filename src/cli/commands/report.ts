@@ -1,14 +1,14 @@
 // flexbert report: one HTML page and a Markdown file about the stored runs.
 
 import path from "node:path";
-import { packageVersion } from "../files/version";
-import { option, optional } from "../options/option";
-import { decimals, text } from "../options/readers";
-import type { Report } from "../report/report";
-import { checkpointOptions, chooseBy, configOption, taskOptions } from "../settings/common";
-import { defineCommand } from "./command";
-import { userTasks } from "./session";
-import { formatScore, table } from "./terminal";
+import { packageVersion } from "../../files/version";
+import { option, optional } from "../../options/option";
+import { decimals, text } from "../../options/readers";
+import type { Report } from "../../report/report";
+import { checkpointOptions, chooseBy, configOption, taskOptions } from "../../settings/common";
+import { defineCommand } from "../command";
+import { userTasks } from "../session";
+import { formatScore, table } from "../terminal";
 
 const { task, tasks } = taskOptions;
 
@@ -50,8 +50,8 @@ export const reportCommand = defineCommand({
     "report --task rte,mrpc --base sentence-transformers/all-MiniLM-L6-v2 --thresholds 0.5,1,2",
   ],
   async run(values, terminal) {
-    const { knownTasks, resolveTasks } = await import("../tasks/registry.js");
-    const { buildReport, MARKDOWN, PAGE, writeReport } = await import("../report/report.js");
+    const { knownTasks, resolveTasks } = await import("../../tasks/registry.js");
+    const { buildReport, MARKDOWN, PAGE, writeReport } = await import("../../report/report.js");
     const own = await userTasks(values);
     const only = values.task === undefined || values.task === "all" ? null : resolveTasks(values.task, own);
     const { checkpoints, base, merged, thresholds, chooseBy } = values;
