@@ -18,7 +18,7 @@ const { openEngine } = require("../dist/engines/open.js");
 const { branchAxes } = require("../dist/model/branch.js");
 const { embeddingTensors, layerTensors } = require("../dist/model/parameters.js");
 const { int32 } = require("../dist/model/tensors.js");
-const { trunkEntry } = require("../dist/training/trunk/trunk.js");
+const { trunkEntry } = require("../dist/model/trunk.js");
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 /** Sizes for a random base; MiniLM is exported with its own weights. */

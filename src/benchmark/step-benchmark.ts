@@ -8,13 +8,13 @@ import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
+import { trunkEntry } from "../model/trunk";
 import { foldIn, seedKey, words } from "../random/threefry";
 import { withMoments } from "../training/step/adamw";
 import { initialLossScale } from "../training/step/loss-scale";
 import { crossEntropy } from "../training/step/losses";
 import { logitsStep, rowWeights, stepAxes, trainStep } from "../training/step/step";
 import { dropoutInputs, scalarInputs } from "../training/step/step-inputs";
-import { trunkEntry } from "../training/trunk/trunk";
 
 /** Outputs of the classifier. */
 export const BENCHMARK_OUTPUTS = 2;

@@ -1,6 +1,6 @@
 // From an entry point and the types of one call to a graph that holds for every size of its dynamic axes.
 
-import type { DynamicAxes, EntryPoint, Tensors } from "../engines/engine";
+import type { DynamicAxes, EntryPoint, Tensors } from "../model/entry-point";
 import type { Graph, Shape, ValueType } from "./graph/graph";
 import { bindSymbols, chooseSymbols, type SymbolicSize, substitute, symbolicProblem } from "./graph/symbols";
 import { trace } from "./graph/trace";

@@ -2,8 +2,9 @@
 // one call. Compiled engines come beside it: recipes cannot tell which one runs them.
 
 import * as tf from "@tensorflow/tfjs-core";
+import type { EntryPoint, Tensors } from "../model/entry-point";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
-import type { EntryPoint, Program, Tensors } from "./engine";
+import type { Program } from "./engine";
 
 /** tfjs-core's gradients are registered by the tfjs package alone; its CommonJS form exports no other way. */
 export async function registerGradients(): Promise<void> {

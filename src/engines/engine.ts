@@ -1,7 +1,7 @@
 // What an engine is to the rest of the program: it takes pure functions over named tensors, keeps their state in
 // its own memory and runs them. Recipes, merging and serving know this type only; the cli makes the value.
 
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { DynamicAxes, EntryPoint } from "../model/entry-point";
 import type { HostTensors } from "../model/tensors";
 
 export const engineNames = ["tensorflow", "onnx", "wasm"] as const;
@@ -10,21 +10,6 @@ export type EngineName = (typeof engineNames)[number];
 /** What the operands of matrix products are rounded to; everything else is float32. */
 export const precisions = ["float32", "tf32", "bf16", "float16"] as const;
 export type Precision = (typeof precisions)[number];
-
-/** Device tensors by name, inside an engine. */
-export type Tensors = Record<string, Tensor>;
-
-/**
- * A pure function over the program's state and one call's inputs. Tensors it returns may be inputs.
- * `state` is left out where the call changes nothing, and else holds every tensor that changes.
- */
-export type EntryPoint = (state: Tensors, inputs: Tensors) => { readonly state?: Tensors; readonly outputs: Tensors };
-
-/**
- * Sizes that differ between calls of an entry point, by input: a name for each axis, null where the size is fixed. Axes
- * of one name are equal in a call. A compiled engine makes one graph for all of them; every other size makes its own.
- */
-export type DynamicAxes = Readonly<Record<string, readonly (string | null)[]>>;
 
 /** Functions that share one state: a train step and the evaluation of the same branch, say. */
 export interface Program<E extends string> {

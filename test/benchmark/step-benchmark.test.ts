@@ -9,7 +9,8 @@ import {
   type StepBenchmark,
 } from "../../src/benchmark/step-benchmark";
 import { parameterShapes } from "../../src/checkpoints/bases/parameter-shapes";
-import type { Engine, EntryPoint } from "../../src/engines/engine";
+import type { Engine } from "../../src/engines/engine";
+import type { EntryPoint } from "../../src/model/entry-point";
 import { float32, type HostTensors } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { describeEachEngine } from "../engines/engines";

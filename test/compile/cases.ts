@@ -1,7 +1,7 @@
 // A function, its inputs and its dynamic axes for each op that has a lowering; every lowering's tests run them.
 
 import * as tf from "@tensorflow/tfjs-core";
-import type { DynamicAxes, Tensors } from "../../src/engines/engine";
+import type { DynamicAxes, Tensors } from "../../src/model/entry-point";
 import { gelu, layerNorm } from "../../src/model/ops";
 import type { HostTensors } from "../../src/model/tensors";
 import { crossEntropy } from "../../src/training/step/losses";

@@ -5,9 +5,10 @@ import type { Graph } from "../../src/compile/graph/graph";
 import type { SymbolicSize } from "../../src/compile/graph/symbols";
 import { toOnnx } from "../../src/compile/onnx/onnx";
 import { loadEagerly, registerGradients } from "../../src/engines/eager";
-import type { DynamicAxes, Engine, Tensors } from "../../src/engines/engine";
+import type { Engine } from "../../src/engines/engine";
 import { emptyTensor, type OnnxRuntime, type OrtTensor, toOrt } from "../../src/engines/onnx/runtime";
 import { openEngine } from "../../src/engines/open";
+import type { DynamicAxes, Tensors } from "../../src/model/entry-point";
 import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
 
 export type Compute = (inputs: Tensors) => Tensors;

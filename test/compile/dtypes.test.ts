@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine, Tensors } from "../../src/engines/engine";
+import type { Engine } from "../../src/engines/engine";
+import type { Tensors } from "../../src/model/entry-point";
 import type { HostTensors } from "../../src/model/tensors";
 import { type Compute, compiled, expectSame, f32, i32, onCpu, openOnnxEngine } from "./compare";
 

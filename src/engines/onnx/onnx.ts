@@ -2,9 +2,10 @@
 // prebuilt in its npm package. State stays in host memory: onnxruntime has no variables.
 
 import { availableParallelism } from "node:os";
+import type { DynamicAxes, EntryPoint } from "../../model/entry-point";
 import type { HostTensors } from "../../model/tensors";
 import { registerGradients } from "../eager";
-import type { DynamicAxes, Engine, EntryPoint } from "../engine";
+import type { Engine } from "../engine";
 import { openPrograms } from "../open-programs";
 import { loadCompiled } from "./program";
 import { loadOnnxRuntime } from "./runtime";

@@ -17,8 +17,9 @@ import type { ValueType } from "../../compile/graph/graph";
 import { toOnnx } from "../../compile/onnx/onnx";
 import { optimise } from "../../compile/passes/passes";
 import { splitGraph } from "../../compile/passes/split";
+import type { DynamicAxes, EntryPoint } from "../../model/entry-point";
 import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "../engine";
+import type { Program } from "../engine";
 import { type HostUpdate, hostOps, openHostUpdate } from "./host-update";
 import { emptyTensor, type OnnxRuntime, type OrtSession, type OrtTensor, toOrt } from "./runtime";
 

@@ -19,9 +19,10 @@ import { optimise } from "../../compile/passes/passes";
 import type { ProductType } from "../../compile/tensorflow/emitter";
 import { joinGelus } from "../../compile/tensorflow/passes";
 import { type Compiled, type LoweredModel, type Step, toSavedModel } from "../../compile/tensorflow/tensorflow";
+import type { DynamicAxes, EntryPoint } from "../../model/entry-point";
 import type { HostTensor, HostTensors } from "../../model/tensors";
 import { copied } from "../../model/tensors";
-import type { DynamicAxes, EntryPoint, Program } from "../engine";
+import type { Program } from "../engine";
 import { openSession, type SessionBinding, type TensorflowSession } from "./session";
 
 export interface TensorflowSettings {

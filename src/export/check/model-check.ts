@@ -2,17 +2,18 @@
 // would, against each branch run alone over the base's layers on the engine, by the function with which training scores it.
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { Engine, EntryPoint } from "../../engines/engine";
+import type { Engine } from "../../engines/engine";
 import type { ModelFile, OpenModelFile } from "../../engines/model-file";
 import { modelError, toleranceError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { Interrupted } from "../../messages/reporter";
 import { branchAxes, branchLogits } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
+import type { EntryPoint } from "../../model/entry-point";
 import { unscoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
+import { trunkEntry } from "../../model/trunk";
 import { createTokenizer, type TokenizerSettings } from "../../tokenizer/tokenizer";
-import { trunkEntry } from "../../training/trunk/trunk";
 import {
   batchTensors,
   type CheckBatch,

@@ -3,7 +3,7 @@
 
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensors } from "../../engines/engine";
+import type { Tensors } from "../../model/entry-point";
 import { fusedKernels, runFused } from "../../model/fused";
 import { float32, type HostTensors } from "../../model/tensors";
 import { isLossScale } from "./loss-scale";

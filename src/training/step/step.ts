@@ -3,10 +3,10 @@
 
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { DynamicAxes, EntryPoint, Tensors } from "../../engines/engine";
 import { type BranchInputs, branchAxes, branchLogits } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import { type Dropout, dropoutSites } from "../../model/dropout";
+import type { DynamicAxes, EntryPoint, Tensors } from "../../model/entry-point";
 import type { BranchShape } from "../../model/parameters";
 import { clipByGlobalNorm, update, withoutMoments } from "./adamw";
 import { keepFinite, lossScale } from "./loss-scale";

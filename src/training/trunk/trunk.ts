@@ -2,16 +2,16 @@
 // dropout (the paper's partial fine-tuning; the cache is ours). Layer f + 1's activations come from layer f's, in
 // batches that the data alone fixes, so a lost cache is rebuilt bit for bit. Stored ragged, without padding.
 
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { type Batch, sortedBatches } from "../../batches/batches";
 import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
-import type { Engine, EntryPoint, Program } from "../../engines/engine";
+import type { Engine, Program } from "../../engines/engine";
 import { Interrupted, type RunContext } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
-import { attentionBias, embed, encoderLayers } from "../../model/encoder";
-import { embeddingParameters, embeddingTensors, layerTensors } from "../../model/parameters";
+import type { EntryPoint } from "../../model/entry-point";
+import { embeddingTensors, layerTensors } from "../../model/parameters";
 import { float32, type HostTensors, int32 } from "../../model/tensors";
+import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
@@ -59,29 +59,6 @@ export interface TrunkOptions {
   /** Forks whose activations stay readable beside later ones, each in memory of its own; none where absent. */
   readonly keep?: ReadonlySet<number>;
 }
-
-const embedEntry = (config: BertConfig): EntryPoint => {
-  return (state, inputs) => {
-    const ids = inputs["input_ids"] as Tensor2D;
-    const types = inputs["token_type_ids"] as Tensor2D;
-    return { outputs: { hidden: embed(embeddingParameters(state), ids, types, config) } };
-  };
-};
-
-const layersEntry = (config: BertConfig, from: number, to: number): EntryPoint => {
-  return (state, inputs) => {
-    const bias = attentionBias(inputs["attention_mask"] as Tensor2D);
-    return { outputs: { hidden: encoderLayers(state, inputs["hidden"] as Tensor3D, bias, config, [from, to]) } };
-  };
-};
-
-/** Token ids to the activations of the layer under `fork`: what the frozen layers compute, in one pass. */
-export const trunkEntry = (config: BertConfig, fork: number): EntryPoint => {
-  return (state, inputs) => {
-    const { outputs } = embedEntry(config)(state, inputs);
-    return layersEntry(config, 0, fork)(state, { ...inputs, ...outputs });
-  };
-};
 
 /** Opens the trunk of one split. Nothing is computed before `at`. `keep` is for those that fit `budget` together. */
 export async function openTrunk(

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { traceEntry } from "../../../src/compile/entry";
 import { bindSymbols, chooseSymbols, factorSize, substitute } from "../../../src/compile/graph/symbols";
 import { registerGradients } from "../../../src/engines/eager";
-import type { Tensors } from "../../../src/engines/engine";
+import type { Tensors } from "../../../src/model/entry-point";
 
 beforeAll(registerGradients);
 
