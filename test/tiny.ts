@@ -7,7 +7,6 @@ import { afterAll } from "@jest/globals";
 import { type Base, baseSha256 } from "../src/checkpoints/bases/base";
 import { parameterShapes } from "../src/checkpoints/bases/parameter-shapes";
 import type { Engine } from "../src/engines/engine";
-import type { RunContext } from "../src/messages/reporter";
 import type { BertConfig } from "../src/model/config";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
@@ -15,6 +14,7 @@ import { foldIn, seedKey } from "../src/random/threefry";
 import type { RunOptions, TrainingOptions } from "../src/recipes/trial/options";
 import { glueTasks } from "../src/tasks/glue";
 import type { Task } from "../src/tasks/task";
+import type { RunContext } from "../src/training/tracking/tracker";
 
 const words = "the a good bad film book was is not very rather dull bright long short he she they saw read".split(" ");
 const tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words];

@@ -2,10 +2,9 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
-import type { Terminal } from "../cli/terminal";
 import { type EngineName, engineNames } from "../engines/engine";
 import { ExitCode, engineError, usageError } from "../errors/errors";
-import { Interrupted } from "../messages/reporter";
+import { Interrupted, type Reporter } from "../messages/reporter";
 import type { Calls, Opened, Reply } from "./worker";
 
 export interface EngineProcess {
@@ -14,6 +13,14 @@ export interface EngineProcess {
   call<K extends keyof Calls>(name: K, ...args: Parameters<Calls[K]>): ReturnType<Calls[K]>;
   /** Ends the process, whatever it is doing. */
   end(): void;
+}
+
+/** Who hears of the engines, and who stops them. */
+interface Surroundings {
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  /** Lets the processes write to stderr. */
+  readonly verbose: boolean;
 }
 
 /** What a process wrote to stderr is kept up to this many characters, for the error that its death becomes. */
@@ -98,7 +105,7 @@ export const isPresent = (engine: OpenedEngine): engine is OpenedEngine<Extract<
 export async function openEngines(
   chosen: readonly EngineName[] | "all",
   threads: number | undefined,
-  { signal, verbose, reporter }: Terminal,
+  { signal, verbose, reporter }: Surroundings,
 ): Promise<OpenedEngine[]> {
   const names = chosen === "all" ? engineNames : chosen;
   const processes = names.map((name) => startEngine(name, signal, verbose));

@@ -1,10 +1,11 @@
-// What commands that write a model's file ask of its check (merge/model-check.ts), and what they say of it.
+// What commands that write a model's file ask of its check (export/check/model-check.ts), and what they say of it.
 
 import type { Engine, EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
 import type { CheckTools, ModelCheck } from "../export/check/model-check";
-import type { Reporter, RunContext } from "../messages/reporter";
+import type { Reporter } from "../messages/reporter";
 import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/tracking/tracker";
 
 /** What opens the file; null, with a warning that says so, where the engine that does is absent. */
 export async function openerOrWarning(

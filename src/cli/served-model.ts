@@ -5,12 +5,12 @@ import path from "node:path";
 import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { MANIFEST } from "../merge/folder/manifest";
-import type { RunContext } from "../messages/reporter";
 import { optional } from "../options/option";
 import { text } from "../options/readers";
 import type { ServedModel } from "../predict/model";
 import { baseOptions, engineOptions, precisionOption, taskOptions } from "../settings/common";
 import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/tracking/tracker";
 import { type EngineValues, openSession, userTasks } from "./session";
 import type { Terminal } from "./terminal";
 

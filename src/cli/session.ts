@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine, EngineName, Precision } from "../engines/engine";
-import type { RunContext } from "../messages/reporter";
 import type { RunOptions, TrainingOptions } from "../recipes/trial/options";
 import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/tracking/tracker";
 import type { Terminal } from "./terminal";
 
 /** Read from the working folder without being named. */

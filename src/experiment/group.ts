@@ -4,12 +4,12 @@
 import { readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { tryLockFolder } from "../files/lock";
-import type { RunContext } from "../messages/reporter";
 import type { BranchShape } from "../model/parameters";
 import { type PreparedTeacher, prepareTeacher, studentWork } from "../recipes/distill";
 import { finetuneWork } from "../recipes/finetune";
 import { runLockedTrial, type TrialWork } from "../recipes/trial/trial";
 import { openTrunks, type Trunks } from "../recipes/trial/trunks";
+import type { RunContext } from "../training/tracking/tracker";
 import { describeSpec, type TrialGroup, type TrialSpec } from "./plan";
 import type { Resolution, Resolver } from "./resolve";
 

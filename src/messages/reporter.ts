@@ -1,7 +1,5 @@
 // How long work tells what it does, without knowing about terminals. The cli prints; tests collect.
 
-import type { Tracker } from "../training/tracking/tracker";
-
 export interface ProgressBar {
   /** Work done since the last call, and a short note such as "loss 0.412". */
   advance(amount: number, note?: string): void;
@@ -16,14 +14,12 @@ export interface Reporter {
   progress(label: string, total: number, done?: number): ProgressBar;
 }
 
-/** What every recipe gets beside its options. */
-export interface RunContext<Engine> {
+/** What long work gets beside its options. */
+export interface WorkContext<Engine> {
   readonly engine: Engine;
   readonly reporter: Reporter;
   /** Aborted on Ctrl-C: work stops at the next step, with its state saved. */
   readonly signal: AbortSignal;
-  /** Who hears of metrics beside metrics.jsonl. */
-  readonly trackers?: readonly Tracker[];
 }
 
 /** Thrown when the signal stopped the work. What was finished is kept; `folder` holds a saved state, if one was due. */

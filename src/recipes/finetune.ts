@@ -6,18 +6,25 @@ import type { Tensor1D } from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
-import type { RunContext } from "../messages/reporter";
 import type { BertConfig } from "../model/config";
 import type { BranchShape } from "../model/parameters";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/step/losses";
 import { type Loss, rowWeights } from "../training/step/step";
+import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
 import type { OverSeeds, Search } from "./halving/rule";
 import { branchOfBase } from "./trial/initial-branch";
 import type { RunOptions, TrainingOptions } from "./trial/options";
 import { readTaskData, type TaskData } from "./trial/task-data";
-import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial/trial";
+import {
+  describeTrial,
+  finishedRun,
+  runTrial,
+  type SweepTrial,
+  type TrialSettings,
+  type TrialWork,
+} from "./trial/trial";
 import { openTrunks, type Trunks } from "./trial/trunks";
 
 export interface FinetuneRequest {
@@ -59,12 +66,6 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
   } finally {
     await trunks.dispose();
   }
-}
-
-/** A trial of a sweep, before it is trained. */
-export interface SweepTrial {
-  readonly trial: StoredRun;
-  readonly settings: TrialSettings;
 }
 
 /** Every (k, seed) of a request, from the shallowest fork to the deepest: the order that computes no trunk layer twice. */

@@ -14,13 +14,13 @@ import {
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";
-import type { RunContext } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
 import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
+import type { RunContext } from "../training/tracking/tracker";
 import type { RunOptions } from "./trial/options";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";

@@ -1,5 +1,5 @@
 // The cost model behind --max-latency: milliseconds of one forward pass as a sum over layers, from figures that were
-// measured (serve/layer-latency.ts) and lie in a JSON file. It says nothing of tokenizing, queues and the network.
+// measured (predict/layer-latency.ts) and lie in a JSON file. It says nothing of tokenizing, queues and the network.
 
 import { readFile } from "node:fs/promises";
 import { oneLine, usageError } from "../errors/errors";

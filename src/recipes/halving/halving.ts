@@ -1,17 +1,26 @@
-// A sweep by successive halving (rule and source: search.ts). Every k runs to the next rung, from the shallowest fork
+// A sweep by successive halving (rule and source: rule.ts). Every k runs to the next rung, from the shallowest fork
 // to the deepest, and those that the rule drops are marked stopped with their state kept. A trial is the same whoever
 // trains it: stopping ends it early, its schedule spans all its epochs, and it goes on from its state.
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
-import type { RunContext } from "../../messages/reporter";
-import type { FinetuneRequest, SweepTrial } from "../finetune";
+import type { Task } from "../../tasks/task";
+import type { RunContext } from "../../training/tracking/tracker";
+import type { RunOptions, TrainingOptions } from "../trial/options";
+import type { SweepTrial } from "../trial/trial";
 import { stopTrial, storedRun } from "../trial/trial";
 import { type Arm, epochsDone, goingOn, type OverSeeds, rungsOf, scoreAfter, scoresOf } from "./rule";
 
 /** Trains a trial to the end of epoch `until`, or to its own end. */
 type Train = (trial: SweepTrial, force: boolean, until?: number) => Promise<StoredRun>;
+
+/** What halving reads of the sweep's request. */
+interface Sweep {
+  readonly task: Task;
+  readonly training: Pick<TrainingOptions, "epochs">;
+  readonly run: Pick<RunOptions, "force">;
+}
 
 /** A k, its trials and how they stand. */
 interface SweepArm extends Arm {
@@ -25,7 +34,7 @@ interface SweepArm extends Arm {
 export async function searchByHalving(
   sweep: readonly SweepTrial[],
   train: Train,
-  { task, training: { epochs }, run }: Pick<FinetuneRequest, "task" | "training" | "run">,
+  { task, training: { epochs }, run }: Sweep,
   by: OverSeeds,
   { reporter }: RunContext<Engine>,
 ): Promise<StoredRun[]> {

@@ -18,12 +18,12 @@ import { requireFreeSpace } from "../../files/atomic";
 import { cachedFolder } from "../../files/cache";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
-import type { RunContext } from "../../messages/reporter";
 import type { BertConfig } from "../../model/config";
 import type { BranchShape } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import type { Task } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
+import type { RunContext } from "../../training/tracking/tracker";
 import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 
@@ -41,6 +41,12 @@ export interface TrialSettings {
     readonly teacher: NonNullable<RunRecord["teacher"]>;
     readonly init: "teacher" | "pretrained";
   };
+}
+
+/** A trial of a sweep, before it is trained. */
+export interface SweepTrial {
+  readonly trial: StoredRun;
+  readonly settings: TrialSettings;
 }
 
 /**

@@ -1,7 +1,7 @@
 // Who else hears of a run's metrics while it trains: TensorBoard event files, an MLflow server. metrics.jsonl is the
 // record; a tracker that fails says so and leaves the training alone.
 
-import type { RunContext } from "../../messages/reporter";
+import type { WorkContext } from "../../messages/reporter";
 
 export type TrackedStatus = "finished" | "failed" | "stopped";
 
@@ -22,6 +22,12 @@ export interface TrackedSession {
 
 export interface Tracker {
   begin(run: TrackedRun): Promise<TrackedSession>;
+}
+
+/** What every recipe gets beside its options. */
+export interface RunContext<Engine> extends WorkContext<Engine> {
+  /** Who hears of metrics beside metrics.jsonl. */
+  readonly trackers?: readonly Tracker[];
 }
 
 /** One session that speaks to all trackers of the context. */

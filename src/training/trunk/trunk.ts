@@ -5,13 +5,14 @@
 import { type Batch, sortedBatches } from "../../batches/batches";
 import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
 import type { Engine, Program } from "../../engines/engine";
-import { Interrupted, type RunContext } from "../../messages/reporter";
+import { Interrupted } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { embeddingTensors, layerTensors } from "../../model/parameters";
 import { float32, type HostTensors, int32 } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
+import type { RunContext } from "../tracking/tracker";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
