@@ -30,7 +30,7 @@ describe("flexbert --help", () => {
       expect(stdout).toMatch(new RegExp(`^ {2}${name} +${summary}$`, "m"));
     }
     const modules = loadedModules(["--help"]).map((file) => path.basename(file));
-    expect(modules).toContain("commands.js");
+    expect(modules).toContain("catalogue.js");
     for (const name of Object.keys(commands)) expect(modules).not.toContain(`${name}.js`);
   });
 

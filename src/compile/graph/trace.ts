@@ -191,7 +191,7 @@ function registerKernels(): void {
 
 /** tfjs as installed and as source maps name it, its run-time library, this file, and Node itself. */
 const FOREIGN_FRAME =
-  /@tensorflow|[\\/]tfjs[\w-]*[\\/]src[\\/]|[\\/]tslib[\\/]|[\\/]compile[\\/]trace\.[jt]s|node:internal|<anonymous>/;
+  /@tensorflow|[\\/]tfjs[\w-]*[\\/]src[\\/]|[\\/]tslib[\\/]|[\\/]compile[\\/]graph[\\/]trace\.[jt]s|node:internal|<anonymous>/;
 
 /** The innermost stack frame that is neither tfjs's nor the tracer's. */
 function callSite(): string {
