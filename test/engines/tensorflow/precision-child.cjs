@@ -6,7 +6,7 @@
 const { readFileSync } = require("node:fs");
 const path = require("node:path");
 const dist = (file) => require(path.join(__dirname, "../../../dist", file));
-const { readSafetensors } = dist("checkpoints/safetensors.js");
+const { readSafetensors } = dist("checkpoints/formats/safetensors.js");
 const { openEngine } = dist("engines/open.js");
 const { parseBertConfig } = dist("model/config.js");
 const { attentionBias, embed, encoderLayer } = dist("model/encoder.js");
@@ -14,9 +14,9 @@ const { branchTensors, embeddingParameters, layerParameters } = dist("model/para
 const { float32, int32 } = dist("model/tensors.js");
 const { labelLoss } = dist("recipes/finetune.js");
 const { glueTasks } = dist("tasks/glue.js");
-const { stepScalars, withMoments } = dist("training/adamw.js");
-const { initialLossScale } = dist("training/loss-scale.js");
-const { trainStep } = dist("training/step.js");
+const { stepScalars, withMoments } = dist("training/step/adamw.js");
+const { initialLossScale } = dist("training/step/loss-scale.js");
+const { trainStep } = dist("training/step/step.js");
 const tf = require("@tensorflow/tfjs-core");
 
 const [precision, folder] = process.argv.slice(2);
