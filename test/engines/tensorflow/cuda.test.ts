@@ -7,7 +7,7 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { hasNvidiaDriver } from "../../../src/engines/nvidia";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
-import { describeWithSharedData, sharedData } from "../../shared-data";
+import { describeEachTinyBert, loadTinyBert } from "../../reference";
 
 const absence = (() => {
   if (!hasNvidiaDriver()) return "this machine has no NVIDIA driver";
@@ -20,7 +20,7 @@ const absence = (() => {
 })();
 if (absence !== null) console.warn(`SKIPPED: reference losses on CUDA, because ${absence}`);
 
-describeWithSharedData("PyTorch's losses on CUDA", () => {
+describeEachTinyBert("PyTorch's losses on CUDA", (folder) => {
   (absence === null ? describe : describe.skip)("precision", () => {
     // tf32 keeps 10 bits of an operand's significand, as float16 does.
     test.each([
@@ -30,9 +30,10 @@ describeWithSharedData("PyTorch's losses on CUDA", () => {
       { precision: "float16", loss: 3e-3 },
     ])(
       "$precision: 20 losses within $loss, on the GPU",
-      ({ precision, loss }) => {
+      async ({ precision, loss }) => {
+        const { class_ids: classIds } = (await loadTinyBert(folder)).expected;
         const script = path.join(__dirname, "precision-child.cjs");
-        const child = spawnSync(process.execPath, [script, precision, path.join(sharedData, "tiny-bert")], {
+        const child = spawnSync(process.execPath, [script, precision, folder, JSON.stringify(classIds)], {
           encoding: "utf8",
           timeout: 300_000,
         });

@@ -1,7 +1,7 @@
 // One precision of the tensorflow engine in a process of its own, from dist/: TensorFlow reads the limit that the CPU
 // probe sets from the process's environment, of which Jest hands tests a copy. Prints JSON.
 //
-//   node precision-child.cjs PRECISION FOLDER_OF_TINY_BERT
+//   node precision-child.cjs PRECISION FOLDER_OF_TINY_BERT CLASS_IDS_AS_JSON
 
 const { readFileSync } = require("node:fs");
 const path = require("node:path");
@@ -19,8 +19,9 @@ const { initialLossScale } = dist("training/step/loss-scale.js");
 const { trainStep } = dist("training/step/step.js");
 const tf = require("@tensorflow/tfjs-core");
 
-const [precision, folder] = process.argv.slice(2);
-const shape = { fork: 2, layers: 2, full: false };
+const [precision, folder, classIds] = process.argv.slice(2);
+const labels = Int32Array.from(JSON.parse(classIds));
+const trainedLayers = 2;
 const matrix = (rows) => int32([rows.length, rows[0].length], Int32Array.from(rows.flat()));
 const scalars = (step) =>
   Object.fromEntries(
@@ -70,10 +71,12 @@ async function train(engine) {
   const expected = JSON.parse(readFileSync(path.join(folder, "expected.json"), "utf8"));
   const config = parseBertConfig(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")), "config.json");
   const { tensors } = await readSafetensors(path.join(folder, "model.safetensors"));
+  const fork = config.numHiddenLayers - trainedLayers;
+  const shape = { fork, layers: trainedLayers, full: false };
   const frozen = await engine.load(tensors, {
     forward: (state, inputs) => {
       let hidden = embed(embeddingParameters(state), inputs.ids, inputs.types, config);
-      for (let layer = 0; layer < 2; layer++) {
+      for (let layer = 0; layer < fork; layer++) {
         hidden = encoderLayer(layerParameters(state, layer), hidden, attentionBias(inputs.mask), config, layer);
       }
       return { outputs: { hidden } };
@@ -88,8 +91,8 @@ async function train(engine) {
   const batch = {
     hidden,
     attention_mask: mask,
-    labels: int32([8], Int32Array.from([1, 0, 1, 2, 0, 0, 1, 0])),
-    row_weights: float32([8], new Float32Array(8).fill(1)),
+    labels: int32([labels.length], labels),
+    row_weights: float32([labels.length], new Float32Array(labels.length).fill(1)),
   };
   const scale = precision === "float16" ? initialLossScale() : {};
   const entries = { train: trainStep({ shape, config, loss: labelLoss(glueTasks.mnli), clipNorm: 1 }) };

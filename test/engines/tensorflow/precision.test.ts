@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
-import { describeWithSharedData, sharedData } from "../../shared-data";
+import { describeEachTinyBert, loadTinyBert } from "../../reference";
 
 interface Report {
   readonly summary: string;
@@ -35,9 +35,10 @@ const absence = (() => {
 })();
 if (absence !== null) console.warn(`SKIPPED: precisions of the tensorflow engine, because ${absence}`);
 
-function run(precision: string): Report {
+async function run(precision: string, folder: string): Promise<Report> {
+  const { class_ids: classIds } = (await loadTinyBert(folder)).expected;
   const script = path.join(__dirname, "precision-child.cjs");
-  const child = spawnSync(process.execPath, [script, precision, path.join(sharedData, "tiny-bert")], {
+  const child = spawnSync(process.execPath, [script, precision, folder, JSON.stringify(classIds)], {
     encoding: "utf8",
     timeout: 120_000,
   });
@@ -48,15 +49,15 @@ function run(precision: string): Report {
 const furthest = ({ results, expected }: Report["training"], at: 0 | 1) =>
   Math.max(...results.map((result, i) => Math.abs(result[at] / (expected[i] as [number, number])[at] - 1)));
 
-describeWithSharedData("PyTorch's losses", () => {
+describeEachTinyBert("PyTorch's losses", (folder) => {
   (absence === null ? describe : describe.skip)("precision", () => {
     test.each([
       { precision: "bf16", unit: 2 ** -8, loss: 0.02, norm: 0.06 },
       { precision: "float16", unit: 2 ** -11, loss: 0.003, norm: 0.01 },
     ])(
       "$precision: products rounded, 20 losses within $loss",
-      ({ precision, unit, loss, norm }) => {
-        const { summary, rounding, training } = run(precision);
+      async ({ precision, unit, loss, norm }) => {
+        const { summary, rounding, training } = await run(precision, folder);
         expect(summary).toContain(precision);
         // 32 terms of at most 4, each of two rounded operands, and the rounded sum.
         for (const error of [rounding.product, rounding.batched]) {
