@@ -3,7 +3,8 @@
 usage: reference.py FOLDER    (from the repository's root, after npm ci; bench/peers/setup.sh makes the environment)
 
 Writes FOLDER/tiny-bert (a random BERT as transformers saves it, and expected.json: what PyTorch gives on one batch),
-FOLDER/tiny-bert/targets.safetensors, and FOLDER/wordpiece.json and wordpiece-tiny.json: ids by transformers' tokenizer.
+FOLDER/tiny-bert/targets.safetensors, FOLDER/micro-bert (a smaller one, for reference_tf1.py), and FOLDER/wordpiece.json and
+wordpiece-tiny.json: ids by transformers' tokenizer.
 The README.md beside them says what each value is.
 """
 import json
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from reference_texts import CASES, ROWS, vocabulary
+from reference_texts import CASES, MICRO_WORDS, ROWS, vocabulary
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
@@ -43,19 +44,25 @@ def rounded(values):
     return float(f"{values:.8g}")
 
 
-def random_model(words):
+def random_model(words, hidden, layers, heads):
     """Weights far larger than BERT's 0.02, biases and norms off 0 and 1: whatever is forgotten or swapped shows."""
     config = BertConfig(
-        vocab_size=words, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-        intermediate_size=2 * HIDDEN, max_position_embeddings=64, hidden_dropout_prob=0.0,
+        vocab_size=words, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+        intermediate_size=2 * hidden, max_position_embeddings=64, hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0, num_labels=LABELS, attn_implementation="eager",
     )
     model = BertForSequenceClassification(config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            spread = 0.1 if name.endswith("bias") or "LayerNorm" in name else 0.2
+            spread = 0.1 if name.endswith("bias") or "LayerNorm" in name else 0.15
             parameter.normal_(1.0 if name.endswith("LayerNorm.weight") else 0.0, spread)
     return model
+
+
+def write_base(folder, words, *sizes):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
+    random_model(len(words), *sizes).save_pretrained(folder)
 
 
 class Reference:
@@ -200,11 +207,9 @@ def write_json(file, content, lines):
 
 def main():
     folder = Path(sys.argv[1])
-    tiny = folder / "tiny-bert"
-    tiny.mkdir(parents=True, exist_ok=True)
-    words = vocabulary()
-    (tiny / "vocab.txt").write_text("".join(f"{word}\n" for word in words))
-    random_model(len(words)).save_pretrained(tiny)
+    tiny, words = folder / "tiny-bert", vocabulary()
+    write_base(tiny, words, HIDDEN, LAYERS, HEADS)
+    write_base(folder / "micro-bert", MICRO_WORDS, 4, 2, 2)
     reference = Reference(tiny)
     write_json(tiny / "expected.json", reference.expected(), None)
     targets = {"hidden_states": reference.hidden_target, "attentions": reference.attention_target}

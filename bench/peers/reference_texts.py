@@ -11,6 +11,7 @@ CONTINUATIONS = "##s ##ed ##ing ##ly ##er ##est ##ness ##able ##ful ##less ##al 
 CHARACTERS = [*"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", *"0123456789", *"abcdefghijklmnopqrstuvwxyz",
               *"éüñßøσς日本人я한€—…½"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+MICRO_WORDS = [*SPECIAL, "the", "film", "is", "good", "##s", "é", "."]
 
 
 def vocabulary():
