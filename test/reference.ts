@@ -53,6 +53,23 @@ export function describeEachTinyBert(title: string, body: (folder: string) => vo
   describeWithSharedData(`${title} (shared)`, () => body(path.join(sharedData, "tiny-bert")));
 }
 
+/** One model in both published forms; TensorFlow's own writing, without the classifier. */
+export interface Forms {
+  readonly huggingFace: string;
+  readonly tensorFlow: string;
+}
+
+const formsOf = (folder: string, name: string): Forms => ({
+  huggingFace: path.join(folder, name),
+  tensorFlow: path.join(folder, `${name}-tf1`),
+});
+
+/** `describe` once on our own model in both forms, and once on the shared one where it is present. */
+export function describeEachPairOfForms(title: string, body: (forms: Forms) => void): void {
+  describe(`${title} (own)`, () => body(formsOf(ownReference, "micro-bert")));
+  describeWithSharedData(`${title} (shared)`, () => body(formsOf(sharedData, "tiny-bert")));
+}
+
 export async function loadTinyBert<E extends Expected = Expected>(folder: string) {
   const json = (name: string) => JSON.parse(readFileSync(path.join(folder, name), "utf8"));
   const expected: E = { class_ids: sharedClassIds, ...json("expected.json") };

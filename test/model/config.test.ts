@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
 import { bertConfigJson, parseBertConfig } from "../../src/model/config";
+import { ownReference } from "../reference";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
 const google = {
@@ -76,6 +77,24 @@ describe("parseBertConfig", () => {
   test("bertConfigJson gives the same config back", () => {
     const config = parseBertConfig({ ...google, pad_token_id: 1, layer_norm_eps: 1e-6 }, "c.json");
     expect(parseBertConfig(JSON.parse(JSON.stringify(bertConfigJson(config))), "again")).toEqual(config);
+  });
+});
+
+test("transformers' own writing of a config is read", () => {
+  const file = path.join(ownReference, "tiny-bert/config.json");
+  expect(parseBertConfig(JSON.parse(readFileSync(file, "utf8")), file)).toEqual({
+    vocabSize: 195,
+    hiddenSize: 32,
+    numHiddenLayers: 3,
+    numAttentionHeads: 4,
+    intermediateSize: 64,
+    maxPositionEmbeddings: 64,
+    typeVocabSize: 2,
+    hiddenDropoutProb: 0,
+    attentionProbsDropoutProb: 0,
+    layerNormEps: 1e-12,
+    initializerRange: 0.02,
+    padTokenId: 0,
   });
 });
 

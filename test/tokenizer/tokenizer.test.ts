@@ -6,12 +6,12 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { ExitCode } from "../../src/errors/errors";
 import { createTokenizer } from "../../src/tokenizer/tokenizer";
-import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
+import { embeddedVocabulary, parseVocabulary } from "../../src/tokenizer/vocabulary";
+import { ownReference } from "../reference";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
 const tokens = embeddedVocabulary();
 const uncased = createTokenizer({ tokens, lowerCase: true });
-const cased = createTokenizer({ tokens, lowerCase: false });
 const words = (ids: Iterable<number>) => Array.from(ids, (id) => tokens[id]);
 
 interface Case {
@@ -22,18 +22,40 @@ interface Case {
   readonly types: number[];
 }
 
+interface Cases {
+  readonly max_length: number;
+  readonly cases: readonly Case[];
+}
+
+/** @param words of the vocabulary; those of bert-base-uncased where none are given */
+function expectTransformersIds(file: string, count: number, words = tokens): void {
+  const { cases, max_length: maxLength }: Cases = JSON.parse(readFileSync(file, "utf8"));
+  expect(cases).toHaveLength(count);
+  const lowerCased = createTokenizer({ tokens: words, lowerCase: true });
+  const asWritten = createTokenizer({ tokens: words, lowerCase: false });
+  for (const { lower, text, pair, ids, types } of cases) {
+    const tokenizer = lower ? lowerCased : asWritten;
+    const encoding = tokenizer.encode(text, pair, maxLength);
+    expect({ text, pair, ids: Array.from(encoding.ids) }).toEqual({ text, pair, ids });
+    expect(Array.from(encoding.typeIds)).toEqual(types);
+    expect(tokenizer.encodeWithOffsets(text, pair, maxLength)).toMatchObject({ ...encoding });
+  }
+}
+
+describe("transformers' WordPiece: the same ids and segment ids, with and without offsets", () => {
+  test("of our own texts, on bert-base-uncased's vocabulary", () => {
+    expectTransformersIds(path.join(ownReference, "wordpiece.json"), 120);
+  });
+
+  test("of our own texts, on a small vocabulary", () => {
+    const words = parseVocabulary(readFileSync(path.join(ownReference, "tiny-bert/vocab.txt"), "utf8"));
+    expectTransformersIds(path.join(ownReference, "wordpiece-tiny.json"), 60, words);
+  });
+});
+
 describeWithSharedData("transformers' WordPiece", () => {
   test("all reference cases give the same ids and segment ids, with and without offsets", () => {
-    const reference = JSON.parse(readFileSync(path.join(sharedData, "reference/wordpiece.json"), "utf8"));
-    const cases: Case[] = reference.cases;
-    expect(cases).toHaveLength(866);
-    for (const { lower, text, pair, ids, types } of cases) {
-      const tokenizer = lower ? uncased : cased;
-      const encoding = tokenizer.encode(text, pair, reference.max_length);
-      expect({ text, pair, ids: Array.from(encoding.ids) }).toEqual({ text, pair, ids });
-      expect(Array.from(encoding.typeIds)).toEqual(types);
-      expect(tokenizer.encodeWithOffsets(text, pair, reference.max_length)).toMatchObject({ ...encoding });
-    }
+    expectTransformersIds(path.join(sharedData, "reference/wordpiece.json"), 866);
   });
 });
 

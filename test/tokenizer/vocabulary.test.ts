@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ExitCode, UserError } from "../../src/errors/errors";
+import { sha256Hex } from "../../src/files/hash";
 import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../../src/tokenizer/vocabulary";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
@@ -15,6 +16,11 @@ describeWithSharedData("the embedded vocabulary", () => {
 });
 
 describe("the embedded vocabulary", () => {
+  test("has the bytes of bert-base-uncased's vocab.txt", () => {
+    const text = `${embeddedVocabulary().join("\n")}\n`;
+    expect(sha256Hex(text)).toBe("07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3");
+  });
+
   test("has BERT's words at BERT's ids", () => {
     const tokens = embeddedVocabulary();
     expect(tokens).toHaveLength(30_522);

@@ -13,7 +13,7 @@ import { cachedFolder, cacheFolder } from "../../../src/files/cache";
 import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
 import { embeddedVocabulary } from "../../../src/tokenizer/vocabulary";
 import { temporaryFolder } from "../../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../../shared-data";
+import { describeEachPairOfForms } from "../../reference";
 import { copyFolder } from "../copy-folder";
 import { tinyBase, tinyConfig, tokens } from "../tiny-base";
 
@@ -302,17 +302,14 @@ describe("randomBase", () => {
   });
 });
 
-describeWithSharedData("the tiny BERT of the reference values", () => {
-  const huggingFace = path.join(sharedData, "tiny-bert");
-  const tensorFlow = path.join(sharedData, "tiny-bert-tf1");
-
+describeEachPairOfForms("the BERT of the reference values", ({ huggingFace, tensorFlow }) => {
   const withoutClassifier = ({ tensors }: Base) =>
     Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.startsWith("classifier.")));
 
   test("is the same base in Hugging Face's and in TensorFlow's form: tensor by tensor, and by hash", async () => {
     const [ours, theirs] = [await openBase(huggingFace), await openBase(tensorFlow)];
     expectSameTensors(theirs.tensors, withoutClassifier(ours));
-    expect(ours.tensors["classifier.weight"]?.shape).toEqual([3, 64]);
+    expect(ours.tensors["classifier.weight"]?.shape).toEqual([3, ours.config.hiddenSize]);
     expect(theirs.config).toEqual(ours.config);
     expect(theirs.tokenizer).toEqual(ours.tokenizer);
     expect(theirs.sha256).toBe(ours.sha256);
@@ -342,9 +339,11 @@ describeWithSharedData("the tiny BERT of the reference values", () => {
 
   test("a TensorFlow checkpoint that lacks a variable's layer in its config names both", async () => {
     copyFolder(tensorFlow, folder);
-    editJson("bert_config.json", { num_hidden_layers: 3 });
-    await expectModelError(openBase(folder), "its config gives 3 layers");
-    editJson("bert_config.json", { num_hidden_layers: 5 });
-    await expectModelError(openBase(folder), "lacks 16 of 87 tensors of a BERT of 5 layers");
+    const layers = (await openBase(folder)).config.numHiddenLayers;
+    editJson("bert_config.json", { num_hidden_layers: layers - 1 });
+    await expectModelError(openBase(folder), `its config gives ${layers - 1} layers`);
+    editJson("bert_config.json", { num_hidden_layers: layers + 1 });
+    const tensors = 7 + 16 * (layers + 1); // embeddings' and pooler's, and each layer's
+    await expectModelError(openBase(folder), `lacks 16 of ${tensors} tensors of a BERT of ${layers + 1} layers`);
   });
 });

@@ -7,7 +7,7 @@ import { readSafetensorsHeader } from "../../../src/checkpoints/formats/safetens
 import { ExitCode } from "../../../src/errors/errors";
 import { float32, type HostTensors, int32 } from "../../../src/model/tensors";
 import { temporaryFolder } from "../../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../../shared-data";
+import { describeEachTinyBert } from "../../reference";
 
 let file: string;
 beforeEach(() => {
@@ -218,8 +218,8 @@ describe("damage: one line that names file and cause (exit 4)", () => {
   });
 });
 
-describeWithSharedData("a file that safetensors' own writer made", () => {
-  const tiny = path.join(sharedData, "tiny-bert/model.safetensors");
+describeEachTinyBert("a file that safetensors' own writer made", (folder) => {
+  const tiny = path.join(folder, "model.safetensors");
 
   test("is read, and written again holds the same tensors", async () => {
     const { tensors, metadata } = await readSafetensors(tiny);

@@ -6,7 +6,7 @@ import { crc32c, maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
 import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
 import { ExitCode } from "../../../src/errors/errors";
 import { temporaryFolder } from "../../files/temporary-folder";
-import { describeWithSharedData, sharedData } from "../../shared-data";
+import { describeEachPairOfForms } from "../../reference";
 import { copyFolder } from "../copy-folder";
 import { floatVariable, type Variable, writeTf1Checkpoint } from "./tf1-writer";
 
@@ -161,17 +161,20 @@ function flip(file: string, at: number): void {
   writeFileSync(file, bytes);
 }
 
-describeWithSharedData("a checkpoint that TensorFlow wrote", () => {
-  const tiny = path.join(sharedData, "tiny-bert-tf1");
-
+describeEachPairOfForms("a checkpoint that TensorFlow wrote", ({ tensorFlow }) => {
   test("has Google's variable names, kernels as [in, out]", async () => {
-    const tensors = await readTf1Checkpoint(tiny);
-    expect(Object.keys(tensors)).toContain("bert/encoder/layer_3/attention/self/query/kernel");
-    expect(tensors["bert/encoder/layer_0/intermediate/dense/kernel"]?.shape).toEqual([64, 256]);
+    const tensors = await readTf1Checkpoint(tensorFlow);
+    const config = JSON.parse(readFileSync(path.join(tensorFlow, "bert_config.json"), "utf8"));
+    const top = config.num_hidden_layers - 1;
+    expect(Object.keys(tensors)).toContain(`bert/encoder/layer_${top}/attention/self/query/kernel`);
+    expect(tensors["bert/encoder/layer_0/intermediate/dense/kernel"]?.shape).toEqual([
+      config.hidden_size,
+      config.intermediate_size,
+    ]);
   });
 
   test("with one bit flipped anywhere in its data names the variable", async () => {
-    copyFolder(tiny, folder);
+    copyFolder(tensorFlow, folder);
     const shard = path.join(folder, "bert_model.ckpt.data-00000-of-00001");
     const size = readFileSync(shard).length;
     await fc.assert(
