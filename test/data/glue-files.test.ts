@@ -1,5 +1,5 @@
-// The traps of GLUE's files, on the published files where they lie beside the project, else on fixtures of our own
-// in the official layout (test/fixtures/glue).
+// The traps of GLUE's files, on fixtures of our own in the official layout (test/fixtures/glue), and on the published
+// files where they lie beside the project.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
@@ -91,6 +91,65 @@ describeWithSharedData("published files", () => {
     expect(countLabels(wnli)).toEqual({ not_entailment: 40, entailment: 31 });
     expect(wnli.task.labels[0]).toBe("not_entailment");
   });
+});
+
+test.each<[GlueName, number, number, number]>([
+  ["cola", 3, 2, 2],
+  ["sst2", 2, 1, 1],
+  ["mrpc", 3, 1, 1],
+  ["stsb", 2, 2, 1],
+  ["rte", 2, 2, 1],
+  ["wnli", 2, 2, 1],
+])("%s in its official layout: %i, %i and %i rows, none broken, no label in test", async (name, ...rows) => {
+  for (const [i, split] of (["train", "dev", "test"] as const).entries()) {
+    const { examples, broken } = await read(name, split, fixtures);
+    expect([examples.length, broken]).toEqual([rows[i], []]);
+    for (const { label } of examples) expect(label === null).toBe(split === "test");
+  }
+});
+
+test("MRPC: quotes are ordinary characters, the byte order mark is no part of the first column's name", async () => {
+  const bytes = await readFile(path.join(fixtures, "MRPC/train.tsv"));
+  expect([...bytes.subarray(0, 3)]).toEqual([0xef, 0xbb, 0xbf]);
+  const train = await read("mrpc", "train", fixtures);
+  expect(train.examples.map(({ text }) => text)).toEqual([
+    '" It rains , he said .',
+    "The shop closed at six .",
+    "Prices rose .",
+  ]);
+  expect(labelNames(train)).toEqual(["equivalent", "not_equivalent", "equivalent"]);
+});
+
+test("CoLA: train and dev have no header, test has one", async () => {
+  expect((await read("cola", "train", fixtures)).examples[0]).toEqual({
+    text: "The baker sold her bread.",
+    pair: null,
+    label: 1,
+    index: "0",
+    line: 1,
+  });
+  expect((await read("cola", "test", fixtures)).examples[0]).toMatchObject({ label: null, index: "0", line: 2 });
+  expect(labelNames(await read("cola", "dev", fixtures))).toEqual(["unacceptable", "acceptable"]);
+});
+
+test("SST-2: texts keep the space at their end", async () => {
+  const { examples } = await read("sst2", "train", fixtures);
+  expect(examples.map(({ text }) => text)).toEqual(["a bright and quick story ", "dull , and far too long "]);
+});
+
+test("STS-B: values from the last column of train and dev", async () => {
+  const { examples } = await read("stsb", "dev", fixtures);
+  expect(examples.map(({ label }) => label)).toEqual([3.75, 1.2]);
+  expect(examples[1]).toMatchObject({ text: "Rain is expected.", pair: '"Snow.', index: "1" });
+});
+
+test("RTE's and WNLI's labels go by name, though their ids are reversed", async () => {
+  const rte = await read("rte", "dev", fixtures);
+  expect(labelNames(rte)).toEqual(["not_entailment", "entailment"]);
+  expect(rte.examples.map(({ label }) => label)).toEqual([1, 0]);
+  const wnli = await read("wnli", "dev", fixtures);
+  expect(labelNames(wnli)).toEqual(["not_entailment", "entailment"]);
+  expect(wnli.task.labels[0]).toBe("not_entailment");
 });
 
 test("MNLI: gold_label is found by name, in column 11 of train and 15 of dev", async () => {
