@@ -1,5 +1,5 @@
-// Where the reference data lies: FLEXBERT_SHARED_DATA, or ../shared/data beside the project.
-// Tests that need it are skipped out loud where it is absent.
+// Where published files and the larger reference values lie: FLEXBERT_SHARED_DATA, or ../shared/data beside the project.
+// Tests that need them are skipped out loud where they are absent; reference.ts has small values of the clone's own.
 import { existsSync } from "node:fs";
 import path from "node:path";
 
@@ -9,7 +9,9 @@ export const sharedData = path.resolve(
 
 const present = existsSync(path.join(sharedData, "tiny-bert/expected.json"));
 if (!present)
-  console.warn(`SKIPPED: tests on reference data, because ${sharedData} is absent (set FLEXBERT_SHARED_DATA)`);
+  console.warn(
+    `SKIPPED: tests on published files and shared reference values, because ${sharedData} is absent (set FLEXBERT_SHARED_DATA)`,
+  );
 
 /** `describe` where the reference data is present, else `describe.skip`. */
 export const describeWithSharedData = present ? describe : describe.skip;
