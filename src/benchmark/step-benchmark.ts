@@ -77,7 +77,7 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
         shape,
         config,
         clipNorm: CLIP_NORM,
-        loss: (logits, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs)),
+        loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs)),
       }),
     },
     { train: stepAxes(config, shape) },

@@ -1,4 +1,5 @@
-// A branch end to end: from the trunk's activations (or from token ids when it is full) to logits.
+// A branch end to end: from the trunk's activations (or from token ids when it is full) to logits, and to what else is
+// read of its layers.
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
@@ -6,6 +7,7 @@ import type { Dropout } from "./dropout";
 import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
 import { type BranchShape, embeddingParameters } from "./parameters";
+import { firstPosition, type Outputs, openRecorder, type Reads, topPositions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
 
@@ -30,17 +32,29 @@ export const branchAxes = {
 } as const;
 
 /** Logits [batch, outputs] of a branch. */
-export function branchLogits(
+export const branchLogits = (
   tensors: Named,
   inputs: BranchInputs,
   shape: BranchShape,
   config: BertConfig,
   dropout?: Dropout,
-): Tensor2D {
+): Tensor2D => branchOutputs(tensors, inputs, shape, config, {}, dropout).logits;
+
+/** Logits [batch, outputs] of a branch, and what is read of its layers: from what enters the bottom one on. */
+export function branchOutputs(
+  tensors: Named,
+  inputs: BranchInputs,
+  shape: BranchShape,
+  config: BertConfig,
+  reads: Reads,
+  dropout?: Dropout,
+): Outputs {
   const bias = attentionBias(inputs.attention_mask);
   const from = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const layers = [shape.fork, shape.fork + shape.layers] as const;
-  return classify(tensors, encoderLayers(tensors, from, bias, config, layers, dropout, "first"), dropout);
+  const { record, outputs } = openRecorder(reads);
+  const top = encoderLayers(tensors, from, bias, config, layers, dropout, topPositions(shape, reads), record);
+  return outputs(classify(tensors, firstPosition(top), dropout));
 }
 
 function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {

@@ -4,6 +4,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import type { BranchShape } from "./parameters";
+import type { Positions } from "./recorder";
 
 /** Multiplies by the mask of a site. */
 export type Dropout = <T extends Tensor>(site: string, x: T) => T;
@@ -23,17 +24,23 @@ export const attentionOutputSite = (layer: number) => `layer.${layer}.attention_
 export const outputSite = (layer: number) => `layer.${layer}.output`;
 
 /**
- * Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`. In the topmost layer only
- * the first position asks and goes on.
+ * Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`.
+ * @param computed which positions of the topmost layer ask and go on
  */
-export function dropoutSites(config: BertConfig, shape: BranchShape, batch: number, length: number): DropoutSite[] {
+export function dropoutSites(
+  config: BertConfig,
+  shape: BranchShape,
+  batch: number,
+  length: number,
+  computed: Positions,
+): DropoutSite[] {
   const rate = config.hiddenDropoutProb;
   const sites: DropoutSite[] = [{ name: pooledSite, id: 0, shape: [batch, config.hiddenSize], rate }];
   if (shape.full) sites.push({ name: embeddingSite, id: 1, shape: [batch, length, config.hiddenSize], rate });
   const top = shape.fork + shape.layers - 1;
   for (let layer = shape.fork; layer <= top; layer++) {
     const id = 2 + 3 * layer;
-    const positions = layer === top ? 1 : length;
+    const positions = layer === top && computed === "first" ? 1 : length;
     const hidden = [batch, positions, config.hiddenSize];
     const attention = [batch, config.numAttentionHeads, positions, length];
     const probabilities = config.attentionProbsDropoutProb;

@@ -7,6 +7,7 @@ import type { BertConfig } from "./config";
 import { attentionOutputSite, attentionProbabilitiesSite, type Dropout, embeddingSite, outputSite } from "./dropout";
 import { dense, gelu, layerNorm } from "./ops";
 import { type EmbeddingParams, type LayerParams, layerParameters } from "./parameters";
+import { firstPosition, type Positions, type Recorder } from "./recorder";
 
 /** Added to the scores of padding: its probability underflows to 0 exactly. */
 const MASKED = -1e9;
@@ -43,9 +44,6 @@ export function attentionBias(mask: Tensor2D): Tensor4D {
   return tf.expandDims(tf.expandDims(tf.mul(padding, MASKED), 1), 1) as Tensor4D;
 }
 
-/** Which positions of a layer's output are computed: all, or [CLS] alone. */
-export type Positions = "all" | "first";
-
 /**
  * One encoder layer.
  * @param hidden [batch, length, hidden]
@@ -61,10 +59,11 @@ export function encoderLayer(
   index: number,
   dropout?: Dropout,
   positions: Positions = "all",
+  record?: Recorder,
 ): Tensor3D {
   const drop: Dropout = dropout ?? ((_, x) => x);
   const asking = positions === "all" ? hidden : firstPosition(hidden);
-  const context = selfAttention(params, asking, hidden, bias, config, index, drop);
+  const context = selfAttention(params, asking, hidden, bias, config, index, drop, record);
   const attended = drop(attentionOutputSite(index), dense(context, params.attentionOutput));
   const middle = layerNorm(tf.add(attended, asking) as Tensor3D, params.attentionNorm, config.layerNormEps);
   const expanded = gelu(dense(middle, params.intermediate));
@@ -88,17 +87,17 @@ export function encoderLayers(
   [from, to]: readonly [number, number],
   dropout?: Dropout,
   top: Positions = "all",
+  record?: Recorder,
 ): Tensor3D {
   let above = hidden;
+  record?.("hidden", from, above);
   for (let index = from; index < to; index++) {
     const positions = index === to - 1 ? top : "all";
-    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout, positions);
+    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout, positions, record);
+    record?.("hidden", index + 1, above);
   }
   return above;
 }
-
-const firstPosition = (hidden: Tensor3D): Tensor3D =>
-  tf.slice(hidden, [0, 0, 0], [hidden.shape[0], 1, hidden.shape[2]]);
 
 /** @param asking [batch, n, hidden]: the positions that attend, to all of `hidden`. @returns the same shape */
 function selfAttention(
@@ -109,6 +108,7 @@ function selfAttention(
   config: BertConfig,
   index: number,
   drop: Dropout,
+  record?: Recorder,
 ): Tensor3D {
   const [batch, , width] = hidden.shape;
   const heads = config.numAttentionHeads;
@@ -121,7 +121,9 @@ function selfAttention(
   // The scale stands at the product, where a compiled step makes it the product's factor.
   const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(size));
   const scores = tf.add(products, bias); // [batch, heads, n, length]
-  const probabilities = drop(attentionProbabilitiesSite(index), tf.softmax(scores));
-  const context = tf.transpose(tf.matMul(probabilities, value), [0, 2, 1, 3]); // [batch, n, heads, size]
+  const probabilities = tf.softmax(scores) as Tensor4D;
+  record?.("attention", index, probabilities);
+  const dropped = drop(attentionProbabilitiesSite(index), probabilities);
+  const context = tf.transpose(tf.matMul(dropped, value), [0, 2, 1, 3]); // [batch, n, heads, size]
   return tf.reshape(context, [batch, asking.shape[1], width]) as Tensor3D;
 }

@@ -12,6 +12,7 @@ import { branchAxes } from "../model/branch";
 import type { BranchShape } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
+import { perRow } from "../training/loop/batch-inputs";
 import { type BranchSource, computeLogits } from "../training/loop/branch-source";
 import { crossEntropy, meanSquaredError, softTargetLoss } from "../training/step/losses";
 import { type Loss, logitsStep, rowWeights } from "../training/step/step";
@@ -122,7 +123,7 @@ export function studentWork(
     loss: distillationLoss(task, distillation),
     train,
     dev,
-    teacherLogits,
+    inputs: { teacher_logits: perRow(teacherLogits, outputSize(task)) },
   };
 }
 
@@ -162,7 +163,7 @@ function checkTeacher({ task, base, teacher, studentLayers }: DistillRequest, { 
  */
 export function distillationLoss(task: Task, options: Pick<DistillationOptions, "alpha" | "temperature">): Loss {
   const { alpha, temperature } = options;
-  return (logits, inputs) => {
+  return ({ logits }, inputs) => {
     const weights = rowWeights(inputs);
     const teacher = inputs["teacher_logits"] as Tensor2D;
     const labels = inputs["labels"] as Tensor1D;

@@ -104,7 +104,7 @@ export function branchShape({ config: { numHiddenLayers } }: AnyBase, k: number 
 /** Cross-entropy with the labels, or the squared error of a regression. */
 export function labelLoss(task: Task): Loss {
   if (task.kind === "regression") {
-    return (logits, inputs) => meanSquaredError(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
+    return ({ logits }, inputs) => meanSquaredError(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
   }
-  return (logits, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
+  return ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
 }

@@ -72,7 +72,7 @@ describe("as traced", () => {
       shape,
       config,
       clipNorm: 1,
-      loss: (logits, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
+      loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
     });
     const scalars = Object.keys(stepScalars(1e-3, 0.01, 1)).map((name) => [
       `in/${name}`,

@@ -127,7 +127,7 @@ export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null
 }
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained on and towards. */
-export type TrialWork = Pick<BranchTraining, "label" | "initial" | "loss" | "train" | "dev" | "teacherLogits">;
+export type TrialWork = Pick<BranchTraining, "label" | "initial" | "loss" | "train" | "dev" | "inputs" | "beside">;
 
 /** A trial with all that its training takes. */
 export interface TrialTraining {
@@ -162,7 +162,7 @@ export async function runLockedTrial(
 ): Promise<StoredRun> {
   const { task, base, shape, seed, training } = settings;
   const { folder } = trial;
-  await requireFreeSpace(folder, stateBytes(work.initial), `the state of ${folder}`);
+  await requireFreeSpace(folder, stateBytes({ ...work.initial, ...work.beside?.loss }), `the state of ${folder}`);
   const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
   const config = trainingConfig(base.config, training.dropout);
   const end = until === undefined ? {} : { until };

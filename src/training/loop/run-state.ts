@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints/runs/run-folder";
 import type { Program } from "../../engines/engine";
 import type { HostTensors } from "../../model/tensors";
+import { withoutFrozen } from "../step/state";
 
 /** The best epoch so far. */
 export interface Best {
@@ -29,9 +30,9 @@ export interface Position {
 
 const BEST = "best/";
 
-/** Saves the program's state, the best branch so far and the position, as one file. */
+/** Saves the program's state without what is frozen, the best branch so far and the position, as one file. */
 export async function save<E extends string>(folder: string, program: Program<E>, position: Position): Promise<void> {
-  const tensors = await program.state();
+  const tensors = withoutFrozen(await program.state());
   const { best } = position;
   for (const [name, tensor] of Object.entries(best?.branch ?? {})) tensors[BEST + name] = tensor;
   const metricsBytes = await stat(metricsFile(folder)).then(

@@ -15,12 +15,12 @@ import type { BranchShape } from "../../model/parameters";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
 import { compareScores } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
-import { withMoments, withoutMoments } from "../step/adamw";
-import { initialLossScale } from "../step/loss-scale";
 import { learningRateAt } from "../step/schedule";
+import { type Beside, branchIn, initialState, withFrozen } from "../step/state";
 import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
+import { axesOf, type BatchInput, readInputs } from "./batch-inputs";
 import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
@@ -65,8 +65,10 @@ export interface BranchTraining {
   readonly loss: Loss;
   readonly train: BranchSource;
   readonly dev: BranchSource;
-  /** [rows, outputs] teacher logits of the train split: the input teacher_logits of the loss. */
-  readonly teacherLogits?: Float32Array;
+  /** What batches of the train split carry beside tokens and labels, by the name of the loss's input. */
+  readonly inputs?: Readonly<Record<string, BatchInput>>;
+  /** What a step reads or trains beside the branch. */
+  readonly beside?: Partial<Beside<HostTensor>>;
   readonly settings: EpochSettings;
 }
 
@@ -90,19 +92,19 @@ export interface TrainedBranch {
 
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
 export async function trainBranch(training: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
-  const { folder, settings, shape, config } = training;
+  const { folder, settings, shape, config, loss, beside = {} } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
-    saved?.state ?? {
-      ...withMoments(training.initial),
-      ...(context.engine.precision === "float16" ? initialLossScale() : {}),
-    },
+    withFrozen(
+      saved?.state ?? initialState(training.initial, beside.loss ?? {}, context.engine.precision === "float16"),
+      beside.frozen ?? {},
+    ),
     {
-      train: trainStep({ shape, config, loss: training.loss, clipNorm: settings.clipNorm }),
+      train: trainStep({ shape, config, loss, clipNorm: settings.clipNorm }),
       logits: logitsStep(shape, config),
     },
-    { train: stepAxes(config, shape), logits: branchAxes },
+    { train: stepAxes(config, shape, loss.reads, axesOf(training.inputs ?? {})), logits: branchAxes },
   );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
@@ -245,7 +247,7 @@ async function evaluateEpoch(
   await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
   context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${describeMetrics(metrics)}`);
   if (!position.best || compareScores(score, position.best.score) > 0) {
-    const branch = withoutMoments(await program.state());
+    const branch = branchIn(await program.state());
     position.best = { branch, epoch: position.epoch, score, metrics };
   }
 }
@@ -259,32 +261,24 @@ export function describeMetrics(metrics: Readonly<Record<string, number | null>>
 }
 
 async function stepInputs(training: BranchTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
-  const { settings, task, train, config, shape, teacherLogits } = training;
+  const { settings, task, train, config, shape, loss } = training;
   const size = settings.batchSize;
   const labels = Float32Array.from({ length: size }, (_, i) => labelOf(train, batch, i));
   const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
-  const inputs: HostTensors = {
+  return {
     ...(await branchInputs(train, batch, size)),
     labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
     row_weights: float32([size], weights),
     ...scalarInputs(rate, settings.weightDecay, step),
-    ...dropoutInputs({ config, shape, seed: settings.seed }, size, batch.length, step),
+    ...dropoutInputs({ config, shape, seed: settings.seed, reads: loss.reads }, size, batch.length, step),
+    ...(await readInputs(training.inputs ?? {}, batch, size, step)),
   };
-  if (teacherLogits) inputs["teacher_logits"] = teacherRows(teacherLogits, outputSize(task), batch, size);
-  return inputs;
 }
 
 const labelOf = (source: BranchSource, batch: Batch, i: number): number => {
   const row = batch.rows[i];
   return row === undefined ? 0 : (source.rows.labels[row] as number);
 };
-
-function teacherRows(logits: Float32Array, outputs: number, batch: Batch, size: number): HostTensor {
-  const rows = new Float32Array(size * outputs);
-  for (const [i, row] of batch.rows.entries())
-    rows.set(logits.subarray(row * outputs, (row + 1) * outputs), i * outputs);
-  return float32([size, outputs], rows);
-}
 
 const scalar = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN;
 

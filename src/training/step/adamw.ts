@@ -6,7 +6,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensors } from "../../model/entry-point";
 import { fusedKernels, runFused } from "../../model/fused";
 import { float32, type HostTensors } from "../../model/tensors";
-import { isLossScale } from "./loss-scale";
 
 export const BETA1 = 0.9;
 export const BETA2 = 0.999;
@@ -14,21 +13,16 @@ export const EPSILON = 1e-6;
 
 export const firstMoment = (name: string) => `adam.m/${name}`;
 export const secondMoment = (name: string) => `adam.v/${name}`;
-const isMoment = (name: string) => name.startsWith("adam.");
+export const isMoment = (name: string) => name.startsWith("adam.");
 
-/** The branch with moments of zero beside it: the state of a training program. */
-export function withMoments(branch: HostTensors): HostTensors {
-  const state: HostTensors = { ...branch };
-  for (const [name, { shape, data }] of Object.entries(branch)) {
+/** Tensors to train with moments of zero beside them: the state of a training program. */
+export function withMoments(trained: HostTensors): HostTensors {
+  const state: HostTensors = { ...trained };
+  for (const [name, { shape, data }] of Object.entries(trained)) {
     state[firstMoment(name)] = float32(shape, new Float32Array(data.length));
     state[secondMoment(name)] = float32(shape, new Float32Array(data.length));
   }
   return state;
-}
-
-/** The branch without its moments and whatever else training keeps. */
-export function withoutMoments<T>(state: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(state).filter(([name]) => !isMoment(name) && !isLossScale(name)));
 }
 
 /** Weight decay leaves biases and layer norms alone (BERT's practice). */

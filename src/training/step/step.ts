@@ -1,18 +1,28 @@
 // The train step, pure: (branch and moments, batch, scalars, masks) -> (branch and moments, loss, gradient norm).
-// Frozen layers are not here at all: they have no moments, no decay and no part in the clip norm.
+// The layers under the fork are not here at all; what else is frozen (state.ts) has no moments, no decay and no part in
+// the clip norm.
 
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type BranchInputs, branchAxes, branchLogits } from "../../model/branch";
+import { type BranchInputs, branchAxes, branchLogits, branchOutputs } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import { type Dropout, dropoutSites } from "../../model/dropout";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../model/entry-point";
 import type { BranchShape } from "../../model/parameters";
-import { clipByGlobalNorm, update, withoutMoments } from "./adamw";
+import { type Outputs, type Reads, topPositions } from "../../model/recorder";
+import { clipByGlobalNorm, update } from "./adamw";
 import { keepFinite, lossScale } from "./loss-scale";
+import { type Beside, besideIn, trainedNames } from "./state";
 
-/** Reads labels, row_weights and whatever else it needs from the step's inputs. */
-export type Loss = (logits: Tensor2D, inputs: Tensors) => Scalar;
+/**
+ * Reads the branch's outputs; labels, row_weights and whatever else it needs from the step's inputs; and what the state
+ * has beside the branch. A plain function reads the logits alone: see {@link reading}.
+ */
+export type Loss = ((outputs: Outputs, inputs: Tensors, beside: Beside<Tensor>) => Scalar) & { readonly reads?: Reads };
+
+/** A loss that reads more of the branch than its logits. */
+export const reading = (reads: Reads, loss: Loss): Loss =>
+  Object.assign<Loss, { reads: Reads }>((...given) => loss(...given), { reads });
 
 export interface StepSettings {
   readonly shape: BranchShape;
@@ -28,31 +38,44 @@ export const maskInput = (site: string) => `dropout/${site}`;
 export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D;
 
 /**
- * State: the branch's tensors and their moments, and with float16 the scale of the loss. Inputs: those of a branch, labels, row_weights, step_size,
- * second_correction, decay, and dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars.
+ * State: the branch's tensors and their moments, what state.ts has beside them, and with float16 the scale of the loss.
+ * Inputs: those of a branch, labels, row_weights, step_size, second_correction, decay, what else the loss reads, and
+ * dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars. A tensor that the loss does not depend
+ * on stays as it is, without decay, as in PyTorch.
  */
 export function trainStep({ shape, config, loss, clipNorm }: StepSettings): EntryPoint {
   return (state, inputs) => {
-    // Sorted: a restored state lists its tensors in another order, and the norm's sum would round differently.
-    const names = Object.keys(withoutMoments(state)).sort();
+    const names = trainedNames(state);
     const dropout = dropoutFrom(inputs);
     const scale = lossScale(state);
-    const objective = (...values: Tensor[]) => {
-      const branch = Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor]));
-      const logits = branchLogits(branch, inputs as unknown as BranchInputs, shape, config, dropout);
-      return scale ? (tf.mul(loss(logits, inputs), scale) as Scalar) : loss(logits, inputs);
+    const beside = besideIn(state);
+    const objective = () => {
+      const outputs = branchOutputs(state, inputs as unknown as BranchInputs, shape, config, loss.reads ?? {}, dropout);
+      const value = loss(outputs, inputs, beside);
+      return scale ? (tf.mul(value, scale) as Scalar) : value;
     };
-    const { value, grads: scaled } = tf.valueAndGrads(objective)(names.map((name) => state[name] as Tensor));
-    const grads = scale ? scaled.map((gradient) => tf.div(gradient, scale)) : scaled;
+    const { value, gradients: scaled } = valueAndGradients(objective, state, names);
+    const trained = Object.keys(scaled);
+    const grads = Object.values(scaled).map((gradient) => (scale ? tf.div(gradient, scale) : gradient));
     const { norm, factor } = clipByGlobalNorm(grads, clipNorm);
     const next: Tensors = {};
-    for (const [i, name] of names.entries()) {
+    for (const [i, name] of trained.entries()) {
       Object.assign(next, update(state, name, grads[i] as Tensor, factor, inputs));
     }
     if (!scale) return { state: next, outputs: { loss: value, grad_norm: norm } };
     const kept = keepFinite(state, next, norm);
     return { state: kept.state, outputs: { loss: tf.div(value, scale), grad_norm: kept.norm } };
   };
+}
+
+/** A value and its gradients by those of the named tensors that it depends on, in the order of `names`. */
+function valueAndGradients(objective: () => Scalar, state: Tensors, names: readonly string[]) {
+  const tensors = names.map((name) => state[name] as Tensor);
+  // tf.valueAndGrads refuses a function that does not depend on each of its arguments.
+  const { value, grads } = tf.engine().gradients(objective, tensors, undefined, true);
+  const reached = names.flatMap((name, i) => (grads[i] ? [[name, grads[i]] as const] : []));
+  if (reached.length === 0) throw new Error("the loss depends on no tensor that is trained");
+  return { value, gradients: Object.fromEntries(reached) };
 }
 
 /** Evaluation of the same state: inputs of a branch to logits [batch, outputs]. No dropout. */
@@ -62,14 +85,22 @@ export function logitsStep(shape: BranchShape, config: BertConfig): EntryPoint {
   });
 }
 
-/** Sizes of a train step that differ between batches: the length. */
-export function stepAxes(config: BertConfig, shape: BranchShape): DynamicAxes {
+/**
+ * Sizes of a train step that differ between batches: the length.
+ * @param carried axes of the inputs that the loss reads beside labels and weights
+ */
+export function stepAxes(
+  config: BertConfig,
+  shape: BranchShape,
+  reads: Reads = {},
+  carried: DynamicAxes = {},
+): DynamicAxes {
   const length = -1;
-  const sites = dropoutSites(config, shape, 1, length).map((site) => [
+  const sites = dropoutSites(config, shape, 1, length, topPositions(shape, reads)).map((site) => [
     maskInput(site.name),
     site.shape.map((size) => (size === length ? "length" : null)),
   ]);
-  return { ...withoutBatch(branchAxes), ...Object.fromEntries(sites) };
+  return { ...withoutBatch(branchAxes), ...carried, ...Object.fromEntries(sites) };
 }
 
 const withoutBatch = (axes: DynamicAxes): DynamicAxes =>

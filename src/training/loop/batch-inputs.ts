@@ -1,0 +1,47 @@
+// What a recipe's batches carry beside tokens and labels, each under the name of a step's input: a teacher's outputs,
+// say, computed once for all students like the trunk's activations.
+
+import type { Batch } from "../../batches/batches";
+import type { DynamicAxes } from "../../model/entry-point";
+import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
+
+/** One input of a train step. */
+export interface BatchInput {
+  /** As in {@link DynamicAxes}: "length" where the size is the batch's length, null elsewhere. */
+  readonly axes: DynamicAxes[string];
+  /** The input for a batch that is filled up to `size` rows, at a step counted from 1. */
+  read(batch: Batch, size: number, step: number): HostTensor | Promise<HostTensor>;
+}
+
+/** Values [rows, width] of a split's rows, in its order: [size, width], zero for filler rows. */
+export const perRow = (values: Float32Array, width: number): BatchInput => ({
+  axes: [null, null],
+  read(batch, size) {
+    const rows = new Float32Array(size * width);
+    for (const [i, row] of batch.rows.entries()) rows.set(values.subarray(row * width, (row + 1) * width), i * width);
+    return float32([size, width], rows);
+  },
+});
+
+/** What reads [size, batch.length, width], zero beyond each row's tokens: stored activations, say. */
+interface TokenValues {
+  read(batch: Batch, size: number): Promise<Float32Array>;
+}
+
+/** Values of each token: [size, length, width], zero for padding and filler rows. */
+export const perToken = (stored: TokenValues, width: number): BatchInput => ({
+  axes: [null, "length", null],
+  read: async (batch, size) => float32([size, batch.length, width], await stored.read(batch, size)),
+});
+
+type Inputs = Readonly<Record<string, BatchInput>>;
+
+export const axesOf = (inputs: Inputs): DynamicAxes =>
+  Object.fromEntries(Object.entries(inputs).map(([name, { axes }]) => [name, axes]));
+
+/** Every input for one batch. */
+export async function readInputs(inputs: Inputs, batch: Batch, size: number, step: number): Promise<HostTensors> {
+  const read: HostTensors = {};
+  for (const [name, input] of Object.entries(inputs)) read[name] = await input.read(batch, size, step);
+  return read;
+}
