@@ -8,7 +8,7 @@ import path from "node:path";
 const rooms = [
   ...["errors", "messages", "random", "files", "options", "tasks", "data", "tokenizer", "batches", "model"],
   ...["checkpoints", "selection", "compile", "engines", "settings", "merge/folder", "export", "merge", "training"],
-  ...["recipes", "predict", "experiment", "report", "benchmark", "cli"],
+  ...["recipes", "predict", "experiment", "report", "benchmark", "api", "cli"],
 ];
 const NATIVE = /^(@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)|onnxruntime-node$)/;
 

@@ -1,11 +1,11 @@
 // The steps of an experiment that other commands do: which command, with which options.
 
+import type { EngineValues } from "../api/session";
 import type { Experiment } from "../experiment/read";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { resolveOptions } from "../options/option";
 import { talk } from "../settings/common";
 import type { Command } from "./command";
-import type { EngineValues } from "./session";
 import type { Terminal } from "./terminal";
 
 // biome-ignore lint/suspicious/noExplicitAny: commands of different options

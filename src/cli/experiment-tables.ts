@@ -3,8 +3,8 @@
 import type { ListedTrial, Listing } from "../experiment/listing";
 import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
-import { formatSeconds } from "../messages/quantities";
-import { formatScore, type Terminal, table } from "./terminal";
+import { formatScore, formatSeconds } from "../messages/quantities";
+import { type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
 export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {

@@ -1,6 +1,7 @@
 // What `run` and `plan` begin with: the experiment file, its base, its trials, and which of them this call means.
 
 import path from "node:path";
+import { openBaseOf } from "../api/session";
 import { usageError } from "../errors/errors";
 import type { Shard, StepName, TrialSpec, TrialStep } from "../experiment/plan";
 import type { Experiment } from "../experiment/read";
@@ -8,7 +9,6 @@ import type { Force, Resolver } from "../experiment/resolve";
 import { optional } from "../options/option";
 import { choice, integer, text } from "../options/readers";
 import { offline, taskOptions, workOptions } from "../settings/common";
-import { openBaseOf } from "./session";
 import type { Terminal } from "./terminal";
 
 /** "2/8": the third of eight shares. */

@@ -1,11 +1,11 @@
 // What finetune and distill print alike: runs as JSON, dry-run plans, and the closing line.
 
+import { type EngineValues, openSession } from "../api/session";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import type { Plan } from "../recipes/trial/estimate";
-import { type EngineValues, openSession } from "./session";
 import { type Terminal, table } from "./terminal";
 
 /** One run for --json. */

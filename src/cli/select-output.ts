@@ -1,11 +1,12 @@
 // What select prints and writes: each task's candidates, the choice and why; the choice for merge.
 
+import type { CandidatePool } from "../api/select/candidates";
+import { formatScore } from "../messages/quantities";
 import { countLayers, type Decision, type Summary } from "../selection/candidate";
 import { type LatencyModel, latencyOf } from "../selection/latency";
 import { formatMs } from "../selection/rule";
 import { SELECTION_FORMAT, toSelectedTask, writeSelection } from "../selection/selection-file";
-import type { CandidatePool } from "./select-candidates";
-import { formatScore, type Terminal, table } from "./terminal";
+import { type Terminal, table } from "./terminal";
 
 export interface SelectionResult {
   readonly rule: string;
@@ -88,4 +89,18 @@ function toJson({ rule, decisions, summary, latency }: SelectionResult, { unit }
   const { shared, total, overhead, average } = summary;
   const cost = latency ? { latencyMs: millisecondsOf(decisions, latency) } : {};
   return { rule, unit, tasks, shared, total, overhead, average: inUnit(average), ...cost };
+}
+
+export function printLatency(model: LatencyModel, terminal: Terminal): void {
+  if (terminal.json) {
+    terminal.printJson(model);
+    return;
+  }
+  const rows = [
+    ["a shared layer", formatMs(model.sharedLayerMs)],
+    ["a branch layer", formatMs(model.branchLayerMs)],
+    ["a task's topmost layer and head", formatMs(model.topLayerMs)],
+    ["embeddings and the call", formatMs(model.fixedMs)],
+  ];
+  terminal.print(table(["part", "ms"], rows));
 }

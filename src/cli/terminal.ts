@@ -131,9 +131,6 @@ function barProgress(stream: OutputStream, label: string, total: number, from: n
   };
 }
 
-/** A score in points, or "-" where it is undefined. */
-export const formatScore = (score: number | null): string => (score === null ? "-" : (100 * score).toFixed(1));
-
 /** A table for people: the first row is the head. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const Table = require("cli-table3") as typeof import("cli-table3");

@@ -14,3 +14,6 @@ export function formatCount(count: number): string {
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
   return count >= 1e4 ? `${(count / 1e3).toFixed(1)} k` : String(Math.round(count));
 }
+
+/** A score in points, or "-" where it is undefined. */
+export const formatScore = (score: number | null): string => (score === null ? "-" : (100 * score).toFixed(1));

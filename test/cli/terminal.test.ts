@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { coloursOf, createTerminal, formatScore, type OutputStream, table } from "../../src/cli/terminal";
+import { coloursOf, createTerminal, type OutputStream, table } from "../../src/cli/terminal";
+import { formatScore } from "../../src/messages/quantities";
 
 const talk = { json: false, quiet: false, verbose: false };
 const interruption = { signal: new AbortController().signal };

@@ -1,5 +1,6 @@
 // flexbert bench: how fast this machine trains and infers on each engine, beside what its matrix products reach alone.
 
+import { openBaseOf, warnOfThreads } from "../../api/session";
 import { type BenchmarkSize, benchmarkSizes } from "../../benchmark/benchmark-weights";
 import type { BenchPlan } from "../../benchmark/measure";
 import { isPresent, openEngines } from "../../benchmark/processes";
@@ -13,7 +14,6 @@ import { dryRun, threads } from "../../settings/common";
 import type { EngineReport } from "../benchmark/output";
 import { defineCommand } from "../command";
 import { describeMachine } from "../machine";
-import { openBaseOf, warnOfThreads } from "../session";
 import type { Terminal } from "../terminal";
 
 const sizeNames = Object.keys(benchmarkSizes) as BenchmarkSize[];

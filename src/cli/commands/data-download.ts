@@ -1,6 +1,8 @@
 // flexbert data download: GLUE's files from where they are published, a mirror or a folder.
 
 import path from "node:path";
+import { fileProgress } from "../../api/file-progress";
+import { userTasks } from "../../api/session";
 import type { DownloadedTask } from "../../data/glue/download";
 import type { Mirror } from "../../data/glue/fetch-source";
 import type { GlueSource, SourceFile } from "../../data/glue/sources";
@@ -8,8 +10,6 @@ import { dataError, ExitCode, UserError, usageError } from "../../errors/errors"
 import { formatBytes } from "../../files/atomic";
 import { cacheFolder } from "../../files/cache";
 import type { Task } from "../../tasks/task";
-import { fileProgress } from "../file-progress";
-import { userTasks } from "../session";
 import { type Terminal, table } from "../terminal";
 
 export interface DownloadValues {

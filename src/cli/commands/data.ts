@@ -1,12 +1,12 @@
 // flexbert data: GLUE's files to where they belong, and what is worth knowing of task data before training on it.
 
+import { chosenTasks, openBaseOf } from "../../api/session";
 import type { DataReport, SplitReport } from "../../data/check";
 import { dataError, usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../../settings/common";
 import { defineCommand } from "../command";
-import { chosenTasks, openBaseOf } from "../session";
 import { type Terminal, table } from "../terminal";
 
 export const dataCommand = defineCommand({

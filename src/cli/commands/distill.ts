@@ -1,9 +1,12 @@
 // flexbert distill: students of 1 to 3 layers from each task's teacher.
 
 import { existsSync } from "node:fs";
+import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "../../api/session";
+import { findTeacher } from "../../api/stored-runs";
+import { openTrackers, trackerOptions } from "../../api/trackers";
 import { methodFolder } from "../../checkpoints/runs/run-folder";
 import { modelError } from "../../errors/errors";
-import { formatSeconds } from "../../messages/quantities";
+import { formatScore, formatSeconds } from "../../messages/quantities";
 import { fitLayers } from "../../options/layers";
 import type { DistillRequest } from "../../recipes/distill";
 import { studentLayersOption, trainingCommandOptions } from "../../settings/common";
@@ -11,10 +14,7 @@ import { distillationOptions } from "../../settings/distillation";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
 import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "../session";
-import { findTeacher } from "../stored-runs";
-import { formatScore, table } from "../terminal";
-import { openTrackers, trackerOptions } from "../trackers";
+import { table } from "../terminal";
 
 export const distillCommand = defineCommand({
   summary: "distil teachers into students of 1 to 3 layers",

@@ -1,13 +1,13 @@
 // flexbert engine: installs, lists and removes what engines need beside flexbert's own packages. That is TensorFlow's
 // library; the other engines come with npm.
 
+import { fileProgress } from "../../api/file-progress";
 import { usageError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
 import { optional, toggle, type Values } from "../../options/option";
 import { text } from "../../options/readers";
 import { dryRun } from "../../settings/common";
 import { defineCommand } from "../command";
-import { fileProgress } from "../file-progress";
 import { type Terminal, table } from "../terminal";
 
 const options = {

@@ -1,18 +1,18 @@
 // flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
 
 import path from "node:path";
+import { modelOptions, openServedModel } from "../../api/open-model";
+import { tasksFileOf } from "../../api/session";
 import { dataError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
-import { formatSeconds } from "../../messages/quantities";
+import { formatScore, formatSeconds } from "../../messages/quantities";
 import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import type { Evaluation } from "../../predict/evaluate";
 import { samples, taskOptions } from "../../settings/common";
 import { type SplitName, splitNames, type Task } from "../../tasks/task";
 import { defineCommand } from "../command";
-import { modelOptions, openServedModel } from "../served-model";
-import { tasksFileOf } from "../session";
-import { formatScore, type Terminal, table } from "../terminal";
+import { type Terminal, table } from "../terminal";
 
 export const evalCommand = defineCommand({
   summary: "score a merged model or a run on dev rows",

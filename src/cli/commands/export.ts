@@ -1,5 +1,7 @@
 // flexbert export: a merged model in the format of another runtime.
 
+import { checkTools, describeCheck, openerOrWarning } from "../../api/model-check";
+import { type EngineValues, openSession, userTasks } from "../../api/session";
 import { usageError } from "../../errors/errors";
 import type { CheckTools } from "../../export/check/model-check";
 import { formatBytes } from "../../files/atomic";
@@ -7,8 +9,6 @@ import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import { dryRun, engineOptions, taskOptions } from "../../settings/common";
 import { defineCommand } from "../command";
-import { checkTools, describeCheck, openerOrWarning } from "../model-check";
-import { type EngineValues, openSession, userTasks } from "../session";
 import type { Terminal } from "../terminal";
 
 export const exportCommand = defineCommand({

@@ -1,17 +1,6 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
 import path from "node:path";
-import type { StoredRun } from "../../checkpoints/runs/run-folder";
-import { dataError } from "../../errors/errors";
-import { formatSeconds } from "../../messages/quantities";
-import { fitLayers } from "../../options/layers";
-import type { FinetuneRequest } from "../../recipes/finetune";
-import type { SearchReport } from "../../recipes/halving/rule";
-import type { ChooseBy } from "../../selection/teacher";
-import { kOption, searchOption, trainingCommandOptions } from "../../settings/common";
-import type { Task } from "../../tasks/task";
-import { defineCommand } from "../command";
-import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
 import {
   chosenTasks,
   openBaseOf,
@@ -21,10 +10,21 @@ import {
   tasksFileOf,
   trainingOptionsOf,
   userTasks,
-} from "../session";
-import { standingOf } from "../stored-runs";
-import { formatScore, type Terminal, table } from "../terminal";
-import { openTrackers, trackerOptions } from "../trackers";
+} from "../../api/session";
+import { standingOf } from "../../api/stored-runs";
+import { openTrackers, trackerOptions } from "../../api/trackers";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { dataError } from "../../errors/errors";
+import { formatScore, formatSeconds } from "../../messages/quantities";
+import { fitLayers } from "../../options/layers";
+import type { FinetuneRequest } from "../../recipes/finetune";
+import type { SearchReport } from "../../recipes/halving/rule";
+import type { ChooseBy } from "../../selection/teacher";
+import { kOption, searchOption, trainingCommandOptions } from "../../settings/common";
+import type { Task } from "../../tasks/task";
+import { defineCommand } from "../command";
+import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
+import { type Terminal, table } from "../terminal";
 
 export const finetuneCommand = defineCommand({
   summary: "train a task's top k layers, for one k or a sweep",

@@ -1,6 +1,8 @@
 // flexbert import: a branch that somebody else fine-tuned, as a run of ours.
 
+import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "../../api/session";
 import { usageError } from "../../errors/errors";
+import { formatScore } from "../../messages/quantities";
 import { optional } from "../../options/option";
 import { names, text } from "../../options/readers";
 import {
@@ -15,8 +17,6 @@ import {
 } from "../../settings/common";
 import { defineCommand } from "../command";
 import { describeRun } from "../run-tables";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "../session";
-import { formatScore } from "../terminal";
 
 export const importCommand = defineCommand({
   summary: "import a branch that somebody else fine-tuned",

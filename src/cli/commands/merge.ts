@@ -2,13 +2,17 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { describeOnnx, withOnnx } from "../../api/merge/onnx";
+import { selectedRuns } from "../../api/merge/selection";
+import { chosenTasks, openBaseOf } from "../../api/session";
+import { noRuns } from "../../api/stored-runs";
 import type { Base } from "../../checkpoints/bases/base";
 import { listRuns, methodFolder } from "../../checkpoints/runs/run-folder";
 import { formatBytes } from "../../files/atomic";
 import { CARD, hasCard } from "../../merge/card";
 import { MANIFEST, type Manifest, overhead } from "../../merge/folder/manifest";
 import { type Merged, merge, removeTasks, type Selection } from "../../merge/merge";
-import { formatCount } from "../../messages/quantities";
+import { formatCount, formatScore } from "../../messages/quantities";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../../model/parameters";
 import { option, optional, toggle } from "../../options/option";
 import { names, text } from "../../options/readers";
@@ -26,11 +30,7 @@ import {
 } from "../../settings/common";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
-import { describeOnnx, withOnnx } from "../merge-onnx";
-import { selectedRuns } from "../merge-selection";
-import { chosenTasks, openBaseOf } from "../session";
-import { noRuns } from "../stored-runs";
-import { formatScore, type Terminal, table } from "../terminal";
+import { type Terminal, table } from "../terminal";
 
 export const mergeCommand = defineCommand({
   summary: "merge tasks into one multi-head model",

@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { modelOptions, openServedModel } from "../../api/open-model";
 import { dataError, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
@@ -10,7 +11,6 @@ import { choice, text } from "../../options/readers";
 import type { ServedTask } from "../../predict/model";
 import { computeLogits, type Prediction, type Row, toPrediction } from "../../predict/predict";
 import { defineCommand } from "../command";
-import { modelOptions, openServedModel } from "../served-model";
 import { type Terminal, table } from "../terminal";
 
 /** Rows that are held at a time: a long file needs no more memory than a short one. */

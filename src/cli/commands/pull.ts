@@ -1,10 +1,10 @@
 // flexbert pull: a base model into the cache.
 
+import { fileProgress } from "../../api/file-progress";
 import { usageError } from "../../errors/errors";
 import { formatCount } from "../../messages/quantities";
 import { offline } from "../../settings/common";
 import { defineCommand } from "../command";
-import { fileProgress } from "../file-progress";
 import type { Terminal } from "../terminal";
 
 export const pullCommand = defineCommand({

@@ -3,6 +3,9 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
+import { describeOnnx, onnxOpenerOrWarning } from "../../api/merge/onnx";
+import { checkTools } from "../../api/model-check";
+import { openSession } from "../../api/session";
 import type { Base } from "../../checkpoints/bases/base";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
@@ -10,7 +13,7 @@ import { failure, UserError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
 import { overhead } from "../../merge/folder/manifest";
 import type { Selection } from "../../merge/merge";
-import { formatCount, formatSeconds } from "../../messages/quantities";
+import { formatCount, formatScore, formatSeconds } from "../../messages/quantities";
 import { bertDefaults } from "../../model/config";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
@@ -19,10 +22,7 @@ import { checkpointOptions, engineOptions, offline } from "../../settings/common
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
 import { defineCommand } from "../command";
-import { describeOnnx, onnxOpenerOrWarning } from "../merge-onnx";
-import { checkTools } from "../model-check";
-import { openSession } from "../session";
-import { formatScore, type Terminal, table } from "../terminal";
+import { type Terminal, table } from "../terminal";
 import { savings } from "./merge";
 import { pullWithProgress } from "./pull";
 

@@ -1,14 +1,15 @@
 // flexbert report: one HTML page and a Markdown file about the stored runs.
 
 import path from "node:path";
+import { userTasks } from "../../api/session";
 import { packageVersion } from "../../files/version";
+import { formatScore } from "../../messages/quantities";
 import { option, optional } from "../../options/option";
 import { decimals, text } from "../../options/readers";
 import type { Report } from "../../report/report";
 import { checkpointOptions, chooseBy, configOption, taskOptions } from "../../settings/common";
 import { defineCommand } from "../command";
-import { userTasks } from "../session";
-import { formatScore, table } from "../terminal";
+import { table } from "../terminal";
 
 const { task, tasks } = taskOptions;
 

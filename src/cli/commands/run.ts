@@ -1,6 +1,8 @@
 // flexbert run: a whole experiment from one file. What is done is skipped, what was stopped goes on, and several
 // processes may share it.
 
+import { type EngineValues, openSession } from "../../api/session";
+import { openTrackers, trackerOptions } from "../../api/trackers";
 import type { Presence } from "../../experiment/presence";
 import { type Result, scoreLines } from "../../experiment/results";
 import type { LastStep, Outputs } from "../../experiment/steps";
@@ -12,9 +14,7 @@ import { experimentArgument, experimentOptions, type OpenedExperiment, openExper
 import { runStepCommand } from "../experiment-steps";
 import { describeTrial, printListing, printScores } from "../experiment-tables";
 import { sustainedRate } from "../run-tables";
-import { type EngineValues, openSession } from "../session";
 import type { Terminal } from "../terminal";
-import { openTrackers, trackerOptions } from "../trackers";
 
 export const runCommand = defineCommand({
   summary: "a whole experiment from one file",

@@ -2,6 +2,8 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { readPool } from "../../api/select/candidates";
+import { findLatency, MEASURED, measure } from "../../api/select/latency";
 import { usageError } from "../../errors/errors";
 import { option, optional, toggle } from "../../options/option";
 import { choice, decimal, integer, text } from "../../options/readers";
@@ -18,9 +20,7 @@ import {
   taskOptions,
 } from "../../settings/common";
 import { defineCommand } from "../command";
-import { readPool } from "../select-candidates";
-import { findLatency, MEASURED, measure, printLatency } from "../select-latency";
-import { printSelection, type SelectionResult, writeResult } from "../select-output";
+import { printLatency, printSelection, type SelectionResult, writeResult } from "../select-output";
 
 /** The paper's own threshold (its Table 2). */
 const PAPER_THRESHOLD = 1;

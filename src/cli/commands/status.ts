@@ -1,12 +1,13 @@
 import path from "node:path";
+import { DEFAULT_TASKS } from "../../api/session";
 import { listRuns, recordedTasksFile, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { subfolders } from "../../files/folder";
+import { formatScore } from "../../messages/quantities";
 import { chooseTeacher, comparableRuns } from "../../selection/teacher";
 import { checkpointOptions, DEFAULT_BASE } from "../../settings/common";
 import { defineCommand } from "../command";
 import { describeRun } from "../run-tables";
-import { DEFAULT_TASKS } from "../session";
-import { formatScore, table } from "../terminal";
+import { table } from "../terminal";
 
 interface TaskStatus {
   readonly base: string;

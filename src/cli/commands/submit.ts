@@ -3,6 +3,8 @@
 import { existsSync, statSync } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
+import { openServedModel } from "../../api/open-model";
+import type { EngineValues } from "../../api/session";
 import { usageError } from "../../errors/errors";
 import { formatBytes, isLeftover, writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
@@ -13,8 +15,6 @@ import type { PlannedFile } from "../../predict/glue-submission";
 import type { ServedModel } from "../../predict/model";
 import { dryRun, engineOptions, offline, taskOptions } from "../../settings/common";
 import { defineCommand } from "../command";
-import { openServedModel } from "../served-model";
-import type { EngineValues } from "../session";
 import { type Terminal, table } from "../terminal";
 
 interface SubmitValues extends EngineValues {

@@ -1,9 +1,9 @@
 // flexbert tasks: what tasks there are, where their data lies, and the schema of a task file.
 
+import { userTasks } from "../../api/session";
 import { toggle } from "../../options/option";
 import { taskOptions } from "../../settings/common";
 import { defineCommand } from "../command";
-import { userTasks } from "../session";
 import { table } from "../terminal";
 
 export const tasksCommand = defineCommand({

@@ -1,6 +1,7 @@
 // flexbert tokenize: texts to ids and segment ids, as JSON lines.
 
 import { createInterface } from "node:readline";
+import { openBaseOf } from "../../api/session";
 import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
@@ -8,7 +9,6 @@ import { baseOptions, maxLength } from "../../settings/common";
 import { createTokenizer } from "../../tokenizer/tokenizer";
 import { embeddedVocabulary } from "../../tokenizer/vocabulary";
 import { defineCommand } from "../command";
-import { openBaseOf } from "../session";
 
 export const tokenizeCommand = defineCommand({
   summary: "texts to token ids, as JSON lines",

@@ -1,17 +1,17 @@
 // Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
 
 import { existsSync } from "node:fs";
-import { listRuns, methodFolder } from "../checkpoints/runs/run-folder";
-import { modelError, usageError } from "../errors/errors";
-import { didYouMean } from "../messages/nearest";
-import type { TaskCandidates } from "../selection/candidate";
-import { leftOut, storedCandidates } from "../selection/candidates";
-import type { ScoreUnit } from "../selection/scores-file";
-import type { ChooseBy } from "../selection/teacher";
-import type { Task } from "../tasks/task";
-import { chosenTasks, openBaseOf } from "./session";
-import { noRuns } from "./stored-runs";
-import type { Terminal } from "./terminal";
+import { listRuns, methodFolder } from "../../checkpoints/runs/run-folder";
+import { modelError, usageError } from "../../errors/errors";
+import { didYouMean } from "../../messages/nearest";
+import type { TaskCandidates } from "../../selection/candidate";
+import { leftOut, storedCandidates } from "../../selection/candidates";
+import type { ScoreUnit } from "../../selection/scores-file";
+import type { ChooseBy } from "../../selection/teacher";
+import type { Task } from "../../tasks/task";
+import type { Call } from "../caller";
+import { chosenTasks, openBaseOf } from "../session";
+import { noRuns } from "../stored-runs";
 
 export interface CandidatePool {
   readonly tasks: readonly TaskCandidates[];
@@ -34,9 +34,9 @@ interface PoolValues {
 }
 
 /** Throws dataError (3) for a table that cannot be read and modelError (4) where a task has no finished run. */
-export async function readPool(values: PoolValues, terminal: Terminal): Promise<CandidatePool> {
-  if (values.scores !== undefined) return tablePool(values.scores, values, terminal);
-  const base = await openBaseOf(values, terminal);
+export async function readPool(values: PoolValues, call: Call): Promise<CandidatePool> {
+  if (values.scores !== undefined) return tablePool(values.scores, values, call);
+  const base = await openBaseOf(values, call);
   const folder = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
   const runs = async (task: Task, method: string) =>
     (await listRuns(folder(task, method))).filter(({ record }) => record.base.sha256 === base.sha256);
@@ -44,15 +44,15 @@ export async function readPool(values: PoolValues, terminal: Terminal): Promise<
   for (const task of await chosenTasks(values, (known) => existsSync(folder(known, "finetune")))) {
     const stored = { task: task.name, finetuned: await runs(task, "finetune"), students: await runs(task, "distill") };
     const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
-    for (const line of leftOut(stored, values.chooseBy)) terminal.reporter.log(`${task.name}: ${line}`);
+    for (const line of leftOut(stored, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {
-      terminal.reporter.log(
+      call.reporter.log(
         `${task.name}: ${incomparable} students scored on other dev rows than their teacher are no candidates`,
       );
     }
     if (candidates.length > 0) tasks.push({ task: task.name, candidates });
     else if (values.task !== undefined) throw noRun(task.name, stored.finetuned.length > 0, base.name);
-    else terminal.reporter.log(`${task.name} has no finished run that shares layers: left out`);
+    else call.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
   if (tasks.length === 0) {
     throw await noRuns(base, values.checkpoints, ", or give --scores FILE.csv");
@@ -68,10 +68,10 @@ function noRun(task: string, anyRun: boolean, base: string): Error {
   );
 }
 
-async function tablePool(file: string, values: PoolValues, terminal: Terminal): Promise<CandidatePool> {
-  const { readScores } = await import("../selection/scores-file.js");
+async function tablePool(file: string, values: PoolValues, call: Call): Promise<CandidatePool> {
+  const { readScores } = await import("../../selection/scores-file.js");
   const { tasks, baseLayers, unit } = await readScores(file, values.scoreUnit);
-  terminal.reporter.log(
+  call.reporter.log(
     `${file}: ${tasks.length} ${tasks.length === 1 ? "task" : "tasks"} on a base of ${baseLayers} layers, scores read as ${unit}`,
   );
   const wanted = namedTasks(values.task, tasks, file);

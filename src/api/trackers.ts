@@ -4,7 +4,7 @@ import { usageError } from "../errors/errors";
 import { optional, toggle } from "../options/option";
 import { text } from "../options/readers";
 import type { Tracker } from "../training/tracking/tracker";
-import type { Terminal } from "./terminal";
+import type { Call } from "./caller";
 
 export const trackerOptions = {
   tensorboard: toggle({ flag: "--tensorboard", help: "write TensorBoard event files into the run folders too" }),
@@ -24,7 +24,7 @@ interface TrackerValues {
 /** Throws usageError (2) for an address that is none, and for a server with --offline. */
 export async function openTrackers(
   { tensorboard, mlflow, offline }: TrackerValues,
-  { reporter }: Pick<Terminal, "reporter">,
+  { reporter }: Pick<Call, "reporter">,
 ): Promise<Tracker[]> {
   const trackers: Tracker[] = [];
   if (tensorboard) {

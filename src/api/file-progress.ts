@@ -1,8 +1,8 @@
-// A bar for each file that a download brings, or a line every few seconds where there is no terminal.
+// A bar for each file that a download brings, or a line every few seconds where there is no call.
 
 import { formatBytes } from "../files/atomic";
 import type { ProgressBar } from "../messages/reporter";
-import type { Terminal } from "./terminal";
+import type { Call } from "./caller";
 
 export interface FileProgress {
   onProgress(file: string, received: number, total: number | null): void;
@@ -10,7 +10,7 @@ export interface FileProgress {
   end(): void;
 }
 
-export function fileProgress(prefix: string, terminal: Terminal): FileProgress {
+export function fileProgress(prefix: string, call: Call): FileProgress {
   let current: { file: string; received: number; bar: ProgressBar } | null = null;
   const end = () => {
     current?.bar.end();
@@ -21,7 +21,7 @@ export function fileProgress(prefix: string, terminal: Terminal): FileProgress {
       if (current?.file !== file) {
         end();
         // What an earlier download brought is done, for the time that is left too.
-        current = { file, received, bar: terminal.reporter.progress(`${prefix}${file}`, total ?? 0, received) };
+        current = { file, received, bar: call.reporter.progress(`${prefix}${file}`, total ?? 0, received) };
       }
       current.bar.advance(received - current.received, formatBytes(received));
       current.received = received;

@@ -1,13 +1,13 @@
 // What merge asks of model.onnx: whether it is written, what checks it, and what is said of it.
 
-import type { EngineName } from "../engines/engine";
-import type { OpenModelFile } from "../engines/model-file";
-import type { OnnxReport, OnnxRequest } from "../export/onnx/onnx";
-import { formatBytes } from "../files/atomic";
-import type { Reporter } from "../messages/reporter";
-import { checkTools, describeCheck, openerOrWarning } from "./model-check";
-import { openSession, userTasks } from "./session";
-import type { Terminal } from "./terminal";
+import type { EngineName } from "../../engines/engine";
+import type { OpenModelFile } from "../../engines/model-file";
+import type { OnnxReport, OnnxRequest } from "../../export/onnx/onnx";
+import { formatBytes } from "../../files/atomic";
+import type { Reporter } from "../../messages/reporter";
+import type { Call } from "../caller";
+import { checkTools, describeCheck, openerOrWarning } from "../model-check";
+import { openSession, userTasks } from "../session";
 
 export interface OnnxValues {
   readonly noOnnx: boolean;
@@ -20,15 +20,15 @@ export interface OnnxValues {
 /** Runs `work` with the request, and with the engine open that checks the file: none where onnxruntime-node is absent. */
 export async function withOnnx<T>(
   values: OnnxValues,
-  terminal: Terminal,
+  call: Call,
   work: (request: OnnxRequest | null) => Promise<T>,
 ): Promise<T> {
   if (values.noOnnx) return work(null);
-  const open = await onnxOpenerOrWarning(values.threads, terminal.reporter);
+  const open = await onnxOpenerOrWarning(values.threads, call.reporter);
   if (!open) return work({ check: null });
-  const { knownTasks } = await import("../tasks/registry.js");
+  const { knownTasks } = await import("../../tasks/registry.js");
   const tasks = knownTasks(await userTasks(values));
-  const context = await openSession(values, terminal);
+  const context = await openSession(values, call);
   try {
     return await work({ check: checkTools(open, context, tasks, values.glueData) });
   } finally {
@@ -39,7 +39,7 @@ export async function withOnnx<T>(
 /** What opens the file; null, with a warning, where onnxruntime-node is absent. */
 export function onnxOpenerOrWarning(threads: number | undefined, reporter: Reporter): Promise<OpenModelFile | null> {
   const open = async () => {
-    const { onnxFileOpener } = await import("../engines/onnx/model-file.js");
+    const { onnxFileOpener } = await import("../../engines/onnx/model-file.js");
     return onnxFileOpener(threads === undefined ? {} : { threads });
   };
   return openerOrWarning({ name: "model.onnx", engine: "onnx", open }, reporter);

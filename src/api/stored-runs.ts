@@ -8,14 +8,14 @@ import { subfolders } from "../files/folder";
 import { leftOut } from "../selection/candidates";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { Task } from "../tasks/task";
-import type { Terminal } from "./terminal";
+import type { Call } from "./caller";
 
 /** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
 export async function findTeacher(
   base: Base,
   task: Task,
   values: { readonly checkpoints: string; readonly chooseBy: ChooseBy },
-  terminal: Terminal,
+  call: Call,
 ): Promise<StoredRun> {
   const folder = methodFolder(values.checkpoints, base.name, task.name, "finetune");
   const all = (await listRuns(folder)).filter(({ record }) => record.base.sha256 === base.sha256);
@@ -26,7 +26,7 @@ export async function findTeacher(
     );
   }
   for (const line of leftOut({ finetuned: all, students: [] }, values.chooseBy)) {
-    terminal.reporter.log(`${task.name}: ${line}`);
+    call.reporter.log(`${task.name}: ${line}`);
   }
   return teacher;
 }

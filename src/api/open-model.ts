@@ -11,8 +11,8 @@ import type { ServedModel } from "../predict/model";
 import { baseOptions, engineOptions, precisionOption, taskOptions } from "../settings/common";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
+import type { Call } from "./caller";
 import { type EngineValues, openSession, userTasks } from "./session";
-import type { Terminal } from "./terminal";
 
 export const modelOptions = {
   model: optional(text, {
@@ -52,7 +52,7 @@ export interface OpenedModel {
 export async function openServedModel(
   values: ModelValues,
   names: readonly string[] | undefined,
-  terminal: Terminal,
+  call: Call,
 ): Promise<OpenedModel> {
   const folder = values.model ?? "merged";
   if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
@@ -64,7 +64,7 @@ export async function openServedModel(
   // A run folder knows which file describes its task.
   const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });
   const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
-  const context = await openSession(values, terminal);
+  const context = await openSession(values, call);
   const model = await openModel(folder, context.engine, {
     taskOf,
     ...(names ? { names } : {}),

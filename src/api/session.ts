@@ -7,7 +7,7 @@ import type { Engine, EngineName, Precision } from "../engines/engine";
 import type { RunOptions, TrainingOptions } from "../recipes/trial/options";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
-import type { Terminal } from "./terminal";
+import type { Call } from "./caller";
 
 /** Read from the working folder without being named. */
 export const DEFAULT_TASKS = "tasks.yaml";
@@ -40,10 +40,10 @@ export async function chosenTasks(
   return ready;
 }
 
-export async function openBaseOf(values: { readonly base: string }, terminal: Terminal): Promise<Base> {
+export async function openBaseOf(values: { readonly base: string }, call: Call): Promise<Base> {
   const { openBase } = await import("../checkpoints/bases/base.js");
   const base = await openBase(values.base);
-  for (const note of base.notes ?? []) terminal.reporter.log(note);
+  for (const note of base.notes ?? []) call.reporter.log(note);
   return base;
 }
 
@@ -54,21 +54,30 @@ export interface EngineValues {
   readonly precision?: Precision;
 }
 
-/** Opens the engine and says which one runs and why. */
-export async function openSession(values: EngineValues, terminal: Terminal): Promise<RunContext<Engine>> {
+/** An open engine with what work on it takes. */
+export interface Session extends RunContext<Engine> {
+  /** Closes the engine, unless the caller opened it. */
+  close(): void;
+}
+
+/** Opens the engine and says which one runs and why; the caller's own is taken as it is. */
+export async function openSession(values: EngineValues, call: Call): Promise<Session> {
+  if (call.engine) {
+    return { engine: call.engine, reporter: call.reporter, signal: call.signal, close: () => undefined };
+  }
   const { openEngine } = await import("../engines/open.js");
   const { engine, why } = await openEngine(values.engine, {
-    verbose: terminal.verbose,
+    verbose: call.verbose ?? false,
     precision: values.precision ?? "float32",
     ...(values.threads === undefined ? {} : { threads: values.threads }),
   });
-  terminal.reporter.log(`engine: ${engine.summary}; ${why}`);
-  warnOfThreads(engine, terminal);
-  return { engine, reporter: terminal.reporter, signal: terminal.signal };
+  call.reporter.log(`engine: ${engine.summary}; ${why}`);
+  warnOfThreads(engine, call);
+  return { engine, reporter: call.reporter, signal: call.signal, close: () => engine.dispose() };
 }
 
 /** Threads that wait for each other's core make a step ten times slower and more. */
-export function warnOfThreads({ name, threads }: Pick<Engine, "name" | "threads">, { reporter }: Terminal): void {
+export function warnOfThreads({ name, threads }: Pick<Engine, "name" | "threads">, { reporter }: Call): void {
   const cores = availableParallelism();
   if (threads <= cores) return;
   reporter.warn(

@@ -1,11 +1,11 @@
 // select's cost model: read from --latency FILE, or timed on this engine with --measure.
 
-import { usageError } from "../errors/errors";
-import type { LatencyModel } from "../selection/latency";
-import { formatMs } from "../selection/rule";
-import type { CandidatePool } from "./select-candidates";
-import { type EngineValues, openBaseOf, openSession } from "./session";
-import { type Terminal, table } from "./terminal";
+import { usageError } from "../../errors/errors";
+import type { LatencyModel } from "../../selection/latency";
+import { formatMs } from "../../selection/rule";
+import type { Call } from "../caller";
+import { type EngineValues, openBaseOf, openSession } from "../session";
+import type { CandidatePool } from "./candidates";
 
 export interface LatencyValues extends EngineValues {
   readonly base: string;
@@ -22,10 +22,10 @@ export const MEASURED = { batchSize: 1, length: 128 } as const;
 export async function findLatency(
   values: LatencyValues,
   pool: Pick<CandidatePool, "base">,
-  terminal: Terminal,
+  call: Call,
 ): Promise<LatencyModel> {
-  if (values.measure) return measure(values, terminal);
-  const { readLatency } = await import("../selection/latency.js");
+  if (values.measure) return measure(values, call);
+  const { readLatency } = await import("../../selection/latency.js");
   const file = values.latency as string;
   const model = await readLatency(file);
   const { measured } = model;
@@ -35,28 +35,28 @@ export async function findLatency(
         `Run: flexbert select --measure --base ${pool.base.name} --latency FILE`,
     );
   }
-  terminal.reporter.log(`${file}: ${describe(model)}`);
+  call.reporter.log(`${file}: ${describe(model)}`);
   return model;
 }
 
 /** Times layers on this engine, and writes --latency FILE where it is given. */
-export async function measure(values: LatencyValues, terminal: Terminal): Promise<LatencyModel> {
-  const base = await openBaseOf(values, terminal);
+export async function measure(values: LatencyValues, call: Call): Promise<LatencyModel> {
+  const base = await openBaseOf(values, call);
   const most = base.config.maxPositionEmbeddings;
   const { batchSize = MEASURED.batchSize, length = Math.min(MEASURED.length, most) } = values;
   if (length > most) throw usageError(`--length ${length}: the base ${base.name} takes at most ${most}`);
-  const { engine, signal } = await openSession(values, terminal);
-  const { measureLatency, measuredRounds } = await import("../predict/layer-latency.js");
-  const progress = terminal.reporter.progress("measuring", measuredRounds);
+  const { engine, signal } = await openSession(values, call);
+  const { measureLatency, measuredRounds } = await import("../../predict/layer-latency.js");
+  const progress = call.reporter.progress("measuring", measuredRounds);
   const onRound = () => progress.advance(1);
   const model = await measureLatency(engine, base, { batchSize, length, signal, onRound }).finally(() =>
     progress.end(),
   );
-  terminal.reporter.log(`measured ${describe(model)}`);
+  call.reporter.log(`measured ${describe(model)}`);
   if (values.latency !== undefined) {
-    const { writeLatency } = await import("../selection/latency.js");
+    const { writeLatency } = await import("../../selection/latency.js");
     await writeLatency(values.latency, model);
-    terminal.reporter.log(`written to ${values.latency}`);
+    call.reporter.log(`written to ${values.latency}`);
   }
   return model;
 }
@@ -65,18 +65,4 @@ function describe({ sharedLayerMs, branchLayerMs, measured }: LatencyModel): str
   const layers = `${formatMs(sharedLayerMs)} ms a shared layer, ${formatMs(branchLayerMs)} ms a branch layer`;
   if (!measured) return layers;
   return `${layers}, for ${measured.batchSize} x ${measured.length} tokens on ${measured.engine}`;
-}
-
-export function printLatency(model: LatencyModel, terminal: Terminal): void {
-  if (terminal.json) {
-    terminal.printJson(model);
-    return;
-  }
-  const rows = [
-    ["a shared layer", formatMs(model.sharedLayerMs)],
-    ["a branch layer", formatMs(model.branchLayerMs)],
-    ["a task's topmost layer and head", formatMs(model.topLayerMs)],
-    ["embeddings and the call", formatMs(model.fixedMs)],
-  ];
-  terminal.print(table(["part", "ms"], rows));
 }

@@ -1,16 +1,16 @@
 // merge --select FILE.json: the runs that flexbert select chose, exactly those.
 
-import type { Base } from "../checkpoints/bases/base";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
-import { modelError, usageError } from "../errors/errors";
-import type { Selection } from "../merge/merge";
-import { didYouMean } from "../messages/nearest";
-import { storedCandidates } from "../selection/candidates";
-import { readSelection, type Selected, type SelectedTask, selectedRun } from "../selection/selection-file";
-import type { ChooseBy } from "../selection/teacher";
-import type { Task } from "../tasks/task";
-import { userTasks } from "./session";
-import type { Terminal } from "./terminal";
+import type { Base } from "../../checkpoints/bases/base";
+import { listRuns, methodFolder, type StoredRun } from "../../checkpoints/runs/run-folder";
+import { modelError, usageError } from "../../errors/errors";
+import type { Selection } from "../../merge/merge";
+import { didYouMean } from "../../messages/nearest";
+import { storedCandidates } from "../../selection/candidates";
+import { readSelection, type Selected, type SelectedTask, selectedRun } from "../../selection/selection-file";
+import type { ChooseBy } from "../../selection/teacher";
+import type { Task } from "../../tasks/task";
+import type { Call } from "../caller";
+import { userTasks } from "../session";
 
 interface SelectionValues {
   readonly task: string | undefined;
@@ -25,11 +25,11 @@ export async function selectedRuns(
   file: string,
   base: Base,
   values: SelectionValues,
-  terminal: Terminal,
+  call: Call,
 ): Promise<Selection[]> {
   const selected = await readSelection(file);
   checkBase(file, selected, base);
-  const { resolveTasks } = await import("../tasks/registry.js");
+  const { resolveTasks } = await import("../../tasks/registry.js");
   const own = await userTasks(values);
   const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
   const selections: Selection[] = [];
@@ -40,7 +40,7 @@ export async function selectedRuns(
       selections.push({ task, run: await selectedRun(file, { ...entry, run: named }, values.checkpoints) });
     } else {
       const run = await runOfShape(file, { ...entry, task: task.name }, base, values);
-      terminal.reporter.log(`${task.name}: ${file} comes from a table of scores, taking ${run.folder}`);
+      call.reporter.log(`${task.name}: ${file} comes from a table of scores, taking ${run.folder}`);
       selections.push({ task, run });
     }
   }
