@@ -60,7 +60,7 @@ console.log(
 );
 const before = engine.tensorCount();
 const base = benchmarkWeights(config, 1);
-const branch = branchOfBase({ config, tensors: base }, { fork: 2, layers: 2, full: false }, BENCHMARK_OUTPUTS, 1);
+const branch = branchOfBase({ config, tensors: base }, { fork: 2, layers: 2 }, BENCHMARK_OUTPUTS, 1);
 const workload = await openTrainStep(engine, {
   config,
   tensors: { ...base, ...branch },

@@ -7,6 +7,8 @@ import type { StoredRun } from "../src/checkpoints/runs/run-folder";
 import { openEngine } from "../src/engines/open";
 import { cachedFolder } from "../src/files/cache";
 import type { Selection } from "../src/merge/merge";
+import { placeOf } from "../src/model/place";
+import type { K } from "../src/options/layers";
 import { finetune } from "../src/recipes/finetune";
 import type { Task } from "../src/tasks/task";
 import { quietContext, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "./tiny";
@@ -19,11 +21,12 @@ export async function trainTiny(
   folder: string,
   base: Base,
   task: Task,
-  layers: number | "full" = base.config.numHiddenLayers - (tinyForks[task.name] as number),
+  k: K = base.config.numHiddenLayers - (tinyForks[task.name] as number),
 ): Promise<StoredRun> {
   const { engine } = await openEngine("wasm", {});
   const training = { ...tinyTraining, epochs: 1 };
-  const request = { task, base, layers: [layers], seeds: [1], training, run: tinyRun(folder) };
+  const places = [placeOf(base.config.numHiddenLayers, k)];
+  const request = { task, base, places, seeds: [1], training, run: tinyRun(folder) };
   return (await finetune(request, quietContext(engine).context))[0] as StoredRun;
 }
 

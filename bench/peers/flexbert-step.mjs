@@ -55,7 +55,7 @@ function openStep(engine) {
   const base = benchmarkWeights(config, SEED);
   const branch = branchOfBase(
     { config, tensors: base },
-    { fork: layers - trained, layers: trained, full: false },
+    { fork: layers - trained, layers: trained },
     BENCHMARK_OUTPUTS,
     SEED,
   );

@@ -3,6 +3,7 @@
 
 import { Interrupted, type ProgressBar, type Reporter } from "../messages/reporter";
 import { inferenceFlops, type StepFlops, trainStepFlops } from "../model/flops";
+import { placeOf } from "../model/place";
 import type { EngineProcess } from "./processes";
 import type { RunTime } from "./step-benchmark";
 import type { Finished, ModelSettings, WorkloadName } from "./worker";
@@ -43,10 +44,10 @@ export function plannedWork(
   lengths: readonly number[],
   outputs: number,
 ): Work[] {
-  const fork = config.numHiddenLayers - layers;
+  const place = placeOf(config.numHiddenLayers, layers);
   return lengths.map((length) => ({
     length,
-    trainStep: trainStepFlops(config, { fork, layers }, batchSize, length, outputs),
+    trainStep: trainStepFlops(config, place, batchSize, length, outputs),
     inference: inferenceFlops(config, batchSize, length, outputs),
   }));
 }

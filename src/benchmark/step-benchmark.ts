@@ -6,7 +6,8 @@ import type { Compilation, Engine } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { ownLayers, placeOf } from "../model/place";
 import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
 import { trunkEntry } from "../model/trunk";
 import { foldIn, seedKey, words } from "../random/threefry";
@@ -61,26 +62,27 @@ export interface TrainWorkload extends Workload {
  */
 export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): Promise<TrainWorkload> {
   const { config, tensors, layers, batchSize, seed } = benchmark;
-  const shape: BranchShape = { fork: config.numHiddenLayers - layers, layers, full: false };
+  const place = placeOf(config.numHiddenLayers, layers);
+  const [fork] = ownLayers(place);
   const frozen = await engine.load(
-    { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, shape.fork) },
-    { forward: trunkEntry(config, shape.fork) },
+    { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, fork) },
+    { forward: trunkEntry(config, fork) },
     { forward: branchAxes },
   );
   const branch = await engine.load(
     {
-      ...withMoments(branchTensors(tensors, shape)),
+      ...withMoments(branchTensors(tensors, place)),
       ...(engine.precision === "float16" ? initialLossScale() : {}),
     },
     {
       train: trainStep({
-        shape,
+        place,
         config,
         clipNorm: CLIP_NORM,
         loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs)),
       }),
     },
-    { train: stepAxes(config, shape) },
+    { train: stepAxes(config, place) },
   );
   let step = 0;
   return {
@@ -96,7 +98,7 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
         hidden: hidden as HostTensors[string],
         attention_mask: texts["attention_mask"] as HostTensors[string],
         ...scalarInputs(LEARNING_RATE, WEIGHT_DECAY, step),
-        ...dropoutInputs({ config, shape, seed }, batchSize, length, step),
+        ...dropoutInputs({ config, place, seed }, batchSize, length, step),
       });
       const ms = performance.now() - started;
       const loss = finite(outputs["loss"]?.data[0], `the loss of train step ${step}`);
@@ -114,7 +116,7 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
 /** The whole model forward, from ids to logits, without dropout. */
 export async function openInference(engine: Engine, benchmark: StepBenchmark): Promise<Workload> {
   const { config, tensors, batchSize, seed } = benchmark;
-  const whole: BranchShape = { fork: 0, layers: config.numHiddenLayers, full: true };
+  const whole = placeOf(config.numHiddenLayers, "full");
   const program = await engine.load(
     branchTensors(tensors, whole),
     { logits: logitsStep(whole, config) },

@@ -6,6 +6,7 @@ import type { Compilation, Engine, EngineName } from "../engines/engine";
 import type { Gemm } from "../engines/gemm-rate";
 import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
+import { placeOf } from "../model/place";
 import type { HostTensors } from "../model/tensors";
 import type { RunTime, StepBenchmark, Workload } from "./step-benchmark";
 
@@ -103,8 +104,8 @@ async function modelWeights({ base: name, config, layers, seed }: ModelSettings)
   const { openBase } = await import("../checkpoints/bases/base.js");
   const { benchmarkWeights } = await import("./benchmark-weights.js");
   const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
-  const shape = { fork: config.numHiddenLayers - layers, layers, full: false };
-  return { ...tensors, ...branchOfBase({ config, tensors }, shape, BENCHMARK_OUTPUTS, seed) };
+  const place = placeOf(config.numHiddenLayers, layers);
+  return { ...tensors, ...branchOfBase({ config, tensors }, place, BENCHMARK_OUTPUTS, seed) };
 }
 
 /** Linux counts into maxRSS what the process that started this one held; the high-water mark is this program's alone. */

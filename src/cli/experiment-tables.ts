@@ -4,18 +4,19 @@ import type { ListedTrial, Listing } from "../experiment/listing";
 import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
+import { kOf } from "../model/place";
 import { type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
 export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
-  const { index, step, task, layers, seed, training, distillation } = spec;
+  const { index, step, task, place, seed, training, distillation } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {
     index,
     id,
     step,
     task: task.name,
-    layers,
+    layers: kOf(place),
     seed,
     ...training,
     ...distillation,
@@ -40,7 +41,7 @@ export function printListing(
     spec.index,
     spec.step,
     spec.task.name,
-    spec.step === "finetune" ? `k=${spec.layers}` : `l=${spec.layers}`,
+    spec.step === "finetune" ? `k=${kOf(spec.place)}` : `l=${spec.place.layers}`,
     spec.distillation?.init ?? "",
     spec.seed,
     spec.training.learningRate,

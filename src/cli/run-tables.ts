@@ -5,6 +5,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
+import { kOf } from "../model/place";
 import type { Plan } from "../recipes/trial/estimate";
 import { type Terminal, table } from "./terminal";
 
@@ -87,7 +88,10 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
   const { engine } = await openSession(values, terminal);
   const flopsPerSecond = await sustainedRate(engine);
   const trials = plans.flatMap((plan) =>
-    plan.trials.map((trial) => ({ ...trial, seconds: trial.flops / flopsPerSecond })),
+    plan.trials.map(({ task, folder, layers, fork, ...trial }) => ({
+      ...{ task, folder, layers, full: fork === null, fork, ...trial },
+      seconds: trial.flops / flopsPerSecond,
+    })),
   );
   const trunkSeconds = plans.reduce((sum, plan) => sum + plan.trunkFlops, 0) / flopsPerSecond;
   const open = trials.filter((trial) => !trial.finished);
@@ -107,7 +111,7 @@ export async function printPlans(plans: readonly Plan[], values: EngineValues, t
   }
   const rows = trials.map((trial) => [
     trial.task,
-    trial.full ? "full" : trial.layers,
+    kOf(trial),
     trial.seed,
     formatCount(trial.trainable),
     formatCount(trial.frozen),

@@ -4,7 +4,6 @@
 import { readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { tryLockFolder } from "../files/lock";
-import type { BranchShape } from "../model/parameters";
 import { type PreparedTeacher, prepareTeacher, studentWork } from "../recipes/distill";
 import { finetuneWork } from "../recipes/finetune";
 import { runLockedTrial, type TrialWork } from "../recipes/trial/trial";
@@ -32,9 +31,8 @@ export function openGroup(group: TrialGroup, resolver: Resolver, context: RunCon
   const workOf = async (spec: TrialSpec, { settings, teacher }: Trial): Promise<TrialWork> => {
     trunks ??= openTrunks(task, base, settings.data, run, context);
     if (!teacher || !spec.distillation) return finetuneWork(settings, trunks);
-    const { fork, layers } = teacher.record;
-    const shape: BranchShape = { fork: fork as number, layers, full: false };
-    prepared ??= await prepareTeacher({ task, base, teacher }, shape, await trunks.under(shape), context);
+    const { record } = teacher;
+    prepared ??= await prepareTeacher({ task, base, teacher }, record, await trunks.under(record), context);
     return studentWork(settings, spec.distillation, prepared);
   };
 

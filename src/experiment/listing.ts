@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
-import type { BranchShape } from "../model/parameters";
+import { placeOf } from "../model/place";
 import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/trial/estimate";
 import type { TrialGroup, TrialSpec } from "./plan";
 import { groupTrials } from "./plan";
@@ -64,22 +64,17 @@ const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" &
 
 /** Fine-tuning runs the layers below its deepest fork once; distillation those of the trunk and of the teacher. */
 function sharedLayers({ base }: Resolver, { step }: TrialGroup, listed: readonly ListedTrial[]): number {
-  const total = base.config.numHiddenLayers;
-  if (step === "distill") return total;
-  const forks = listed.filter(isOpen).map(({ spec }) => (spec.layers === "full" ? 0 : total - spec.layers));
-  return Math.max(0, ...forks);
+  if (step === "distill") return base.config.numHiddenLayers;
+  return Math.max(0, ...listed.filter(isOpen).map(({ spec }) => Number(spec.place.fork)));
 }
 
 async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTrial> {
   const { base } = resolver;
-  const { task, training, layers } = spec;
+  const { task, training, place: asked } = spec;
   const found = await resolver.resolve(spec);
-  const total = base.config.numHiddenLayers;
-  const count = layers === "full" ? total : layers;
   // The work of a student does not depend on its fork, which is not known before its teacher is.
-  const shape: BranchShape =
-    found.kind === "trial" ? found.settings.shape : { fork: total - count, layers: count, full: layers === "full" };
-  const cost = trialCost({ base, shape, data: await resolver.data(task), training, task });
+  const place = found.kind === "trial" ? found.settings.place : placeOf(base.config.numHiddenLayers, asked.layers);
+  const cost = trialCost({ base, place, data: await resolver.data(task), training, task });
   const common = { spec, ...cost, bytes: 4 * cost.trainable };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
   const { trial, teacher } = found;

@@ -5,8 +5,8 @@
 
 import { usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
+import { kOf, type PlaceRequest, placesOf } from "../model/place";
 import { fitLayers, type LayerRange } from "../options/layers";
-import { branchShapes } from "../recipes/finetune";
 import type { DistillationOptions, TrainingOptions } from "../recipes/trial/options";
 import type { Task } from "../tasks/task";
 import type { Experiment } from "./read";
@@ -21,8 +21,7 @@ export interface TrialSpec {
   readonly index: number;
   readonly step: TrialStep;
   readonly task: Task;
-  /** k, or a student's l. */
-  readonly layers: number | "full";
+  readonly place: PlaceRequest;
   readonly seed: number;
   readonly training: TrainingOptions;
   /** Students only. */
@@ -64,12 +63,12 @@ export function listTrials(experiment: Experiment, layers: number): TrialList {
   const layersOf = (key: string, range: LayerRange) => fitted(experiment, key, range, layers, notes);
   const specs: Omit<TrialSpec, "index">[] = [];
   const { finetune } = experiment;
-  const shapes = branchShapes({ config: { numHiddenLayers: layers } }, layersOf("k", finetune.layers));
+  const places = placesOf(layers, layersOf("k", finetune.layers));
   for (const task of experiment.tasks) {
-    for (const shape of shapes) {
+    for (const place of places) {
       for (const training of finetune.trainings) {
         for (const seed of finetune.seeds) {
-          specs.push({ step: "finetune", task, layers: shape.full ? "full" : shape.layers, seed, training });
+          specs.push({ step: "finetune", task, place, seed, training });
         }
       }
     }
@@ -85,7 +84,8 @@ export function listTrials(experiment: Experiment, layers: number): TrialList {
           for (const training of trainings) {
             for (const seed of seeds) {
               const distillation = { temperature, alpha, init };
-              specs.push({ step: "distill", task, layers: count, seed, training, distillation });
+              const place = { fork: "teacher", layers: count } as const;
+              specs.push({ step: "distill", task, place, seed, training, distillation });
             }
           }
         }
@@ -134,8 +134,8 @@ export function inShard({ index, count }: Shard, trial: Pick<TrialSpec, "index">
 }
 
 /** "rte k=5 seed 1, 4 epochs at 2e-5": one trial in the log. */
-export function describeSpec({ step, task, layers, seed, training, distillation }: TrialSpec): string {
-  const what = step === "finetune" ? `k=${layers}` : `l=${layers} from ${distillation?.init}`;
+export function describeSpec({ step, task, place, seed, training, distillation }: TrialSpec): string {
+  const what = step === "finetune" ? `k=${kOf(place)}` : `l=${place.layers} from ${distillation?.init}`;
   const { epochs, learningRate } = training;
   return `${task.name} ${what} seed ${seed}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} at ${learningRate}`;
 }

@@ -5,8 +5,8 @@
 import path from "node:path";
 import type { Base } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
+import type { Place } from "../model/place";
 import { studentSettings } from "../recipes/distill";
-import { branchShape } from "../recipes/finetune";
 import type { RunOptions } from "../recipes/trial/options";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { describeTrial, type TrialSettings } from "../recipes/trial/trial";
@@ -125,10 +125,10 @@ export function createResolver(
   };
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
-    const { task, seed, training, layers } = spec;
+    const { task, seed, training } = spec;
     if (spec.step === "finetune") {
-      const shape = branchShape(base, layers);
-      const common = { task, base, shape, seed, training, data: await resolver.data(task) };
+      const place = spec.place as Place;
+      const common = { task, base, place, seed, training, data: await resolver.data(task) };
       const settings: TrialSettings = { method: "finetune", ...common };
       return { kind: "trial", settings, trial: describeTrial(settings, work.checkpoints) };
     }
@@ -139,7 +139,7 @@ export function createResolver(
 
   const findStudent = async (spec: TrialSpec, teacher: StoredRun): Promise<Resolution> => {
     const { task, seed, training } = spec;
-    const layers = spec.layers as number;
+    const { layers } = spec.place;
     if (layers >= teacher.record.layers) return { kind: "unneeded" };
     const distillation = spec.distillation as NonNullable<TrialSpec["distillation"]>;
     const request = { task, base, teacher, training, distillation };

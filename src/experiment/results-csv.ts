@@ -1,6 +1,7 @@
 // trials.csv: an experiment's results for other tools.
 
 import Papa from "papaparse";
+import { kOf } from "../model/place";
 import type { Result } from "./results";
 
 /** One line a trial. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
@@ -9,7 +10,7 @@ export function resultsCsv(results: readonly Result[]): string {
     trial: spec.index,
     step: spec.step,
     task: spec.task.name,
-    layers: spec.layers,
+    layers: kOf(spec.place),
     fork: run?.record.fork ?? "",
     init: spec.distillation?.init ?? "",
     temperature: spec.distillation?.temperature ?? "",

@@ -2,6 +2,8 @@
 // process, and however often it was stopped. Times and machines stay out of them.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { kOf } from "../model/place";
+import type { K } from "../options/layers";
 import { compareScores } from "../tasks/metrics";
 import type { TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";
@@ -26,7 +28,8 @@ export async function collectResults(resolver: Resolver): Promise<Result[]> {
 export interface ScoreLine {
   readonly task: string;
   readonly step: TrialSpec["step"];
-  readonly layers: number | "full";
+  /** k, or a student's l. */
+  readonly layers: K;
   readonly init: string | null;
   readonly trials: number;
   readonly seeds: number;
@@ -41,20 +44,20 @@ export interface ScoreLine {
 export function scoreLines(results: readonly Result[]): ScoreLine[] {
   const groups = new Map<string, Result[]>();
   for (const result of results) {
-    const { step, task, layers, distillation } = result.spec;
-    const key = [step, task.name, distillation?.init ?? "", layers].join(" ");
+    const { step, task, place, distillation } = result.spec;
+    const key = [step, task.name, distillation?.init ?? "", kOf(place)].join(" ");
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
   return [...groups.values()].flatMap((group) => {
     const runs = group.flatMap(({ run }) => (run ? [run] : []));
     const [first] = group;
     if (!first || runs.length === 0) return [];
-    const { step, task, layers, distillation } = first.spec;
+    const { step, task, place, distillation } = first.spec;
     const scores = runs.map(({ record }) => record.score);
     return {
       task: task.name,
       step,
-      layers,
+      layers: kOf(place),
       init: distillation?.init ?? null,
       trials: runs.length,
       seeds: new Set(runs.map(({ record }) => record.seed)).size,

@@ -180,7 +180,7 @@ async function commit(
 function checkSelection({ task, run }: Selection, { base, allowUnshared }: MergeRequest): void {
   const { record, folder } = run;
   if (record.base.sha256 !== base.sha256) throw otherBase(`${folder} was trained`, record.base, base);
-  if (record.full && !allowUnshared) {
+  if (record.fork === null && !allowUnshared) {
     throw modelError(
       `${folder} trained its embeddings (k = full), so it shares no layer: merging it costs ${record.layers} layers. ` +
         `Fine-tune ${task.name} with a number for --k, or give --allow-unshared`,

@@ -6,7 +6,8 @@ import type { BertConfig } from "./config";
 import type { Dropout } from "./dropout";
 import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
-import { type BranchShape, embeddingParameters } from "./parameters";
+import { embeddingParameters } from "./parameters";
+import { ownLayers, type Place } from "./place";
 import { firstPosition, type Outputs, openRecorder, type Reads, topPositions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -35,25 +36,24 @@ export const branchAxes = {
 export const branchLogits = (
   tensors: Named,
   inputs: BranchInputs,
-  shape: BranchShape,
+  place: Place,
   config: BertConfig,
   dropout?: Dropout,
-): Tensor2D => branchOutputs(tensors, inputs, shape, config, {}, dropout).logits;
+): Tensor2D => branchOutputs(tensors, inputs, place, config, {}, dropout).logits;
 
 /** Logits [batch, outputs] of a branch, and what is read of its layers: from what enters the bottom one on. */
 export function branchOutputs(
   tensors: Named,
   inputs: BranchInputs,
-  shape: BranchShape,
+  place: Place,
   config: BertConfig,
   reads: Reads,
   dropout?: Dropout,
 ): Outputs {
   const bias = attentionBias(inputs.attention_mask);
-  const from = shape.full ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
-  const layers = [shape.fork, shape.fork + shape.layers] as const;
+  const from = place.fork === null ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const { record, outputs } = openRecorder(reads);
-  const top = encoderLayers(tensors, from, bias, config, layers, dropout, topPositions(shape, reads), record);
+  const top = encoderLayers(tensors, from, bias, config, ownLayers(place), dropout, topPositions(place, reads), record);
   return outputs(classify(tensors, firstPosition(top), dropout));
 }
 

@@ -3,7 +3,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
-import type { BranchShape } from "./parameters";
+import { ownLayers, type Place } from "./place";
 import type { Positions } from "./recorder";
 
 /** Multiplies by the mask of a site. */
@@ -29,18 +29,18 @@ export const outputSite = (layer: number) => `layer.${layer}.output`;
  */
 export function dropoutSites(
   config: BertConfig,
-  shape: BranchShape,
+  place: Place,
   batch: number,
   length: number,
   computed: Positions,
 ): DropoutSite[] {
   const rate = config.hiddenDropoutProb;
   const sites: DropoutSite[] = [{ name: pooledSite, id: 0, shape: [batch, config.hiddenSize], rate }];
-  if (shape.full) sites.push({ name: embeddingSite, id: 1, shape: [batch, length, config.hiddenSize], rate });
-  const top = shape.fork + shape.layers - 1;
-  for (let layer = shape.fork; layer <= top; layer++) {
+  if (place.fork === null) sites.push({ name: embeddingSite, id: 1, shape: [batch, length, config.hiddenSize], rate });
+  const [first, end] = ownLayers(place);
+  for (let layer = first; layer < end; layer++) {
     const id = 2 + 3 * layer;
-    const positions = layer === top && computed === "first" ? 1 : length;
+    const positions = layer === end - 1 && computed === "first" ? 1 : length;
     const hidden = [batch, positions, config.hiddenSize];
     const attention = [batch, config.numAttentionHeads, positions, length];
     const probabilities = config.attentionProbsDropoutProb;

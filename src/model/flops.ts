@@ -2,7 +2,7 @@
 // (layer norm, GELU, softmax, dropout, AdamW) and look-ups are left out: they are bound by memory, not by arithmetic.
 
 import type { BertConfig } from "./config";
-import type { BranchShape } from "./parameters";
+import type { Place } from "./place";
 
 type Sizes = Pick<BertConfig, "hiddenSize" | "intermediateSize">;
 
@@ -59,7 +59,7 @@ export interface StepFlops {
  */
 export function trainStepFlops(
   config: Sizes,
-  { fork, layers }: Pick<BranchShape, "fork" | "layers">,
+  { fork, layers }: Place,
   batch: number,
   length: number,
   outputs: number,
@@ -68,7 +68,7 @@ export function trainStepFlops(
   const forward = branchFlops(config, layers, tokens, length) + headFlops(config, batch, outputs);
   const queries = layers === 1 ? batch : tokens;
   return {
-    frozen: fork * layerFlops(config, tokens, length),
+    frozen: (fork ?? 0) * layerFlops(config, tokens, length),
     branch: 3 * forward - 2 * config.hiddenSize ** 2 * (queries + 2 * tokens),
   };
 }

@@ -6,15 +6,13 @@ import type { BertConfig } from "./config";
 import { attentionBias, embed, encoderLayers } from "./encoder";
 import { classify } from "./heads";
 import { embeddingParameters, unscoped } from "./parameters";
+import type { Place } from "./place";
 
 type Named = Readonly<Record<string, Tensor>>;
 
-/** Where a task's branch begins and ends. */
-export interface HeadShape {
+/** A task's branch among those of others. */
+export interface TaskBranch extends Place {
   readonly name: string;
-  /** Shared layers under it; null for a branch with embeddings of its own. */
-  readonly fork: number | null;
-  readonly layers: number;
 }
 
 /** Token ids and what belongs to them, all [batch, length] int32. */
@@ -31,13 +29,13 @@ export interface TokenInputs {
 export function multiHeadLogits(
   tensors: Named,
   inputs: TokenInputs,
-  tasks: readonly HeadShape[],
+  tasks: readonly TaskBranch[],
   config: BertConfig,
 ): Record<string, Tensor2D> {
   const bias = attentionBias(inputs.attention_mask);
   const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
   const outputs: Record<string, Tensor2D> = {};
-  const branch = ({ name, layers }: HeadShape, own: Named, fork: number, from: Tensor3D) => {
+  const branch = ({ name, layers }: TaskBranch, own: Named, fork: number, from: Tensor3D) => {
     outputs[name] = classify(own, encoderLayers(own, from, bias, config, [fork, fork + layers], undefined, "first"));
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));

@@ -3,6 +3,7 @@
 
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
+import { ownLayers, type Place } from "./place";
 
 export interface DenseParams {
   /** [out, in] */
@@ -86,13 +87,6 @@ export function layerParameters(tensors: Named, index: number): LayerParams {
 export const poolerParameters = (tensors: Named) => dense(tensors, poolerPrefix.slice(0, -1));
 export const classifierParameters = (tensors: Named) => dense(tensors, classifierPrefix.slice(0, -1));
 
-/** Where a branch begins and ends: layers fork to fork + layers - 1; `full` adds the embeddings (fork 0). */
-export interface BranchShape {
-  readonly fork: number;
-  readonly layers: number;
-  readonly full: boolean;
-}
-
 function select<T>(tensors: Readonly<Record<string, T>>, keep: (name: string) => boolean): Record<string, T> {
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => keep(name)));
 }
@@ -108,10 +102,10 @@ export function layerTensors<T>(tensors: Readonly<Record<string, T>>, from: numb
 }
 
 /** The tensors that a branch trains and stores: its layers, pooler and classifier; its embeddings when full. */
-export function branchTensors<T>(tensors: Readonly<Record<string, T>>, shape: BranchShape): Record<string, T> {
+export function branchTensors<T>(tensors: Readonly<Record<string, T>>, place: Place): Record<string, T> {
   return {
-    ...(shape.full ? embeddingTensors(tensors) : {}),
-    ...layerTensors(tensors, shape.fork, shape.fork + shape.layers),
+    ...(place.fork === null ? embeddingTensors(tensors) : {}),
+    ...layerTensors(tensors, ...ownLayers(place)),
     ...select(tensors, (name) => name.startsWith(poolerPrefix) || name.startsWith(classifierPrefix)),
   };
 }

@@ -4,7 +4,7 @@
 
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { BranchShape } from "./parameters";
+import { ownLayers, type Place } from "./place";
 
 /** Which positions of a layer are computed or read: all, or [CLS] alone. */
 export type Positions = "all" | "first";
@@ -34,8 +34,8 @@ export type Reads = { readonly [S in Site]?: Readonly<Record<number, Positions>>
 export type Outputs = { readonly logits: Tensor2D } & { readonly [S in Site]: (layer: number) => Sites[S] };
 
 /** Which positions the topmost layer of a branch computes, for a head that reads the first and for what else is read. */
-export function topPositions({ fork, layers }: Pick<BranchShape, "fork" | "layers">, reads: Reads): Positions {
-  const top = fork + layers;
+export function topPositions(place: Place, reads: Reads): Positions {
+  const [, top] = ownLayers(place);
   const all = reads.hidden?.[top] === "all" || reads.attention?.[top - 1] === "all";
   return all ? "all" : "first";
 }

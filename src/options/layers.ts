@@ -2,10 +2,13 @@
 
 import { usageError } from "../errors/errors";
 
+/** A value of --k: this many top layers, or every layer and the embeddings. */
+export type K = number | "full";
+
 /** What --k or --student-layers asked for, before the base is known. */
 export interface LayerRange {
   readonly text: string;
-  readonly values: readonly (number | "full")[];
+  readonly values: readonly K[];
   /** Those named one by one: above the base's layers they are an error, where a range is cut. */
   readonly singles: readonly number[];
 }
@@ -16,7 +19,7 @@ export function layerRange({ full }: { full: boolean }) {
   return (given: unknown): LayerRange => {
     const written = Array.isArray(given) ? given.join(",") : String(given);
     const singles: number[] = [];
-    const values = written.split(",").flatMap((part): (number | "full")[] => {
+    const values = written.split(",").flatMap((part): K[] => {
       const word = part.trim();
       if (word === "full" && full) return ["full"];
       const match = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(word);
@@ -34,11 +37,7 @@ export function layerRange({ full }: { full: boolean }) {
  * The layers that a base of `total` layers can run, with the log line where the range was cut.
  * Throws usageError (2) for a single number above `total`, and where a range lies wholly above it.
  */
-export function fitLayers(
-  flag: string,
-  range: LayerRange,
-  total: number,
-): { values: (number | "full")[]; note: string | null } {
+export function fitLayers(flag: string, range: LayerRange, total: number): { values: K[]; note: string | null } {
   const fitting = range.values.filter((value) => value === "full" || value <= total);
   if (fitting.length === range.values.length) return { values: [...fitting], note: null };
   if (fitting.length === 0 || range.singles.some((single) => single > total)) {
@@ -48,7 +47,7 @@ export function fitLayers(
 }
 
 /** 3-6 for consecutive numbers, else 3,5,full. */
-function describe(values: readonly (number | "full")[]): string {
+function describe(values: readonly K[]): string {
   const numbers = values.filter((value) => typeof value === "number");
   const consecutive =
     numbers.length === values.length && numbers.every((value, i) => value === (numbers[0] as number) + i);

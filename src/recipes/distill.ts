@@ -9,7 +9,7 @@ import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { branchAxes } from "../model/branch";
-import type { BranchShape } from "../model/parameters";
+import type { Place } from "../model/place";
 import type { HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
 import { perRow } from "../training/loop/batch-inputs";
@@ -42,7 +42,7 @@ export interface DistillRequest {
  */
 export async function distill(request: DistillRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
   const { task, base, training, distillation, run } = request;
-  const { teacherShape, studentLayers } = checkTeacher(request, context);
+  const { teacherPlace, studentLayers } = checkTeacher(request, context);
   if (studentLayers.length === 0) return [];
   const data = await readTaskData(task, base, training.maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
@@ -58,7 +58,7 @@ export async function distill(request: DistillRequest, context: RunContext<Engin
           runs.push(finished);
           continue;
         }
-        prepared ??= await prepareTeacher(request, teacherShape, await trunks.under(teacherShape), context);
+        prepared ??= await prepareTeacher(request, teacherPlace, await trunks.under(teacherPlace), context);
         const work = studentWork(settings, distillation, prepared);
         runs.push(await runTrial({ trial, settings, run, work }, context));
       }
@@ -79,9 +79,8 @@ export function studentSettings(
   const { id, sha256, score, fork } = teacher.record;
   const { init, ...options } = distillation;
   const reference = { id, folder: teacher.folder, sha256: sha256 as string, score };
-  const shape: BranchShape = { fork: fork as number, layers, full: false };
   const how = { options, teacher: reference, init };
-  return { method: "distill", task, base, shape, seed, data, training, distillation: how };
+  return { method: "distill", task, base, place: { fork, layers }, seed, data, training, distillation: how };
 }
 
 /** A teacher's branch and its outputs on the train rows, with the rows as its students read them. */
@@ -95,12 +94,12 @@ export interface PreparedTeacher {
 /** The teacher's branch and its logits on every train row, without dropout. */
 export async function prepareTeacher(
   { task, base, teacher }: Pick<DistillRequest, "task" | "base" | "teacher">,
-  shape: BranchShape,
+  place: Place,
   sources: { train: BranchSource; dev: BranchSource },
   context: RunContext<Engine>,
 ): Promise<PreparedTeacher> {
   const branch = await loadBranch(teacher);
-  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) }, { logits: branchAxes });
+  const program = await context.engine.load(branch, { logits: logitsStep(place, base.config) }, { logits: branchAxes });
   try {
     context.reporter.log(`${task.name}: computing the teacher's outputs on ${sources.train.rows.ids.length} rows`);
     const teacherLogits = await computeLogits(program, "logits", sources.train, outputSize(task), context.signal);
@@ -112,14 +111,14 @@ export async function prepareTeacher(
 
 /** Where a student begins, what it is trained on and towards. */
 export function studentWork(
-  { task, base, shape, seed }: TrialSettings,
+  { task, base, place, seed }: TrialSettings,
   distillation: DistillationOptions,
   { branch, teacherLogits, train, dev }: PreparedTeacher,
 ): TrialWork {
   const ofTeacher = distillation.init === "teacher";
   return {
-    label: `${task.name} l=${shape.layers} seed ${seed}`,
-    initial: ofTeacher ? branchOfTeacher(branch, shape) : branchOfBase(base, shape, outputSize(task), seed),
+    label: `${task.name} l=${place.layers} seed ${seed}`,
+    initial: ofTeacher ? branchOfTeacher(branch, place) : branchOfBase(base, place, outputSize(task), seed),
     loss: distillationLoss(task, distillation),
     train,
     dev,
@@ -153,8 +152,7 @@ function checkTeacher({ task, base, teacher, studentLayers }: DistillRequest, { 
       );
     }
   }
-  const teacherShape: BranchShape = { fork: record.fork, layers: record.layers, full: false };
-  return { teacherShape, studentLayers: smaller };
+  return { teacherPlace: { fork: record.fork, layers: record.layers }, studentLayers: smaller };
 }
 
 /**

@@ -6,8 +6,7 @@ import type { Tensor1D } from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
-import type { BertConfig } from "../model/config";
-import type { BranchShape } from "../model/parameters";
+import { kOf, type Place } from "../model/place";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/step/losses";
 import { type Loss, rowWeights } from "../training/step/step";
@@ -30,8 +29,8 @@ import { openTrunks, type Trunks } from "./trial/trunks";
 export interface FinetuneRequest {
   readonly task: Task;
   readonly base: Base;
-  /** Values of k, each 1 to N or "full". */
-  readonly layers: readonly (number | "full")[];
+  /** Of its branches, deepest first: the order that computes no trunk layer twice. */
+  readonly places: readonly Place[];
   readonly seeds: readonly number[];
   readonly training: TrainingOptions;
   readonly run: RunOptions;
@@ -50,7 +49,7 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
   const data = await readTaskData(task, base, training.maxLength, run);
   const sweep = sweepOf(request, data);
   const halving = request.search?.method === "halving";
-  const forks = sweep.flatMap(({ settings: { shape } }) => (shape.full ? [] : [shape.fork]));
+  const forks = sweep.flatMap(({ settings: { place } }) => place.fork ?? []);
   const trunks = openTrunks(task, base, data, run, context, halving ? [...new Set(forks)] : []);
   const train = async ({ trial, settings }: SweepTrial, force: boolean, until?: number) => {
     const work = await finetuneWork(settings, trunks);
@@ -68,37 +67,24 @@ export async function finetune(request: FinetuneRequest, context: RunContext<Eng
   }
 }
 
-/** Every (k, seed) of a request, from the shallowest fork to the deepest: the order that computes no trunk layer twice. */
-export function sweepOf({ task, base, layers, seeds, training, run }: FinetuneRequest, data: TaskData): SweepTrial[] {
-  return branchShapes(base, layers).flatMap((shape) =>
+/** Every (k, seed) of a request. */
+export function sweepOf({ task, base, places, seeds, training, run }: FinetuneRequest, data: TaskData): SweepTrial[] {
+  return places.flatMap((place) =>
     seeds.map((seed) => {
-      const settings: TrialSettings = { method: "finetune", task, base, shape, seed, data, training };
+      const settings: TrialSettings = { method: "finetune", task, base, place, seed, data, training };
       return { trial: describeTrial(settings, run.checkpoints), settings };
     }),
   );
 }
 
 /** Where a fine-tuning trial begins, what it is trained on and towards. */
-export async function finetuneWork({ task, base, shape, seed }: TrialSettings, trunks: Trunks): Promise<TrialWork> {
+export async function finetuneWork({ task, base, place, seed }: TrialSettings, trunks: Trunks): Promise<TrialWork> {
   return {
-    label: `${task.name} k=${shape.full ? "full" : shape.layers} seed ${seed}`,
-    initial: branchOfBase(base, shape, outputSize(task), seed),
+    label: `${task.name} k=${kOf(place)} seed ${seed}`,
+    initial: branchOfBase(base, place, outputSize(task), seed),
     loss: labelLoss(task),
-    ...(await trunks.under(shape)),
+    ...(await trunks.under(place)),
   };
-}
-
-type AnyBase = { readonly config: Pick<BertConfig, "numHiddenLayers"> };
-
-/** Shapes of the branches, deepest first: a full branch, then k from the largest to the smallest. */
-export function branchShapes(base: AnyBase, layers: readonly (number | "full")[]): BranchShape[] {
-  const depth = (k: number | "full") => (k === "full" ? base.config.numHiddenLayers + 1 : k);
-  return [...new Set(layers)].sort((a, b) => depth(b) - depth(a)).map((k) => branchShape(base, k));
-}
-
-export function branchShape({ config: { numHiddenLayers } }: AnyBase, k: number | "full"): BranchShape {
-  if (k === "full") return { fork: 0, layers: numHiddenLayers, full: true };
-  return { fork: numHiddenLayers - k, layers: k, full: false };
 }
 
 /** Cross-entropy with the labels, or the squared error of a regression. */

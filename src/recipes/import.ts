@@ -15,7 +15,8 @@ import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";
 import { branchAxes } from "../model/branch";
-import { type BranchShape, branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import { outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
@@ -43,22 +44,22 @@ export interface ImportRequest {
 export async function importBranch(request: ImportRequest, context: RunContext<Engine>): Promise<StoredRun> {
   const { task, base, folder, maxLength, run } = request;
   const foreign = await openBase(folder, {});
-  const shape = findFork(base, foreign);
+  const place = findPlace(base, foreign);
   const labels = request.labels ?? foreign.labels ?? null;
-  const branch = mapLabels(branchTensors(foreign.tensors, shape), task, labels, folder);
+  const branch = mapLabels(branchTensors(foreign.tensors, place), task, labels, folder);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
-  const program = await context.engine.load(branch, { logits: logitsStep(shape, base.config) }, { logits: branchAxes });
+  const program = await context.engine.load(branch, { logits: logitsStep(place, base.config) }, { logits: branchAxes });
   try {
-    const { dev } = await trunks.under(shape);
+    const { dev } = await trunks.under(place);
     const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
     const record: RunRecord = {
-      ...importRecord(request, shape, foreign, data),
+      ...importRecord(request, place, foreign, data),
       ...scoreLogits(task, logits, dev.rows.labels),
       engine: context.engine.summary,
       threads: context.engine.threads,
     };
-    const name = `k${String(shape.layers).padStart(2, "0")}-import-${record.id}`;
+    const name = `${kName(place)}-import-${record.id}`;
     const target = path.join(methodFolder(run.checkpoints, base.name, task.name, "finetune"), name);
     await createRun(target, record, { task: task.name, base: base.name, max_length: maxLength, import: folder });
     return { folder: target, record: await finishRun(target, record, branch) };
@@ -70,7 +71,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
 
 function importRecord(
   { task, base, maxLength }: ImportRequest,
-  shape: BranchShape,
+  place: Place,
   foreign: Base,
   data: TaskData,
 ): RunRecord {
@@ -89,8 +90,8 @@ function importRecord(
     method: "import",
     task: task.name,
     base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
-    layers: shape.layers,
-    fork: shape.fork,
+    layers: place.layers,
+    fork: place.fork,
     full: false,
     seed: 0,
     trainData,
@@ -109,7 +110,7 @@ function importRecord(
   };
 }
 
-function findFork(base: Base, foreign: Base): BranchShape {
+function findPlace(base: Base, foreign: Base): Place {
   const layers = base.config.numHiddenLayers;
   if (foreign.config.numHiddenLayers !== layers || foreign.config.hiddenSize !== base.config.hiddenSize) {
     throw modelError(
@@ -130,7 +131,7 @@ function findFork(base: Base, foreign: Base): BranchShape {
       `${foreign.folder}: every layer equals the base ${base.name}: there is no fine-tuned branch in it`,
     );
   }
-  return { fork, layers: layers - fork, full: false };
+  return { fork, layers: layers - fork };
 }
 
 function firstDifference(expected: HostTensors, actual: HostTensors): string | null {

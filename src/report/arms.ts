@@ -3,13 +3,11 @@
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { canonicalJson } from "../files/hash";
+import type { Place } from "../model/place";
 import { bestRun } from "../selection/teacher";
 import { type SeedScores, type Spread, spreadOf } from "./statistics";
 
-export interface Arm {
-  readonly layers: number;
-  readonly full: boolean;
-  readonly fork: number | null;
+export interface Arm extends Place {
   /** Students: what they began as. */
   readonly init: "teacher" | "pretrained" | null;
   /** Over all settings and seeds. */
@@ -29,10 +27,9 @@ export function armOf(runs: readonly StoredRun[]): Arm {
   const best = bestRun(runs);
   const bySetting = groupBy(runs, settingOf);
   const own = [...(bySetting.get(settingOf(best)) ?? [])].sort((a, b) => a.record.seed - b.record.seed);
-  const { layers, full, fork, init = null } = best.record;
+  const { layers, fork, init = null } = best.record;
   return {
     layers,
-    full,
     fork,
     init,
     best,

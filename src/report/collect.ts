@@ -6,6 +6,7 @@ import path from "node:path";
 import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
+import { byK, kOf } from "../model/place";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf, groupBy } from "./arms";
@@ -94,9 +95,7 @@ export function collectTask({ label, finetuned, students }: StoredTask, by: Choo
   const [first] = comparable ?? [];
   if (!comparable || !first) return null;
   const teacher = chooseTeacher(comparable, by);
-  const arms = [...groupBy(comparable, ({ record }) => `${record.full} ${record.layers}`).values()]
-    .map(armOf)
-    .sort((a, b) => Number(a.full) - Number(b.full) || a.layers - b.layers);
+  const arms = [...groupBy(comparable, ({ record }) => kOf(record)).values()].map(armOf).sort(byK);
   const ofTeacher = students.filter(
     ({ record }) =>
       record.state === "finished" &&

@@ -2,6 +2,7 @@
 // threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
 
 import { type Manifest, overhead } from "../merge/folder/manifest";
+import type { Place } from "../model/place";
 import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
 import type { Arm } from "./arms";
@@ -10,8 +11,8 @@ import { type Comparison, compareOverSeeds, type SeedScores, type Spread, spread
 import type { Candidate } from "./tradeoff";
 
 /** What a method runs for one task. */
-export interface MethodCell extends Pick<Candidate, "layers" | "score"> {
-  readonly fork: number | null;
+export interface MethodCell extends Place {
+  readonly score: Candidate["score"];
   /** null for a merged task whose run is not among the stored ones. */
   readonly arm: Arm | null;
   readonly spread: Spread | null;
@@ -99,7 +100,7 @@ export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged 
   return methods.filter(({ cells }) => cells.some((cell) => cell !== null));
 }
 
-const full = ({ arms }: TaskResults) => arms.find((arm) => arm.full) ?? null;
+const full = ({ arms }: TaskResults) => arms.find(({ fork }) => fork === null) ?? null;
 const teacherOf = (candidates: TaskArms["candidates"]) => candidates.at(-1)?.arm ?? null;
 
 function studentOf(candidates: TaskArms["candidates"], size: number): Arm | null {

@@ -2,12 +2,11 @@
 // a table of scores; the rules (threshold.ts, budget.ts, named.ts) know nothing of where it came from.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import type { Place } from "../model/place";
 
-export interface Candidate {
+export interface Candidate extends Place {
   /** "unshared": a run of k = full, whose fork is null. */
   readonly role: "student" | "teacher" | "unshared";
-  readonly fork: number | null;
-  readonly layers: number;
   /** A fraction; null where it is undefined, which counts as worst. */
   readonly score: number | null;
   /** Absent where the scores came from a file. */

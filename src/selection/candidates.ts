@@ -88,7 +88,7 @@ export function storedCandidates(
   const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === teacher?.record.devData.sha256);
   const sizes = [...new Set(comparable.map(({ record }) => record.layers))].sort((a, b) => a - b);
   const best = sizes.map((size) => bestRun(comparable.filter(({ record }) => record.layers === size)));
-  const full = newest.filter(({ record }) => record.full);
+  const full = newest.filter(({ record }) => record.fork === null);
   const candidates = [
     ...best.map((run) => toCandidate("student", run)),
     ...(teacher ? [toCandidate("teacher", teacher)] : []),

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
+import type { Place } from "../model/place";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, TaskCandidates } from "./candidate";
 
@@ -19,12 +20,10 @@ export interface ScoreTable {
   readonly unit: ScoreUnit;
 }
 
-interface Row {
+interface Row extends Place {
   readonly line: number;
   readonly task: string;
   readonly baseLayers: number;
-  readonly fork: number | null;
-  readonly layers: number;
   /** As written; null for nan. */
   readonly score: number | null;
 }

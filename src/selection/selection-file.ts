@@ -7,14 +7,13 @@ import path from "node:path";
 import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
 
 export const SELECTION_FORMAT = 1;
 
-export interface SelectedTask {
+export interface SelectedTask extends Place {
   readonly task: string;
-  readonly fork: number | null;
-  readonly layers: number;
   /** A fraction. */
   readonly score: number | null;
   /** null: chosen from a table of scores. */

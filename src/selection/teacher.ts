@@ -2,14 +2,15 @@
 // the same dev rows, and the smaller k wins a tie.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { byK, kOf, type Place } from "../model/place";
+import type { K } from "../options/layers";
 import { compareScores } from "../tasks/metrics";
 
 export type ChooseBy = "max" | "mean";
 
 /** One line of the table of dev scores: every finished seed of one k. */
 export interface LayerScores {
-  readonly layers: number;
-  readonly full: boolean;
+  readonly place: Place;
   readonly runs: readonly StoredRun[];
   /** By the best seed; null where it is undefined. */
   readonly max: number | null;
@@ -19,19 +20,19 @@ export interface LayerScores {
 
 /** Finished runs by k, from the smallest; full fine-tuning last. */
 export function scoresByLayers(runs: readonly StoredRun[]): LayerScores[] {
-  const groups = new Map<string, StoredRun[]>();
+  const groups = new Map<K, StoredRun[]>();
   for (const run of runs) {
     if (run.record.state !== "finished") continue;
-    const key = `${run.record.full} ${run.record.layers}`;
+    const key = kOf(run.record);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
   return [...groups.values()]
     .map((group) => {
-      const { layers, full } = (group[0] as StoredRun).record;
+      const { fork, layers } = (group[0] as StoredRun).record;
       const scores = group.map(({ record }) => record.score);
-      return { layers, full, runs: group, max: bestRun(group).record.score, mean: meanScore(scores) };
+      return { place: { fork, layers }, runs: group, max: bestRun(group).record.score, mean: meanScore(scores) };
     })
-    .sort((a, b) => Number(a.full) - Number(b.full) || a.layers - b.layers);
+    .sort((a, b) => byK(a.place, b.place));
 }
 
 /**
@@ -41,7 +42,7 @@ export function scoresByLayers(runs: readonly StoredRun[]): LayerScores[] {
 export function chooseTeacher(runs: readonly StoredRun[], by: ChooseBy): StoredRun | null {
   let chosen: LayerScores | null = null;
   for (const candidate of scoresByLayers(runs)) {
-    if (candidate.full) continue;
+    if (candidate.place.fork === null) continue;
     if (!chosen || compareScores(candidate[by], chosen[by]) > 0) chosen = candidate;
   }
   return chosen ? bestRun(chosen.runs) : null;

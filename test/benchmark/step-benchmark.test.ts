@@ -17,7 +17,7 @@ import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 
 const base = tinyBase("tiny", { layers: 3 });
-const branch = branchOfBase(base, { fork: 0, layers: 3, full: false }, BENCHMARK_OUTPUTS, 1);
+const branch = branchOfBase(base, { fork: 0, layers: 3 }, BENCHMARK_OUTPUTS, 1);
 const benchmark: StepBenchmark = {
   config: base.config,
   tensors: { ...base.tensors, ...branch },

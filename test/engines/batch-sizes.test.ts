@@ -14,7 +14,7 @@ import { scalarInputs } from "../../src/training/step/step-inputs";
 import { tinyBase } from "../tiny";
 import { describeEachEngine } from "./engines";
 
-const shape = { fork: 1, layers: 1, full: false };
+const place = { fork: 1, layers: 1 };
 const [length, rows] = [6, 4];
 const base = tinyBase("tiny-batch-sizes", { layers: 2, hidden: 32 });
 const { config } = base;
@@ -42,12 +42,12 @@ const labelsOf = (size: number): HostTensors => ({
 /** Losses of steps with these batch sizes, and the logits and the state after them. */
 async function train(engine: Engine, sizes: readonly number[]) {
   const program = await engine.load(
-    withMoments(branchOfBase(base, shape, 2, 1)),
+    withMoments(branchOfBase(base, place, 2, 1)),
     {
-      train: trainStep({ shape, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
-      logits: logitsStep(shape, config),
+      train: trainStep({ place, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
+      logits: logitsStep(place, config),
     },
-    { train: stepAxes(config, shape), logits: branchAxes },
+    { train: stepAxes(config, place), logits: branchAxes },
   );
   const losses: number[] = [];
   for (const [i, size] of sizes.entries()) {

@@ -15,7 +15,7 @@ import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
 import { tinyBase } from "../tiny";
 import { describeEachEngine } from "./engines";
 
-const shape = { fork: 1, layers: 1, full: false };
+const place = { fork: 1, layers: 1 };
 const rows = 4;
 
 function batchOf(length: number, { hiddenSize }: BertConfig): HostTensors {
@@ -59,12 +59,12 @@ describeEachEngine("memory", (open) => {
     const { config } = base;
     const before = engine.tensorCount();
     const program = await engine.load(
-      withMoments(branchOfBase(base, shape, 2, 1)),
+      withMoments(branchOfBase(base, place, 2, 1)),
       {
-        train: trainStep({ shape, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
-        logits: logitsStep(shape, config),
+        train: trainStep({ place, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
+        logits: logitsStep(place, config),
       },
-      { train: stepAxes(config, shape), logits: branchAxes },
+      { train: stepAxes(config, place), logits: branchAxes },
     );
     await train(program, config, 300);
     const [held, bytes] = [engine.tensorCount(), residentBytes()];

@@ -11,6 +11,7 @@ import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/mod
 import type { Tensors } from "../../src/model/entry-point";
 import { classify } from "../../src/model/heads";
 import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
+import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { distillationLoss } from "../../src/recipes/distill";
 import { labelLoss } from "../../src/recipes/finetune";
@@ -28,11 +29,7 @@ import {
 import { describeEachEngine } from "./engines";
 
 /** The place of the trained layers. */
-const shapeOf = ({ numHiddenLayers }: BertConfig) => ({
-  fork: numHiddenLayers - trainedLayers,
-  layers: trainedLayers,
-  full: false,
-});
+const trainedPlace = ({ numHiddenLayers }: BertConfig) => placeOf(numHiddenLayers, trainedLayers);
 
 const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
 
@@ -88,13 +85,13 @@ async function expectPyTorchsLosses(engine: Engine, folder: string, objective: O
   const before = engine.tensorCount();
   const outputs = await forward(engine, config, tensors, expected);
   const { loss, curve, inputs } = objective(expected);
-  const shape = shapeOf(config);
-  const program = await engine.load(withMoments(branchTensors(tensors, shape)), {
-    train: trainStep({ shape, config, loss, clipNorm: 1 }),
+  const place = trainedPlace(config);
+  const program = await engine.load(withMoments(branchTensors(tensors, place)), {
+    train: trainStep({ place, config, loss, clipNorm: 1 }),
   });
   const rows = expected.class_ids.length;
   const batch: HostTensors = {
-    hidden: outputs[`hidden${shape.fork}`] as HostTensor,
+    hidden: outputs[`hidden${place.fork}`] as HostTensor,
     attention_mask: matrix(expected.attention_mask),
     labels: int32([rows], Int32Array.from(expected.class_ids)),
     row_weights: float32([rows], new Float32Array(rows).fill(1)),

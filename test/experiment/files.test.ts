@@ -34,7 +34,7 @@ test("the paper's experiment has 840 fine-tuning trials, from the largest k to t
   expect(trials.slice(0, 840)).toEqual(finetuning);
   const first = finetuning.slice(0, 105);
   expect(new Set(first.map(({ task }) => task.name))).toEqual(new Set(["qnli"]));
-  expect(first.map(({ layers }) => layers)).toEqual([10, 9, 8, 7, 6, 5, 4].flatMap((k) => Array(15).fill(k)));
+  expect(first.map(({ place }) => place.layers)).toEqual([10, 9, 8, 7, 6, 5, 4].flatMap((k) => Array(15).fill(k)));
   expect(first.slice(0, 6).map(({ training, seed }) => [training.epochs, seed])).toEqual([
     [3, 1],
     [3, 2],

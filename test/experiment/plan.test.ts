@@ -6,6 +6,7 @@ import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/runs
 import { groupTrials, inShard, listTrials, type TrialSpec } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";
+import { kOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 
@@ -38,8 +39,8 @@ const idOf = async (resolver: Awaited<ReturnType<typeof open>>["resolver"], spec
 
 test("one total order: step, task, layers from the largest, training options, seed; doubles are left out", async () => {
   const { trials } = await open();
-  const lines = trials.map(({ step, task, layers, training, seed, distillation }) =>
-    [step, task.name, layers, training.epochs, seed, distillation?.init].join(" ").trim(),
+  const lines = trials.map(({ step, task, place, training, seed, distillation }) =>
+    [step, task.name, kOf(place), training.epochs, seed, distillation?.init].join(" ").trim(),
   );
   const finetune = (task: string) =>
     [3, 1].flatMap((k) => [1, 2].flatMap((e) => [1, 2].map((s) => `finetune ${task} ${k} ${e} ${s}`)));
@@ -99,7 +100,7 @@ test("students wait with their index for the teacher, and get their ids from it"
   const rte = trials.filter(({ step, task }) => step === "finetune" && task.name === "rte");
   for (const [i, spec] of [...rte].reverse().entries()) {
     expect(await idOf((await open()).resolver, students[0] as TrialSpec)).toBe("waiting");
-    await pretendFinished(resolver, spec, spec.layers === 3 ? 0.6 + i / 1000 : 0.5);
+    await pretendFinished(resolver, spec, spec.place.layers === 3 ? 0.6 + i / 1000 : 0.5);
   }
   const ids = await Promise.all(students.map((spec) => idOf(resolver, spec)));
   expect(new Set(ids).size).toBe(3);
@@ -112,7 +113,7 @@ test("students wait with their index for the teacher, and get their ids from it"
 test("a student that is no smaller than its teacher needs no training", async () => {
   const { trials, resolver } = await open();
   const stsb = trials.filter(({ step, task }) => step === "finetune" && task.name === "stsb");
-  for (const spec of stsb) await pretendFinished(resolver, spec, spec.layers === 1 ? 0.9 : 0.5);
+  for (const spec of stsb) await pretendFinished(resolver, spec, spec.place.layers === 1 ? 0.9 : 0.5);
   const students = trials.filter(({ step, task }) => step === "distill" && task.name === "stsb");
   for (const spec of students) expect(await resolver.outcome(spec)).toBe("unneeded");
 });

@@ -157,7 +157,7 @@ merge: { select: best }
     expect(() => listTrials(single, 6)).toThrow(/trial-run.yaml: k 7: the base has 6 layers/);
     const range = await readExperiment(write("tasks: rte\nfinetune: {k: 5-9}\n"));
     const { trials, notes } = listTrials(range, 6);
-    expect(trials.map(({ layers }) => layers)).toEqual([6, 5]);
+    expect(trials.map(({ place }) => place.layers)).toEqual([6, 5]);
     expect(notes).toEqual(["k 5-9: the base has 6 layers, running 5-6"]);
   });
 });

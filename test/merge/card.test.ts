@@ -10,6 +10,7 @@ import { modelCard, writeCard } from "../../src/merge/card";
 import { type Manifest, type MergedTask, readManifest } from "../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../src/merge/merge";
 import { markdownText } from "../../src/messages/markdown";
+import { placesOf } from "../../src/model/place";
 import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
@@ -128,7 +129,13 @@ describe("merge", () => {
     const base = tinyBase("tiny-card");
     const selections = [];
     for (const chosen of [glueTasks.rte, glueTasks.stsb]) {
-      const request = { task: chosen, base, layers: [2], seeds: [1], training: { ...tinyTraining, epochs: 1 } };
+      const request = {
+        task: chosen,
+        base,
+        places: placesOf(4, [2]),
+        seeds: [1],
+        training: { ...tinyTraining, epochs: 1 },
+      };
       const [run] = await finetune({ ...request, run: tinyRun(root) }, quietContext(engine).context);
       selections.push({ task: chosen, run: run as NonNullable<typeof run> });
     }

@@ -9,6 +9,7 @@ import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
 import { branchTensors } from "../../src/model/parameters";
+import { placeOf } from "../../src/model/place";
 import { sizeOf } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
@@ -66,10 +67,10 @@ describe("as traced", () => {
   const hidden = { shape: [batch, length, 16], dtype: "float32" as const };
 
   test.each([1, 2, 4])("the products of a train step of %i layers", (layers) => {
-    const shape = { fork: 4 - layers, layers, full: false };
-    const state = withMoments(branchOfBase(base, shape, outputs, 1));
+    const place = placeOf(4, layers);
+    const state = withMoments(branchOfBase(base, place, outputs, 1));
     const step = trainStep({
-      shape,
+      place,
       config,
       clipNorm: 1,
       loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
@@ -98,15 +99,12 @@ describe("as traced", () => {
         "in/row_weights": { shape: [batch], dtype: "float32" },
       },
     );
-    expect(productFlops(optimise(graph))).toBe(trainStepFlops(config, shape, batch, length, outputs).branch);
+    expect(productFlops(optimise(graph))).toBe(trainStepFlops(config, place, batch, length, outputs).branch);
   });
 
   test("the products of inference", () => {
-    const whole = { fork: 0, layers: 4, full: true };
-    const state = branchTensors(
-      { ...base.tensors, ...branchOfBase(base, { fork: 3, layers: 1, full: false }, outputs, 1) },
-      whole,
-    );
+    const whole = placeOf(4, "full");
+    const state = branchTensors({ ...base.tensors, ...branchOfBase(base, placeOf(4, 1), outputs, 1) }, whole);
     const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config) }), {
       ...state,
       input_ids: texts,

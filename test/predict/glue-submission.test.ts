@@ -11,6 +11,7 @@ import { ExitCode } from "../../src/errors/errors";
 import { cachedFolder } from "../../src/files/cache";
 import { type Manifest, readManifest } from "../../src/merge/folder/manifest";
 import { merge } from "../../src/merge/merge";
+import { placesOf } from "../../src/model/place";
 import { planSubmission, predictFile } from "../../src/predict/glue-submission";
 import { openModel, type ServedModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
@@ -71,7 +72,7 @@ beforeAll(async () => {
   const selections = [];
   for (const task of [glueTasks.sst2, glueTasks.stsb, glueTasks.mnli]) {
     const training = { ...tinyTraining, epochs: 1 };
-    const request = { task, base, layers: [1], seeds: [1], training, run: tinyRun(folder) };
+    const request = { task, base, places: placesOf(2, [1]), seeds: [1], training, run: tinyRun(folder) };
     const [run] = await finetune(request, quietContext(engine).context);
     if (run) selections.push({ task, run });
   }

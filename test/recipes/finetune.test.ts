@@ -7,6 +7,7 @@ import { expect, test } from "@jest/globals";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../src/messages/reporter";
+import { placesOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
 import { distill } from "../../src/recipes/distill";
 import { finetune } from "../../src/recipes/finetune";
@@ -23,7 +24,7 @@ describeEachEngine("finetune and distill", (open) => {
   const request = (task = glueTasks.rte, run = tinyRun(folder)) => ({
     task,
     base: tinyBase(),
-    layers: [1, 3],
+    places: placesOf(4, [1, 3]),
     seeds: [1],
     training: tinyTraining,
     run,
@@ -61,7 +62,7 @@ describeEachEngine("finetune and distill", (open) => {
     const run = { ...tinyRun(folder), checkpoints: path.join(folder, "learn") };
     const training = { ...tinyTraining, epochs: 20, learningRate: 1e-2 };
     const [trained] = await finetune(
-      { ...request(glueTasks.sst2, run), layers: [2], training },
+      { ...request(glueTasks.sst2, run), places: placesOf(4, [2]), training },
       quietContext(await open()).context,
     );
     const lines = readFileSync(path.join((trained as StoredRun).folder, "metrics.jsonl"), "utf8")
@@ -84,7 +85,7 @@ describeEachEngine("finetune and distill", (open) => {
       message: expect.stringMatching(/at step 1 .*those of the base, or of the teacher, are damaged/),
     });
     const training = { ...tinyTraining, learningRate: 1e30 };
-    await expect(finetune({ ...request(), run, training, layers: [1] }, context)).rejects.toMatchObject({
+    await expect(finetune({ ...request(), run, training, places: placesOf(4, [1]) }, context)).rejects.toMatchObject({
       exitCode: 1,
       message: expect.stringMatching(/at step [2-9] .*a lower --learning-rate/),
     });
@@ -112,7 +113,7 @@ describeEachEngine("finetune and distill", (open) => {
     const work = (checkpoints: string) => ({
       ...request(glueTasks.rte, { ...tinyRun(folder), checkpoints }),
       base,
-      layers: [2],
+      places: placesOf(4, [2]),
     });
     const [alone] = await finetune(work(path.join(folder, "alone")), quietContext(engine).context);
     const disturbed = work(path.join(folder, "disturbed"));
@@ -139,7 +140,7 @@ describeEachEngine("finetune and distill", (open) => {
 
   test("train the embeddings too with k = full", async () => {
     const engine = await open();
-    const [full] = await finetune({ ...request(), layers: ["full"] }, quietContext(engine).context);
+    const [full] = await finetune({ ...request(), places: placesOf(4, ["full"]) }, quietContext(engine).context);
     expect((full as StoredRun).record.fork).toBeNull();
     const { tensors } = await readSafetensors(modelFile((full as StoredRun).folder));
     const before = tinyBase().tensors;

@@ -9,6 +9,7 @@ import { ExitCode, modelError, oneLine, UserError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { sha256File } from "../../files/hash";
+import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors";
 import { recordProblem } from "./run-record";
@@ -16,7 +17,7 @@ import { recordProblem } from "./run-record";
 export const RUN_FORMAT = 1;
 
 /** run.json: what a trial is, how far it came and what it scored. Scores are fractions; null is NaN. */
-export interface RunRecord {
+export interface RunRecord extends Place {
   readonly format: typeof RUN_FORMAT;
   readonly id: string;
   /** "stopped" by a search that needs no more of it; its state is kept, and it can go on. */
@@ -24,10 +25,7 @@ export interface RunRecord {
   readonly method: "finetune" | "distill" | "import";
   readonly task: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
-  /** Layers trained: 1 to N, or "full" (embeddings too). Students: the student's layers. */
-  readonly layers: number;
-  /** Trunk layers under the branch; null for k = full. */
-  readonly fork: number | null;
+  /** Whether its fork is null, as files have always said it beside the fork. */
   readonly full: boolean;
   readonly seed: number;
   /** Students only. */

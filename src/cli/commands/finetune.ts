@@ -16,6 +16,7 @@ import { openTrackers, trackerOptions } from "../../api/trackers";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { dataError } from "../../errors/errors";
 import { formatScore, formatSeconds } from "../../messages/quantities";
+import { kOf, placesOf } from "../../model/place";
 import { fitLayers } from "../../options/layers";
 import type { FinetuneRequest } from "../../recipes/finetune";
 import type { SearchReport } from "../../recipes/halving/rule";
@@ -55,11 +56,20 @@ export const finetuneCommand = defineCommand({
     // A mistyped path should not leave a task out in silence.
     for (const { problem } of lacking.filter(({ named }) => named)) terminal.reporter.warn(`left out: ${problem}`);
     const base = await openBaseOf(values, terminal);
-    const { values: layers, note } = fitLayers("k", values.k, base.config.numHiddenLayers);
+    const total = base.config.numHiddenLayers;
+    const { values: ks, note } = fitLayers("k", values.k, total);
     if (note) terminal.reporter.log(note);
     const requests = tasks.map((task): FinetuneRequest => {
       const search = { method: values.search, by: values.chooseBy };
-      return { task, base, layers, seeds: seedsOf(values), training: trainingOptionsOf(values), run, search };
+      return {
+        task,
+        base,
+        places: placesOf(total, ks),
+        seeds: seedsOf(values),
+        training: trainingOptionsOf(values),
+        run,
+        search,
+      };
     });
     if (values.dryRun) {
       const { planFinetune } = await import("../../recipes/trial/estimate.js");
@@ -130,10 +140,10 @@ async function summarise(
 ) {
   const { scoresByLayers } = await import("../../selection/teacher.js");
   const { comparable, teacher } = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by });
-  const rows = scoresByLayers(comparable).map(({ layers, full, runs: seeds, max, mean }) => {
+  const rows = scoresByLayers(comparable).map(({ place, runs: seeds, max, mean }) => {
     const chosen = teacher !== null && seeds.includes(teacher);
     const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
-    const k = full ? "full" : String(layers);
+    const k = String(kOf(place));
     const rate = formatRates(seeds.map(({ record }) => record.tokensPerSecond));
     const mark = chosen ? "teacher" : "";
     return [k, formatScore(max), formatScore(mean), seeds.length, formatSeconds(seconds), rate, mark];

@@ -15,6 +15,7 @@ import { overhead } from "../../merge/folder/manifest";
 import type { Selection } from "../../merge/merge";
 import { formatCount, formatScore, formatSeconds } from "../../messages/quantities";
 import { bertDefaults } from "../../model/config";
+import { placesOf } from "../../model/place";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import type { TrainingOptions } from "../../recipes/trial/options";
@@ -179,7 +180,8 @@ async function train(
   const rows = { maxTrainSamples: trainRows, maxEvalSamples: devRows };
   const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force, ...rows };
   const common = { task, base, seeds: [1], run };
-  const runs = await finetune({ ...common, layers, training }, context);
+  const places = placesOf(base.config.numHiddenLayers, layers);
+  const runs = await finetune({ ...common, places, training }, context);
   const teacher = chooseTeacher(runs, "max") as StoredRun;
   const distillation = { temperature: 2, alpha: 0.5, init: "teacher" as const };
   const [student] = await distill(

@@ -4,6 +4,7 @@ import path from "node:path";
 import { userTasks } from "../../api/session";
 import { packageVersion } from "../../files/version";
 import { formatScore } from "../../messages/quantities";
+import { kOf } from "../../model/place";
 import { option, optional } from "../../options/option";
 import { decimals, text } from "../../options/readers";
 import type { Report } from "../../report/report";
@@ -95,12 +96,12 @@ function described({ base, tasks, methods, document }: Report) {
       devRows,
       chosen: chosen?.layers ?? null,
       teacher: teacher?.folder ?? null,
-      scores: arms.map(({ layers, full, best, spread, scores }) => ({
-        k: full ? "full" : layers,
-        max: best.record.score,
-        mean: spread?.mean ?? null,
-        sd: spread?.sd ?? null,
-        seeds: scores.size,
+      scores: arms.map((arm) => ({
+        k: kOf(arm),
+        max: arm.best.record.score,
+        mean: arm.spread?.mean ?? null,
+        sd: arm.spread?.sd ?? null,
+        seeds: arm.scores.size,
       })),
     })),
     methods: methods.map(({ name, average, cost, cells }) => ({

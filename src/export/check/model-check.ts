@@ -132,20 +132,18 @@ async function runAlone(
 }
 
 /** One task over the layers under it: nothing here knows of other tasks. */
-function aloneEntry({ name, fork, layers }: MergedTask, config: BertConfig): EntryPoint {
+function aloneEntry(task: MergedTask, config: BertConfig): EntryPoint {
   return (state, inputs) => {
-    const own = unscoped(name, state);
+    const own = unscoped(task.name, state);
     const ids = inputs["input_ids"] as Tensor2D;
     const types = inputs["token_type_ids"] as Tensor2D;
     const mask = inputs["attention_mask"] as Tensor2D;
-    if (fork === null) {
-      const shape = { fork: 0, layers, full: true };
+    if (task.fork === null) {
       const read = { input_ids: ids, token_type_ids: types, attention_mask: mask };
-      return { outputs: { logits: branchLogits(own, read, shape, config) } };
+      return { outputs: { logits: branchLogits(own, read, task, config) } };
     }
-    const hidden = trunkEntry(config, fork)(state, inputs).outputs["hidden"] as Tensor3D;
-    const shape = { fork, layers, full: false };
-    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, shape, config) } };
+    const hidden = trunkEntry(config, task.fork)(state, inputs).outputs["hidden"] as Tensor3D;
+    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, task, config) } };
   };
 }
 

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { modelError, oneLine } from "../../errors/errors";
 import { type StagedFile, stageFile } from "../../files/atomic";
+import type { TaskBranch } from "../../model/multi-head";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
@@ -19,8 +20,7 @@ export interface Blob {
   readonly sha256: string;
 }
 
-export interface MergedTask extends Blob {
-  readonly name: string;
+export interface MergedTask extends Blob, TaskBranch {
   /** tagging and multilabel are reserved. */
   readonly kind: "classification" | "regression";
   readonly inputs: "single" | "pair";
@@ -30,9 +30,6 @@ export interface MergedTask extends Blob {
   readonly range: readonly [number, number] | null;
   readonly metric: string;
   readonly maxLength: number;
-  /** Trunk layers under the branch; null for one that trained its embeddings and shares nothing. */
-  readonly fork: number | null;
-  readonly layers: number;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   /** The run that it came from: method and id. */

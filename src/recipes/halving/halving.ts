@@ -55,7 +55,7 @@ export async function searchByHalving(
   };
 
   await bringTo(
-    sweep.filter(({ settings }) => settings.shape.full),
+    sweep.filter(({ settings }) => settings.place.fork === null),
     epochs,
   );
   let alive = armsOf(sweep);
@@ -82,8 +82,8 @@ export async function searchByHalving(
 function armsOf(sweep: readonly SweepTrial[]): SweepArm[] {
   const arms = new Map<number, SweepTrial[]>();
   for (const planned of sweep) {
-    const { layers, full } = planned.settings.shape;
-    if (!full) arms.set(layers, [...(arms.get(layers) ?? []), planned]);
+    const { fork, layers } = planned.settings.place;
+    if (fork !== null) arms.set(layers, [...(arms.get(layers) ?? []), planned]);
   }
   return [...arms].map(([layers, trials]) => ({ layers, trials, scores: [] }));
 }

@@ -136,7 +136,7 @@ export async function reportSearch(
   metric: string,
   by: OverSeeds,
 ): Promise<SearchReport | null> {
-  const sweep = runs.filter(({ record }) => !record.full);
+  const sweep = runs.filter(({ record }) => record.fork !== null);
   const arms = armsOf(await Promise.all(sweep.map(async (run) => ({ run, scores: await scoresOf(run, metric) }))));
   const epochs = Number(sweep[0]?.record.options["epochs"]);
   if (rungsOf(arms.length, epochs).length === 0) return null;

@@ -6,25 +6,18 @@ import type { EncodedRows } from "../../batches/rows";
 import type { Base } from "../../checkpoints/bases/base";
 import type { BertConfig } from "../../model/config";
 import { branchFlops, layerFlops } from "../../model/flops";
-import {
-  type BranchShape,
-  embeddingParameterCount,
-  headParameterCount,
-  layerParameterCount,
-} from "../../model/parameters";
+import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../../model/parameters";
+import type { Place } from "../../model/place";
 import { outputSize, type Task } from "../../tasks/task";
 import { type DistillRequest, studentSettings } from "../distill";
-import { branchShapes, type FinetuneRequest } from "../finetune";
+import type { FinetuneRequest } from "../finetune";
 import { halvedWork } from "../halving/rule";
 import { readTaskData, type TaskData } from "./task-data";
 import { describeTrial, finishedRun, type TrialSettings } from "./trial";
 
-export interface PlannedTrial {
+export interface PlannedTrial extends Place {
   readonly task: string;
   readonly folder: string;
-  readonly layers: number;
-  readonly full: boolean;
-  readonly fork: number | null;
   readonly seed: number;
   readonly finished: boolean;
   /** Parameters with and without gradients. */
@@ -52,9 +45,9 @@ export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
   const { task, base, training, run } = request;
   const data = await readTaskData(task, base, training.maxLength, run);
   const trials: PlannedTrial[] = [];
-  for (const shape of branchShapes(base, request.layers)) {
+  for (const place of request.places) {
     for (const seed of request.seeds) {
-      trials.push(await planTrial({ method: "finetune", task, base, shape, seed, data, training }, request));
+      trials.push(await planTrial({ method: "finetune", task, base, place, seed, data, training }, request));
     }
   }
   const plan = finishPlan(trials, base, data);
@@ -66,9 +59,9 @@ export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
 function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
   const perEpoch = new Map<number, number>();
   let whole = 0;
-  for (const { layers, full, finished, flops } of trials) {
+  for (const { fork, layers, finished, flops } of trials) {
     const open = finished ? 0 : flops;
-    if (full) whole += open;
+    if (fork === null) whole += open;
     else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
   }
   const { least, most } = halvedWork([...perEpoch.values()], epochs);
@@ -90,14 +83,12 @@ export async function planDistill(request: DistillRequest): Promise<Plan> {
 }
 
 async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest, "run">): Promise<PlannedTrial> {
-  const { shape, seed, task } = settings;
+  const { place, seed, task } = settings;
   const trial = describeTrial(settings, run.checkpoints);
   return {
     task: task.name,
     folder: trial.folder,
-    layers: shape.layers,
-    full: shape.full,
-    fork: shape.full ? null : shape.fork,
+    ...place,
     seed,
     finished: (await finishedRun(trial, run.force)) !== null,
     ...trialCost(settings),
@@ -109,31 +100,32 @@ export type TrialCost = Pick<PlannedTrial, "trainable" | "frozen" | "steps" | "m
 /** What a trial takes, whatever its seed. */
 export function trialCost({
   base,
-  shape,
+  place,
   data,
   training,
   task,
-}: Pick<TrialSettings, "base" | "shape" | "data" | "training" | "task">): TrialCost {
+}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task">): TrialCost {
   const { config } = base;
-  const trainable = branchParameterCount(config, shape, task);
-  const belowFork = shape.full ? 0 : embeddingParameterCount(config) + shape.fork * layerParameterCount(config);
+  const { fork, layers } = place;
+  const trainable = branchParameterCount(config, place, task);
+  const belowFork = fork === null ? 0 : embeddingParameterCount(config) + fork * layerParameterCount(config);
   const padded = paddedTokens(data.train);
-  const forward = branchFlops(config, shape.layers, padded.tokens, padded.longest);
-  const evaluation = branchFlops(config, shape.layers, data.dev.tokens, padded.longest);
+  const forward = branchFlops(config, layers, padded.tokens, padded.longest);
+  const evaluation = branchFlops(config, layers, data.dev.tokens, padded.longest);
   return {
     trainable,
     frozen: belowFork,
     steps: stepsPerEpoch(data.train.ids.length, training.batchSize) * training.epochs,
     memoryBytes:
-      stepBytes(config, shape, training.batchSize, padded.longest, trainable) +
-      (shape.full ? 0 : cacheBytes(base, data)),
+      stepBytes(config, layers, training.batchSize, padded.longest, trainable) +
+      (fork === null ? 0 : cacheBytes(base, data)),
     // The backward pass costs twice the forward one.
     flops: training.epochs * (3 * forward + evaluation),
   };
 }
 
 function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData): Plan {
-  const open = trials.filter(({ finished, full }) => !finished && !full);
+  const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
   const deepest = Math.max(0, ...open.map(({ fork }) => fork ?? 0));
   return {
     trials,
@@ -151,9 +143,9 @@ export function trunkFlops(base: Base, data: TaskData, fork: number): number {
 export const cacheBytes = (base: Base, data: TaskData): number =>
   (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
 
-function branchParameterCount(config: BertConfig, shape: BranchShape, task: Task): number {
-  const embeddings = shape.full ? embeddingParameterCount(config) : 0;
-  return embeddings + shape.layers * layerParameterCount(config) + headParameterCount(config, outputSize(task));
+function branchParameterCount(config: BertConfig, { fork, layers }: Place, task: Task): number {
+  const embeddings = fork === null ? embeddingParameterCount(config) : 0;
+  return embeddings + layers * layerParameterCount(config) + headParameterCount(config, outputSize(task));
 }
 
 interface Padded {
@@ -176,10 +168,10 @@ function paddedTokens(rows: EncodedRows): Padded {
 }
 
 /** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */
-function stepBytes(config: BertConfig, shape: BranchShape, batch: number, length: number, trainable: number): number {
+function stepBytes(config: BertConfig, layers: number, batch: number, length: number, trainable: number): number {
   const { hiddenSize: h, intermediateSize: f, numAttentionHeads: heads } = config;
   const tokens = batch * length;
   const kept = 12 * h + 4 * f + 4 * heads * length; // values a token and layer, counted in the eager graph
   const top = 5 * h + 4 * heads; // the topmost layer's keys, values and scores
-  return 4 * (7 * trainable + tokens * ((shape.layers - 1) * kept + top));
+  return 4 * (7 * trainable + tokens * ((layers - 1) * kept + top));
 }

@@ -2,7 +2,8 @@
 
 import type { Base } from "../../checkpoints/bases/base";
 import { modelError } from "../../errors/errors";
-import { type BranchShape, branchTensors } from "../../model/parameters";
+import { branchTensors } from "../../model/parameters";
+import { ownLayers, type Place } from "../../model/place";
 import { float32, type HostTensors } from "../../model/tensors";
 import { normals } from "../../random/draws";
 import { Purpose, streamKey } from "../../random/threefry";
@@ -13,7 +14,7 @@ const Site = { classifier: 0, pooler: 1 } as const;
 /** The base's layers and pooler under a new head; a base without a pooler gets a new one. */
 export function branchOfBase(
   base: Pick<Base, "config" | "tensors">,
-  shape: BranchShape,
+  place: Place,
   outputs: number,
   seed: number,
 ): HostTensors {
@@ -23,7 +24,7 @@ export function branchOfBase(
   const branch: HostTensors = {
     "bert.pooler.dense.weight": fresh(Site.pooler, hidden),
     "bert.pooler.dense.bias": float32([hidden], new Float32Array(hidden)),
-    ...branchTensors(base.tensors, shape),
+    ...branchTensors(base.tensors, place),
   };
   branch["classifier.weight"] = fresh(Site.classifier, outputs);
   branch["classifier.bias"] = float32([outputs], new Float32Array(outputs));
@@ -31,13 +32,14 @@ export function branchOfBase(
 }
 
 /** The teacher's bottommost layers with its pooler and head (paper, section 2.2). */
-export function branchOfTeacher(teacher: HostTensors, shape: BranchShape): HostTensors {
-  const branch = branchTensors(teacher, shape);
+export function branchOfTeacher(teacher: HostTensors, place: Place): HostTensors {
+  const branch = branchTensors(teacher, place);
   const perLayer = 16;
-  const expected = shape.layers * perLayer + 4;
+  const expected = place.layers * perLayer + 4;
   if (Object.keys(branch).length !== expected) {
+    const [from, to] = ownLayers(place);
     throw modelError(
-      `the teacher holds ${Object.keys(branch).length} of the ${expected} tensors of layers ${shape.fork} to ${shape.fork + shape.layers - 1}. Fine-tune it again with --force`,
+      `the teacher holds ${Object.keys(branch).length} of the ${expected} tensors of layers ${from} to ${to - 1}. Fine-tune it again with --force`,
     );
   }
   return branch;

@@ -19,7 +19,7 @@ import { cachedFolder } from "../../files/cache";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
 import type { BertConfig } from "../../model/config";
-import type { BranchShape } from "../../model/parameters";
+import { kName, kOf, type Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import type { Task } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
@@ -31,7 +31,7 @@ export interface TrialSettings {
   readonly method: "finetune" | "distill";
   readonly task: Task;
   readonly base: Base;
-  readonly shape: BranchShape;
+  readonly place: Place;
   readonly seed: number;
   readonly data: TaskData;
   readonly training: TrainingOptions;
@@ -54,7 +54,8 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { method, task, base, shape, seed, data, training, distillation } = settings;
+  const { method, task, base, place, seed, data, training, distillation } = settings;
+  const full = place.fork === null;
   const options = { ...training, ...distillation?.options };
   const id = id8({
     format: RUN_FORMAT,
@@ -65,7 +66,8 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     task: { name: task.name, kind: task.kind, labels: task.labels, metric: task.metric },
     train: data.trainData.sha256,
     dev: data.devData.sha256,
-    shape,
+    // As ids have hashed it from the first, whatever the code calls it: a full branch says fork 0 here.
+    shape: { fork: place.fork ?? 0, layers: place.layers, full },
     seed,
     options,
     ...(distillation ? { teacher: distillation.teacher.sha256, init: distillation.init } : {}),
@@ -77,9 +79,9 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     method,
     task: task.name,
     base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
-    layers: shape.layers,
-    fork: shape.full ? null : shape.fork,
-    full: shape.full,
+    layers: place.layers,
+    fork: place.fork,
+    full,
     seed,
     ...(distillation ? { teacher: distillation.teacher, init: distillation.init } : {}),
     trainData: data.trainData,
@@ -109,9 +111,9 @@ function tokenizerSha256({ tokenizer }: Base): string {
   return sha256;
 }
 
-function trialName({ shape, seed, distillation }: TrialSettings): string {
-  if (distillation) return `l${shape.layers}-${distillation.init}-seed${seed}`;
-  return `k${shape.full ? "full" : String(shape.layers).padStart(2, "0")}-seed${seed}`;
+function trialName({ place, seed, distillation }: TrialSettings): string {
+  if (distillation) return `l${place.layers}-${distillation.init}-seed${seed}`;
+  return `${kName(place)}-seed${seed}`;
 }
 
 /** The finished run of a trial, or null where there is work left. */
@@ -160,14 +162,14 @@ export async function runLockedTrial(
   { trial, settings, run, work, until }: TrialTraining,
   context: RunContext<Engine>,
 ): Promise<StoredRun> {
-  const { task, base, shape, seed, training } = settings;
+  const { task, base, place, seed, training } = settings;
   const { folder } = trial;
   await requireFreeSpace(folder, stateBytes({ ...work.initial, ...work.beside?.loss }), `the state of ${folder}`);
   const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
   const config = trainingConfig(base.config, training.dropout);
   const end = until === undefined ? {} : { until };
   const trained = await trainBranch(
-    { ...work, folder, task, shape, config, settings: { ...training, seed, saveEvery: run.saveEvery, ...end } },
+    { ...work, folder, task, place, config, settings: { ...training, seed, saveEvery: run.saveEvery, ...end } },
     context,
   );
   const { branch, complete, compileSeconds, ...outcome } = trained;
@@ -215,16 +217,15 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** config.yaml: keys as --config takes them, so that the file repeats this one trial. */
 function resolvedConfig(
-  { method, task, base, shape, seed, training, distillation }: TrialSettings,
+  { method, task, base, place, seed, training, distillation }: TrialSettings,
   run: RunOptions,
 ): object {
-  const layers = shape.full ? "full" : shape.layers;
   const values = {
     task: task.name,
     tasks: task.definedIn,
     // A base outside the cache is found again by its folder alone.
     base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
-    ...(method === "finetune" ? { k: layers } : { studentLayers: layers, init: distillation?.init }),
+    ...(method === "finetune" ? { k: kOf(place) } : { studentLayers: place.layers, init: distillation?.init }),
     ...training,
     ...distillation?.options,
     seed,

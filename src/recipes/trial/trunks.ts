@@ -5,7 +5,7 @@ import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
 import type { Base } from "../../checkpoints/bases/base";
 import type { Engine } from "../../engines/engine";
-import type { BranchShape } from "../../model/parameters";
+import type { Place } from "../../model/place";
 import type { Task } from "../../tasks/task";
 import type { BranchSource } from "../../training/loop/branch-source";
 import type { RunContext } from "../../training/tracking/tracker";
@@ -17,8 +17,8 @@ import type { TaskData } from "./task-data";
 export const TRUNK_SCRATCH = ".trunk-cache";
 
 export interface Trunks {
-  /** Both splits as a branch of this shape reads them. Forks must come in ascending order to cost nothing twice. */
-  under(shape: BranchShape): Promise<{ train: BranchSource; dev: BranchSource }>;
+  /** Both splits as a branch at this place reads them. Forks must come in ascending order to cost nothing twice. */
+  under(place: Place): Promise<{ train: BranchSource; dev: BranchSource }>;
   dispose(): Promise<void>;
 }
 
@@ -65,13 +65,13 @@ export function openTrunks(
 
   describeRows(task, data, context);
   return {
-    async under(shape) {
+    async under({ fork }) {
       const source = async (rows: EncodedRows, trunk: () => Promise<Trunk>): Promise<BranchSource> => ({
         rows,
         config: base.config,
-        activations: shape.full ? null : await (await trunk()).at(shape.fork),
+        activations: fork === null ? null : await (await trunk()).at(fork),
       });
-      if (!shape.full) opened ??= await open();
+      if (fork !== null) opened ??= await open();
       const trunks = opened;
       return {
         train: await source(data.train, async () => (trunks as { train: Trunk }).train),

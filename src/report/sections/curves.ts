@@ -1,5 +1,6 @@
 // Learning curves of each task's teacher and best students: train loss by step, dev score by epoch.
 
+import { kOf } from "../../model/place";
 import type { Arm } from "../arms";
 import { curvesChart } from "../charts/charts";
 import type { TaskResults } from "../collect";
@@ -54,7 +55,7 @@ function shownArms({ arms, chosen, students }: TaskResults): { name: string; arm
     if (!other || score(arm) > score(other)) best.set(arm.layers, arm);
   }
   const shown = [...best.values()].map((arm) => ({ name: `student, l = ${arm.layers}`, arm }));
-  const first = teacher ? [{ name: `teacher, k = ${teacher.full ? "full" : teacher.layers}`, arm: teacher }] : [];
+  const first = teacher ? [{ name: `teacher, k = ${kOf(teacher)}`, arm: teacher }] : [];
   return [...first, ...shown].slice(0, MOST_LINES);
 }
 

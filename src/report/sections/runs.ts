@@ -1,5 +1,6 @@
 // What the report stands on: each task's data and runs, and every run as a CSV row.
 
+import { kOf } from "../../model/place";
 import type { TaskResults } from "../collect";
 import type { ReportSection, ReportTable } from "../document";
 import { metricName } from "../words";
@@ -40,7 +41,7 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
         { text: metricName(task.metric) },
         { text: String(task.trainRows) },
         { text: String(task.devRows) },
-        { text: task.arms.map(({ full, layers }) => (full ? "full" : layers)).join(", ") },
+        { text: task.arms.map(kOf).join(", ") },
         { text: [...new Set(task.students.map(({ layers }) => layers))].join(", ") || "none" },
         { text: range(arms.map(({ scores }) => scores.size)) },
         { text: range(arms.map(({ settings }) => settings)) },
@@ -61,7 +62,7 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
       ],
       rows: tasks.flatMap((task) =>
         task.runs.map(({ record }) => [
-          ...[task.name, record.id, record.method, record.full ? "full" : record.layers, record.fork],
+          ...[task.name, record.id, record.method, kOf(record), record.fork],
           ...[record.init ?? null, record.seed, "dev", task.metric, record.score],
           // From 1, as everywhere that people read.
           ...[record.bestEpoch === null ? null : record.bestEpoch + 1, record.steps, record.seconds],

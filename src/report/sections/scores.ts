@@ -1,5 +1,6 @@
 // Score by task and k (the paper's Table 1): which k was chosen, and which others are inside its noise.
 
+import { byK, kOf } from "../../model/place";
 import type { Arm } from "../arms";
 import { scoreByLayersChart } from "../charts/charts";
 import type { TaskResults } from "../collect";
@@ -7,7 +8,7 @@ import type { Cell, ReportChart, ReportSection, ReportTable } from "../document"
 import { type Comparison, compareOverSeeds } from "../statistics";
 import { listOf, metricName, noiseNote, points, provenance, seedsText, spreadText, verdictText } from "../words";
 
-const kOf = (arm: Arm) => (arm.full ? "full" : String(arm.layers));
+const kText = (arm: Arm) => String(kOf(arm));
 
 /** An arm beside the chosen one of its task. */
 interface Compared {
@@ -40,14 +41,14 @@ export function scoresSection(tasks: readonly TaskResults[], by: "max" | "mean")
 }
 
 function scoresTable(tasks: readonly TaskResults[], arms: readonly Arm[]): ReportTable {
-  const ks = [...new Set([...arms].sort(byK).map(kOf))];
+  const ks = [...new Set([...arms].sort(byK).map(kText))];
   const rows = tasks.map((task): Cell[] => {
     const compared = comparedArms(task);
     const cells = ks.map((k): Cell => {
-      const found = compared.find(({ arm }) => kOf(arm) === k);
+      const found = compared.find(({ arm }) => kText(arm) === k);
       return found ? scoreCell(found, task) : { text: "" };
     });
-    const chosen = { text: task.chosen ? `k = ${kOf(task.chosen)}` : "none", detail: choiceText(task, compared) };
+    const chosen = { text: task.chosen ? `k = ${kText(task.chosen)}` : "none", detail: choiceText(task, compared) };
     return [{ text: task.title, detail: metricName(task.metric) }, ...cells, chosen];
   });
   const grid = arms.some(({ settings }) => settings > 1);
@@ -75,7 +76,7 @@ function scoresTable(tasks: readonly TaskResults[], arms: readonly Arm[]): Repor
       ],
       rows: tasks.flatMap((task) =>
         comparedArms(task).map(({ arm, comparison }) => [
-          ...[task.name, task.metric, "dev", kOf(arm), arm.best.record.score, arm.spread?.mean ?? null],
+          ...[task.name, task.metric, "dev", kText(arm), arm.best.record.score, arm.spread?.mean ?? null],
           ...[arm.spread?.sd ?? null, arm.scores.size, arm.settings, arm === task.chosen],
           ...[comparison?.difference ?? null, comparison?.halfWidth ?? null, comparison?.verdict ?? null],
         ]),
@@ -83,8 +84,6 @@ function scoresTable(tasks: readonly TaskResults[], arms: readonly Arm[]): Repor
     },
   };
 }
-
-const byK = (a: Arm, b: Arm) => Number(a.full) - Number(b.full) || a.layers - b.layers;
 
 function scoreCell({ arm, comparison }: Compared, { chosen }: TaskResults): Cell {
   const cell = { text: points(arm.best.record.score), detail: spreadText(arm.spread, arm.scores.size) };
@@ -101,7 +100,7 @@ function choiceText({ chosen }: TaskResults, compared: readonly Compared[]): str
   const inside = others.filter(({ comparison }) => comparison?.verdict === "noise");
   const unknown = others.filter(({ comparison }) => comparison?.verdict === "unknown");
   if (unknown.length === others.length) return verdictText(unknown[0]?.comparison as Comparison);
-  const ks = (list: readonly Compared[]) => `k = ${listOf(list.map(({ arm }) => kOf(arm)))}`;
+  const ks = (list: readonly Compared[]) => `k = ${listOf(list.map(({ arm }) => kText(arm)))}`;
   const parts = [
     ...(inside.length > 0 ? [`${ks(inside)} inside the noise`] : []),
     ...(unknown.length > 0 ? [`${ks(unknown)} unknown`] : []),
@@ -116,13 +115,13 @@ function scoresChart(tasks: readonly TaskResults[], arms: readonly Arm[]): Repor
       const { mean = null, sd = null } = arm.spread ?? {};
       if (score === null) return [];
       const percent = (value: number | null) => (value === null ? null : 100 * value);
-      return [{ k: kOf(arm), max: 100 * score, mean: percent(mean), sd: percent(sd), chosen: arm === task.chosen }];
+      return [{ k: kText(arm), max: 100 * score, mean: percent(mean), sd: percent(sd), chosen: arm === task.chosen }];
     });
     const metric = metricName(task.metric);
-    const values = task.arms.map((arm) => `k ${kOf(arm)}: ${points(arm.best.record.score)}`).join(", ");
+    const values = task.arms.map((arm) => `k ${kText(arm)}: ${points(arm.best.record.score)}`).join(", ");
     return {
       name: `scores-by-k-${task.name}`,
-      alt: `${task.title}, dev ${metric} by k, maximum over ${seedsText(task.arms)}. ${values}. Chosen: ${task.chosen ? kOf(task.chosen) : "none"}.`,
+      alt: `${task.title}, dev ${metric} by k, maximum over ${seedsText(task.arms)}. ${values}. Chosen: ${task.chosen ? kText(task.chosen) : "none"}.`,
       spec: scoreByLayersChart(task.title, `dev ${metric}`, rows),
     };
   });
@@ -138,7 +137,7 @@ function scoresChart(tasks: readonly TaskResults[], arms: readonly Arm[]): Repor
       rows: tasks.flatMap((task) =>
         task.arms.flatMap((arm) =>
           arm.runs.map(({ record }) => [
-            ...[task.name, task.metric, "dev", kOf(arm), record.seed, record.score, record.id],
+            ...[task.name, task.metric, "dev", kText(arm), record.seed, record.score, record.id],
           ]),
         ),
       ),

@@ -11,7 +11,7 @@ import { failure } from "../../errors/errors";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
-import type { BranchShape } from "../../model/parameters";
+import type { Place } from "../../model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
 import { compareScores } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
@@ -57,7 +57,7 @@ export interface BranchTraining {
   readonly label: string;
   readonly folder: string;
   readonly task: Task;
-  readonly shape: BranchShape;
+  readonly place: Place;
   /** Its dropout rates are those that training uses. */
   readonly config: BertConfig;
   /** The branch's tensors before the first step. */
@@ -92,7 +92,7 @@ export interface TrainedBranch {
 
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
 export async function trainBranch(training: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
-  const { folder, settings, shape, config, loss, beside = {} } = training;
+  const { folder, settings, place, config, loss, beside = {} } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
@@ -101,10 +101,10 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
       beside.frozen ?? {},
     ),
     {
-      train: trainStep({ shape, config, loss, clipNorm: settings.clipNorm }),
-      logits: logitsStep(shape, config),
+      train: trainStep({ place, config, loss, clipNorm: settings.clipNorm }),
+      logits: logitsStep(place, config),
     },
-    { train: stepAxes(config, shape, loss.reads, axesOf(training.inputs ?? {})), logits: branchAxes },
+    { train: stepAxes(config, place, loss.reads, axesOf(training.inputs ?? {})), logits: branchAxes },
   );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
@@ -261,7 +261,7 @@ export function describeMetrics(metrics: Readonly<Record<string, number | null>>
 }
 
 async function stepInputs(training: BranchTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
-  const { settings, task, train, config, shape, loss } = training;
+  const { settings, task, train, config, place, loss } = training;
   const size = settings.batchSize;
   const labels = Float32Array.from({ length: size }, (_, i) => labelOf(train, batch, i));
   const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
@@ -270,7 +270,7 @@ async function stepInputs(training: BranchTraining, batch: Batch, step: number, 
     labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
     row_weights: float32([size], weights),
     ...scalarInputs(rate, settings.weightDecay, step),
-    ...dropoutInputs({ config, shape, seed: settings.seed, reads: loss.reads }, size, batch.length, step),
+    ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads }, size, batch.length, step),
     ...(await readInputs(training.inputs ?? {}, batch, size, step)),
   };
 }

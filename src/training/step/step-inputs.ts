@@ -2,7 +2,7 @@
 
 import type { BertConfig } from "../../model/config";
 import { dropoutSites } from "../../model/dropout";
-import type { BranchShape } from "../../model/parameters";
+import type { Place } from "../../model/place";
 import { type Reads, topPositions } from "../../model/recorder";
 import { float32, type HostTensors, sizeOf } from "../../model/tensors";
 import { dropoutMask } from "../../random/draws";
@@ -20,7 +20,7 @@ export const scalarInputs = (learningRate: number, weightDecay: number, step: nu
 
 export interface DropoutSettings {
   readonly config: BertConfig;
-  readonly shape: BranchShape;
+  readonly place: Place;
   readonly seed: number;
   /** What the loss reads beside the logits; absent: nothing. */
   readonly reads?: Reads | undefined;
@@ -28,12 +28,12 @@ export interface DropoutSettings {
 
 /** The masks of a step's batch of [rows, length]; none where dropout is off. */
 export function dropoutInputs(
-  { config, shape, seed, reads = {} }: DropoutSettings,
+  { config, place, seed, reads = {} }: DropoutSettings,
   rows: number,
   length: number,
   step: number,
 ): HostTensors {
-  const masks = dropoutSites(config, shape, rows, length, topPositions(shape, reads)).map((site) => {
+  const masks = dropoutSites(config, place, rows, length, topPositions(place, reads)).map((site) => {
     const key = streamKey(seed, Purpose.dropout, step, site.id);
     return [maskInput(site.name), float32(site.shape, dropoutMask(key, sizeOf(site.shape), site.rate))];
   });

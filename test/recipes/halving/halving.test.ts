@@ -6,6 +6,7 @@ import path from "node:path";
 import { expect, jest, test } from "@jest/globals";
 import { metricsFile, modelFile, readRecord, type StoredRun } from "../../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../../src/messages/reporter";
+import { placesOf } from "../../../src/model/place";
 import { finetune } from "../../../src/recipes/finetune";
 import { reportSearch, type Search } from "../../../src/recipes/halving/rule";
 import { chooseTeacher, comparableRuns } from "../../../src/selection/teacher";
@@ -30,7 +31,7 @@ describeEachEngine("halving", (open) => {
   const request = (checkpoints: string, method: Search, more = {}) => ({
     task,
     base: tinyBase("tiny", { dropout: 0.1 }),
-    layers: [1, 2, 3, 4],
+    places: placesOf(4, [1, 2, 3, 4]),
     seeds: [1],
     training,
     run: { ...tinyRun(folder), checkpoints: path.join(folder, checkpoints) },
@@ -155,7 +156,7 @@ describeEachEngine("halving", (open) => {
 
   test("stops and keeps all seeds of a k together, and lets a full branch run to its end", async () => {
     const engine = await open();
-    const more = { layers: [1, 2, "full" as const], seeds: [1, 2] };
+    const more = { places: placesOf(4, [1, 2, "full"]), seeds: [1, 2] };
     const runs = await finetune(request("seeds", "halving", more), quietContext(engine).context);
     const states = runs.map(({ record }) => [record.full, record.layers, record.state]);
     expect(states.slice(0, 2)).toEqual([
@@ -169,7 +170,10 @@ describeEachEngine("halving", (open) => {
 
   test("counts what a full search had finished, and says what is missing when its scores are gone", async () => {
     const engine = await open();
-    const before = await finetune(request("mixed", "full", { layers: [1, 4] }), quietContext(engine).context);
+    const before = await finetune(
+      request("mixed", "full", { places: placesOf(4, [1, 4]) }),
+      quietContext(engine).context,
+    );
     const fresh = await alone();
     const mixed = await finetune(request("mixed", "halving"), quietContext(engine).context);
     expect(layersOf(mixed, "stopped")).toEqual(layersOf(fresh, "stopped").filter((k) => k === 2 || k === 3));

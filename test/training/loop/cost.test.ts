@@ -4,6 +4,7 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import type { StoredRun } from "../../../src/checkpoints/runs/run-folder";
 import { openEngine } from "../../../src/engines/open";
+import { placesOf } from "../../../src/model/place";
 import { distill } from "../../../src/recipes/distill";
 import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
@@ -22,7 +23,7 @@ test("each frozen layer is counted once in a sweep, and with the first trial tha
     training: tinyTraining,
     run: tinyRun(folder),
   };
-  const runs = await finetune({ ...request, layers: [1, 2, 4] }, context);
+  const runs = await finetune({ ...request, places: placesOf(4, [1, 2, 4]) }, context);
   const trunk = (run: StoredRun | undefined) => run?.record.cost?.trunk;
   const costs = runs.map((run) => [run.record.layers, run.record.seed, trunk(run)?.layerTokens ?? -1]);
   const perLayer = (costs[2]?.[2] as number) / 2;
@@ -51,6 +52,6 @@ test("each frozen layer is counted once in a sweep, and with the first trial tha
   const students = await distill({ ...request, teacher, studentLayers: [1], distillation }, context);
   expect(students.map((run) => trunk(run)?.layerTokens)).toEqual([2 * perLayer, 0]);
 
-  const [full] = await finetune({ ...request, seeds: [1], layers: ["full"] }, context);
+  const [full] = await finetune({ ...request, seeds: [1], places: placesOf(4, ["full"]) }, context);
   expect(trunk(full)).toBeNull();
 });

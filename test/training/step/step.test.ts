@@ -21,7 +21,7 @@ import { tinyBase } from "../../tiny";
 
 const base = tinyBase("tiny", { layers: 3, hidden: 8, dropout: 0.1 });
 const { config } = base;
-const shape = { fork: 1, layers: 2, full: false };
+const place = { fork: 1, layers: 2 };
 const [rows, length] = [4, 6];
 const labels = labelLoss(glueTasks.rte);
 
@@ -34,14 +34,14 @@ function inputsOf(reads: Reads | undefined): HostTensors {
     labels: int32([rows], new Int32Array(rows)),
     row_weights: float32([rows], new Float32Array(rows)),
     ...scalarInputs(1e-3, 0.01, 1),
-    ...dropoutInputs({ config, shape, seed: 1, reads }, rows, length, 1),
+    ...dropoutInputs({ config, place, seed: 1, reads }, rows, length, 1),
   };
 }
 
 function traced(loss: Loss, beside: Partial<Beside<HostTensors[string]>> = {}): Graph {
-  const state = initialState(branchOfBase(base, shape, 2, 1), beside.loss ?? {}, false);
-  const step = trainStep({ shape, config, loss, clipNorm: 1 });
-  const axes = stepAxes(config, shape, loss.reads);
+  const state = initialState(branchOfBase(base, place, 2, 1), beside.loss ?? {}, false);
+  const step = trainStep({ place, config, loss, clipNorm: 1 });
+  const axes = stepAxes(config, place, loss.reads);
   return traceEntry(step, withFrozen(state, beside.frozen ?? {}), inputsOf(loss.reads), axes).graph;
 }
 

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { openEngine } from "../../../src/engines/open";
+import { placesOf } from "../../../src/model/place";
 import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
 import { mlflowTracker } from "../../../src/training/tracking/mlflow";
@@ -113,7 +114,14 @@ test("a training run arrives: experiment, parameters, every metric, and how it e
   const { warnings, reporter } = collect();
   const context = { ...quietContext(engine).context, trackers: [mlflowTracker(uri, reporter)] };
   const training = { ...tinyTraining, epochs: 4 };
-  const request = { task: glueTasks.rte, base: tinyBase(), layers: [1, 2], seeds: [1], training, run: tinyRun(root) };
+  const request = {
+    task: glueTasks.rte,
+    base: tinyBase(),
+    places: placesOf(4, [1, 2]),
+    seeds: [1],
+    training,
+    run: tinyRun(root),
+  };
   const trained = await finetune(request, context);
   expect(warnings).toEqual([]);
   expect([...runs.values()].map(({ status }) => status)).toEqual(["FINISHED", "FINISHED"]);

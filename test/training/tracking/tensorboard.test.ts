@@ -8,6 +8,7 @@ import { expect, test } from "@jest/globals";
 import { maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
 import { openEngine } from "../../../src/engines/open";
 import { Interrupted } from "../../../src/messages/reporter";
+import { placesOf } from "../../../src/model/place";
 import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
 import { tensorBoardTracker } from "../../../src/training/tracking/tensorboard";
@@ -108,7 +109,7 @@ test("a run that is stopped and resumed shows what metrics.jsonl says, once", as
   const request = {
     task: glueTasks.rte,
     base: tinyBase(),
-    layers: [2],
+    places: placesOf(4, [2]),
     seeds: [1],
     training: { ...tinyTraining, epochs: 5 },
   };

@@ -1,0 +1,41 @@
+// Where a branch stands on the base: the frozen layers under it, and its own above them. Whatever is trained, merged or
+// served carries its place; `k` is how people write that of a branch that reaches the base's top.
+
+import type { K } from "../options/layers";
+
+export interface Place {
+  /** Frozen layers under it, which it shares; null for a full branch: every layer, and embeddings of its own. */
+  readonly fork: number | null;
+  /** Encoder layers of its own. */
+  readonly layers: number;
+}
+
+/** A place that a sweep asks for: "teacher" is the fork of the task's teacher, which may not be chosen yet. */
+export interface PlaceRequest {
+  readonly fork: Place["fork"] | "teacher";
+  readonly layers: number;
+}
+
+/** The branch of a base of `total` layers that trains its top k. */
+export const placeOf = (total: number, k: K): Place =>
+  k === "full" ? { fork: null, layers: total } : { fork: total - k, layers: k };
+
+/** Of each k once, deepest first: a full branch, then k from the largest to the smallest. */
+export const placesOf = (total: number, ks: readonly K[]): Place[] =>
+  [...new Set(ks)].map((k) => placeOf(total, k)).sort((a, b) => byK(b, a));
+
+/** What --k calls it; of a student, which need not reach the top, its layers. */
+export const kOf = ({ fork, layers }: PlaceRequest): K => (fork === null ? "full" : layers);
+
+/** How names of folders have it, so that they sort by layers: "k05", "kfull". */
+export const kName = (place: Place): string => `k${String(kOf(place)).padStart(2, "0")}`;
+
+/** From the fewest layers to the most; full branches last. */
+export const byK = (a: Place, b: Place): number =>
+  Number(a.fork === null) - Number(b.fork === null) || a.layers - b.layers;
+
+/** The lowest of its encoder layers and the one past its topmost, counted from 0 at the bottom of the base. */
+export function ownLayers({ fork, layers }: Place): readonly [from: number, to: number] {
+  const from = fork ?? 0;
+  return [from, from + layers];
+}
