@@ -1,8 +1,8 @@
-// What commands that write a model's file ask of its check (export/check/model-check.ts), and what they say of it.
+// What functions that write a model's file ask of its check (export/check/model-check.ts).
 
 import type { Engine, EngineName } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
-import type { CheckTools, ModelCheck } from "../export/check/model-check";
+import type { CheckTools } from "../export/check/model-check";
 import type { Reporter } from "../messages/reporter";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
@@ -31,13 +31,4 @@ export function checkTools(
 ): CheckTools {
   const taskOf = (name: string) => tasks.find((task) => task.name === name);
   return { engine, open, signal, glueData, taskOf, warn: reporter.warn };
-}
-
-/** What the check found, in words. */
-export function describeCheck(check: ModelCheck | null): string {
-  if (!check) return "not checked";
-  const rows = check.batches.reduce((sum, batch) => sum + batch.rows, 0);
-  const sources = new Set(check.tasks.map((task) => (task.rows === "sample texts" ? task.rows : "dev rows")));
-  const difference = check.largestDifference.toExponential(1);
-  return `largest difference from the branches alone ${difference} on ${rows} ${[...sources].join(" and ")}`;
 }

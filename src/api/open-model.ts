@@ -1,74 +1,131 @@
-// What predict and eval share: which model, which of its tasks, and the engine that runs them.
+// A merged model, or one run over its base, open to predict with and to be scored.
 
-import { existsSync } from "node:fs";
-import path from "node:path";
-import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
-import { MANIFEST } from "../merge/folder/manifest";
-import { optional } from "../options/option";
-import { text } from "../options/readers";
-import type { ServedModel } from "../predict/model";
-import { baseOptions, engineOptions, precisionOption, taskOptions } from "../settings/common";
-import type { Task } from "../tasks/task";
-import type { RunContext } from "../training/tracking/tracker";
-import type { Call } from "./caller";
-import { type EngineValues, openSession, userTasks } from "./session";
+import { readGiven } from "../options/given";
+import type { ServedModel, ServedTask } from "../predict/model";
+import type { Row } from "../predict/predict";
+import type { InputRow, PredictedRow } from "../predict/rows";
+import { type Call, type Caller, callOf } from "./caller";
+import { type EvaluationOptions, type EvaluationResult, evaluateOpened, evaluationOptions } from "./evaluate";
+import { type ModelOptions, modelOptions, namesOf, openServedModel, type ServedTasks } from "./served-model";
+import { userTasks } from "./session";
 
-export const modelOptions = {
-  model: optional(text, {
-    flag: "--model",
-    short: "-m",
-    value: "<folder>",
-    help: "a merged folder or a run folder (default merged)",
-  }),
-  task: optional(taskOptions.task.read, {
-    ...taskOptions.task,
-    help: "tasks of the model: a name or a comma list (default all)",
-  }),
-  tasks: taskOptions.tasks,
-  base: optional(text, {
-    ...baseOptions.base,
-    fallback: undefined,
-    help: "base of a run folder, if not in the cache under its name",
-  }),
-  ...engineOptions,
-  ...precisionOption,
-};
-
-interface ModelValues extends EngineValues {
-  readonly model: string | undefined;
-  readonly tasks: string | undefined;
-  readonly base: string | undefined;
+export interface PredictOptions {
+  /** Tasks of the open model; every one that takes such rows where it is left out. */
+  readonly task?: string | readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each batch with the rows done in it and their tokens, padding not counted. */
+  readonly onRows?: ((rows: number, tokens: number) => void) | undefined;
 }
 
-export interface OpenedModel {
-  readonly model: ServedModel;
-  readonly context: RunContext<Engine>;
-  /** A task's definition by name, the user's own included. */
-  taskOf(name: string): Task;
+/** A text, or a row with a pair and an id of its own. */
+export type GivenRow = string | { readonly text: string; readonly pair?: string | null; readonly id?: string | number };
+
+export interface OpenModel {
+  readonly folder: string;
+  readonly tasks: readonly ServedTask[];
+  /** What runs it: name, version, device and threads, in words. */
+  readonly engine: string;
+  /**
+   * The tasks that take such rows. Throws UserError (3) for no rows and for pairs among single texts, and (2) for a task
+   * that was named and takes others.
+   */
+  tasksFor(rows: readonly Row[], task?: PredictOptions["task"]): readonly ServedTask[];
+  /** Predictions in the order of the rows. Calls may not overlap. */
+  predict(rows: readonly GivenRow[], options?: PredictOptions): Promise<PredictedRow[]>;
+  /** The same one row after the other, in bounded memory: pairs alone or single texts alone. */
+  predictEach(
+    rows: Iterable<GivenRow> | AsyncIterable<GivenRow>,
+    options?: PredictOptions,
+  ): AsyncGenerator<PredictedRow, void, undefined>;
+  /** Scores on labelled rows. */
+  evaluate(options?: EvaluationOptions): Promise<EvaluationResult>;
+  /** Frees the model, and the engine where it was opened with the model. */
+  close(): void;
 }
 
-/** Opens the model with the named tasks, or all of them. */
-export async function openServedModel(
-  values: ModelValues,
-  names: readonly string[] | undefined,
-  call: Call,
-): Promise<OpenedModel> {
-  const folder = values.model ?? "merged";
-  if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
-    throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
+/**
+ * Opens a merged folder or a run folder. Throws UserError (2) where there is none by default, (4) for one that is missing,
+ * damaged or has no such task, (6) for an engine that is not here.
+ */
+export async function openModel(options: ModelOptions = {}, caller: Caller = {}): Promise<OpenModel> {
+  const call = callOf(caller);
+  const values = readGiven(modelOptions, options);
+  const own = await userTasks(values);
+  const names = namesOf(values.task);
+  const { knownTasks } = await import("../tasks/registry.js");
+  // Some tasks are diagnostics of another: its head predicts them.
+  const servedBy = (name: string) => knownTasks(own).find((task) => task.name === name)?.predictedWith ?? name;
+  const opened = await openServedModel(values, names?.map(servedBy), call);
+  return describeModel(opened, names !== undefined, call);
+}
+
+async function describeModel(opened: ServedTasks, named: boolean, call: Call): Promise<OpenModel> {
+  const { fittingTasks, predictRows } = await import("../predict/rows.js");
+  const { model, session } = opened;
+  const tasksFor = (rows: readonly Row[], task?: PredictOptions["task"]) => {
+    const fitting = fittingTasks(chosenOf(model, task), rows, named || task !== undefined);
+    if (fitting.note !== null) call.reporter.log(fitting.note);
+    return fitting.tasks;
+  };
+  async function* predictEach(
+    rows: Iterable<GivenRow> | AsyncIterable<GivenRow>,
+    { task, signal, onRows }: PredictOptions = {},
+  ): AsyncGenerator<PredictedRow, void, undefined> {
+    const all = Array.isArray(rows) ? (rows as GivenRow[]).map(rowOf) : null;
+    // Of all rows where they are at hand, so that a wrong one is told before any is predicted; else of the first ones.
+    let tasks = all && tasksFor(all, task);
+    const tasksOf = (chunk: readonly Row[]) => {
+      tasks ??= tasksFor(chunk, task);
+      if (!all) fittingTasks(tasks, chunk, true);
+      return tasks;
+    };
+    const bar = all && call.reporter.progress("predict", all.length);
+    try {
+      yield* predictRows(model, all ?? eachRow(rows), tasksOf, {
+        signal: signal ?? call.signal,
+        onRows(count, tokens) {
+          onRows?.(count, tokens);
+          bar?.advance(count);
+        },
+      });
+    } finally {
+      bar?.end();
+    }
   }
-  const { resolveTasks } = await import("../tasks/registry.js");
-  const { openModel } = await import("../predict/model.js");
-  const { recordedTasksFile } = await import("../checkpoints/runs/run-folder.js");
-  // A run folder knows which file describes its task.
-  const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });
-  const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
-  const context = await openSession(values, call);
-  const model = await openModel(folder, context.engine, {
-    taskOf,
-    ...(names ? { names } : {}),
-    ...(values.base === undefined ? {} : { base: values.base }),
-  });
-  return { model, context, taskOf };
+  return {
+    folder: model.folder,
+    tasks: model.tasks,
+    engine: session.engine.summary,
+    tasksFor,
+    async predict(rows, options) {
+      const predicted: PredictedRow[] = [];
+      for await (const row of predictEach(rows, options)) predicted.push(row);
+      return predicted;
+    },
+    predictEach,
+    evaluate: (options = {}) => evaluateOpened(opened, readGiven(evaluationOptions, options), named, call),
+    close() {
+      model.dispose();
+      session.close();
+    },
+  };
 }
+
+/** Throws usageError (2) for a task that the model was opened without. */
+function chosenOf(model: ServedModel, task: PredictOptions["task"]): readonly ServedTask[] {
+  const names = namesOf(typeof task === "object" ? task.join(",") : task);
+  const missing = names?.find((name) => !model.tasks.some((known) => known.name === name));
+  if (missing !== undefined) {
+    const has = model.tasks.map(({ name }) => name).join(", ");
+    throw usageError(`${model.folder} is open without the task ${missing}. It is open with ${has}`);
+  }
+  return model.tasks.filter(({ name }) => names?.includes(name) ?? true);
+}
+
+async function* eachRow(rows: Iterable<GivenRow> | AsyncIterable<GivenRow>): AsyncGenerator<InputRow> {
+  for await (const row of rows) yield rowOf(row);
+}
+
+const rowOf = (row: GivenRow): InputRow =>
+  typeof row === "string" ? { text: row, pair: null } : { ...row, pair: row.pair ?? null };

@@ -1,14 +1,28 @@
 // Finished runs as commands need them: a task's teacher, and the runs that compare with those of a command.
 
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Base } from "../checkpoints/bases/base";
 import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
-import { leftOut } from "../selection/candidates";
+import { type Candidates, leftOut } from "../selection/candidates";
 import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
+
+/** A task's runs on this base, of either method, in the order of their folders. */
+export async function runsOf(base: Base, task: Task, checkpoints: string): Promise<Candidates> {
+  const list = async (method: string) =>
+    (await listRuns(methodFolder(checkpoints, base.name, task.name, method))).filter(
+      ({ record }) => record.base.sha256 === base.sha256,
+    );
+  return { task: task.name, finetuned: await list("finetune"), students: await list("distill") };
+}
+
+/** Whether a task has run folders of its own on a base of this name: those that a call means where it names none. */
+export const hasRuns = (base: Base, task: Task, checkpoints: string): boolean =>
+  existsSync(methodFolder(checkpoints, base.name, task.name, "finetune"));
 
 /** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
 export async function findTeacher(
@@ -18,14 +32,14 @@ export async function findTeacher(
   call: Call,
 ): Promise<StoredRun> {
   const folder = methodFolder(values.checkpoints, base.name, task.name, "finetune");
-  const all = (await listRuns(folder)).filter(({ record }) => record.base.sha256 === base.sha256);
-  const teacher = chooseTeacher(comparableRuns(all)[0] ?? [], values.chooseBy);
+  const { finetuned } = await runsOf(base, task, values.checkpoints);
+  const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], values.chooseBy);
   if (!teacher) {
     throw modelError(
       `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,
     );
   }
-  for (const line of leftOut({ finetuned: all, students: [] }, values.chooseBy)) {
+  for (const line of leftOut({ finetuned, students: [] }, values.chooseBy)) {
     call.reporter.log(`${task.name}: ${line}`);
   }
   return teacher;
@@ -62,8 +76,7 @@ export async function standingOf(
   runs: readonly StoredRun[],
   { base, task, checkpoints, by }: { base: Base; task: Task; checkpoints: string; by: ChooseBy },
 ): Promise<Standing> {
-  const stored = await listRuns(methodFolder(checkpoints, base.name, task.name, "finetune"));
-  const groups = comparableRuns(stored.filter(({ record }) => record.base.sha256 === base.sha256));
+  const groups = comparableRuns((await runsOf(base, task, checkpoints)).finetuned);
   const own = new Set(runs.map(({ folder }) => folder));
   const comparable = groups.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
   return { comparable, teacher: chooseTeacher(groups[0] ?? runs, by) };

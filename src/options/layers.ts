@@ -17,6 +17,7 @@ export interface LayerRange {
 export function layerRange({ full }: { full: boolean }) {
   const allowed = `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`;
   return (given: unknown): LayerRange => {
+    if (isRange(given)) return given;
     const written = Array.isArray(given) ? given.join(",") : String(given);
     const singles: number[] = [];
     const values = written.split(",").flatMap((part): K[] => {
@@ -32,6 +33,10 @@ export function layerRange({ full }: { full: boolean }) {
     return { text: written, values: [...new Set(values)], singles };
   };
 }
+
+/** One that was read before. */
+const isRange = (given: unknown): given is LayerRange =>
+  typeof given === "object" && given !== null && "singles" in given && "values" in given;
 
 /**
  * The layers that a base of `total` layers can run, with the log line where the range was cut.

@@ -16,7 +16,7 @@ import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 
 /** A task as a model serves it. */
 export type ServedTask = Pick<
@@ -27,7 +27,7 @@ export type ServedTask = Pick<
 export interface ServedModel {
   readonly folder: string;
   readonly config: BertConfig;
-  readonly tokenizer: TokenizerSettings;
+  readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
   /**
    * Logits of one batch for some of the tasks. Inputs: input_ids, token_type_ids, attention_mask, all
@@ -38,7 +38,8 @@ export interface ServedModel {
 }
 
 /** What a model is made of before it is loaded into an engine. */
-interface Parts extends Pick<ServedModel, "folder" | "config" | "tokenizer" | "tasks"> {
+interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
+  readonly tokenizer: TokenizerSettings;
   /** Embeddings and trunk layers under their own names, branches under `task/<name>/`. */
   readonly tensors: HostTensors;
 }
@@ -66,7 +67,8 @@ export async function openModel(
   return {
     folder,
     config,
-    tokenizer,
+    // Once a model: to build it takes as long as to read a thousand texts with it.
+    tokenizer: createTokenizer(tokenizer),
     tasks,
     run(inputs, names) {
       const wants = names.map((name) => [wanted(name), float32([], Float32Array.of(1))] as const);

@@ -4,7 +4,7 @@ import { type Batch, sortedBatches } from "../batches/batches";
 import { padBatch } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
 import { int32 } from "../model/tensors";
-import { createTokenizer, type Encoding, type Tokenizer } from "../tokenizer/tokenizer";
+import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { ServedModel, ServedTask } from "./model";
 
 /** Rows of one batch. */
@@ -43,7 +43,7 @@ export async function computeLogits(
   tasks: readonly ServedTask[],
   { signal, onRows }: PredictOptions,
 ): Promise<Record<string, Float32Array>> {
-  const tokenizer = createTokenizer(model.tokenizer);
+  const { tokenizer } = model;
   const results: Record<string, Float32Array> = {};
   for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputsOf(task));
   for (const units of groupByTasks(rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks)))) {

@@ -1,12 +1,11 @@
-// What merge asks of model.onnx: whether it is written, what checks it, and what is said of it.
+// What merge asks of model.onnx: whether it is written, and what checks it.
 
 import type { EngineName } from "../../engines/engine";
 import type { OpenModelFile } from "../../engines/model-file";
-import type { OnnxReport, OnnxRequest } from "../../export/onnx/onnx";
-import { formatBytes } from "../../files/atomic";
+import type { OnnxRequest } from "../../export/onnx/onnx";
 import type { Reporter } from "../../messages/reporter";
 import type { Call } from "../caller";
-import { checkTools, describeCheck, openerOrWarning } from "../model-check";
+import { checkTools, openerOrWarning } from "../model-check";
 import { openSession, userTasks } from "../session";
 
 export interface OnnxValues {
@@ -28,11 +27,11 @@ export async function withOnnx<T>(
   if (!open) return work({ check: null });
   const { knownTasks } = await import("../../tasks/registry.js");
   const tasks = knownTasks(await userTasks(values));
-  const context = await openSession(values, call);
+  const session = await openSession(values, call);
   try {
-    return await work({ check: checkTools(open, context, tasks, values.glueData) });
+    return await work({ check: checkTools(open, session, tasks, values.glueData) });
   } finally {
-    context.engine.dispose();
+    session.close();
   }
 }
 
@@ -43,11 +42,4 @@ export function onnxOpenerOrWarning(threads: number | undefined, reporter: Repor
     return onnxFileOpener(threads === undefined ? {} : { threads });
   };
   return openerOrWarning({ name: "model.onnx", engine: "onnx", open }, reporter);
-}
-
-/** One line: size, tasks, what the check found. */
-export function describeOnnx({ file, bytes, weights, check }: OnnxReport, tasks: readonly { name: string }[]): string {
-  const outputs = tasks.map(({ name }) => name).join(", ");
-  const size = `${formatBytes(bytes)}${weights === "blobs" ? " (its weights stay in blobs/)" : ""}`;
-  return `${file}: ${size}, outputs ${outputs}; ${describeCheck(check)}`;
 }

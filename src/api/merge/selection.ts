@@ -1,7 +1,7 @@
 // merge --select FILE.json: the runs that flexbert select chose, exactly those.
 
 import type { Base } from "../../checkpoints/bases/base";
-import { listRuns, methodFolder, type StoredRun } from "../../checkpoints/runs/run-folder";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../../errors/errors";
 import type { Selection } from "../../merge/merge";
 import { didYouMean } from "../../messages/nearest";
@@ -11,6 +11,7 @@ import type { ChooseBy } from "../../selection/teacher";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { userTasks } from "../session";
+import { runsOf } from "../stored-runs";
 
 interface SelectionValues {
   readonly task: string | undefined;
@@ -39,7 +40,7 @@ export async function selectedRuns(
     if (named) {
       selections.push({ task, run: await selectedRun(file, { ...entry, run: named }, values.checkpoints) });
     } else {
-      const run = await runOfShape(file, { ...entry, task: task.name }, base, values);
+      const run = await runOfShape(file, task, entry, base, values);
       call.reporter.log(`${task.name}: ${file} comes from a table of scores, taking ${run.folder}`);
       selections.push({ task, run });
     }
@@ -73,21 +74,17 @@ function wantedTasks(
 /** The task's stored candidate with the chosen fork and layers. */
 async function runOfShape(
   file: string,
-  { task, fork, layers }: SelectedTask,
+  task: Task,
+  { fork, layers }: SelectedTask,
   base: Base,
   { checkpoints, chooseBy, allowUnshared }: SelectionValues,
 ): Promise<StoredRun> {
-  const runs = async (method: string) =>
-    (await listRuns(methodFolder(checkpoints, base.name, task, method))).filter(
-      ({ record }) => record.base.sha256 === base.sha256,
-    );
-  const stored = { task, finetuned: await runs("finetune"), students: await runs("distill") };
-  const { candidates } = storedCandidates(stored, chooseBy, allowUnshared);
+  const { candidates } = storedCandidates(await runsOf(base, task, checkpoints), chooseBy, allowUnshared);
   const found = candidates.find((candidate) => candidate.fork === fork && candidate.layers === layers)?.run;
   if (found) return found;
   const has = candidates.map((candidate) => `${candidate.layers} above ${candidate.fork ?? "none"}`).join(", ");
   throw modelError(
-    `${file} chooses ${layers} layers above fork ${fork ?? "none"} for ${task}, from a table of scores; ` +
+    `${file} chooses ${layers} layers above fork ${fork ?? "none"} for ${task.name}, from a table of scores; ` +
       `on the base ${base.name} there is ${has || "no finished run"}. Train that one, or select without --scores`,
   );
 }

@@ -1,17 +1,14 @@
 // Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
 
-import { existsSync } from "node:fs";
-import { listRuns, methodFolder } from "../../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
 import type { TaskCandidates } from "../../selection/candidate";
 import { leftOut, storedCandidates } from "../../selection/candidates";
 import type { ScoreUnit } from "../../selection/scores-file";
 import type { ChooseBy } from "../../selection/teacher";
-import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, openBaseOf } from "../session";
-import { noRuns } from "../stored-runs";
+import { hasRuns, noRuns, runsOf } from "../stored-runs";
 
 export interface CandidatePool {
   readonly tasks: readonly TaskCandidates[];
@@ -37,12 +34,9 @@ interface PoolValues {
 export async function readPool(values: PoolValues, call: Call): Promise<CandidatePool> {
   if (values.scores !== undefined) return tablePool(values.scores, values, call);
   const base = await openBaseOf(values, call);
-  const folder = (task: Task, method: string) => methodFolder(values.checkpoints, base.name, task.name, method);
-  const runs = async (task: Task, method: string) =>
-    (await listRuns(folder(task, method))).filter(({ record }) => record.base.sha256 === base.sha256);
   const tasks: TaskCandidates[] = [];
-  for (const task of await chosenTasks(values, (known) => existsSync(folder(known, "finetune")))) {
-    const stored = { task: task.name, finetuned: await runs(task, "finetune"), students: await runs(task, "distill") };
+  for (const task of await chosenTasks(values, (known) => hasRuns(base, known, values.checkpoints))) {
+    const stored = await runsOf(base, task, values.checkpoints);
     const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
     for (const line of leftOut(stored, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {

@@ -45,13 +45,14 @@ export async function measure(values: LatencyValues, call: Call): Promise<Latenc
   const most = base.config.maxPositionEmbeddings;
   const { batchSize = MEASURED.batchSize, length = Math.min(MEASURED.length, most) } = values;
   if (length > most) throw usageError(`--length ${length}: the base ${base.name} takes at most ${most}`);
-  const { engine, signal } = await openSession(values, call);
+  const { engine, signal, close } = await openSession(values, call);
   const { measureLatency, measuredRounds } = await import("../../predict/layer-latency.js");
   const progress = call.reporter.progress("measuring", measuredRounds);
   const onRound = () => progress.advance(1);
-  const model = await measureLatency(engine, base, { batchSize, length, signal, onRound }).finally(() =>
-    progress.end(),
-  );
+  const model = await measureLatency(engine, base, { batchSize, length, signal, onRound }).finally(() => {
+    progress.end();
+    close();
+  });
   call.reporter.log(`measured ${describe(model)}`);
   if (values.latency !== undefined) {
     const { writeLatency } = await import("../../selection/latency.js");

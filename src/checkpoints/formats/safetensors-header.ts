@@ -41,6 +41,8 @@ export interface StoredTensor {
 export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Bytes before the first tensor. */
+  readonly dataStart: number;
 }
 
 /** Opens a weight file; modelError (4) where there is none. */
@@ -87,7 +89,7 @@ export async function readHeader(handle: FileHandle, path: string): Promise<Safe
     else tensors.set(name, parseTensor(name, member, dataStart, path));
   }
   checkTiling(tensors, dataStart, size, path);
-  return { tensors, metadata };
+  return { tensors, metadata, dataStart };
 }
 
 function parseHeader(bytes: Uint8Array, path: string): [string, unknown][] {

@@ -1,6 +1,7 @@
 // Weight files in Hugging Face's safetensors format. Read: F32, F16, BF16 and F64 as float32, I32 and I64 as int32.
 // Written: float32 and int32, tensors in the order of their names, so that equal content gives equal bytes.
 
+import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { modelError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
@@ -10,6 +11,29 @@ import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
 
 const DATA_ALIGNMENT = 8;
+
+/**
+ * Reads a whole file once, for its tensors and the SHA-256 of its bytes. Throws modelError as {@link readSafetensors}.
+ */
+export async function readHashedSafetensors(
+  path: string,
+): Promise<{ readonly tensors: HostTensors; readonly sha256: string }> {
+  const handle = await openWeights(path);
+  try {
+    const header = await readHeader(handle, path);
+    const hash = createHash("sha256");
+    // The header's tensors tile the file; in whatever order it names them, bytes are hashed as they lie.
+    const stored = [...header.tensors].sort(([, a], [, b]) => a.position - b.position);
+    hash.update(await readRange(handle, 0, header.dataStart));
+    const read: [string, HostTensor][] = [];
+    for (const [name, tensor] of stored) {
+      read.push([name, await readTensor(handle, path, name, tensor, (bytes) => hash.update(bytes))]);
+    }
+    return { tensors: Object.fromEntries(read), sha256: hash.digest("hex") };
+  } finally {
+    await handle.close();
+  }
+}
 
 /**
  * Reads the tensors that `select` picks by name (default: all); the bytes of others are not read.
@@ -32,7 +56,13 @@ export async function readSafetensors(
   }
 }
 
-async function readTensor(handle: FileHandle, path: string, name: string, stored: StoredTensor): Promise<HostTensor> {
+async function readTensor(
+  handle: FileHandle,
+  path: string,
+  name: string,
+  stored: StoredTensor,
+  onBytes: (bytes: Uint8Array) => void = () => undefined,
+): Promise<HostTensor> {
   if (!isStoredDtype(stored.dtype)) {
     const readable = Object.keys(bytesPerElement).join(", ");
     throw modelError(
@@ -41,6 +71,7 @@ async function readTensor(handle: FileHandle, path: string, name: string, stored
   }
   const bytes = await readRange(handle, stored.position, stored.bytes);
   if (bytes.length < stored.bytes) throw damaged(path, `tensor ${name} is cut off: another process may be writing it`);
+  onBytes(bytes);
   const tensor = decodeTensor(stored.dtype, stored.shape, bytes.buffer);
   if (typeof tensor === "string") throw modelError(`${path}: tensor ${name} ${tensor}`);
   return tensor;

@@ -1,20 +1,19 @@
 // flexbert predict: texts or files in, labels with scores out, several tasks in one pass.
 
-import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { modelOptions, openServedModel } from "../../api/open-model";
-import { dataError, usageError } from "../../errors/errors";
+import { openModel } from "../../api/open-model";
+import { modelOptions } from "../../api/served-model";
+import { usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
+import { pick } from "../../options/given";
 import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import type { ServedTask } from "../../predict/model";
-import { computeLogits, type Prediction, type Row, toPrediction } from "../../predict/predict";
+import type { Prediction } from "../../predict/predict";
+import type { InputRow, PredictedRow } from "../../predict/rows";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
-
-/** Rows that are held at a time: a long file needs no more memory than a short one. */
-const CHUNK = 4096;
 
 export const predictCommand = defineCommand({
   summary: "labels and scores for texts, for several tasks in one pass",
@@ -46,50 +45,27 @@ export const predictCommand = defineCommand({
   ],
   async run(values, terminal, args) {
     const rows = await readRows(values, args);
-    const names = values.task?.split(",").map((name) => name.trim());
-    const asked = names?.map((name) => (name === "ax" ? "mnli" : name));
-    const { model, context } = await openServedModel(values, asked, terminal);
-    const tasks = fittingTasks(model.tasks, rows, names !== undefined, terminal);
-    const started = performance.now();
-    let tokens = 0;
-    const onRows = (count: number, read: number) => {
-      tokens += read;
-      bar.advance(count);
-    };
-    const bar = terminal.reporter.progress("predict", rows.length);
-    const print = printer(
-      tasks,
-      rows,
-      values.format === "table" && terminal.json ? "jsonl" : values.format,
-      terminal,
-      values.output,
-    );
+    const model = await openModel(pick(modelOptions, values), terminal);
     try {
-      for (let at = 0; at < rows.length; at += CHUNK) {
-        const chunk = rows.slice(at, at + CHUNK);
-        const logits = await computeLogits(model, chunk, tasks, {
-          signal: terminal.signal,
-          onRows,
-        });
-        for (const [i, row] of chunk.entries()) {
-          const predictions = tasks.map((task) => {
-            const width = Math.max(1, task.labels.length);
-            return toPrediction(task, (logits[task.name] as Float32Array).subarray(i * width, (i + 1) * width));
-          });
-          print.row(row, predictions);
-        }
-      }
+      const tasks = model.tasksFor(rows);
+      const started = performance.now();
+      let tokens = 0;
+      const onRows = (_: number, read: number) => {
+        tokens += read;
+      };
+      const format = values.format === "table" && terminal.json ? "jsonl" : values.format;
+      const print = printer(tasks, rows, format, terminal, values.output);
+      for await (const row of model.predictEach(rows, { task: tasks.map(({ name }) => name), onRows })) print.row(row);
+      await print.end();
+      const seconds = (performance.now() - started) / 1000;
+      terminal.reporter.log(
+        `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ` +
+          `${formatRate(rows.length / seconds)} rows and ${formatRate(tokens / seconds)} tokens a second, ` +
+          `engine ${model.engine}${values.output === undefined ? "" : `; written to ${values.output}`}`,
+      );
     } finally {
-      bar.end();
-      model.dispose();
+      model.close();
     }
-    await print.end();
-    const seconds = (performance.now() - started) / 1000;
-    terminal.reporter.log(
-      `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ${formatRate(rows.length / seconds)} rows and ` +
-        `${formatRate(tokens / seconds)} tokens a second, ` +
-        `engine ${context.engine.summary}${values.output === undefined ? "" : `; written to ${values.output}`}`,
-    );
   },
 });
 
@@ -97,11 +73,6 @@ const counted = (count: number, what: string) => `${count} ${what}${count === 1 
 
 /** Three digits, whole numbers from 100 on. */
 const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));
-
-/** A row with the id that its file gives it: written back, and no part of what is computed. */
-interface InputRow extends Row {
-  readonly id?: string | number;
-}
 
 interface InputValues {
   readonly text: string | undefined;
@@ -115,106 +86,22 @@ async function readRows({ text, pair, file }: InputValues, args: readonly string
   if (given > 1) throw usageError("give texts in one way: as arguments, with --text, or with --file");
   if (text !== undefined) return [{ text, pair: pair ?? null }];
   if (args.length > 0) return args.map((line) => ({ text: line, pair: null }));
-  if (file !== undefined && file !== "-") return readFileRows(file);
+  if (file !== undefined && file !== "-") return (await import("../../predict/row-file.js")).readRowFile(file);
   if (file === undefined && process.stdin.isTTY)
     throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
-  const rows: Row[] = [];
+  const rows: InputRow[] = [];
   for await (const line of createInterface({ input: process.stdin })) rows.push(splitLine(line));
   return rows;
 }
 
 /** A line of stdin: a tab divides a pair. */
-function splitLine(line: string): Row {
+function splitLine(line: string): InputRow {
   const tab = line.indexOf("\t");
   return tab < 0 ? { text: line, pair: null } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
 }
 
-/** Columns of a header line that hold the texts, by the names that people give them. */
-const textColumns = ["text", "sentence", "sentence1", "question", "question1", "premise", "text1"];
-const pairColumns = ["pair", "sentence2", "question2", "hypothesis", "text2"];
-const idColumns = ["id", "index", "idx"];
-
-async function readFileRows(file: string): Promise<InputRow[]> {
-  let content: string;
-  try {
-    content = await readFile(file, "utf8");
-  } catch (error) {
-    throw dataError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
-  }
-  if (/\.jsonl?$/.test(file)) return readJsonLines(file, content);
-  const { default: Papa } = await import("papaparse"); // CommonJS: Node finds no names in it
-  const tsv = !file.endsWith(".csv");
-  const parsed = Papa.parse<string[]>(content.replace(/^\uFEFF/, ""), {
-    delimiter: tsv ? "\t" : ",",
-    skipEmptyLines: true,
-    ...(tsv ? { quoteChar: "\u0000" } : {}),
-  });
-  const [head = [], ...lines] = parsed.data;
-  const column = (wanted: readonly string[]) => head.findIndex((name) => wanted.includes(name.trim().toLowerCase()));
-  const first = column(textColumns);
-  const second = column(pairColumns);
-  const id = column(idColumns);
-  if (first < 0) {
-    throw dataError(
-      `${file} has no column of texts among ${head.join(", ")}. Name one of them text, and for pairs another one pair`,
-    );
-  }
-  return lines.map((cells) => ({
-    ...(id < 0 ? {} : { id: cells[id] ?? "" }),
-    text: cells[first] ?? "",
-    pair: second < 0 ? null : (cells[second] ?? ""),
-  }));
-}
-
-function readJsonLines(file: string, content: string): InputRow[] {
-  const lines = content.split("\n").map((line, i) => ({ line, number: i + 1 }));
-  return lines
-    .filter(({ line }) => line.trim() !== "")
-    .map(({ line, number }) => {
-      try {
-        const row: Record<string, unknown> = JSON.parse(line);
-        const text = textColumns.map((name) => row[name]).find((value) => typeof value === "string");
-        const pair = pairColumns.map((name) => row[name]).find((value) => typeof value === "string");
-        const id = idColumns.map((name) => row[name]).find((value) => ["string", "number"].includes(typeof value));
-        if (typeof text !== "string") throw new Error("it has no text");
-        return {
-          ...(id === undefined ? {} : { id: id as string | number }),
-          text,
-          pair: typeof pair === "string" ? pair : null,
-        };
-      } catch (error) {
-        throw dataError(`${file}, line ${number}: ${(error as Error).message}`, error);
-      }
-    });
-}
-
-/** The tasks whose inputs the rows have. Throws usageError (2) where a named task does not fit. */
-function fittingTasks(
-  tasks: readonly ServedTask[],
-  rows: readonly Row[],
-  named: boolean,
-  terminal: Terminal,
-): ServedTask[] {
-  if (rows.length === 0) throw dataError("there are no rows to predict");
-  const pairs = rows.filter(({ pair }) => pair !== null).length;
-  if (pairs > 0 && pairs < rows.length)
-    throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);
-  const inputs = pairs > 0 ? "pair" : "single";
-  const other = inputs === "pair" ? "single texts" : "pairs";
-  const fitting = tasks.filter((task) => task.inputs === inputs);
-  const left = tasks.filter((task) => task.inputs !== inputs).map(({ name }) => name);
-  if (fitting.length === 0 || (named && left.length > 0)) {
-    const how = inputs === "single" ? " (--text A --pair B, or a file with a column pair)" : "";
-    throw usageError(
-      `${left.join(", ")} takes ${other}${how}, and the rows are ${inputs === "pair" ? "pairs" : "single texts"}`,
-    );
-  }
-  if (left.length > 0) terminal.reporter.log(`left out, because they take ${other}: ${left.join(", ")}`);
-  return fitting;
-}
-
 interface Printer {
-  row(row: InputRow, predictions: readonly Prediction[]): void;
+  row(row: PredictedRow): void;
   end(): Promise<void>;
 }
 
@@ -244,16 +131,10 @@ function printer(
   const pairs = input.some(({ pair }) => pair !== null);
   if (format === "tsv") emitCells([...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...outputs]);
   return {
-    row(row, predictions) {
-      const cells = predictions.flatMap(show);
-      if (format === "jsonl") {
-        emit(
-          JSON.stringify({
-            ...row,
-            predictions: Object.fromEntries(tasks.map((task, i) => [task.name, predictions[i]])),
-          }),
-        );
-      } else if (format === "tsv") {
+    row(row) {
+      const cells = tasks.flatMap(({ name }) => show(row.predictions[name] as Prediction));
+      if (format === "jsonl") emit(JSON.stringify(row));
+      else if (format === "tsv") {
         emitCells([...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : []), ...cells]);
       } else {
         const written = oneCell(row.pair === null ? row.text : `${row.text} | ${row.pair}`);

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { describeOnnx, onnxOpenerOrWarning } from "../../api/merge/onnx";
+import { onnxOpenerOrWarning } from "../../api/merge/onnx";
 import { checkTools } from "../../api/model-check";
 import { openSession } from "../../api/session";
 import type { Base } from "../../checkpoints/bases/base";
@@ -13,6 +13,7 @@ import { failure, UserError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
 import { overhead } from "../../merge/folder/manifest";
 import type { Selection } from "../../merge/merge";
+import { savings } from "../../merge/savings";
 import { formatCount, formatScore, formatSeconds } from "../../messages/quantities";
 import { bertDefaults } from "../../model/config";
 import { placesOf } from "../../model/place";
@@ -23,8 +24,8 @@ import { checkpointOptions, engineOptions, offline } from "../../settings/common
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
 import { defineCommand } from "../command";
+import { describeOnnx } from "../model-check";
 import { type Terminal, table } from "../terminal";
-import { savings } from "./merge";
 import { pullWithProgress } from "./pull";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
@@ -101,7 +102,7 @@ export const quickstart = defineCommand({
     const predictions = await predictSentences(values.out, tasks, context);
     const seconds = (performance.now() - started) / 1000;
     const cost = overhead(manifest);
-    const saved = savings(manifest, base);
+    const saved = savings(manifest, base.config);
     if (terminal.json) {
       terminal.printJson({
         engine: context.engine.summary,

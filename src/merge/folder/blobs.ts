@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { readBaseTokenizer } from "../../checkpoints/bases/base-tokenizer";
-import { readSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
+import { readHashedSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import { modelError, oneLine } from "../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { sha256File, sha256Hex } from "../../files/hash";
@@ -48,10 +48,26 @@ export async function writeBlob(
 export async function checkBlob(folder: string, { file, sha256 }: Blob): Promise<string> {
   const target = path.join(folder, file);
   if (!existsSync(target)) throw modelError(`${target} is missing, which ${MANIFEST} names. Merge again`);
-  const found = await sha256File(target);
-  if (found !== sha256)
-    throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${sha256.slice(0, 8)}. Merge again`);
+  requireHash(target, await sha256File(target), sha256);
   return target;
+}
+
+function requireHash(target: string, found: string, named: string): void {
+  if (found === named) return;
+  throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${named.slice(0, 8)}. Merge again`);
+}
+
+/** A blob's tensors, after its hash was compared, from one reading of it. */
+async function readBlob(folder: string, blob: Blob): Promise<HostTensors> {
+  const target = path.join(folder, blob.file);
+  try {
+    const { tensors, sha256 } = await readHashedSafetensors(target);
+    requireHash(target, sha256, blob.sha256);
+    return tensors;
+  } catch (error) {
+    await checkBlob(folder, blob); // other bytes are the first thing to say of a file that is no weight file
+    throw error;
+  }
 }
 
 /** The blobs that some of a folder's tasks need: those they share first, then each task's own. */
@@ -67,10 +83,9 @@ export function blobsOf(
 /** The tensors that some of a folder's tasks need: shared ones under their own names, branches scoped by task. */
 export async function readTensors(folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> {
   const { shared, own } = blobsOf(manifest, tasks);
-  const read = async (blob: Blob) => (await readSafetensors(await checkBlob(folder, blob))).tensors;
   const tensors: HostTensors = {};
-  for (const blob of shared) Object.assign(tensors, await read(blob));
-  for (const task of own) Object.assign(tensors, scoped(task.name, await read(task)));
+  for (const blob of shared) Object.assign(tensors, await readBlob(folder, blob));
+  for (const task of own) Object.assign(tensors, scoped(task.name, await readBlob(folder, task)));
   return tensors;
 }
 

@@ -2,9 +2,15 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { readSafetensors, safetensorsChunks, writeSafetensors } from "../../../src/checkpoints/formats/safetensors";
+import {
+  readHashedSafetensors,
+  readSafetensors,
+  safetensorsChunks,
+  writeSafetensors,
+} from "../../../src/checkpoints/formats/safetensors";
 import { readSafetensorsHeader } from "../../../src/checkpoints/formats/safetensors-header";
 import { ExitCode } from "../../../src/errors/errors";
+import { sha256Hex } from "../../../src/files/hash";
 import { float32, type HostTensors, int32 } from "../../../src/model/tensors";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { describeEachTinyBert } from "../../reference";
@@ -64,6 +70,8 @@ describe("round trip", () => {
         expect(Object.keys(read.tensors).sort()).toEqual(Object.keys(tensors).sort());
         for (const [name, tensor] of Object.entries(tensors))
           expect(bits(read.tensors[name] as never)).toBe(bits(tensor));
+        const hashed = await readHashedSafetensors(file);
+        expect(hashed).toEqual({ tensors: read.tensors, sha256: sha256Hex(content) });
       }),
       { numRuns: 60 },
     );

@@ -1,0 +1,71 @@
+// Which run of each task a merge takes, as --select says, and what is said of it.
+
+import type { Base } from "../../checkpoints/bases/base";
+import type { Selection } from "../../merge/merge";
+import { formatScore } from "../../messages/quantities";
+import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
+import { namesFile } from "../../selection/selection-file";
+import type { ChooseBy } from "../../selection/teacher";
+import type { Call } from "../caller";
+import { chosenTasks } from "../session";
+import { hasRuns, noRuns, runsOf } from "../stored-runs";
+import { selectedRuns } from "./selection";
+
+interface ChoiceValues {
+  readonly task: string | undefined;
+  readonly tasks: string | undefined;
+  readonly checkpoints: string;
+  readonly select: string | undefined;
+  readonly chooseBy: ChooseBy;
+  readonly allowUnshared: boolean;
+}
+
+export async function chooseRuns(base: Base, values: ChoiceValues, call: Call): Promise<Selection[]> {
+  const { select, checkpoints } = values;
+  if (select !== undefined && namesFile(select)) {
+    const selections = await selectedRuns(select, base, values, call);
+    for (const selection of selections) logChoice(selection, call);
+    return selections;
+  }
+  const choose = select === undefined ? () => "student" as const : parseSelect(select);
+  const tasks = await chosenTasks(values, (task) => hasRuns(base, task, checkpoints));
+  if (tasks.length === 0) {
+    throw await noRuns(base, checkpoints);
+  }
+  if (select !== undefined) {
+    requireKnown(
+      select,
+      tasks.map(({ name }) => name),
+    );
+  }
+  const selections: Selection[] = [];
+  for (const task of tasks) {
+    const candidates = await runsOf(base, task, checkpoints);
+    const run = selectRun(candidates, choose(task.name), values.chooseBy);
+    for (const line of leftOut(candidates, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
+    logChoice({ task, run }, call);
+    if (select === undefined) warnOfLoss({ task, run }, call);
+    selections.push({ task, run });
+  }
+  return selections;
+}
+
+function logChoice({ task, run }: Selection, { reporter }: Call): void {
+  const { method, layers, score, fork, teacher } = run.record;
+  const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
+  const what = method === "distill" ? `student of ${counted}` : `teacher of ${counted}`;
+  const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
+  reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}`);
+}
+
+/** A student that loses so much of its teacher's score is not taken without a warning, unless it was asked for. */
+const MUCH = 0.05;
+
+function warnOfLoss({ task, run }: Selection, { reporter }: Call): void {
+  const { score, teacher } = run.record;
+  if (!teacher || teacher.score === null || teacher.score - (score ?? Number.NEGATIVE_INFINITY) < MUCH) return;
+  reporter.warn(
+    `${task.name}: its best student has ${formatScore(score)} points, its teacher ${formatScore(teacher.score)}. ` +
+      `Give --select ${task.name}=teacher, or let flexbert select --threshold 1 choose`,
+  );
+}

@@ -1,0 +1,85 @@
+// A model as the functions that use one open it: which folder, which of its tasks, and the engine that runs them.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { usageError } from "../errors/errors";
+import { MANIFEST } from "../merge/folder/manifest";
+import type { Given } from "../options/given";
+import { optional, type Values } from "../options/option";
+import { text } from "../options/readers";
+import type { ServedModel } from "../predict/model";
+import { baseOptions, engineOptions, precisionOption, taskOptions } from "../settings/common";
+import type { Task } from "../tasks/task";
+import type { Call } from "./caller";
+import { type EngineValues, openSession, type Session, tasksFileOf, userTasks } from "./session";
+
+export const modelOptions = {
+  model: optional(text, {
+    flag: "--model",
+    short: "-m",
+    value: "<folder>",
+    help: "a merged folder or a run folder (default merged)",
+  }),
+  task: optional(taskOptions.task.read, {
+    ...taskOptions.task,
+    help: "tasks of the model: a name or a comma list (default all)",
+  }),
+  tasks: taskOptions.tasks,
+  base: optional(text, {
+    ...baseOptions.base,
+    fallback: undefined,
+    help: "base of a run folder, if not in the cache under its name",
+  }),
+  ...engineOptions,
+  ...precisionOption,
+};
+
+export type ModelOptions = Given<typeof modelOptions>;
+
+/** The names of an option `task`; undefined for all. */
+export function namesOf(task: string | undefined): string[] | undefined {
+  if (task === undefined || task === "all") return undefined;
+  return task.split(",").map((name) => name.trim());
+}
+
+type ModelValues = EngineValues & Pick<Values<typeof modelOptions>, "model" | "tasks" | "base">;
+
+/** A served model with what else its commands need. */
+export interface ServedTasks {
+  readonly model: ServedModel;
+  readonly session: Session;
+  /** The tasks file that was named, for errors. */
+  readonly tasksFile: string | null;
+  /** A task's definition by name, the user's own included. */
+  taskOf(name: string): Task;
+}
+
+/** Opens the model with the named tasks, or all of them. */
+export async function openServedModel(
+  values: ModelValues,
+  names: readonly string[] | undefined,
+  call: Call,
+): Promise<ServedTasks> {
+  const folder = values.model ?? "merged";
+  if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
+    throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
+  }
+  const { resolveTasks } = await import("../tasks/registry.js");
+  const model = await import("../predict/model.js");
+  const { recordedTasksFile } = await import("../checkpoints/runs/run-folder.js");
+  // A run folder knows which file describes its task.
+  const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });
+  const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
+  const session = await openSession(values, call);
+  try {
+    const opened = await model.openModel(folder, session.engine, {
+      taskOf,
+      ...(names ? { names } : {}),
+      ...(values.base === undefined ? {} : { base: values.base }),
+    });
+    return { model: opened, session, tasksFile: tasksFileOf(values), taskOf };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}

@@ -1,0 +1,21 @@
+// What commands say of a model's file and of its check.
+
+import type { ModelCheck } from "../export/check/model-check";
+import type { OnnxReport } from "../export/onnx/onnx";
+import { formatBytes } from "../files/atomic";
+
+/** What the check found, in words. */
+export function describeCheck(check: ModelCheck | null): string {
+  if (!check) return "not checked";
+  const rows = check.batches.reduce((sum, batch) => sum + batch.rows, 0);
+  const sources = new Set(check.tasks.map((task) => (task.rows === "sample texts" ? task.rows : "dev rows")));
+  const difference = check.largestDifference.toExponential(1);
+  return `largest difference from the branches alone ${difference} on ${rows} ${[...sources].join(" and ")}`;
+}
+
+/** One line: size, tasks, what the check found. */
+export function describeOnnx({ file, bytes, weights, check }: OnnxReport, tasks: readonly { name: string }[]): string {
+  const outputs = tasks.map(({ name }) => name).join(", ");
+  const size = `${formatBytes(bytes)}${weights === "blobs" ? " (its weights stay in blobs/)" : ""}`;
+  return `${file}: ${size}, outputs ${outputs}; ${describeCheck(check)}`;
+}

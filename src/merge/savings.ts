@@ -1,0 +1,22 @@
+// What merging saves: parameters of the merged model, and of one whole BERT a task.
+
+import type { BertConfig } from "../model/config";
+import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
+import { type Manifest, overhead } from "./folder/manifest";
+
+export interface Savings {
+  readonly parameters: number;
+  readonly separateParameters: number;
+}
+
+export function savings(manifest: Manifest, config: BertConfig): Savings {
+  const layer = layerParameterCount(config);
+  const embeddings = embeddingParameterCount(config);
+  const heads = manifest.tasks.reduce(
+    (sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)),
+    0,
+  );
+  const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
+  const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
+  return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };
+}

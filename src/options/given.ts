@@ -1,0 +1,50 @@
+// Options as a library's caller gives them: plain values by name, checked by the readers that flags go through.
+
+import { usageError } from "../errors/errors";
+import { didYouMean } from "../messages/nearest";
+import type { LayerRange } from "./layers";
+import { camelCase, type Definition, type Definitions, type Values } from "./option";
+
+/** Layers as on the command line ("3-9", "2"), one number, or a list. */
+type Layers = LayerRange | string | number | readonly (number | "full")[];
+
+/** Options that are comma lists on the command line, and may be lists here. */
+type Lists = "task" | "remove" | "labels";
+
+type GivenAs<K, T> = T extends LayerRange ? Layers : K extends Lists ? T | readonly string[] : T;
+
+/** What a call may give for some definitions: each absent one takes its default. */
+export type Given<D extends Definitions> = {
+  readonly [K in keyof D]?: (D[K] extends Definition<infer T> ? GivenAs<K, T> : never) | undefined;
+};
+
+/** The values of all definitions. Throws usageError (2) with every problem on a line of its own. */
+export function readGiven<D extends Definitions>(definitions: D, given: Given<D>): Values<D> {
+  const problems: string[] = [];
+  const names = Object.keys(definitions);
+  for (const name of Object.keys(given)) {
+    if (!names.includes(name)) problems.push(`unknown option ${name}${didYouMean(name, names)}`);
+  }
+  const values: Record<string, unknown> = {};
+  for (const [name, { read, fallback, excludes }] of Object.entries(definitions)) {
+    const own = (given as Readonly<Record<string, unknown>>)[name];
+    const value = own === undefined ? fallback : own;
+    if (value === undefined) continue;
+    const other = excludes === undefined ? undefined : camelCase(excludes);
+    if (own !== undefined && other !== undefined && (given as Readonly<Record<string, unknown>>)[other] !== undefined) {
+      problems.push(`${name} and ${other} exclude each other: give one`);
+    }
+    try {
+      values[name] = read(value);
+    } catch (error) {
+      problems.push(`${name} ${JSON.stringify(value)}: it takes ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw usageError(problems.join("\n"));
+  return values as Values<D>;
+}
+
+/** Of a command's values those that a function of the library takes. */
+export function pick<D extends Definitions>(definitions: D, values: Values<D>): Values<D> {
+  return Object.fromEntries(Object.keys(definitions).map((name) => [name, values[name]])) as Values<D>;
+}
