@@ -1,8 +1,16 @@
-/** @type {import('jest').Config} */
-module.exports = {
+// Tests come in tiers, told by place and name (CONTRIBUTING.md). `npx jest test/cli/help` runs a file of any of them.
+
+/** Rooms whose tests need this process alone, and start no other. */
+const unitRooms = [
+  ...["messages", "random", "files", "options", "tasks", "data", "tokenizer", "batches", "model", "checkpoints"],
+  ...["selection", "experiment", "report"],
+];
+const unit = `/test/((${unitRooms.join("|")})/(.*/)?)?[^/.]+\\.test\\.ts$`;
+const slow = "\\.(slow|soak)\\.test\\.ts$";
+
+const shared = {
   roots: ["<rootDir>/test"],
   testEnvironment: "<rootDir>/test/environment.js",
-  testMatch: ["**/*.test.ts"],
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",
@@ -11,5 +19,16 @@ module.exports = {
   },
   // Dynamic imports carry the extension that Node asks for.
   moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
-  testTimeout: 60_000,
+};
+const built = { globalSetup: "<rootDir>/test/build.js" };
+
+/** @type {import('jest').Config} */
+module.exports = {
+  // A hang ends, and nothing else does for its time: a busy machine takes ten times as long.
+  testTimeout: 3_600_000,
+  projects: [
+    { ...shared, displayName: "unit", testRegex: unit, setupFiles: ["<rootDir>/test/no-processes.js"] },
+    { ...shared, ...built, displayName: "process", testMatch: ["**/*.test.ts"], testPathIgnorePatterns: [unit, slow] },
+    { ...shared, ...built, displayName: "slow", testRegex: slow },
+  ],
 };

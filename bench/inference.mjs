@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const runtime = require("onnxruntime-node");
@@ -19,6 +20,8 @@ const { branchAxes } = require("../dist/model/branch.js");
 const { embeddingTensors, layerTensors } = require("../dist/model/parameters.js");
 const { int32 } = require("../dist/model/tensors.js");
 const { trunkEntry } = require("../dist/model/trunk.js");
+
+showUsage(import.meta.url);
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 /** Sizes for a random base; MiniLM is exported with its own weights. */

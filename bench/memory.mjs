@@ -4,6 +4,7 @@
 //   npm run build && node bench/memory.mjs [--engine tensorflow] [--steps 1000] [--precision float32]
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
+import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { benchmarkSizes, benchmarkWeights } = require("../dist/benchmark/benchmark-weights.js");
@@ -11,6 +12,8 @@ const { openEngine } = require("../dist/engines/open.js");
 const tensorflowLoad = require("../dist/engines/tensorflow/load.js");
 const { branchOfBase } = require("../dist/recipes/trial/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/benchmark/step-benchmark.js");
+
+showUsage(import.meta.url);
 
 const { values } = parseArgs({
   options: {

@@ -5,6 +5,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { showUsage } from "./usage.mjs";
+
+showUsage(import.meta.url);
 
 const [merged, checkpoints, glue, engine = "auto"] = process.argv.slice(2);
 const bin = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../bin/flexbert.js");

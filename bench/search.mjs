@@ -14,12 +14,15 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { writeRows } from "./peers/rows.mjs";
+import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { cachedFolder } = require("../dist/files/cache.js");
 const { readSplit } = require("../dist/data/read-split.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
 const { halvedWork, replayHalving } = require("../dist/recipes/halving/rule.js");
+
+showUsage(import.meta.url);
 
 const EPOCHS = 4;
 const BASE = "sentence-transformers/all-MiniLM-L6-v2";

@@ -10,10 +10,13 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { writeRows } from "./peers/rows.mjs";
+import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { cachedFolder } = require("../dist/files/cache.js");
 const { knownTasks, resolveTasks } = require("../dist/tasks/registry.js");
+
+showUsage(import.meta.url);
 
 const BASE = "sentence-transformers/all-MiniLM-L6-v2";
 const { values } = parseArgs({

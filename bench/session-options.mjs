@@ -5,6 +5,9 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
+import { showUsage } from "./usage.mjs";
+
+showUsage(import.meta.url);
 
 /** hidden, intermediate, heads, layers, trained layers, batch, length */
 const cases = {

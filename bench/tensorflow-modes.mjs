@@ -9,6 +9,9 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
+import { showUsage } from "./usage.mjs";
+
+showUsage(import.meta.url);
 
 const flexbert = (mode, environment = {}) => ({
   program: process.execPath,

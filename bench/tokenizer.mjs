@@ -8,10 +8,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { createTokenizer } = require("../dist/tokenizer/tokenizer.js");
 const { embeddedVocabulary } = require("../dist/tokenizer/vocabulary.js");
+
+showUsage(import.meta.url);
 
 const RUNS = 5;
 const MAX_LENGTH = 128;

@@ -12,6 +12,13 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openStepper } from "./peers/stepper.mjs";
 import { againstBare, summarise } from "./profile.mjs";
+import { showUsage } from "./usage.mjs";
+
+const require = createRequire(import.meta.url);
+const runtime = require("onnxruntime-node");
+const { encodeModel, ElementType } = require("../dist/compile/onnx/proto.js");
+
+showUsage(import.meta.url);
 
 /** hidden, intermediate, heads, layers, trained layers, batch, length */
 const cases = {
@@ -38,12 +45,7 @@ const { values, positionals } = parseArgs({
 const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
 execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
 
-const require = createRequire(import.meta.url);
-const { encodeModel, ElementType } = require("../dist/compile/onnx/proto.js");
-const tools = {
-  ...{ encodeModel, ElementType, runtime: require("onnxruntime-node") },
-  ...{ threads: Number(values.threads), rounds: 15 },
-};
+const tools = { encodeModel, ElementType, runtime, threads: Number(values.threads), rounds: 15 };
 
 console.log(
   `${os.cpus()[0]?.model}, ${values.threads} threads, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}`,

@@ -4,6 +4,7 @@
 //   DEVICE (cpu or gpu) in the environment is the one that the engine must have; PRECISION is the products'
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { showUsage } from "../usage.mjs";
 
 const require = createRequire(import.meta.url);
 const tf = require("@tensorflow/tfjs-core");
@@ -11,6 +12,8 @@ const { benchmarkSizes, benchmarkWeights } = require("../../dist/benchmark/bench
 const { openEngine } = require("../../dist/engines/open.js");
 const { branchOfBase } = require("../../dist/recipes/trial/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../../dist/benchmark/step-benchmark.js");
+
+showUsage(import.meta.url);
 
 const SEED = 1;
 const [hidden, intermediate, heads, layers, trained, batch, length, threads] = process.argv.slice(2, 10).map(Number);

@@ -7,10 +7,13 @@
 // It does less than a train step of flexbert or of bench/peers/train_step.py: tf.train.adam has no weight decay.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { showUsage } from "../usage.mjs";
 
 const require = createRequire(import.meta.url);
 const tf = require("@tensorflow/tfjs");
 const { openEngine } = require("../../dist/engines/open.js");
+
+showUsage(import.meta.url);
 
 const [hidden, intermediate, heads, layers, trained, batch, length, threads] = process.argv.slice(2, 10).map(Number);
 const VOCABULARY = 30522;

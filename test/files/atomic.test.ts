@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
@@ -13,7 +11,6 @@ import {
   temporaryOwner,
   writeFileAtomic,
 } from "../../src/files/atomic";
-import { compileSources } from "./compiled-sources";
 import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;
@@ -90,33 +87,6 @@ describe("writeFileAtomic", () => {
   test("a folder of another file's name is a failure that names it", async () => {
     writeFileSync(path.join(folder, "file"), "");
     await expect(writeFileAtomic(path.join(folder, "file", "a"), "x")).rejects.toThrow("a file stands where a folder");
-  });
-
-  test("a process killed while it writes leaves the old content and a temporary file that names its writer", async () => {
-    const file = path.join(folder, "a.bin");
-    writeFileSync(file, "old");
-    const sources = compileSources([
-      "errors/errors.ts",
-      "files/atomic.ts",
-      "files/process-start.ts",
-      "files/storage-failure.ts",
-    ]);
-    const script = `
-      const { writeFileAtomic } = require("./files/atomic.js");
-      function* chunks() {
-        for (;;) { yield Buffer.alloc(4096, 1); if (!said) { said = true; console.log("writing"); } }
-      }
-      let said = false;
-      writeFileAtomic(${JSON.stringify(file)}, chunks());`;
-    const child = spawn(process.execPath, ["-e", script], { cwd: sources, stdio: ["ignore", "pipe", "inherit"] });
-    await once(child.stdout, "data");
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    expect(readFileSync(file, "utf8")).toBe("old");
-    const [left = "", ...others] = readdirSync(folder).filter((name) => name !== "a.bin");
-    expect(others).toEqual([]);
-    expect(isTemporaryName(left)).toBe(true);
-    expect(temporaryOwner(left)).toBe(child.pid);
   });
 });
 

@@ -9,6 +9,7 @@ import { createTokenizer } from "../../src/tokenizer/tokenizer";
 import { embeddedVocabulary, parseVocabulary } from "../../src/tokenizer/vocabulary";
 import { ownReference } from "../reference";
 import { describeWithSharedData, sharedData } from "../shared-data";
+import { offsetsFit } from "./properties";
 
 const tokens = embeddedVocabulary();
 const uncased = createTokenizer({ tokens, lowerCase: true });
@@ -163,28 +164,6 @@ describe("offsets", () => {
   });
 
   test("of any text rise inside it, and the ids fit and are encode's", () => {
-    const anyText = fc.oneof(
-      fc.string({ unit: "binary", maxLength: 60 }),
-      fc.string({ unit: "grapheme" }),
-      fc
-        .array(fc.constantFrom("[SEP]", "[", "]", "film", " ", "É", "日", "\u0301"), { maxLength: 30 })
-        .map((parts) => parts.join("")),
-    );
-    fc.assert(
-      fc.property(anyText, fc.option(anyText), fc.integer({ min: 3, max: 40 }), (text, pair, maxLength) => {
-        const { ids, typeIds, truncated, offsets } = uncased.encodeWithOffsets(text, pair, maxLength);
-        expect({ ids, typeIds, truncated }).toEqual(uncased.encode(text, pair, maxLength));
-        expect(ids.length).toBeLessThanOrEqual(maxLength);
-        expect(offsets).toHaveLength(ids.length);
-        const last = [0, 0];
-        for (const offset of offsets) {
-          if (!offset) continue;
-          expect(offset.start).toBeGreaterThanOrEqual(last[offset.text] as number);
-          expect(offset.end).toBeGreaterThan(offset.start);
-          expect(offset.end).toBeLessThanOrEqual((offset.text === 0 ? text : (pair ?? "")).length);
-          last[offset.text] = offset.start;
-        }
-      }),
-    );
+    fc.assert(offsetsFit);
   });
 });

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -257,13 +256,6 @@ describe("names and paths", () => {
       process.env = saved;
     }
   });
-});
-
-(process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
-  const script = `require(${JSON.stringify(path.join(__dirname, "../../../dist/files/cache.js"))}).cacheFolder()`;
-  const env = { PATH: process.env["PATH"], HOME: "" };
-  const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
-  expect(stderr).toMatch(/this user has no home folder, .* name a folder in FLEXBERT_CACHE/);
 });
 
 describe("randomBase", () => {

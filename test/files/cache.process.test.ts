@@ -1,0 +1,10 @@
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { expect, test } from "@jest/globals";
+
+(process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
+  const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/files/cache.js"))}).cacheFolder()`;
+  const env = { PATH: process.env["PATH"], HOME: "" };
+  const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });
+  expect(stderr).toMatch(/this user has no home folder, .* name a folder in FLEXBERT_CACHE/);
+});
