@@ -34,8 +34,15 @@ export interface Expected {
 
 /** What our own file holds besides. */
 export interface OwnExpected extends Expected {
-  readonly row: { readonly index: number; readonly tokens: number; readonly hidden_states: number[][][] };
+  readonly row: {
+    readonly index: number;
+    readonly tokens: number;
+    readonly hidden_states: number[][][];
+    readonly attentions: number[][][][];
+  };
   readonly multi_label: Curve & { readonly targets: number[][] };
+  readonly hidden_mse: readonly (Curve & { readonly layer: number })[];
+  readonly attention_kl: readonly (Curve & { readonly layer: number })[];
 }
 
 /**

@@ -2,8 +2,9 @@
 
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import type { Engine } from "../../src/engines/engine";
 import { MODE_VARIABLE } from "../../src/engines/tensorflow/tensorflow";
 import type { BertConfig } from "../../src/model/config";
@@ -17,7 +18,7 @@ import { distillationLoss } from "../../src/recipes/distill";
 import { labelLoss } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
-import { type Loss, trainStep } from "../../src/training/step/step";
+import { type Loss, reading, trainStep } from "../../src/training/step/step";
 import {
   describeEachTinyBert,
   type Expected,
@@ -33,7 +34,7 @@ const trainedPlace = ({ numHiddenLayers }: BertConfig) => placeOf(numHiddenLayer
 
 const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
 
-/** Every layer's output, and the logits of the top layer's first position alone. */
+/** Every layer's output and attention, and the logits of the top layer's first position alone. */
 async function forward(engine: Engine, config: BertConfig, tensors: HostTensors, expected: Expected) {
   const program = await engine.load(tensors, {
     forward: (state, inputs) => {
@@ -43,7 +44,11 @@ async function forward(engine: Engine, config: BertConfig, tensors: HostTensors,
       const outputs: Tensors = { hidden0: embed(embeddingParameters(state), ids, types, config) };
       for (let layer = 0; layer < config.numHiddenLayers; layer++) {
         const hidden = outputs[`hidden${layer}`] as Parameters<typeof encoderLayer>[1];
-        outputs[`hidden${layer + 1}`] = encoderLayer(layerParameters(state, layer), hidden, bias, config, layer);
+        const params = layerParameters(state, layer);
+        const above = encoderLayer(params, hidden, bias, config, layer, undefined, "all", (site, index, x) => {
+          outputs[`${site}${index}`] = x;
+        });
+        outputs[`hidden${layer + 1}`] = above;
       }
       const layers = [0, config.numHiddenLayers] as const;
       const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers, undefined, "first");
@@ -151,7 +156,7 @@ describeEachTinyBert("PyTorch's values", (folder) => {
 /** Binary cross-entropy of each label's sigmoid, mean over rows and labels: -(t log p + (1 - t) log(1 - p)). */
 const multiLabel: Objective = (expected) => {
   const { multi_label: curve } = expected as OwnExpected;
-  const loss: Loss = (logits, inputs) => {
+  const loss: Loss = ({ logits }, inputs) => {
     const targets = inputs["targets"] as Tensor2D;
     const present = tf.mul(targets, tf.log(tf.sigmoid(logits)));
     const absent = tf.mul(tf.sub(1, targets), tf.log(tf.sigmoid(tf.neg(logits))));
@@ -160,8 +165,45 @@ const multiLabel: Objective = (expected) => {
   return { loss, curve, inputs: { targets: floats(curve.targets) } };
 };
 
+const realTokens = (inputs: Tensors) => tf.cast(inputs["attention_mask"] as Tensor2D, "float32");
+
+/** Squared error of a layer's hidden states, mean over real tokens of the batch and over the hidden size. */
+const hiddenError = (at: number, targets: HostTensor): Objective => {
+  return (expected) => {
+    const curve = (expected as OwnExpected).hidden_mse[at] as OwnExpected["hidden_mse"][number];
+    const loss = reading({ hidden: { [curve.layer]: "all" } }, (outputs, inputs) => {
+      const hidden = outputs.hidden(curve.layer);
+      const real = realTokens(inputs);
+      const squares = tf.mul(tf.squaredDifference(hidden, inputs["targets"] as Tensor3D), tf.expandDims(real, 2));
+      return tf.div(tf.sum(squares), tf.mul(tf.sum(real), hidden.shape[2]));
+    });
+    return { loss, curve, inputs: { targets } };
+  };
+};
+
+/** KL(target, attention) of a layer, mean over real queries of the batch and over heads. */
+const attentionDivergence = (at: number, targets: HostTensor): Objective => {
+  return (expected) => {
+    const curve = (expected as OwnExpected).attention_kl[at] as OwnExpected["attention_kl"][number];
+    const loss = reading({ attention: { [curve.layer]: "all" } }, (outputs, inputs) => {
+      const attention = outputs.attention(curve.layer);
+      const [batch, heads, length] = attention.shape;
+      const real = realTokens(inputs);
+      const both = tf.mul(tf.reshape(real, [batch, 1, length, 1]), tf.reshape(real, [batch, 1, 1, length]));
+      // 1 in the place of padding's zeros: their logarithm is 0.
+      const logOf = (x: Tensor) => tf.log(tf.add(tf.mul(x, both), tf.sub(1, both)));
+      const target = inputs["targets"] as Tensor4D;
+      const terms = tf.mul(tf.mul(target, both), tf.sub(logOf(target), logOf(attention)));
+      return tf.div(tf.sum(terms), tf.mul(tf.sum(real), heads));
+    });
+    return { loss, curve, inputs: { targets } };
+  };
+};
+
 describeEachEngine("PyTorch's further values of our own", (open) => {
   const folder = path.join(ownReference, "tiny-bert");
+  const readTarget = async (name: string) =>
+    (await readSafetensors(path.join(folder, "targets.safetensors"))).tensors[name] as HostTensor;
 
   test("hidden states of every layer at every token of a padded row within 1e-4", async () => {
     const { expected, config, tensors } = await loadTinyBert<OwnExpected>(folder);
@@ -176,7 +218,34 @@ describeEachEngine("PyTorch's further values of our own", (open) => {
     }
   });
 
+  test("attention of every layer, over a padded row's tokens, within 1e-5", async () => {
+    const { expected, config, tensors } = await loadTinyBert<OwnExpected>(folder);
+    const outputs = await forward(await open(), config, tensors, expected);
+    const { index, tokens, attentions } = expected.row;
+    expect(attentions).toHaveLength(config.numHiddenLayers);
+    for (const [layer, heads] of attentions.entries()) {
+      const { data, shape } = outputs[`attention${layer}`] as HostTensor;
+      const length = shape[3] as number;
+      expect(heads.flat()).toHaveLength(config.numAttentionHeads * tokens);
+      for (const [head, queries] of heads.entries()) {
+        for (const [query, wanted] of queries.entries()) {
+          const start = ((index * heads.length + head) * length + query) * length;
+          expect(largestDifference(data.subarray(start, start + tokens), wanted)).toBeLessThan(1e-5);
+          expect(Math.max(...data.subarray(start + tokens, start + length))).toBe(0);
+        }
+      }
+    }
+  });
+
   test("5 losses and gradient norms of a loss that is no recipe's, multi-label, within 1e-3", async () => {
     await expectPyTorchsLosses(await open(), folder, multiLabel);
+  });
+
+  test.each([0, 1])("5 losses and gradient norms of a loss on hidden states, case %i, within 1e-3", async (at) => {
+    await expectPyTorchsLosses(await open(), folder, hiddenError(at, await readTarget("hidden_states")));
+  });
+
+  test.each([0, 1])("5 losses and gradient norms of a loss on attention, case %i, within 1e-3", async (at) => {
+    await expectPyTorchsLosses(await open(), folder, attentionDivergence(at, await readTarget("attentions")));
   });
 });
