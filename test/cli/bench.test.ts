@@ -7,8 +7,8 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import type { EngineReport } from "../../src/cli/benchmark/output";
-import { engineNames } from "../../src/engines/engine";
 import { inferenceFlops, trainStepFlops } from "../../src/model/flops";
+import { engineNames } from "../../src/settings/engine";
 import { temporaryFolder, tinyBase } from "../tiny";
 import { flexbert } from "./flexbert";
 

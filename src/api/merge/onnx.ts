@@ -1,10 +1,10 @@
 // What merge asks of model.onnx: whether it is written, what checks it, and what is said of it.
 
-import type { EngineName } from "../../engines/engine";
 import type { OpenModelFile } from "../../engines/model-file";
 import type { OnnxReport, OnnxRequest } from "../../export/onnx/onnx";
 import { formatBytes } from "../../files/atomic";
 import type { Reporter } from "../../messages/reporter";
+import type { EngineName } from "../../settings/engine";
 import type { Call } from "../caller";
 import { checkTools, describeCheck, openerOrWarning } from "../model-check";
 import { openSession, userTasks } from "../session";

@@ -9,7 +9,7 @@ import { formatScore, formatSeconds } from "../../messages/quantities";
 import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import type { Evaluation } from "../../predict/evaluate";
-import { samples, taskOptions } from "../../settings/common";
+import { samples, taskOptions } from "../../settings/tasks";
 import { type SplitName, splitNames, type Task } from "../../tasks/task";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";

@@ -7,7 +7,9 @@ import type { CheckTools } from "../../export/check/model-check";
 import { formatBytes } from "../../files/atomic";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
-import { dryRun, engineOptions, taskOptions } from "../../settings/common";
+import { dryRun } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import { taskOptions } from "../../settings/tasks";
 import { defineCommand } from "../command";
 import type { Terminal } from "../terminal";
 

@@ -18,16 +18,12 @@ import { option, optional, toggle } from "../../options/option";
 import { names, text } from "../../options/readers";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
-import type { ChooseBy } from "../../selection/teacher";
-import {
-  baseOptions,
-  checkpointOptions,
-  chooseBy,
-  configOption,
-  dryRun,
-  engineOptions,
-  taskOptions,
-} from "../../settings/common";
+import { baseOptions } from "../../settings/base";
+import { configOption, dryRun } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import { type ChooseBy, chooseBy } from "../../settings/selection";
+import { taskOptions } from "../../settings/tasks";
+import { checkpointOptions } from "../../settings/work";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";

@@ -11,14 +11,12 @@ import { summarize } from "../../selection/candidate";
 import { parseSelect, requireKnown } from "../../selection/candidates";
 import type { LatencyModel } from "../../selection/latency";
 import type { Rule } from "../../selection/rule";
-import {
-  baseOptions,
-  checkpointOptions,
-  chooseBy,
-  configOption,
-  engineOptions,
-  taskOptions,
-} from "../../settings/common";
+import { baseOptions } from "../../settings/base";
+import { configOption } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import { chooseBy } from "../../settings/selection";
+import { taskOptions } from "../../settings/tasks";
+import { checkpointOptions } from "../../settings/work";
 import { defineCommand } from "../command";
 import { printLatency, printSelection, type SelectionResult, writeResult } from "../select-output";
 

@@ -13,7 +13,9 @@ import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import type { PlannedFile } from "../../predict/glue-submission";
 import type { ServedModel } from "../../predict/model";
-import { dryRun, engineOptions, offline, taskOptions } from "../../settings/common";
+import { dryRun, offline } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import { taskOptions } from "../../settings/tasks";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
