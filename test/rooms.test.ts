@@ -6,8 +6,8 @@ import path from "node:path";
 
 /** A folder in a folder of the list has a place of its own only where it is named. A new room is a line here. */
 const rooms = [
-  ...["errors", "messages", "random", "files", "options", "tasks", "data", "tokenizer", "batches", "model"],
-  ...["checkpoints", "selection", "compile", "engines", "settings", "merge/folder", "export", "merge", "training"],
+  ...["errors", "messages", "random", "files", "options", "settings", "tasks", "data", "tokenizer", "batches", "model"],
+  ...["checkpoints", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
   ...["recipes", "predict", "experiment", "report", "benchmark", "api", "cli"],
 ];
 const NATIVE = /^(@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)|onnxruntime-node$)/;

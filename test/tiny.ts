@@ -11,7 +11,7 @@ import type { BertConfig } from "../src/model/config";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
 import { foldIn, seedKey } from "../src/random/threefry";
-import type { RunOptions, TrainingOptions } from "../src/recipes/trial/options";
+import type { RunOptions, TrainingOptions } from "../src/settings/training";
 import { glueTasks } from "../src/tasks/glue";
 import type { Task } from "../src/tasks/task";
 import type { RunContext } from "../src/training/tracking/tracker";
@@ -112,6 +112,7 @@ export const tinyTraining: TrainingOptions = {
   weightDecay: 0.01,
   clipNorm: 1,
   dropout: null,
+  precision: "float32",
 };
 
 export const tinyRun = (folder: string): RunOptions => ({

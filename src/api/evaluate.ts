@@ -7,7 +7,7 @@ import { type Given, readGiven } from "../options/given";
 import { option, optional, type Values } from "../options/option";
 import { choice, text } from "../options/readers";
 import type { Evaluation } from "../predict/evaluate";
-import { samples, taskOptions } from "../settings/common";
+import { samples, taskOptions } from "../settings/tasks";
 import { splitNames, type Task } from "../tasks/task";
 import { type Call, type Caller, callOf } from "./caller";
 import { modelOptions, namesOf, openServedModel, type ServedTasks } from "./served-model";

@@ -1,9 +1,10 @@
 // What functions that write a model's file ask of its check (export/check/model-check.ts).
 
-import type { Engine, EngineName } from "../engines/engine";
+import type { Engine } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
 import type { CheckTools } from "../export/check/model-check";
 import type { Reporter } from "../messages/reporter";
+import type { EngineName } from "../settings/engine";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Base } from "../checkpoints/bases/base";
-import type { Engine, EngineName, Precision } from "../engines/engine";
-import type { RunOptions, TrainingOptions } from "../recipes/trial/options";
+import type { Engine } from "../engines/engine";
+import type { EngineChoice, Precision } from "../settings/engine";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import type { Call } from "./caller";
@@ -48,7 +48,7 @@ export async function openBaseOf(values: { readonly base: string }, call: Call):
 }
 
 export interface EngineValues {
-  readonly engine: EngineName | "auto";
+  readonly engine: EngineChoice;
   readonly threads: number | undefined;
   /** Absent: float32. */
   readonly precision?: Precision;
@@ -85,28 +85,6 @@ export function warnOfThreads({ name, threads }: Pick<Engine, "name" | "threads"
   );
 }
 
-/** The training options as flags give them: no dropout means the config's. */
-type TrainingValues = Omit<TrainingOptions, "dropout" | "precision"> & {
-  readonly dropout: number | undefined;
-  readonly precision: Precision;
-};
-
-export function trainingOptionsOf(values: TrainingValues): TrainingOptions {
-  const { epochs, learningRate, batchSize, maxLength, warmup, weightDecay, clipNorm, dropout } = values;
-  const options = {
-    epochs,
-    learningRate,
-    batchSize,
-    maxLength,
-    warmup,
-    weightDecay,
-    clipNorm,
-    dropout: dropout ?? null,
-  };
-  // float32 goes without saying: trials that were trained before there was a choice keep their ids.
-  return values.precision === "float32" ? options : { ...options, precision: values.precision };
-}
-
 /** --seed 7 is that one, --seeds 5 is 1 to 5; one seed, 1, without either. */
 export function seedsOf({
   seed,
@@ -117,24 +95,4 @@ export function seedsOf({
 }): number[] {
   if (seed !== undefined) return [seed];
   return Array.from({ length: seeds ?? 1 }, (_, i) => i + 1);
-}
-
-type WorkValues = Omit<RunOptions, "maxTrainSamples" | "maxEvalSamples"> & {
-  readonly maxTrainSamples: number | undefined;
-  readonly maxEvalSamples: number | undefined;
-};
-
-export function runOptionsOf(values: WorkValues): RunOptions {
-  const { checkpoints, glueData, skipBrokenRows, saveEvery, cacheBudget, force, maxTrainSamples, maxEvalSamples } =
-    values;
-  return {
-    checkpoints,
-    glueData,
-    skipBrokenRows,
-    saveEvery,
-    cacheBudget,
-    force,
-    ...(maxTrainSamples === undefined ? {} : { maxTrainSamples }),
-    ...(maxEvalSamples === undefined ? {} : { maxEvalSamples }),
-  };
 }

@@ -7,7 +7,8 @@ import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../ch
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { type Candidates, leftOut } from "../selection/candidates";
-import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
+import { chooseTeacher, comparableRuns } from "../selection/teacher";
+import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
 

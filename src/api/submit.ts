@@ -11,7 +11,8 @@ import { type Given, readGiven } from "../options/given";
 import { option, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
 import type { PlannedFile } from "../predict/glue-submission";
-import { engineOptions, taskOptions } from "../settings/common";
+import { engineOptions } from "../settings/engine";
+import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { openServedModel, type ServedTasks } from "./served-model";
 

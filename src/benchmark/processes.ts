@@ -2,9 +2,9 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
-import { type EngineName, engineNames } from "../engines/engine";
 import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted, type Reporter } from "../messages/reporter";
+import { type EngineName, engineNames } from "../settings/engine";
 import type { Calls, Opened, Reply } from "./worker";
 
 export interface EngineProcess {

@@ -2,12 +2,13 @@
 // backend cannot take turns in a process, and peak memory is a process's. It answers calls over IPC, one at a time.
 
 import { readFileSync } from "node:fs";
-import type { Compilation, Engine, EngineName } from "../engines/engine";
+import type { Compilation, Engine } from "../engines/engine";
 import type { Gemm } from "../engines/gemm-rate";
 import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import { placeOf } from "../model/place";
 import type { HostTensors } from "../model/tensors";
+import type { EngineName } from "../settings/engine";
 import type { RunTime, StepBenchmark, Workload } from "./step-benchmark";
 
 export type WorkloadName = "train" | "inference";

@@ -4,7 +4,7 @@ import type { EngineValues } from "../api/session";
 import type { Experiment } from "../experiment/read";
 import type { LastStep, Outputs } from "../experiment/steps";
 import { resolveOptions } from "../options/option";
-import { talk } from "../settings/common";
+import { talk } from "../settings/call";
 import type { Command } from "./command";
 import type { Terminal } from "./terminal";
 

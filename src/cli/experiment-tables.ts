@@ -5,6 +5,8 @@ import { type Result, scoreLines } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { kOf } from "../model/place";
+import { recorded } from "../options/settings";
+import { trainingSettings } from "../settings/training";
 import { type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
@@ -18,7 +20,7 @@ export function describeTrial({ spec, id, folder, state, teacher, ...cost }: Lis
     task: task.name,
     layers: kOf(place),
     seed,
-    ...training,
+    ...recorded(trainingSettings, training),
     ...distillation,
     state,
     folder,

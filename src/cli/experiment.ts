@@ -8,7 +8,9 @@ import type { Experiment } from "../experiment/read";
 import type { Force, Resolver } from "../experiment/resolve";
 import { optional } from "../options/option";
 import { choice, integer, text } from "../options/readers";
-import { offline, taskOptions, workOptions } from "../settings/common";
+import { offline } from "../settings/call";
+import { taskOptions } from "../settings/tasks";
+import { workOptions } from "../settings/work";
 import type { Terminal } from "./terminal";
 
 /** "2/8": the third of eight shares. */

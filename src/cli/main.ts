@@ -7,7 +7,7 @@ import { storageFailure } from "../files/storage-failure";
 import { packageVersion } from "../files/version";
 import { didYouMean } from "../messages/nearest";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
-import { talk } from "../settings/common";
+import { talk } from "../settings/call";
 import { commands } from "./catalogue";
 import type { Command } from "./command";
 import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
@@ -146,7 +146,9 @@ function configure<D extends Definitions>(
 function toOption({ flag, short, value, help, fallback }: Definition<unknown>): Option {
   const names = short ? `${short}, ${flag}` : flag;
   const shown =
-    value !== undefined && fallback !== undefined && fallback !== "" ? `${help} (default ${fallback})` : help;
+    value !== undefined && fallback !== undefined && fallback !== null && fallback !== ""
+      ? `${help} (default ${fallback})`
+      : help;
   if (value === undefined) return new Option(names, shown);
   return new Option(`${names} ${value}`, shown).argParser((given: string, before: string | undefined) => {
     // Taking the last one would drop a text or a task without a word.

@@ -2,7 +2,7 @@
 // it better.
 
 import { ExitCode, UserError } from "../errors/errors";
-import { type EngineName, engineNames } from "./engine";
+import { type EngineName, engineNames } from "../settings/engine";
 import { gemmRate } from "./gemm-rate";
 import { hasNvidiaDriver, hasNvidiaHardware, listNvidiaGpus, type NvidiaGpu } from "./nvidia";
 import { explainAbsence, openEngine } from "./open";

@@ -3,13 +3,7 @@
 
 import type { DynamicAxes, EntryPoint } from "../model/entry-point";
 import type { HostTensors } from "../model/tensors";
-
-export const engineNames = ["tensorflow", "onnx", "wasm"] as const;
-export type EngineName = (typeof engineNames)[number];
-
-/** What the operands of matrix products are rounded to; everything else is float32. */
-export const precisions = ["float32", "tf32", "bf16", "float16"] as const;
-export type Precision = (typeof precisions)[number];
+import type { EngineName, Precision } from "../settings/engine";
 
 /** Functions that share one state: a train step and the evaluation of the same branch, say. */
 export interface Program<E extends string> {

@@ -2,7 +2,8 @@
 // native packages is this one.
 
 import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
-import { type Engine, type EngineAbsence, type EngineName, engineNames, type Precision } from "./engine";
+import { type EngineName, engineNames, type Precision } from "../settings/engine";
+import type { Engine, EngineAbsence } from "./engine";
 import { openOnnx } from "./onnx/onnx";
 import { npmCommand } from "./optional-packages";
 import { explainTensorflowAbsence } from "./tensorflow/load";

@@ -7,7 +7,8 @@ import { usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
 import { kOf, type PlaceRequest, placesOf } from "../model/place";
 import { fitLayers, type LayerRange } from "../options/layers";
-import type { DistillationOptions, TrainingOptions } from "../recipes/trial/options";
+import type { DistillationOptions } from "../settings/distillation";
+import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { Experiment } from "./read";
 

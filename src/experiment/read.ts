@@ -3,18 +3,19 @@
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Precision } from "../engines/engine";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import type { LayerRange } from "../options/layers";
-import type { Definition } from "../options/option";
+import { defaultOf, settingsFrom } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
-import type { DistillationOptions, RunOptions, TrainingOptions } from "../recipes/trial/options";
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
-import type { ChooseBy } from "../selection/teacher";
-import { baseOptions, chooseBy, precisionOption, trainingOptions } from "../settings/common";
-import { distillationOptions } from "../settings/distillation";
+import { baseOptions } from "../settings/base";
+import { type DistillationOptions, distillationSettings } from "../settings/distillation";
+import { type Precision, precisionOption } from "../settings/engine";
+import { type ChooseBy, chooseBy } from "../settings/selection";
+import type { DataOptions } from "../settings/tasks";
+import { maxLength, type TrainingOptions, trainingSettings } from "../settings/training";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
@@ -27,11 +28,9 @@ export interface FinetuneBlock {
   readonly seeds: readonly number[];
 }
 
-export interface DistillBlock extends FinetuneBlock {
+export interface DistillBlock extends FinetuneBlock, Omit<DistillationOptions, "init"> {
   readonly tasks: readonly Task[];
   readonly inits: readonly DistillationOptions["init"][];
-  readonly temperature: number;
-  readonly alpha: number;
 }
 
 export interface Experiment {
@@ -43,7 +42,7 @@ export interface Experiment {
   /** Absolute path of the user's own tasks, if the file names one. */
   readonly tasksFile: string | null;
   /** Of one task's data. */
-  readonly samples: (task: Task) => Pick<RunOptions, "maxTrainSamples" | "maxEvalSamples">;
+  readonly samples: (task: Task) => Pick<DataOptions, "maxTrainSamples" | "maxEvalSamples">;
   readonly maxLength: number;
   /** Of every trial's matrix products. */
   readonly precision: Precision;
@@ -163,8 +162,6 @@ function contradictions(content: unknown): Problem[] {
   return problems;
 }
 
-const fallbackOf = <T>({ read, fallback }: Definition<T>): T => read(fallback);
-
 function toExperiment(
   content: ExperimentFile,
   file: string,
@@ -173,28 +170,24 @@ function toExperiment(
 ): Experiment {
   const find = (name: string) => known.find((task) => task.name === name) as Task;
   const tasks = content.tasks.map(find);
-  const maxLength = content.max_length ?? fallbackOf(trainingOptions.maxLength);
-  const { finetune } = content;
+  const { init, ...ofAllStudents } = distillationSettings;
   const distill = (content.distill ?? []).map((block) => ({
-    ...sweepOf(block, content, maxLength),
+    ...sweepOf(block, content),
     layers: block.student_layers,
     tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
-    inits: block.init ?? [fallbackOf(distillationOptions.init)],
-    temperature: block.temperature ?? fallbackOf(distillationOptions.temperature),
-    alpha: block.alpha ?? fallbackOf(distillationOptions.alpha),
+    inits: block.init ?? [defaultOf(init)],
+    ...settingsFrom(ofAllStudents, block),
   }));
   return {
     name: path.basename(file).replace(/\.ya?ml$/i, ""),
     file,
-    base: content.base ?? fallbackOf(baseOptions.base),
+    base: content.base ?? defaultOf(baseOptions.base),
     tasks,
     tasksFile,
     samples: samplesOf(content),
-    maxLength,
-    precision: content.precision ?? fallbackOf(precisionOption.precision),
+    ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, content),
     skipBrokenRows: content.skip_broken_rows ?? false,
-    chooseBy: content.choose_by ?? fallbackOf(chooseBy.chooseBy),
-    finetune: { ...sweepOf(finetune, content, maxLength), layers: finetune.k },
+    finetune: { ...sweepOf(content.finetune, content), layers: content.finetune.k },
     distill,
     select: content.select ?? null,
     merge: content.merge ?? null,
@@ -203,22 +196,15 @@ function toExperiment(
 }
 
 /** A block's seeds and training options: its own, else those at the file's top, else the flags' defaults. */
-function sweepOf(block: FileBlock, top: ExperimentFile, maxLength: number): Omit<FinetuneBlock, "layers"> {
-  const rates = block.learning_rate ?? top.learning_rate ?? [fallbackOf(trainingOptions.learningRate)];
-  const precision = top.precision ?? fallbackOf(precisionOption.precision);
-  const epochs = block.epochs ?? top.epochs ?? [fallbackOf(trainingOptions.epochs)];
-  const common = {
-    batchSize: block.batch_size ?? top.batch_size ?? fallbackOf(trainingOptions.batchSize),
-    maxLength,
-    warmup: top.warmup ?? fallbackOf(trainingOptions.warmup),
-    weightDecay: top.weight_decay ?? fallbackOf(trainingOptions.weightDecay),
-    clipNorm: top.clip_norm ?? fallbackOf(trainingOptions.clipNorm),
-    dropout: top.dropout ?? null,
-    ...(precision === "float32" ? {} : { precision }),
-  };
+function sweepOf(block: FileBlock, top: ExperimentFile): Omit<FinetuneBlock, "layers"> {
+  const given = { ...top, ...block };
+  const { learning_rate: rates = [defaultOf(trainingSettings.learningRate)] } = given;
+  const { epochs: counts = [defaultOf(trainingSettings.epochs)] } = given;
   return {
-    seeds: block.seeds ?? top.seeds ?? [1],
-    trainings: rates.flatMap((learningRate) => epochs.map((count) => ({ epochs: count, learningRate, ...common }))),
+    seeds: given.seeds ?? [1],
+    trainings: rates.flatMap((rate) =>
+      counts.map((epochs) => settingsFrom(trainingSettings, { ...given, learning_rate: rate, epochs })),
+    ),
   };
 }
 

@@ -7,16 +7,17 @@ import type { Base } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import type { Place } from "../model/place";
 import { studentSettings } from "../recipes/distill";
-import type { RunOptions } from "../recipes/trial/options";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { describeTrial, type TrialSettings } from "../recipes/trial/trial";
 import { chooseTeacher } from "../selection/teacher";
+import type { samples } from "../settings/tasks";
+import type { RunOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { TrialSpec } from "./plan";
 import type { Experiment } from "./read";
 
 /** How this process does its work; data limits are the experiment's. */
-export type WorkOptions = Omit<RunOptions, "maxTrainSamples" | "maxEvalSamples" | "skipBrokenRows" | "force">;
+export type WorkOfCall = Omit<RunOptions, keyof typeof samples | "force">;
 
 export type Resolution =
   | {
@@ -57,7 +58,7 @@ export function createResolver(
   experiment: Experiment,
   base: Base,
   trials: readonly TrialSpec[],
-  work: WorkOptions,
+  work: WorkOfCall,
   force: Force | null = null,
 ): Resolver {
   const data = new Map<Task, Promise<TaskData>>();

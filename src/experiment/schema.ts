@@ -3,25 +3,21 @@
 // Loads zod, which takes 0.1 s: import it only where an experiment file is read.
 
 import { z } from "zod";
-import type { Definition } from "../options/option";
+import { configKey, type Definition, type Definitions, type TypeOf } from "../options/option";
 import { decimal, integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
-import {
-  baseOptions,
-  chooseBy,
-  kOption,
-  precisionOption,
-  samples,
-  studentLayersOption,
-  trainingOptions,
-} from "../settings/common";
-import { distillationOptions } from "../settings/distillation";
+import { baseOptions } from "../settings/base";
+import { distillationSettings, studentLayersOption } from "../settings/distillation";
+import { kOption } from "../settings/finetuning";
+import { chooseBy } from "../settings/selection";
+import { samples } from "../settings/tasks";
+import { seedOptions, trainingSettings } from "../settings/training";
 
 /** Seeds of one block: 5 means 1 to 5, a list means those. */
 const seeds = z.unknown().transform((given, context): readonly number[] => {
   const read = integer({ min: 0 });
   if (Array.isArray(given)) return readAll(given, read, context);
-  const count = readOne(given, trainingOptions.seeds.read, context) ?? 0;
+  const count = readOne(given, seedOptions.seeds.read, context) ?? 0;
   return Array.from({ length: count }, (_, i) => i + 1);
 });
 
@@ -82,12 +78,35 @@ const nameList = z.unknown().transform((given, context): string[] => {
   return z.NEVER;
 });
 
+/** Keys of an experiment file for a group of settings: the flags' names, each of which may be left out. */
+type KeysOf<D extends Definitions> = {
+  [K in keyof D & string as SnakeCase<K>]: z.ZodOptional<z.ZodType<TypeOf<D[K]>>>;
+};
+type ListKeysOf<D extends Definitions> = {
+  [K in keyof D & string as SnakeCase<K>]: z.ZodOptional<z.ZodType<TypeOf<D[K]>[]>>;
+};
+type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}`
+  : Name;
+
+function valuesOf<D extends Definitions>(definitions: D): KeysOf<D> {
+  const keys = Object.values(definitions).map((one) => [configKey(one.flag), value(one).optional()]);
+  return Object.fromEntries(keys) as KeysOf<D>;
+}
+
+function gridsOf<D extends Definitions>(definitions: D): ListKeysOf<D> {
+  const keys = Object.values(definitions).map((one) => [configKey(one.flag), grid(one).optional()]);
+  return Object.fromEntries(keys) as ListKeysOf<D>;
+}
+
+const { learningRate, epochs, batchSize, ...ofAllBlocks } = trainingSettings;
+const { init, ...ofAllStudents } = distillationSettings;
+
 /** What may stand at the top, for all blocks, and in a block, for that one. */
 const blockKeys = {
   seeds: seeds.optional(),
-  learning_rate: grid(trainingOptions.learningRate).optional(),
-  epochs: grid(trainingOptions.epochs).optional(),
-  batch_size: value(trainingOptions.batchSize).optional(),
+  ...gridsOf({ learningRate, epochs }),
+  ...valuesOf({ batchSize }),
 };
 
 const finetuneBlock = z.strictObject({ k: value(kOption.k), ...blockKeys });
@@ -95,9 +114,8 @@ const finetuneBlock = z.strictObject({ k: value(kOption.k), ...blockKeys });
 const distillBlock = z.strictObject({
   tasks: nameList.optional(),
   student_layers: value(studentLayersOption.studentLayers),
-  init: grid(distillationOptions.init).optional(),
-  temperature: value(distillationOptions.temperature).optional(),
-  alpha: value(distillationOptions.alpha).optional(),
+  ...gridsOf({ init }),
+  ...valuesOf(ofAllStudents),
   ...blockKeys,
 });
 
@@ -125,12 +143,7 @@ export const experimentFile = z.strictObject({
   tasks: nameList,
   tasks_file: z.string().min(1).optional(),
   ...blockKeys,
-  max_length: value(trainingOptions.maxLength).optional(),
-  warmup: value(trainingOptions.warmup).optional(),
-  weight_decay: value(trainingOptions.weightDecay).optional(),
-  clip_norm: value(trainingOptions.clipNorm).optional(),
-  dropout: value(trainingOptions.dropout).optional(),
-  precision: value(precisionOption.precision).optional(),
+  ...valuesOf(ofAllBlocks),
   max_train_samples: byTask(samples.maxTrainSamples).optional(),
   max_eval_samples: byTask(samples.maxEvalSamples).optional(),
   skip_broken_rows: value(samples.skipBrokenRows).optional(),

@@ -22,6 +22,8 @@ export interface Definition<T> {
   readonly excludes?: string;
   /** Whether --config may hold it: options that change a run, not those of one call (--json, --force). */
   readonly inConfig: boolean;
+  /** See {@link silentDefault}. */
+  readonly silent?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a record of definitions of different types
@@ -33,7 +35,9 @@ export interface ConfigFile {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-export type Values<D extends Definitions> = { readonly [K in keyof D]: D[K] extends Definition<infer T> ? T : never };
+export type TypeOf<D> = D extends Definition<infer T> ? T : never;
+
+export type Values<D extends Definitions> = { readonly [K in keyof D]: TypeOf<D[K]> };
 
 type Without<T> = Omit<Definition<T>, "read" | "inConfig"> & { inConfig?: boolean };
 
@@ -54,6 +58,14 @@ export function toggle(definition: Without<boolean>): Definition<boolean> {
     throw new Error("true or false");
   };
   return { inConfig: true, fallback: false, ...definition, read };
+}
+
+/**
+ * An option that came later than runs that lack it: at its default, ids, records and config.yaml leave it out, so that
+ * what was trained before keeps its id.
+ */
+export function silentDefault<T>(definition: Definition<T>): Definition<T> & { readonly silent: true } {
+  return { ...definition, silent: true };
 }
 
 export const camelCase = (flag: string) =>

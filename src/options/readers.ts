@@ -38,6 +38,11 @@ export function decimal(bounds: Bounds = {}) {
   };
 }
 
+/** What `read` takes, or null for nothing of the kind. */
+export function orNull<T>(read: (given: unknown) => T) {
+  return (given: unknown): T | null => (given === null ? null : read(given));
+}
+
 /** 2, "1,2.5" or a YAML list, as a list. */
 export function decimals(bounds: Bounds = {}) {
   const read = decimal(bounds);

@@ -11,6 +11,8 @@ import { modelError } from "../errors/errors";
 import { branchAxes } from "../model/branch";
 import type { Place } from "../model/place";
 import type { HostTensors } from "../model/tensors";
+import type { DistillationOptions } from "../settings/distillation";
+import type { RunOptions, TrainingOptions } from "../settings/training";
 import { outputSize, type Task } from "../tasks/task";
 import { perRow } from "../training/loop/batch-inputs";
 import { type BranchSource, computeLogits } from "../training/loop/branch-source";
@@ -18,7 +20,6 @@ import { crossEntropy, meanSquaredError, softTargetLoss } from "../training/step
 import { type Loss, logitsStep, rowWeights } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { branchOfBase, branchOfTeacher } from "./trial/initial-branch";
-import type { DistillationOptions, RunOptions, TrainingOptions } from "./trial/options";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { describeTrial, finishedRun, runTrial, type TrialSettings, type TrialWork } from "./trial/trial";
 import { openTrunks } from "./trial/trunks";

@@ -7,14 +7,15 @@ import type { Base } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { kOf, type Place } from "../model/place";
+import type { Search } from "../settings/finetuning";
+import type { ChooseBy } from "../settings/selection";
+import type { RunOptions, TrainingOptions } from "../settings/training";
 import { outputSize, type Task } from "../tasks/task";
 import { crossEntropy, meanSquaredError } from "../training/step/losses";
 import { type Loss, rowWeights } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
-import type { OverSeeds, Search } from "./halving/rule";
 import { branchOfBase } from "./trial/initial-branch";
-import type { RunOptions, TrainingOptions } from "./trial/options";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import {
   describeTrial,
@@ -35,7 +36,7 @@ export interface FinetuneRequest {
   readonly training: TrainingOptions;
   readonly run: RunOptions;
   /** Absent: full. Halving compares the k over their seeds by `by`. */
-  readonly search?: { readonly method: Search; readonly by: OverSeeds };
+  readonly search?: { readonly method: Search; readonly by: ChooseBy };
 }
 
 /**

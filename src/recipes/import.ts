@@ -18,11 +18,11 @@ import { branchAxes } from "../model/branch";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
+import type { RunOptions } from "../settings/training";
 import { outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
-import type { RunOptions } from "./trial/options";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";
 

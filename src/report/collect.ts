@@ -7,7 +7,8 @@ import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { byK, kOf } from "../model/place";
-import { type ChooseBy, chooseTeacher, comparableRuns } from "../selection/teacher";
+import { chooseTeacher, comparableRuns } from "../selection/teacher";
+import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf, groupBy } from "./arms";
 

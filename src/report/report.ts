@@ -8,7 +8,7 @@ import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { type Manifest, readManifest } from "../merge/folder/manifest";
-import type { ChooseBy } from "../selection/teacher";
+import type { ChooseBy } from "../settings/selection";
 import { type Draw, type Drawing, draw as drawWithVega, standaloneSvg } from "./charts/draw";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
 import { csvText } from "./csv";

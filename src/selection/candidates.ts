@@ -4,8 +4,9 @@
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
+import type { ChooseBy } from "../settings/selection";
 import type { Candidate } from "./candidate";
-import { bestRun, type ChooseBy, chooseTeacher, comparableRuns } from "./teacher";
+import { bestRun, chooseTeacher, comparableRuns } from "./teacher";
 
 /** "student": the best student if there is one, else the teacher: the default. */
 export type Choice = "student" | "teacher" | "best" | `kd-${number}`;

@@ -4,9 +4,8 @@
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { byK, kOf, type Place } from "../model/place";
 import type { K } from "../options/layers";
+import type { ChooseBy } from "../settings/selection";
 import { compareScores } from "../tasks/metrics";
-
-export type ChooseBy = "max" | "mean";
 
 /** One line of the table of dev scores: every finished seed of one k. */
 export interface LayerScores {

@@ -1,9 +1,21 @@
-// The options of distillation, for the command and for experiment files.
+// What students are and what they learn from, for the command and for experiment files.
 
+import { layerRange } from "../options/layers";
 import { option } from "../options/option";
 import { choice, decimal } from "../options/readers";
+import type { SettingsOf } from "../options/settings";
 
-export const distillationOptions = {
+export const studentLayersOption = {
+  studentLayers: option(layerRange({ full: false }), {
+    flag: "--student-layers",
+    short: "-l",
+    value: "<layers>",
+    help: "layers of the students: 2, 1-3 or 1,2,3",
+    fallback: "2",
+  }),
+};
+
+export const distillationSettings = {
   temperature: option(decimal({ min: 0.01 }), {
     flag: "--temperature",
     value: "<T>",
@@ -23,3 +35,6 @@ export const distillationOptions = {
     fallback: "teacher",
   }),
 };
+
+/** Options of distillation beside the training options. */
+export type DistillationOptions = SettingsOf<typeof distillationSettings>;

@@ -3,8 +3,8 @@
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "@jest/globals";
 import type { EngineReport } from "../../src/cli/benchmark/output";
-import { engineNames } from "../../src/engines/engine";
 import { inferenceFlops, trainStepFlops } from "../../src/model/flops";
+import { engineNames } from "../../src/settings/engine";
 import { config, run, tiny } from "./tiny-bench";
 
 test("--json: every engine, its peak, what it compiled, and both workloads at both lengths", () => {

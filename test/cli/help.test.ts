@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { commands } from "../../src/cli/catalogue";
-import { engineNames } from "../../src/engines/engine";
+import { engineNames } from "../../src/settings/engine";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";
 

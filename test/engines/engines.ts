@@ -2,10 +2,10 @@
 // tfjs keeps one current backend, so a test file opens an engine, uses it and moves on.
 
 import { describe } from "@jest/globals";
-import type { Engine, EngineName } from "../../src/engines/engine";
-import { engineNames } from "../../src/engines/engine";
+import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { locateTensorflow } from "../../src/engines/tensorflow/load";
+import { type EngineName, engineNames } from "../../src/settings/engine";
 
 const absent = new Map<EngineName, string>();
 

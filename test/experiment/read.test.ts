@@ -56,6 +56,7 @@ describe("readExperiment", () => {
       weightDecay: 0.01,
       clipNorm: 1,
       dropout: null,
+      precision: "float32",
     });
     expect(distill[0]?.trainings.map(({ epochs }) => epochs)).toEqual([2, 2]);
     expect(distill[0]).toMatchObject({ inits: ["teacher"], temperature: 2, alpha: 0.9 });

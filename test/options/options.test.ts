@@ -3,9 +3,12 @@ import { UserError } from "../../src/errors/errors";
 import { fitLayers, layerRange } from "../../src/options/layers";
 import { resolveOptions, toggle } from "../../src/options/option";
 import { bytes } from "../../src/options/readers";
-import { kOption, searchOption, studentLayersOption, trainingOptions, workOptions } from "../../src/settings/common";
+import { studentLayersOption } from "../../src/settings/distillation";
+import { kOption, searchOption } from "../../src/settings/finetuning";
+import { seedOptions, trainingSettings } from "../../src/settings/training";
+import { workOptions } from "../../src/settings/work";
 
-const definitions = { ...trainingOptions, ...kOption };
+const definitions = { ...trainingSettings, ...seedOptions, ...kOption };
 
 function problemsOf(work: () => unknown): string[] {
   try {
@@ -22,7 +25,7 @@ describe("resolveOptions", () => {
     const config = { file: "c.yaml", values: { epochs: 4, learning_rate: 1e-4 } };
     const values = resolveOptions(definitions, { epochs: "5" }, config);
     expect([values.epochs, values.learningRate, values.batchSize]).toEqual([5, 1e-4, 32]);
-    expect(values.dropout).toBeUndefined();
+    expect(values.dropout).toBeNull();
   });
 
   test("a flag that begins with --no- is a switch of its own, as commander gives it", () => {
@@ -53,18 +56,18 @@ describe("resolveOptions", () => {
 
   test("a flag beats what the file says of the same thing under another name", () => {
     const config = { file: "c.yaml", values: { seed: 7 } };
-    const values = resolveOptions(trainingOptions, { seeds: "3" }, config);
+    const values = resolveOptions(seedOptions, { seeds: "3" }, config);
     expect([values.seed, values.seeds]).toEqual([undefined, 3]);
-    expect(resolveOptions(trainingOptions, { seed: "2" }, config).seed).toBe(2);
+    expect(resolveOptions(seedOptions, { seed: "2" }, config).seed).toBe(2);
   });
 
   test("two names for one thing in the same place contradict each other", () => {
-    expect(problemsOf(() => resolveOptions(trainingOptions, { seed: "3", seeds: "2" }, null))).toEqual([
+    expect(problemsOf(() => resolveOptions(seedOptions, { seed: "3", seeds: "2" }, null))).toEqual([
       "2",
       "--seed and --seeds exclude each other: give one",
     ]);
     const config = { file: "c.yaml", values: { seed: 7, seeds: 2 } };
-    expect(problemsOf(() => resolveOptions(trainingOptions, {}, config))[1]).toMatch(/^c.yaml: seed and seeds exclude/);
+    expect(problemsOf(() => resolveOptions(seedOptions, {}, config))[1]).toMatch(/^c.yaml: seed and seeds exclude/);
   });
 
   test("options of one call are no config keys", () => {

@@ -5,7 +5,7 @@ import type { Selection } from "../../merge/merge";
 import { formatScore } from "../../messages/quantities";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
-import type { ChooseBy } from "../../selection/teacher";
+import type { ChooseBy } from "../../settings/selection";
 import type { Call } from "../caller";
 import { chosenTasks } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";

@@ -1,9 +1,9 @@
 // What merge asks of model.onnx: whether it is written, and what checks it.
 
-import type { EngineName } from "../../engines/engine";
 import type { OpenModelFile } from "../../engines/model-file";
 import type { OnnxRequest } from "../../export/onnx/onnx";
 import type { Reporter } from "../../messages/reporter";
+import type { EngineName } from "../../settings/engine";
 import type { Call } from "../caller";
 import { checkTools, openerOrWarning } from "../model-check";
 import { openSession, userTasks } from "../session";

@@ -7,7 +7,7 @@ import type { Selection } from "../../merge/merge";
 import { didYouMean } from "../../messages/nearest";
 import { storedCandidates } from "../../selection/candidates";
 import { readSelection, type Selected, type SelectedTask, selectedRun } from "../../selection/selection-file";
-import type { ChooseBy } from "../../selection/teacher";
+import type { ChooseBy } from "../../settings/selection";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { userTasks } from "../session";

@@ -5,7 +5,7 @@ import { didYouMean } from "../../messages/nearest";
 import type { TaskCandidates } from "../../selection/candidate";
 import { leftOut, storedCandidates } from "../../selection/candidates";
 import type { ScoreUnit } from "../../selection/scores-file";
-import type { ChooseBy } from "../../selection/teacher";
+import type { ChooseBy } from "../../settings/selection";
 import type { Call } from "../caller";
 import { chosenTasks, openBaseOf } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";

@@ -6,7 +6,9 @@ import path from "node:path";
 import { formatBytes, isLeftover } from "../../files/atomic";
 import { cacheFolder } from "../../files/cache";
 import { isRunning } from "../../files/process-start";
-import { checkpointOptions, dryRun, taskOptions } from "../../settings/common";
+import { dryRun } from "../../settings/call";
+import { taskOptions } from "../../settings/tasks";
+import { checkpointOptions } from "../../settings/work";
 import { SCRATCH_SUFFIX } from "../../training/trunk/activation-store";
 import { defineCommand } from "../command";
 

@@ -5,7 +5,10 @@ import type { DataReport, SplitReport } from "../../data/check";
 import { dataError, usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
-import { baseOptions, dryRun, maxLength, offline, taskOptions } from "../../settings/common";
+import { baseOptions } from "../../settings/base";
+import { dryRun, offline } from "../../settings/call";
+import { taskOptions } from "../../settings/tasks";
+import { maxLength } from "../../settings/training";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 

@@ -1,16 +1,17 @@
 // flexbert distill: students of 1 to 3 layers from each task's teacher.
 
 import { existsSync } from "node:fs";
-import { chosenTasks, openBaseOf, openSession, runOptionsOf, seedsOf, trainingOptionsOf } from "../../api/session";
+import { chosenTasks, openBaseOf, openSession, seedsOf } from "../../api/session";
 import { findTeacher } from "../../api/stored-runs";
 import { openTrackers, trackerOptions } from "../../api/trackers";
 import { methodFolder } from "../../checkpoints/runs/run-folder";
 import { modelError } from "../../errors/errors";
 import { formatScore, formatSeconds } from "../../messages/quantities";
 import { fitLayers } from "../../options/layers";
+import { settingsOf } from "../../options/settings";
 import type { DistillRequest } from "../../recipes/distill";
-import { studentLayersOption, trainingCommandOptions } from "../../settings/common";
-import { distillationOptions } from "../../settings/distillation";
+import { distillationSettings, studentLayersOption } from "../../settings/distillation";
+import { runSettings, trainingCommandOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
 import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
@@ -23,7 +24,7 @@ export const distillCommand = defineCommand({
     "the labels.\nWithout --task, every task with a teacher.",
   options: {
     ...studentLayersOption,
-    ...distillationOptions,
+    ...distillationSettings,
     ...trainingCommandOptions,
     ...trackerOptions,
   },
@@ -34,7 +35,7 @@ export const distillCommand = defineCommand({
   ],
   async run(values, terminal) {
     const trackers = await openTrackers(values, terminal);
-    const run = runOptionsOf(values);
+    const run = settingsOf(runSettings, values);
     const base = await openBaseOf(values, terminal);
     const teachers = (task: Task) => methodFolder(run.checkpoints, base.name, task.name, "finetune");
     const tasks = await chosenTasks(values, (task) => existsSync(teachers(task)));
@@ -59,7 +60,7 @@ export const distillCommand = defineCommand({
         teacher,
         studentLayers: layers as number[],
         seeds: seedsOf(values),
-        training: trainingOptionsOf(values),
+        training: settingsOf(trainingSettings, values),
         distillation: { temperature, alpha, init },
         run,
       });

@@ -6,7 +6,7 @@ import { usageError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
 import { optional, toggle, type Values } from "../../options/option";
 import { text } from "../../options/readers";
-import { dryRun } from "../../settings/common";
+import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 

@@ -4,7 +4,7 @@ import { exportOptions, exportSavedModel, planSavedModel } from "../../api/expor
 import { usageError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
 import { pick } from "../../options/given";
-import { dryRun } from "../../settings/common";
+import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { describeCheck } from "../model-check";
 

@@ -1,16 +1,7 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
 import path from "node:path";
-import {
-  chosenTasks,
-  openBaseOf,
-  openSession,
-  runOptionsOf,
-  seedsOf,
-  tasksFileOf,
-  trainingOptionsOf,
-  userTasks,
-} from "../../api/session";
+import { chosenTasks, openBaseOf, openSession, seedsOf, tasksFileOf, userTasks } from "../../api/session";
 import { standingOf } from "../../api/stored-runs";
 import { openTrackers, trackerOptions } from "../../api/trackers";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
@@ -18,10 +9,12 @@ import { dataError } from "../../errors/errors";
 import { formatScore, formatSeconds } from "../../messages/quantities";
 import { kOf, placesOf } from "../../model/place";
 import { fitLayers } from "../../options/layers";
+import { settingsOf } from "../../options/settings";
 import type { FinetuneRequest } from "../../recipes/finetune";
 import type { SearchReport } from "../../recipes/halving/rule";
-import type { ChooseBy } from "../../selection/teacher";
-import { kOption, searchOption, trainingCommandOptions } from "../../settings/common";
+import { kOption, searchOption } from "../../settings/finetuning";
+import type { ChooseBy } from "../../settings/selection";
+import { runSettings, trainingCommandOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
 import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
@@ -48,7 +41,7 @@ export const finetuneCommand = defineCommand({
   ],
   async run(values, terminal) {
     const trackers = await openTrackers(values, terminal);
-    const run = runOptionsOf(values);
+    const run = settingsOf(runSettings, values);
     const { findSplitFile } = await import("../../data/read-split.js");
     const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", run.glueData) !== null);
     const lacking = await ownTasksWithoutTrain(values, tasks);
@@ -66,7 +59,7 @@ export const finetuneCommand = defineCommand({
         base,
         places: placesOf(total, ks),
         seeds: seedsOf(values),
-        training: trainingOptionsOf(values),
+        training: settingsOf(trainingSettings, values),
         run,
         search,
       };

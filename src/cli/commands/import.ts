@@ -1,20 +1,17 @@
 // flexbert import: a branch that somebody else fine-tuned, as a run of ours.
 
-import { chosenTasks, openBaseOf, openSession, runOptionsOf } from "../../api/session";
+import { chosenTasks, openBaseOf, openSession } from "../../api/session";
 import { usageError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
 import { optional } from "../../options/option";
 import { names, text } from "../../options/readers";
-import {
-  baseOptions,
-  checkpointOptions,
-  configOption,
-  engineOptions,
-  maxLength,
-  samples,
-  taskOptions,
-  workOptions,
-} from "../../settings/common";
+import { settingsOf } from "../../options/settings";
+import { baseOptions } from "../../settings/base";
+import { configOption } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import { samples, taskOptions } from "../../settings/tasks";
+import { maxLength, runSettings } from "../../settings/training";
+import { checkpointOptions, workOptions } from "../../settings/work";
 import { defineCommand } from "../command";
 import { describeRun } from "../run-tables";
 
@@ -60,7 +57,7 @@ export const importCommand = defineCommand({
     const context = await openSession(values, terminal);
     const { importBranch } = await import("../../recipes/import.js");
     const labels = values.labels?.split(",").map((label) => label.trim()) ?? null;
-    const request = { task, base, folder, labels, maxLength: values.maxLength, run: runOptionsOf(values) };
+    const request = { task, base, folder, labels, maxLength: values.maxLength, run: settingsOf(runSettings, values) };
     const run = await importBranch(request, context);
     if (terminal.json) terminal.printJson(describeRun(run));
     else {

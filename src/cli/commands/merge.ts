@@ -12,7 +12,7 @@ import {
 import { formatBytes } from "../../files/atomic";
 import { formatCount, formatScore } from "../../messages/quantities";
 import { pick } from "../../options/given";
-import { configOption, dryRun } from "../../settings/common";
+import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { describeOnnx } from "../model-check";
 import { type Terminal, table } from "../terminal";

@@ -3,7 +3,7 @@
 import { fileProgress } from "../../api/file-progress";
 import { usageError } from "../../errors/errors";
 import { formatCount } from "../../messages/quantities";
-import { offline } from "../../settings/common";
+import { offline } from "../../settings/call";
 import { defineCommand } from "../command";
 import type { Terminal } from "../terminal";
 

@@ -19,8 +19,10 @@ import { bertDefaults } from "../../model/config";
 import { placesOf } from "../../model/place";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
-import type { TrainingOptions } from "../../recipes/trial/options";
-import { checkpointOptions, engineOptions, offline } from "../../settings/common";
+import { offline } from "../../settings/call";
+import { engineOptions } from "../../settings/engine";
+import type { TrainingOptions } from "../../settings/training";
+import { checkpointOptions } from "../../settings/work";
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
 import { defineCommand } from "../command";
@@ -45,6 +47,7 @@ const training: TrainingOptions = {
   weightDecay: 0.01,
   clipNorm: 1,
   dropout: null,
+  precision: "float32",
 };
 /** A student learns to read the trunk where its teacher had more layers to do so: it wants more steps and a higher rate. */
 const studentTraining: TrainingOptions = { ...training, epochs: 4, learningRate: 1e-3 };

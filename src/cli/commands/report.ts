@@ -8,7 +8,10 @@ import { kOf } from "../../model/place";
 import { option, optional } from "../../options/option";
 import { decimals, text } from "../../options/readers";
 import type { Report } from "../../report/report";
-import { checkpointOptions, chooseBy, configOption, taskOptions } from "../../settings/common";
+import { configOption } from "../../settings/call";
+import { chooseBy } from "../../settings/selection";
+import { taskOptions } from "../../settings/tasks";
+import { checkpointOptions } from "../../settings/work";
 import { defineCommand } from "../command";
 import { table } from "../terminal";
 

@@ -9,7 +9,7 @@ import {
   selectOptions,
 } from "../../api/select/select";
 import { pick } from "../../options/given";
-import { configOption } from "../../settings/common";
+import { configOption } from "../../settings/call";
 import { defineCommand } from "../command";
 import { printChosen, printLatency } from "../select-output";
 

@@ -4,7 +4,8 @@ import { listRuns, recordedTasksFile, type StoredRun } from "../../checkpoints/r
 import { subfolders } from "../../files/folder";
 import { formatScore } from "../../messages/quantities";
 import { chooseTeacher, comparableRuns } from "../../selection/teacher";
-import { checkpointOptions, DEFAULT_BASE } from "../../settings/common";
+import { DEFAULT_BASE } from "../../settings/base";
+import { checkpointOptions } from "../../settings/work";
 import { defineCommand } from "../command";
 import { describeRun } from "../run-tables";
 import { table } from "../terminal";

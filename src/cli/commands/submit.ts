@@ -4,7 +4,7 @@ import { type PlannedSubmission, planSubmission, type Submission, submit, submit
 import { formatBytes } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
 import { pick } from "../../options/given";
-import { dryRun, offline } from "../../settings/common";
+import { dryRun, offline } from "../../settings/call";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 

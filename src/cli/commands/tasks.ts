@@ -2,7 +2,7 @@
 
 import { userTasks } from "../../api/session";
 import { toggle } from "../../options/option";
-import { taskOptions } from "../../settings/common";
+import { taskOptions } from "../../settings/tasks";
 import { defineCommand } from "../command";
 import { table } from "../terminal";
 

@@ -5,12 +5,12 @@
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
+import type { ChooseBy } from "../../settings/selection";
+import type { RunOptions, TrainingOptions } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
-import type { RunOptions, TrainingOptions } from "../trial/options";
-import type { SweepTrial } from "../trial/trial";
-import { stopTrial, storedRun } from "../trial/trial";
-import { type Arm, epochsDone, goingOn, type OverSeeds, rungsOf, scoreAfter, scoresOf } from "./rule";
+import { type SweepTrial, stopTrial, storedRun } from "../trial/trial";
+import { type Arm, epochsDone, goingOn, rungsOf, scoreAfter, scoresOf } from "./rule";
 
 /** Trains a trial to the end of epoch `until`, or to its own end. */
 type Train = (trial: SweepTrial, force: boolean, until?: number) => Promise<StoredRun>;
@@ -35,7 +35,7 @@ export async function searchByHalving(
   sweep: readonly SweepTrial[],
   train: Train,
   { task, training: { epochs }, run }: Sweep,
-  by: OverSeeds,
+  by: ChooseBy,
   { reporter }: RunContext<Engine>,
 ): Promise<StoredRun[]> {
   const runs = new Map<SweepTrial, StoredRun>();
@@ -98,7 +98,7 @@ async function scoresUpTo(run: StoredRun, metric: string, epoch: number) {
 }
 
 /** "halving after epoch 1: k 6, 5, 4 go on (58.1, 57.0, 56.3), k 3, 2, 1 stop (...)": best dev scores so far, in points. */
-function describeRung(arms: readonly Arm[], left: readonly Arm[], epoch: number, by: OverSeeds): string {
+function describeRung(arms: readonly Arm[], left: readonly Arm[], epoch: number, by: ChooseBy): string {
   const points = (arm: Arm) => {
     const score = scoreAfter(arm, epoch, by);
     return score === null ? "-" : (100 * score).toFixed(1);

@@ -6,12 +6,8 @@
 
 import { stepsPerEpoch } from "../../batches/batches";
 import { readDevScores, type StoredRun } from "../../checkpoints/runs/run-folder";
+import type { ChooseBy } from "../../settings/selection";
 import { compareScores } from "../../tasks/metrics";
-
-export type Search = "full" | "halving";
-
-/** How the seeds of a k become its score, as when the teacher is chosen. */
-export type OverSeeds = "max" | "mean";
 
 type Score = number | null;
 
@@ -41,14 +37,14 @@ export function rungsOf(arms: number, epochs: number): Rung[] {
 }
 
 /** The arms that go on after a rung, in their order. */
-export function goingOn<A extends Arm>(arms: readonly A[], { epoch, keep }: Rung, by: OverSeeds): A[] {
+export function goingOn<A extends Arm>(arms: readonly A[], { epoch, keep }: Rung, by: ChooseBy): A[] {
   const scores = arms.map((arm) => scoreAfter(arm, epoch, by));
   const last = [...scores].sort((a, b) => compareScores(b, a))[Math.min(keep, arms.length) - 1] as Score;
   return arms.filter((_, i) => compareScores(scores[i] as Score, last) >= 0);
 }
 
 /** The best dev score of an arm's first `epoch` epochs, over its seeds. */
-export function scoreAfter({ scores }: Arm, epoch: number, by: OverSeeds): Score {
+export function scoreAfter({ scores }: Arm, epoch: number, by: ChooseBy): Score {
   const best = scores.map((seed) => {
     return seed.slice(0, epoch).reduce<Score>((max, score) => (compareScores(score, max) > 0 ? score : max), null);
   });
@@ -69,7 +65,7 @@ export interface Replay {
   readonly stops: ReadonlyMap<number, number>;
 }
 
-export function replayHalving(arms: readonly Arm[], epochs: number, by: OverSeeds): Replay {
+export function replayHalving(arms: readonly Arm[], epochs: number, by: ChooseBy): Replay {
   const stops = new Map<number, number>();
   let alive = arms;
   for (const rung of rungsOf(arms.length, epochs)) {
@@ -80,7 +76,7 @@ export function replayHalving(arms: readonly Arm[], epochs: number, by: OverSeed
   return { chosen: bestArm(alive, epochs, by), stops };
 }
 
-function bestArm(arms: readonly Arm[], epochs: number, by: OverSeeds): number {
+function bestArm(arms: readonly Arm[], epochs: number, by: ChooseBy): number {
   const ascending = [...arms].sort((a, b) => a.layers - b.layers);
   const best = ascending.reduce((chosen, arm) =>
     compareScores(scoreAfter(arm, epochs, by), scoreAfter(chosen, epochs, by)) > 0 ? arm : chosen,
@@ -134,7 +130,7 @@ export interface SearchReport {
 export async function reportSearch(
   runs: readonly StoredRun[],
   metric: string,
-  by: OverSeeds,
+  by: ChooseBy,
 ): Promise<SearchReport | null> {
   const sweep = runs.filter(({ record }) => record.fork !== null);
   const arms = armsOf(await Promise.all(sweep.map(async (run) => ({ run, scores: await scoresOf(run, metric) }))));

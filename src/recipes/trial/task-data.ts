@@ -5,9 +5,9 @@ import type { Base } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { readSplit, type Split } from "../../data/read-split";
 import { usageError } from "../../errors/errors";
+import type { DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
 import { createTokenizer } from "../../tokenizer/tokenizer";
-import type { RunOptions } from "./options";
 
 export interface TaskData {
   readonly train: EncodedRows;
@@ -17,25 +17,25 @@ export interface TaskData {
 }
 
 /** Reads and encodes both splits. Throws usageError (2) for a maximum length that the base has no positions for. */
-export async function readTaskData(task: Task, base: Base, maxLength: number, run: RunOptions): Promise<TaskData> {
+export async function readTaskData(task: Task, base: Base, maxLength: number, rows: DataOptions): Promise<TaskData> {
   const positions = base.config.maxPositionEmbeddings;
   if (maxLength > positions) {
     throw usageError(`--max-length ${maxLength}: ${base.name} has ${positions} positions. Give at most ${positions}`);
   }
   const read = (split: "train" | "dev", maxRows?: number) =>
     readSplit(task, split, {
-      glueData: run.glueData,
-      skipBroken: run.skipBrokenRows,
+      glueData: rows.glueData,
+      skipBroken: rows.skipBrokenRows,
       ...(maxRows === undefined ? {} : { maxRows }),
     });
-  const train = await read("train", run.maxTrainSamples);
-  const dev = await read("dev", run.maxEvalSamples);
+  const train = await read("train", rows.maxTrainSamples);
+  const dev = await read("dev", rows.maxEvalSamples);
   const tokenizer = createTokenizer(base.tokenizer);
   return {
     train: encodeExamples(train.examples, tokenizer, maxLength),
     dev: encodeExamples(dev.examples, tokenizer, maxLength),
     trainData: describe(train),
-    devData: { ...describe(dev), ...limitOf(dev, run.maxEvalSamples) },
+    devData: { ...describe(dev), ...limitOf(dev, rows.maxEvalSamples) },
   };
 }
 

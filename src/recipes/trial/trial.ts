@@ -21,10 +21,11 @@ import { lockFolder } from "../../files/lock";
 import type { BertConfig } from "../../model/config";
 import { kName, kOf, type Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
+import { recorded } from "../../options/settings";
+import { type RunOptions, type TrainingOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
-import type { RunOptions, TrainingOptions } from "./options";
 import type { TaskData } from "./task-data";
 
 export interface TrialSettings {
@@ -56,7 +57,7 @@ export interface SweepTrial {
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
   const { method, task, base, place, seed, data, training, distillation } = settings;
   const full = place.fork === null;
-  const options = { ...training, ...distillation?.options };
+  const options = { ...recorded(trainingSettings, training), ...distillation?.options };
   const id = id8({
     format: RUN_FORMAT,
     method,
@@ -226,7 +227,7 @@ function resolvedConfig(
     // A base outside the cache is found again by its folder alone.
     base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
     ...(method === "finetune" ? { k: kOf(place) } : { studentLayers: place.layers, init: distillation?.init }),
-    ...training,
+    ...recorded(trainingSettings, training),
     ...distillation?.options,
     seed,
     ...(run.maxTrainSamples === undefined ? {} : { maxTrainSamples: run.maxTrainSamples }),

@@ -6,11 +6,11 @@ import type { EncodedRows } from "../../batches/rows";
 import type { Base } from "../../checkpoints/bases/base";
 import type { Engine } from "../../engines/engine";
 import type { Place } from "../../model/place";
+import type { WorkOptions } from "../../settings/work";
 import type { Task } from "../../tasks/task";
 import type { BranchSource } from "../../training/loop/branch-source";
 import type { RunContext } from "../../training/tracking/tracker";
 import { openTrunk, type Trunk } from "../../training/trunk/trunk";
-import type { RunOptions } from "./options";
 import type { TaskData } from "./task-data";
 
 /** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
@@ -30,7 +30,7 @@ export function openTrunks(
   task: Task,
   base: Base,
   data: TaskData,
-  run: RunOptions,
+  work: Pick<WorkOptions, "checkpoints" | "cacheBudget">,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): Trunks {
@@ -38,11 +38,11 @@ export function openTrunks(
 
   const open = async () => {
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
-    const folder = path.join(run.checkpoints, TRUNK_SCRATCH);
+    const folder = path.join(work.checkpoints, TRUNK_SCRATCH);
     // Dev rows are read after every epoch and are few: they take their memory first.
-    const devBudget = run.cacheBudget;
-    const trainBudget = Math.max(0, run.cacheBudget - bytes(data.dev));
-    const all = revisited.length * (bytes(data.train) + bytes(data.dev)) <= run.cacheBudget;
+    const devBudget = work.cacheBudget;
+    const trainBudget = Math.max(0, work.cacheBudget - bytes(data.dev));
+    const all = revisited.length * (bytes(data.train) + bytes(data.dev)) <= work.cacheBudget;
     const keep = new Set(all ? revisited : []);
     const dev = await openTrunk(
       base,

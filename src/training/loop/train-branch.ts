@@ -13,6 +13,7 @@ import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import type { Place } from "../../model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
+import type { LoopOptions } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
 import { learningRateAt } from "../step/schedule";
@@ -29,23 +30,7 @@ import { type Best, type Position, restore, save } from "./run-state";
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;
 
-/** Hyper-parameters of one trial (paper, appendix B, and BERT's practice). */
-export interface HyperParameters {
-  readonly epochs: number;
-  /** Peak of the linear warm-up. */
-  readonly learningRate: number;
-  /** Rows a step; a short batch is filled with rows of weight 0. */
-  readonly batchSize: number;
-  /** Tokens, special ones included. */
-  readonly maxLength: number;
-  /** Share of all steps spent in warm-up, 0 to 1. */
-  readonly warmup: number;
-  readonly weightDecay: number;
-  /** Global norm to which gradients are clipped; 0 switches clipping off. */
-  readonly clipNorm: number;
-}
-
-export interface EpochSettings extends HyperParameters {
+export interface EpochSettings extends LoopOptions {
   readonly seed: number;
   /** Seconds between saved states inside an epoch. */
   readonly saveEvery: number;

@@ -4,12 +4,13 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
 import { lowerings } from "../../../src/compile/tensorflow/ops";
-import type { Engine, Precision } from "../../../src/engines/engine";
+import type { Engine } from "../../../src/engines/engine";
 import { openEngine } from "../../../src/engines/open";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
 import { MODE_VARIABLE } from "../../../src/engines/tensorflow/tensorflow";
 import type { EntryPoint } from "../../../src/model/entry-point";
 import type { HostTensor, HostTensors } from "../../../src/model/tensors";
+import type { Precision } from "../../../src/settings/engine";
 import { clipByGlobalNorm, stepScalars, update, withMoments } from "../../../src/training/step/adamw";
 import { type Case, cases } from "../cases";
 import { type Compute, compiled, expectSame, f32, i32, onCpu, spread } from "../compare";

@@ -8,8 +8,9 @@ import { metricsFile, modelFile, readRecord, type StoredRun } from "../../../src
 import { Interrupted } from "../../../src/messages/reporter";
 import { placesOf } from "../../../src/model/place";
 import { finetune } from "../../../src/recipes/finetune";
-import { reportSearch, type Search } from "../../../src/recipes/halving/rule";
+import { reportSearch } from "../../../src/recipes/halving/rule";
 import { chooseTeacher, comparableRuns } from "../../../src/selection/teacher";
+import type { Search } from "../../../src/settings/finetuning";
 import { glueTasks } from "../../../src/tasks/glue";
 import { describeEachEngine } from "../../engines/engines";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";

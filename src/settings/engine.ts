@@ -1,0 +1,45 @@
+// What runs the model: the engines by name, in the order that `auto` tries them, their threads and their precision.
+
+import { option, optional, silentDefault } from "../options/option";
+import { choice, integer } from "../options/readers";
+import type { SettingsOf } from "../options/settings";
+
+export const engineNames = ["tensorflow", "onnx", "wasm"] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** What the operands of matrix products are rounded to; everything else is float32. */
+export const precisions = ["float32", "tf32", "bf16", "float16"] as const;
+export type Precision = (typeof precisions)[number];
+
+export const threads = {
+  threads: optional(integer({ min: 1, max: 1024 }), {
+    flag: "--threads",
+    value: "<n>",
+    help: "threads of the engine (default all cores)",
+  }),
+};
+
+export const engineOptions = {
+  engine: option(choice(["auto", ...engineNames]), {
+    flag: "--engine",
+    value: "<name>",
+    help: "auto, tensorflow, onnx or wasm",
+    fallback: "auto",
+  }),
+  ...threads,
+};
+
+/** Of commands that train, predict or evaluate. */
+export const precisionOption = {
+  precision: silentDefault(
+    option(choice(precisions), {
+      flag: "--precision",
+      value: "<type>",
+      help: "of matrix products, tensorflow engine alone: float32, tf32 (GPU), bf16 or float16",
+      fallback: "float32",
+    }),
+  ),
+};
+
+/** Which engine, as flags name it. */
+export type EngineChoice = SettingsOf<typeof engineOptions>["engine"];

@@ -1,0 +1,49 @@
+// Which tasks, where their data lies, and how much of it is read.
+
+import { option, optional, toggle } from "../options/option";
+import { integer, names, text } from "../options/readers";
+import type { SettingsOf } from "../options/settings";
+
+/** Which tasks, and where they lie. */
+export const taskOptions = {
+  task: optional(names, {
+    flag: "--task",
+    short: "-t",
+    value: "<names>",
+    help: "a task, a comma list, or all; without it every task that is ready",
+  }),
+  tasks: optional(text, {
+    flag: "--tasks",
+    value: "<file>",
+    help: "your own tasks in YAML (default tasks.yaml, if there is one)",
+  }),
+  glueData: option(text, {
+    flag: "--glue-data",
+    value: "<folder>",
+    help: "folder with GLUE's task folders",
+    fallback: "glue-data",
+  }),
+};
+
+/** Which rows of a split are read. */
+export const samples = {
+  maxTrainSamples: optional(integer({ min: 1 }), {
+    flag: "--max-train-samples",
+    value: "<n>",
+    help: "use the first n train rows",
+  }),
+  maxEvalSamples: optional(integer({ min: 1 }), {
+    flag: "--max-eval-samples",
+    value: "<n>",
+    help: "use the first n dev rows",
+  }),
+  skipBrokenRows: toggle({
+    flag: "--skip-broken-rows",
+    help: "leave broken rows out, and record them, instead of stopping",
+  }),
+};
+
+export const dataSettings = { glueData: taskOptions.glueData, ...samples };
+
+/** Where a task's rows come from and which of them are read: they change the weights, and the hash of the rows is in the id. */
+export type DataOptions = SettingsOf<typeof dataSettings>;
