@@ -6,33 +6,39 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { sha256Hex } from "../../src/files/hash";
+import { packageVersion } from "../../src/files/version";
 import { oldWorkspace } from "./old-workspace";
 
 const { cwd, lines, read, json, run } = oldWorkspace();
 
 const expected = () => json("expected/continued.json") as Record<"runs" | "tables", Record<string, string>>;
 
-/** Run folders of the workspace that are no experiment's. */
-const folders = () => readdirSync(path.join(cwd, "checkpoints/tiny"), { recursive: true }).filter(isRun).sort();
-const isRun = (file: string | Buffer) => path.basename(String(file)) === "run.json";
+/** run.json of every run that is no experiment's. */
+const records = () =>
+  readdirSync(path.join(cwd, "checkpoints/tiny"), { recursive: true })
+    .map(String)
+    .filter((file) => path.basename(file) === "run.json")
+    .sort();
 
 /** Goes on with what a command line of the fixture began, and compares the weights of every run below `within`. */
 function goOn(line: string, within: RegExp): string {
-  const before = folders();
+  const before = records();
   const { stderr } = run(line);
-  expect(folders()).toEqual(before);
+  expect(records()).toEqual(before);
   const hashes = Object.entries(expected().runs).filter(([folder]) => within.test(folder));
   expect(hashes.length).toBeGreaterThan(0);
   expect(hashes.map(([folder]) => [folder, sha256Hex(read(`${folder}/model.safetensors`))])).toEqual(hashes);
-  expect(hashes.map(([folder, sha256]) => [folder, sha256, "finished"])).toEqual(
-    hashes.map(([folder]) => [folder, json(`${folder}/run.json`).sha256, json(`${folder}/run.json`).state]),
-  );
+  for (const [folder, sha256] of hashes) {
+    expect(json(`${folder}/run.json`)).toMatchObject({ state: "finished", sha256, format: 1 });
+  }
   return stderr;
 }
 
 test("fine-tuning that Ctrl-C ended", () => {
   const log = goOn(lines["interruptedFinetune"] as string, /verdict\/finetune\/k02-seed7/);
   expect(log).not.toMatch(/epoch 1,/); // from where it stood, not from the start
+  const [file] = records().filter((name) => name.includes("k02-seed7"));
+  expect(json(`checkpoints/tiny/${file}`).flexbert).toBe(packageVersion());
 });
 
 test("distillation that was killed", () => {

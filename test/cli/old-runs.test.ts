@@ -2,19 +2,27 @@
 // as it is, byte for byte; choosing, merging, predicting, scoring and reporting say what 0.1.0 said.
 // old-runs-resume.test.ts goes on with what is unfinished.
 
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { sha256Hex } from "../../src/files/hash";
+import { packageVersion } from "../../src/files/version";
+import { flexbert } from "./flexbert";
 import { oldWorkspace } from "./old-workspace";
 
-const { cwd, lines, read, json, run } = oldWorkspace();
+const { cwd, env, lines, read, json, run } = oldWorkspace();
+
+/** A record as 0.1.0 would have written it: the name of the flexbert that wrote it is what newer ones add. */
+function asWritten(file: string): Buffer | string {
+  if (path.basename(file) !== "run.json") return read(file);
+  return `${JSON.stringify({ ...json(file), flexbert: undefined }, null, 2)}\n`;
+}
 
 /** The hash of every file below a folder. */
 function filesIn(folder: string): Record<string, string> {
   const names = readdirSync(path.join(cwd, folder), { recursive: true }).map(String).sort();
   const files = names.filter((name) => statSync(path.join(cwd, folder, name)).isFile());
-  return Object.fromEntries(files.map((name) => [name, sha256Hex(read(path.join(folder, name)))]));
+  return Object.fromEntries(files.map((name) => [name, sha256Hex(asWritten(path.join(folder, name)))]));
 }
 
 const folderOf = (name: RegExp, method: string) => {
@@ -23,9 +31,6 @@ const folderOf = (name: RegExp, method: string) => {
   expect(found).toHaveLength(1);
   return path.join(within, found[0] as string);
 };
-
-/** A record without the name of the flexbert that wrote it, which 0.1.0 did not say. */
-const withoutWriter = ({ flexbert: _, ...record }: Record<string, unknown>) => record;
 
 describe("finished", () => {
   let before: object;
@@ -80,15 +85,18 @@ describe("finished", () => {
 describe("what 0.1.0 chose, merged and said", () => {
   test("select chooses the same runs", () => {
     run((lines["select"] as string).replace("chosen/selection.json", "chosen/today.json"));
-    expect(withoutWriter(json("chosen/today.json"))).toEqual(withoutWriter(json("chosen/selection.json")));
+    const { flexbert, ...today } = json("chosen/today.json");
+    expect(today).toEqual(json("chosen/selection.json"));
+    expect(flexbert).toBe(packageVersion());
   });
 
   test("merge writes the same manifest and the same blobs", () => {
     run((lines["merge"] as string).replace("--out merged", "--out merged-today"));
     // The graph of a later version may be another one; merge itself compares its outputs with the branches'.
-    const { onnx, ...manifest } = json("merged-today/flexbert.json");
+    const { onnx, flexbert, ...manifest } = json("merged-today/flexbert.json");
     const { onnx: _, ...old } = json("merged/flexbert.json");
-    expect(withoutWriter(manifest)).toEqual(old);
+    expect(manifest).toEqual(old);
+    expect(flexbert).toBe(packageVersion());
     expect(onnx.sha256).toBe(sha256Hex(read("merged-today/model.onnx")));
     expect(filesIn("merged-today/blobs")).toEqual(filesIn("merged/blobs"));
   });
@@ -131,6 +139,24 @@ describe("what 0.1.0 chose, merged and said", () => {
     const { tasks } = json("merged/flexbert.json");
     expect(tasks.map(({ name }: { name: string }) => name)).toEqual(["closeness", "mood", "verdict"]);
     expect(tasks.slice(0, 2)).toEqual(before);
+  });
+});
+
+describe("what a newer flexbert wrote is refused with its name", () => {
+  test.each([
+    ["run.json", () => `${folderOf(/^k03-seed1-/, "closeness/finetune")}/run.json`, "status", 4],
+    ["a manifest", () => "merged/flexbert.json", "predict --model merged --text a", 4],
+    // What --select names is an option's value, and a wrong one is exit 2 whatever is wrong with it.
+    ["a selection", () => "chosen/selection.json", "merge --select chosen/selection.json --base tiny", 2],
+  ])("%s", (_, fileOf, line, code) => {
+    const file = fileOf();
+    const before = read(file);
+    writeFileSync(path.join(cwd, file), JSON.stringify({ ...json(file), format: 2, flexbert: "9.1.0" }));
+    const { status, stderr } = flexbert(line.split(" "), { cwd, env });
+    writeFileSync(path.join(cwd, file), before);
+    const named = `${file} has format 2; this flexbert reads format 1. It was made by flexbert 9.1.0; this is ${packageVersion()}`;
+    expect([status, stderr]).toEqual([code, expect.stringContaining(named)]);
+    expect(stderr.split("\n").filter((text) => !/^engine: |^$/.test(text))).toHaveLength(1);
   });
 });
 
