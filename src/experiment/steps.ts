@@ -11,6 +11,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
 import { tryLockFolder } from "../files/lock";
+import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import type { StepName, TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";
@@ -146,7 +147,7 @@ export async function doOnce(
     if (!force && done === wanted) return "skipped";
     await work();
     await makeFolder(marks);
-    await writeFileAtomic(mark, `${JSON.stringify({ inputs: wanted }, null, 2)}\n`);
+    await writeFileAtomic(mark, `${JSON.stringify({ flexbert: packageVersion(), inputs: wanted }, null, 2)}\n`);
     return "done";
   } finally {
     await unlock();

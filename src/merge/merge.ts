@@ -12,6 +12,7 @@ import { modelError, usageError } from "../errors/errors";
 import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "../export/onnx/onnx";
 import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
+import { stamped } from "../files/format";
 import { lockFolder } from "../files/lock";
 import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
@@ -157,7 +158,7 @@ async function commit(
 ): Promise<Merged> {
   const onnx = request && contents.tasks.length > 0 ? await stageOnnx(out, contents, request, tensorsOf) : null;
   const named = onnx && { file: onnx.report.file, sha256: onnx.report.sha256 };
-  const manifest: Manifest = { ...contents, onnx: named };
+  const manifest: Manifest = stamped({ ...contents, onnx: named });
   try {
     const staged = await stageManifest(out, manifest);
     try {

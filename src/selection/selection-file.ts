@@ -7,6 +7,7 @@ import path from "node:path";
 import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { formatProblem, stamped } from "../files/format";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
 
@@ -22,6 +23,8 @@ export interface SelectedTask extends Place {
 
 export interface Selected extends Summary {
   readonly format: typeof SELECTION_FORMAT;
+  /** The version that wrote it, put there by writeSelection; absent where 0.1.0 did. */
+  readonly flexbert?: string | undefined;
   /** How it was chosen, for people: "threshold 1". */
   readonly rule: string;
   /** null: chosen from a table of scores. */
@@ -43,7 +46,7 @@ export function toSelectedTask({ task, chosen }: Decision, checkpoints: string):
 }
 
 export async function writeSelection(file: string, selected: Selected): Promise<void> {
-  await writeFileAtomic(file, `${JSON.stringify(selected, null, 2)}\n`);
+  await writeFileAtomic(file, `${JSON.stringify(stamped(selected), null, 2)}\n`);
 }
 
 /** Throws usageError (2) for a file that is absent, damaged or no selection. */
@@ -57,10 +60,8 @@ export async function readSelection(file: string): Promise<Selected> {
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;
     throw usageError(`--select ${file} ${problem}. ${advice}`);
   }
-  const format = (json as { format?: unknown } | null)?.format;
-  if (format !== undefined && format !== SELECTION_FORMAT) {
-    throw usageError(`--select ${file} has format ${format}; this flexbert reads format ${SELECTION_FORMAT}`);
-  }
+  const foreign = formatProblem(json, SELECTION_FORMAT);
+  if (foreign !== null) throw usageError(`--select ${file} ${foreign}`);
   const { selectionSchema } = await import("./selection-schema.js");
   const parsed = selectionSchema.safeParse(json);
   if (parsed.success) return parsed.data;

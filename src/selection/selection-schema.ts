@@ -22,6 +22,7 @@ const task = z.object({
 export const selectionSchema = z
   .object({
     format: z.literal(1),
+    flexbert: z.string().optional(),
     rule: z.string(),
     base: z.object({ name: z.string(), sha256 }).nullable(),
     tasks: z.array(task).min(1),

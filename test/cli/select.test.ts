@@ -213,6 +213,11 @@ describe("bad input", () => {
     ["a task twice", (file: Selection) => ({ ...file, tasks: [file.tasks[0], file.tasks[0]] }), /names a task twice/],
     ["no tasks", (file: Selection) => ({ ...file, tasks: [] }), /tasks: /],
     ["another format", (file: Selection) => ({ ...file, format: 2 }), /has format 2/],
+    [
+      "a newer format",
+      (file: Selection) => ({ ...file, format: 2, flexbert: "9.1.0" }),
+      /made by flexbert 9\.1\.0; this is \d/,
+    ],
   ])("a selection with %s", (_, change, message) => {
     writeJson("changed.json", change(readJson("chosen.json")));
     const { status, stderr } = run("merge --base ./tiny --select changed.json");

@@ -94,6 +94,8 @@ describe("a damaged merged folder is one clear error", () => {
   test("a manifest that is no JSON", () =>
     broken("json", (out) => writeFileSync(path.join(out, "flexbert.json"), "{"), /is damaged/));
   test("a manifest of another format", () => broken("format", (out) => edit(out, { format: 2 }), /has format 2/));
+  test("a manifest of a newer format says which flexbert made it", () =>
+    broken("newer", (out) => edit(out, { format: 2, flexbert: "9.1.0" }), /made by flexbert 9\.1\.0; this is \d/));
   test("a manifest whose task lacks fields", () =>
     broken("kind", (out) => edit(out, { tasks: [{ kind: "poem" }] }), /tasks\.0\.\w+: /));
 });

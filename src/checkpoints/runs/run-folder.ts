@@ -8,6 +8,7 @@ import { parse, stringify } from "yaml";
 import { ExitCode, modelError, oneLine, UserError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
+import { formatProblem, stamped } from "../../files/format";
 import { sha256File } from "../../files/hash";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
@@ -19,6 +20,8 @@ export const RUN_FORMAT = 1;
 /** run.json: what a trial is, how far it came and what it scored. Scores are fractions; null is NaN. */
 export interface RunRecord extends Place {
   readonly format: typeof RUN_FORMAT;
+  /** The version that wrote it last, put there by writeRecord; absent where 0.1.0 did. */
+  readonly flexbert?: string;
   readonly id: string;
   /** "stopped" by a search that needs no more of it; its state is kept, and it can go on. */
   readonly state: "running" | "stopped" | "finished";
@@ -131,8 +134,8 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
   } catch (error) {
     throw damaged(oneLine(error), error);
   }
-  const { format = RUN_FORMAT } = Object(record) as { format?: unknown };
-  if (format !== RUN_FORMAT) throw modelError(`${file} has format ${format}; this flexbert reads format ${RUN_FORMAT}`);
+  const foreign = formatProblem(record, RUN_FORMAT);
+  if (foreign !== null) throw modelError(`${file} ${foreign}`);
   const problem = recordProblem(record);
   if (problem !== null) throw damaged(problem);
   return record as RunRecord;
@@ -150,7 +153,7 @@ export async function recordedTasksFile(folder: string): Promise<string | null> 
 }
 
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
-  await writeFileAtomic(path.join(folder, files.record), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFileAtomic(path.join(folder, files.record), `${JSON.stringify(stamped(record), null, 2)}\n`);
 }
 
 /** Creates the folder with its resolved config. */

@@ -20,6 +20,7 @@ const holds =
 const rows = holds({ sha256: isText, rows: isCount });
 
 const fields: Readonly<Record<string, Check>> = {
+  flexbert: (value) => value === undefined || isText(value, {}),
   id: isText,
   state: isOneOf("running", "stopped", "finished"),
   method: isOneOf("finetune", "distill", "import"),

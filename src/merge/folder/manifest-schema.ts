@@ -28,6 +28,7 @@ const task = z.object({
 export const manifestSchema = z
   .object({
     format: z.literal(1),
+    flexbert: z.string().optional(),
     base: z.object({ name: z.string(), sha256: z.string(), layers: z.int().positive() }),
     embeddings: z.object(blob),
     trunk: z.array(z.object(blob)),

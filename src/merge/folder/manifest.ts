@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { modelError, oneLine } from "../../errors/errors";
 import { type StagedFile, stageFile } from "../../files/atomic";
+import { formatProblem } from "../../files/format";
 import type { TaskBranch } from "../../model/multi-head";
 
 export const MANIFEST_FORMAT = 1;
@@ -38,6 +39,8 @@ export interface MergedTask extends Blob, TaskBranch {
 
 export interface Manifest {
   readonly format: typeof MANIFEST_FORMAT;
+  /** The version that wrote it; absent where 0.1.0 did. */
+  readonly flexbert?: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
   readonly embeddings: Blob;
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
@@ -59,9 +62,8 @@ export async function readManifest(folder: string): Promise<Manifest> {
   } catch (error) {
     throw modelError(`${file} is damaged (${oneLine(error)}). Merge again`, error);
   }
-  const format = (json as { format?: unknown } | null)?.format;
-  if (format !== MANIFEST_FORMAT)
-    throw modelError(`${file} has format ${format}; this flexbert reads format ${MANIFEST_FORMAT}`);
+  const foreign = formatProblem(json, MANIFEST_FORMAT);
+  if (foreign !== null) throw modelError(`${file} ${foreign}`);
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
     const [problem] = parsed.error.issues;

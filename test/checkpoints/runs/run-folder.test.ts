@@ -7,7 +7,9 @@ import {
   loadState,
   recordedTasksFile,
   type StoredRun,
+  writeRecord,
 } from "../../../src/checkpoints/runs/run-folder";
+import { packageVersion } from "../../../src/files/version";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { makeRun } from "../../report/stored-runs";
 
@@ -31,6 +33,12 @@ describe("a run.json that was edited or damaged is named, with the field", () =>
     ["a list", () => "[]", /is damaged \(it holds no object\)/],
     ["only a format", () => '{"format": 1}', /is damaged \(it has no id\)/],
     ["another format", () => '{"format": 2}', /has format 2; this flexbert reads format 1/],
+    [
+      "a newer format",
+      () => JSON.stringify({ ...run.record, format: 2, flexbert: "9.1.0" }),
+      /run\.json has format 2; .* It was made by flexbert 9\.1\.0; this is \d+\.\d+\.\d+\S*: update flexbert/,
+    ],
+    ["a number for the version that wrote it", () => edited("flexbert", 1), /\(its flexbert is 1\)/],
     ["no base", () => edited("base", undefined), /\(it has no base\)/],
     [
       "a base without its hash",
@@ -58,6 +66,18 @@ describe("a run.json that was edited or damaged is named, with the field", () =>
     );
     expect((await runs()).map(({ record }) => record.state)).toEqual(["running"]);
   });
+});
+
+test("a record names the flexbert that wrote it last, and may name none", async () => {
+  const written = () => JSON.parse(readFileSync(file, "utf8"));
+  expect(Object.keys(written()).slice(0, 2)).toEqual(["format", "flexbert"]);
+  expect(written().flexbert).toBe(packageVersion());
+  const { flexbert: _, ...old } = written();
+  writeFileSync(file, JSON.stringify(old));
+  const [stored] = (await runs()) as [StoredRun];
+  expect(stored.record).toEqual(old);
+  await writeRecord(run.folder, { ...stored.record, flexbert: "0.0.1" });
+  expect(written()).toEqual({ ...old, flexbert: packageVersion() });
 });
 
 test("a state that is cut off says how to go on without it", async () => {

@@ -370,6 +370,17 @@ describeOnLinux("builds", () => {
     expect(listBuilds(cache).map(({ tensorflow }) => tensorflow)).toEqual(["2.22.0", "2.21.0", "2.9.0", "2.30.0"]);
     expect(findBuild(buildName("2.30.0", "cpu"), cache)?.problem).toMatch(/build\.json is missing/);
   });
+
+  test("one that a newer flexbert made is not damaged: it says who made it", async () => {
+    const { build } = await install();
+    const file = path.join(build.folder, "build.json");
+    const manifest = JSON.parse(readFileSync(file, "utf8"));
+    expect(manifest.flexbert).toMatch(/^\d/);
+    writeFileSync(file, JSON.stringify({ ...manifest, format: 2, flexbert: "9.1.0" }));
+    expect(findBuild(name, cache)?.problem).toMatch(
+      /^its build\.json has format 2; .* made by flexbert 9\.1\.0; this is \d/,
+    );
+  });
 });
 
 test("requirements of the extra and-cuda, in both spellings of metadata, and NVIDIA's alone", () => {

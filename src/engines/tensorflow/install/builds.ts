@@ -6,6 +6,7 @@ import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { cacheFolder } from "../../../files/cache";
+import { formatProblem } from "../../../files/format";
 import { lockFolder } from "../../../files/lock";
 import { storageFailure } from "../../../files/storage-failure";
 import { hasNvidiaDriver } from "../../nvidia";
@@ -17,11 +18,13 @@ export type Flavour = (typeof flavours)[number];
 export const DEFAULT_TENSORFLOW = "2.21.0";
 
 const manifestFile = "build.json";
+export const BUILD_FORMAT = 1;
 /** Of the files that lockFolder makes: the lock, its guards and their temporary files. */
 const lockFiles = /^\.+flexbert\.lock/;
 
 const manifestSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(BUILD_FORMAT),
+  flexbert: z.string().optional(),
   tensorflow: z.string(),
   flavour: z.enum(flavours),
   platform: z.string(),
@@ -82,16 +85,22 @@ export function findBuild(name: string, cache?: string): Build | null {
 function readBuild(name: string, root: string): Build {
   const folder = path.join(root, name);
   const [, version = "?", flavour = "cpu"] = /^(.+?)-(cpu|gpu)-/.exec(name) ?? [];
-  const unread = { format: 1 as const, tensorflow: version, flavour: flavour as Flavour, platform: thisPlatform() };
-  const damaged = (problem: string): Build => {
-    return { ...unread, tfjs: "", compiler: "", wheels: [], files: {}, name, folder, bytes: 0, problem };
-  };
+  const unusable = (problem: string): Build => ({
+    format: BUILD_FORMAT,
+    tensorflow: version,
+    flavour: flavour as Flavour,
+    platform: thisPlatform(),
+    ...{ tfjs: "", compiler: "", wheels: [], files: {}, name, folder, bytes: 0, problem },
+  });
   try {
-    const manifest = manifestSchema.parse(JSON.parse(readFileSync(path.join(folder, manifestFile), "utf8")));
+    const json: unknown = JSON.parse(readFileSync(path.join(folder, manifestFile), "utf8"));
+    const foreign = formatProblem(json, BUILD_FORMAT);
+    if (foreign !== null) return unusable(`its ${manifestFile} ${foreign}`);
+    const manifest = manifestSchema.parse(json);
     const bytes = Object.values(manifest.files).reduce((sum, size) => sum + size, 0);
     return { ...manifest, name, folder, bytes, problem: problemOf(manifest, folder) };
   } catch {
-    return damaged(`its ${manifestFile} is missing or damaged`);
+    return unusable(`its ${manifestFile} is missing or damaged`);
   }
 }
 

@@ -9,6 +9,7 @@ import { engineError, failure, UserError, usageError } from "../../../errors/err
 import { requireFreeSpace, syncFolder, writeFileAtomic } from "../../../files/atomic";
 import { namingCacheVariable } from "../../../files/cache";
 import { makeFolder } from "../../../files/folder";
+import { stamped } from "../../../files/format";
 import { sha256File } from "../../../files/hash";
 import { lockFolder } from "../../../files/lock";
 import { storageFailure } from "../../../files/storage-failure";
@@ -16,6 +17,7 @@ import { unpackWheel } from "../../../files/wheel";
 import { npmCommand } from "../../optional-packages";
 import { probeAddon } from "../cpu-probe";
 import {
+  BUILD_FORMAT,
   type Build,
   type BuildManifest,
   buildName,
@@ -215,7 +217,7 @@ async function assemble(
   log("running it once");
   await (request.check ?? checkBuild)(build, signal);
   const manifest: BuildManifest = {
-    format: 1,
+    format: BUILD_FORMAT,
     tensorflow: tensorflow.version,
     flavour,
     platform: thisPlatform(),
@@ -224,7 +226,7 @@ async function assemble(
     wheels,
     files,
   };
-  await writeFileAtomic(manifestPath(build), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFileAtomic(manifestPath(build), `${JSON.stringify(stamped(manifest), null, 2)}\n`);
   signal?.throwIfAborted();
   return build;
 }
