@@ -1,6 +1,6 @@
 // What flexbert 0.1.0 left on disk (test/fixtures/v0.1.0), in the hands of today's: what is finished is found and stays
 // as it is, byte for byte; choosing, merging, predicting, scoring and reporting say what 0.1.0 said.
-// old-runs-resume.test.ts goes on with what is unfinished.
+// old-runs-resume.slow.test.ts goes on with what is unfinished.
 
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
