@@ -8,6 +8,7 @@ import { glueSources } from "../../src/data/glue/sources";
 import { glueTasks } from "../../src/tasks/glue";
 import { type Answer, type FileServer, startFileServer } from "../files/file-server";
 import { temporaryFolder } from "../tiny";
+import { bytesIn, until } from "../until";
 
 const bin = path.join(__dirname, "../../bin/flexbert.js");
 const cwd = temporaryFolder();
@@ -88,8 +89,7 @@ describe("flexbert data download", () => {
     answer = () => ({ content, headers: { etag: '"a"' }, stallAfter: 40_000 });
     const { child, outcome } = start(`data download --task rte --mirror ${server.url}`);
     const part = path.join(cwd, "cache/glue/rte/RTE.zip.part");
-    while (!existsSync(part) || server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until(() => bytesIn(part) === 40_000);
     child.kill("SIGKILL");
     await outcome;
     answer = () => ({ content, headers: { etag: '"a"' } });
@@ -104,7 +104,7 @@ describe("flexbert data download", () => {
     answer = () => ({ content: Buffer.alloc(100_000, "x"), headers: { etag: '"a"' }, stallAfter: 40_000 });
     const { child, outcome } = start(`data download --task rte --mirror ${server.url}`);
     const part = path.join(cwd, "cache/glue/rte/RTE.zip.part");
-    while (!existsSync(part)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => existsSync(part));
     child.kill("SIGINT");
     const { status, stderr } = await outcome;
     expect([status, stderr]).toEqual([

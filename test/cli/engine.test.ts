@@ -6,6 +6,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { CPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "../engines/tensorflow/fake-tools";
 import { temporaryFolder } from "../tiny";
+import { until } from "../until";
 import { flexbert } from "./flexbert";
 
 const cwd = temporaryFolder();
@@ -41,7 +42,7 @@ async function stopInstall(signal: NodeJS.Signals) {
     stderr += text;
   });
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  while (!readFileSync(log, "utf8").endsWith("waiting\n")) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => readFileSync(log, "utf8").endsWith("waiting\n"));
   child.kill(signal);
   return { code: signal === "SIGKILL" ? null : await ended, stderr };
 }

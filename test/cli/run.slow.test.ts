@@ -6,6 +6,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { announce } from "../../src/experiment/presence";
+import { until } from "../until";
 import { all, cwd, run, start, table, trained, weights } from "./experiment";
 import { bin, flexbert } from "./flexbert";
 
@@ -31,7 +32,7 @@ describe("flexbert run", () => {
     for (const epochs of [1, 4, 2, 3]) {
       const both = [start("--out killed --save-every 0"), start("--out killed --save-every 0")];
       const seen = () => both.flatMap(({ log }) => log().match(/: epoch \d+,/g) ?? []).length;
-      while (seen() < epochs && both.some(({ child }) => child.exitCode === null)) await sleep(5);
+      await until(() => seen() >= epochs || both.every(({ child }) => child.exitCode !== null));
       for (const { child } of both) if (child.exitCode === null && child.kill("SIGKILL")) kills++;
       await Promise.all(both.map(({ ended }) => ended));
     }
@@ -43,7 +44,7 @@ describe("flexbert run", () => {
 
   test("Ctrl-C ends with 130, says how to go on, and loses nothing", async () => {
     const { child, log, ended } = start("--out stopped");
-    while (!/epoch 1,/.test(log()) && child.exitCode === null) await sleep(20);
+    await until(() => /epoch 1,/.test(log()) || child.exitCode !== null);
     child.kill("SIGINT");
     expect(await ended).toBe(130);
     expect(log()).toMatch(/Go on with: flexbert run small.yaml --engine wasm --out stopped/);
@@ -81,7 +82,7 @@ describe("flexbert run", () => {
   test("a share waits for teachers while another process is there to make them, whatever that one does just now", async () => {
     const busy = await announce(path.join(cwd, "waits/checkpoints"), "fine-tuning of small.yaml");
     const { log, ended, child } = start("--out waits --shard 0/2");
-    while (!/waiting: /.test(log()) && child.exitCode === null) await sleep(20);
+    await until(() => /waiting: /.test(log()) || child.exitCode !== null);
     expect(log()).toMatch(
       /waiting: rte has no teacher yet: 2 of 4 .* \(1, 3\)\. .* in use by process \d+ \(fine-tuning/,
     );

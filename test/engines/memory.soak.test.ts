@@ -1,4 +1,5 @@
-// A thousand train steps, with evaluations between them and two lengths in turn, take no more memory than a few hundred.
+// A thousand train steps (a share of the soak), with evaluations between them and two lengths in turn, take no more
+// memory than a few hundred.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -12,6 +13,7 @@ import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
+import { soakSeeds } from "../soak";
 import { tinyBase } from "../tiny";
 import { describeEachEngine } from "./engines";
 
@@ -53,7 +55,7 @@ async function train(program: Program<"train" | "logits">, config: BertConfig, s
 }
 
 describeEachEngine("memory", (open) => {
-  test("1,000 steps leave no tensor and no memory behind", async () => {
+  test(`${1000 * soakSeeds.length} steps leave no tensor and no memory behind`, async () => {
     const engine: Engine = await open();
     const base = tinyBase("tiny-memory", { layers: 2, hidden: 32 });
     const { config } = base;
@@ -68,11 +70,11 @@ describeEachEngine("memory", (open) => {
     );
     await train(program, config, 300);
     const [held, bytes] = [engine.tensorCount(), residentBytes()];
-    await train(program, config, 700);
+    await train(program, config, 1000 * soakSeeds.length - 300);
     expect(engine.tensorCount()).toBe(held);
     // What a step computes is above 100 kB; the margin is for the allocators under the engines.
     expect(residentBytes() - bytes).toBeLessThan(64e6);
     program.dispose();
     expect(engine.tensorCount()).toBe(before);
-  }, 240_000);
+  });
 });

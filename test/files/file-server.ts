@@ -1,14 +1,15 @@
 // A local HTTP server for tests of downloads: files with etags and ranges, and the faults that networks have.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bytesIn, until } from "../until";
 
 export interface ServedFile {
   readonly content: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
   /** Answers 200 with the whole file whatever Range says. */
   readonly ignoreRange?: boolean;
-  /** Bytes after which the connection breaks. */
-  readonly breakAfter?: number;
+  /** Bytes after which the connection breaks: when they have arrived in this file of the receiver's. */
+  readonly breakAfter?: { readonly bytes: number; readonly arrivedIn: string };
   /** Bytes after which nothing comes any more. */
   readonly stallAfter?: number;
 }
@@ -54,13 +55,13 @@ function sendFile(file: ServedFile, request: IncomingMessage, response: ServerRe
   }
   const range = start === null ? {} : { "content-range": `bytes ${from}-${content.length - 1}/${content.length}` };
   response.writeHead(start === null ? 200 : 206, { ...headers, ...range, "content-length": content.length - from });
-  const stop = breakAfter ?? stallAfter;
+  const stop = breakAfter?.bytes ?? stallAfter;
   if (stop === undefined) {
     response.end(content.subarray(from));
     return;
   }
   response.write(content.subarray(from, from + stop), () => {
-    // A moment, so that the bytes arrive before the break does.
-    if (breakAfter !== undefined) setTimeout(() => response.destroy(), 150);
+    if (breakAfter === undefined) return;
+    void until(() => bytesIn(breakAfter.arrivedIn) >= from + breakAfter.bytes).then(() => response.destroy());
   });
 }

@@ -7,6 +7,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
 import { lockFolder } from "../../src/files/lock";
 import { processStart } from "../../src/files/process-start";
+import { until } from "../until";
 import { compileSources } from "./compiled-sources";
 import { temporaryFolder } from "./temporary-folder";
 
@@ -100,7 +101,7 @@ describe("lockFolder", () => {
       await Promise.all(told);
       for (const child of children) child.stdin?.write("go\n");
       const closed = children.map((child) => once(child, "exit"));
-      while (said.some((text) => text === "r")) await new Promise((resolve) => setTimeout(resolve, 10));
+      await until(() => said.every((text) => text !== "r"));
       for (const child of children) child.kill("SIGKILL");
       await Promise.all(closed);
       expect(said.sort()).toEqual([...Array(racers - 1).fill("rlost"), "rwon"]);

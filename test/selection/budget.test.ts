@@ -81,11 +81,12 @@ describe("chooseWithin", () => {
     const many = Array.from({ length: 300 }, (_, i) =>
       task(`t${i}`, [1, 50 + (i % 7), i % 5], [2, 60 + (i % 11), i % 6], [9, 70, 3]),
     );
-    const started = performance.now();
+    const before = process.cpuUsage();
     expect(chooseWithin(many, layerAllowance(1e15))).toHaveLength(300);
     const chosen = chooseWithin(many, layerAllowance(900)) as Candidate[];
     expect(layers(chosen)).toBeLessThanOrEqual(900);
-    expect(performance.now() - started).toBeLessThan(5000);
+    const { user, system } = process.cpuUsage(before);
+    expect(user + system).toBeLessThan(5e6); // microseconds of this process, however busy the machine is
   });
 });
 

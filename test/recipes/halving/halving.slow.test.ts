@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, jest, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { metricsFile, modelFile, readRecord, type StoredRun } from "../../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../../src/messages/reporter";
 import { placesOf } from "../../../src/model/place";
@@ -20,8 +20,6 @@ const metrics = (run: StoredRun) => readFileSync(metricsFile(run.folder), "utf8"
 const stateFile = (run: StoredRun) => path.join(run.folder, "state.safetensors");
 const layersOf = (runs: readonly StoredRun[], state: string) =>
   runs.filter(({ record }) => record.state === state).map(({ record }) => record.layers);
-
-jest.setTimeout(180_000); // every trial compiles its own programs
 
 describeEachEngine("halving", (open) => {
   const folder = temporaryFolder();

@@ -23,6 +23,7 @@ import {
 import { cudaRequirements, installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
 import { ExitCode } from "../../../src/errors/errors";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { until } from "../../until";
 import { CPU_WHEEL, GPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "./fake-tools";
 
 const describeOnLinux = process.platform === "linux" && process.arch === "x64" ? describe : describe.skip;
@@ -310,7 +311,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     writeFileSync(path.join(folder, "bin", tool), `#!/bin/sh\n: > '${asked}'\nwhile :; do :; done\n`);
     const controller = new AbortController();
     const stopped = install({ signal: controller.signal });
-    while (!existsSync(asked)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => existsSync(asked));
     controller.abort();
     await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
     expectNothingBroken();
@@ -321,7 +322,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     const controller = new AbortController();
     const stopped = install({ signal: controller.signal });
     const waiting = () => existsSync(path.join(folder, "pip.log")) && calls().at(-1) === "waiting";
-    while (!waiting()) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(waiting);
     controller.abort();
     await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
     expectNothingBroken();

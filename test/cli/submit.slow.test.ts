@@ -9,6 +9,7 @@ import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { checkSubmissionFile, submissionFiles } from "../../src/data/glue/submission";
 import { extractZip } from "../../src/files/zip";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
+import { until } from "../until";
 import { flexbert } from "./flexbert";
 
 const cwd = temporaryFolder();
@@ -105,7 +106,7 @@ describe("flexbert submit", () => {
     const parts = path.join(cwd, "killed.zip.parts");
     const finished = () =>
       existsSync(parts) ? readdirSync(parts).filter((name) => /^\w.*-[0-9a-f]{8}\.tsv$/.test(name)) : [];
-    while (finished().length < 2 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => finished().length >= 2 || child.exitCode !== null);
     child.kill("SIGKILL");
     await exited;
     expect(existsSync(path.join(cwd, "killed.zip"))).toBe(false);

@@ -1,0 +1,14 @@
+// Any tensors and any damage, at length.
+
+import { test } from "@jest/globals";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { soak } from "../../soak";
+import { bundlesComeBack, damagedIndexIsAnError, damagedSafetensorsAreNamed } from "./properties";
+
+test("bundles of any tensors come back as they were", () => soak(bundlesComeBack(), 500));
+
+test("an index of any damage is an error, never other values", () =>
+  soak(damagedIndexIsAnError(temporaryFolder()), 1_000));
+
+test("a damaged safetensors file is named, or its tensors are whole", () =>
+  soak(damagedSafetensorsAreNamed(temporaryFolder()), 3_000));

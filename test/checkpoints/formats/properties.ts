@@ -1,0 +1,78 @@
+// What holds for any tensors and any damage: briefly in the unit tests, at length in the soak.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect } from "@jest/globals";
+import fc from "fast-check";
+import { readSafetensors, safetensorsChunks } from "../../../src/checkpoints/formats/safetensors";
+import { tensorBundle } from "../../../src/checkpoints/formats/tensor-bundle";
+import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
+import { ExitCode } from "../../../src/errors/errors";
+import { float32, type HostTensors, int32, sizeOf } from "../../../src/model/tensors";
+import { temporaryFolder } from "../../files/temporary-folder";
+import { floatVariable, writeTf1Checkpoint } from "./tf1-writer";
+
+async function writtenAndRead(tensors: HostTensors): Promise<HostTensors> {
+  const prefix = path.join(temporaryFolder(), "variables");
+  const { index, data } = tensorBundle(tensors);
+  writeFileSync(`${prefix}.index`, index);
+  writeFileSync(`${prefix}.data-00000-of-00001`, Buffer.concat(data));
+  return readTf1Checkpoint(prefix);
+}
+
+/** Tensors that are written as a bundle come back through the reader of TensorFlow's own. */
+export function bundlesComeBack() {
+  const tensor = fc
+    .tuple(fc.boolean(), fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 }))
+    .map(([whole, shape]) =>
+      whole
+        ? int32(
+            shape,
+            Int32Array.from({ length: sizeOf(shape) }, (_, i) => i - 3),
+          )
+        : float32(
+            shape,
+            Float32Array.from({ length: sizeOf(shape) }, (_, i) => i / 3),
+          ),
+    );
+  const name = fc.string({ unit: "binary", minLength: 1 }).filter((text) => text !== "__proto__");
+  return fc.asyncProperty(fc.dictionary(name, tensor, { noNullPrototype: true }), async (tensors) => {
+    expect(await writtenAndRead(tensors)).toEqual(tensors);
+  });
+}
+
+/** One byte of an index is changed: an error, never other values. */
+export function damagedIndexIsAnError(folder: string) {
+  const prefix = path.join(folder, "bert_model.ckpt");
+  const small = { a: floatVariable([1], [1]), b: floatVariable([1], [2]), c: floatVariable([1], [3]) };
+  writeTf1Checkpoint(prefix, small);
+  const good = readFileSync(`${prefix}.index`);
+  return fc.asyncProperty(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+    const bad = Buffer.from(good);
+    bad[at] = (bad[at] as number) ^ change;
+    writeFileSync(`${prefix}.index`, bad);
+    const outcome = await readTf1Checkpoint(prefix).catch((error) => error.exitCode);
+    // The footer's padding and the unused metaindex carry nothing.
+    if (outcome !== ExitCode.model) expect(outcome["b"].data[0]).toBe(2);
+  });
+}
+
+/** Some bytes of a safetensors file are others: an error of one line that names the file, or tensors that are whole. */
+export function damagedSafetensorsAreNamed(folder: string) {
+  const file = path.join(folder, "model.safetensors");
+  const tensors = { a: float32([2, 3], new Float32Array(6)), b: int32([1], Int32Array.of(1)) };
+  const good = Buffer.concat([...safetensorsChunks(tensors)]);
+  const changes = fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  return fc.asyncProperty(changes, async (places) => {
+    const bad = Buffer.from(good);
+    for (const [at, value] of places) bad[at] = value;
+    writeFileSync(file, bad);
+    const outcome = await readSafetensors(file).catch((error: Error) => error);
+    if (outcome instanceof Error) {
+      expect(outcome).toMatchObject({ name: "UserError", exitCode: ExitCode.model });
+      expect(outcome.message).toMatch(/^[^\n]*model\.safetensors[^\n]*$/);
+    } else {
+      for (const { shape, data } of Object.values(outcome.tensors)) expect(data).toHaveLength(sizeOf(shape));
+    }
+  });
+}
