@@ -1,38 +1,46 @@
 // A split's rows as ids, and their padding to a batch. Padding exists only here and inside engines.
 
 import type { Example } from "../data/read-split";
-import type { Tokenizer } from "../tokenizer/tokenizer";
+import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { Batch } from "./batches";
 
-export interface EncodedRows {
+/** Rows as a model reads them. */
+export interface TokenRows {
   readonly ids: readonly Int32Array[];
   readonly typeIds: readonly Int32Array[];
   /** Tokens of each row, special ones included. */
   readonly lengths: Int32Array;
+  readonly padId: number;
+}
+
+export interface EncodedRows extends TokenRows {
   /** Class ids or values; NaN where a row has no label. */
   readonly labels: Float32Array;
   readonly tokens: number;
   /** Rows that lost tokens to the maximum length. */
   readonly truncatedRows: number;
-  readonly padId: number;
 }
+
+export const tokenRows = (encodings: readonly Encoding[], padId: number): TokenRows => ({
+  ids: encodings.map(({ ids }) => ids),
+  typeIds: encodings.map(({ typeIds }) => typeIds),
+  lengths: Int32Array.from(encodings, ({ ids }) => ids.length),
+  padId,
+});
 
 export function encodeExamples(examples: readonly Example[], tokenizer: Tokenizer, maxLength: number): EncodedRows {
   const encodings = examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxLength));
-  const lengths = Int32Array.from(encodings, ({ ids }) => ids.length);
+  const rows = tokenRows(encodings, tokenizer.padId);
   return {
-    ids: encodings.map(({ ids }) => ids),
-    typeIds: encodings.map(({ typeIds }) => typeIds),
-    lengths,
+    ...rows,
     labels: Float32Array.from(examples, ({ label }) => label ?? Number.NaN),
-    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    tokens: rows.lengths.reduce((sum, length) => sum + length, 0),
     truncatedRows: encodings.filter(({ truncated }) => truncated > 0).length,
-    padId: tokenizer.padId,
   };
 }
 
 /** A batch as three arrays of [size, batch.length]; rows beyond the batch's own are one [PAD] token with mask 1. */
-export function padBatch(rows: Pick<EncodedRows, "ids" | "typeIds" | "lengths" | "padId">, batch: Batch, size: number) {
+export function padBatch(rows: TokenRows, batch: Batch, size: number) {
   const { length } = batch;
   const ids = new Int32Array(size * length).fill(rows.padId);
   const typeIds = new Int32Array(size * length);

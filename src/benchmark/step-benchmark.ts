@@ -8,7 +8,8 @@ import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { ownLayers, placeOf } from "../model/place";
-import { float32, type HostTensors, int32, sizeOf } from "../model/tensors";
+import { float32, type HostTensors, int32 } from "../model/tensors";
+import { unpaddedInputs } from "../model/token-inputs";
 import { trunkEntry } from "../model/trunk";
 import { foldIn, seedKey, words } from "../random/threefry";
 import { withMoments } from "../training/step/adamw";
@@ -138,13 +139,9 @@ export async function openInference(engine: Engine, benchmark: StepBenchmark): P
 
 /** [batch, length] ids of any words, without padding. */
 function textInputs(config: BertConfig, batch: number, length: number, seed: number): HostTensors {
-  const shape = [batch, length];
-  const ids = Int32Array.from(words(foldIn(seedKey(seed), length), sizeOf(shape)), (word) => word % config.vocabSize);
-  return {
-    input_ids: int32(shape, ids),
-    token_type_ids: int32(shape, new Int32Array(ids.length)),
-    attention_mask: int32(shape, new Int32Array(ids.length).fill(1)),
-  };
+  const drawn = words(foldIn(seedKey(seed), length), batch * length);
+  const ids = Int32Array.from(drawn, (word) => word % config.vocabSize);
+  return unpaddedInputs([batch, length], ids);
 }
 
 const targetInputs = (batch: number): HostTensors => ({

@@ -5,10 +5,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { EntryPoint, Tensors } from "../model/entry-point";
 import { float32, type HostTensor, type HostTensors, int32 } from "../model/tensors";
 import type { Program } from "./engine";
+import { registerSumGradients } from "./sum-gradients";
 
 /** tfjs-core's gradients are registered by the tfjs package alone; its CommonJS form exports no other way. */
 export async function registerGradients(): Promise<void> {
   if (!tf.getGradient("BatchMatMul")) await import("@tensorflow/tfjs");
+  registerSumGradients();
 }
 
 /** Copies the state to the current tfjs backend. The program keeps those tensors until `dispose`. */

@@ -4,7 +4,8 @@ import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import { layerTensors, scope } from "../model/parameters";
-import { float32, type HostTensors, int32 } from "../model/tensors";
+import { float32, type HostTensors } from "../model/tensors";
+import { unpaddedInputs } from "../model/token-inputs";
 import type { LatencyModel } from "../selection/latency";
 import { predictEntry, type ServedTask, wanted } from "./model";
 
@@ -117,12 +118,5 @@ function measuredTensors({ tensors, config }: Base): HostTensors {
   return Object.fromEntries(all);
 }
 
-function batchOf({ batchSize, length }: LatencyOptions): HostTensors {
-  const shape = [batchSize, length];
-  const cells = batchSize * length;
-  return {
-    input_ids: int32(shape, new Int32Array(cells).fill(1)),
-    token_type_ids: int32(shape, new Int32Array(cells)),
-    attention_mask: int32(shape, new Int32Array(cells).fill(1)),
-  };
-}
+const batchOf = ({ batchSize, length }: LatencyOptions): HostTensors =>
+  unpaddedInputs([batchSize, length], new Int32Array(batchSize * length).fill(1));

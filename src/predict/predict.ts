@@ -1,9 +1,9 @@
 // Predictions for rows of text: several tasks in one pass, each row encoded once for all tasks that see it alike.
 
-import { type Batch, sortedBatches } from "../batches/batches";
-import { padBatch } from "../batches/rows";
+import { sortedBatches } from "../batches/batches";
+import { tokenRows } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
-import { int32 } from "../model/tensors";
+import { tokenInputs } from "../model/token-inputs";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { ServedModel, ServedTask } from "./model";
 
@@ -48,10 +48,13 @@ export async function computeLogits(
   for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputsOf(task));
   for (const units of groupByTasks(rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks)))) {
     const names = (units[0] as Unit).tasks;
-    const lengths = units.map(({ encoding }) => encoding.ids.length);
-    for (const batch of sortedBatches(lengths, PREDICT_BATCH)) {
+    const encoded = tokenRows(
+      units.map(({ encoding }) => encoding),
+      tokenizer.padId,
+    );
+    for (const batch of sortedBatches(encoded.lengths, PREDICT_BATCH)) {
       if (signal.aborted) throw new Interrupted(null);
-      const outputs = await model.run(batchInputs(units, lengths, batch, tokenizer.padId), names);
+      const outputs = await model.run(tokenInputs(encoded, batch, batch.rows.length), names);
       for (const name of names) {
         const { data, shape } = outputs[name] as (typeof outputs)[string];
         const width = shape[1] as number;
@@ -62,7 +65,7 @@ export async function computeLogits(
       }
       onRows?.(
         batch.rows.length,
-        batch.rows.reduce((sum, unit) => sum + (lengths[unit] as number), 0),
+        batch.rows.reduce((sum, unit) => sum + (encoded.lengths[unit] as number), 0),
       );
     }
   }
@@ -93,18 +96,6 @@ function groupByTasks(units: readonly Unit[]): Unit[][] {
     else groups.set(key, [unit]);
   }
   return [...groups.values()];
-}
-
-function batchInputs(units: readonly Unit[], lengths: readonly number[], batch: Batch, padId: number) {
-  const rows = {
-    ids: units.map(({ encoding }) => encoding.ids),
-    typeIds: units.map(({ encoding }) => encoding.typeIds),
-    lengths: Int32Array.from(lengths),
-    padId,
-  };
-  const { ids, typeIds, mask } = padBatch(rows, batch, batch.rows.length);
-  const shape = [batch.rows.length, batch.length];
-  return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
 }
 
 /** The prediction of one row from its logits [outputs]. */

@@ -119,7 +119,9 @@ export function studentWork(
   const ofTeacher = distillation.init === "teacher";
   return {
     label: `${task.name} l=${place.layers} seed ${seed}`,
-    initial: ofTeacher ? branchOfTeacher(branch, place) : branchOfBase(base, place, outputSize(task), seed),
+    initial: ofTeacher
+      ? branchOfTeacher(branch, place, base.config)
+      : branchOfBase(base, place, outputSize(task), seed),
     loss: distillationLoss(task, distillation),
     train,
     dev,

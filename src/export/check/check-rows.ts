@@ -1,11 +1,12 @@
 // The rows on which a model's file is checked: of each task's dev split where it is there, else of the sample's made-up
 // texts. A few, in two batches of other sizes and lengths, with padding in both.
 
+import { tokenRows } from "../../batches/rows";
 import { findSplitFile, readSplit } from "../../data/read-split";
 import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
 import { UserError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
-import { int32 } from "../../model/tensors";
+import { tokenInputs } from "../../model/token-inputs";
 import type { Task } from "../../tasks/task";
 import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";
 
@@ -119,16 +120,6 @@ function spread<T>(sorted: readonly T[], count: number): T[] {
 
 const longest = (rows: readonly Encoding[]) => Math.max(...rows.map(({ ids }) => ids.length));
 
-/** A batch as a model takes it: ids, mask and types, [rows, length] each. */
-export function batchTensors({ rows, length }: CheckBatch, padId: number) {
-  const shape = [rows.length, length];
-  const cells = rows.length * length;
-  const ids = new Int32Array(cells).fill(padId);
-  const [mask, types] = [new Int32Array(cells), new Int32Array(cells)];
-  for (const [i, { ids: own, typeIds }] of rows.entries()) {
-    ids.set(own, i * length);
-    types.set(typeIds, i * length);
-    mask.fill(1, i * length, i * length + own.length);
-  }
-  return { input_ids: int32(shape, ids), attention_mask: int32(shape, mask), token_type_ids: int32(shape, types) };
-}
+/** A batch as a model takes it. */
+export const batchTensors = ({ rows, length }: CheckBatch, padId: number) =>
+  tokenInputs(tokenRows(rows, padId), { rows: [...rows.keys()], length }, rows.length);

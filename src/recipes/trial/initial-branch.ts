@@ -1,7 +1,9 @@
 // What a branch is before its first step.
 
 import type { Base } from "../../checkpoints/bases/base";
+import { classifierNames, parameterShapes } from "../../checkpoints/bases/parameter-shapes";
 import { modelError } from "../../errors/errors";
+import type { BertConfig } from "../../model/config";
 import { branchTensors } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import { float32, type HostTensors } from "../../model/tensors";
@@ -32,14 +34,15 @@ export function branchOfBase(
 }
 
 /** The teacher's bottommost layers with its pooler and head (paper, section 2.2). */
-export function branchOfTeacher(teacher: HostTensors, place: Place): HostTensors {
+export function branchOfTeacher(teacher: HostTensors, place: Place, config: BertConfig): HostTensors {
   const branch = branchTensors(teacher, place);
-  const perLayer = 16;
-  const expected = place.layers * perLayer + 4;
-  if (Object.keys(branch).length !== expected) {
+  const names = [...parameterShapes(config).keys(), ...classifierNames];
+  const expected = Object.keys(branchTensors(Object.fromEntries(names.map((name) => [name, name])), place));
+  const held = expected.filter((name) => name in branch);
+  if (held.length !== expected.length) {
     const [from, to] = ownLayers(place);
     throw modelError(
-      `the teacher holds ${Object.keys(branch).length} of the ${expected} tensors of layers ${from} to ${to - 1}. Fine-tune it again with --force`,
+      `the teacher holds ${held.length} of the ${expected.length} tensors of layers ${from} to ${to - 1}. Fine-tune it again with --force`,
     );
   }
   return branch;

@@ -1,11 +1,12 @@
 // What a branch says about rows, and what that scores.
 
 import { type Batch, sortedBatches } from "../../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
+import type { EncodedRows } from "../../batches/rows";
 import type { Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import type { BertConfig } from "../../model/config";
-import { float32, type HostTensors, int32 } from "../../model/tensors";
+import type { HostTensors } from "../../model/tensors";
+import { hiddenInputs, tokenInputs } from "../../model/token-inputs";
 import { metricValues } from "../../tasks/metrics";
 import type { Task } from "../../tasks/task";
 import type { Activations } from "../trunk/trunk";
@@ -27,15 +28,8 @@ export async function branchInputs(
   batch: Batch,
   size: number,
 ): Promise<HostTensors> {
-  const shape = [size, batch.length];
-  if (!activations) {
-    const { ids, typeIds, mask } = padBatch(rows, batch, size);
-    return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
-  }
-  return {
-    hidden: float32([...shape, config.hiddenSize], await activations.read(batch, size)),
-    attention_mask: int32(shape, attentionMask(rows.lengths, batch, size)),
-  };
+  if (!activations) return tokenInputs(rows, batch, size);
+  return hiddenInputs(await activations.read(batch, size), config.hiddenSize, rows, batch, size);
 }
 
 /** Logits [rows, outputs] of every row, in the split's order, without dropout. */

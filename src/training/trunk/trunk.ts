@@ -3,14 +3,15 @@
 // batches that the data alone fixes, so a lost cache is rebuilt bit for bit. Stored ragged, without padding.
 
 import { type Batch, sortedBatches } from "../../batches/batches";
-import { attentionMask, type EncodedRows, padBatch } from "../../batches/rows";
+import type { EncodedRows } from "../../batches/rows";
 import type { Engine, Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { embeddingTensors, layerTensors } from "../../model/parameters";
-import { float32, type HostTensors, int32 } from "../../model/tensors";
+import type { HostTensors } from "../../model/tensors";
+import { hiddenInputs, tokenInputs } from "../../model/token-inputs";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
@@ -105,8 +106,8 @@ function storedTrunk(
       for (const batch of batches) {
         if (context.signal.aborted) throw new Interrupted(null);
         const inputs = fromStore
-          ? await storedInputs(store, rows, batch, base.config)
-          : idInputs(rows, batch, TRUNK_BATCH);
+          ? hiddenInputs(await store.read(batch, TRUNK_BATCH), base.config.hiddenSize, rows, batch, TRUNK_BATCH)
+          : tokenInputs(rows, batch, TRUNK_BATCH);
         const { hidden } = await program.run("forward", inputs);
         await into.write(batch, (hidden as { data: Float32Array }).data);
         tokensComputed += batch.length * TRUNK_BATCH;
@@ -184,7 +185,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
         takeCost: cost.take,
         async read(batch, size) {
           const started = performance.now();
-          const { hidden } = await loaded.run("forward", idInputs(rows, batch, size));
+          const { hidden } = await loaded.run("forward", tokenInputs(rows, batch, size));
           tokensComputed += size * batch.length * fork;
           cost.layerTokens += size * batch.length * fork;
           cost.seconds += (performance.now() - started) / 1000;
@@ -210,18 +211,4 @@ function costCounter() {
     },
   };
   return cost;
-}
-
-function idInputs(rows: EncodedRows, batch: Batch, size: number): HostTensors {
-  const { ids, typeIds, mask } = padBatch(rows, batch, size);
-  const shape = [size, batch.length];
-  return { input_ids: int32(shape, ids), token_type_ids: int32(shape, typeIds), attention_mask: int32(shape, mask) };
-}
-
-async function storedInputs(store: ActivationStore, rows: EncodedRows, batch: Batch, config: BertConfig) {
-  const shape = [TRUNK_BATCH, batch.length];
-  return {
-    hidden: float32([...shape, config.hiddenSize], await store.read(batch, TRUNK_BATCH)),
-    attention_mask: int32(shape, attentionMask(rows.lengths, batch, TRUNK_BATCH)),
-  };
 }
