@@ -1,4 +1,5 @@
-// Every command by name: its summary for `flexbert --help`, and the module that does it, loaded when it is asked for.
+// Every command by name: its one summary, for `flexbert --help` and its own, and the module that does it, loaded when it is
+// asked for.
 
 import type { Command } from "./command";
 
@@ -8,7 +9,17 @@ export interface CommandEntry {
   readonly load: () => Promise<Command<any>>;
 }
 
-export const commands: Readonly<Record<string, CommandEntry>> = {
+/** Commands under one name: `flexbert engine install`. */
+export interface CommandGroup {
+  readonly summary: string;
+  /** The one that is meant where none is named. */
+  readonly fallback?: string;
+  readonly commands: Readonly<Record<string, CommandEntry>>;
+}
+
+export const isGroup = (entry: CommandEntry | CommandGroup): entry is CommandGroup => "commands" in entry;
+
+export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   quickstart: {
     summary: "the whole pipeline on the sample tasks, in minutes",
     load: async () => (await import("./commands/quickstart.js")).quickstart,
@@ -71,7 +82,21 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   data: {
     summary: "download GLUE; check task data: rows, labels, leaks",
-    load: async () => (await import("./commands/data.js")).dataCommand,
+    fallback: "check",
+    commands: {
+      check: {
+        summary: "rows, label balance, lengths, duplicates, leaks, broken rows",
+        load: async () => (await import("./commands/data/check.js")).dataCheckCommand,
+      },
+      download: {
+        summary: "GLUE's files from where they are published",
+        load: async () => (await import("./commands/data/download.js")).dataDownloadCommand,
+      },
+      sample: {
+        summary: "write the sample tasks, which are made up by a script",
+        load: async () => (await import("./commands/data/sample.js")).dataSampleCommand,
+      },
+    },
   },
   tokenize: {
     summary: "texts to token ids, as JSON lines",
@@ -91,7 +116,20 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   engine: {
     summary: "install, list and remove builds of TensorFlow",
-    load: async () => (await import("./commands/engine.js")).engineCommand,
+    commands: {
+      install: {
+        summary: "TensorFlow's library, and tfjs-node's addon compiled against it",
+        load: async () => (await import("./commands/engine/install.js")).engineInstallCommand,
+      },
+      list: {
+        summary: "the builds in the cache, and which one --engine tensorflow takes",
+        load: async () => (await import("./commands/engine/list.js")).engineListCommand,
+      },
+      remove: {
+        summary: "remove builds from the cache",
+        load: async () => (await import("./commands/engine/remove.js")).engineRemoveCommand,
+      },
+    },
   },
   doctor: {
     summary: "engines, machine, cache: what is there and what is missing",

@@ -4,11 +4,12 @@ import type { Definitions, Values } from "../options/option";
 import type { Terminal } from "./terminal";
 
 export interface Command<D extends Definitions = Definitions> {
-  readonly summary: string;
-  /** What help says between usage and options. */
+  /** What help says between usage and options; without it the catalogue's summary. */
   readonly description?: string;
   /** Positional arguments as commander writes them: "<name>", "[texts...]". */
   readonly arguments?: readonly { readonly name: string; readonly help: string }[];
+  /** What is said of an argument more than those, where more than that it is one too many is worth saying. */
+  readonly excess?: (given: string) => string;
   readonly options: D;
   /** Command lines without the leading "flexbert". At least one. */
   readonly examples: readonly string[];

@@ -1,16 +1,11 @@
 // The command line: the only file that touches argv, exit codes, signals and the process's streams.
 
-import { readFileSync } from "node:fs";
-import { CommanderError, Option, Command as Program } from "commander";
-import { ExitCode, UserError, usageError } from "../errors/errors";
+import { CommanderError } from "commander";
+import { ExitCode, UserError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
-import { packageVersion } from "../files/version";
-import { didYouMean } from "../messages/nearest";
-import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
-import { talk } from "../settings/call";
-import { commands } from "./catalogue";
-import type { Command } from "./command";
-import { coloursOf, createTerminal, type Interruption, type Streams } from "./terminal";
+import { buildProgram } from "./program";
+import { coloursOf, type Interruption, type Streams } from "./terminal";
+import { commandFirst, commandIn } from "./words";
 
 /** Commands that print as they go, however long, and do nothing else. */
 const printing = new Set(["predict"]);
@@ -59,8 +54,9 @@ export function main(argv: readonly string[]): void {
 
 /** Runs one command line and returns its exit code. Prints every error itself. */
 export async function run(args: readonly string[], streams: Streams, interruption: Interruption): Promise<ExitCode> {
-  const given = args.map(snakeToKebab);
+  let given = args.map(snakeToKebab);
   try {
+    given = await commandFirst(given);
     await (await buildProgram(given, streams, interruption)).parseAsync(given, { from: "user" });
     return ExitCode.ok;
   } catch (error) {
@@ -73,108 +69,6 @@ function snakeToKebab(argument: string): string {
   if (!argument.startsWith("--")) return argument;
   const [flag = "", ...value] = argument.split("=");
   return [flag.replaceAll("_", "-"), ...value].join("=");
-}
-
-async function buildProgram(args: readonly string[], streams: Streams, interruption: Interruption): Promise<Program> {
-  const program = new Program("flexbert")
-    .description("Fine-tune each task's top BERT layers, distil them, and merge all tasks into one multi-head model.")
-    .version(packageVersion(), "-V, --version", "print the version")
-    .helpCommand("help [command]", "help for a command")
-    .configureOutput({
-      writeOut: (text) => void streams.out.write(text),
-      writeErr: (text) => void streams.err.write(text),
-      // Errors are printed in one place, `report`.
-      outputError: () => undefined,
-    })
-    .exitOverride()
-    // After a command's name --version may be the command's own option.
-    .enablePositionalOptions()
-    .addHelpText("after", overview);
-  const name = requestedCommand(args);
-  for (const [command, { summary, load }] of Object.entries(commands)) {
-    const sub = program.command(command).summary(summary).description(summary).exitOverride();
-    if (command === name) configure(sub, await load(), streams, interruption);
-  }
-  return program;
-}
-
-const overview = `
-Examples:
-  flexbert quickstart                          the whole pipeline on the sample tasks
-  flexbert finetune --task rte --k 3-9         train the top 3 to 9 layers over the frozen rest
-  flexbert distill --student-layers 2          distil every teacher into 2 layers
-  flexbert merge --out merged/                 one multi-head model of all tasks
-  flexbert predict --model merged/ --text "a moving film"
-
-Exit codes: 0 ok, 1 failure, 2 usage or config, 3 data, 4 model or checkpoint, 5 over tolerance, 6 engine absent,
-130 and 143 after a signal.`;
-
-/** The first word that is no flag; `help NAME` asks for NAME. Options of other commands stay unloaded. */
-function requestedCommand(args: readonly string[]): string | undefined {
-  const words = args.filter((argument) => !argument.startsWith("-"));
-  const name = words[0] === "help" ? words[1] : words[0];
-  if (name !== undefined && words[0] !== "help" && !(name in commands)) {
-    const known = Object.keys(commands);
-    throw new UserError(ExitCode.usage, `unknown command ${name}${didYouMean(name, known)}. Run: flexbert --help`);
-  }
-  return name;
-}
-
-function configure<D extends Definitions>(
-  program: Program,
-  command: Command<D>,
-  streams: Streams,
-  interruption: Interruption,
-): void {
-  const definitions = { ...command.options, ...talk };
-  if (command.description) program.description(command.description);
-  for (const { name, help } of command.arguments ?? []) program.argument(name, help);
-  for (const definition of Object.values(definitions)) program.addOption(toOption(definition));
-  const examples = command.examples.map((line) => `  flexbert ${line}`).join("\n");
-  program.addHelpText("after", `\nExamples:\n${examples}`);
-  program.action(async (...received: unknown[]) => {
-    const flags = program.opts() as Record<string, unknown>;
-    const args = received
-      .slice(0, command.arguments?.length ?? 0)
-      .flatMap((value) => (value === undefined ? [] : (value as string | string[])));
-    const config = typeof flags["config"] === "string" ? await readConfig(flags["config"]) : null;
-    const values = resolveOptions(definitions, flags, config) as Values<D> & Values<typeof talk>;
-    await command.run(values, createTerminal(streams, interruption, values), args);
-  });
-}
-
-function toOption({ flag, short, value, help, fallback }: Definition<unknown>): Option {
-  const names = short ? `${short}, ${flag}` : flag;
-  const shown =
-    value !== undefined && fallback !== undefined && fallback !== null && fallback !== ""
-      ? `${help} (default ${fallback})`
-      : help;
-  if (value === undefined) return new Option(names, shown);
-  return new Option(`${names} ${value}`, shown).argParser((given: string, before: string | undefined) => {
-    // Taking the last one would drop a text or a task without a word.
-    if (before !== undefined && before !== given) {
-      throw usageError(`${flag} is given twice: ${JSON.stringify(before)} and ${JSON.stringify(given)}. Give it once`);
-    }
-    return given;
-  });
-}
-
-async function readConfig(file: string): Promise<ConfigFile> {
-  const { parseDocument } = await import("yaml");
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new UserError(ExitCode.usage, `--config ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem) throw new UserError(ExitCode.usage, `${file}: ${problem.message.split("\n")[0]}`);
-  const values: unknown = document.toJS() ?? {};
-  if (typeof values !== "object" || Array.isArray(values)) {
-    throw new UserError(ExitCode.usage, `${file} holds no options: write one "key: value" a line`);
-  }
-  return { file, values: values as Record<string, unknown> };
 }
 
 /**
@@ -205,8 +99,10 @@ function explain(thrown: unknown, args: readonly string[], interruption: Interru
     const message = thrown.message
       .replace(/^error: |\.$/g, "")
       .replace(/\s+\(Did you mean (.+)\?\)/, ' (did you mean "$1"?)');
-    const command = args.find((argument) => argument in commands);
-    return { message: `${message}. Run: flexbert ${command ? `${command} ` : ""}--help`, exitCode: ExitCode.usage };
+    return {
+      message: `${message}. Run: flexbert ${[...commandIn(args), "--help"].join(" ")}`,
+      exitCode: ExitCode.usage,
+    };
   }
   const stopped = stoppedMessage(thrown, interruption);
   if (stopped) {

@@ -25,13 +25,14 @@ export function readGiven<D extends Definitions>(definitions: D, given: Given<D>
   for (const name of Object.keys(given)) {
     if (!names.includes(name)) problems.push(`unknown option ${name}${didYouMean(name, names)}`);
   }
+  const { ...own }: Readonly<Record<string, unknown>> = given;
+  const isGiven = (name: string) => own[name] !== undefined && own[name] !== false;
   const values: Record<string, unknown> = {};
   for (const [name, { read, fallback, excludes }] of Object.entries(definitions)) {
-    const own = (given as Readonly<Record<string, unknown>>)[name];
-    const value = own === undefined ? fallback : own;
+    const value = own[name] === undefined ? fallback : own[name];
     if (value === undefined) continue;
-    const other = excludes === undefined ? undefined : camelCase(excludes);
-    if (own !== undefined && other !== undefined && (given as Readonly<Record<string, unknown>>)[other] !== undefined) {
+    const other = excludes === undefined ? name : camelCase(excludes);
+    if (other !== name && isGiven(name) && isGiven(other)) {
       problems.push(`${name} and ${other} exclude each other: give one`);
     }
     try {

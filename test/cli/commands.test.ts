@@ -162,6 +162,27 @@ describe("the end of a command", () => {
     expect([status, stdout]).toEqual([code, ""]);
   });
 
+  test.each([
+    ["engine list --gpu", /^flexbert: unknown option '--gpu'. Run: flexbert engine list --help\n$/],
+    ["engine remove tensorflow --force", /^flexbert: unknown option '--force'/],
+    ["data check --mirror here", /^flexbert: unknown option '--mirror'. Run: flexbert data check --help\n$/],
+    ["data --mirror here", /^flexbert: unknown option '--mirror'. Run: flexbert data check --help\n$/],
+    ["data sample made --max-length 8", /^flexbert: unknown option '--max-length'/],
+    ["data download --base tiny", /^flexbert: unknown option '--base'/],
+    ["engine", /^flexbert: engine takes install, list or remove. Run: flexbert engine --help\n$/],
+    ["help nonsense", /^flexbert: unknown command nonsense. Run: flexbert --help\n$/],
+  ])("%s: what another action takes is an error of usage", (line, message) => {
+    const { status, stdout, stderr } = run(line);
+    expect(stderr).toMatch(message);
+    expect([status, stdout]).toEqual([2, ""]);
+  });
+
+  test("options may stand before the action", () => {
+    const line = "--task rte --glue-data glue-data";
+    expect(run(`data ${line} check`)).toEqual(run(`data check ${line}`));
+    expect(run(`data check ${line}`)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^rte/) });
+  });
+
   test("underscores in flags are hyphens, and --json makes errors objects", () => {
     const { status, stderr } = run("finetune --learning_rate=-1 --json");
     expect(status).toBe(2);

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { commands } from "../../src/cli/catalogue";
+import { type CommandEntry, commands, isGroup } from "../../src/cli/catalogue";
 import { engineNames } from "../../src/settings/engine";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";
@@ -11,6 +11,11 @@ import { flexbert } from "./flexbert";
 const cwd = temporaryFolder();
 const main = path.join(__dirname, "../../dist/cli/main.js");
 const heavy = /node_modules\/(@tensorflow|zod|onnxruntime|papaparse)|dist\/engines\/(open|wasm|tensorflow|eager)/;
+
+/** Every command that does something, by its words: "engine install". */
+const entries = Object.entries(commands).flatMap(([name, entry]): [string, CommandEntry][] =>
+  isGroup(entry) ? Object.entries(entry.commands).map(([action, own]) => [`${name} ${action}`, own]) : [[name, entry]],
+);
 
 /** Runs the command line in a child process that ends by printing the modules that it loaded. */
 function loadedModules(args: readonly string[]): string[] {
@@ -34,16 +39,40 @@ describe("flexbert --help", () => {
     for (const name of Object.keys(commands)) expect(modules).not.toContain(`${name}.js`);
   });
 
-  test.each(Object.keys(commands))("flexbert %s --help has an example and loads no engine", (name) => {
-    const { status, stdout } = flexbert([name, "--help"], { cwd });
-    expect(status).toBe(0);
-    expect(stdout).toMatch(new RegExp(`\nExamples:\n(  flexbert ${name}( .*)?\n)+$`));
-    expect(loadedModules([name, "--help"]).filter((file) => heavy.test(file))).toEqual([]);
+  const groups = Object.keys(commands).filter((name) => !entries.some(([own]) => own === name));
+
+  test.each([...groups, ...entries.map(([name]) => name)])(
+    "flexbert %s --help has an example and loads no engine",
+    (name) => {
+      const words = name.split(" ");
+      const { status, stdout } = flexbert([...words, "--help"], { cwd });
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Usage: flexbert ${name} `));
+      expect(stdout).toMatch(new RegExp(`\nExamples:\n(  flexbert ${name}( .*)?\n)+$`));
+      expect(loadedModules([...words, "--help"]).filter((file) => heavy.test(file))).toEqual([]);
+    },
+  );
+
+  test.each(["help engine install", "engine help install", "help data download"])("flexbert %s", (line) => {
+    const [name, action] = line.split(" ").filter((word) => word !== "help") as [string, string];
+    const { status, stdout } = flexbert(line.split(" "), { cwd });
+    expect([status, stdout]).toEqual([0, flexbert([name, action, "--help"], { cwd }).stdout]);
+    expect(stdout).toMatch(/--dry-run/);
+  });
+
+  test("a group lists its commands with their summaries", () => {
+    for (const [name, entry] of Object.entries(commands)) {
+      if (!isGroup(entry)) continue;
+      const { stdout } = flexbert([name, "--help"], { cwd });
+      for (const [action, { summary }] of Object.entries(entry.commands)) {
+        expect(stdout.replace(/\n {3,}/g, " ")).toMatch(new RegExp(`^ {2}${action}( .*?)? +${summary}$`, "m"));
+      }
+    }
   });
 
   test("--engine names every engine wherever it is an option", async () => {
     const named: string[] = [];
-    for (const [name, { load }] of Object.entries(commands)) {
+    for (const [name, { load }] of entries) {
       const engine = (await load()).options["engine"];
       if (engine === undefined) continue;
       named.push(name);

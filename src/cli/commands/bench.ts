@@ -96,7 +96,6 @@ const options = {
 };
 
 export const benchCommand = defineCommand({
-  summary: "time train steps and inference on every engine",
   description:
     "A train step is the forward pass of all layers, with gradients and AdamW for " +
     "the top k; nothing is cached, so training on cached trunk activations takes " +

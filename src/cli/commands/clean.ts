@@ -13,7 +13,6 @@ import { SCRATCH_SUFFIX } from "../../training/trunk/activation-store";
 import { defineCommand } from "../command";
 
 export const cleanCommand = defineCommand({
-  summary: "remove what killed processes left",
   description:
     "Removes half-written files and scratch files of trunk activations whose process no longer runs, from the " +
     "checkpoints folder, glue-data and the cache. Runs, finished or not, stay.",

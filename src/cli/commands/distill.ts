@@ -18,7 +18,6 @@ import { describeRun, formatRates, printPlans, printSummary } from "../run-table
 import { table } from "../terminal";
 
 export const distillCommand = defineCommand({
-  summary: "distil teachers into students of 1 to 3 layers",
   description:
     "Trains small students on the teacher's fork, initialised from its bottommost layers, on its softened outputs and " +
     "the labels.\nWithout --task, every task with a teacher.",

@@ -13,7 +13,6 @@ import { describeMachine } from "../machine";
 import { type Terminal, table } from "../terminal";
 
 export const doctorCommand = defineCommand({
-  summary: "engines, machine, cache: what is there and what is missing",
   description: "Opens every engine and measures a matrix product on it. Takes a few seconds.",
   options: {},
   examples: ["doctor", "doctor --json"],

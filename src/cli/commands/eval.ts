@@ -7,7 +7,6 @@ import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
 export const evalCommand = defineCommand({
-  summary: "score a merged model or a run on dev rows",
   options: evaluateOptions,
   examples: [
     "eval --model merged/",

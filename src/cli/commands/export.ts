@@ -9,7 +9,6 @@ import { defineCommand } from "../command";
 import { describeCheck } from "../model-check";
 
 export const exportCommand = defineCommand({
-  summary: "a merged model as a TensorFlow SavedModel",
   description:
     "Writes the merged model for TensorFlow Serving and others that load SavedModels: one graph with the shared layers in " +
     "it once, weights beside it. Inputs are input_ids, attention_mask and token_type_ids, int32 [batch, length]. The " +

@@ -21,7 +21,6 @@ import { describeRun, formatRates, printPlans, printSummary } from "../run-table
 import { type Terminal, table } from "../terminal";
 
 export const finetuneCommand = defineCommand({
-  summary: "train a task's top k layers, for one k or a sweep",
   description:
     "Trains each task's top k layers, pooler and head over the frozen layers below, whose activations are computed " +
     "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",

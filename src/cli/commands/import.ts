@@ -16,7 +16,6 @@ import { defineCommand } from "../command";
 import { describeRun } from "../run-tables";
 
 export const importCommand = defineCommand({
-  summary: "import a branch that somebody else fine-tuned",
   description:
     "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run, " +
     "and scores it on the task's dev rows.",

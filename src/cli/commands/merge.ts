@@ -20,7 +20,6 @@ import { type Terminal, table } from "../terminal";
 const { out, task, tasks, glueData, select, ...others } = mergeOptions;
 
 export const mergeCommand = defineCommand({
-  summary: "merge tasks into one multi-head model",
   description:
     "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen " +
     "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are. " +

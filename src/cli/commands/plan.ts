@@ -5,7 +5,6 @@ import { experimentArgument, experimentOptions, openExperiment } from "../experi
 import { describeTrial, printListing } from "../experiment-tables";
 
 export const planCommand = defineCommand({
-  summary: "the trials of an experiment file, with ids and states",
   description:
     "Lists the trials of an experiment in one total order that depends on the file and the base alone: trial I is the " +
     "same in every process, whatever is trained. A student's id is known once its teacher is chosen; its place is " +

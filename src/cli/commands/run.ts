@@ -19,7 +19,6 @@ import { sustainedRate } from "../run-tables";
 import type { Terminal } from "../terminal";
 
 export const runCommand = defineCommand({
-  summary: "a whole experiment from one file",
   description:
     "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done " +
     "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +

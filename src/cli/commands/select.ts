@@ -14,7 +14,6 @@ import { defineCommand } from "../command";
 import { printChosen, printLatency } from "../select-output";
 
 export const selectCommand = defineCommand({
-  summary: "choose one candidate a task: threshold, budget or name",
   description:
     "A task's candidates are its students and its teacher, or the rows of --scores.\n\n" +
     "--threshold: from the smallest on, a larger candidate is taken when it gains " +

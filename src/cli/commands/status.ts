@@ -20,7 +20,6 @@ interface TaskStatus {
 }
 
 export const statusCommand = defineCommand({
-  summary: "what is trained, and what is next",
   options: { ...checkpointOptions },
   examples: ["status", "status --checkpoints checkpoints --json"],
   async run(values, terminal) {

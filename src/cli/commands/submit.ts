@@ -9,7 +9,6 @@ import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
 export const submitCommand = defineCommand({
-  summary: "a merged model's predictions as GLUE's site takes them",
   description:
     "Predicts the test sets and writes the zip of gluebenchmark.com: 11 files, each with the test file's own indices and " +
     "the site's spelling of labels; AX is predicted with mnli. Tasks, labels and rows are checked before the first row " +

@@ -7,7 +7,6 @@ import { defineCommand } from "../command";
 import { table } from "../terminal";
 
 export const tasksCommand = defineCommand({
-  summary: "list the tasks, or print the schema of a task file",
   description: "The nine GLUE tasks and AX, and the tasks of your own file. GLUE's files lie under --glue-data.",
   options: {
     tasks: taskOptions.tasks,

@@ -1,34 +1,26 @@
 // flexbert tokenize: texts to ids and segment ids, as JSON lines.
 
 import { createInterface } from "node:readline";
-import { openBaseOf } from "../../api/session";
+import { openTokenizer, tokenizerOptions } from "../../api/tokenizer";
 import { usageError } from "../../errors/errors";
+import { pick } from "../../options/given";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
-import { baseOptions } from "../../settings/base";
 import { maxLength } from "../../settings/training";
-import { createTokenizer } from "../../tokenizer/tokenizer";
-import { embeddedVocabulary } from "../../tokenizer/vocabulary";
 import { defineCommand } from "../command";
 
 export const tokenizeCommand = defineCommand({
-  summary: "texts to token ids, as JSON lines",
   description:
     "One JSON object a text: input_ids, token_type_ids, tokens. Texts are arguments, or the lines of stdin; with " +
     "--pairs a tab divides the two texts of a line. Without --base the embedded vocabulary of bert-base-uncased is used.",
   arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
   options: {
-    base: {
-      ...baseOptions.base,
-      fallback: "",
-      read: (given: unknown) => String(given),
-      help: "a base whose vocabulary is used",
-    },
+    base: tokenizerOptions.base,
     pair: optional(text, { flag: "--pair", value: "<text>", help: "second text, for one text given as argument" }),
     pairs: toggle({ flag: "--pairs", help: "split each text at its first tab into a pair" }),
     ...maxLength,
     offsets: toggle({ flag: "--offsets", help: "add where each token stands in its text" }),
-    cased: toggle({ flag: "--cased", help: "keep case and accents (with the embedded vocabulary)" }),
+    cased: tokenizerOptions.cased,
   },
   examples: [
     'tokenize "a moving film"',
@@ -38,10 +30,8 @@ export const tokenizeCommand = defineCommand({
   async run(values, terminal, args) {
     if (values.pair !== undefined && args.length !== 1)
       throw usageError("--pair goes with exactly one text as argument");
-    const settings = values.base
-      ? (await openBaseOf(values, terminal)).tokenizer
-      : { tokens: embeddedVocabulary(), lowerCase: !values.cased };
-    const tokenizer = createTokenizer(settings);
+    const tokenizer = await openTokenizer(pick(tokenizerOptions, values), terminal);
+    const { tokens } = tokenizer.settings;
     const line = (written: string) => {
       const tab = values.pairs ? written.indexOf("\t") : -1;
       const first = tab < 0 ? written : written.slice(0, tab);
@@ -50,7 +40,7 @@ export const tokenizeCommand = defineCommand({
       const output = {
         input_ids: Array.from(encoding.ids),
         token_type_ids: Array.from(encoding.typeIds),
-        tokens: Array.from(encoding.ids, (id) => settings.tokens[id]),
+        tokens: Array.from(encoding.ids, (id) => tokens[id]),
         truncated: encoding.truncated,
         ...(values.offsets ? { offsets: encoding.offsets } : {}),
       };
