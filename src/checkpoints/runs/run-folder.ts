@@ -1,5 +1,5 @@
 // A run folder: one trial's config.yaml, metrics.jsonl, model.safetensors (the branch alone) and run.json, and
-// while it is unfinished state.safetensors. Contracts: docs and DESIGN "Files". Holds no training logic.
+// while it is unfinished state.safetensors. Contracts: docs/files.md. Holds no training logic.
 
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
