@@ -2,6 +2,7 @@
 // Tests that need them are skipped out loud where they are absent; reference.ts has small values of the clone's own.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { unless } from "./skips";
 
 export const sharedData = path.resolve(
   process.env["FLEXBERT_SHARED_DATA"] ?? path.join(__dirname, "../../shared/data"),
@@ -13,5 +14,5 @@ if (!present)
     `SKIPPED: tests on published files and shared reference values, because ${sharedData} is absent (set FLEXBERT_SHARED_DATA)`,
   );
 
-/** `describe` where the reference data is present, else `describe.skip`. */
-export const describeWithSharedData = present ? describe : describe.skip;
+/** `describe` where the reference data is present; skipped where not. */
+export const describeWithSharedData = unless(!present && `${sharedData} is absent`).describe;

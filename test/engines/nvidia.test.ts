@@ -3,6 +3,7 @@ import path from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
 import { hasNvidiaHardware, listNvidiaGpus } from "../../src/engines/nvidia";
 import { temporaryFolder } from "../files/temporary-folder";
+import { onWindows, unless } from "../skips";
 
 const { PATH } = process.env;
 afterEach(() => {
@@ -16,7 +17,7 @@ function writeSmi(script: string): void {
   process.env["PATH"] = folder;
 }
 
-const onPosix = process.platform === "win32" ? test.skip : test;
+const onPosix = unless(onWindows).test;
 
 onPosix("GPUs as nvidia-smi lists them, in bytes", async () => {
   writeSmi(`echo "NVIDIA T4, 15360, 15000, 550.54.15"; echo "NVIDIA L4, 23034, 1, 550.54.15"`);

@@ -105,7 +105,7 @@ test("appendLine adds lines to what is there", async () => {
 
 describe("requireFreeSpace", () => {
   test("passes where there is room, also for a folder that does not exist yet", async () => {
-    await requireFreeSpace(path.join(folder, "not", "yet"), 1, "a test");
+    await expect(requireFreeSpace(path.join(folder, "not", "yet"), 1, "a test")).resolves.toBeUndefined();
   });
 
   test("names folder, purpose and both sizes where there is not (exit 1)", async () => {

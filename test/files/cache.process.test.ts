@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
+import { expect } from "@jest/globals";
+import { onWindows, unless } from "../skips";
 
-(process.platform === "win32" ? test.skip : test)("a user without a home folder is told of FLEXBERT_CACHE", () => {
+unless(onWindows).test("a user without a home folder is told of FLEXBERT_CACHE", () => {
   const script = `require(${JSON.stringify(path.join(__dirname, "../../dist/files/cache.js"))}).cacheFolder()`;
   const env = { PATH: process.env["PATH"], HOME: "" };
   const { stderr } = spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" });

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node
 import path from "node:path";
 import { beforeEach, expect, test } from "@jest/globals";
 import { makeFolder, subfolders } from "../../src/files/folder";
+import { asRoot, notLinux, unless } from "../skips";
 import { temporaryFolder } from "./temporary-folder";
 
 let folder: string;
@@ -28,12 +29,12 @@ test("a file in the way is an error", async () => {
   await expect(makeFolder(path.join(folder, "a/b"))).rejects.toMatchObject({ code: "ENOTDIR" });
 });
 
-(process.getuid?.() === 0 ? test.skip : test)("a folder that may not be written is an error", async () => {
+unless(asRoot).test("a folder that may not be written is an error", async () => {
   chmodSync(folder, 0o500);
   await expect(makeFolder(path.join(folder, "a/b"))).rejects.toMatchObject({ code: "EACCES" });
 });
 
-(process.platform === "linux" ? test : test.skip)("ends where the system makes no folders", async () => {
+unless(notLinux).test("ends where the system makes no folders", async () => {
   await expect(makeFolder("/proc/flexbert/deep")).rejects.toMatchObject({ code: "ENOENT", path: "/proc/flexbert" });
 });
 

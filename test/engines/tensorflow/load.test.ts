@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
+import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import { explainAbsence } from "../../../src/engines/open";
 import { ISA_VARIABLE } from "../../../src/engines/tensorflow/cpu-probe";
 import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../../src/engines/tensorflow/install/builds";
@@ -16,6 +16,7 @@ import {
 } from "../../../src/engines/tensorflow/load";
 import { engineError, failure, usageError } from "../../../src/errors/errors";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { unless } from "../../skips";
 
 const kept = ["FLEXBERT_TFJS_NODE", "FLEXBERT_CACHE"].map((name) => [name, process.env[name]] as const);
 let folder: string;
@@ -57,10 +58,10 @@ const reasonOf = (look: () => unknown) => {
   throw new Error("it was found");
 };
 
-const describeWithPackage = tfjsPackage() ? describe : describe.skip;
-const registryAddon = existsSync(path.join(tfjsPackage()?.folder ?? "", "lib"));
+const noPackage = tfjsPackage() ? null : "@tensorflow/tfjs-node-gpu is not installed";
+const ownAddon = existsSync(path.join(tfjsPackage()?.folder ?? "", "lib")) && "the package has an addon of its own";
 
-describeWithPackage("the order of sources", () => {
+unless(noPackage).describe("the order of sources", () => {
   test("FLEXBERT_TFJS_NODE comes before a build", () => {
     const build = writeBuild();
     expect(locateTensorflow()).toMatchObject({ from: "build", addon: path.join(build, "tfjs_binding.node") });
@@ -68,14 +69,14 @@ describeWithPackage("the order of sources", () => {
     expect(locateTensorflow()).toMatchObject({ from: "FLEXBERT_TFJS_NODE", build: null });
   });
 
-  (registryAddon ? test.skip : test)("a damaged build is named with the command that mends it", () => {
+  unless(ownAddon).test("a damaged build is named with the command that mends it", () => {
     writeBuild({ "tensorflow/libtensorflow_cc.so.2": 5 });
     const { reason, remedy } = reasonOf(locateTensorflow);
     expect(reason).toMatch(/2\.21\.0-cpu-\S+ cannot be used: tensorflow\/libtensorflow_cc\.so\.2 is missing/);
     expect(remedy).toMatch(/^Run: flexbert engine install tensorflow/);
   });
 
-  (registryAddon ? test.skip : test)("nothing installed: the command that installs", () => {
+  unless(ownAddon).test("nothing installed: the command that installs", () => {
     expect(reasonOf(locateTensorflow)).toMatchObject({
       reason: "no build of TensorFlow is installed",
       remedy: expect.stringMatching(/^Run: flexbert engine install tensorflow/),
@@ -83,7 +84,7 @@ describeWithPackage("the order of sources", () => {
   });
 });
 
-(tfjsPackage() && !registryAddon ? test : test.skip)("without a home folder there are no builds", () => {
+unless(noPackage ?? ownAddon).test("without a home folder there are no builds", () => {
   const { XDG_CACHE_HOME } = process.env;
   const homedir = jest.spyOn(os, "homedir").mockReturnValue("");
   delete process.env["FLEXBERT_CACHE"];

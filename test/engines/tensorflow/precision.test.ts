@@ -4,9 +4,10 @@
 
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { locateTensorflow } from "../../../src/engines/tensorflow/load";
 import { describeEachTinyBert, loadTinyBert } from "../../reference";
+import { unless } from "../../skips";
 
 interface Report {
   readonly summary: string;
@@ -48,7 +49,7 @@ const furthest = ({ results, expected }: Report["training"], at: 0 | 1) =>
   Math.max(...results.map((result, i) => Math.abs(result[at] / (expected[i] as [number, number])[at] - 1)));
 
 describeEachTinyBert("PyTorch's losses", (folder) => {
-  (absence === null ? describe : describe.skip)("precision", () => {
+  unless(absence).describe("precision", () => {
     test.each([
       { precision: "bf16", unit: 2 ** -8, loss: 0.02, norm: 0.06 },
       { precision: "float16", unit: 2 ** -11, loss: 0.003, norm: 0.01 },

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
+import { expect } from "@jest/globals";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { onWindows, unless } from "../../skips";
 
-(process.platform === "win32" ? test.skip : test)("a folder for temporary files that is not there is named", () => {
+unless(onWindows).test("a folder for temporary files that is not there is named", () => {
   const missing = path.join(temporaryFolder(), "nowhere");
   const session = path.join(__dirname, "../../../dist/engines/tensorflow/session.js");
   // In a process of its own: Node reads TMPDIR from the environment that Jest only copies.

@@ -21,6 +21,7 @@ import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { engineAbsence, withInitialCache } from "../../engines/engines";
+import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
 
@@ -133,7 +134,7 @@ describe("the files", () => {
 const absence = engineAbsence("tensorflow");
 if (absence !== null) console.warn(`SKIPPED: SavedModels in TensorFlow, because ${absence}`);
 
-(absence === null ? describe : describe.skip)("in TensorFlow", () => {
+unless(absence).describe("in TensorFlow", () => {
   const opener = () => withInitialCache(() => savedModelOpener({ threads: 1 }));
 
   test("every signature gives the branches' logits", async () => {
