@@ -3,7 +3,6 @@
 import type { DataReport } from "../data/check";
 import { dataError } from "../errors/errors";
 import { type Given, readGiven } from "../options/given";
-import type { Values } from "../options/option";
 import { taskOptions } from "../settings/tasks";
 import { maxLength } from "../settings/training";
 import { type Call, type Caller, callOf } from "./caller";
@@ -21,15 +20,13 @@ export type CheckDataOptions = Given<typeof checkDataOptions>;
 /** One report a task. Throws UserError (3) where no task has data; broken rows are listed and not thrown. */
 export async function checkData(options: CheckDataOptions = {}, caller: Caller = {}): Promise<DataReport[]> {
   const reports: DataReport[] = [];
-  for await (const report of checkEach(readGiven(checkDataOptions, options), callOf(caller))) reports.push(report);
+  for await (const report of checkEach(options, callOf(caller))) reports.push(report);
   return reports;
 }
 
 /** The same as each becomes known: a large task takes seconds. */
-export async function* checkEach(
-  values: Values<typeof checkDataOptions>,
-  call: Call,
-): AsyncGenerator<DataReport, void, undefined> {
+export async function* checkEach(options: CheckDataOptions, call: Call): AsyncGenerator<DataReport, void, undefined> {
+  const values = readGiven(checkDataOptions, options);
   const { findSplitFile } = await import("../data/read-split.js");
   const { splitNames } = await import("../tasks/task.js");
   const { checkTask } = await import("../data/check.js");

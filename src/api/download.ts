@@ -68,17 +68,18 @@ export async function planDownload(options: DownloadOptions = {}): Promise<Plann
  * Throws UserError (3) naming every task whose files are wrong, after the others; (1) where the network fails.
  */
 export async function downloadData(options: DownloadOptions = {}, caller: Caller = {}): Promise<DownloadedTask[]> {
-  const { done, failure } = await downloadAll(readGiven(downloadOptions, options), callOf(caller), () => undefined);
+  const { done, failure } = await downloadAll(options, callOf(caller), () => undefined);
   if (failure) throw failure;
   return done;
 }
 
 /** The same, telling of each task as it is there: what failed is no reason to hide what did not. */
 export async function downloadAll(
-  values: DownloadValues,
+  given: DownloadOptions,
   call: Call,
   onTask: (task: DownloadedTask) => void,
 ): Promise<{ readonly done: DownloadedTask[]; readonly failure: UserError | null }> {
+  const values = readGiven(downloadOptions, given);
   const chosen = await chosenSources(values);
   const mirror = await mirrorOf(values.mirror);
   const done: DownloadedTask[] = [];

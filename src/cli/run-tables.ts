@@ -1,37 +1,13 @@
 // What finetune and distill print alike: runs as JSON, dry-run plans, and the closing line.
 
+import type { RunSummary } from "../api/runs";
 import { type EngineValues, openSession } from "../api/session";
-import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import { kOf } from "../model/place";
 import type { Plan } from "../recipes/trial/estimate";
 import { type Terminal, table } from "./terminal";
-
-/** One run for --json. */
-export function describeRun({ folder, record }: StoredRun) {
-  const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  const { state, stopped, finishedAt = null } = record;
-  return {
-    task,
-    method,
-    folder,
-    state,
-    ...(state === "stopped" && stopped ? { stopped } : {}),
-    layers,
-    full,
-    fork,
-    seed,
-    score,
-    metrics,
-    bestEpoch,
-    steps,
-    seconds,
-    tokensPerSecond,
-    finishedAt,
-  };
-}
 
 /** "5120", "4980-5120" for several, "-" where no step was taken. */
 export function formatRates(rates: readonly (number | null)[]): string {
@@ -43,7 +19,7 @@ export function formatRates(rates: readonly (number | null)[]): string {
 
 interface TaskResult {
   readonly task: string;
-  readonly runs: readonly ReturnType<typeof describeRun>[];
+  readonly runs: readonly RunSummary[];
 }
 
 /** The result as JSON, or the last line for people: what was trained since `started`, its time, tokens a second, engine. */

@@ -44,8 +44,3 @@ export function readGiven<D extends Definitions>(definitions: D, given: Given<D>
   if (problems.length > 0) throw usageError(problems.join("\n"));
   return values as Values<D>;
 }
-
-/** Of a command's values those that a function of the library takes. */
-export function pick<D extends Definitions>(definitions: D, values: Values<D>): Values<D> {
-  return Object.fromEntries(Object.keys(definitions).map((name) => [name, values[name]])) as Values<D>;
-}

@@ -4,7 +4,6 @@ import path from "node:path";
 import type { Base } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import type { OnnxReport } from "../../export/onnx/onnx";
-import { CARD, hasCard } from "../../merge/card";
 import { MANIFEST, type MergedTask, overhead } from "../../merge/folder/manifest";
 import type { Merged } from "../../merge/merge";
 import { type Savings, savings } from "../../merge/savings";
@@ -121,6 +120,7 @@ export async function removeTasks(options: RemoveOptions, caller: Caller = {}): 
 }
 
 async function describe({ manifest, onnx }: Merged, base: Base | null, out: string, call: Call): Promise<MergeResult> {
+  const { CARD, hasCard } = await import("../../merge/card.js");
   if (!(await hasCard(out))) {
     call.reporter.warn(
       `${path.join(out, CARD)} is not flexbert's model card and was left as it is: move it away and merge again`,

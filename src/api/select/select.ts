@@ -145,7 +145,7 @@ export interface Chosen {
  * Throws UserError (2) for options that contradict each other and for a budget that no choice meets, (4) without runs.
  */
 export async function select(options: SelectOptions = {}, caller: Caller = {}): Promise<SelectResult> {
-  return describeChosen(await choose(readGiven(selectOptions, options), callOf(caller)));
+  return describeChosen(await choose(options, callOf(caller)));
 }
 
 /** Times the base's layers on an engine, and writes `latency` where it is given: milliseconds a layer. */
@@ -153,11 +153,14 @@ export async function measureLatency(
   options: Pick<SelectOptions, "base" | "latency" | "batchSize" | "length" | "engine" | "threads"> = {},
   caller: Caller = {},
 ): Promise<LatencyModel> {
-  return measure(readGiven(selectOptions, options), callOf(caller));
+  const values = { ...readGiven(selectOptions, options), measure: true };
+  checkOptions(values);
+  return measure(values, callOf(caller));
 }
 
 /** The selection, written where the values say so. */
-export async function choose(values: SelectValues, call: Call): Promise<Chosen> {
+export async function choose(options: SelectOptions, call: Call): Promise<Chosen> {
+  const values = readGiven(selectOptions, options);
   checkOptions(values);
   const pool = await readPool(values, call);
   if (values.select !== undefined) {
@@ -224,19 +227,8 @@ interface RuleValues {
   readonly select: string | undefined;
 }
 
-interface FlagValues extends RuleValues {
-  readonly latency: string | undefined;
-  readonly measure: boolean;
-  readonly batchSize: number | undefined;
-  readonly length: number | undefined;
-  readonly allowUnshared: boolean;
-  readonly scores: string | undefined;
-  readonly scoreUnit: string;
-  readonly out: string | undefined;
-}
-
 /** Contradictions, told before anything is read or measured. */
-export function checkOptions(values: FlagValues): void {
+function checkOptions(values: SelectValues): void {
   const { threshold, maxLayers, maxLatency, select, latency, measure, batchSize, length, allowUnshared, out } = values;
   const budget = maxLayers === undefined ? maxLatency : maxLayers;
   const rules = [
@@ -273,7 +265,7 @@ export function checkOptions(values: FlagValues): void {
 }
 
 /** Whether nothing is to be chosen. */
-export const isMeasurementAlone = ({ threshold, maxLayers, maxLatency, select, scores, out }: FlagValues): boolean =>
+export const isMeasurementAlone = ({ threshold, maxLayers, maxLatency, select, scores, out }: SelectOptions): boolean =>
   [threshold, maxLayers, maxLatency, select, scores, out].every((value) => value === undefined);
 
 function ruleOf({ threshold, maxLayers, maxLatency, select }: RuleValues, model: LatencyModel | null): Rule {

@@ -4,7 +4,6 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import path from "node:path";
-import { parse, stringify } from "yaml";
 import { ExitCode, modelError, oneLine, UserError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
@@ -144,6 +143,7 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
 /** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where either file is gone or damaged. */
 export async function recordedTasksFile(folder: string): Promise<string | null> {
   try {
+    const { parse } = await import("yaml"); // late: it takes longer to load than a status takes
     const config: unknown = parse(await readFile(path.join(folder, files.config), "utf8"));
     const { tasks } = Object(config) as { tasks?: unknown };
     return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
@@ -158,6 +158,7 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 
 /** Creates the folder with its resolved config. */
 export async function createRun(folder: string, record: RunRecord, config: unknown): Promise<void> {
+  const { stringify } = await import("yaml");
   await makeFolder(folder);
   await writeFileAtomic(path.join(folder, files.config), stringify(config));
   await rm(path.join(folder, files.metrics), { force: true });

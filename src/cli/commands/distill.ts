@@ -1,6 +1,7 @@
 // flexbert distill: students of 1 to 3 layers from each task's teacher.
 
 import { existsSync } from "node:fs";
+import { describeRun } from "../../api/runs";
 import { chosenTasks, openBaseOf, openSession, seedsOf } from "../../api/session";
 import { findTeacher } from "../../api/stored-runs";
 import { openTrackers, trackerOptions } from "../../api/trackers";
@@ -14,7 +15,7 @@ import { distillationSettings, studentLayersOption } from "../../settings/distil
 import { runSettings, trainingCommandOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
-import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
+import { formatRates, printPlans, printSummary } from "../run-tables";
 import { table } from "../terminal";
 
 export const distillCommand = defineCommand({

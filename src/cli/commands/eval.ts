@@ -2,7 +2,7 @@
 
 import { evaluate, evaluateOptions, type TaskScores } from "../../api/evaluate";
 import { formatScore, formatSeconds } from "../../messages/quantities";
-import { pick } from "../../options/given";
+import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
@@ -14,7 +14,7 @@ export const evalCommand = defineCommand({
     "eval --model checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d --json",
   ],
   async run(values, terminal) {
-    const { tasks, engine, seconds, tokens } = await evaluate(pick(evaluateOptions, values), terminal);
+    const { tasks, engine, seconds, tokens } = await evaluate(settingsOf(evaluateOptions, values), terminal);
     if (terminal.json) terminal.printJson(tasks);
     else await print(tasks, terminal);
     const rows = tasks.reduce((sum, task) => sum + task.rows, 0);

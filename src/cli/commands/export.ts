@@ -3,7 +3,7 @@
 import { exportOptions, exportSavedModel, planSavedModel } from "../../api/export";
 import { usageError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
-import { pick } from "../../options/given";
+import { settingsOf } from "../../options/settings";
 import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { describeCheck } from "../model-check";
@@ -24,7 +24,7 @@ export const exportCommand = defineCommand({
       const hint = format === "onnx" ? ". Merge writes model.onnx into the merged folder" : "";
       throw usageError(`export takes saved-model, not ${format}${hint}. Run: flexbert export --help`);
     }
-    const options = pick(exportOptions, values);
+    const options = settingsOf(exportOptions, values);
     const { out } = values;
     if (values.dryRun) {
       const plan = await planSavedModel(options);

@@ -1,6 +1,7 @@
 // flexbert finetune: partial fine-tuning over a range of k, and the table of dev scores.
 
 import path from "node:path";
+import { describeRun } from "../../api/runs";
 import { chosenTasks, openBaseOf, openSession, seedsOf, tasksFileOf, userTasks } from "../../api/session";
 import { standingOf } from "../../api/stored-runs";
 import { openTrackers, trackerOptions } from "../../api/trackers";
@@ -17,7 +18,7 @@ import type { ChooseBy } from "../../settings/selection";
 import { runSettings, trainingCommandOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import { defineCommand } from "../command";
-import { describeRun, formatRates, printPlans, printSummary } from "../run-tables";
+import { formatRates, printPlans, printSummary } from "../run-tables";
 import { type Terminal, table } from "../terminal";
 
 export const finetuneCommand = defineCommand({

@@ -11,7 +11,7 @@ import {
 } from "../../api/merge/merge";
 import { formatBytes } from "../../files/atomic";
 import { formatCount, formatScore } from "../../messages/quantities";
-import { pick } from "../../options/given";
+import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { describeOnnx } from "../model-check";
@@ -42,10 +42,10 @@ export const mergeCommand = defineCommand({
   async run(values, terminal) {
     const { remove } = values;
     if (remove !== undefined) {
-      report(await removeTasks({ ...pick(removeOptions, values), remove }, terminal), terminal);
+      report(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
       return;
     }
-    const options = pick(mergeOptions, values);
+    const options = settingsOf(mergeOptions, values);
     if (values.dryRun) printChoice(await planMerge(options, terminal), terminal);
     else report(await merge(options, terminal), terminal);
   },

@@ -6,9 +6,9 @@ import { modelOptions } from "../../api/served-model";
 import { usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
-import { pick } from "../../options/given";
 import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
+import { settingsOf } from "../../options/settings";
 import type { ServedTask } from "../../predict/model";
 import type { Prediction } from "../../predict/predict";
 import type { InputRow, PredictedRow } from "../../predict/rows";
@@ -44,7 +44,7 @@ export const predictCommand = defineCommand({
   ],
   async run(values, terminal, args) {
     const rows = await readRows(values, args);
-    const model = await openModel(pick(modelOptions, values), terminal);
+    const model = await openModel(settingsOf(modelOptions, values), terminal);
     try {
       const tasks = model.tasksFor(rows);
       const started = performance.now();

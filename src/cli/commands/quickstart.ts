@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { onnxOpenerOrWarning } from "../../api/merge/onnx";
 import { checkTools } from "../../api/model-check";
+import { pullFiles } from "../../api/pull";
 import { openSession } from "../../api/session";
 import type { Base } from "../../checkpoints/bases/base";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
@@ -28,7 +29,6 @@ import type { RunContext } from "../../training/tracking/tracker";
 import { defineCommand } from "../command";
 import { describeOnnx } from "../model-check";
 import { type Terminal, table } from "../terminal";
-import { pullWithProgress } from "./pull";
 
 const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
 const SAMPLE = path.join(__dirname, "../../../glue-data/sample");
@@ -140,7 +140,7 @@ export const quickstart = defineCommand({
 async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Base> {
   const { openBase } = await import("../../checkpoints/bases/base.js");
   try {
-    await pullWithProgress(MINILM, offline, terminal);
+    await pullFiles(MINILM, offline, terminal);
     return await openBase(MINILM);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -1,14 +1,7 @@
 // flexbert select: one candidate a task, by the threshold c, by a budget of layers or milliseconds, or by name.
 
-import {
-  checkOptions,
-  choose,
-  describeChosen,
-  isMeasurementAlone,
-  measureLatency,
-  selectOptions,
-} from "../../api/select/select";
-import { pick } from "../../options/given";
+import { choose, describeChosen, isMeasurementAlone, measureLatency, selectOptions } from "../../api/select/select";
+import { settingsOf } from "../../options/settings";
 import { configOption } from "../../settings/call";
 import { defineCommand } from "../command";
 import { printChosen, printLatency } from "../select-output";
@@ -32,8 +25,7 @@ export const selectCommand = defineCommand({
     "select --scores table.csv --threshold 2",
   ],
   async run(values, terminal) {
-    const options = pick(selectOptions, values);
-    checkOptions(options);
+    const options = settingsOf(selectOptions, values);
     if (options.measure && isMeasurementAlone(options)) {
       printLatency(await measureLatency(options, terminal), terminal);
       return;

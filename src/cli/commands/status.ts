@@ -1,4 +1,5 @@
 import path from "node:path";
+import { describeRun } from "../../api/runs";
 import { DEFAULT_TASKS } from "../../api/session";
 import { listRuns, recordedTasksFile, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { subfolders } from "../../files/folder";
@@ -7,7 +8,6 @@ import { chooseTeacher, comparableRuns } from "../../selection/teacher";
 import { DEFAULT_BASE } from "../../settings/base";
 import { checkpointOptions } from "../../settings/work";
 import { defineCommand } from "../command";
-import { describeRun } from "../run-tables";
 import { table } from "../terminal";
 
 interface TaskStatus {

@@ -3,7 +3,7 @@
 import { type PlannedSubmission, planSubmission, type Submission, submit, submitOptions } from "../../api/submit";
 import { formatBytes } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
-import { pick } from "../../options/given";
+import { settingsOf } from "../../options/settings";
 import { dryRun, offline } from "../../settings/call";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
@@ -20,7 +20,7 @@ export const submitCommand = defineCommand({
     "submit --merged merged/ --dry-run",
   ],
   async run(values, terminal) {
-    const options = pick(submitOptions, values);
+    const options = settingsOf(submitOptions, values);
     if (values.dryRun) return printPlan(await planSubmission(options, terminal), terminal);
     const started = performance.now();
     const written = await submit(options, terminal);

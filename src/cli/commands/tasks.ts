@@ -1,16 +1,15 @@
 // flexbert tasks: what tasks there are, where their data lies, and the schema of a task file.
 
-import { userTasks } from "../../api/session";
+import { listTasks, listTasksOptions } from "../../api/tasks";
 import { toggle } from "../../options/option";
-import { taskOptions } from "../../settings/tasks";
+import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { table } from "../terminal";
 
 export const tasksCommand = defineCommand({
   description: "The nine GLUE tasks and AX, and the tasks of your own file. GLUE's files lie under --glue-data.",
   options: {
-    tasks: taskOptions.tasks,
-    glueData: taskOptions.glueData,
+    ...listTasksOptions,
     schema: toggle({ flag: "--schema", help: "print the JSON Schema of a task file", inConfig: false }),
   },
   examples: ["tasks", "tasks --tasks glue-data/sample/tasks.yaml", "tasks --schema > tasks.schema.json"],
@@ -20,23 +19,7 @@ export const tasksCommand = defineCommand({
       terminal.printJson(userTasksJsonSchema());
       return;
     }
-    const { knownTasks } = await import("../../tasks/registry.js");
-    const { findSplitFile } = await import("../../data/read-split.js");
-    const tasks = knownTasks(await userTasks(values));
-    const described = tasks.map((task) => ({
-      name: task.name,
-      kind: task.kind,
-      inputs: task.inputs,
-      labels: task.labels,
-      range: task.range ?? null,
-      metric: task.metric,
-      splits: Object.fromEntries(
-        Object.keys(task.splits).map((split) => [
-          split,
-          findSplitFile(task, split as keyof typeof task.splits, values.glueData),
-        ]),
-      ),
-    }));
+    const described = await listTasks(settingsOf(listTasksOptions, values));
     if (terminal.json) {
       terminal.printJson(described);
       return;

@@ -3,9 +3,9 @@
 import { createInterface } from "node:readline";
 import { openTokenizer, tokenizerOptions } from "../../api/tokenizer";
 import { usageError } from "../../errors/errors";
-import { pick } from "../../options/given";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
+import { settingsOf } from "../../options/settings";
 import { maxLength } from "../../settings/training";
 import { defineCommand } from "../command";
 
@@ -30,7 +30,7 @@ export const tokenizeCommand = defineCommand({
   async run(values, terminal, args) {
     if (values.pair !== undefined && args.length !== 1)
       throw usageError("--pair goes with exactly one text as argument");
-    const tokenizer = await openTokenizer(pick(tokenizerOptions, values), terminal);
+    const tokenizer = await openTokenizer(settingsOf(tokenizerOptions, values), terminal);
     const { tokens } = tokenizer.settings;
     const line = (written: string) => {
       const tab = values.pairs ? written.indexOf("\t") : -1;

@@ -3,7 +3,7 @@
 import { checkDataOptions, checkEach } from "../../../api/data";
 import type { DataReport, SplitReport } from "../../../data/check";
 import { dataError } from "../../../errors/errors";
-import { pick } from "../../../options/given";
+import { settingsOf } from "../../../options/settings";
 import { defineCommand } from "../../command";
 import { type Terminal, table } from "../../terminal";
 
@@ -16,7 +16,7 @@ export const dataCheckCommand = defineCommand({
   examples: ["data check --task rte", "data check --tasks my-tasks.yaml --json"],
   async run(values, terminal) {
     const reports: DataReport[] = [];
-    for await (const report of checkEach(pick(checkDataOptions, values), terminal)) {
+    for await (const report of checkEach(settingsOf(checkDataOptions, values), terminal)) {
       reports.push(report);
       if (!terminal.json) printReport(report, terminal);
     }

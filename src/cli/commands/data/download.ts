@@ -4,7 +4,7 @@ import path from "node:path";
 import { downloadAll, downloadOptions, type PlannedDownload, planDownload } from "../../../api/download";
 import type { DownloadedTask } from "../../../data/glue/download";
 import { formatBytes } from "../../../files/atomic";
-import { pick } from "../../../options/given";
+import { settingsOf } from "../../../options/settings";
 import { dryRun } from "../../../settings/call";
 import { defineCommand } from "../../command";
 import { type Terminal, table } from "../../terminal";
@@ -22,7 +22,7 @@ export const dataDownloadCommand = defineCommand({
     "data download --task rte --mirror fetched/",
   ],
   async run(values, terminal) {
-    const options = pick(downloadOptions, values);
+    const options = settingsOf(downloadOptions, values);
     if (values.dryRun) return printPlan(await planDownload(options), terminal);
     const { done, failure } = await downloadAll(options, terminal, (task) => {
       if (!terminal.json) print(task, terminal);

@@ -2,7 +2,7 @@
 
 import { installOptions, installTensorflow, planInstall, requireTensorflow } from "../../../api/engines";
 import { formatBytes } from "../../../files/atomic";
-import { pick } from "../../../options/given";
+import { settingsOf } from "../../../options/settings";
 import { dryRun } from "../../../settings/call";
 import { defineCommand } from "../../command";
 
@@ -20,7 +20,7 @@ export const engineInstallCommand = defineCommand({
   ],
   async run(values, terminal, [engine]) {
     requireTensorflow(engine, "install");
-    const options = pick(installOptions, values);
+    const options = settingsOf(installOptions, values);
     if (values.dryRun) {
       const plan = await planInstall(options, terminal);
       const { version, flavour, folder } = plan;

@@ -2,7 +2,7 @@
 
 import { removeBuilds, removeBuildsOptions, requireTensorflow } from "../../../api/engines";
 import { formatBytes } from "../../../files/atomic";
-import { pick } from "../../../options/given";
+import { settingsOf } from "../../../options/settings";
 import { dryRun } from "../../../settings/call";
 import { defineCommand } from "../../command";
 
@@ -13,7 +13,7 @@ export const engineRemoveCommand = defineCommand({
   examples: ["engine remove tensorflow --version 2.20.0", "engine remove tensorflow --dry-run"],
   async run(values, terminal, [engine]) {
     requireTensorflow(engine, "remove");
-    const builds = await removeBuilds(pick(removeBuildsOptions, values), values.dryRun);
+    const builds = await removeBuilds(settingsOf(removeBuildsOptions, values), values.dryRun);
     if (terminal.json) {
       terminal.printJson({ dryRun: values.dryRun, removed: builds.map(({ name }) => name) });
       return;

@@ -1,0 +1,38 @@
+// The package's public surface: what `import ... from "flexbert"` gives, and nothing else of it is promised.
+// Loading it loads no engine and starts nothing: each function loads what it needs when it is called.
+// biome-ignore-all lint/performance/noBarrelFile: an entry point is what the rule makes an exception for
+
+export { ExitCode, UserError } from "../errors/errors";
+export type { ProgressBar, Reporter } from "../messages/reporter";
+export { Interrupted } from "../messages/reporter";
+export type { Caller } from "./caller";
+export { type CleanOptions, clean, type Leftover } from "./clean";
+export { type CheckDataOptions, checkData, writeSampleTasks } from "./data";
+export { type DownloadOptions, downloadData, type PlannedDownload, planDownload } from "./download";
+export {
+  type EvaluateOptions,
+  type EvaluationOptions,
+  type EvaluationResult,
+  evaluate,
+  type TaskScores,
+} from "./evaluate";
+export { type ExportOptions, exportSavedModel, planSavedModel } from "./export";
+export { type ImportOptions, importBranch } from "./import";
+export {
+  type ChosenRun,
+  type MergeOptions,
+  type MergeResult,
+  merge,
+  planMerge,
+  type RemoveOptions,
+  removeTasks,
+} from "./merge/merge";
+export { type EngineOptions, openEngine } from "./open-engine";
+export { type GivenRow, type OpenModel, openModel, type PredictOptions } from "./open-model";
+export { type PulledBase, type PullOptions, pull } from "./pull";
+export type { RunSummary } from "./runs";
+export { measureLatency, type SelectOptions, type SelectResult, select } from "./select/select";
+export type { ModelOptions } from "./served-model";
+export { type PlannedSubmission, planSubmission, type Submission, type SubmitOptions, submit } from "./submit";
+export { type ListedTask, type ListTasksOptions, listTasks } from "./tasks";
+export { openTokenizer, type TokenizerOptions } from "./tokenizer";

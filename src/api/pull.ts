@@ -1,0 +1,45 @@
+// A base model into the cache.
+
+import type { PulledModel } from "../checkpoints/pull/pull";
+import { type Given, readGiven } from "../options/given";
+import { offline } from "../settings/call";
+import { type Call, type Caller, callOf } from "./caller";
+import { fileProgress } from "./file-progress";
+
+export const pullOptions = { ...offline };
+
+export type PullOptions = Given<typeof pullOptions>;
+
+export interface PulledBase extends PulledModel {
+  readonly name: string;
+  readonly sha256: string;
+  readonly layers: number;
+  /** Width of a layer. */
+  readonly hidden: number;
+  readonly parameters: number;
+}
+
+/**
+ * Fetches a base unless it is in the cache, such as google-bert/bert-base-uncased.
+ * Throws UserError (4) for one that is missing, no BERT or has a wrong hash, (1) where the network fails.
+ */
+export async function pull(name: string, options: PullOptions = {}, caller: Caller = {}): Promise<PulledBase> {
+  const { offline: stays } = readGiven(pullOptions, options);
+  const { folder, source } = await pullFiles(name, stays, callOf(caller));
+  const { openBase } = await import("../checkpoints/bases/base.js");
+  const { config, sha256, tensors } = await openBase(name);
+  const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
+  const { numHiddenLayers: layers, hiddenSize: hidden } = config;
+  return { name, folder, source, sha256, layers, hidden, parameters };
+}
+
+/** The files alone, with a bar for each. */
+export async function pullFiles(name: string, offline: boolean, call: Call): Promise<PulledModel> {
+  const { pull } = await import("../checkpoints/pull/pull.js");
+  const progress = fileProgress(`${name} `, call);
+  try {
+    return await pull(name, { offline, signal: call.signal, onProgress: progress.onProgress });
+  } finally {
+    progress.end();
+  }
+}

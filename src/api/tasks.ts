@@ -1,0 +1,35 @@
+// What tasks there are, and where their data lies.
+
+import { type Given, readGiven } from "../options/given";
+import { taskOptions } from "../settings/tasks";
+import type { SplitName, Task } from "../tasks/task";
+import { userTasks } from "./session";
+
+export const listTasksOptions = { tasks: taskOptions.tasks, glueData: taskOptions.glueData };
+
+export type ListTasksOptions = Given<typeof listTasksOptions>;
+
+export interface ListedTask extends Pick<Task, "name" | "kind" | "inputs" | "labels" | "metric"> {
+  /** Lowest and highest value of a regression. */
+  readonly range: Task["range"] | null;
+  /** The file of each split; null where there is none. */
+  readonly splits: Readonly<Partial<Record<SplitName, string | null>>>;
+}
+
+/** GLUE's tasks first, then those of the tasks file. */
+export async function listTasks(options: ListTasksOptions = {}): Promise<ListedTask[]> {
+  const values = readGiven(listTasksOptions, options);
+  const { knownTasks } = await import("../tasks/registry.js");
+  const { findSplitFile } = await import("../data/read-split.js");
+  return knownTasks(await userTasks(values)).map((task) => ({
+    name: task.name,
+    kind: task.kind,
+    inputs: task.inputs,
+    labels: task.labels,
+    range: task.range ?? null,
+    metric: task.metric,
+    splits: Object.fromEntries(
+      Object.keys(task.splits).map((split) => [split, findSplitFile(task, split as SplitName, values.glueData)]),
+    ),
+  }));
+}
