@@ -200,7 +200,6 @@ async function writeTask(out: string, { task, run }: Selection, onCreated: OnCre
   const { record } = run;
   const about = { task: task.name, fork: String(record.fork) };
   const blob = await writeBlob(out, task.name, await loadBranch(run), about, onCreated);
-  const maxLength = record.options["maxLength"];
   return {
     ...blob,
     name: task.name,
@@ -209,7 +208,7 @@ async function writeTask(out: string, { task, run }: Selection, onCreated: OnCre
     labels: record.labels,
     range: task.range ?? null,
     metric: task.metric,
-    maxLength: typeof maxLength === "number" ? maxLength : 128,
+    maxLength: record.options.maxLength,
     fork: record.fork,
     layers: record.layers,
     score: record.score,

@@ -116,7 +116,7 @@ async function runParts(folder: string, taskOf: (name: string) => Task, baseName
   }
   const { kind, inputs, range } = taskOf(record.task);
   const { fork, layers, labels, options } = record;
-  const maxLength = typeof options["maxLength"] === "number" ? options["maxLength"] : 128;
+  const { maxLength } = options;
   const task: ServedTask = { name: record.task, kind, inputs, labels, range: range ?? null, maxLength, fork, layers };
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
   const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };

@@ -97,6 +97,7 @@ function importRecord(
     trainData,
     devData,
     labels: task.labels,
+    metric: task.metric,
     score: null,
     metrics: {},
     bestEpoch: null,

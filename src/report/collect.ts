@@ -126,7 +126,5 @@ export function collectTask({ label, finetuned, students }: StoredTask, by: Choo
   };
 }
 
-/** A record does not name its metric: the score comes first among its metrics. */
-function metricOf({ record }: StoredRun): string {
-  return Object.keys(record.metrics)[0] ?? "score";
-}
+/** 0.1.0 did not record it: there the score comes first among the metrics. */
+const metricOf = ({ record }: StoredRun): string => record.metric ?? (Object.keys(record.metrics)[0] as string);

@@ -3,6 +3,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type RunRecord, writeRecord } from "../../src/checkpoints/runs/run-folder";
+import { recorded, settingsFrom } from "../../src/options/settings";
+import { trainingSettings } from "../../src/settings/training";
 
 export const base = { name: "owner/tiny", sha256: "b".repeat(64), layers: 6 };
 
@@ -24,6 +26,8 @@ export interface MadeRun {
   readonly lines?: readonly string[];
 }
 
+const settings = settingsFrom(trainingSettings, { epochs: 2, learning_rate: 1e-4 });
+
 let made = 0;
 
 /** Writes a run folder and returns its record. */
@@ -42,7 +46,7 @@ export async function makeRun(checkpoints: string, run: MadeRun): Promise<RunRec
     metrics: { [metric]: score },
     bestEpoch: 1,
     steps: 20,
-    options: { epochs: 2, learningRate: 1e-4, ...run.options },
+    options: { ...recorded(trainingSettings, settings), ...run.options },
     sha256: id.repeat(8),
     engine: "wasm",
     threads: 1,

@@ -11,6 +11,9 @@ import { formatProblem, stamped } from "../../files/format";
 import { sha256File } from "../../files/hash";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
+import type { Definitions } from "../../options/option";
+import { fromRecorded, type Recorded, recordedProblem, type SettingsOf } from "../../options/settings";
+import type { maxLength } from "../../settings/training";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors";
 import { recordProblem } from "./run-record";
 
@@ -48,13 +51,15 @@ export interface RunRecord extends Place {
   };
   /** Label names by class id; [] for regression. */
   readonly labels: readonly string[];
+  /** What the score is, by its name in `metrics`. Absent in runs of 0.1.0: there it is the first of them. */
+  readonly metric?: string;
   /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
   readonly stopped?: { readonly search: "halving"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly bestEpoch: number | null;
   readonly steps: number;
-  readonly options: Readonly<Record<string, unknown>>;
+  readonly options: RecordedOptions;
   /** sha256 of model.safetensors, once finished. */
   readonly sha256?: string;
   /** Recorded, no part of the id. */
@@ -70,6 +75,12 @@ export interface RunRecord extends Place {
   readonly startedAt: string;
   readonly finishedAt?: string;
 }
+
+/**
+ * What the id hashes of a trial's settings: {@link optionsOf} has their types. Imported branches have the length alone;
+ * recipes add options of their own.
+ */
+export type RecordedOptions = Recorded<typeof maxLength> & Readonly<Record<string, unknown>>;
 
 /** What a trial's batches, frozen layers and machine took. The engine and the machine decide it, so it is no part of the id. */
 export interface TrialCost {
@@ -125,19 +136,30 @@ export function methodFolder(checkpoints: string, base: string, task: string, me
 export async function readRecord(folder: string): Promise<RunRecord | null> {
   const file = path.join(folder, files.record);
   if (!existsSync(file)) return null;
-  const damaged = (problem: string, cause?: unknown) =>
-    modelError(`${file} is damaged (${problem}). Remove the folder and run again`, cause);
   let record: unknown;
   try {
     record = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw damaged(oneLine(error), error);
+    throw damaged(file, oneLine(error), error);
   }
   const foreign = formatProblem(record, RUN_FORMAT);
   if (foreign !== null) throw modelError(`${file} ${foreign}`);
   const problem = recordProblem(record);
-  if (problem !== null) throw damaged(problem);
+  if (problem !== null) throw damaged(file, problem);
   return record as RunRecord;
+}
+
+const damaged = (file: string, problem: string, cause?: unknown) =>
+  modelError(`${file} is damaged (${problem}). Remove the folder and run again`, cause);
+
+/**
+ * A run's settings by the definitions of what trained it. Throws modelError (4) where the record lacks one, as that of an
+ * imported branch lacks those of training.
+ */
+export function optionsOf<D extends Definitions>(definitions: D, { folder, record }: StoredRun): SettingsOf<D> {
+  const problem = recordedProblem(definitions, record.options);
+  if (problem !== null) throw damaged(path.join(folder, files.record), problem);
+  return fromRecorded(definitions, record.options);
 }
 
 /** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where either file is gone or damaged. */

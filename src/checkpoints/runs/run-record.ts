@@ -1,6 +1,9 @@
 // Whether a run.json says what its readers rest on. People edit these files, and disks lose parts of them: that is
 // worth a line that names the field, not a crash in a table. By hand, because zod takes as long to load as a status.
 
+import { recordedProblem } from "../../options/settings";
+import { maxLength, trainingSettings } from "../../settings/training";
+
 type Check = (value: unknown, record: Readonly<Record<string, unknown>>) => boolean;
 
 const isText: Check = (value) => typeof value === "string";
@@ -34,6 +37,9 @@ const fields: Readonly<Record<string, Check>> = {
   trainData: rows,
   devData: rows,
   score: isScore,
+  // The metric that is the score: 0.1.0 did not name it, and it comes first among the metrics.
+  metric: (value, { metrics, state }) =>
+    value === undefined ? state !== "finished" || Object.keys(Object(metrics)).length > 0 : isText(value, {}),
   metrics: (value) => isObject(value) && Object.values(value).every((score) => isScore(score, {})),
   options: isObject,
   sha256: (value, { state }) => state !== "finished" || isText(value, {}),
@@ -43,6 +49,12 @@ const fields: Readonly<Record<string, Check>> = {
 export function recordProblem(record: unknown): string | null {
   if (!isObject(record)) return "it holds no object";
   const wrong = Object.keys(fields).find((name) => !(fields[name] as Check)(record[name], record));
-  if (wrong === undefined) return null;
+  if (wrong === undefined) return optionsProblem(record);
   return record[wrong] === undefined ? `it has no ${wrong}` : `its ${wrong} is ${JSON.stringify(record[wrong])}`;
+}
+
+/** A branch that was imported was not trained here: of the options it has the length of its rows alone. */
+function optionsProblem({ method, options }: Readonly<Record<string, unknown>>): string | null {
+  const settings = method === "import" ? maxLength : trainingSettings;
+  return recordedProblem(settings, options as Readonly<Record<string, unknown>>);
 }

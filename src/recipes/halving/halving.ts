@@ -45,7 +45,7 @@ export async function searchByHalving(
       const force = run.force && !runs.has(planned);
       const known = force ? null : await storedRun(planned.trial);
       const last = epoch >= epochs;
-      const isThere = known?.record.state === "finished" || (!last && known && epochsDone(known.record) >= epoch);
+      const isThere = known?.record.state === "finished" || (!last && known && epochsDone(known) >= epoch);
       runs.set(planned, known && isThere ? known : await train(planned, force, last ? undefined : epoch));
     }
   };

@@ -5,8 +5,9 @@
 // The rule is a function of the scores by epoch and of nothing else, so that it can be replayed on any sweep.
 
 import { stepsPerEpoch } from "../../batches/batches";
-import { readDevScores, type StoredRun } from "../../checkpoints/runs/run-folder";
+import { optionsOf, readDevScores, type StoredRun } from "../../checkpoints/runs/run-folder";
 import type { ChooseBy } from "../../settings/selection";
+import { trainingSettings } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
 
 type Score = number | null;
@@ -134,7 +135,8 @@ export async function reportSearch(
 ): Promise<SearchReport | null> {
   const sweep = runs.filter(({ record }) => record.fork !== null);
   const arms = armsOf(await Promise.all(sweep.map(async (run) => ({ run, scores: await scoresOf(run, metric) }))));
-  const epochs = Number(sweep[0]?.record.options["epochs"]);
+  if (!sweep[0]) return null;
+  const { epochs } = optionsOf(trainingSettings, sweep[0]);
   if (rungsOf(arms.length, epochs).length === 0) return null;
   const { chosen, stops } = replayHalving(arms, epochs, by);
   const known = arms.every(({ layers, scores }) =>
@@ -146,9 +148,9 @@ export async function reportSearch(
   };
   const complete = sweep.every(({ record }) => record.state === "finished");
   /** Epochs that halving left out; of a whole sweep, those that it would have left out. */
-  const leftOut = ({ record }: StoredRun) => {
-    if (complete) return epochs - (stops.get(record.layers) ?? epochs);
-    return record.state === "finished" ? 0 : epochs - epochsDone(record);
+  const leftOut = (run: StoredRun) => {
+    if (complete) return epochs - (stops.get(run.record.layers) ?? epochs);
+    return run.record.state === "finished" ? 0 : epochs - epochsDone(run);
   };
   const none: Work = { epochs: 0, steps: 0, seconds: 0 };
   const rungs = rungsOf(arms.length, epochs).map(({ epoch }) => epoch);
@@ -182,19 +184,24 @@ function armsOf(runs: readonly { readonly run: StoredRun; readonly scores: reado
 }
 
 /** A run's dev scores by epoch: of an unfinished one those that its state has passed. */
-export async function scoresOf({ folder, record }: StoredRun, metric: string): Promise<readonly Score[]> {
-  return (await readDevScores(folder, metric)).slice(0, epochsDone(record));
+export async function scoresOf(run: StoredRun, metric: string): Promise<readonly Score[]> {
+  return (await readDevScores(run.folder, metric)).slice(0, epochsDone(run));
 }
 
 /** Whole epochs behind a run, as its record says. */
-export function epochsDone({ steps, trainData, options }: StoredRun["record"]): number {
-  const perEpoch = stepsPerEpoch(trainData.rows, Number(options["batchSize"]));
+export function epochsDone(run: StoredRun): number {
+  const { steps } = run.record;
+  const perEpoch = epochSteps(run);
   return perEpoch === 0 ? 0 : Math.floor(steps / perEpoch);
 }
 
+const epochSteps = (run: StoredRun): number =>
+  stepsPerEpoch(run.record.trainData.rows, optionsOf(trainingSettings, run).batchSize);
+
 /** What `epochs` of a run's epochs take, compiling aside, by those that it has behind it. */
-function workOf({ record }: StoredRun, epochs: number): Work {
-  const perEpoch = stepsPerEpoch(record.trainData.rows, Number(record.options["batchSize"]));
+function workOf(run: StoredRun, epochs: number): Work {
+  const perEpoch = epochSteps(run);
+  const { record } = run;
   const running = record.seconds - (record.compiled?.seconds ?? 0);
   return { epochs, steps: epochs * perEpoch, seconds: (epochs * perEpoch * running) / Math.max(1, record.steps) };
 }

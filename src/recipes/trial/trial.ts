@@ -88,6 +88,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     trainData: data.trainData,
     devData: data.devData,
     labels: task.labels,
+    metric: task.metric,
     score: null,
     metrics: {},
     bestEpoch: null,

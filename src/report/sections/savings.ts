@@ -1,7 +1,8 @@
 // What trunk cache and length buckets saved, from what each run recorded of itself.
 
-import type { StoredRun, TrialCost } from "../../checkpoints/runs/run-folder";
+import { optionsOf, type StoredRun, type TrialCost } from "../../checkpoints/runs/run-folder";
 import { formatCount, formatSeconds } from "../../messages/quantities";
+import { trainingSettings } from "../../settings/training";
 import type { TaskResults } from "../collect";
 import { type Costed, costsOf, sum } from "../costs";
 import type { ReportSection, ReportTable } from "../document";
@@ -69,10 +70,7 @@ function savingsOf(costs: readonly Costed[]): Savings | null {
   };
 }
 
-function epochsOf({ record }: StoredRun): number {
-  const { epochs } = record.options as { epochs?: unknown };
-  return typeof epochs === "number" ? epochs : 1;
-}
+const epochsOf = (run: StoredRun): number => optionsOf(trainingSettings, run).epochs;
 
 const share = (part: number, whole: number) => (whole > 0 ? `${(100 * (1 - part / whole)).toFixed(1)} %` : "–");
 

@@ -5,11 +5,13 @@ import {
   listRuns,
   loadBranch,
   loadState,
+  optionsOf,
   recordedTasksFile,
   type StoredRun,
   writeRecord,
 } from "../../../src/checkpoints/runs/run-folder";
 import { packageVersion } from "../../../src/files/version";
+import { trainingSettings } from "../../../src/settings/training";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { makeRun } from "../../report/stored-runs";
 
@@ -48,6 +50,18 @@ describe("a run.json that was edited or damaged is named, with the field", () =>
     ["a word for a score", () => edited("score", "high"), /\(its score is "high"\)/],
     ["an unknown state", () => edited("state", "done"), /\(its state is "done"\)/],
     ["a finished run without a hash", () => edited("sha256", undefined), /\(it has no sha256\)/],
+    ["a list of options", () => edited("options", [3]), /\(its options is \[3\]\)/],
+    [
+      "no batch size",
+      () => edited("options", { ...run.record.options, batchSize: undefined }),
+      /no options.batchSize\)/,
+    ],
+    [
+      "a word for a length",
+      () => edited("options", { ...run.record.options, maxLength: "long" }),
+      /\(its options.maxLength is "long": it takes a whole number from 4 to 4096\)/,
+    ],
+    ["a score of no metric", () => edited("metrics", {}), /\(it has no metric\)/],
   ])("%s", async (_, content, message) => {
     writeFileSync(file, content());
     await expect(runs()).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(message) });
@@ -78,6 +92,27 @@ test("a record names the flexbert that wrote it last, and may name none", async 
   expect(stored.record).toEqual(old);
   await writeRecord(run.folder, { ...stored.record, flexbert: "0.0.1" });
   expect(written()).toEqual({ ...old, flexbert: packageVersion() });
+});
+
+test("an imported branch has the length of its rows, and no settings of a training", async () => {
+  const record = { ...run.record, method: "import", options: { maxLength: 32 } };
+  writeFileSync(file, JSON.stringify(record));
+  const [imported] = (await runs()) as [StoredRun];
+  expect(imported.record.options.maxLength).toBe(32);
+  expect(() => optionsOf(trainingSettings, imported)).toThrow(
+    `${file} is damaged (it has no options.epochs). Remove the folder and run again`,
+  );
+  writeFileSync(file, JSON.stringify({ ...record, options: {} }));
+  await expect(runs()).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(/no options.maxLength/) });
+});
+
+test("a record's settings come with their types, and with those that it leaves out at their default", () => {
+  expect(optionsOf(trainingSettings, run)).toMatchObject({ epochs: 2, learningRate: 1e-4, precision: "float32" });
+  const rounded: StoredRun = {
+    ...run,
+    record: { ...run.record, options: { ...run.record.options, precision: "bf16" } },
+  };
+  expect(optionsOf(trainingSettings, rounded).precision).toBe("bf16");
 });
 
 test("a state that is cut off says how to go on without it", async () => {
