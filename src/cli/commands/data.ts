@@ -1,6 +1,6 @@
 // flexbert data: GLUE's files to where they belong, and what is worth knowing of task data before training on it.
 
-import { chosenTasks, openBaseOf } from "../../api/session";
+import { chosenTasks, outlineBaseOf } from "../../api/session";
 import type { DataReport, SplitReport } from "../../data/check";
 import { dataError, usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
@@ -70,7 +70,7 @@ export const dataCommand = defineCommand({
     const { createTokenizer } = await import("../../tokenizer/tokenizer.js");
     const { embeddedVocabulary } = await import("../../tokenizer/vocabulary.js");
     const settings = values.base
-      ? (await openBaseOf(values, terminal)).tokenizer
+      ? (await outlineBaseOf(values, terminal)).tokenizer
       : { tokens: embeddedVocabulary(), lowerCase: true };
     const tokenizer = createTokenizer(settings);
     const reports: DataReport[] = [];

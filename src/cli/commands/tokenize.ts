@@ -1,7 +1,7 @@
 // flexbert tokenize: texts to ids and segment ids, as JSON lines.
 
 import { createInterface } from "node:readline";
-import { openBaseOf } from "../../api/session";
+import { outlineBaseOf } from "../../api/session";
 import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
@@ -39,7 +39,7 @@ export const tokenizeCommand = defineCommand({
     if (values.pair !== undefined && args.length !== 1)
       throw usageError("--pair goes with exactly one text as argument");
     const settings = values.base
-      ? (await openBaseOf(values, terminal)).tokenizer
+      ? (await outlineBaseOf(values, terminal)).tokenizer
       : { tokens: embeddedVocabulary(), lowerCase: !values.cased };
     const tokenizer = createTokenizer(settings);
     const line = (written: string) => {
