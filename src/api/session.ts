@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { Base } from "../checkpoints/bases/base";
+import type { Base, BaseDescription, BaseOutline } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import type { EngineChoice, Precision } from "../settings/engine";
 import type { Task } from "../tasks/task";
@@ -40,9 +40,28 @@ export async function chosenTasks(
   return ready;
 }
 
-export async function openBaseOf(values: { readonly base: string }, call: Call): Promise<Base> {
+interface BaseValues {
+  readonly base: string;
+}
+
+export async function openBaseOf(values: BaseValues, call: Call): Promise<Base> {
   const { openBase } = await import("../checkpoints/bases/base.js");
-  const base = await openBase(values.base);
+  return noted(await openBase(values.base), call);
+}
+
+/** The base by its hash, for what reads no weights: half the time, and none of the memory. */
+export async function describeBaseOf(values: BaseValues, call: Call): Promise<BaseDescription> {
+  const { describeBase } = await import("../checkpoints/bases/base.js");
+  return noted(await describeBase(values.base), call);
+}
+
+/** Its config and tokenizer alone. */
+export async function outlineBaseOf(values: BaseValues, call: Call): Promise<BaseOutline> {
+  const { outlineBase } = await import("../checkpoints/bases/base.js");
+  return noted(await outlineBase(values.base), call);
+}
+
+function noted<B extends BaseOutline>(base: B, call: Call): B {
   for (const note of base.notes ?? []) call.reporter.log(note);
   return base;
 }

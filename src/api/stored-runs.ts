@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
+import type { BaseDescription } from "../checkpoints/bases/base";
 import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
@@ -13,7 +13,7 @@ import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
 
 /** A task's runs on this base, of either method, in the order of their folders. */
-export async function runsOf(base: Base, task: Task, checkpoints: string): Promise<Candidates> {
+export async function runsOf(base: BaseDescription, task: Task, checkpoints: string): Promise<Candidates> {
   const list = async (method: string) =>
     (await listRuns(methodFolder(checkpoints, base.name, task.name, method))).filter(
       ({ record }) => record.base.sha256 === base.sha256,
@@ -22,12 +22,12 @@ export async function runsOf(base: Base, task: Task, checkpoints: string): Promi
 }
 
 /** Whether a task has run folders of its own on a base of this name: those that a call means where it names none. */
-export const hasRuns = (base: Base, task: Task, checkpoints: string): boolean =>
+export const hasRuns = (base: BaseDescription, task: Task, checkpoints: string): boolean =>
   existsSync(methodFolder(checkpoints, base.name, task.name, "finetune"));
 
 /** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
 export async function findTeacher(
-  base: Base,
+  base: BaseDescription,
   task: Task,
   values: { readonly checkpoints: string; readonly chooseBy: ChooseBy },
   call: Call,
@@ -47,7 +47,7 @@ export async function findTeacher(
 }
 
 /** Why a command found no run of any task that it knows: there is none, or its task is described in a file not named. */
-export async function noRuns(base: Base, checkpoints: string, otherwise = ""): Promise<Error> {
+export async function noRuns(base: BaseDescription, checkpoints: string, otherwise = ""): Promise<Error> {
   const folder = path.dirname(path.dirname(methodFolder(checkpoints, base.name, "task", "finetune")));
   const found = await subfolders(folder);
   for (const task of found) {
@@ -75,7 +75,7 @@ export interface Standing {
  */
 export async function standingOf(
   runs: readonly StoredRun[],
-  { base, task, checkpoints, by }: { base: Base; task: Task; checkpoints: string; by: ChooseBy },
+  { base, task, checkpoints, by }: { base: BaseDescription; task: Task; checkpoints: string; by: ChooseBy },
 ): Promise<Standing> {
   const groups = comparableRuns((await runsOf(base, task, checkpoints)).finetuned);
   const own = new Set(runs.map(({ folder }) => folder));

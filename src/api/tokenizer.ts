@@ -5,7 +5,7 @@ import { toggle, type Values } from "../options/option";
 import { baseOptions } from "../settings/base";
 import type { Tokenizer } from "../tokenizer/tokenizer";
 import { type Call, type Caller, callOf } from "./caller";
-import { openBaseOf } from "./session";
+import { outlineBaseOf } from "./session";
 
 /** A base that lends its vocabulary alone; "" for none. */
 export const vocabularyBase = {
@@ -28,7 +28,7 @@ export function openTokenizer(options: TokenizerOptions = {}, caller: Caller = {
 
 export async function tokenizerOf({ base, cased }: Values<typeof tokenizerOptions>, call: Call): Promise<Tokenizer> {
   const { createTokenizer } = await import("../tokenizer/tokenizer.js");
-  if (base !== "") return createTokenizer((await openBaseOf({ base }, call)).tokenizer);
+  if (base !== "") return createTokenizer((await outlineBaseOf({ base }, call)).tokenizer);
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   return createTokenizer({ tokens: embeddedVocabulary(), lowerCase: !cased });
 }

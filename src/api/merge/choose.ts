@@ -1,6 +1,6 @@
 // Which run of each task a merge takes, as --select says, and what is said of it.
 
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { Selection } from "../../merge/merge";
 import { formatScore } from "../../messages/quantities";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
@@ -20,7 +20,7 @@ interface ChoiceValues {
   readonly allowUnshared: boolean;
 }
 
-export async function chooseRuns(base: Base, values: ChoiceValues, call: Call): Promise<Selection[]> {
+export async function chooseRuns(base: BaseDescription, values: ChoiceValues, call: Call): Promise<Selection[]> {
   const { select, checkpoints } = values;
   if (select !== undefined && namesFile(select)) {
     const selections = await selectedRuns(select, base, values, call);

@@ -1,7 +1,7 @@
 // Runs into one multi-head model; tasks are added, replaced and removed alone.
 
 import path from "node:path";
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import type { OnnxReport } from "../../export/onnx/onnx";
 import { MANIFEST, type MergedTask, overhead } from "../../merge/folder/manifest";
@@ -16,7 +16,7 @@ import { chooseBy } from "../../settings/selection";
 import { taskOptions } from "../../settings/tasks";
 import { checkpointOptions } from "../../settings/work";
 import { type Call, type Caller, callOf } from "../caller";
-import { openBaseOf } from "../session";
+import { describeBaseOf, openBaseOf } from "../session";
 import { chooseRuns } from "./choose";
 import { withOnnx } from "./onnx";
 
@@ -87,7 +87,7 @@ export interface MergeResult {
 export async function planMerge(options: MergeOptions = {}, caller: Caller = {}): Promise<ChosenRun[]> {
   const call = callOf(caller);
   const values = readGiven(mergeOptions, options);
-  const selections = await chooseRuns(await openBaseOf(values, call), values, call);
+  const selections = await chooseRuns(await describeBaseOf(values, call), values, call);
   return selections.map(({ task, run: { folder, record } }) => {
     const { method, fork, layers, score } = record;
     return { task: task.name, folder, method, fork, layers, score };
@@ -119,7 +119,12 @@ export async function removeTasks(options: RemoveOptions, caller: Caller = {}): 
   return describe(merged, null, values.out, call);
 }
 
-async function describe({ manifest, onnx }: Merged, base: Base | null, out: string, call: Call): Promise<MergeResult> {
+async function describe(
+  { manifest, onnx }: Merged,
+  base: BaseDescription | null,
+  out: string,
+  call: Call,
+): Promise<MergeResult> {
   const { CARD, hasCard } = await import("../../merge/card.js");
   if (!(await hasCard(out))) {
     call.reporter.warn(

@@ -1,6 +1,6 @@
 // merge --select FILE.json: the runs that flexbert select chose, exactly those.
 
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../../errors/errors";
 import type { Selection } from "../../merge/merge";
@@ -24,7 +24,7 @@ interface SelectionValues {
 /** The file's tasks, or those of them that --task names. Throws modelError (4) for a run that is not there as chosen. */
 export async function selectedRuns(
   file: string,
-  base: Base,
+  base: BaseDescription,
   values: SelectionValues,
   call: Call,
 ): Promise<Selection[]> {
@@ -48,7 +48,7 @@ export async function selectedRuns(
   return selections;
 }
 
-function checkBase(file: string, { base: chosen }: Selected, base: Base): void {
+function checkBase(file: string, { base: chosen }: Selected, base: BaseDescription): void {
   if (!chosen || chosen.sha256 === base.sha256) return;
   const short = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (sha256 ${sha256.slice(0, 8)})`;
   throw modelError(
@@ -76,7 +76,7 @@ async function runOfShape(
   file: string,
   task: Task,
   { fork, layers }: SelectedTask,
-  base: Base,
+  base: BaseDescription,
   { checkpoints, chooseBy, allowUnshared }: SelectionValues,
 ): Promise<StoredRun> {
   const { candidates } = storedCandidates(await runsOf(base, task, checkpoints), chooseBy, allowUnshared);

@@ -7,7 +7,7 @@ import { leftOut, storedCandidates } from "../../selection/candidates";
 import type { ScoreUnit } from "../../selection/scores-file";
 import type { ChooseBy } from "../../settings/selection";
 import type { Call } from "../caller";
-import { chosenTasks, openBaseOf } from "../session";
+import { chosenTasks, describeBaseOf } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";
 
 export interface CandidatePool {
@@ -33,7 +33,7 @@ interface PoolValues {
 /** Throws dataError (3) for a table that cannot be read and modelError (4) where a task has no finished run. */
 export async function readPool(values: PoolValues, call: Call): Promise<CandidatePool> {
   if (values.scores !== undefined) return tablePool(values.scores, values, call);
-  const base = await openBaseOf(values, call);
+  const base = await describeBaseOf(values, call);
   const tasks: TaskCandidates[] = [];
   for (const task of await chosenTasks(values, (known) => hasRuns(base, known, values.checkpoints))) {
     const stored = await runsOf(base, task, values.checkpoints);

@@ -2,7 +2,7 @@
 
 import { modelError } from "../../errors/errors";
 import type { BertConfig } from "../../model/config";
-import type { HostTensors } from "../../model/tensors";
+import type { HostTensor } from "../../model/tensors";
 
 /** Shapes of the embeddings, the encoder and the pooler by our names; weights are [out, in]. */
 export function parameterShapes(config: BertConfig): ReadonlyMap<string, readonly number[]> {
@@ -47,7 +47,11 @@ export function isSurplusLayer(name: string, config: BertConfig): boolean {
  * Checks a checkpoint's tensors, by our names, against its config. The pooler may be absent, as a whole.
  * Throws modelError (4) naming the source and the tensors that are missing or have another shape or dtype.
  */
-export function checkParameters(tensors: HostTensors, config: BertConfig, source: string): void {
+export function checkParameters(
+  tensors: Readonly<Record<string, Pick<HostTensor, "dtype" | "shape">>>,
+  config: BertConfig,
+  source: string,
+): void {
   const shapes = parameterShapes(config);
   const isPooler = (name: string) => name.startsWith("bert.pooler.");
   const hasPooler = Object.keys(tensors).some(isPooler);

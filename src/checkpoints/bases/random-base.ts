@@ -12,9 +12,10 @@ import { normals } from "../../random/draws";
 import { Purpose, streamKey } from "../../random/threefry";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { writeSafetensors } from "../formats/safetensors";
-import { type Base, baseSha256 } from "./base";
+import type { Base } from "./base";
 import { tokenizerConfigJson } from "./base-tokenizer";
 import { parameterShapes } from "./parameter-shapes";
+import { baseSha256 } from "./weights";
 
 /** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/trial/initial-branch.ts). */
 const FIRST_STEP = 1;

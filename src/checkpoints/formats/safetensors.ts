@@ -56,6 +56,35 @@ export async function readSafetensors(
   }
 }
 
+/**
+ * The tensors that `inOrder` picks out of the names in the file, in its order, one after the other: the next one is read
+ * while the caller works on the last, and no more than these two are held. Throws as {@link readSafetensors}.
+ */
+export async function* eachTensor(
+  path: string,
+  inOrder: (names: readonly string[]) => readonly string[],
+): AsyncGenerator<readonly [string, HostTensor]> {
+  const handle = await openWeights(path);
+  try {
+    const { tensors } = await readHeader(handle, path);
+    const names = inOrder([...tensors.keys()]);
+    const read = (name: string) => {
+      const reading = readTensor(handle, path, name, tensors.get(name) as StoredTensor);
+      reading.catch(() => undefined); // told where it is awaited, if the caller comes so far
+      return reading;
+    };
+    let next = names[0] === undefined ? null : read(names[0]);
+    for (const [i, name] of names.entries()) {
+      const tensor = await (next as Promise<HostTensor>);
+      const following = names[i + 1];
+      next = following === undefined ? null : read(following);
+      yield [name, tensor];
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
 async function readTensor(
   handle: FileHandle,
   path: string,

@@ -12,7 +12,7 @@ import { makeFolder } from "../../files/folder";
 import { lockFolder } from "../../files/lock";
 import { type NetworkLimits, openNetwork } from "../../files/network";
 import { storageFailure } from "../../files/storage-failure";
-import { openBase } from "../bases/base";
+import { describeBase } from "../bases/base";
 import { readJson } from "../bases/base-tokenizer";
 import { fetchGoogleZip, googleZips } from "./google-zips";
 import { type FetchRequest, fetchFromHub } from "./huggingface";
@@ -57,7 +57,7 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
     const files = path.join(work, "files");
     await makeFolder(files);
     const source = await fetchModel(name, work, files, options);
-    await openBase(files); // every tensor and the vocabulary
+    await describeBase(files); // every tensor and the vocabulary
     await writeFileAtomic(path.join(files, sourceFile), `${JSON.stringify({ name, source }, null, 2)}\n`);
     await rename(files, folder);
     await syncFolder(cache);

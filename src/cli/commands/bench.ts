@@ -1,6 +1,6 @@
 // flexbert bench: how fast this machine trains and infers on each engine, beside what its matrix products reach alone.
 
-import { openBaseOf, warnOfThreads } from "../../api/session";
+import { describeBaseOf, warnOfThreads } from "../../api/session";
 import { type BenchmarkSize, benchmarkSizes } from "../../benchmark/benchmark-weights";
 import type { BenchPlan } from "../../benchmark/measure";
 import { isPresent, openEngines } from "../../benchmark/processes";
@@ -161,7 +161,7 @@ interface ChosenModel {
 
 /** The sizes that are measured. Throws usageError (2) where they do not admit k or a length. */
 async function chooseModel(values: BenchValues, terminal: Terminal): Promise<ChosenModel> {
-  const base = values.base === undefined ? null : await openBaseOf({ base: values.base }, terminal);
+  const base = values.base === undefined ? null : await describeBaseOf({ base: values.base }, terminal);
   const config: BertConfig = base?.config ?? benchmarkSizes[values.size];
   const { numHiddenLayers: layers, maxPositionEmbeddings: most, hiddenSize } = config;
   const name = base ? `the base ${base.name}` : `--size ${values.size}`;

@@ -4,8 +4,9 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ZipFile } from "yazl";
-import { type Base, baseSha256, openBase } from "../../../src/checkpoints/bases/base";
+import { type Base, describeBase, openBase, outlineBase } from "../../../src/checkpoints/bases/base";
 import { randomBase, writeBase } from "../../../src/checkpoints/bases/random-base";
+import { baseSha256 } from "../../../src/checkpoints/bases/weights";
 import { writeSafetensors } from "../../../src/checkpoints/formats/safetensors";
 import { ExitCode } from "../../../src/errors/errors";
 import { cachedFolder, cacheFolder } from "../../../src/files/cache";
@@ -46,11 +47,26 @@ async function expectModelError(opening: Promise<unknown>, message: string | Reg
   await expect(opening).rejects.toThrow(/^[^\n]+$/);
 }
 
+/** The base, which is the same where its weights are not kept, and where they are not looked at. */
+async function openedAlike(...where: Parameters<typeof openBase>): Promise<Base> {
+  const base = await openBase(...where);
+  const { tensors: _, ...description } = base;
+  expect(await describeBase(...where)).toEqual(description);
+  const { sha256: __, ...outline } = description;
+  expect(await outlineBase(...where)).toEqual(outline);
+  return base;
+}
+
+/** Whether its weights are kept or not. */
+async function expectRefused(where: Parameters<typeof openBase>, message: string | RegExp): Promise<void> {
+  for (const open of [openBase, describeBase]) await expectModelError(open(...where), message);
+}
+
 describe("a Hugging Face folder", () => {
   test("that writeBase wrote opens as the same base", async () => {
     const base = tinyBase();
     await writeBase(base, folder);
-    const opened = await openBase(folder);
+    const opened = await openedAlike(folder);
     expect(opened).toMatchObject({ name: "tiny", folder, config: base.config, sha256: base.sha256 });
     expect(opened.tokenizer).toMatchObject({ tokens, lowerCase: true });
     expectSameTensors(opened.tensors, base.tensors);
@@ -71,7 +87,7 @@ describe("a Hugging Face folder", () => {
       "embeddings.position_ids": { dtype: "int32", shape: [1, 2], data: Int32Array.of(0, 1) },
       "cls.predictions.bias": float32([1], Float32Array.of(1)),
     });
-    const opened = await openBase(folder);
+    const opened = await openedAlike(folder);
     expect(opened.sha256).toBe(base.sha256);
     expectSameTensors(opened.tensors, base.tensors);
   });
@@ -85,21 +101,21 @@ describe("a Hugging Face folder", () => {
     };
     await rewriteWeights({ ...base.tensors, ...head });
     editJson("config.json", { id2label: { 0: "entailment", 1: "neutral", 2: "contradiction" } });
-    const opened = await openBase(folder);
+    const opened = await openedAlike(folder);
     expect(opened.sha256).toBe(base.sha256);
     expect(opened.tensors["classifier.weight"]?.shape).toEqual([3, 8]);
     expect(opened.labels).toEqual(["entailment", "neutral", "contradiction"]);
     editJson("config.json", { id2label: { 0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2" } });
-    expect((await openBase(folder)).labels).toBeUndefined();
+    expect((await openedAlike(folder)).labels).toBeUndefined();
   });
 
   test("may lack the pooler as a whole", async () => {
     await writeBase(tinyBase(), folder);
     const rest = Object.entries(tinyBase().tensors).filter(([name]) => !name.startsWith("bert.pooler."));
     await rewriteWeights(Object.fromEntries(rest));
-    expect(Object.keys((await openBase(folder)).tensors)).not.toContain("bert.pooler.dense.weight");
+    expect(Object.keys((await openedAlike(folder)).tensors)).not.toContain("bert.pooler.dense.weight");
     await rewriteWeights(Object.fromEntries([...rest, ["pooler.dense.bias", float32([8], new Float32Array(8))]]));
-    await expectModelError(openBase(folder), "lacks 1 of 39 tensors of a BERT of 2 layers: bert.pooler.dense.weight");
+    await expectRefused([folder], "lacks 1 of 39 tensors of a BERT of 2 layers: bert.pooler.dense.weight");
   });
 
   test.each<[string, (tensors: HostTensors) => HostTensors, string]>([
@@ -140,20 +156,20 @@ describe("a Hugging Face folder", () => {
     const base = tinyBase();
     await writeBase(base, folder);
     await rewriteWeights(damage(base.tensors));
-    await expectModelError(openBase(folder), message);
+    await expectRefused([folder], message);
   });
 
   test("with PyTorch's weights only says so", async () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "model.safetensors"));
     writeFileSync(path.join(folder, "pytorch_model.bin"), "");
-    await expectModelError(openBase(folder), "has only pytorch_model.bin");
+    await expectRefused([folder], "has only pytorch_model.bin");
   });
 
   test("whose config is no JSON names the file", async () => {
     await writeBase(tinyBase(), folder);
     writeFileSync(path.join(folder, "config.json"), "{");
-    await expectModelError(openBase(folder), `${path.join(folder, "config.json")} is damaged: it is no JSON`);
+    await expectRefused([folder], `${path.join(folder, "config.json")} is damaged: it is no JSON`);
   });
 });
 
@@ -181,7 +197,7 @@ describe("the tokenizer", () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "tokenizer_config.json"));
     write();
-    const { tokenizer, notes } = await openBase(folder);
+    const { tokenizer, notes } = await openedAlike(folder);
     expect(tokenizer).toMatchObject({ tokens, lowerCase });
     expect(notes ?? []).toEqual(
       name === "mine" ? [expect.stringContaining("no file says whether it lower-cases")] : [],
@@ -192,23 +208,23 @@ describe("the tokenizer", () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "vocab.txt"));
     writeIn("tokenizer.json", tokenizerJson);
-    expect((await openBase(folder)).tokenizer.tokens).toEqual(tokens);
+    expect((await openedAlike(folder)).tokenizer.tokens).toEqual(tokens);
   });
 
   test("with more words than the config gives is refused", async () => {
     await writeBase(tinyBase(), folder);
     writeFileSync(path.join(folder, "vocab.txt"), Array.from({ length: 13 }, (_, i) => `w${i}`).join("\n"));
-    await expectModelError(openBase(folder), "its vocabulary has 13 words, its config's vocab_size is 12");
+    await expectRefused([folder], "its vocabulary has 13 words, its config's vocab_size is 12");
   });
 
   test("is bert-base-uncased's only for a model of its size that has none", async () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "vocab.txt"));
-    await expectModelError(openBase(folder), "has neither vocab.txt nor tokenizer.json");
+    await expectRefused([folder], "has neither vocab.txt nor tokenizer.json");
     const config = { ...tinyConfig, vocabSize: 30522 };
     await writeBase(randomBase("tiny", config, { tokens, lowerCase: true }, 1), folder);
     rmSync(path.join(folder, "vocab.txt"));
-    const { tokenizer, notes } = await openBase(folder);
+    const { tokenizer, notes } = await openedAlike(folder);
     expect(tokenizer.tokens).toEqual(embeddedVocabulary());
     expect(notes).toEqual([expect.stringContaining("has no vocabulary")]);
   });
@@ -219,7 +235,7 @@ describe("the tokenizer", () => {
 describe("names and paths", () => {
   test("a name is looked up in the cache, with / as --", async () => {
     await writeBase(tinyBase(), path.join(root, "org--tiny"));
-    expect(await openBase("org/tiny", { cache: root })).toMatchObject({
+    expect(await openedAlike("org/tiny", { cache: root })).toMatchObject({
       name: "org/tiny",
       folder: path.join(root, "org--tiny"),
     });
@@ -233,10 +249,10 @@ describe("names and paths", () => {
   });
 
   test("a path that is not there, and a folder that is no model, are no names to pull", async () => {
-    await expectModelError(openBase("./nowhere", { cache: root }), "./nowhere does not exist");
-    await expectModelError(openBase(path.join(root, "x.zip"), { cache: root }), "x.zip does not exist");
+    await expectRefused(["./nowhere", { cache: root }], "./nowhere does not exist");
+    await expectRefused([path.join(root, "x.zip"), { cache: root }], "x.zip does not exist");
     mkdirSync(folder);
-    await expectModelError(openBase(folder, { cache: root }), "has neither config.json nor bert_config.json");
+    await expectRefused([folder, { cache: root }], "has neither config.json nor bert_config.json");
   });
 
   test("the cache is FLEXBERT_CACHE, else in XDG_CACHE_HOME, else the platform's", () => {
@@ -299,7 +315,7 @@ describeEachPairOfForms("the BERT of the reference values", ({ huggingFace, tens
     Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.startsWith("classifier.")));
 
   test("is the same base in Hugging Face's and in TensorFlow's form: tensor by tensor, and by hash", async () => {
-    const [ours, theirs] = [await openBase(huggingFace), await openBase(tensorFlow)];
+    const [ours, theirs] = [await openedAlike(huggingFace), await openedAlike(tensorFlow)];
     expectSameTensors(theirs.tensors, withoutClassifier(ours));
     expect(ours.tensors["classifier.weight"]?.shape).toEqual([3, ours.config.hiddenSize]);
     expect(theirs.config).toEqual(ours.config);
@@ -315,9 +331,9 @@ describeEachPairOfForms("the BERT of the reference values", ({ huggingFace, tens
     zip.end();
     const file = path.join(root, "uncased_L-4_H-64_A-4.zip");
     await pipeline(zip.outputStream, createWriteStream(file));
-    const opened = await openBase(file);
+    const opened = await openedAlike(file);
     expect(opened).toMatchObject({ name: "uncased_L-4_H-64_A-4", folder: file });
-    expect(opened.sha256).toBe((await openBase(huggingFace)).sha256);
+    expect(opened.sha256).toBe((await openedAlike(huggingFace)).sha256);
   });
 
   test("a zip without a model says so", async () => {
@@ -326,16 +342,16 @@ describeEachPairOfForms("the BERT of the reference values", ({ huggingFace, tens
     zip.end();
     const file = path.join(root, "a.zip");
     await pipeline(zip.outputStream, createWriteStream(file));
-    await expectModelError(openBase(file), `${file} holds neither bert_config.json nor config.json`);
+    await expectRefused([file], `${file} holds neither bert_config.json nor config.json`);
   });
 
   test("a TensorFlow checkpoint that lacks a variable's layer in its config names both", async () => {
     copyFolder(tensorFlow, folder);
-    const layers = (await openBase(folder)).config.numHiddenLayers;
+    const layers = (await openedAlike(folder)).config.numHiddenLayers;
     editJson("bert_config.json", { num_hidden_layers: layers - 1 });
-    await expectModelError(openBase(folder), `its config gives ${layers - 1} layers`);
+    await expectRefused([folder], `its config gives ${layers - 1} layers`);
     editJson("bert_config.json", { num_hidden_layers: layers + 1 });
     const tensors = 7 + 16 * (layers + 1); // embeddings' and pooler's, and each layer's
-    await expectModelError(openBase(folder), `lacks 16 of ${tensors} tensors of a BERT of ${layers + 1} layers`);
+    await expectRefused([folder], `lacks 16 of ${tensors} tensors of a BERT of ${layers + 1} layers`);
   });
 });
