@@ -2,6 +2,7 @@
 
 import type { BertConfig } from "../model/config";
 import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
+import { outputSize } from "../tasks/task";
 import { type Manifest, overhead } from "./folder/manifest";
 
 export interface Savings {
@@ -12,10 +13,7 @@ export interface Savings {
 export function savings(manifest: Manifest, config: BertConfig): Savings {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce(
-    (sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)),
-    0,
-  );
+  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(config, outputSize(task)), 0);
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
   return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };

@@ -1,12 +1,13 @@
 // What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
 
+import { unpaddedInputs } from "../batches/token-inputs";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import { layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
-import { unpaddedInputs } from "../model/token-inputs";
 import type { LatencyModel } from "../selection/latency";
+import { kinds } from "../tasks/kinds";
 import { predictEntry, type ServedTask, wanted } from "./model";
 
 export interface LatencyOptions {
@@ -83,7 +84,7 @@ function median(values: readonly number[]): number {
 
 const servedTask = (name: string, shape: { fork: number; layers: number }, maxLength: number): ServedTask => ({
   name,
-  kind: "classification",
+  kind: kinds.classification,
   inputs: "single",
   labels: ["0", "1"],
   range: null,

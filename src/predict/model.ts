@@ -15,6 +15,7 @@ import type { EntryPoint } from "../model/entry-point";
 import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
+import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 
@@ -51,16 +52,20 @@ export const wanted = (task: string) => `want/${task}`;
  * @param options.names the tasks to load, all by default; layers that only others need are not read
  * @param options.taskOf finds the task of a run folder, which stores its name alone
  * @param options.base where a run's base lies, if not in the cache under its name
+ * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
  */
 export async function openModel(
   folder: string,
   engine: Engine,
-  options: { readonly names?: readonly string[]; readonly taskOf: (name: string) => Task; readonly base?: string },
+  options: {
+    readonly names?: readonly string[];
+    readonly taskOf: (name: string) => Task;
+    readonly base?: string;
+    readonly kinds?: Kinds;
+  },
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged
-    ? await mergedParts(folder, options.names)
-    : await runParts(folder, options.taskOf, options.base);
+  const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
   const entries = { predict: predictEntry(parts.config, parts.tasks) };
   const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
   const { config, tokenizer, tasks } = parts;
@@ -89,8 +94,11 @@ export function predictEntry(config: BertConfig, tasks: readonly ServedTask[]): 
   };
 }
 
-async function mergedParts(folder: string, names?: readonly string[]): Promise<Parts> {
-  const manifest = await readManifest(folder);
+async function mergedParts(
+  folder: string,
+  { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
+): Promise<Parts> {
+  const manifest = await readManifest(folder, kinds);
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
     throw modelError(

@@ -169,7 +169,7 @@ export function distillationLoss(task: Task, options: Pick<DistillationOptions, 
     const teacher = inputs["teacher_logits"] as Tensor2D;
     const labels = inputs["labels"] as Tensor1D;
     const [soft, hard] =
-      task.kind === "regression"
+      task.kind.name === "regression"
         ? [meanSquaredError(logits, teacher, weights), meanSquaredError(logits, labels, weights)]
         : [softTargetLoss(logits, teacher, weights, temperature), crossEntropy(logits, labels, weights)];
     return tf.add(tf.mul(soft, alpha), tf.mul(hard, 1 - alpha));

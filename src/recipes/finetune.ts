@@ -90,7 +90,7 @@ export async function finetuneWork({ task, base, place, seed }: TrialSettings, t
 
 /** Cross-entropy with the labels, or the squared error of a regression. */
 export function labelLoss(task: Task): Loss {
-  if (task.kind === "regression") {
+  if (task.kind.name === "regression") {
     return ({ logits }, inputs) => meanSquaredError(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
   }
   return ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));

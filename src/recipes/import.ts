@@ -156,9 +156,10 @@ function mapLabels(branch: HostTensors, task: Task, labels: readonly string[] | 
   if (!weight || !bias) throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);
   const [rows = 0, hidden = 0] = weight.shape;
   if (rows !== outputs) throw modelError(`${folder} has ${rows} outputs, ${task.name} has ${outputs}`);
-  if (task.kind === "regression" || !labels) return branch;
-  const order = task.labels.map((label) => labels.indexOf(label));
-  const missing = task.labels.find((_, i) => (order[i] as number) < 0);
+  if (task.labels.length === 0 || !labels) return branch;
+  const names = task.kind.outputs(task);
+  const order = names.map((name) => labels.indexOf(name));
+  const missing = names.find((_, i) => (order[i] as number) < 0);
   if (missing !== undefined) {
     throw modelError(
       `${folder} has labels ${labels.join(", ")}; ${task.name} needs ${missing}. Give --labels in the folder's order`,

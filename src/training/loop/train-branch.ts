@@ -252,7 +252,7 @@ async function stepInputs(training: BranchTraining, batch: Batch, step: number, 
   const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
   return {
     ...(await branchInputs(train, batch, size)),
-    labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
+    labels: task.kind.name === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
     row_weights: float32([size], weights),
     ...scalarInputs(rate, settings.weightDecay, step),
     ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads }, size, batch.length, step),
