@@ -1,8 +1,9 @@
 // What merging saves: parameters of the merged model, and of one whole BERT a task.
 
 import type { BertConfig } from "../model/config";
-import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
-import { outputSize } from "../tasks/task";
+import { headParameterCount } from "../model/head-parameters";
+import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
+import { headOf } from "../tasks/task";
 import { type Manifest, overhead } from "./folder/manifest";
 
 export interface Savings {
@@ -13,7 +14,7 @@ export interface Savings {
 export function savings(manifest: Manifest, config: BertConfig): Savings {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(config, outputSize(task)), 0);
+  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(headOf(task, config.hiddenSize)), 0);
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
   return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };

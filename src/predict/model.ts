@@ -12,11 +12,11 @@ import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifes
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import type { EntryPoint } from "../model/entry-point";
-import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
+import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import type { Task } from "../tasks/task";
+import { type Task, withHeads } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 
 /** A task as a model serves it. */
@@ -66,7 +66,7 @@ export async function openModel(
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
   const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
-  const entries = { predict: predictEntry(parts.config, parts.tasks) };
+  const entries = { predict: predictEntry(parts.config, await withHeads(parts.tasks)) };
   const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
   const { config, tokenizer, tasks } = parts;
   return {
@@ -87,7 +87,7 @@ export async function openModel(
  * The multi-head graph for the tasks that are wanted. An input `want/<task>` asks for a task, so what runs is known
  * from the names of the inputs alone.
  */
-export function predictEntry(config: BertConfig, tasks: readonly ServedTask[]): EntryPoint {
+export function predictEntry(config: BertConfig, tasks: readonly TaskHead[]): EntryPoint {
   return (state, inputs) => {
     const asked = tasks.filter(({ name }) => wanted(name) in inputs);
     return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };

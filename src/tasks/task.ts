@@ -1,6 +1,7 @@
 // What a task is: names, labels, metric, and where its splits lie. The nine GLUE tasks, AX and the user's own tasks are
 // all objects of this one type; readers, heads, metrics and commands loop over them and know no task by name.
 
+import type { Head } from "../model/heads";
 import type { Kind, Labelled, Written } from "./kinds/kind";
 import type { Scoring } from "./metrics";
 
@@ -66,7 +67,14 @@ export interface Task extends Labelled, Scoring {
   };
 }
 
+type OfKind = Labelled & { readonly kind: Kind };
+
 /** Width of the head. */
-export function outputSize(task: Labelled & { readonly kind: Kind }): number {
-  return task.kind.outputs(task).length;
-}
+export const outputSize = (task: OfKind): number => task.kind.outputs(task).length;
+
+/** The tasks with what computes their heads. */
+export const withHeads = <T extends { readonly kind: Kind }>(tasks: readonly T[]): Promise<(T & { head: Head })[]> =>
+  Promise.all(tasks.map(async (task) => ({ ...task, head: await task.kind.head() })));
+
+/** The tensors of the task's head on a base of this hidden size. */
+export const headOf = (task: OfKind, hidden: number) => task.kind.parameters(hidden, outputSize(task));

@@ -1,5 +1,6 @@
 // One of several labels a row: an output a label, softmax, the most likely one.
 
+import { pooledParameters } from "../../model/head-parameters";
 import { accuracy, classReport, confusionMatrix, f1OfClass, type Metric, macroF1, matthews } from "../metrics";
 import type { ClassPrediction, Kind } from "./kind";
 import { readName } from "./names";
@@ -30,6 +31,8 @@ export const classification: Kind = {
   targets: (label: number) => [label],
   target: { dtype: "int32", shape: () => [] },
 
+  parameters: pooledParameters,
+  head: async () => (await import("../../model/heads.js")).heads.classification,
   outputs: ({ labels }) => labels,
   decide: largest,
   predict(logits, { labels }) {

@@ -1,5 +1,6 @@
 // A number a row: one output, which is the value.
 
+import { pooledParameters } from "../../model/head-parameters";
 import { type Metric, pearson, ranks } from "../metrics";
 import type { Kind, ValuePrediction } from "./kind";
 
@@ -28,6 +29,8 @@ export const regression: Kind = {
   targets: (label: number) => [label],
   target: { dtype: "float32", shape: () => [] },
 
+  parameters: pooledParameters,
+  head: async () => (await import("../../model/heads.js")).heads.regression,
   outputs: () => ["value"],
   decide: (logits) => logits[0] as number,
   predict: (logits) => ({ value: logits[0] as number }),
