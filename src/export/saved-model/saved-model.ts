@@ -18,6 +18,7 @@ import { forCallers, type Manifest, readManifest } from "../../merge/folder/mani
 import type { BertConfig } from "../../model/config";
 import type { TaskHead } from "../../model/multi-head";
 import type { HostTensors } from "../../model/tensors";
+import type { Kinds } from "../../tasks/kinds/kind";
 import { withHeads } from "../../tasks/task";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { type CheckTools, checkModel, type ModelCheck } from "../check/model-check";
@@ -32,6 +33,8 @@ export interface ExportRequest {
   readonly force: boolean;
   /** null where TensorFlow is absent: the model is written all the same. */
   readonly check: CheckTools | null;
+  /** The kinds that tasks of the folder may have; flexbert's by default. */
+  readonly kinds?: Kinds;
 }
 
 export interface Exported {
@@ -61,8 +64,8 @@ interface Source {
 /** The model, where it can be exported to that place. Throws as {@link exportSavedModel} does before it writes anything. */
 export async function requireExportable(request: Target): Promise<Source> {
   requireRoom(request);
-  const { model } = request;
-  const manifest = await readManifest(model);
+  const { model, kinds } = request;
+  const manifest = await readManifest(model, kinds);
   return { model, manifest, signatures: signaturesOf(manifest, model) };
 }
 

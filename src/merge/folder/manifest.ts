@@ -24,7 +24,7 @@ export interface Blob {
 }
 
 export interface MergedTask extends Blob, TaskBranch, Labelled {
-  /** The file has its name; tagging and multilabel are reserved. */
+  /** The file has its name; tagging is reserved. */
   readonly kind: Kind;
   readonly inputs: "single" | "pair";
   readonly labels: readonly string[];
@@ -87,8 +87,7 @@ function kindOf({ name, kind }: { name: string; kind: string }, known: Kinds, fi
 
 /** A manifest that becomes the folder's when it is committed. */
 export function stageManifest(folder: string, manifest: Manifest): Promise<StagedFile> {
-  const written = { ...manifest, tasks: manifest.tasks.map((task) => ({ ...task, kind: task.kind.name })) };
-  return stageFile(path.join(folder, MANIFEST), `${JSON.stringify(written, null, 2)}\n`);
+  return stageFile(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** Every blob that a manifest names. */
@@ -99,7 +98,7 @@ export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
 /** What a caller of a model's file must know of a task beside the graph. */
 export const forCallers = ({ name, kind, inputs, labels, range, maxLength, fork, layers }: MergedTask) => ({
   name,
-  kind: kind.name,
+  kind,
   inputs,
   labels,
   range,

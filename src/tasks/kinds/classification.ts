@@ -2,7 +2,7 @@
 
 import { pooledParameters } from "../../model/head-parameters";
 import { accuracy, classReport, confusionMatrix, f1OfClass, type Metric, macroF1, matthews } from "../metrics";
-import type { ClassPrediction, Kind } from "./kind";
+import { type ClassPrediction, defineKind } from "./kind";
 import { readName } from "./names";
 
 const metrics: Readonly<Record<string, Metric>> = {
@@ -21,7 +21,7 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 };
 
-export const classification: Kind = {
+export const classification = defineKind({
   name: "classification",
   definedBy: "labels",
 
@@ -60,7 +60,7 @@ export const classification: Kind = {
       "print([labels[best] for best in logits.argmax(1)])",
     ],
   },
-};
+});
 
 /** The place of the largest logit; the first of equal ones. */
 function largest(logits: Float32Array): number {

@@ -48,6 +48,8 @@ export interface Explained {
 export interface Kind {
   /** In manifests, tasks files and ids. */
   readonly name: string;
+  /** The name: what JSON has of a kind. */
+  toJSON(): string;
   /** The key of a tasks file that a task of this kind needs: it goes with no other. */
   readonly definedBy: "labels" | "range";
 
@@ -82,5 +84,12 @@ export interface Kind {
   /** What a model card says of an output of this kind, and the Python that shows `logits`. */
   readonly card: { readonly output: string; python(task: Labelled): readonly string[] };
 }
+
+export const defineKind = (kind: Omit<Kind, "toJSON">): Kind => ({
+  ...kind,
+  toJSON() {
+    return this.name;
+  },
+});
 
 export type Kinds = Readonly<Record<string, Kind>>;

@@ -2,7 +2,7 @@
 
 import { pooledParameters } from "../../model/head-parameters";
 import { type Metric, pearson, ranks } from "../metrics";
-import type { Kind, ValuePrediction } from "./kind";
+import { defineKind, type ValuePrediction } from "./kind";
 
 const metrics: Readonly<Record<string, Metric>> = {
   pearson: { title: "Pearson correlation", hub: "pearsonr", of: pearson },
@@ -13,7 +13,7 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 };
 
-export const regression: Kind = {
+export const regression = defineKind({
   name: "regression",
   definedBy: "range",
 
@@ -41,4 +41,4 @@ export const regression: Kind = {
   explain: () => null,
 
   card: { output: "the value", python: () => ["print(logits[:, 0])"] },
-};
+});
