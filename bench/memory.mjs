@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const { benchmarkSizes, benchmarkWeights } = require("../dist/benchmark/benchmark-weights.js");
 const { openEngine } = require("../dist/engines/open.js");
 const tensorflowLoad = require("../dist/engines/tensorflow/load.js");
+const { pooledParameters } = require("../dist/model/head-parameters.js");
 const { branchOfBase } = require("../dist/recipes/trial/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../dist/benchmark/step-benchmark.js");
 
@@ -63,7 +64,12 @@ console.log(
 );
 const before = engine.tensorCount();
 const base = benchmarkWeights(config, 1);
-const branch = branchOfBase({ config, tensors: base }, { fork: 2, layers: 2 }, BENCHMARK_OUTPUTS, 1);
+const branch = branchOfBase(
+  { config, tensors: base },
+  { fork: 2, layers: 2 },
+  pooledParameters(config.hiddenSize, BENCHMARK_OUTPUTS),
+  1,
+);
 const workload = await openTrainStep(engine, {
   config,
   tensors: { ...base, ...branch },

@@ -10,6 +10,7 @@ const require = createRequire(import.meta.url);
 const tf = require("@tensorflow/tfjs-core");
 const { benchmarkSizes, benchmarkWeights } = require("../../dist/benchmark/benchmark-weights.js");
 const { openEngine } = require("../../dist/engines/open.js");
+const { pooledParameters } = require("../../dist/model/head-parameters.js");
 const { branchOfBase } = require("../../dist/recipes/trial/initial-branch.js");
 const { BENCHMARK_OUTPUTS, openTrainStep } = require("../../dist/benchmark/step-benchmark.js");
 
@@ -59,7 +60,7 @@ function openStep(engine) {
   const branch = branchOfBase(
     { config, tensors: base },
     { fork: layers - trained, layers: trained },
-    BENCHMARK_OUTPUTS,
+    pooledParameters(config.hiddenSize, BENCHMARK_OUTPUTS),
     SEED,
   );
   const benchmark = { config, tensors: { ...base, ...branch }, layers: trained, batchSize: batch, seed: SEED };

@@ -9,7 +9,9 @@ export const listTasksOptions = { tasks: taskOptions.tasks, glueData: taskOption
 
 export type ListTasksOptions = Given<typeof listTasksOptions>;
 
-export interface ListedTask extends Pick<Task, "name" | "kind" | "inputs" | "labels" | "metric"> {
+export interface ListedTask extends Pick<Task, "name" | "inputs" | "labels" | "metric"> {
+  /** By name. */
+  readonly kind: string;
   /** Lowest and highest value of a regression. */
   readonly range: Task["range"] | null;
   /** The file of each split; null where there is none. */
@@ -23,7 +25,7 @@ export async function listTasks(options: ListTasksOptions = {}): Promise<ListedT
   const { findSplitFile } = await import("../data/read-split.js");
   return knownTasks(await userTasks(values)).map((task) => ({
     name: task.name,
-    kind: task.kind,
+    kind: task.kind.name,
     inputs: task.inputs,
     labels: task.labels,
     range: task.range ?? null,

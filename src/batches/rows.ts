@@ -1,6 +1,8 @@
 // A split's rows as ids, and their padding to a batch. Padding exists only here and inside engines.
 
 import type { Example } from "../data/read-split";
+import { sizeOf } from "../model/tensors";
+import type { Task } from "../tasks/task";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { Batch } from "./batches";
 
@@ -14,7 +16,7 @@ export interface TokenRows {
 }
 
 export interface EncodedRows extends TokenRows {
-  /** Class ids or values; NaN where a row has no label. */
+  /** The rows' labels as their task's kind makes numbers of them: as many a row for all; NaN where a row has no label. */
   readonly labels: Float32Array;
   readonly tokens: number;
   /** Rows that lost tokens to the maximum length. */
@@ -28,15 +30,30 @@ export const tokenRows = (encodings: readonly Encoding[], padId: number): TokenR
   padId,
 });
 
-export function encodeExamples(examples: readonly Example[], tokenizer: Tokenizer, maxLength: number): EncodedRows {
+export function encodeExamples(
+  task: Task,
+  examples: readonly Example[],
+  tokenizer: Tokenizer,
+  maxLength: number,
+): EncodedRows {
   const encodings = examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxLength));
   const rows = tokenRows(encodings, tokenizer.padId);
   return {
     ...rows,
-    labels: Float32Array.from(examples, ({ label }) => label ?? Number.NaN),
+    labels: targetsOf(task, examples),
     tokens: rows.lengths.reduce((sum, length) => sum + length, 0),
     truncatedRows: encodings.filter(({ truncated }) => truncated > 0).length,
   };
+}
+
+/** [rows, ...target shape], flat. */
+export function targetsOf(task: Task, examples: readonly Pick<Example, "label">[]): Float32Array {
+  const width = sizeOf(task.kind.target.shape(task));
+  const targets = new Float32Array(examples.length * width).fill(Number.NaN);
+  for (const [row, { label }] of examples.entries()) {
+    if (label !== null) targets.set(task.kind.targets(label, task), row * width);
+  }
+  return targets;
 }
 
 /** A batch as three arrays of [size, batch.length]; rows beyond the batch's own are one [PAD] token with mask 1. */

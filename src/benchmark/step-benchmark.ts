@@ -2,19 +2,19 @@
 // and nothing cached, and one forward pass of the whole model. Entry points are those of training and of inference.
 
 import type { Tensor1D } from "@tensorflow/tfjs-core";
+import { unpaddedInputs } from "../batches/token-inputs";
 import type { Compilation, Engine } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
+import { crossEntropy } from "../model/losses";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { ownLayers, placeOf } from "../model/place";
 import { float32, type HostTensors, int32 } from "../model/tensors";
-import { unpaddedInputs } from "../model/token-inputs";
 import { trunkEntry } from "../model/trunk";
 import { foldIn, seedKey, words } from "../random/threefry";
 import { withMoments } from "../training/step/adamw";
 import { initialLossScale } from "../training/step/loss-scale";
-import { crossEntropy } from "../training/step/losses";
 import { logitsStep, rowWeights, stepAxes, trainStep } from "../training/step/step";
 import { dropoutInputs, scalarInputs } from "../training/step/step-inputs";
 

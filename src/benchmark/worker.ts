@@ -103,10 +103,12 @@ async function modelWeights({ base: name, config, layers, seed }: ModelSettings)
   const { branchOfBase } = await import("../recipes/trial/initial-branch.js");
   const { BENCHMARK_OUTPUTS } = await import("./step-benchmark.js");
   const { openBase } = await import("../checkpoints/bases/base.js");
+  const { pooledParameters } = await import("../model/head-parameters.js");
   const { benchmarkWeights } = await import("./benchmark-weights.js");
   const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
   const place = placeOf(config.numHiddenLayers, layers);
-  return { ...tensors, ...branchOfBase({ config, tensors }, place, BENCHMARK_OUTPUTS, seed) };
+  const head = pooledParameters(config.hiddenSize, BENCHMARK_OUTPUTS);
+  return { ...tensors, ...branchOfBase({ config, tensors }, place, head, seed) };
 }
 
 /** Linux counts into maxRSS what the process that started this one held; the high-water mark is this program's alone. */

@@ -2,6 +2,7 @@
 // balance, lengths, truncation, duplicates, rows that dev or test share with train, broken rows.
 // Texts are compared as they are written, spaces at their ends apart; near duplicates are not looked for.
 
+import type { Label } from "../tasks/kinds/kind";
 import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { type BrokenRow, type Example, findSplitFile, readSplit, type Split } from "./read-split";
 
@@ -37,9 +38,9 @@ export interface SplitReport {
   /** Rows of the published file; null where none is known. */
   readonly expectedRows: number | null;
   readonly broken: BrokenRow[];
-  /** By class id; null for regression and without labels. */
+  /** By label id; null where labels have no names, and without labels. */
   readonly labels: LabelShare[] | null;
-  /** Of a regression's values; null otherwise. */
+  /** Where labels are numbers; null otherwise. */
   readonly values: Distribution | null;
   /** "tokens", special ones included and before truncation, where an encoder was given; else "words" between spaces. */
   readonly lengthUnit: "tokens" | "words";
@@ -97,7 +98,8 @@ function describeSplit(
   encodeLength: EncodeLength | undefined,
 ): Omit<SplitReport, "duplicates" | "leaks"> {
   const { task, name, examples } = split;
-  const values = examples.flatMap(({ label }) => (label === null ? [] : [label]));
+  const labels = examples.flatMap(({ label }) => (label === null ? [] : [label]));
+  const named = task.labels.length > 0;
   const encoded = encodeLength && examples.map(encodeLength);
   return {
     split: name,
@@ -105,8 +107,8 @@ function describeSplit(
     rows: examples.length,
     expectedRows: task.splits[name]?.rows ?? null,
     broken: split.broken,
-    labels: task.kind === "classification" && values.length > 0 ? labelShares(task, values) : null,
-    values: task.kind === "regression" && values.length > 0 ? summarize(values) : null,
+    labels: named && labels.length > 0 ? labelShares(task, labels) : null,
+    values: !named && labels.length > 0 ? summarize(labels.flatMap((label) => task.kind.targets(label, task))) : null,
     lengthUnit: encoded ? "tokens" : "words",
     lengths: summarize(encoded ? encoded.map(({ length }) => length) : examples.map(wordsOf)),
     truncatedShare: encoded ? encoded.filter(({ truncated }) => truncated > 0).length / encoded.length : null,
@@ -114,11 +116,10 @@ function describeSplit(
   };
 }
 
-function labelShares(task: Task, ids: readonly number[]): LabelShare[] {
-  return task.labels.map((label, id) => {
-    const rows = ids.filter((other) => other === id).length;
-    return { label, rows, share: rows / ids.length };
-  });
+function labelShares(task: Task, labels: readonly Label[]): LabelShare[] {
+  const counts = task.labels.map(() => 0);
+  for (const label of labels) for (const id of task.kind.idsOf(label)) counts[id] = (counts[id] as number) + 1;
+  return counts.map((rows, id) => ({ label: task.labels[id] as string, rows, share: rows / labels.length }));
 }
 
 function summarize(values: readonly number[]): Distribution {
@@ -137,8 +138,8 @@ const wordsOf = ({ text, pair }: Example): number => `${text} ${pair ?? ""}`.spl
 
 const isHalfEmpty = ({ text, pair }: Example): boolean => pair !== null && (text.trim() === "" || pair.trim() === "");
 
-/** First line and labels of the rows seen so far, by their texts. */
-type SeenRows = Map<string, { readonly firstLine: number; readonly labels: Set<number | null> }>;
+/** First line and labels, as JSON, of the rows seen so far, by their texts. */
+type SeenRows = Map<string, { readonly firstLine: number; readonly labels: Set<string> }>;
 
 /** The rows whose texts were seen; with "add" each row is then seen itself. */
 function repetitions(examples: readonly Example[], seen: SeenRows, mode: "add" | "keep"): Repetition[] {
@@ -146,13 +147,14 @@ function repetitions(examples: readonly Example[], seen: SeenRows, mode: "add" |
   for (const { text, pair, label, line } of examples) {
     const key = JSON.stringify([text.trim(), pair?.trim()]);
     const earlier = seen.get(key);
+    const written = JSON.stringify(label);
     if (earlier) {
-      const contradicts = label !== null && !earlier.labels.has(label);
+      const contradicts = label !== null && !earlier.labels.has(written);
       found.push({ line, firstLine: earlier.firstLine, contradicts });
     }
     if (mode === "keep") continue;
-    if (earlier) earlier.labels.add(label);
-    else seen.set(key, { firstLine: line, labels: new Set([label]) });
+    if (earlier) earlier.labels.add(written);
+    else seen.set(key, { firstLine: line, labels: new Set([written]) });
   }
   return found;
 }

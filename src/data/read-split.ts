@@ -6,15 +6,15 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { dataError } from "../errors/errors";
-import { nearest } from "../messages/nearest";
+import type { Label } from "../tasks/kinds/kind";
 import type { SplitName, SplitSource, Task } from "../tasks/task";
 import { parseRows, type RawRow } from "./rows";
 
 export interface Example {
   readonly text: string;
   readonly pair: string | null;
-  /** Class id, or value of a regression; null where the split has no labels. */
-  readonly label: number | null;
+  /** As the task's kind has it; null where the split has no labels. */
+  readonly label: Label | null;
   /** The file's own row id, else the row's number from 0: what a submission repeats. */
   readonly index: string;
   /** In the file, from 1. */
@@ -48,9 +48,6 @@ export interface ReadOptions {
 
 /** Broken rows that an error names. */
 const shownRows = 3;
-
-/** Labels that an error lists. */
-const shownLabels = 8;
 
 /** The file of a split, or null where the task has no such split or the file is not there. */
 export function findSplitFile(task: Task, name: SplitName, glueData: string): string | null {
@@ -123,36 +120,18 @@ function toExample(task: Task, source: SplitSource, row: RawRow, position: numbe
   return { text, pair: pair ?? null, label, index: index?.trim() ?? String(position), line: row.line };
 }
 
-/** The id or value that a label cell stands for, null where it may lack, or why it is broken. */
-function readLabel(task: Task, source: SplitSource, written: string | undefined): number | null | string {
+/** What a label cell stands for, null where it may lack, or why it is broken. */
+function readLabel(task: Task, source: SplitSource, written: string | undefined): Label | null | string {
   if (source.columns.label === undefined) return null;
   const cell = (written ?? "").trim();
   if (cell === "" && source.labelOptional) return null;
-  return task.kind === "regression" ? readValue(task, cell) : readClass(task, source, cell);
-}
-
-function readValue(task: Task, cell: string): number | string {
-  // Number() alone would take "", "0x10" and "Infinity".
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell)) return `"${cell}" is no number`;
-  const value = Number(cell);
-  const [lowest, highest] = task.range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  return value >= lowest && value <= highest ? value : `${cell} is outside ${lowest} to ${highest}`;
-}
-
-function readClass(task: Task, source: SplitSource, cell: string): number | string {
-  const name = source.spellings ? (Object.hasOwn(source.spellings, cell) ? source.spellings[cell] : undefined) : cell;
-  const id = name === undefined ? -1 : task.labels.indexOf(name);
-  if (id >= 0) return id;
-  const allowed = source.spellings ? Object.keys(source.spellings) : task.labels;
-  const listed = allowed.slice(0, shownLabels).join(", ") + (allowed.length > shownLabels ? ", ..." : "");
-  const candidate = nearest(cell, allowed);
-  return `unknown label "${cell}", ${candidate ? `nearest "${candidate}" of` : "not one of"} ${listed}`;
+  return task.kind.readLabel(cell, task, source);
 }
 
 function hashOf(task: Task, examples: readonly Example[]): string {
   const hash = createHash("sha256").update(JSON.stringify(task.labels));
   for (const { text, pair, label } of examples) {
-    const name = label === null || task.kind === "regression" ? label : task.labels[label];
+    const name = label === null ? null : task.kind.named(label, task);
     hash.update(`\n${JSON.stringify([text, pair, name])}`);
   }
   return hash.digest("hex");

@@ -6,7 +6,7 @@ import { optimise } from "../compile/passes/passes";
 import { tokenInputs } from "../merge/folder/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import { multiHeadLogits, type TaskBranch, type TokenInputs } from "../model/multi-head";
+import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 
 /** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
 const EXAMPLE = [2, 3];
@@ -15,7 +15,7 @@ const EXAMPLE = [2, 3];
  * Inputs are the weights, under the names of `state`, and {@link tokenInputs}, int32 [batch, length]. Outputs are the
  * tasks' logits, [batch, labels] or [batch, 1], under the tasks' names and in their order.
  */
-export function traceMerged(state: ValueTypes, tasks: readonly TaskBranch[], config: BertConfig) {
+export function traceMerged(state: ValueTypes, tasks: readonly TaskHead[], config: BertConfig) {
   const inputs = Object.fromEntries(tokenInputs.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
   const axes = Object.fromEntries(tokenInputs.map((name) => [name, branchAxes[name]]));
   const { graph, symbols } = traceEntry(

@@ -1,6 +1,7 @@
 // What the model card says of model.onnx: its inputs and outputs, and a program that runs it.
 
 import { markdownTable, markdownText } from "../messages/markdown";
+import { outputSize } from "../tasks/task";
 import { type MergedTask, tokenInputs } from "./folder/manifest";
 
 const meanings: Readonly<Record<(typeof tokenInputs)[number], string>> = {
@@ -19,7 +20,7 @@ export function onnxSection(tasks: readonly MergedTask[]): string[] {
       ["", "Name", "Type", "Shape", "What it is"].map((title) => ({ title, numeric: false })),
       [
         ...tokenInputs.map((name) => ["input", name, "int64", "batch, length", meanings[name]]),
-        ...tasks.map((task) => ["output", task.name, "float32", `batch, ${widthOf(task)}`, describeOutput(task)]),
+        ...tasks.map((task) => ["output", task.name, "float32", `batch, ${outputSize(task)}`, describeOutput(task)]),
       ],
     ),
     example(tasks[0] as MergedTask),
@@ -28,19 +29,13 @@ export function onnxSection(tasks: readonly MergedTask[]): string[] {
   ];
 }
 
-const widthOf = ({ kind, labels }: MergedTask) => (kind === "regression" ? 1 : labels.length);
-
 function describeOutput({ kind, maxLength }: MergedTask): string {
-  const values = kind === "regression" ? "the value" : "logits of its labels, in the order above";
-  return `${values}; at most ${maxLength} tokens`;
+  return `${kind.card.output}; at most ${maxLength} tokens`;
 }
 
-function example({ name, kind, inputs, labels, maxLength }: MergedTask): string {
+function example(task: MergedTask): string {
+  const { name, kind, inputs, maxLength } = task;
   const texts = inputs === "pair" ? '["A man plays."], ["Someone plays."]' : '["A film to see twice."]';
-  const shown =
-    kind === "regression"
-      ? ["print(logits[:, 0])"]
-      : [`labels = ${JSON.stringify(labels)}`, "print([labels[best] for best in logits.argmax(1)])"];
   return [
     `In Python, for ${markdownText(name)}:`,
     "",
@@ -52,7 +47,7 @@ function example({ name, kind, inputs, labels, maxLength }: MergedTask): string 
     'tokenizer = AutoTokenizer.from_pretrained(".")',
     `batch = tokenizer(${texts}, padding=True, truncation=True, max_length=${maxLength}, return_tensors="np")`,
     `(logits,) = session.run([${JSON.stringify(name)}], {name: batch[name] for name in ${JSON.stringify(tokenInputs)}})`,
-    ...shown,
+    ...kind.card.python(task),
     "```",
   ].join("\n");
 }

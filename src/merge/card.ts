@@ -30,16 +30,6 @@ const licences = new Map([
   ["sentence-transformers/all-MiniLM-L6-v2", "apache-2.0"],
 ]);
 
-/** The names that the hub's evaluation results use. */
-const hubMetrics = new Map([
-  ["accuracy", "accuracy"],
-  ["f1", "f1"],
-  ["macro_f1", "f1"],
-  ["matthews", "matthews_correlation"],
-  ["pearson", "pearsonr"],
-  ["spearman", "spearmanr"],
-]);
-
 /** Writes the card, unless README.md is somebody's own. */
 export async function writeCard(folder: string, manifest: Manifest): Promise<void> {
   const file = path.join(folder, CARD);
@@ -100,7 +90,7 @@ function frontMatter({ base, tasks, onnx }: Manifest): object {
 }
 
 function hubResult(task: MergedTask): object {
-  const { name, metrics } = task;
+  const { name, kind, metrics } = task;
   const title = titleOf(name);
   const known = Object.entries(metrics).filter(([, value]) => value !== null);
   return {
@@ -113,7 +103,7 @@ function hubResult(task: MergedTask): object {
           split: name === "mnli" ? "validation_matched" : "validation",
         }
       : { type: name, name: title, split: "dev" },
-    metrics: known.map(([metric, value]) => ({ type: hubMetrics.get(metric) ?? metric, name: metric, value })),
+    metrics: known.map(([metric, value]) => ({ type: kind.metrics[metric]?.hub ?? metric, name: metric, value })),
   };
 }
 
@@ -128,7 +118,7 @@ function tasksTable({ tasks }: Manifest): string {
       const others = Object.entries(task.metrics).filter(([metric]) => metric !== task.metric);
       return [
         titleOf(task.name),
-        `${task.kind}, ${task.inputs === "pair" ? "two texts" : "one text"}`,
+        `${task.kind.name}, ${task.inputs === "pair" ? "two texts" : "one text"}`,
         task.metric,
         points(task.score),
         others.map(([metric, value]) => `${metric} ${points(value)}`).join(", "),

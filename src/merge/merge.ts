@@ -17,6 +17,7 @@ import { lockFolder } from "../files/lock";
 import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
+import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
 import { writeCard } from "./card";
 import { BLOBS, type OnCreated, readTensors, writeBlob } from "./folder/blobs";
@@ -47,6 +48,8 @@ export interface MergeRequest {
   readonly allowUnshared: boolean;
   /** Writes model.onnx too; null leaves it out, and removes one that is there. */
   readonly onnx: OnnxRequest | null;
+  /** The kinds that tasks of the folder may have; flexbert's by default. */
+  readonly kinds?: Kinds;
 }
 
 /** What a merge left in the folder. */
@@ -61,10 +64,10 @@ export interface Merged {
  * Throws modelError (4) for branches of another base, before anything is written. Whatever it throws, the folder is as it was.
  */
 export async function merge(request: MergeRequest): Promise<Merged> {
-  const { out, base, selections } = request;
+  const { out, base, selections, kinds } = request;
   for (const selection of selections) checkSelection(selection, request);
-  return changeFolder(out, "merging", async (onCreated) => {
-    const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out) : null;
+  return changeFolder(out, "merging", kinds, async (onCreated) => {
+    const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out, kinds) : null;
     if (old && old.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.base, base);
     const kept = (old?.tasks ?? []).filter(({ name }) => !selections.some(({ task }) => task.name === name));
     const added: MergedTask[] = [];
@@ -84,9 +87,14 @@ export async function merge(request: MergeRequest): Promise<Merged> {
 }
 
 /** Takes tasks out of a merged folder. Throws usageError (2) for one that is not in it. */
-export async function removeTasks(out: string, names: readonly string[], onnx: OnnxRequest | null): Promise<Merged> {
-  return changeFolder(out, "removing tasks", async () => {
-    const old = await readManifest(out);
+export async function removeTasks(
+  out: string,
+  names: readonly string[],
+  onnx: OnnxRequest | null,
+  kinds?: Kinds,
+): Promise<Merged> {
+  return changeFolder(out, "removing tasks", kinds, async () => {
+    const old = await readManifest(out, kinds);
     const missing = names.find((name) => !old.tasks.some((task) => task.name === name));
     if (missing !== undefined) {
       throw usageError(
@@ -104,6 +112,7 @@ export async function removeTasks(out: string, names: readonly string[], onnx: O
 async function changeFolder(
   out: string,
   purpose: string,
+  kinds: Kinds | undefined,
   change: (onCreated: OnCreated) => Promise<Merged>,
 ): Promise<Merged> {
   const blobs = path.join(out, BLOBS);
@@ -118,17 +127,17 @@ async function changeFolder(
     done = true;
     return merged;
   } finally {
-    if (!done) await removeCreated(out, created);
+    if (!done) await removeCreated(out, created, kinds);
     await unlock();
     if (!done) for (const folder of made) await rmdir(folder).catch(() => {}); // somebody else may use it by now
   }
 }
 
 /** Takes back what a merge wrote before it failed, unless the manifest names it: the failure may come after the commit. */
-async function removeCreated(out: string, created: readonly string[]): Promise<void> {
+async function removeCreated(out: string, created: readonly string[], kinds: Kinds | undefined): Promise<void> {
   let named: readonly string[] = [];
   if (existsSync(path.join(out, MANIFEST))) {
-    const manifest = await readManifest(out).catch(() => null);
+    const manifest = await readManifest(out, kinds).catch(() => null);
     if (!manifest) return; // in doubt everything stays; the next merge removes what nobody needs
     named = [...filesOf(manifest), ...SHARED_TEXTS];
   }

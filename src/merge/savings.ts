@@ -1,7 +1,9 @@
 // What merging saves: parameters of the merged model, and of one whole BERT a task.
 
 import type { BertConfig } from "../model/config";
-import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../model/parameters";
+import { headParameterCount } from "../model/head-parameters";
+import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
+import { headOf } from "../tasks/task";
 import { type Manifest, overhead } from "./folder/manifest";
 
 export interface Savings {
@@ -12,10 +14,7 @@ export interface Savings {
 export function savings(manifest: Manifest, config: BertConfig): Savings {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce(
-    (sum, task) => sum + headParameterCount(config, Math.max(1, task.labels.length)),
-    0,
-  );
+  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(headOf(task, config.hiddenSize)), 0);
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
   return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };

@@ -5,7 +5,7 @@ import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import type { Dropout } from "./dropout";
 import { attentionBias, embed, encoderLayers } from "./encoder";
-import { classify } from "./heads";
+import { type HeadForward, pooledHead } from "./heads";
 import { embeddingParameters } from "./parameters";
 import { ownLayers, type Place } from "./place";
 import { firstPosition, type Outputs, openRecorder, type Reads, topPositions } from "./recorder";
@@ -38,10 +38,13 @@ export const branchLogits = (
   inputs: BranchInputs,
   place: Place,
   config: BertConfig,
-  dropout?: Dropout,
-): Tensor2D => branchOutputs(tensors, inputs, place, config, {}, dropout).logits;
+  head?: HeadForward,
+): Tensor2D => branchOutputs(tensors, inputs, place, config, {}, undefined, head).logits;
 
-/** Logits [batch, outputs] of a branch, and what is read of its layers: from what enters the bottom one on. */
+/**
+ * Logits [batch, outputs] of a branch, and what is read of its layers: from what enters the bottom one on.
+ * @param head of the branch's kind; without one, the pooled one
+ */
 export function branchOutputs(
   tensors: Named,
   inputs: BranchInputs,
@@ -49,12 +52,14 @@ export function branchOutputs(
   config: BertConfig,
   reads: Reads,
   dropout?: Dropout,
+  head: HeadForward = pooledHead,
 ): Outputs {
   const bias = attentionBias(inputs.attention_mask);
   const from = place.fork === null ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const { record, outputs } = openRecorder(reads);
-  const top = encoderLayers(tensors, from, bias, config, ownLayers(place), dropout, topPositions(place, reads), record);
-  return outputs(classify(tensors, firstPosition(top), dropout));
+  const positions = topPositions(place, reads, head);
+  const top = encoderLayers(tensors, from, bias, config, ownLayers(place), dropout, positions, record);
+  return outputs(head.logits(tensors, head.positions === "first" ? firstPosition(top) : top, dropout));
 }
 
 function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {

@@ -4,7 +4,7 @@
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import { attentionBias, embed, encoderLayers } from "./encoder";
-import { classify } from "./heads";
+import type { HeadForward } from "./heads";
 import { embeddingParameters, unscoped } from "./parameters";
 import type { Place } from "./place";
 
@@ -13,6 +13,10 @@ type Named = Readonly<Record<string, Tensor>>;
 /** A task's branch among those of others. */
 export interface TaskBranch extends Place {
   readonly name: string;
+}
+
+export interface TaskHead extends TaskBranch {
+  readonly head: HeadForward;
 }
 
 /** Token ids and what belongs to them, all [batch, length] int32. */
@@ -29,14 +33,15 @@ export interface TokenInputs {
 export function multiHeadLogits(
   tensors: Named,
   inputs: TokenInputs,
-  tasks: readonly TaskBranch[],
+  tasks: readonly TaskHead[],
   config: BertConfig,
 ): Record<string, Tensor2D> {
   const bias = attentionBias(inputs.attention_mask);
   const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
   const outputs: Record<string, Tensor2D> = {};
-  const branch = ({ name, layers }: TaskBranch, own: Named, fork: number, from: Tensor3D) => {
-    outputs[name] = classify(own, encoderLayers(own, from, bias, config, [fork, fork + layers], undefined, "first"));
+  const branch = ({ name, layers, head }: TaskHead, own: Named, fork: number, from: Tensor3D) => {
+    const top = encoderLayers(own, from, bias, config, [fork, fork + layers], undefined, head.positions);
+    outputs[name] = head.logits(own, top);
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
   if (sharing.length > 0) {

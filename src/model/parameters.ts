@@ -3,6 +3,7 @@
 
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
+import { pooledParameters } from "./head-parameters";
 import { ownLayers, type Place } from "./place";
 
 export interface DenseParams {
@@ -40,8 +41,6 @@ export interface LayerParams {
 }
 
 const embeddingPrefix = "bert.embeddings.";
-const poolerPrefix = "bert.pooler.dense.";
-const classifierPrefix = "classifier.";
 const layerPrefix = (index: number) => `bert.encoder.layer.${index}.`;
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -84,8 +83,10 @@ export function layerParameters(tensors: Named, index: number): LayerParams {
   };
 }
 
-export const poolerParameters = (tensors: Named) => dense(tensors, poolerPrefix.slice(0, -1));
-export const classifierParameters = (tensors: Named) => dense(tensors, classifierPrefix.slice(0, -1));
+export const poolerParameters = (tensors: Named) => dense(tensors, "bert.pooler.dense");
+export const classifierParameters = (tensors: Named) => dense(tensors, "classifier");
+
+const pooledNames = pooledParameters(0, 0).map(({ name }) => name);
 
 function select<T>(tensors: Readonly<Record<string, T>>, keep: (name: string) => boolean): Record<string, T> {
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => keep(name)));
@@ -101,12 +102,19 @@ export function layerTensors<T>(tensors: Readonly<Record<string, T>>, from: numb
   return select(tensors, (name) => prefixes.some((prefix) => name.startsWith(prefix)));
 }
 
-/** The tensors that a branch trains and stores: its layers, pooler and classifier; its embeddings when full. */
-export function branchTensors<T>(tensors: Readonly<Record<string, T>>, place: Place): Record<string, T> {
+/**
+ * The tensors that a branch trains and stores: its layers and head; its embeddings when full.
+ * @param head names of the head's tensors; without them, the pooler and the classifier
+ */
+export function branchTensors<T>(
+  tensors: Readonly<Record<string, T>>,
+  place: Place,
+  head: readonly string[] = pooledNames,
+): Record<string, T> {
   return {
     ...(place.fork === null ? embeddingTensors(tensors) : {}),
     ...layerTensors(tensors, ...ownLayers(place)),
-    ...select(tensors, (name) => name.startsWith(poolerPrefix) || name.startsWith(classifierPrefix)),
+    ...select(tensors, (name) => head.includes(name)),
   };
 }
 
@@ -131,9 +139,4 @@ export function layerParameterCount({ hiddenSize: h, intermediateSize: f }: Bert
 
 export function embeddingParameterCount({ hiddenSize: h, ...config }: BertConfig): number {
   return (config.vocabSize + config.maxPositionEmbeddings + config.typeVocabSize + 2) * h;
-}
-
-/** Pooler and classifier. */
-export function headParameterCount({ hiddenSize: h }: BertConfig, outputs: number): number {
-  return h * h + h + outputs * h + outputs;
 }

@@ -33,10 +33,10 @@ export type Reads = { readonly [S in Site]?: Readonly<Record<number, Positions>>
 /** What a forward pass gives. Each function gives what it was asked to record, and throws for what it was not. */
 export type Outputs = { readonly logits: Tensor2D } & { readonly [S in Site]: (layer: number) => Sites[S] };
 
-/** Which positions the topmost layer of a branch computes, for a head that reads the first and for what else is read. */
-export function topPositions(place: Place, reads: Reads): Positions {
+/** Which positions the topmost layer of a branch computes, for its head and for what else is read. */
+export function topPositions(place: Place, reads: Reads, head: { readonly positions: Positions }): Positions {
   const [, top] = ownLayers(place);
-  const all = reads.hidden?.[top] === "all" || reads.attention?.[top - 1] === "all";
+  const all = head.positions === "all" || reads.hidden?.[top] === "all" || reads.attention?.[top - 1] === "all";
   return all ? "all" : "first";
 }
 

@@ -1,8 +1,9 @@
 // Scores of a served model on a labelled split, with what explains them: per-class report and confusion matrix.
 
+import { targetsOf } from "../batches/rows";
 import { type Example, readSplit } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
-import { type ClassReport, classReport, confusionMatrix, metricValues } from "../tasks/metrics";
+import { type ClassReport, metricValues } from "../tasks/metrics";
 import type { SplitName, Task } from "../tasks/task";
 import { predictions } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
@@ -15,11 +16,12 @@ export interface Evaluation {
   readonly skipped: number;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
-  /** Classification only: by label, and rows by (label, prediction). */
+  /** By label; null where labels are numbers. */
   readonly classes: readonly ClassReport[] | null;
+  /** Rows by (label, prediction); null where a row has no label, or several. */
   readonly confusion: readonly (readonly number[])[] | null;
   readonly examples: readonly Example[];
-  /** [rows, outputs], columns in the task's order of labels. */
+  /** [rows, outputs], in the order of the task's outputs. */
   readonly logits: Float32Array;
 }
 
@@ -42,30 +44,30 @@ export async function evaluateTask(model: ServedModel, task: Task, options: Eval
   if (rows.examples.some(({ label }) => label === null)) {
     throw dataError(`${rows.path} has no labels, so ${task.name} cannot be scored on it. Use flexbert predict`);
   }
-  const order = labelOrder(served, task, model.folder);
+  const order = outputOrder(served, task, model.folder);
   const all = await computeLogits(model, rows.examples, [served], options);
   const logits = reorder(all[task.name] as Float32Array, order);
-  const labels = Float32Array.from(rows.examples, ({ label }) => label as number);
+  const labels = targetsOf(task, rows.examples);
   const predicted = predictions(task, logits);
-  const confusion = task.kind === "classification" ? confusionMatrix(predicted, labels, task.labels.length) : null;
+  const explained = task.kind.explain(predicted, labels, task);
   return {
     task: task.name,
     split,
     rows: rows.examples.length,
     skipped: rows.broken.length,
     ...metricValues(task, predicted, labels),
-    classes: confusion && classReport(confusion, task.labels),
-    confusion,
+    classes: explained?.classes ?? null,
+    confusion: explained?.confusion ?? null,
     examples: rows.examples,
     logits,
   };
 }
 
-/** For each of the task's labels the model's output. Throws modelError (4) where the labels differ. */
-function labelOrder(served: ServedTask, task: Task, folder: string): number[] {
-  if (task.kind === "regression") return [0];
-  const order = task.labels.map((label) => served.labels.indexOf(label));
-  if (order.includes(-1) || served.labels.length !== task.labels.length) {
+/** For each of the task's outputs the model's. Throws modelError (4) where the labels differ. */
+function outputOrder(served: ServedTask, task: Task, folder: string): number[] {
+  const found = served.kind.outputs(served);
+  const order = task.kind.outputs(task).map((output) => found.indexOf(output));
+  if (order.includes(-1) || found.length !== order.length) {
     throw modelError(
       `${folder}: ${task.name} has labels ${served.labels.join(", ")}, its data has ${task.labels.join(", ")}`,
     );

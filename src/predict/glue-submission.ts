@@ -7,7 +7,7 @@ import { findSplitFile, readSplit } from "../data/read-split";
 import { dataError, modelError, UserError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
-import type { Task } from "../tasks/task";
+import { outputSize, type Task } from "../tasks/task";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions, toPrediction } from "./predict";
 
@@ -116,7 +116,7 @@ function requireLabels(task: Task, served: MergedTask, merged: string): void {
   const same = (a: readonly string[], b: readonly string[]) => [...a].sort().join("\n") === [...b].sort().join("\n");
   if (served.kind === task.kind && served.inputs === task.inputs && same(served.labels, task.labels)) return;
   const describe = ({ kind, inputs, labels }: Pick<Task, "kind" | "inputs" | "labels">) =>
-    `${kind} of ${inputs === "pair" ? "pairs" : "single texts"}${labels.length > 0 ? ` with labels ${labels.join(", ")}` : ""}`;
+    `${kind.name} of ${inputs === "pair" ? "pairs" : "single texts"}${labels.length > 0 ? ` with labels ${labels.join(", ")}` : ""}`;
   throw modelError(
     `${merged}: ${served.name} is a ${describe(served)}; GLUE's ${task.title} is a ${describe(task)}. Merge GLUE's task`,
   );
@@ -158,12 +158,12 @@ export async function predictFile(
 }
 
 function predictedRow(served: ServedTask, logits: Float32Array, row: number, place: string, folder: string): Predicted {
-  const width = Math.max(1, served.labels.length);
+  const width = outputSize(served);
   const outputs = logits.subarray(row * width, (row + 1) * width);
   if (!outputs.every(Number.isFinite)) {
     throw modelError(
       `${folder}: ${served.name} gives no number for ${place}. Train it again, and look at its dev score`,
     );
   }
-  return toPrediction(served, outputs);
+  return toPrediction(served, outputs, 0);
 }

@@ -1,13 +1,15 @@
 // What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
 
+import { unpaddedInputs } from "../batches/token-inputs";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
+import { pooledParameters } from "../model/head-parameters";
+import { pooledHead } from "../model/heads";
 import { layerTensors, scope } from "../model/parameters";
-import { float32, type HostTensors } from "../model/tensors";
-import { unpaddedInputs } from "../model/token-inputs";
+import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
-import { predictEntry, type ServedTask, wanted } from "./model";
+import { predictEntry, wanted } from "./model";
 
 export interface LatencyOptions {
   readonly batchSize: number;
@@ -18,6 +20,7 @@ export interface LatencyOptions {
 
 /** Layers that a graph has more than the plain one: their time is divided by it. */
 const EXTRA = 3;
+const OUTPUTS = 2;
 const WARM_UP = 2;
 export const ROUNDS = 15;
 
@@ -31,7 +34,7 @@ const graphs = {
 
 /** Times calls in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
 export async function measureLatency(engine: Engine, base: Base, options: LatencyOptions): Promise<LatencyModel> {
-  const tasks = Object.entries(graphs).map(([name, shape]) => servedTask(name, shape, options.length));
+  const tasks = Object.entries(graphs).map(([name, shape]) => ({ name, ...shape, head: pooledHead }));
   const program = await engine.load(measuredTensors(base), { predict: predictEntry(base.config, tasks) });
   const inputs = batchOf(options);
   const calls = { plain: ["plain"], pair: ["plain", "second"], long: ["long"], deep: ["deep"] };
@@ -81,16 +84,6 @@ function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-const servedTask = (name: string, shape: { fork: number; layers: number }, maxLength: number): ServedTask => ({
-  name,
-  kind: "classification",
-  inputs: "single",
-  labels: ["0", "1"],
-  range: null,
-  maxLength,
-  ...shape,
-});
-
 /** The base's bottom layer in every place: which weights it has does not change its time, and a base may have few. */
 function measuredTensors({ tensors, config }: Base): HostTensors {
   const layerAt = (index: number): HostTensors =>
@@ -100,14 +93,9 @@ function measuredTensors({ tensors, config }: Base): HostTensors {
         tensor,
       ]),
     );
-  const hidden = config.hiddenSize;
-  const zeros = (...shape: number[]) => float32(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
-  const head: HostTensors = {
-    "bert.pooler.dense.weight": zeros(hidden, hidden),
-    "bert.pooler.dense.bias": zeros(hidden),
-    "classifier.weight": zeros(2, hidden),
-    "classifier.bias": zeros(2),
-  };
+  const zeros = (shape: readonly number[]) => float32(shape, new Float32Array(sizeOf(shape)));
+  const parameters = pooledParameters(config.hiddenSize, OUTPUTS);
+  const head: HostTensors = Object.fromEntries(parameters.map(({ name, shape }) => [name, zeros(shape)]));
   const all = Object.entries(tensors).filter(([name]) => name.startsWith("bert.embeddings."));
   for (let index = 0; index < EXTRA; index++) all.push(...Object.entries(layerAt(index)));
   for (const [task, { fork, layers }] of Object.entries(graphs)) {

@@ -12,10 +12,11 @@ import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifes
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import type { EntryPoint } from "../model/entry-point";
-import { multiHeadLogits, type TokenInputs } from "../model/multi-head";
+import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
-import type { Task } from "../tasks/task";
+import type { Kinds } from "../tasks/kinds/kind";
+import { type Task, withHeads } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 
 /** A task as a model serves it. */
@@ -51,17 +52,21 @@ export const wanted = (task: string) => `want/${task}`;
  * @param options.names the tasks to load, all by default; layers that only others need are not read
  * @param options.taskOf finds the task of a run folder, which stores its name alone
  * @param options.base where a run's base lies, if not in the cache under its name
+ * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
  */
 export async function openModel(
   folder: string,
   engine: Engine,
-  options: { readonly names?: readonly string[]; readonly taskOf: (name: string) => Task; readonly base?: string },
+  options: {
+    readonly names?: readonly string[];
+    readonly taskOf: (name: string) => Task;
+    readonly base?: string;
+    readonly kinds?: Kinds;
+  },
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged
-    ? await mergedParts(folder, options.names)
-    : await runParts(folder, options.taskOf, options.base);
-  const entries = { predict: predictEntry(parts.config, parts.tasks) };
+  const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
+  const entries = { predict: predictEntry(parts.config, await withHeads(parts.tasks)) };
   const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
   const { config, tokenizer, tasks } = parts;
   return {
@@ -82,15 +87,18 @@ export async function openModel(
  * The multi-head graph for the tasks that are wanted. An input `want/<task>` asks for a task, so what runs is known
  * from the names of the inputs alone.
  */
-export function predictEntry(config: BertConfig, tasks: readonly ServedTask[]): EntryPoint {
+export function predictEntry(config: BertConfig, tasks: readonly TaskHead[]): EntryPoint {
   return (state, inputs) => {
     const asked = tasks.filter(({ name }) => wanted(name) in inputs);
     return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
   };
 }
 
-async function mergedParts(folder: string, names?: readonly string[]): Promise<Parts> {
-  const manifest = await readManifest(folder);
+async function mergedParts(
+  folder: string,
+  { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
+): Promise<Parts> {
+  const manifest = await readManifest(folder, kinds);
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
     throw modelError(

@@ -2,8 +2,10 @@
 
 import { sortedBatches } from "../batches/batches";
 import { tokenRows } from "../batches/rows";
+import { tokenInputs } from "../batches/token-inputs";
 import { Interrupted } from "../messages/reporter";
-import { tokenInputs } from "../model/token-inputs";
+import type { Prediction } from "../tasks/kinds/kind";
+import { outputSize } from "../tasks/task";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { ServedModel, ServedTask } from "./model";
 
@@ -14,11 +16,6 @@ export interface Row {
   readonly text: string;
   readonly pair: string | null;
 }
-
-/** What one task says of one row. */
-export type Prediction =
-  | { readonly label: string; readonly score: number; readonly scores: Readonly<Record<string, number>> }
-  | { readonly value: number };
 
 export interface PredictOptions {
   readonly signal: AbortSignal;
@@ -45,7 +42,7 @@ export async function computeLogits(
 ): Promise<Record<string, Float32Array>> {
   const { tokenizer } = model;
   const results: Record<string, Float32Array> = {};
-  for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputsOf(task));
+  for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputSize(task));
   for (const units of groupByTasks(rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks)))) {
     const names = (units[0] as Unit).tasks;
     const encoded = tokenRows(
@@ -72,8 +69,6 @@ export async function computeLogits(
   return results;
 }
 
-const outputsOf = ({ labels }: ServedTask) => Math.max(1, labels.length);
-
 /** The row's encodings: one for all tasks, unless some cut it shorter than others. */
 function encodeRow(tokenizer: Tokenizer, { text, pair }: Row, row: number, tasks: readonly ServedTask[]): Unit[] {
   const units: Unit[] = [];
@@ -98,14 +93,8 @@ function groupByTasks(units: readonly Unit[]): Unit[][] {
   return [...groups.values()];
 }
 
-/** The prediction of one row from its logits [outputs]. */
-export function toPrediction(task: ServedTask, logits: Float32Array): Prediction {
-  if (task.kind === "regression") return { value: logits[0] as number };
-  const largest = Math.max(...logits);
-  const exponentials = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = exponentials.reduce((total, value) => total + value, 0);
-  const best = logits.indexOf(largest);
-  const scores = Object.fromEntries(task.labels.map((label, id) => [label, (exponentials[id] as number) / sum]));
-  const label = task.labels[best] as string;
-  return { label, score: scores[label] as number, scores };
+/** The prediction of one row of logits [rows, outputs]. */
+export function toPrediction(task: ServedTask, logits: Float32Array, row: number): Prediction {
+  const width = outputSize(task);
+  return task.kind.predict(logits.subarray(row * width, (row + 1) * width), task);
 }

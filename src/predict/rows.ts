@@ -1,8 +1,9 @@
 // Rows in, predictions out: which tasks take rows of a kind, and any number of rows in bounded memory.
 
 import { dataError, usageError } from "../errors/errors";
+import type { Prediction } from "../tasks/kinds/kind";
 import type { ServedModel, ServedTask } from "./model";
-import { computeLogits, type Prediction, type PredictOptions, type Row, toPrediction } from "./predict";
+import { computeLogits, type PredictOptions, type Row, toPrediction } from "./predict";
 
 /** A row with the id that its owner gives it: handed back, and no part of what is computed. */
 export interface InputRow extends Row {
@@ -58,9 +59,7 @@ export async function* predictRows(
     const logits = await computeLogits(model, chunk, tasks, options);
     for (const [i, row] of chunk.entries()) {
       const predictions = tasks.map((task): [string, Prediction] => {
-        const width = Math.max(1, task.labels.length);
-        const own = (logits[task.name] as Float32Array).subarray(i * width, (i + 1) * width);
-        return [task.name, toPrediction(task, own)];
+        return [task.name, toPrediction(task, logits[task.name] as Float32Array, i)];
       });
       yield { ...row, predictions: Object.fromEntries(predictions) };
     }

@@ -2,21 +2,21 @@
 // teacher's bottommost l layers with its pooler and head, learns the teacher's softened outputs and the labels.
 // The teacher's logits are computed once for all students, like the trunk's activations.
 
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/bases/base";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { branchAxes } from "../model/branch";
+import type { Head } from "../model/heads";
 import type { Place } from "../model/place";
 import type { HostTensors } from "../model/tensors";
 import type { DistillationOptions } from "../settings/distillation";
 import type { RunOptions, TrainingOptions } from "../settings/training";
-import { outputSize, type Task } from "../tasks/task";
+import { headOf, outputSize, type Task } from "../tasks/task";
 import { perRow } from "../training/loop/batch-inputs";
 import { type BranchSource, computeLogits } from "../training/loop/branch-source";
-import { crossEntropy, meanSquaredError, softTargetLoss } from "../training/step/losses";
 import { type Loss, logitsStep, rowWeights } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { branchOfBase, branchOfTeacher } from "./trial/initial-branch";
@@ -87,6 +87,7 @@ export function studentSettings(
 /** A teacher's branch and its outputs on the train rows, with the rows as its students read them. */
 export interface PreparedTeacher {
   readonly branch: HostTensors;
+  readonly head: Head;
   readonly teacherLogits: Float32Array;
   readonly train: BranchSource;
   readonly dev: BranchSource;
@@ -100,11 +101,13 @@ export async function prepareTeacher(
   context: RunContext<Engine>,
 ): Promise<PreparedTeacher> {
   const branch = await loadBranch(teacher);
-  const program = await context.engine.load(branch, { logits: logitsStep(place, base.config) }, { logits: branchAxes });
+  const head = await task.kind.head();
+  const entries = { logits: logitsStep(place, base.config, head) };
+  const program = await context.engine.load(branch, entries, { logits: branchAxes });
   try {
     context.reporter.log(`${task.name}: computing the teacher's outputs on ${sources.train.rows.ids.length} rows`);
     const teacherLogits = await computeLogits(program, "logits", sources.train, outputSize(task), context.signal);
-    return { branch, teacherLogits, ...sources };
+    return { branch, head, teacherLogits, ...sources };
   } finally {
     program.dispose();
   }
@@ -114,18 +117,19 @@ export async function prepareTeacher(
 export function studentWork(
   { task, base, place, seed }: TrialSettings,
   distillation: DistillationOptions,
-  { branch, teacherLogits, train, dev }: PreparedTeacher,
+  { branch, head, teacherLogits, train, dev }: PreparedTeacher,
 ): TrialWork {
+  const parameters = headOf(task, base.config.hiddenSize);
   const ofTeacher = distillation.init === "teacher";
   return {
     label: `${task.name} l=${place.layers} seed ${seed}`,
     initial: ofTeacher
-      ? branchOfTeacher(branch, place, base.config)
-      : branchOfBase(base, place, outputSize(task), seed),
-    loss: distillationLoss(task, distillation),
+      ? branchOfTeacher(branch, place, base.config, parameters)
+      : branchOfBase(base, place, parameters, seed),
+    loss: distillationLoss(head, distillation),
     train,
     dev,
-    inputs: { teacher_logits: perRow(teacherLogits, outputSize(task)) },
+    inputs: { teacher_logits: perRow(teacherLogits, [outputSize(task)]) },
   };
 }
 
@@ -159,19 +163,15 @@ function checkTeacher({ task, base, teacher, studentLayers }: DistillRequest, { 
 }
 
 /**
- * alpha T^2 KL + (1 - alpha) cross-entropy, or alpha MSE(student, teacher) + (1 - alpha) MSE(student, label).
- * Reads teacher_logits and labels from the step's inputs.
+ * alpha T^2 KL + (1 - alpha) cross-entropy, or alpha MSE(student, teacher) + (1 - alpha) MSE(student, label), or what
+ * else the kind of the task measures. Reads teacher_logits and labels from the step's inputs.
  */
-export function distillationLoss(task: Task, options: Pick<DistillationOptions, "alpha" | "temperature">): Loss {
+export function distillationLoss(head: Head, options: Pick<DistillationOptions, "alpha" | "temperature">): Loss {
   const { alpha, temperature } = options;
   return ({ logits }, inputs) => {
     const weights = rowWeights(inputs);
-    const teacher = inputs["teacher_logits"] as Tensor2D;
-    const labels = inputs["labels"] as Tensor1D;
-    const [soft, hard] =
-      task.kind === "regression"
-        ? [meanSquaredError(logits, teacher, weights), meanSquaredError(logits, labels, weights)]
-        : [softTargetLoss(logits, teacher, weights, temperature), crossEntropy(logits, labels, weights)];
+    const soft = head.distillationLoss(logits, inputs["teacher_logits"] as Tensor2D, weights, temperature);
+    const hard = head.loss(logits, inputs["labels"] as Tensor, weights);
     return tf.add(tf.mul(soft, alpha), tf.mul(hard, 1 - alpha));
   };
 }

@@ -2,16 +2,16 @@
 // over the frozen trunk. A sweep goes from the largest k, the shallowest fork, to the smallest: each frozen layer
 // runs once per split for all of it.
 
-import type { Tensor1D } from "@tensorflow/tfjs-core";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Base } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
+import type { Head } from "../model/heads";
 import { kOf, type Place } from "../model/place";
 import type { Search } from "../settings/finetuning";
 import type { ChooseBy } from "../settings/selection";
 import type { RunOptions, TrainingOptions } from "../settings/training";
-import { outputSize, type Task } from "../tasks/task";
-import { crossEntropy, meanSquaredError } from "../training/step/losses";
+import { headOf, type Task } from "../tasks/task";
 import { type Loss, rowWeights } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
@@ -82,16 +82,14 @@ export function sweepOf({ task, base, places, seeds, training, run }: FinetuneRe
 export async function finetuneWork({ task, base, place, seed }: TrialSettings, trunks: Trunks): Promise<TrialWork> {
   return {
     label: `${task.name} k=${kOf(place)} seed ${seed}`,
-    initial: branchOfBase(base, place, outputSize(task), seed),
-    loss: labelLoss(task),
+    initial: branchOfBase(base, place, headOf(task, base.config.hiddenSize), seed),
+    loss: labelLoss(await task.kind.head()),
     ...(await trunks.under(place)),
   };
 }
 
-/** Cross-entropy with the labels, or the squared error of a regression. */
-export function labelLoss(task: Task): Loss {
-  if (task.kind === "regression") {
-    return ({ logits }, inputs) => meanSquaredError(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
-  }
-  return ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as Tensor1D, rowWeights(inputs));
-}
+/** What the labels say, as the kind of the task measures it: cross-entropy, or the squared error of a regression. */
+export const labelLoss =
+  (head: Head): Loss =>
+  ({ logits }, inputs) =>
+    head.loss(logits, inputs["labels"] as Tensor, rowWeights(inputs));

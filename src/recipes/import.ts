@@ -19,7 +19,7 @@ import { branchTensors, embeddingTensors, layerTensors } from "../model/paramete
 import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import type { RunOptions } from "../settings/training";
-import { outputSize, type Task } from "../tasks/task";
+import { headOf, outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
@@ -46,10 +46,12 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const foreign = await openBase(folder, {});
   const place = findPlace(base, foreign);
   const labels = request.labels ?? foreign.labels ?? null;
-  const branch = mapLabels(branchTensors(foreign.tensors, place), task, labels, folder);
+  const names = headOf(task, base.config.hiddenSize).map(({ name }) => name);
+  const branch = mapLabels(branchTensors(foreign.tensors, place, names), task, labels, folder);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
-  const program = await context.engine.load(branch, { logits: logitsStep(place, base.config) }, { logits: branchAxes });
+  const entries = { logits: logitsStep(place, base.config, await task.kind.head()) };
+  const program = await context.engine.load(branch, entries, { logits: branchAxes });
   try {
     const { dev } = await trunks.under(place);
     const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
@@ -156,9 +158,10 @@ function mapLabels(branch: HostTensors, task: Task, labels: readonly string[] | 
   if (!weight || !bias) throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);
   const [rows = 0, hidden = 0] = weight.shape;
   if (rows !== outputs) throw modelError(`${folder} has ${rows} outputs, ${task.name} has ${outputs}`);
-  if (task.kind === "regression" || !labels) return branch;
-  const order = task.labels.map((label) => labels.indexOf(label));
-  const missing = task.labels.find((_, i) => (order[i] as number) < 0);
+  if (task.labels.length === 0 || !labels) return branch;
+  const names = task.kind.outputs(task);
+  const order = names.map((name) => labels.indexOf(name));
+  const missing = names.find((_, i) => (order[i] as number) < 0);
   if (missing !== undefined) {
     throw modelError(
       `${folder} has labels ${labels.join(", ")}; ${task.name} needs ${missing}. Give --labels in the folder's order`,

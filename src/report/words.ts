@@ -1,5 +1,6 @@
 // Numbers and provenance in words, the same in every part of the report.
 
+import { kinds } from "../tasks/kinds";
 import type { Arm } from "./arms";
 import type { TaskResults } from "./collect";
 import type { Comparison, Spread } from "./statistics";
@@ -18,14 +19,9 @@ export function signedPoints(difference: number): string {
   return Number(text) > 0 ? `+${text}` : text.replace("-", "−");
 }
 
-const metricNames = new Map([
-  ["accuracy", "accuracy"],
-  ["f1", "F1"],
-  ["macro_f1", "macro F1"],
-  ["matthews", "Matthews correlation"],
-  ["pearson", "Pearson correlation"],
-  ["spearman", "Spearman correlation"],
-]);
+const metricNames = new Map(
+  Object.values(kinds).flatMap(({ metrics }) => Object.entries(metrics).map(([name, { title }]) => [name, title])),
+);
 
 export const metricName = (metric: string): string => metricNames.get(metric) ?? metric;
 

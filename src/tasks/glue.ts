@@ -3,6 +3,7 @@
 // Traps: CoLA's train and dev have no header; MNLI's gold_label stands in column 11 of train and 15 of dev, so columns
 // go by name; WNLI writes 1 for entailment where RTE's id 0 is entailment, so labels go by name too.
 
+import { kinds } from "./kinds";
 import type { Columns, SplitSource, Task } from "./task";
 
 export type GlueName = "cola" | "sst2" | "mrpc" | "stsb" | "qqp" | "mnli" | "qnli" | "rte" | "wnli" | "ax";
@@ -33,7 +34,7 @@ function usualSplits(
 }
 
 /** The test file's predictions under the task's title; `constant` is the most frequent label, where one is. */
-const submittedAs = (title: string, constant: string) =>
+const submittedAs = (title: string, constant: { label: string } | { value: number }) =>
   ({ files: [{ file: title, split: "test" }], constant }) as const;
 
 const sentencePair = { text: "sentence1", pair: "sentence2", index: "index" } as const;
@@ -46,7 +47,7 @@ const tasks = {
     name: "cola",
     title: "CoLA",
     folder: "CoLA",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "single",
     labels: ["unacceptable", "acceptable"],
     metric: "matthews",
@@ -58,13 +59,13 @@ const tasks = {
       { header: false, spellings: { "0": "unacceptable", "1": "acceptable" } },
     ),
     inAverage: true,
-    submission: submittedAs("CoLA", "acceptable"),
+    submission: submittedAs("CoLA", { label: "acceptable" }),
   },
   sst2: {
     name: "sst2",
     title: "SST-2",
     folder: "SST-2",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "single",
     labels: ["negative", "positive"],
     metric: "accuracy",
@@ -75,13 +76,13 @@ const tasks = {
       { spellings: { "0": "negative", "1": "positive" } },
     ),
     inAverage: true,
-    submission: submittedAs("SST-2", "positive"),
+    submission: submittedAs("SST-2", { label: "positive" }),
   },
   mrpc: {
     name: "mrpc",
     title: "MRPC",
     folder: "MRPC",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: ["not_equivalent", "equivalent"],
     metric: "accuracy",
@@ -96,13 +97,13 @@ const tasks = {
       { spellings: { "0": "not_equivalent", "1": "equivalent" } },
     ),
     inAverage: true,
-    submission: submittedAs("MRPC", "equivalent"),
+    submission: submittedAs("MRPC", { label: "equivalent" }),
   },
   stsb: {
     name: "stsb",
     title: "STS-B",
     folder: "STS-B",
-    kind: "regression",
+    kind: kinds.regression,
     inputs: "pair",
     labels: [],
     range: [0, 5],
@@ -114,13 +115,13 @@ const tasks = {
     ),
     inAverage: true,
     // No constant correlates with anything: the middle of the range is as good as any.
-    submission: submittedAs("STS-B", "2.5"),
+    submission: submittedAs("STS-B", { value: 2.5 }),
   },
   qqp: {
     name: "qqp",
     title: "QQP",
     folder: "QQP",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: ["not_duplicate", "duplicate"],
     metric: "accuracy",
@@ -134,13 +135,13 @@ const tasks = {
       { spellings: { "0": "not_duplicate", "1": "duplicate" } },
     ),
     inAverage: true,
-    submission: submittedAs("QQP", "not_duplicate"),
+    submission: submittedAs("QQP", { label: "not_duplicate" }),
   },
   mnli: {
     name: "mnli",
     title: "MNLI",
     folder: "MNLI",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: mnliLabels,
     metric: "accuracy",
@@ -158,14 +159,14 @@ const tasks = {
         { file: "MNLI-m", split: "test" },
         { file: "MNLI-mm", split: "test_mismatched" },
       ],
-      constant: "entailment",
+      constant: { label: "entailment" },
     },
   },
   qnli: {
     name: "qnli",
     title: "QNLI",
     folder: "QNLI",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: rteLabels,
     metric: "accuracy",
@@ -178,13 +179,13 @@ const tasks = {
       },
     ),
     inAverage: true,
-    submission: submittedAs("QNLI", "not_entailment"),
+    submission: submittedAs("QNLI", { label: "not_entailment" }),
   },
   rte: {
     name: "rte",
     title: "RTE",
     folder: "RTE",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: rteLabels,
     metric: "accuracy",
@@ -194,13 +195,13 @@ const tasks = {
       { labelled: { ...sentencePair, label: "label" }, test: sentencePair },
     ),
     inAverage: true,
-    submission: submittedAs("RTE", "entailment"),
+    submission: submittedAs("RTE", { label: "entailment" }),
   },
   wnli: {
     name: "wnli",
     title: "WNLI",
     folder: "WNLI",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: ["not_entailment", "entailment"],
     metric: "accuracy",
@@ -212,13 +213,13 @@ const tasks = {
     ),
     // Its dev set repeats train sentences with the opposite label: a better score than the majority's is a bug sign.
     inAverage: false,
-    submission: submittedAs("WNLI", "not_entailment"),
+    submission: submittedAs("WNLI", { label: "not_entailment" }),
   },
   ax: {
     name: "ax",
     title: "AX",
     folder: "AX",
-    kind: "classification",
+    kind: kinds.classification,
     inputs: "pair",
     labels: mnliLabels,
     metric: "matthews",
@@ -226,7 +227,7 @@ const tasks = {
     // The official download script saves the bare AX.tsv as diagnostic/diagnostic.tsv.
     splits: { test: tsv("AX.tsv", 1104, sentencePair, { alternatives: ["../diagnostic/diagnostic.tsv"] }) },
     inAverage: false,
-    submission: submittedAs("AX", "entailment"),
+    submission: submittedAs("AX", { label: "entailment" }),
     predictedWith: "mnli",
   },
 } as const satisfies { [Name in GlueName]: Task & { readonly name: Name } };

@@ -1,15 +1,30 @@
 // GLUE's metrics (Wang et al. 2018), with scikit-learn's and SciPy's conventions where a value is undefined.
 // Everything is a fraction; showing points (x 100) is the printer's job. NaN becomes null: JSON has no NaN.
 
-export type MetricName = "accuracy" | "f1" | "macro_f1" | "matthews" | "pearson" | "spearman";
+/** One number for how well predictions fit, a fraction. */
+export interface Metric {
+  /** In words: "macro F1". */
+  readonly title: string;
+  /** The name that the Hugging Face hub's evaluation results use. */
+  readonly hub: string;
+  /**
+   * @param predicted numbers in the form of the targets, as the kind of the task has them
+   * @param labels how many label names the task has
+   * @returns NaN where it is undefined
+   */
+  of(predicted: Numbers, targets: Numbers, labels: number): number;
+  /** Why a task with these labels cannot have it; null where it can. */
+  problem?(labels: readonly string[]): string | null;
+}
 
 /** What metrics need to know of a task. */
 export interface Scoring {
+  readonly kind: { readonly name: string; readonly metrics: Readonly<Record<string, Metric>> };
   /** Label names by class id; empty for regression. */
   readonly labels: readonly string[];
-  /** The metric that is the task's score. */
-  readonly metric: MetricName;
-  readonly alsoReport: readonly MetricName[];
+  /** The metric that is the task's score: one of its kind's. */
+  readonly metric: string;
+  readonly alsoReport: readonly string[];
 }
 
 export interface MetricValues {
@@ -30,39 +45,21 @@ export interface ClassReport {
 /** Scores closer than this are equal. */
 export const scoreTolerance = 1e-9;
 
-type Numbers = ArrayLike<number>;
-
-/** Which metrics fit which kind of task; binary F1 also needs exactly two labels. */
-export const metricKinds = {
-  accuracy: "classification",
-  f1: "classification",
-  macro_f1: "classification",
-  matthews: "classification",
-  pearson: "regression",
-  spearman: "regression",
-} as const satisfies Record<MetricName, "classification" | "regression">;
-
-const metricFunctions = {
-  accuracy: (confusion) => accuracy(confusion),
-  f1: (confusion) => f1OfClass(confusion, 1),
-  macro_f1: (confusion) => macroF1(confusion),
-  matthews: (confusion) => matthews(confusion),
-  pearson: (_, predictions, labels) => pearson(predictions, labels),
-  spearman: (_, predictions, labels) => pearson(ranks(predictions), ranks(labels)),
-} satisfies Record<MetricName, (confusion: number[][], predictions: Numbers, labels: Numbers) => number>;
+export type Numbers = ArrayLike<number>;
 
 /**
  * The task's score and the metrics beside it, as fractions; null where a metric is undefined (a correlation with
  * constant predictions, no rows).
- * @param predictions class ids, or values for regression
- * @param labels class ids, or values for regression; one for each prediction
+ * @param predicted what its kind decided, in the form of the targets: class ids, or values for regression
+ * @param targets class ids, or values for regression; one for each prediction
  */
-export function metricValues(task: Scoring, predictions: Numbers, labels: Numbers): MetricValues {
-  checkLengths(predictions, labels);
-  const confusion = task.labels.length > 0 ? confusionMatrix(predictions, labels, task.labels.length) : [];
+export function metricValues(task: Scoring, predicted: Numbers, targets: Numbers): MetricValues {
+  checkLengths(predicted, targets);
   const metrics: Record<string, number | null> = {};
   for (const name of [task.metric, ...task.alsoReport]) {
-    const value = metricFunctions[name](confusion, predictions, labels);
+    const metric = task.kind.metrics[name];
+    if (!metric) throw new Error(`${name} is no metric of ${task.kind.name}`);
+    const value = metric.of(predicted, targets, task.labels.length);
     metrics[name] = Number.isNaN(value) ? null : value;
   }
   return { score: metrics[task.metric] ?? null, metrics };
@@ -105,12 +102,12 @@ export function compareScores(a: number | null, b: number | null): number {
   return Math.abs(a - b) <= scoreTolerance ? 0 : a - b;
 }
 
-function accuracy(confusion: readonly (readonly number[])[]): number {
+export function accuracy(confusion: readonly (readonly number[])[]): number {
   return sum(confusion.map((row, id) => row[id] ?? 0)) / sum(confusion.map(sum));
 }
 
 /** 2 TP / (2 TP + FP + FN); 0 for a class that is neither predicted nor a label, NaN without rows. */
-function f1OfClass(confusion: readonly (readonly number[])[], id: number): number {
+export function f1OfClass(confusion: readonly (readonly number[])[], id: number): number {
   const hits = confusion[id]?.[id] ?? 0;
   const support = sum(confusion[id] ?? []);
   const denominator = support + columnSum(confusion, id);
@@ -119,13 +116,13 @@ function f1OfClass(confusion: readonly (readonly number[])[], id: number): numbe
 }
 
 /** Mean F1 over the classes that occur as label or prediction: scikit-learn's `average="macro"`. */
-function macroF1(confusion: readonly (readonly number[])[]): number {
+export function macroF1(confusion: readonly (readonly number[])[]): number {
   const present = confusion.flatMap((row, id) => (sum(row) + columnSum(confusion, id) > 0 ? [id] : []));
   return sum(present.map((id) => f1OfClass(confusion, id))) / present.length;
 }
 
 /** Matthews correlation for any number of classes (Gorodkin 2004); 0 where all rows share a label or a prediction. */
-function matthews(confusion: readonly (readonly number[])[]): number {
+export function matthews(confusion: readonly (readonly number[])[]): number {
   const rows = sum(confusion.map(sum));
   if (rows === 0) return Number.NaN;
   const supports = confusion.map(sum);
@@ -136,7 +133,7 @@ function matthews(confusion: readonly (readonly number[])[]): number {
 }
 
 /** Product-moment correlation in [-1, 1]; NaN for fewer than two rows, a constant side or a value that is not finite. */
-function pearson(x: Numbers, y: Numbers): number {
+export function pearson(x: Numbers, y: Numbers): number {
   const xs = centred(x);
   const ys = centred(y);
   if (xs === null || ys === null) return Number.NaN;
@@ -153,7 +150,7 @@ function centred(values: Numbers): number[] | null {
 }
 
 /** Ranks from 1, ties sharing the mean of their places. NaN has no rank: it makes every rank NaN. */
-function ranks(values: Numbers): number[] {
+export function ranks(values: Numbers): number[] {
   const list = Array.from(values);
   if (list.some(Number.isNaN)) return list.map(() => Number.NaN);
   const order = list.map((_, i) => i).sort((a, b) => (list[a] as number) - (list[b] as number));

@@ -1,6 +1,8 @@
 // What a task is: names, labels, metric, and where its splits lie. The nine GLUE tasks, AX and the user's own tasks are
 // all objects of this one type; readers, heads, metrics and commands loop over them and know no task by name.
 
+import type { Head } from "../model/heads";
+import type { Kind, Labelled, Written } from "./kinds/kind";
 import type { Scoring } from "./metrics";
 
 export const splitNames = ["train", "dev", "dev_mismatched", "test", "test_mismatched"] as const;
@@ -22,7 +24,7 @@ export interface Columns {
 }
 
 /** One split's file and how to read it. */
-export interface SplitSource {
+export interface SplitSource extends Written {
   /** Relative to the task's folder, or absolute. */
   readonly file: string;
   /** Other places where the file is found, relative to the task's folder. */
@@ -35,23 +37,20 @@ export interface SplitSource {
   readonly columns: Columns;
   /** Rows without a label are fine (a test set that may be unlabelled). */
   readonly labelOptional?: boolean;
-  /** How labels are written in the file -> label names. Absent: they are written as their names. */
-  readonly spellings?: Readonly<Record<string, string>>;
   /** Rows that the published file has; `data check` compares. */
   readonly rows?: number;
 }
 
-export interface Task extends Scoring {
+export interface Task extends Labelled, Scoring {
   /** In flags, manifests and folder names: rte. */
   readonly name: string;
   /** For tables: RTE. */
   readonly title: string;
   /** In glue-data; empty for a user's task, whose files are absolute. */
   readonly folder: string;
-  readonly kind: "classification" | "regression";
+  readonly kind: Kind;
   readonly inputs: "single" | "pair";
-  /** Lowest and highest value of a regression. */
-  readonly range?: readonly [number, number];
+  readonly labels: readonly string[];
   readonly splits: Readonly<Partial<Record<SplitName, SplitSource>>>;
   /** The user's file that describes it, absolute; absent for GLUE's. */
   readonly definedIn?: string;
@@ -63,12 +62,19 @@ export interface Task extends Scoring {
   readonly submission?: {
     /** Files without their .tsv, and the splits that they predict. */
     readonly files: readonly { readonly file: string; readonly split: SplitName }[];
-    /** The label, or the value, that stands in every row where no model predicts the task. */
-    readonly constant: string;
+    /** What stands in every row where no model predicts the task. */
+    readonly constant: { readonly label: string } | { readonly value: number };
   };
 }
 
-/** Width of the head: one logit a label, or one value. */
-export function outputSize(task: Pick<Task, "labels">): number {
-  return Math.max(1, task.labels.length);
-}
+type OfKind = Labelled & { readonly kind: Kind };
+
+/** Width of the head. */
+export const outputSize = (task: OfKind): number => task.kind.outputs(task).length;
+
+/** The tasks with what computes their heads. */
+export const withHeads = <T extends { readonly kind: Kind }>(tasks: readonly T[]): Promise<(T & { head: Head })[]> =>
+  Promise.all(tasks.map(async (task) => ({ ...task, head: await task.kind.head() })));
+
+/** The tensors of the task's head on a base of this hidden size. */
+export const headOf = (task: OfKind, hidden: number) => task.kind.parameters(hidden, outputSize(task));

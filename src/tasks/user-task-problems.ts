@@ -2,33 +2,33 @@
 
 import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
 import { glueTasks } from "./glue";
-import { metricKinds } from "./metrics";
+import type { Kinds } from "./kinds/kind";
 import {
   formatOf,
   type Issue,
   keysAt,
+  kindOf,
   labelName,
   labelSpelling,
-  metricNames,
   type TaskEntry,
   taskEntry,
   tasksFile,
 } from "./user-task-schema";
 
 /** The content's entries, and its problems; entries are complete and usable only where there is no problem. */
-export function checkTasksFile(content: unknown): { entries: TaskEntry[]; problems: Problem[] } {
-  const parsed = tasksFile.safeParse(content);
+export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskEntry[]; problems: Problem[] } {
+  const parsed = tasksFile(kinds).safeParse(content);
   const issues = parsed.success ? [] : parsed.error.issues;
-  const problems = issues.flatMap((issue) => schemaProblems(issue, content, keysAt));
+  const problems = issues.flatMap((issue) => schemaProblems(issue, content, (at) => keysAt(kinds, at)));
   const entries: TaskEntry[] = [];
   for (const [i, raw] of rawEntries(content).entries()) {
     const own = issues.filter((issue) => issue.path[0] === "tasks" && issue.path[1] === i);
     problems.push(...nameProblems(content, i));
     // Beside an unknown key the entry still makes sense, and its other problems belong in the same report.
-    const entry = taskEntry.safeParse(withoutUnknownKeys(raw, own));
+    const entry = taskEntry(kinds).safeParse(withoutUnknownKeys(raw, own));
     if (!entry.success) continue;
     entries.push(entry.data);
-    const found = [...scoringProblems(entry.data), ...fileProblems(entry.data), ...columnProblems(entry.data)];
+    const found = [...scoringProblems(entry.data, kinds), ...fileProblems(entry.data), ...columnProblems(entry.data)];
     problems.push(...found.map(({ path, message }) => ({ path: ["tasks", i, ...path], message })));
   }
   return { entries, problems };
@@ -60,11 +60,17 @@ function nameProblems(content: unknown, i: number): Problem[] {
   return names.indexOf(name) < i ? problem(`"${name}" names two tasks; rename one`) : [];
 }
 
-function scoringProblems(entry: TaskEntry): Problem[] {
+function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
   const problems: Problem[] = [];
   const { labels, range } = entry;
+  const kind = kindOf(entry, kinds);
   if ((labels === undefined) === (range === undefined)) {
     problems.push({ path: [], message: "needs either labels (classification) or a range (regression)" });
+  } else if (entry[kind.definedBy] === undefined) {
+    problems.push({
+      path: ["kind"],
+      message: `${kind.name} needs ${kind.definedBy === "labels" ? "labels" : "a range"}`,
+    });
   }
   if (range && range[0] >= range[1])
     problems.push({ path: ["range"], message: `${range[0]} is not below ${range[1]}` });
@@ -72,19 +78,18 @@ function scoringProblems(entry: TaskEntry): Problem[] {
   const alike = repeated((labels ?? []).map(labelSpelling)).map((written) => `two labels are written "${written}"`);
   problems.push(...(twice.length > 0 ? twice : alike).map((message) => ({ path: ["labels"], message })));
 
-  const kind = range ? "regression" : "classification";
-  const fitting = metricNames.filter((name) => metricKinds[name] === kind).join(", ");
+  const fitting = Object.keys(kind.metrics).join(", ");
   const chosen = [
     ["metric", entry.metric] as const,
     ...entry["also-report"].map((name) => ["also-report", name] as const),
   ];
   for (const [key, name] of chosen) {
     if (name === undefined) continue;
-    if (metricKinds[name] !== kind) {
-      problems.push({ path: [key], message: `${name} is no metric of ${kind}; there are ${fitting}` });
-    } else if (name === "f1" && labels?.length !== 2) {
-      problems.push({ path: [key], message: "f1 is that of the second of two labels; for more take macro_f1" });
-    }
+    const metric = kind.metrics[name];
+    const problem = metric
+      ? metric.problem?.((labels ?? []).map(labelName))
+      : `${name} is no metric of ${kind.name}; there are ${fitting}`;
+    if (problem) problems.push({ path: [key], message: problem });
   }
   return problems;
 }

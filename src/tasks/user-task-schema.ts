@@ -1,12 +1,10 @@
 // The shape of a tasks file (tasks.yaml), for validation and as JSON Schema for editors.
-// What a schema cannot say (labels or a range, metrics that fit) is in user-task-problems.ts.
+// What a schema cannot say (labels or a range, metrics that fit the kind) is in user-task-problems.ts.
 // Loads zod, which takes 0.1 s: import it only where a tasks file is read.
 
 import path from "node:path";
 import { z } from "zod";
-import { type MetricName, metricKinds } from "./metrics";
-
-export const metricNames = Object.keys(metricKinds) as [MetricName, ...MetricName[]];
+import type { Kind, Kinds } from "./kinds/kind";
 
 const formats = ["tsv", "csv", "jsonl"] as const;
 export type Format = (typeof formats)[number];
@@ -44,40 +42,83 @@ const columnsEntry = z.strictObject({
   index: column.optional().describe("Row ids to repeat in predictions"),
 });
 
-export const taskEntry = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]*$/, "must be lower-case letters, digits, dots, dashes and underscores")
-    .describe("What --task takes; also names folders and files"),
-  title: z.string().min(1).optional().describe("For tables; default: the name"),
-  files: filesEntry,
-  format: z.enum(formats).optional().describe("Default: by the files' extension"),
-  header: z.boolean().default(true).describe("Whether TSV and CSV files begin with column names"),
-  quotes: z
-    .enum(["ordinary", "csv"])
-    .optional()
-    .describe('"ordinary" (default of tsv): a double quote is a character like any other; "csv": RFC 4180 quoting'),
-  columns: columnsEntry,
-  labels: z.array(label).min(2).optional().describe("Classes in id order; for classification"),
-  range: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest value; for regression"),
-  metric: z.enum(metricNames).optional().describe("The score; default: accuracy, or pearson for regression"),
-  "also-report": z.array(z.enum(metricNames)).default([]).describe("Metrics shown beside the score"),
-});
+/** Of all kinds, each once. */
+const metricNames = (kinds: Kinds) => [...new Set(Object.values(kinds).flatMap(({ metrics }) => Object.keys(metrics)))];
 
-export const tasksFile = z.strictObject({
-  tasks: z.array(taskEntry).min(1).describe("The user's own tasks"),
-});
+export const firstMetric = ({ metrics }: Kind) => Object.keys(metrics)[0] as string;
 
-export type TaskEntry = z.output<typeof taskEntry>;
+const listed = (kinds: Kinds, describe: (kind: Kind) => string) => Object.values(kinds).map(describe).join(", ");
+
+const namesBy = (kinds: Kinds, key: Kind["definedBy"]) =>
+  Object.values(kinds)
+    .filter(({ definedBy }) => definedBy === key)
+    .map(({ name }) => name)
+    .join(", ");
+
+/** An entry of a tasks file whose task is of one of these kinds. */
+export const taskEntry = (kinds: Kinds) =>
+  z.strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]*$/, "must be lower-case letters, digits, dots, dashes and underscores")
+      .describe("What --task takes; also names folders and files"),
+    title: z.string().min(1).optional().describe("For tables; default: the name"),
+    files: filesEntry,
+    format: z.enum(formats).optional().describe("Default: by the files' extension"),
+    header: z.boolean().default(true).describe("Whether TSV and CSV files begin with column names"),
+    quotes: z
+      .enum(["ordinary", "csv"])
+      .optional()
+      .describe('"ordinary" (default of tsv): a double quote is a character like any other; "csv": RFC 4180 quoting'),
+    columns: columnsEntry,
+    kind: z
+      .enum(Object.keys(kinds))
+      .optional()
+      .describe(
+        `Default: ${namesBy(kinds, "labels").split(",")[0]} with labels, ${namesBy(kinds, "range").split(",")[0]} with a range`,
+      ),
+    labels: z
+      .array(label)
+      .min(2)
+      .optional()
+      .describe(`Names in id order; for ${namesBy(kinds, "labels")}`),
+    range: z
+      .tuple([z.number(), z.number()])
+      .optional()
+      .describe(`Lowest and highest value; for ${namesBy(kinds, "range")}`),
+    metric: z
+      .enum(metricNames(kinds))
+      .optional()
+      .describe(`The score; default: ${listed(kinds, (kind) => `${firstMetric(kind)} for ${kind.name}`)}`),
+    "also-report": z
+      .array(z.enum(metricNames(kinds)))
+      .default([])
+      .describe("Metrics shown beside the score"),
+  });
+
+export const tasksFile = (kinds: Kinds) =>
+  z.strictObject({
+    tasks: z.array(taskEntry(kinds)).min(1).describe("The user's own tasks"),
+  });
+
+export type TaskEntry = z.output<ReturnType<typeof taskEntry>>;
 export type LabelEntry = z.output<typeof label>;
 export type Issue = z.core.$ZodIssue;
 
+/** The kind that an entry names, or the first that is defined as the entry is. */
+export function kindOf(entry: Pick<TaskEntry, "kind" | "range">, kinds: Kinds): Kind {
+  const key = entry.range ? "range" : "labels";
+  const found = entry.kind ? kinds[entry.kind] : Object.values(kinds).find(({ definedBy }) => definedBy === key);
+  if (!found) throw new Error(`there is no kind ${entry.kind ?? `that is defined by ${key}`}`);
+  return found;
+}
+
 /** The keys that the object at a path of a tasks file may have. */
-export function keysAt(at: readonly PropertyKey[]): string[] {
-  if (at[0] !== "tasks") return Object.keys(tasksFile.shape);
+export function keysAt(kinds: Kinds, at: readonly PropertyKey[]): string[] {
+  if (at[0] !== "tasks") return Object.keys(tasksFile(kinds).shape);
   if (at[2] === "files") return Object.keys(filesEntry.shape);
   if (at[2] === "columns") return Object.keys(columnsEntry.shape);
-  return Object.keys(taskEntry.shape);
+  return Object.keys(taskEntry(kinds).shape);
 }
 
 export const labelName = (entry: LabelEntry): string => (typeof entry === "string" ? entry : entry.name);

@@ -6,31 +6,43 @@ import path from "node:path";
 import { z } from "zod";
 import { usageError } from "../errors/errors";
 import { parseYamlFile } from "../options/yaml-file";
+import { kinds } from "./kinds";
+import type { Kind, Kinds } from "./kinds/kind";
 import type { Columns, SplitSource, Task } from "./task";
 import { checkTasksFile } from "./user-task-problems";
-import { type Format, formatOf, labelName, labelSpelling, type TaskEntry, tasksFile } from "./user-task-schema";
+import {
+  type Format,
+  firstMetric,
+  formatOf,
+  kindOf,
+  labelName,
+  labelSpelling,
+  type TaskEntry,
+  tasksFile,
+} from "./user-task-schema";
 
 /** JSON Schema of a tasks file, for editors (`flexbert tasks --schema`). */
 export function userTasksJsonSchema(): object {
-  return z.toJSONSchema(tasksFile, { io: "input" });
+  return z.toJSONSchema(tasksFile(kinds), { io: "input" });
 }
 
 /**
  * The tasks of a YAML file, in its order.
+ * @param known the kinds that they may have
  * @throws UserError (exit code 2) naming the file and every problem in it with its line
  */
-export async function readUserTasks(file: string): Promise<Task[]> {
+export async function readUserTasks(file: string, known: Kinds = kinds): Promise<Task[]> {
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw usageError(`${file}: cannot read the tasks file (${cause.code})`, cause);
   });
   // Labels are compared as text.
   const { content, report } = parseYamlFile(file, text, ["labels"]);
-  const { entries, problems } = checkTasksFile(content);
+  const { entries, problems } = checkTasksFile(content, known);
   if (problems.length > 0) throw report(problems);
-  return entries.map((entry) => toTask(entry, path.resolve(file)));
+  return entries.map((entry) => toTask(entry, kindOf(entry, known), path.resolve(file)));
 }
 
-function toTask(entry: TaskEntry, definedIn: string): Task {
+function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
   const { train, dev, test } = entry.files;
   const folder = path.dirname(definedIn);
   return {
@@ -38,11 +50,11 @@ function toTask(entry: TaskEntry, definedIn: string): Task {
     title: entry.title ?? entry.name,
     definedIn,
     folder: "",
-    kind: entry.range ? "regression" : "classification",
+    kind,
     inputs: entry.columns.pair === undefined ? "single" : "pair",
     labels: (entry.labels ?? []).map(labelName),
     ...(entry.range && { range: entry.range }),
-    metric: entry.metric ?? (entry.range ? "pearson" : "accuracy"),
+    metric: entry.metric ?? firstMetric(kind),
     alsoReport: entry["also-report"],
     splits: {
       ...(train !== undefined && { train: toSource(entry, folder, train) }),

@@ -11,13 +11,19 @@ import {
 import { parameterShapes } from "../../src/checkpoints/bases/parameter-shapes";
 import type { Engine } from "../../src/engines/engine";
 import type { EntryPoint } from "../../src/model/entry-point";
+import { pooledParameters } from "../../src/model/head-parameters";
 import { float32, type HostTensors } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 
 const base = tinyBase("tiny", { layers: 3 });
-const branch = branchOfBase(base, { fork: 0, layers: 3 }, BENCHMARK_OUTPUTS, 1);
+const branch = branchOfBase(
+  base,
+  { fork: 0, layers: 3 },
+  pooledParameters(base.config.hiddenSize, BENCHMARK_OUTPUTS),
+  1,
+);
 const benchmark: StepBenchmark = {
   config: base.config,
   tensors: { ...base.tensors, ...branch },

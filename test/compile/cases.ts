@@ -2,9 +2,9 @@
 
 import * as tf from "@tensorflow/tfjs-core";
 import type { DynamicAxes, Tensors } from "../../src/model/entry-point";
+import { crossEntropy } from "../../src/model/losses";
 import { gelu, layerNorm } from "../../src/model/ops";
 import type { HostTensors } from "../../src/model/tensors";
-import { crossEntropy } from "../../src/training/step/losses";
 import { type Compute, f32, i32, spread } from "./compare";
 
 export interface Case {

@@ -4,10 +4,11 @@
 import { expect, test } from "@jest/globals";
 import type { Engine } from "../../src/engines/engine";
 import { branchAxes } from "../../src/model/branch";
+import { pooledParameters } from "../../src/model/head-parameters";
+import { heads } from "../../src/model/heads";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { labelLoss } from "../../src/recipes/finetune";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
-import { glueTasks } from "../../src/tasks/glue";
 import { withMoments } from "../../src/training/step/adamw";
 import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
 import { scalarInputs } from "../../src/training/step/step-inputs";
@@ -42,9 +43,9 @@ const labelsOf = (size: number): HostTensors => ({
 /** Losses of steps with these batch sizes, and the logits and the state after them. */
 async function train(engine: Engine, sizes: readonly number[]) {
   const program = await engine.load(
-    withMoments(branchOfBase(base, place, 2, 1)),
+    withMoments(branchOfBase(base, place, pooledParameters(config.hiddenSize, 2), 1)),
     {
-      train: trainStep({ place, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
+      train: trainStep({ place, config, loss: labelLoss(heads.classification), clipNorm: 1 }),
       logits: logitsStep(place, config),
     },
     { train: stepAxes(config, place), logits: branchAxes },

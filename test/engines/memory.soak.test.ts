@@ -7,10 +7,11 @@ import { expect, test } from "@jest/globals";
 import type { Engine, Program } from "../../src/engines/engine";
 import { branchAxes } from "../../src/model/branch";
 import type { BertConfig } from "../../src/model/config";
+import { pooledParameters } from "../../src/model/head-parameters";
+import { heads } from "../../src/model/heads";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { labelLoss } from "../../src/recipes/finetune";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
-import { glueTasks } from "../../src/tasks/glue";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";
 import { soakSeeds } from "../soak";
@@ -61,9 +62,9 @@ describeEachEngine("memory", (open) => {
     const { config } = base;
     const before = engine.tensorCount();
     const program = await engine.load(
-      withMoments(branchOfBase(base, place, 2, 1)),
+      withMoments(branchOfBase(base, place, pooledParameters(config.hiddenSize, 2), 1)),
       {
-        train: trainStep({ place, config, loss: labelLoss(glueTasks.rte), clipNorm: 1 }),
+        train: trainStep({ place, config, loss: labelLoss(heads.classification), clipNorm: 1 }),
         logits: logitsStep(place, config),
       },
       { train: stepAxes(config, place), logits: branchAxes },

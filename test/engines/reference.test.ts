@@ -10,13 +10,12 @@ import { MODE_VARIABLE } from "../../src/engines/tensorflow/tensorflow";
 import type { BertConfig } from "../../src/model/config";
 import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";
-import { classify } from "../../src/model/heads";
+import { heads, pooledHead } from "../../src/model/heads";
 import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { distillationLoss } from "../../src/recipes/distill";
 import { labelLoss } from "../../src/recipes/finetune";
-import { glueTasks } from "../../src/tasks/glue";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { type Loss, reading, trainStep } from "../../src/training/step/step";
 import {
@@ -52,7 +51,7 @@ async function forward(engine: Engine, config: BertConfig, tensors: HostTensors,
       }
       const layers = [0, config.numHiddenLayers] as const;
       const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers, undefined, "first");
-      return { outputs: { ...outputs, logits: classify(state, first) } };
+      return { outputs: { ...outputs, logits: pooledHead.logits(state, first) } };
     },
   });
   const outputs = await program.run("forward", {
@@ -73,13 +72,13 @@ type Objective = (expected: Expected) => {
   readonly inputs?: HostTensors;
 };
 
-const task = glueTasks.mnli; // three classes, as both tiny BERTs have
+const { classification } = heads;
 const floats = (rows: number[][]) => float32([rows.length, rows[0]?.length ?? 0], Float32Array.from(rows.flat()));
 
 const objectives: Readonly<Record<"labels" | "distill", Objective>> = {
-  labels: ({ labels }) => ({ loss: labelLoss(task), curve: labels }),
+  labels: ({ labels }) => ({ loss: labelLoss(classification), curve: labels }),
   distill: ({ distill }) => ({
-    loss: distillationLoss(task, distill),
+    loss: distillationLoss(classification, distill),
     curve: distill,
     inputs: { teacher_logits: floats(distill.teacher_logits) },
   }),

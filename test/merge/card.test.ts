@@ -13,13 +13,14 @@ import { markdownText } from "../../src/messages/markdown";
 import { placesOf } from "../../src/model/place";
 import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
+import { kinds } from "../../src/tasks/kinds";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 
 const root = temporaryFolder();
 const sha256 = "a".repeat(64);
 
 const task = (name: string, fields: Partial<MergedTask> = {}): MergedTask => ({
-  ...{ file: `blobs/${name}.safetensors`, sha256, name, kind: "classification", inputs: "pair" },
+  ...{ file: `blobs/${name}.safetensors`, sha256, name, kind: kinds.classification, inputs: "pair" },
   ...{ labels: ["yes", "no"], range: null, metric: "accuracy", maxLength: 128, fork: 4, layers: 2 },
   ...{ score: 0.7, metrics: { accuracy: 0.7, f1: 0.75 }, run: `finetune k02-seed1-${name}` },
   ...fields,
@@ -35,6 +36,7 @@ const frontMatter = (card: string) => parse(card.split("---\n")[1] as string);
 describe("modelCard", () => {
   test("front matter for the hub: licence, base, data, and each task's results", () => {
     const stsb = task("stsb", {
+      kind: kinds.regression,
       metric: "pearson",
       metrics: { pearson: 0.8, spearman: null },
       range: [0, 5],
@@ -89,7 +91,7 @@ describe("modelCard", () => {
   });
 
   test("model.onnx where it is there: inputs, outputs and a program that runs it", () => {
-    const stsb = task("stsb", { kind: "regression", metric: "pearson", range: [0, 5], labels: [] });
+    const stsb = task("stsb", { kind: kinds.regression, metric: "pearson", range: [0, 5], labels: [] });
     const tasks = [task("sst2", { inputs: "single", labels: ["negative", "positive"], maxLength: 64 }), stsb];
     const without = modelCard(manifest(tasks));
     expect(without).not.toMatch(/onnx/);

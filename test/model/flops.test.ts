@@ -8,12 +8,13 @@ import { optimise } from "../../src/compile/passes/passes";
 import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
+import { pooledParameters } from "../../src/model/head-parameters";
+import { crossEntropy } from "../../src/model/losses";
 import { branchTensors } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { sizeOf } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
-import { crossEntropy } from "../../src/training/step/losses";
 import { rowWeights, trainStep } from "../../src/training/step/step";
 import { tinyBase } from "../tiny";
 
@@ -68,7 +69,7 @@ describe("as traced", () => {
 
   test.each([1, 2, 4])("the products of a train step of %i layers", (layers) => {
     const place = placeOf(4, layers);
-    const state = withMoments(branchOfBase(base, place, outputs, 1));
+    const state = withMoments(branchOfBase(base, place, pooledParameters(16, outputs), 1));
     const step = trainStep({
       place,
       config,
@@ -104,7 +105,10 @@ describe("as traced", () => {
 
   test("the products of inference", () => {
     const whole = placeOf(4, "full");
-    const state = branchTensors({ ...base.tensors, ...branchOfBase(base, placeOf(4, 1), outputs, 1) }, whole);
+    const state = branchTensors(
+      { ...base.tensors, ...branchOfBase(base, placeOf(4, 1), pooledParameters(16, outputs), 1) },
+      whole,
+    );
     const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config) }), {
       ...state,
       input_ids: texts,

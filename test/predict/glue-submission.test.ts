@@ -17,6 +17,7 @@ import { openModel, type ServedModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
 import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
+import { kinds } from "../../src/tasks/kinds";
 import type { Task } from "../../src/tasks/task";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 
@@ -113,7 +114,7 @@ describe("planSubmission", () => {
     const refuse = (of: Manifest, message: RegExp) => expect(plan(of, { fillMissing: true })).rejects.toThrow(message);
     await refuse(changed("sst2", { labels: ["bad", "good"] }), /sst2 is a .* with labels bad, good; GLUE's SST-2 is/);
     await refuse(changed("sst2", { inputs: "pair" }), /sst2 is a classification of pairs/);
-    await refuse(changed("stsb", { kind: "classification", labels: ["a", "b"] }), /stsb is a classification/);
+    await refuse(changed("stsb", { kind: kinds.classification, labels: ["a", "b"] }), /stsb is a classification/);
   });
 
   test("names all test files that are missing or have other rows at once", async () => {

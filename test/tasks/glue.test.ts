@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { type GlueName, glueTasks } from "../../src/tasks/glue";
-import { metricKinds } from "../../src/tasks/metrics";
+import { kinds } from "../../src/tasks/kinds";
 import { outputSize } from "../../src/tasks/task";
 
 const tasks = Object.values(glueTasks);
@@ -12,9 +12,9 @@ describe("GLUE tasks", () => {
   });
 
   test.each(tasks)("$name is consistent", (task) => {
-    for (const metric of [task.metric, ...task.alsoReport]) expect(metricKinds[metric]).toBe(task.kind);
-    expect(task.labels.length > 0).toBe(task.kind === "classification");
-    expect(task.range !== undefined).toBe(task.kind === "regression");
+    for (const metric of [task.metric, ...task.alsoReport]) expect(Object.keys(task.kind.metrics)).toContain(metric);
+    expect(task.labels.length > 0).toBe(task.kind === kinds.classification);
+    expect(task.range !== undefined).toBe(task.kind === kinds.regression);
     for (const [split, source] of Object.entries(task.splits)) {
       expect(source.columns.pair !== undefined).toBe(task.inputs === "pair");
       expect(source.columns.label !== undefined).toBe(!split.startsWith("test"));

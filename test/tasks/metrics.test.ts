@@ -1,15 +1,10 @@
 // Reference values: scikit-learn 1.9.1 and SciPy 1.17.1.
 import { describe, expect, test } from "@jest/globals";
-import {
-  classReport,
-  compareScores,
-  confusionMatrix,
-  type MetricName,
-  metricValues,
-  type Scoring,
-} from "../../src/tasks/metrics";
+import { kinds } from "../../src/tasks/kinds";
+import { classReport, compareScores, confusionMatrix, metricValues, type Scoring } from "../../src/tasks/metrics";
 
-const scoring = (metric: MetricName, labels: readonly string[], alsoReport: MetricName[] = []): Scoring => ({
+const scoring = (metric: string, labels: readonly string[], alsoReport: string[] = []): Scoring => ({
+  kind: labels.length > 0 ? kinds.classification : kinds.regression,
   metric,
   labels,
   alsoReport,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { ExitCode, type UserError } from "../../src/errors/errors";
+import { kinds } from "../../src/tasks/kinds";
 import { readUserTasks, userTasksJsonSchema } from "../../src/tasks/user-tasks";
 
 let folder: string;
@@ -38,7 +39,7 @@ tasks:
     expect(task).toMatchObject({
       name: "tickets",
       title: "tickets",
-      kind: "classification",
+      kind: kinds.classification,
       inputs: "single",
       labels: ["billing", "returns", "other"],
       metric: "accuracy",
@@ -69,7 +70,13 @@ tasks:
     metric: spearman
     also-report: [pearson]
 `);
-    expect(task).toMatchObject({ kind: "regression", inputs: "pair", labels: [], range: [-1, 1], metric: "spearman" });
+    expect(task).toMatchObject({
+      kind: kinds.regression,
+      inputs: "pair",
+      labels: [],
+      range: [-1, 1],
+      metric: "spearman",
+    });
     expect(task?.splits.train?.columns).toEqual({ text: 1, pair: 2, label: 0 });
     expect(task?.splits.train?.spellings).toBeUndefined();
   });

@@ -34,8 +34,7 @@ export function parameterShapes(config: BertConfig): ReadonlyMap<string, readonl
 }
 
 /** The head of a fine-tuned BERT, whose number of outputs the config does not say. */
-export const classifierNames: readonly string[] = ["classifier.weight", "classifier.bias"];
-export const isClassifier = (name: string) => classifierNames.includes(name);
+export const isClassifier = (name: string) => name === "classifier.weight" || name === "classifier.bias";
 
 /** Whether a checkpoint's tensor belongs to a layer that the config does not have. */
 export function isSurplusLayer(name: string, config: BertConfig): boolean {

@@ -10,8 +10,8 @@ import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
 import type { ServedTask } from "../../predict/model";
-import type { Prediction } from "../../predict/predict";
 import type { InputRow, PredictedRow } from "../../predict/rows";
+import type { Prediction } from "../../tasks/kinds/kind";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
@@ -116,22 +116,18 @@ function printer(
 ): Printer {
   const lines: string[] = [];
   const rows: string[][] = [];
-  const show = (prediction: Prediction) =>
-    "value" in prediction ? [prediction.value.toFixed(3)] : [prediction.label, prediction.score.toFixed(4)];
   const emit = (line: string) => {
     if (output === undefined) terminal.print(line);
     else lines.push(line);
   };
   const emitCells = (cells: readonly string[]) => emit(cells.map(oneCell).join("\t"));
-  const outputs = tasks.flatMap((task) =>
-    task.kind === "regression" ? [task.name] : [task.name, `${task.name} score`],
-  );
+  const outputs = tasks.flatMap(({ kind, name }) => kind.columns(name));
   const ids = input.some(({ id }) => id !== undefined);
   const pairs = input.some(({ pair }) => pair !== null);
   if (format === "tsv") emitCells([...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...outputs]);
   return {
     row(row) {
-      const cells = tasks.flatMap(({ name }) => show(row.predictions[name] as Prediction));
+      const cells = tasks.flatMap(({ kind, name }) => kind.cells(row.predictions[name] as Prediction));
       if (format === "jsonl") emit(JSON.stringify(row));
       else if (format === "tsv") {
         emitCells([...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : []), ...cells]);

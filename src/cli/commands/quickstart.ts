@@ -232,8 +232,7 @@ async function predictSentences(out: string, tasks: readonly Task[], context: Ru
   model.dispose();
   return rows.flatMap(({ text: sentence }, i) =>
     single.map((task) => {
-      const width = task.labels.length;
-      const prediction = toPrediction(task, (logits[task.name] as Float32Array).subarray(i * width, (i + 1) * width));
+      const prediction = toPrediction(task, logits[task.name] as Float32Array, i);
       return "label" in prediction ? [sentence, task.name, prediction.label, prediction.score.toFixed(2)] : [];
     }),
   );

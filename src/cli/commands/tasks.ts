@@ -26,7 +26,7 @@ export const tasksCommand = defineCommand({
     }
     const rows = described.map((task) => {
       const found = Object.entries(task.splits).filter(([, file]) => file !== null);
-      const labels = task.kind === "regression" ? `${task.range?.join(" to ") ?? "a number"}` : task.labels.join(", ");
+      const labels = task.labels.join(", ") || (task.range?.join(" to ") ?? "a number");
       return [task.name, task.inputs, task.metric, shorten(labels, 48), found.map(([split]) => split).join(" ") || "-"];
     });
     terminal.print(table(["task", "inputs", "metric", "labels", "data found"], rows));

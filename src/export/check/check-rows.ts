@@ -2,11 +2,11 @@
 // texts. A few, in two batches of other sizes and lengths, with padding in both.
 
 import { tokenRows } from "../../batches/rows";
+import { tokenInputs } from "../../batches/token-inputs";
 import { findSplitFile, readSplit } from "../../data/read-split";
 import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
 import { UserError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
-import { tokenInputs } from "../../model/token-inputs";
 import type { Task } from "../../tasks/task";
 import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";
 

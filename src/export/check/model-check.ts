@@ -10,6 +10,7 @@ import { Interrupted } from "../../messages/reporter";
 import { branchAxes, branchLogits } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
+import type { HeadForward } from "../../model/heads";
 import { unscoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { trunkEntry } from "../../model/trunk";
@@ -118,7 +119,8 @@ async function runAlone(
 ): Promise<HostTensors[]> {
   if (signal.aborted) throw new Interrupted(null);
   const { hidden: _, ...axes } = branchAxes;
-  const program = await engine.load(await tensorsOf(task), { alone: aloneEntry(task, config) }, { alone: axes });
+  const alone = aloneEntry(task, await task.kind.head(), config);
+  const program = await engine.load(await tensorsOf(task), { alone }, { alone: axes });
   try {
     const outputs: HostTensors[] = [];
     for (const batch of batches) {
@@ -132,7 +134,7 @@ async function runAlone(
 }
 
 /** One task over the layers under it: nothing here knows of other tasks. */
-function aloneEntry(task: MergedTask, config: BertConfig): EntryPoint {
+function aloneEntry(task: MergedTask, head: HeadForward, config: BertConfig): EntryPoint {
   return (state, inputs) => {
     const own = unscoped(task.name, state);
     const ids = inputs["input_ids"] as Tensor2D;
@@ -140,10 +142,10 @@ function aloneEntry(task: MergedTask, config: BertConfig): EntryPoint {
     const mask = inputs["attention_mask"] as Tensor2D;
     if (task.fork === null) {
       const read = { input_ids: ids, token_type_ids: types, attention_mask: mask };
-      return { outputs: { logits: branchLogits(own, read, task, config) } };
+      return { outputs: { logits: branchLogits(own, read, task, config, head) } };
     }
     const hidden = trunkEntry(config, task.fork)(state, inputs).outputs["hidden"] as Tensor3D;
-    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, task, config) } };
+    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, task, config, head) } };
   };
 }
 

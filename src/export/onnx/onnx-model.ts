@@ -19,6 +19,7 @@ import {
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
 import type { HostTensor } from "../../model/tensors";
+import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
@@ -49,7 +50,7 @@ export async function onnxModelFile(
   const stored = await storedTensors(parts);
   const bytes = [...stored.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
   const inside = bytes <= mostInside;
-  const { graph, symbols } = traceMerged(typesOf(stored), tasks, config);
+  const { graph, symbols } = traceMerged(typesOf(stored), await withHeads(tasks), config);
   const constants = inside ? await readStored(parts) : externalTensors(stored);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
   const chunks = modelChunks({ ...model, docs: docs(tasks), metadata: metadata(manifest) });

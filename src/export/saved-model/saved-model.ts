@@ -16,7 +16,10 @@ import { storageFailure } from "../../files/storage-failure";
 import { blobsOf, checkBlob, readShared, readTensors } from "../../merge/folder/blobs";
 import { forCallers, type Manifest, readManifest } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
+import type { TaskHead } from "../../model/multi-head";
 import type { HostTensors } from "../../model/tensors";
+import type { Kinds } from "../../tasks/kinds/kind";
+import { withHeads } from "../../tasks/task";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { type CheckTools, checkModel, type ModelCheck } from "../check/model-check";
 import { traceMerged } from "../traced";
@@ -30,6 +33,8 @@ export interface ExportRequest {
   readonly force: boolean;
   /** null where TensorFlow is absent: the model is written all the same. */
   readonly check: CheckTools | null;
+  /** The kinds that tasks of the folder may have; flexbert's by default. */
+  readonly kinds?: Kinds;
 }
 
 export interface Exported {
@@ -59,8 +64,8 @@ interface Source {
 /** The model, where it can be exported to that place. Throws as {@link exportSavedModel} does before it writes anything. */
 export async function requireExportable(request: Target): Promise<Source> {
   requireRoom(request);
-  const { model } = request;
-  const manifest = await readManifest(model);
+  const { model, kinds } = request;
+  const manifest = await readManifest(model, kinds);
   return { model, manifest, signatures: signaturesOf(manifest, model) };
 }
 
@@ -135,7 +140,7 @@ async function writeFiles(folder: string, out: string, source: Source, { config,
   const tensors = await readTensors(model, manifest, manifest.tasks);
   const { index, data } = tensorBundle(tensors);
   const files: Record<string, string | Uint8Array | readonly Uint8Array[]> = {
-    [SAVED_MODEL]: graphOf(tensors, source, config),
+    [SAVED_MODEL]: graphOf(tensors, source, await withHeads(manifest.tasks), config),
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
     // Servers leave this folder alone.
@@ -158,7 +163,12 @@ async function writeFiles(folder: string, out: string, source: Source, { config,
   return bytes;
 }
 
-function graphOf(tensors: HostTensors, { manifest: { tasks }, signatures }: Source, config: BertConfig): Uint8Array {
+function graphOf(
+  tensors: HostTensors,
+  { signatures }: Source,
+  tasks: readonly TaskHead[],
+  config: BertConfig,
+): Uint8Array {
   const types = Object.fromEntries(
     Object.entries(tensors).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
   );

@@ -12,7 +12,7 @@ const score = z.number().nullable();
 const task = z.object({
   ...blob,
   name: z.string().min(1),
-  kind: z.enum(["classification", "regression"]),
+  kind: z.string(),
   inputs: z.enum(["single", "pair"]),
   labels: z.array(z.string()),
   range: z.tuple([z.number(), z.number()]).nullable(),

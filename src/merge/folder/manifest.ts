@@ -8,6 +8,8 @@ import { modelError, oneLine } from "../../errors/errors";
 import { type StagedFile, stageFile } from "../../files/atomic";
 import { formatProblem } from "../../files/format";
 import type { TaskBranch } from "../../model/multi-head";
+import { kinds } from "../../tasks/kinds";
+import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
@@ -21,13 +23,11 @@ export interface Blob {
   readonly sha256: string;
 }
 
-export interface MergedTask extends Blob, TaskBranch {
-  /** tagging and multilabel are reserved. */
-  readonly kind: "classification" | "regression";
+export interface MergedTask extends Blob, TaskBranch, Labelled {
+  /** The file has its name; tagging is reserved. */
+  readonly kind: Kind;
   readonly inputs: "single" | "pair";
-  /** Label names by class id; [] for regression. */
   readonly labels: readonly string[];
-  /** Lowest and highest value of a regression. */
   readonly range: readonly [number, number] | null;
   readonly metric: string;
   readonly maxLength: number;
@@ -50,8 +50,11 @@ export interface Manifest {
   readonly onnx: Blob | null;
 }
 
-/** The manifest of a merged folder. Throws modelError (4) naming file and cause. */
-export async function readManifest(folder: string): Promise<Manifest> {
+/**
+ * The manifest of a merged folder. Throws modelError (4) naming file and cause.
+ * @param known the kinds that tasks of the folder may have
+ */
+export async function readManifest(folder: string, known: Kinds = kinds): Promise<Manifest> {
   const file = path.join(folder, MANIFEST);
   if (!existsSync(file))
     throw modelError(`${folder} is no merged model: it has no ${MANIFEST}. Run: flexbert merge --out ${folder}`);
@@ -69,7 +72,17 @@ export async function readManifest(folder: string): Promise<Manifest> {
     const [problem] = parsed.error.issues;
     throw modelError(`${file} is damaged: ${problem?.path.join(".")}: ${problem?.message}. Merge again`);
   }
-  return parsed.data as Manifest;
+  const tasks = parsed.data.tasks.map((task) => ({ ...task, kind: kindOf(task, known, file) }));
+  return { ...parsed.data, tasks } as Manifest;
+}
+
+function kindOf({ name, kind }: { name: string; kind: string }, known: Kinds, file: string): Kind {
+  const found = known[kind];
+  if (found) return found;
+  const there = Object.keys(known).join(", ");
+  throw modelError(
+    `${file}: ${name} is a task of the kind "${kind}", and this flexbert knows ${there}. Use a newer one`,
+  );
 }
 
 /** A manifest that becomes the folder's when it is committed. */

@@ -6,9 +6,10 @@ import type { EncodedRows } from "../../batches/rows";
 import type { Base } from "../../checkpoints/bases/base";
 import type { BertConfig } from "../../model/config";
 import { branchFlops, layerFlops } from "../../model/flops";
-import { embeddingParameterCount, headParameterCount, layerParameterCount } from "../../model/parameters";
+import { headParameterCount } from "../../model/head-parameters";
+import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
 import type { Place } from "../../model/place";
-import { outputSize, type Task } from "../../tasks/task";
+import { headOf, type Task } from "../../tasks/task";
 import { type DistillRequest, studentSettings } from "../distill";
 import type { FinetuneRequest } from "../finetune";
 import { halvedWork } from "../halving/rule";
@@ -145,7 +146,7 @@ export const cacheBytes = (base: Base, data: TaskData): number =>
 
 function branchParameterCount(config: BertConfig, { fork, layers }: Place, task: Task): number {
   const embeddings = fork === null ? embeddingParameterCount(config) : 0;
-  return embeddings + layers * layerParameterCount(config) + headParameterCount(config, outputSize(task));
+  return embeddings + layers * layerParameterCount(config) + headParameterCount(headOf(task, config.hiddenSize));
 }
 
 interface Padded {

@@ -32,8 +32,8 @@ export async function readTaskData(task: Task, base: Base, maxLength: number, ro
   const dev = await read("dev", rows.maxEvalSamples);
   const tokenizer = createTokenizer(base.tokenizer);
   return {
-    train: encodeExamples(train.examples, tokenizer, maxLength),
-    dev: encodeExamples(dev.examples, tokenizer, maxLength),
+    train: encodeExamples(task, train.examples, tokenizer, maxLength),
+    dev: encodeExamples(task, dev.examples, tokenizer, maxLength),
     trainData: describe(train),
     devData: { ...describe(dev), ...limitOf(dev, rows.maxEvalSamples) },
   };

@@ -3,7 +3,7 @@
 
 import type { Batch } from "../../batches/batches";
 import type { DynamicAxes } from "../../model/entry-point";
-import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
+import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../model/tensors";
 
 /** One input of a train step. */
 export interface BatchInput {
@@ -13,13 +13,19 @@ export interface BatchInput {
   read(batch: Batch, size: number, step: number): HostTensor | Promise<HostTensor>;
 }
 
-/** Values [rows, width] of a split's rows, in its order: [size, width], zero for filler rows. */
-export const perRow = (values: Float32Array, width: number): BatchInput => ({
-  axes: [null, null],
+/** Values [rows, ...shape] of a split's rows, in its order: [size, ...shape], zero for filler rows. */
+export const perRow = (
+  values: Float32Array,
+  shape: readonly number[],
+  dtype: HostTensor["dtype"] = "float32",
+): BatchInput => ({
+  axes: [null, ...shape.map(() => null)],
   read(batch, size) {
+    const width = sizeOf(shape);
     const rows = new Float32Array(size * width);
     for (const [i, row] of batch.rows.entries()) rows.set(values.subarray(row * width, (row + 1) * width), i * width);
-    return float32([size, width], rows);
+    const whole = [size, ...shape];
+    return dtype === "int32" ? int32(whole, Int32Array.from(rows)) : float32(whole, rows);
   },
 });
 

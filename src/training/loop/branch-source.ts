@@ -1,14 +1,14 @@
 // What a branch says about rows, and what that scores.
 
 import { type Batch, sortedBatches } from "../../batches/batches";
-import type { EncodedRows } from "../../batches/rows";
+import { type EncodedRows, targetsOf } from "../../batches/rows";
+import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
 import type { Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import type { BertConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
-import { hiddenInputs, tokenInputs } from "../../model/token-inputs";
 import { metricValues } from "../../tasks/metrics";
-import type { Task } from "../../tasks/task";
+import { outputSize, type Task } from "../../tasks/task";
 import type { Activations } from "../trunk/trunk";
 
 /** Rows of one evaluation batch. */
@@ -51,17 +51,13 @@ export async function computeLogits<E extends string>(
   return all;
 }
 
-/** Class ids by the largest logit (the lowest id wins a tie), or values of a regression. */
+/** What the task's kind decides of logits [rows, outputs], in the form of the rows' labels. */
 export function predictions(task: Task, logits: Float32Array): Float32Array {
-  if (task.kind === "regression") return logits;
-  const outputs = task.labels.length;
-  return Float32Array.from({ length: logits.length / outputs }, (_, row) => {
-    let best = 0;
-    for (let id = 1; id < outputs; id++) {
-      if ((logits[row * outputs + id] as number) > (logits[row * outputs + best] as number)) best = id;
-    }
-    return best;
-  });
+  const outputs = outputSize(task);
+  const rows = Array.from({ length: logits.length / outputs }, (_, row) => ({
+    label: task.kind.decide(logits.subarray(row * outputs, (row + 1) * outputs), task),
+  }));
+  return targetsOf(task, rows);
 }
 
 /** The task's score and metrics as fractions; null where one is undefined. */

@@ -11,8 +11,9 @@ import { failure } from "../../errors/errors";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
+import type { Head } from "../../model/heads";
 import type { Place } from "../../model/place";
-import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
+import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
 import type { LoopOptions } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
@@ -21,7 +22,7 @@ import { type Beside, branchIn, initialState, withFrozen } from "../step/state";
 import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
-import { axesOf, type BatchInput, readInputs } from "./batch-inputs";
+import { axesOf, type BatchInput, perRow, readInputs } from "./batch-inputs";
 import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
@@ -75,9 +76,23 @@ export interface TrainedBranch {
   readonly cost: TrialCost;
 }
 
+/** A training with what its task's kind adds: the head, and labels among the inputs. */
+interface OpenedTraining extends BranchTraining {
+  readonly head: Head;
+  readonly inputs: NonNullable<BranchTraining["inputs"]>;
+}
+
+async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
+  const { task, train, inputs } = training;
+  const { target } = task.kind;
+  const labels = perRow(train.rows.labels, target.shape(task), target.dtype);
+  return { ...training, head: await task.kind.head(), inputs: { labels, ...inputs } };
+}
+
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
-export async function trainBranch(training: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
-  const { folder, settings, place, config, loss, beside = {} } = training;
+export async function trainBranch(request: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
+  const training = await openTraining(request);
+  const { folder, settings, place, config, loss, head, inputs, beside = {} } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
@@ -86,10 +101,10 @@ export async function trainBranch(training: BranchTraining, context: RunContext<
       beside.frozen ?? {},
     ),
     {
-      train: trainStep({ place, config, loss, clipNorm: settings.clipNorm }),
-      logits: logitsStep(place, config),
+      train: trainStep({ place, config, loss, head, clipNorm: settings.clipNorm }),
+      logits: logitsStep(place, config, head),
     },
-    { train: stepAxes(config, place, loss.reads, axesOf(training.inputs ?? {})), logits: branchAxes },
+    { train: stepAxes(config, place, loss.reads, axesOf(inputs), head), logits: branchAxes },
   );
   const buckets = chooseBuckets(training.train.rows.lengths);
   const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
@@ -171,7 +186,7 @@ function spent(before: Position, { started, meter }: Clock): Pick<Position, "sec
 }
 
 async function trainEpoch(
-  training: BranchTraining,
+  training: OpenedTraining,
   program: Program<"train" | "logits">,
   batches: readonly Batch[],
   position: Position,
@@ -245,25 +260,18 @@ export function describeMetrics(metrics: Readonly<Record<string, number | null>>
   return parts.join(", ");
 }
 
-async function stepInputs(training: BranchTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
-  const { settings, task, train, config, place, loss } = training;
+async function stepInputs(training: OpenedTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
+  const { settings, train, config, place, loss, head, inputs } = training;
   const size = settings.batchSize;
-  const labels = Float32Array.from({ length: size }, (_, i) => labelOf(train, batch, i));
   const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
   return {
     ...(await branchInputs(train, batch, size)),
-    labels: task.kind === "regression" ? float32([size], labels) : int32([size], Int32Array.from(labels)),
     row_weights: float32([size], weights),
     ...scalarInputs(rate, settings.weightDecay, step),
-    ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads }, size, batch.length, step),
-    ...(await readInputs(training.inputs ?? {}, batch, size, step)),
+    ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads, head }, size, batch.length, step),
+    ...(await readInputs(inputs, batch, size, step)),
   };
 }
-
-const labelOf = (source: BranchSource, batch: Batch, i: number): number => {
-  const row = batch.rows[i];
-  return row === undefined ? 0 : (source.rows.labels[row] as number);
-};
 
 const scalar = (tensor: HostTensor | undefined): number => tensor?.data[0] ?? Number.NaN;
 

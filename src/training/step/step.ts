@@ -8,6 +8,7 @@ import { type BranchInputs, branchAxes, branchLogits, branchOutputs } from "../.
 import type { BertConfig } from "../../model/config";
 import { type Dropout, dropoutSites } from "../../model/dropout";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../model/entry-point";
+import { type HeadForward, pooledHead } from "../../model/heads";
 import type { Place } from "../../model/place";
 import { type Outputs, type Reads, topPositions } from "../../model/recorder";
 import { clipByGlobalNorm, update } from "./adamw";
@@ -28,6 +29,8 @@ export interface StepSettings {
   readonly place: Place;
   readonly config: BertConfig;
   readonly loss: Loss;
+  /** Of the task's kind; absent: the pooled one. */
+  readonly head?: HeadForward | undefined;
   /** Global norm to clip to; 0 switches clipping off. */
   readonly clipNorm: number;
 }
@@ -43,14 +46,15 @@ export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D
  * dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars. A tensor that the loss does not depend
  * on stays as it is, without decay, as in PyTorch.
  */
-export function trainStep({ place, config, loss, clipNorm }: StepSettings): EntryPoint {
+export function trainStep({ place, config, loss, head, clipNorm }: StepSettings): EntryPoint {
   return (state, inputs) => {
     const names = trainedNames(state);
     const dropout = dropoutFrom(inputs);
     const scale = lossScale(state);
     const beside = besideIn(state);
     const objective = () => {
-      const outputs = branchOutputs(state, inputs as unknown as BranchInputs, place, config, loss.reads ?? {}, dropout);
+      const read = inputs as unknown as BranchInputs;
+      const outputs = branchOutputs(state, read, place, config, loss.reads ?? {}, dropout, head);
       const value = loss(outputs, inputs, beside);
       return scale ? (tf.mul(value, scale) as Scalar) : value;
     };
@@ -79,9 +83,9 @@ function valueAndGradients(objective: () => Scalar, state: Tensors, names: reado
 }
 
 /** Evaluation of the same state: inputs of a branch to logits [batch, outputs]. No dropout. */
-export function logitsStep(place: Place, config: BertConfig): EntryPoint {
+export function logitsStep(place: Place, config: BertConfig, head?: HeadForward): EntryPoint {
   return (state, inputs) => ({
-    outputs: { logits: branchLogits(state, inputs as unknown as BranchInputs, place, config) },
+    outputs: { logits: branchLogits(state, inputs as unknown as BranchInputs, place, config, head) },
   });
 }
 
@@ -89,9 +93,15 @@ export function logitsStep(place: Place, config: BertConfig): EntryPoint {
  * Sizes of a train step that differ between batches: the length.
  * @param carried axes of the inputs that the loss reads beside labels and weights
  */
-export function stepAxes(config: BertConfig, place: Place, reads: Reads = {}, carried: DynamicAxes = {}): DynamicAxes {
+export function stepAxes(
+  config: BertConfig,
+  place: Place,
+  reads: Reads = {},
+  carried: DynamicAxes = {},
+  head: HeadForward = pooledHead,
+): DynamicAxes {
   const length = -1;
-  const sites = dropoutSites(config, place, 1, length, topPositions(place, reads)).map((site) => [
+  const sites = dropoutSites(config, place, 1, length, topPositions(place, reads, head)).map((site) => [
     maskInput(site.name),
     site.shape.map((size) => (size === length ? "length" : null)),
   ]);

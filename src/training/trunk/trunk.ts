@@ -4,6 +4,7 @@
 
 import { type Batch, sortedBatches } from "../../batches/batches";
 import type { EncodedRows } from "../../batches/rows";
+import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
 import type { Engine, Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
@@ -11,7 +12,6 @@ import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { embeddingTensors, layerTensors } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
-import { hiddenInputs, tokenInputs } from "../../model/token-inputs";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";

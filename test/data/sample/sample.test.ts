@@ -41,7 +41,7 @@ describe("the sample", () => {
 
   test("reads as user tasks: whole, balanced, without duplicates or dev rows in train", async () => {
     const tasks = await readUserTasks(path.join(checkedIn, "tasks.yaml"));
-    expect(tasks.map(({ name, kind, inputs }) => `${name} ${kind} ${inputs}`)).toEqual([
+    expect(tasks.map(({ name, kind, inputs }) => `${name} ${kind.name} ${inputs}`)).toEqual([
       "sample-sentiment classification single",
       "sample-entailment classification pair",
       "sample-similarity regression pair",

@@ -10,10 +10,10 @@ const { readSafetensors } = dist("checkpoints/formats/safetensors.js");
 const { openEngine } = dist("engines/open.js");
 const { parseBertConfig } = dist("model/config.js");
 const { attentionBias, embed, encoderLayer } = dist("model/encoder.js");
+const { heads } = dist("model/heads.js");
 const { branchTensors, embeddingParameters, layerParameters } = dist("model/parameters.js");
 const { float32, int32 } = dist("model/tensors.js");
 const { labelLoss } = dist("recipes/finetune.js");
-const { glueTasks } = dist("tasks/glue.js");
 const { stepScalars, withMoments } = dist("training/step/adamw.js");
 const { initialLossScale } = dist("training/step/loss-scale.js");
 const { trainStep } = dist("training/step/step.js");
@@ -72,7 +72,7 @@ async function train(engine) {
   const config = parseBertConfig(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")), "config.json");
   const { tensors } = await readSafetensors(path.join(folder, "model.safetensors"));
   const fork = config.numHiddenLayers - trainedLayers;
-  const shape = { fork, layers: trainedLayers, full: false };
+  const place = { fork, layers: trainedLayers };
   const frozen = await engine.load(tensors, {
     forward: (state, inputs) => {
       let hidden = embed(embeddingParameters(state), inputs.ids, inputs.types, config);
@@ -95,8 +95,8 @@ async function train(engine) {
     row_weights: float32([labels.length], new Float32Array(labels.length).fill(1)),
   };
   const scale = precision === "float16" ? initialLossScale() : {};
-  const entries = { train: trainStep({ shape, config, loss: labelLoss(glueTasks.mnli), clipNorm: 1 }) };
-  const program = await engine.load({ ...withMoments(branchTensors(tensors, shape)), ...scale }, entries);
+  const entries = { train: trainStep({ place, config, loss: labelLoss(heads.classification), clipNorm: 1 }) };
+  const program = await engine.load({ ...withMoments(branchTensors(tensors, place)), ...scale }, entries);
   const results = [];
   for (let step = 1; step <= 20; step++) {
     const { loss, grad_norm: norm } = await program.run("train", { ...batch, ...scalars(step) });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { batchTensors, checkRows } from "../../../src/export/check/check-rows";
 import type { MergedTask } from "../../../src/merge/folder/manifest";
+import { kinds } from "../../../src/tasks/kinds";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { embeddedVocabulary } from "../../../src/tokenizer/vocabulary";
 import { temporaryFolder, tinyTasks, writeTinyGlue } from "../../tiny";
@@ -15,7 +16,7 @@ const taskOf = (name: string) => tinyTasks.find((task) => task.name === name);
 
 const merged = (name: string, inputs: MergedTask["inputs"], maxLength = 128): MergedTask => ({
   name,
-  kind: "classification",
+  kind: kinds.classification,
   inputs,
   labels: ["0", "1"],
   range: null,

@@ -14,6 +14,8 @@ import type { Engine } from "../../../src/engines/engine";
 import { Interrupted } from "../../../src/messages/reporter";
 import { branchOutputs } from "../../../src/model/branch";
 import type { Tensors } from "../../../src/model/entry-point";
+import { pooledParameters } from "../../../src/model/head-parameters";
+import { softTargetLoss } from "../../../src/model/losses";
 import { dense } from "../../../src/model/ops";
 import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
 import { normals } from "../../../src/random/draws";
@@ -24,7 +26,6 @@ import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { perRow, perToken, readInputs } from "../../../src/training/loop/batch-inputs";
 import { branchInputs, computeLogits } from "../../../src/training/loop/branch-source";
 import { type BranchTraining, trainBranch } from "../../../src/training/loop/train-branch";
-import { softTargetLoss } from "../../../src/training/step/losses";
 import { initialState, trainedNames, withFrozen } from "../../../src/training/step/state";
 import { type Loss, logitsStep, reading, rowWeights, trainStep } from "../../../src/training/step/step";
 import { scalarInputs } from "../../../src/training/step/step-inputs";
@@ -37,7 +38,8 @@ const { config } = base;
 const task = glueTasks.rte;
 const student = { fork: 1, layers: 1 };
 const teacher = { fork: 1, layers: 3 };
-const frozen = branchOfBase(base, teacher, 2, 7);
+const head = pooledParameters(16, 2);
+const frozen = branchOfBase(base, teacher, head, 7);
 
 const projection = {
   "projection.weight": float32([16, 16], normals(foldIn(seedKey(3), 0), 256, 0.3)),
@@ -73,7 +75,7 @@ async function prepare(folder: string, engine: Engine) {
   writeTinyGlue(path.join(folder, "glue"), 16, 6);
   const read = async (split: "train" | "dev") => {
     const { examples } = await readSplit(task, split, { glueData: path.join(folder, "glue") });
-    return encodeExamples(examples, createTokenizer(base.tokenizer), 32);
+    return encodeExamples(task, examples, createTokenizer(base.tokenizer), 32);
   };
   const { context } = quietContext(engine);
   const under = async (split: "train" | "dev") => {
@@ -87,7 +89,7 @@ async function prepare(folder: string, engine: Engine) {
   const logits = await computeLogits(program, "logits", train, 2, context.signal);
   program.dispose();
   // Any values of each token will do for a teacher's: those under layer 4, which are ragged like all activations.
-  const inputs = { teacher_logits: perRow(logits, 2), teacher_hidden: perToken(train.above, 16) };
+  const inputs = { teacher_logits: perRow(logits, [2]), teacher_hidden: perToken(train.above, 16) };
   return { train, dev, inputs };
 }
 
@@ -95,7 +97,7 @@ type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 const trainingIn = (folder: string, prepared: Prepared): BranchTraining => {
   mkdirSync(folder, { recursive: true });
-  const initial = branchOfBase(base, student, 2, 1);
+  const initial = branchOfBase(base, student, head, 1);
   const settings = { ...tinyTraining, batchSize: 4, seed: 1, saveEvery: 3600 };
   const beside = { frozen, loss: projection };
   return { label: "student", folder, task, place: student, config, initial, loss, beside, settings, ...prepared };
@@ -139,7 +141,7 @@ describeEachEngine("what is beside the branch", (open) => {
     const batch = { rows: [3, 1, 8], length: 20 };
     const carried = { ...(await branchInputs(train, batch, 4)), ...(await readInputs(inputs, batch, 4, 1)) };
     const weights = { row_weights: float32([4], Float32Array.of(1, 1, 1, 0)) };
-    const state = initialState(branchOfBase(base, student, 2, 1), projection, false);
+    const state = initialState(branchOfBase(base, student, head, 1), projection, false);
     const run = async (step: Loss, beside: HostTensors, given: HostTensors) => {
       const entry = trainStep({ place: student, config, loss: step, clipNorm: 0.1 });
       const program = await engine.load(withFrozen(state, beside), { train: entry });

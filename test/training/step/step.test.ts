@@ -9,11 +9,12 @@ import { traceEntry } from "../../../src/compile/entry";
 import { type Graph, printGraph } from "../../../src/compile/graph/graph";
 import { optimise } from "../../../src/compile/passes/passes";
 import { registerGradients } from "../../../src/engines/eager";
+import { pooledParameters } from "../../../src/model/head-parameters";
+import { heads } from "../../../src/model/heads";
 import type { Reads } from "../../../src/model/recorder";
 import { float32, type HostTensors, int32 } from "../../../src/model/tensors";
 import { labelLoss } from "../../../src/recipes/finetune";
 import { branchOfBase } from "../../../src/recipes/trial/initial-branch";
-import { glueTasks } from "../../../src/tasks/glue";
 import { type Beside, initialState, withFrozen } from "../../../src/training/step/state";
 import { type Loss, reading, stepAxes, trainStep } from "../../../src/training/step/step";
 import { dropoutInputs, scalarInputs } from "../../../src/training/step/step-inputs";
@@ -23,7 +24,7 @@ const base = tinyBase("tiny", { layers: 3, hidden: 8, dropout: 0.1 });
 const { config } = base;
 const place = { fork: 1, layers: 2 };
 const [rows, length] = [4, 6];
-const labels = labelLoss(glueTasks.rte);
+const labels = labelLoss(heads.classification);
 
 beforeAll(registerGradients);
 
@@ -39,7 +40,11 @@ function inputsOf(reads: Reads | undefined): HostTensors {
 }
 
 function traced(loss: Loss, beside: Partial<Beside<HostTensors[string]>> = {}): Graph {
-  const state = initialState(branchOfBase(base, place, 2, 1), beside.loss ?? {}, false);
+  const state = initialState(
+    branchOfBase(base, place, pooledParameters(config.hiddenSize, 2), 1),
+    beside.loss ?? {},
+    false,
+  );
   const step = trainStep({ place, config, loss, clipNorm: 1 });
   const axes = stepAxes(config, place, loss.reads);
   return traceEntry(step, withFrozen(state, beside.frozen ?? {}), inputsOf(loss.reads), axes).graph;

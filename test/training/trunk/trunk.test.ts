@@ -16,7 +16,7 @@ const base = tinyBase();
 async function tinyRows(folder: string) {
   writeTinyGlue(path.join(folder, "glue"), 70);
   const { examples } = await readSplit(glueTasks.rte, "train", { glueData: path.join(folder, "glue") });
-  return encodeExamples(examples, createTokenizer(base.tokenizer), 32);
+  return encodeExamples(glueTasks.rte, examples, createTokenizer(base.tokenizer), 32);
 }
 
 describeEachEngine("trunk", (open) => {

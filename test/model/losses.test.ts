@@ -2,8 +2,8 @@
 
 import { expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
-import { crossEntropy, meanSquaredError, softTargetLoss } from "../../../src/training/step/losses";
-import { describeEachEngine } from "../../engines/engines";
+import { crossEntropy, meanSquaredError, softTargetLoss } from "../../src/model/losses";
+import { describeEachEngine } from "../engines/engines";
 
 const student = [
   [1, -2, 0.5],

@@ -2,7 +2,7 @@
 
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { fusedKernels, runFused } from "../../model/fused";
+import { fusedKernels, runFused } from "./fused";
 
 /** Weighted mean of [batch] values. */
 function weightedMean(values: Tensor1D, weights: Tensor1D): Scalar {

@@ -1,8 +1,8 @@
 // A batch as models take it: ids, segment ids and mask, or activations and mask. All int32 [rows, length], mask 1 for tokens.
 
-import type { Batch } from "../batches/batches";
-import { attentionMask, padBatch, type TokenRows } from "../batches/rows";
-import { float32, int32, sizeOf } from "./tensors";
+import { float32, int32, sizeOf } from "../model/tensors";
+import type { Batch } from "./batches";
+import { attentionMask, padBatch, type TokenRows } from "./rows";
 
 /** Token ids of a batch, filled up to `size` rows. */
 export function tokenInputs(rows: TokenRows, batch: Batch, size: number) {

@@ -1,0 +1,8 @@
+// The kinds of tasks that there are. A new one is a file beside these and a line here; functions that read names of kinds
+// from files take such a record, so that a kind of a caller's own is `{ ...kinds, mine }` (CONTRIBUTING.md).
+
+import { classification } from "./kinds/classification";
+import type { Kinds } from "./kinds/kind";
+import { regression } from "./kinds/regression";
+
+export const kinds = { classification, regression } satisfies Kinds;

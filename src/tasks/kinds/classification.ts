@@ -1,0 +1,70 @@
+// One of several labels a row: an output a label, softmax, the most likely one.
+
+import { pooledParameters } from "../../model/head-parameters";
+import { accuracy, classReport, confusionMatrix, f1OfClass, type Metric, macroF1, matthews } from "../metrics";
+import { type ClassPrediction, defineKind } from "./kind";
+import { readName } from "./names";
+
+const metrics: Readonly<Record<string, Metric>> = {
+  accuracy: { title: "accuracy", hub: "accuracy", of: (...rows) => accuracy(confusionMatrix(...rows)) },
+  f1: {
+    title: "F1",
+    hub: "f1",
+    of: (...rows) => f1OfClass(confusionMatrix(...rows), 1),
+    problem: ({ length }) => (length === 2 ? null : "f1 is that of the second of two labels; for more take macro_f1"),
+  },
+  macro_f1: { title: "macro F1", hub: "f1", of: (...rows) => macroF1(confusionMatrix(...rows)) },
+  matthews: {
+    title: "Matthews correlation",
+    hub: "matthews_correlation",
+    of: (...rows) => matthews(confusionMatrix(...rows)),
+  },
+};
+
+export const classification = defineKind({
+  name: "classification",
+  definedBy: "labels",
+
+  readLabel: readName,
+  named: (label: number, { labels }) => labels[label] as string,
+  idsOf: (label: number) => [label],
+  targets: (label: number) => [label],
+  target: { dtype: "int32", shape: () => [] },
+
+  parameters: pooledParameters,
+  head: async () => (await import("../../model/heads.js")).heads.classification,
+  outputs: ({ labels }) => labels,
+  decide: largest,
+  predict(logits, { labels }) {
+    const id = largest(logits);
+    const most = logits[id] as number;
+    const exponentials = Array.from(logits, (logit) => Math.exp(logit - most));
+    const sum = exponentials.reduce((total, value) => total + value, 0);
+    const scores = Object.fromEntries(labels.map((label, id) => [label, (exponentials[id] as number) / sum]));
+    const label = labels[id] as string;
+    return { label, score: scores[label] as number, scores };
+  },
+  cells: ({ label, score }: ClassPrediction) => [label, score.toFixed(4)],
+  columns: (task) => [task, `${task} score`],
+
+  metrics,
+  explain(predicted, targets, { labels }) {
+    const confusion = confusionMatrix(predicted, targets, labels.length);
+    return { classes: classReport(confusion, labels), confusion };
+  },
+
+  card: {
+    output: "logits of its labels, in the order above",
+    python: ({ labels }) => [
+      `labels = ${JSON.stringify(labels)}`,
+      "print([labels[best] for best in logits.argmax(1)])",
+    ],
+  },
+});
+
+/** The place of the largest logit; the first of equal ones. */
+function largest(logits: Float32Array): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if ((logits[id] as number) > (logits[best] as number)) best = id;
+  return best;
+}

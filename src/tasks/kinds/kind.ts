@@ -1,0 +1,95 @@
+// What a kind of task is: how its rows are read, how many outputs its head has and what they say, how that is scored and
+// told. Tasks hold their kind as a value and files name it. Nothing outside these files asks which kind it is.
+
+import type { HeadParameter } from "../../model/head-parameters";
+import type { Head } from "../../model/heads";
+import type { HostTensor } from "../../model/tensors";
+import type { ClassReport, Metric, Numbers } from "../metrics";
+
+/** A row's label as it was read: a class id, a value, or the ids of all labels that hold, ascending. */
+export type Label = number | readonly number[];
+
+/** What a kind must know of its task. */
+export interface Labelled {
+  /** Label names by id; empty where labels are numbers. */
+  readonly labels: readonly string[];
+  /** Lowest and highest value. */
+  readonly range?: readonly [number, number] | null;
+}
+
+/** How a file writes labels: part of its source. */
+export interface Written {
+  /** How labels are written in the file -> label names. Absent: they are written as their names. */
+  readonly spellings?: Readonly<Record<string, string>>;
+}
+
+/** The most likely label, its probability, and that of every label. */
+export interface ClassPrediction {
+  readonly label: string;
+  readonly score: number;
+  readonly scores: Readonly<Record<string, number>>;
+}
+
+export interface ValuePrediction {
+  readonly value: number;
+}
+
+/** What one task says of one row, for people and programs: `predict --format jsonl` writes it. */
+export type Prediction = ClassPrediction | ValuePrediction;
+
+/** What explains a score. */
+export interface Explained {
+  readonly classes: readonly ClassReport[];
+  /** Rows by (label, prediction). */
+  readonly confusion: readonly (readonly number[])[];
+}
+
+/** Functions that take a label or a prediction take one of their own kind. */
+export interface Kind {
+  /** In manifests, tasks files and ids. */
+  readonly name: string;
+  /** The name: what JSON has of a kind. */
+  toJSON(): string;
+  /** The key of a tasks file that a task of this kind needs: it goes with no other. */
+  readonly definedBy: "labels" | "range";
+
+  /** The label that a cell stands for, or why the row is broken. */
+  readLabel(cell: string, task: Labelled, written: Written): Label | string;
+  /** A label by name, as hashes have it: ids are an order's affair. */
+  named(label: Label, task: Labelled): string | number;
+  /** The ids of the label names that a row has; none where labels are numbers. */
+  idsOf(label: Label): readonly number[];
+  /** A label as the numbers that loss and metrics read: a row of the step's input `labels`, [rows, ...shape]. */
+  targets(label: Label, task: Labelled): readonly number[];
+  readonly target: { readonly dtype: HostTensor["dtype"]; shape(task: Labelled): readonly number[] };
+
+  /** What the head is made of and how it begins, for a hidden size and a number of outputs. */
+  parameters(hidden: number, outputs: number): readonly HeadParameter[];
+  /** What computes it. Loads tfjs, which takes longer than most commands that read tasks. */
+  head(): Promise<Head>;
+  /** A name for every output of the head, in their order: equal outputs of two models have equal names. */
+  outputs(task: Labelled): readonly string[];
+  /** The label that a row's logits [outputs] stand for. */
+  decide(logits: Float32Array, task: Labelled): Label;
+  predict(logits: Float32Array, task: Labelled): Prediction;
+  /** A prediction as cells of a table, and what stands above them. */
+  cells(prediction: Prediction): readonly string[];
+  columns(task: string): readonly string[];
+
+  /** By name; the first is the score where a task does not say. */
+  readonly metrics: Readonly<Record<string, Metric>>;
+  /** What explains the score; null where the score is all there is. */
+  explain(predicted: Numbers, targets: Numbers, task: Labelled): Explained | null;
+
+  /** What a model card says of an output of this kind, and the Python that shows `logits`. */
+  readonly card: { readonly output: string; python(task: Labelled): readonly string[] };
+}
+
+export const defineKind = (kind: Omit<Kind, "toJSON">): Kind => ({
+  ...kind,
+  toJSON() {
+    return this.name;
+  },
+});
+
+export type Kinds = Readonly<Record<string, Kind>>;

@@ -1,0 +1,44 @@
+// A number a row: one output, which is the value.
+
+import { pooledParameters } from "../../model/head-parameters";
+import { type Metric, pearson, ranks } from "../metrics";
+import { defineKind, type ValuePrediction } from "./kind";
+
+const metrics: Readonly<Record<string, Metric>> = {
+  pearson: { title: "Pearson correlation", hub: "pearsonr", of: pearson },
+  spearman: {
+    title: "Spearman correlation",
+    hub: "spearmanr",
+    of: (predicted, targets) => pearson(ranks(predicted), ranks(targets)),
+  },
+};
+
+export const regression = defineKind({
+  name: "regression",
+  definedBy: "range",
+
+  readLabel(cell, { range }) {
+    // Number() alone would take "", "0x10" and "Infinity".
+    if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell)) return `"${cell}" is no number`;
+    const value = Number(cell);
+    const [lowest, highest] = range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    return value >= lowest && value <= highest ? value : `${cell} is outside ${lowest} to ${highest}`;
+  },
+  named: (label: number) => label,
+  idsOf: () => [],
+  targets: (label: number) => [label],
+  target: { dtype: "float32", shape: () => [] },
+
+  parameters: pooledParameters,
+  head: async () => (await import("../../model/heads.js")).heads.regression,
+  outputs: () => ["value"],
+  decide: (logits) => logits[0] as number,
+  predict: (logits) => ({ value: logits[0] as number }),
+  cells: ({ value }: ValuePrediction) => [value.toFixed(3)],
+  columns: (task) => [task],
+
+  metrics,
+  explain: () => null,
+
+  card: { output: "the value", python: () => ["print(logits[:, 0])"] },
+});
