@@ -6,6 +6,7 @@ import { type Given, readGiven } from "../options/given";
 import { option, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
 import { engineOptions } from "../settings/engine";
+import { modelFolder } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { checkTools, openerOrWarning } from "./model-check";
@@ -13,9 +14,7 @@ import { openSession, type Session, userTasks } from "./session";
 
 export const exportOptions = {
   model: option(text, {
-    flag: "--model",
-    short: "-m",
-    value: "<folder>",
+    ...modelFolder("--model"),
     help: "the merged folder",
     fallback: "merged",
   }),

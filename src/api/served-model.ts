@@ -10,6 +10,7 @@ import { text } from "../options/readers";
 import type { ServedModel } from "../predict/model";
 import { baseOptions } from "../settings/base";
 import { engineOptions, precisionOption } from "../settings/engine";
+import { modelFolder } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
@@ -17,9 +18,7 @@ import { type EngineValues, openSession, type Session, tasksFileOf, userTasks } 
 
 export const modelOptions = {
   model: optional(text, {
-    flag: "--model",
-    short: "-m",
-    value: "<folder>",
+    ...modelFolder("--model"),
     help: "a merged folder or a run folder (default merged)",
   }),
   task: optional(taskOptions.task.read, {

@@ -12,15 +12,14 @@ import { option, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
 import type { PlannedFile } from "../predict/glue-submission";
 import { engineOptions } from "../settings/engine";
+import { modelFolder } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { openServedModel, type ServedTasks } from "./served-model";
 
 export const submitOptions = {
   merged: option(text, {
-    flag: "--merged",
-    short: "-m",
-    value: "<folder>",
+    ...modelFolder("--merged"),
     help: "the merged model",
     fallback: "merged",
   }),

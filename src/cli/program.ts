@@ -85,7 +85,11 @@ function configure<D extends Definitions>(
   const definitions = { ...command.options, ...talk };
   if (command.description) program.description(command.description);
   for (const { name, help } of command.arguments ?? []) program.argument(name, help);
-  for (const definition of Object.values(definitions)) program.addOption(toOption(definition));
+  for (const definition of Object.values(definitions)) {
+    program.addOption(toOption(definition));
+    const { alias, short: _, ...same } = definition;
+    if (alias !== undefined) program.addOption(toOption({ ...same, flag: alias }).hideHelp());
+  }
   addExamples(program, command.examples);
   const taken = command.arguments?.length ?? 0;
   const { excess } = command;

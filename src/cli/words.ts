@@ -21,7 +21,9 @@ export async function commandFirst(args: readonly string[]): Promise<string[]> {
   if (!rest[0]?.startsWith("-")) return [...args];
   const loaded = await Promise.all(Object.values(entry.commands).map(({ load }) => load()));
   const valued = loaded.flatMap(({ options }) =>
-    Object.values(options as Definitions).flatMap(({ flag, short, value }) => (value ? [flag, short] : [])),
+    Object.values(options as Definitions).flatMap(({ flag, alias, short, value }) =>
+      value ? [flag, alias, short] : [],
+    ),
   );
   const at = rest.findIndex((word, i) => Object.hasOwn(entry.commands, word) && !valued.includes(rest[i - 1]));
   return at < 0 ? [...args] : [name, rest[at] as string, ...rest.slice(0, at), ...rest.slice(at + 1)];

@@ -10,6 +10,8 @@ export type Read<T> = (given: unknown) => T;
 export interface Definition<T> {
   /** "--learning-rate". The config key is the same in snake_case. */
   readonly flag: string;
+  /** Another spelling of the flag, and so of the config key, that help leaves out. */
+  readonly alias?: string;
   /** A letter, for the few that have one. */
   readonly short?: string;
   /** Name of the value in help; absent for a switch. */
@@ -104,25 +106,33 @@ function flagValue(flag: string, flags: Readonly<Record<string, unknown>>): unkn
 }
 
 function pick(
-  { flag, fallback, inConfig, excludes }: Definition<unknown>,
+  definition: Definition<unknown>,
   flags: Readonly<Record<string, unknown>>,
   config: ConfigFile | null,
 ): [unknown, string] {
-  const fromFlag = flagValue(flag, flags);
-  if (fromFlag !== undefined) return [fromFlag, flag];
-  const key = configKey(flag);
+  const { flag, fallback, inConfig, excludes } = definition;
+  for (const spelling of spellings(definition)) {
+    const fromFlag = flagValue(spelling, flags);
+    if (fromFlag !== undefined) return [fromFlag, spelling];
+  }
   const overruled = excludes !== undefined && flags[camelCase(excludes)] !== undefined;
-  const fromConfig = inConfig && !overruled ? config?.values[key] : undefined;
-  if (fromConfig !== undefined && fromConfig !== null) return [fromConfig, `${config?.file}: ${key}`];
+  for (const key of inConfig && !overruled ? spellings(definition).map(configKey) : []) {
+    const fromConfig = config?.values[key];
+    if (fromConfig !== undefined && fromConfig !== null) return [fromConfig, `${config?.file}: ${key}`];
+  }
   return [fallback, flag];
 }
+
+const spellings = ({ flag, alias }: Pick<Definition<unknown>, "flag" | "alias">): string[] =>
+  alias === undefined ? [flag] : [flag, alias];
 
 function contradictions(
   definitions: Definitions,
   flags: Readonly<Record<string, unknown>>,
   config: ConfigFile | null,
 ): string[] {
-  return Object.values(definitions).flatMap(({ flag, excludes }) => {
+  return Object.values(definitions).flatMap(({ flag, alias, excludes }) => {
+    if (alias !== undefined) return twoValues(flag, alias, flags, config);
     if (excludes === undefined) return [];
     if (flags[camelCase(flag)] !== undefined && flags[camelCase(excludes)] !== undefined) {
       return [`${flag} and ${excludes} exclude each other: give one`];
@@ -133,10 +143,26 @@ function contradictions(
   });
 }
 
+/** Two spellings of one option that say different things. */
+function twoValues(
+  flag: string,
+  alias: string,
+  flags: Readonly<Record<string, unknown>>,
+  config: ConfigFile | null,
+): string[] {
+  const differ = (a: unknown, b: unknown) => a !== undefined && b !== undefined && a !== b;
+  const [given, other] = [flags[camelCase(flag)], flags[camelCase(alias)]];
+  if (differ(given, other)) return [`${flag} ${given} and ${alias} ${other} name the same thing: give one`];
+  const [key, otherKey] = [configKey(flag), configKey(alias)];
+  if (!config || !differ(config.values[key], config.values[otherKey])) return [];
+  return [`${config.file}: ${key} and ${otherKey} name the same thing: keep one`];
+}
+
 function unknownKeys(definitions: Definitions, { file, values }: ConfigFile) {
   const known = Object.values(definitions)
     .filter(({ inConfig }) => inConfig)
-    .map(({ flag }) => configKey(flag));
+    .flatMap(spellings)
+    .map(configKey);
   return Object.keys(values)
     .filter((key) => !known.includes(key))
     .map((key) => `${file}: unknown key ${key}${didYouMean(key, known)}`);

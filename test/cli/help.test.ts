@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { type CommandEntry, commands, isGroup } from "../../src/cli/catalogue";
+import type { Definitions } from "../../src/options/option";
 import { engineNames } from "../../src/settings/engine";
 import { temporaryFolder } from "../tiny";
 import { flexbert } from "./flexbert";
@@ -82,6 +83,20 @@ describe("flexbert --help", () => {
       }
     }
     expect(named).toEqual(expect.arrayContaining(["finetune", "run", "predict", "bench"]));
+  });
+
+  test("--model and --merged are one option, which every command with a model's folder takes, as -m too", async () => {
+    const named: string[] = [];
+    for (const [name, { load }] of entries) {
+      const options: Definitions = (await load()).options;
+      const folders = Object.values(options).filter(({ flag }) => /^--(model|merged)$/.test(flag));
+      if (folders.length === 0) continue;
+      named.push(name);
+      expect(folders.map(({ flag, alias, short }) => [[flag, alias].sort(), short])).toEqual([
+        [["--merged", "--model"], "-m"],
+      ]);
+    }
+    expect(named.sort()).toEqual(["eval", "export", "predict", "report", "submit"]);
   });
 
   test("without a command, help goes to stderr and the exit code is 2", () => {

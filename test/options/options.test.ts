@@ -1,10 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import { UserError } from "../../src/errors/errors";
 import { fitLayers, layerRange } from "../../src/options/layers";
-import { resolveOptions, toggle } from "../../src/options/option";
-import { bytes } from "../../src/options/readers";
+import { option, resolveOptions, toggle } from "../../src/options/option";
+import { bytes, text } from "../../src/options/readers";
 import { studentLayersOption } from "../../src/settings/distillation";
 import { kOption, searchOption } from "../../src/settings/finetuning";
+import { modelFolder } from "../../src/settings/model";
 import { seedOptions, trainingSettings } from "../../src/settings/training";
 import { workOptions } from "../../src/settings/work";
 
@@ -68,6 +69,32 @@ describe("resolveOptions", () => {
     ]);
     const config = { file: "c.yaml", values: { seed: 7, seeds: 2 } };
     expect(problemsOf(() => resolveOptions(seedOptions, {}, config))[1]).toMatch(/^c.yaml: seed and seeds exclude/);
+  });
+
+  describe("a folder of a model", () => {
+    const folder = { model: option(text, { ...modelFolder("--model"), help: "", fallback: "merged" }) };
+
+    test("is named by either spelling, in flags and in a file", () => {
+      expect(resolveOptions(folder, {}, null).model).toBe("merged");
+      for (const spelling of ["model", "merged"]) {
+        expect(resolveOptions(folder, { [spelling]: "a" }, null).model).toBe("a");
+        const config = { file: "c.yaml", values: { [spelling]: "b" } };
+        expect(resolveOptions(folder, {}, config).model).toBe("b");
+        for (const flag of ["model", "merged"]) expect(resolveOptions(folder, { [flag]: "a" }, config).model).toBe("a");
+      }
+    });
+
+    test("is named by both only where they agree", () => {
+      expect(resolveOptions(folder, { model: "a", merged: "a" }, null).model).toBe("a");
+      expect(problemsOf(() => resolveOptions(folder, { model: "a", merged: "b" }, null))).toEqual([
+        "2",
+        "--model a and --merged b name the same thing: give one",
+      ]);
+      const config = { file: "c.yaml", values: { model: "a", merged: "b" } };
+      expect(problemsOf(() => resolveOptions(folder, {}, config))[1]).toBe(
+        "c.yaml: model and merged name the same thing: keep one",
+      );
+    });
   });
 
   test("options of one call are no config keys", () => {

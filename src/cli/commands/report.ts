@@ -9,6 +9,7 @@ import { option, optional } from "../../options/option";
 import { decimals, text } from "../../options/readers";
 import type { Report } from "../../report/report";
 import { configOption } from "../../settings/call";
+import { modelFolder } from "../../settings/model";
 import { chooseBy } from "../../settings/selection";
 import { taskOptions } from "../../settings/tasks";
 import { checkpointOptions } from "../../settings/work";
@@ -38,7 +39,7 @@ export const reportCommand = defineCommand({
       help: "report on this base's runs (default: the only one that has any)",
     }),
     ...checkpointOptions,
-    merged: optional(text, { flag: "--merged", value: "<folder>", help: "show what this merged folder holds, too" }),
+    merged: optional(text, { ...modelFolder("--merged"), help: "show what this merged folder holds, too" }),
     thresholds: option(decimals({ min: 0 }), {
       flag: "--thresholds",
       value: "<points>",
