@@ -2,9 +2,17 @@
 // Loading it loads no engine and starts nothing: each function loads what it needs when it is called.
 // biome-ignore-all lint/performance/noBarrelFile: an entry point is what the rule makes an exception for
 
+export type { DataReport } from "../data/check";
+export type { DownloadedTask } from "../data/glue/download";
+export type { Engine } from "../engines/engine";
 export { ExitCode, UserError } from "../errors/errors";
 export type { ProgressBar, Reporter } from "../messages/reporter";
 export { Interrupted } from "../messages/reporter";
+export type { ServedTask } from "../predict/model";
+export type { Prediction } from "../predict/predict";
+export type { InputRow, PredictedRow } from "../predict/rows";
+export type { LatencyModel } from "../selection/latency";
+export type { Tokenizer } from "../tokenizer/tokenizer";
 export type { Caller } from "./caller";
 export { type CleanOptions, clean, type Leftover } from "./clean";
 export { type CheckDataOptions, checkData, writeSampleTasks } from "./data";
