@@ -9,8 +9,8 @@ import { cachedFolder } from "../src/files/cache";
 import type { Selection } from "../src/merge/merge";
 import { placeOf } from "../src/model/place";
 import type { K } from "../src/options/layers";
-import { finetune } from "../src/recipes/finetune";
 import type { Task } from "../src/tasks/task";
+import { finetune } from "./sweeps";
 import { quietContext, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "./tiny";
 
 /** Of a base with four layers: three shared, and three, one and two of the tasks' own. */

@@ -2,6 +2,8 @@
 
 import type { Engine } from "../engines/engine";
 import type { Reporter } from "../messages/reporter";
+import type { Recipes } from "../recipes/recipe";
+import { recipes } from "../recipes/recipes";
 
 export interface Caller {
   /** Hears logs, warnings and progress; silent where there is none. */
@@ -12,6 +14,8 @@ export interface Caller {
   readonly verbose?: boolean | undefined;
   /** An open engine for the call to run on; without one it opens its own by its options, and closes it. */
   readonly engine?: Engine | undefined;
+  /** The training methods that there are; flexbert's own where there are none of the caller's. */
+  readonly recipes?: Recipes | undefined;
 }
 
 /** The caller with what it left out. The call is one. */
@@ -19,6 +23,7 @@ export interface Call extends Caller {
   readonly reporter: Reporter;
   /** Whoever asks for it stops by it: the command line waits for work that has asked, and for no other. */
   readonly signal: AbortSignal;
+  readonly recipes: Recipes;
 }
 
 export const silent: Reporter = {
@@ -37,5 +42,6 @@ export function callOf(caller: Caller): Call {
     },
     verbose: caller.verbose,
     engine: caller.engine,
+    recipes: caller.recipes ?? recipes,
   };
 }

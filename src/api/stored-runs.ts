@@ -1,29 +1,33 @@
 // Finished runs as commands need them: a task's teacher, and the runs that compare with those of a command.
 
-import { existsSync } from "node:fs";
 import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
-import { listRuns, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
+import { baseFolder, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
+import { recipesThatMake } from "../recipes/recipe";
+import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
 
-/** A task's runs on this base, of either method, in the order of their folders. */
-export async function runsOf(base: BaseDescription, task: Task, checkpoints: string): Promise<Candidates> {
-  const list = async (method: string) =>
-    (await listRuns(methodFolder(checkpoints, base.name, task.name, method))).filter(
-      ({ record }) => record.base.sha256 === base.sha256,
-    );
-  return { task: task.name, finetuned: await list("finetune"), students: await list("distill") };
+/** A task's runs on this base, of every method, in the order of their folders. */
+export async function runsOf(
+  base: BaseDescription,
+  task: Task,
+  checkpoints: string,
+  { recipes }: Call,
+): Promise<Candidates> {
+  const { finetuned, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
+  const ofBase = ({ record }: StoredRun) => record.base.sha256 === base.sha256;
+  return { task: task.name, finetuned: finetuned.filter(ofBase), students: students.filter(ofBase) };
 }
 
 /** Whether a task has run folders of its own on a base of this name: those that a call means where it names none. */
-export const hasRuns = (base: BaseDescription, task: Task, checkpoints: string): boolean =>
-  existsSync(methodFolder(checkpoints, base.name, task.name, "finetune"));
+export const hasRuns = (base: BaseDescription, task: Task, checkpoints: string, { recipes }: Call): boolean =>
+  hasTaskRuns(recipesThatMake("teachers", recipes), checkpoints, base.name, task.name);
 
 /** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
 export async function findTeacher(
@@ -32,8 +36,9 @@ export async function findTeacher(
   values: { readonly checkpoints: string; readonly chooseBy: ChooseBy },
   call: Call,
 ): Promise<StoredRun> {
-  const folder = methodFolder(values.checkpoints, base.name, task.name, "finetune");
-  const { finetuned } = await runsOf(base, task, values.checkpoints);
+  const [first] = recipesThatMake("teachers", call.recipes);
+  const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
+  const { finetuned } = await runsOf(base, task, values.checkpoints, call);
   const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], values.chooseBy);
   if (!teacher) {
     throw modelError(
@@ -47,11 +52,16 @@ export async function findTeacher(
 }
 
 /** Why a command found no run of any task that it knows: there is none, or its task is described in a file not named. */
-export async function noRuns(base: BaseDescription, checkpoints: string, otherwise = ""): Promise<Error> {
-  const folder = path.dirname(path.dirname(methodFolder(checkpoints, base.name, "task", "finetune")));
+export async function noRuns(
+  base: BaseDescription,
+  checkpoints: string,
+  { recipes }: Call,
+  otherwise = "",
+): Promise<Error> {
+  const folder = baseFolder(checkpoints, base.name);
   const found = await subfolders(folder);
   for (const task of found) {
-    const [run] = await listRuns(methodFolder(checkpoints, base.name, task, "finetune"));
+    const [run] = (await taskRuns(recipes, checkpoints, base.name, task)).finetuned;
     const file = run ? await recordedTasksFile(run.folder) : null;
     if (file === null) continue;
     return modelError(
@@ -76,8 +86,9 @@ export interface Standing {
 export async function standingOf(
   runs: readonly StoredRun[],
   { base, task, checkpoints, by }: { base: BaseDescription; task: Task; checkpoints: string; by: ChooseBy },
+  call: Call,
 ): Promise<Standing> {
-  const groups = comparableRuns((await runsOf(base, task, checkpoints)).finetuned);
+  const groups = comparableRuns((await runsOf(base, task, checkpoints, call)).finetuned);
   const own = new Set(runs.map(({ folder }) => folder));
   const comparable = groups.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
   return { comparable, teacher: chooseTeacher(groups[0] ?? runs, by) };

@@ -1,6 +1,8 @@
 // Every command by name: its one summary, for `flexbert --help` and its own, and the module that does it, loaded when it is
 // asked for.
 
+import type { Recipes } from "../recipes/recipe";
+import { recipes } from "../recipes/recipes";
 import type { Command } from "./command";
 
 export interface CommandEntry {
@@ -19,27 +21,28 @@ export interface CommandGroup {
 
 export const isGroup = (entry: CommandEntry | CommandGroup): entry is CommandGroup => "commands" in entry;
 
-export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
+export type Commands = Readonly<Record<string, CommandEntry | CommandGroup>>;
+
+/** A command of each recipe among the others. */
+export const commandsOf = (recipes: Recipes): Commands => ({
   quickstart: {
     summary: "the whole pipeline on the sample tasks, in minutes",
     load: async () => (await import("./commands/quickstart.js")).quickstart,
   },
   run: {
     summary: "a whole experiment from one file",
-    load: async () => (await import("./commands/run.js")).runCommand,
+    load: async () => (await import("./commands/run.js")).runCommand(recipes),
   },
   plan: {
     summary: "the trials of an experiment file, with ids and states",
-    load: async () => (await import("./commands/plan.js")).planCommand,
+    load: async () => (await import("./commands/plan.js")).planCommand(recipes),
   },
-  finetune: {
-    summary: "train a task's top k layers, for one k or a sweep",
-    load: async () => (await import("./commands/finetune.js")).finetuneCommand,
-  },
-  distill: {
-    summary: "distil teachers into students of 1 to 3 layers",
-    load: async () => (await import("./commands/distill.js")).distillCommand,
-  },
+  ...Object.fromEntries(
+    Object.values(recipes).map((recipe) => [
+      recipe.method,
+      { summary: recipe.summary, load: async () => (await import("./commands/train.js")).trainCommand(recipe) },
+    ]),
+  ),
   select: {
     summary: "choose one candidate a task: threshold, budget or name",
     load: async () => (await import("./commands/select.js")).selectCommand,
@@ -135,4 +138,7 @@ export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
     summary: "engines, machine, cache: what is there and what is missing",
     load: async () => (await import("./commands/doctor.js")).doctorCommand,
   },
-};
+});
+
+/** Those of flexbert as it comes. */
+export const commands = commandsOf(recipes);

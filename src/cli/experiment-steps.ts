@@ -1,8 +1,9 @@
 // The steps of an experiment that other commands do: which command, with which options.
 
 import type { EngineValues } from "../api/session";
+import type { LastStep } from "../experiment/plan";
 import type { Experiment } from "../experiment/read";
-import type { LastStep, Outputs } from "../experiment/steps";
+import type { Outputs } from "../experiment/steps";
 import { resolveOptions } from "../options/option";
 import { talk } from "../settings/call";
 import type { Command } from "./command";

@@ -1,7 +1,7 @@
 // What `run` and `plan` print: the plan's trials, and the tables of scores.
 
 import type { ListedTrial, Listing } from "../experiment/listing";
-import { type Result, scoreLines } from "../experiment/results";
+import { labelledLines, type Result } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { kOf } from "../model/place";
@@ -11,17 +11,18 @@ import { type Terminal, table } from "./terminal";
 
 /** One trial for --json. */
 export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
-  const { index, step, task, place, seed, training, distillation } = spec;
+  const { index, recipe, task, place, init, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {
     index,
     id,
-    step,
+    step: recipe.method,
     task: task.name,
     layers: kOf(place),
     seed,
     ...recorded(trainingSettings, training),
-    ...distillation,
+    ...options,
+    ...(init ? { init } : {}),
     state,
     folder,
     teacher,
@@ -41,10 +42,10 @@ export function printListing(
   const time = (flops: number) => (flopsPerSecond === null ? [] : [formatSeconds(flops / flopsPerSecond)]);
   const rows = trials.map(({ spec, id, state, flops, steps, bytes }) => [
     spec.index,
-    spec.step,
+    spec.recipe.method,
     spec.task.name,
-    spec.step === "finetune" ? `k=${kOf(spec.place)}` : `l=${spec.place.layers}`,
-    spec.distillation?.init ?? "",
+    spec.recipe.describe(spec).label,
+    spec.init ?? "",
     spec.seed,
     spec.training.learningRate,
     spec.training.epochs,
@@ -68,10 +69,9 @@ export function printListing(
 
 /** Scores by task and layers, in points. */
 export function printScores(results: readonly Result[], terminal: Terminal): void {
-  const lines = scoreLines(results);
-  const rows = lines.map(({ task, step, layers, init, max, mean, deviation, trials, seeds }) => [
+  const rows = labelledLines(results).map(({ label, line: { task, init, max, mean, deviation, trials, seeds } }) => [
     task,
-    step === "finetune" ? `k=${layers}` : `l=${layers}`,
+    label,
     init ?? "",
     formatScore(max),
     formatScore(mean),

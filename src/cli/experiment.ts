@@ -3,11 +3,12 @@
 import path from "node:path";
 import { openBaseOf } from "../api/session";
 import { usageError } from "../errors/errors";
-import type { Shard, StepName, TrialSpec, TrialStep } from "../experiment/plan";
+import type { Shard, TrialSpec } from "../experiment/plan";
 import type { Experiment } from "../experiment/read";
 import type { Force, Resolver } from "../experiment/resolve";
 import { optional } from "../options/option";
 import { choice, integer, text } from "../options/readers";
+import type { Recipes } from "../recipes/recipe";
 import { offline } from "../settings/call";
 import { taskOptions } from "../settings/tasks";
 import { workOptions } from "../settings/work";
@@ -21,40 +22,44 @@ function shardOf(given: unknown): Shard {
   return { index, count };
 }
 
-const stepChoice = choice(["finetune", "distill", "select", "merge", "report"]);
-
-export const experimentOptions = {
-  out: optional(text, {
-    flag: "--out",
-    short: "-o",
-    value: "<folder>",
-    help: "where results go (default results/NAME)",
-    inConfig: false,
-  }),
-  checkpoints: optional(text, {
-    flag: "--checkpoints",
-    value: "<folder>",
-    help: "where run folders lie (default OUT/checkpoints)",
-    inConfig: false,
-  }),
-  glueData: taskOptions.glueData,
-  from: optional(stepChoice, { flag: "--from", value: "<step>", help: "begin with this step", excludes: "--only" }),
-  only: optional(stepChoice, { flag: "--only", value: "<step>", help: "finetune, distill, select, merge or report" }),
-  trial: optional(integer({ min: 0 }), {
-    flag: "--trial",
-    value: "<i>",
-    help: "train this one trial of the plan, from 0",
-    excludes: "--shard",
-  }),
-  shard: optional(shardOf, {
-    flag: "--shard",
-    value: "<i/n>",
-    help: "train every nth trial of the plan, from the ith",
-  }),
-  cacheBudget: workOptions.cacheBudget,
-  force: workOptions.force,
-  ...offline,
-};
+/** With the steps that a record of recipes makes possible. */
+export function experimentOptions(recipes: Recipes) {
+  const steps = [...Object.keys(recipes), "select", "merge", "report"];
+  const stepChoice = choice(steps);
+  const named = `${steps.slice(0, -1).join(", ")} or ${steps.at(-1)}`;
+  return {
+    out: optional(text, {
+      flag: "--out",
+      short: "-o",
+      value: "<folder>",
+      help: "where results go (default results/NAME)",
+      inConfig: false,
+    }),
+    checkpoints: optional(text, {
+      flag: "--checkpoints",
+      value: "<folder>",
+      help: "where run folders lie (default OUT/checkpoints)",
+      inConfig: false,
+    }),
+    glueData: taskOptions.glueData,
+    from: optional(stepChoice, { flag: "--from", value: "<step>", help: "begin with this step", excludes: "--only" }),
+    only: optional(stepChoice, { flag: "--only", value: "<step>", help: named }),
+    trial: optional(integer({ min: 0 }), {
+      flag: "--trial",
+      value: "<i>",
+      help: "train this one trial of the plan, from 0",
+      excludes: "--shard",
+    }),
+    shard: optional(shardOf, {
+      flag: "--shard",
+      value: "<i/n>",
+      help: "train every nth trial of the plan, from the ith",
+    }),
+    cacheBudget: workOptions.cacheBudget,
+    force: workOptions.force,
+    ...offline,
+  };
+}
 
 export const experimentArgument = [{ name: "<file>", help: "the experiment, such as experiments/smoke.yaml" }] as const;
 
@@ -62,8 +67,8 @@ export interface ExperimentValues {
   readonly out: string | undefined;
   readonly checkpoints: string | undefined;
   readonly glueData: string;
-  readonly from: StepName | undefined;
-  readonly only: StepName | undefined;
+  readonly from: string | undefined;
+  readonly only: string | undefined;
   readonly trial: number | undefined;
   readonly shard: Shard | undefined;
   readonly cacheBudget: number;
@@ -74,7 +79,7 @@ export interface OpenedExperiment {
   readonly experiment: Experiment;
   readonly resolver: Resolver;
   /** The steps that this call does. */
-  readonly steps: readonly StepName[];
+  readonly steps: readonly string[];
   /** The trials that this call does. */
   readonly mine: readonly TrialSpec[];
   readonly out: string;
@@ -90,13 +95,13 @@ export async function openExperiment(
   const { readExperiment } = await import("../experiment/read.js");
   const { listTrials, stepsOf } = await import("../experiment/plan.js");
   const { createResolver } = await import("../experiment/resolve.js");
-  const experiment = await readExperiment(file);
-  const steps = chosenSteps(stepsOf(experiment), values, file);
+  const experiment = await readExperiment(file, terminal.recipes);
+  const steps = chosenSteps(stepsOf(experiment), experiment, values);
   const base = await openBaseOf(experiment, terminal);
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
   for (const note of notes) terminal.reporter.log(note);
   const mine = await chosenTrials(trials, steps, values, file);
-  const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.step);
+  const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.recipe.method);
   const out = values.out ?? path.join("results", experiment.name);
   const checkpoints = values.checkpoints ?? path.join(out, "checkpoints");
   const work = {
@@ -119,10 +124,10 @@ export async function openExperiment(
 }
 
 function chosenSteps(
-  asked: readonly StepName[],
+  asked: readonly string[],
+  { file, recipes }: Experiment,
   { from, only, trial, shard }: ExperimentValues,
-  file: string,
-): StepName[] {
+): string[] {
   const named = only ?? from;
   if (named !== undefined && !asked.includes(named)) {
     throw usageError(`--${only ? "only" : "from"} ${named}: ${file} has no step ${named}. It has ${asked.join(", ")}`);
@@ -132,16 +137,14 @@ function chosenSteps(
   }
   const steps = only ? [only] : from ? asked.slice(asked.indexOf(from)) : [...asked];
   if (trial === undefined && shard === undefined) return steps;
-  const trained = steps.filter(isTrialStep);
+  const trained = steps.filter((step) => step in recipes);
   if (trained.length === 0) throw usageError(`--shard shares out trials, and ${named} has none. Leave --shard out`);
   return trained;
 }
 
-const isTrialStep = (step: StepName): step is TrialStep => step === "finetune" || step === "distill";
-
 async function chosenTrials(
   trials: readonly TrialSpec[],
-  steps: readonly StepName[],
+  steps: readonly string[],
   { trial, shard }: ExperimentValues,
   file: string,
 ): Promise<TrialSpec[]> {
@@ -151,6 +154,6 @@ async function chosenTrials(
   }
   return trials.filter((spec) => {
     if (trial !== undefined) return spec.index === trial;
-    return steps.includes(spec.step) && (shard === undefined || inShard(shard, spec));
+    return steps.includes(spec.recipe.method) && (shard === undefined || inShard(shard, spec));
   });
 }

@@ -3,15 +3,21 @@
 import { CommanderError } from "commander";
 import { ExitCode, UserError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
-import { buildProgram } from "./program";
+import type { Recipes } from "../recipes/recipe";
+import { recipes as own } from "../recipes/recipes";
+import { commandsOf } from "./catalogue";
+import { buildProgram, type Shell } from "./program";
 import { coloursOf, type Interruption, type Streams } from "./terminal";
 import { commandFirst, commandIn } from "./words";
 
 /** Commands that print as they go, however long, and do nothing else. */
 const printing = new Set(["predict"]);
 
-/** Runs the command line and sets the process's exit code. Called by bin/flexbert.js. */
-export function main(argv: readonly string[]): void {
+/**
+ * Runs the command line and sets the process's exit code. Called by bin/flexbert.js.
+ * @param recipes the training methods that there are: a command each
+ */
+export function main(argv: readonly string[], recipes: Recipes = own): void {
   const args = argv.slice(2);
   const streams: Streams = { out: process.stdout, err: process.stderr };
   const controller = new AbortController();
@@ -22,6 +28,7 @@ export function main(argv: readonly string[]): void {
       return controller.signal;
     },
   };
+  const shell: Shell = { streams, interruption, recipes, commands: commandsOf(recipes) };
   let signalCode: ExitCode | null = null;
   const onSignal = (code: ExitCode) => () => {
     // The second one does not wait, and the first neither where nothing is under way that would stop by itself.
@@ -34,14 +41,14 @@ export function main(argv: readonly string[]): void {
   process.on("SIGTERM", onSignal(ExitCode.terminated));
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") {
-      process.exit(report(storageFailure(error, "to standard output"), args, streams, interruption));
+      process.exit(report(storageFailure(error, "to standard output"), args, shell));
     }
     // `flexbert ... | head`: nobody reads on. A command that has more to do than to print finishes it.
     if (printing.has(args.find((argument) => !argument.startsWith("-")) ?? "")) process.exit(ExitCode.ok);
   });
   // Nobody reads the log any more: no reason to stop work that takes hours.
   process.stderr.on("error", () => undefined);
-  run(args, streams, interruption).then(
+  runIn(shell, args).then(
     (code) => {
       process.exitCode = code === ExitCode.interrupted && signalCode !== null ? signalCode : code;
     },
@@ -53,14 +60,21 @@ export function main(argv: readonly string[]): void {
 }
 
 /** Runs one command line and returns its exit code. Prints every error itself. */
-export async function run(args: readonly string[], streams: Streams, interruption: Interruption): Promise<ExitCode> {
+export const run = (
+  args: readonly string[],
+  streams: Streams,
+  interruption: Interruption,
+  recipes: Recipes = own,
+): Promise<ExitCode> => runIn({ streams, interruption, recipes, commands: commandsOf(recipes) }, args);
+
+async function runIn(shell: Shell, args: readonly string[]): Promise<ExitCode> {
   let given = args.map(snakeToKebab);
   try {
-    given = await commandFirst(given);
-    await (await buildProgram(given, streams, interruption)).parseAsync(given, { from: "user" });
+    given = await commandFirst(given, shell.commands);
+    await (await buildProgram(given, shell)).parseAsync(given, { from: "user" });
     return ExitCode.ok;
   } catch (error) {
-    return report(error, given, streams, interruption);
+    return report(error, given, shell);
   }
 }
 
@@ -75,11 +89,12 @@ function snakeToKebab(argument: string): string {
  * One clear error, and the exit code it stands for: a line on stderr, or with --json an object, so that stdout holds
  * results alone. Only defects show a stack, unless --verbose asks for it.
  */
-function report(error: unknown, args: readonly string[], { err }: Streams, interruption: Interruption): ExitCode {
+function report(error: unknown, args: readonly string[], shell: Shell): ExitCode {
+  const { err } = shell.streams;
   if (error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help")) {
     return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage; // the help that was asked for, or is needed
   }
-  const { message, exitCode, defect } = explain(error, args, interruption);
+  const { message, exitCode, defect } = explain(error, args, shell);
   if (defect || args.includes("--verbose")) err.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   const written = args.includes("--json")
     ? JSON.stringify({ error: { message, exitCode } })
@@ -94,13 +109,13 @@ interface Explanation {
   readonly defect?: true;
 }
 
-function explain(thrown: unknown, args: readonly string[], interruption: Interruption): Explanation {
+function explain(thrown: unknown, args: readonly string[], { interruption, commands }: Shell): Explanation {
   if (thrown instanceof CommanderError) {
     const message = thrown.message
       .replace(/^error: |\.$/g, "")
       .replace(/\s+\(Did you mean (.+)\?\)/, ' (did you mean "$1"?)');
     return {
-      message: `${message}. Run: flexbert ${[...commandIn(args), "--help"].join(" ")}`,
+      message: `${message}. Run: flexbert ${[...commandIn(args, commands), "--help"].join(" ")}`,
       exitCode: ExitCode.usage,
     };
   }

@@ -5,17 +5,24 @@ import { Option, Command as Program } from "commander";
 import { ExitCode, UserError, usageError } from "../errors/errors";
 import { packageVersion } from "../files/version";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
+import type { Recipes } from "../recipes/recipe";
 import { talk } from "../settings/call";
-import { type CommandGroup, commands, isGroup } from "./catalogue";
+import { type CommandGroup, type Commands, isGroup } from "./catalogue";
 import type { Command } from "./command";
 import { createTerminal, type Interruption, type Streams } from "./terminal";
 import { requestedCommand } from "./words";
 
-export async function buildProgram(
-  args: readonly string[],
-  streams: Streams,
-  interruption: Interruption,
-): Promise<Program> {
+/** What a command line runs in. */
+export interface Shell {
+  readonly streams: Streams;
+  readonly interruption: Interruption;
+  readonly recipes: Recipes;
+  /** With one of each recipe. */
+  readonly commands: Commands;
+}
+
+export async function buildProgram(args: readonly string[], shell: Shell): Promise<Program> {
+  const { streams, commands } = shell;
   const program = new Program("flexbert")
     .description("Fine-tune each task's top BERT layers, distil them, and merge all tasks into one multi-head model.")
     .version(packageVersion(), "-V, --version", "print the version")
@@ -30,12 +37,12 @@ export async function buildProgram(
     // After a command's name --version may be the command's own option.
     .enablePositionalOptions()
     .addHelpText("after", overview);
-  const [name, action] = requestedCommand(args);
+  const [name, action] = requestedCommand(args, commands);
   for (const [command, entry] of Object.entries(commands)) {
     const sub = addCommand(program, command, entry);
     if (command !== name) continue;
-    if (isGroup(entry)) await addGroup(sub, entry, action, streams, interruption);
-    else configure(sub, await entry.load(), streams, interruption);
+    if (isGroup(entry)) await addGroup(sub, entry, action, shell);
+    else configure(sub, await entry.load(), shell);
   }
   return program;
 }
@@ -47,15 +54,14 @@ async function addGroup(
   group: Program,
   { commands: actions, fallback }: CommandGroup,
   action: string | undefined,
-  streams: Streams,
-  interruption: Interruption,
+  shell: Shell,
 ): Promise<void> {
   const examples: string[] = [];
   for (const [name, entry] of Object.entries(actions)) {
     const sub = addCommand(group, name, entry, name === fallback);
     const command = await entry.load();
     examples.push(command.examples[0] as string);
-    if (name === (action ?? fallback)) configure(sub, command, streams, interruption);
+    if (name === (action ?? fallback)) configure(sub, command, shell);
   }
   if (fallback !== undefined) group.addHelpText("after", `\nWithout a command, ${fallback}.`);
   addExamples(group, examples);
@@ -79,8 +85,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or config, 3 data, 4 model or checkpoint, 5
 function configure<D extends Definitions>(
   program: Program,
   command: Command<D>,
-  streams: Streams,
-  interruption: Interruption,
+  { streams, interruption, recipes }: Shell,
 ): void {
   const definitions = { ...command.options, ...talk };
   if (command.description) program.description(command.description);
@@ -101,7 +106,7 @@ function configure<D extends Definitions>(
     const args = received.slice(0, taken).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
     const config = typeof flags["config"] === "string" ? await readConfig(flags["config"]) : null;
     const values = resolveOptions(definitions, flags, config) as Values<D> & Values<typeof talk>;
-    await command.run(values, createTerminal(streams, interruption, values), args);
+    await command.run(values, createTerminal(streams, interruption, values, recipes), args);
   });
 }
 

@@ -6,7 +6,7 @@ import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import { kOf } from "../model/place";
-import type { Plan } from "../recipes/trial/estimate";
+import type { Plan } from "../recipes/plan";
 import { type Terminal, table } from "./terminal";
 
 /** "5120", "4980-5120" for several, "-" where no step was taken. */

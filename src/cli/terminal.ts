@@ -4,6 +4,7 @@
 import { createColors } from "picocolors";
 import { formatSeconds } from "../messages/quantities";
 import type { ProgressBar, Reporter } from "../messages/reporter";
+import type { Recipes } from "../recipes/recipe";
 
 export interface OutputStream {
   write(text: string): unknown;
@@ -27,6 +28,8 @@ export interface Terminal {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  /** The training methods that there are. */
+  readonly recipes: Recipes;
   /** A line or more on stdout. */
   print(text: string): void;
   /** One JSON document on stdout. */
@@ -40,6 +43,7 @@ export function createTerminal(
   streams: Streams,
   interruption: Interruption,
   { json, quiet, verbose }: { json: boolean; quiet: boolean; verbose: boolean },
+  recipes: Recipes,
 ): Terminal {
   const { err } = streams;
   const colours = coloursOf(err);
@@ -74,6 +78,7 @@ export function createTerminal(
     json,
     quiet,
     verbose,
+    recipes,
     print: (text) => void streams.out.write(text.endsWith("\n") ? text : `${text}\n`),
     printJson: (value) => void streams.out.write(`${JSON.stringify(value, null, 2)}\n`),
   };

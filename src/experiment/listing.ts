@@ -62,9 +62,9 @@ export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]):
 
 const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" && state !== "unneeded";
 
-/** Fine-tuning runs the layers below its deepest fork once; distillation those of the trunk and of the teacher. */
-function sharedLayers({ base }: Resolver, { step }: TrialGroup, listed: readonly ListedTrial[]): number {
-  if (step === "distill") return base.config.numHiddenLayers;
+/** Teachers run the layers below their deepest fork once; students those of the trunk and of the teacher. */
+function sharedLayers({ base }: Resolver, { recipe }: TrialGroup, listed: readonly ListedTrial[]): number {
+  if (recipe.makes === "students") return base.config.numHiddenLayers;
   return Math.max(0, ...listed.filter(isOpen).map(({ spec }) => Number(spec.place.fork)));
 }
 
@@ -77,7 +77,8 @@ async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTri
   const cost = trialCost({ base, place, data: await resolver.data(task), training, task });
   const common = { spec, ...cost, bytes: 4 * cost.trainable };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
-  const { trial, teacher } = found;
+  const { trial } = found;
+  const { teacher } = found.sweep;
   return {
     ...common,
     id: trial.record.id,

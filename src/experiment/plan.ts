@@ -1,37 +1,35 @@
 // The trials of an experiment in one total order, which the file and the base's layers alone decide: fine-tuning task
-// by task, each from the largest k to the smallest, then distillation task by task. A trial's index never depends on
-// what is trained already, nor on data. A student's teacher is not known before fine-tuning is done, so a
-// distillation trial has an index from the start and an id once its teacher is chosen (resolve.ts).
+// by task, each from the largest k to the smallest, then recipe by recipe what makes students. A trial's index never
+// depends on what is trained already, nor on data. A student's teacher is not known before those are done, so its trial
+// has an index from the start and an id once its teacher is chosen (resolve.ts).
 
 import { usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
-import { kOf, type PlaceRequest, placesOf } from "../model/place";
 import { fitLayers, type LayerRange } from "../options/layers";
-import type { DistillationOptions } from "../settings/distillation";
+import { configKey } from "../options/option";
+import type { Layers, Recipe, Variant } from "../recipes/recipe";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
-import type { Experiment } from "./read";
+import type { Block, Experiment } from "./read";
 
-export const stepNames = ["finetune", "distill", "select", "merge", "report"] as const;
-export type StepName = (typeof stepNames)[number];
-/** The steps that are made of trials. */
-export type TrialStep = "finetune" | "distill";
+/** The steps after training. */
+export const lastSteps = ["select", "merge", "report"] as const;
+export type LastStep = (typeof lastSteps)[number];
+export const isLastStep = (step: string): step is LastStep => (lastSteps as readonly string[]).includes(step);
 
-export interface TrialSpec {
+export interface TrialSpec extends Variant {
   /** From 0, in the plan's order. */
   readonly index: number;
-  readonly step: TrialStep;
+  /** Its method is the step that trains it. */
+  readonly recipe: Recipe;
   readonly task: Task;
-  readonly place: PlaceRequest;
   readonly seed: number;
   readonly training: TrainingOptions;
-  /** Students only. */
-  readonly distillation?: DistillationOptions;
 }
 
 /** The trials of one task in one step: they share data, trunk and teacher. */
 export interface TrialGroup {
-  readonly step: TrialStep;
+  readonly recipe: Recipe;
   readonly task: Task;
   readonly trials: readonly TrialSpec[];
 }
@@ -42,69 +40,50 @@ export interface TrialList {
   readonly notes: readonly string[];
 }
 
-/** The steps that the file asks for, in their order. */
-export function stepsOf(experiment: Experiment): StepName[] {
-  const asked: Record<StepName, boolean> = {
-    finetune: true,
-    distill: experiment.distill.length > 0,
-    select: experiment.select !== null,
-    merge: experiment.merge !== null,
-    report: experiment.report !== null,
-  };
-  return stepNames.filter((name) => asked[name]);
+/** The steps that the file asks for, in their order: recipes by their names, then what is made of their runs. */
+export function stepsOf(experiment: Experiment): string[] {
+  const trained = experiment.blocks.map(({ recipe }) => recipe.method);
+  return [...new Set(trained), ...lastSteps.filter((step) => experiment[step] !== null)];
 }
 
 /**
  * Every trial, each once.
- * @param layers of the base
- * @throws UserError (exit code 2) where the file names a k or l that the base does not have
+ * @param total layers of the base
+ * @throws UserError (exit code 2) where the file names layers that the base does not have
  */
-export function listTrials(experiment: Experiment, layers: number): TrialList {
+export function listTrials(experiment: Experiment, total: number): TrialList {
   const notes: string[] = [];
-  const layersOf = (key: string, range: LayerRange) => fitted(experiment, key, range, layers, notes);
-  const specs: Omit<TrialSpec, "index">[] = [];
-  const { finetune } = experiment;
-  const places = placesOf(layers, layersOf("k", finetune.layers));
-  for (const task of experiment.tasks) {
-    for (const place of places) {
-      for (const training of finetune.trainings) {
-        for (const seed of finetune.seeds) {
-          specs.push({ step: "finetune", task, place, seed, training });
-        }
-      }
-    }
-  }
-  const blocks = experiment.distill.map((block) => ({
-    ...block,
-    counts: (layersOf("student_layers", block.layers) as number[]).sort((a, b) => b - a),
-  }));
-  for (const task of experiment.tasks) {
-    for (const { inits, counts, trainings, seeds, temperature, alpha } of blocks.filter(hasTask(task))) {
-      for (const init of inits) {
-        for (const count of counts) {
-          for (const training of trainings) {
-            for (const seed of seeds) {
-              const distillation = { temperature, alpha, init };
-              const place = { fork: "teacher", layers: count } as const;
-              specs.push({ step: "distill", task, place, seed, training, distillation });
-            }
-          }
-        }
-      }
-    }
-  }
+  const layers: Layers = { total, fitting: (flag, range) => fitted(experiment, flag, range, total, notes) };
+  const specs = Object.values(experiment.recipes).flatMap((recipe) => {
+    const blocks = experiment.blocks.filter((block) => block.recipe === recipe);
+    const asked = blocks.map((block) => ({ ...block, variants: variantsOf(block, layers) }));
+    return experiment.tasks.flatMap((task) =>
+      asked.filter(({ tasks }) => tasks.includes(task)).flatMap((block) => specsOf(block, task)),
+    );
+  });
   // Two blocks may ask for the same student.
   const unique = [...new Map(specs.map((spec) => [keyOf(spec), spec])).values()];
   return { trials: unique.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
 }
 
-const hasTask = (task: Task) => (block: { readonly tasks: readonly Task[] }) => block.tasks.includes(task);
+const variantsOf = ({ recipe, values }: Block, layers: Layers): Variant[] =>
+  values.flatMap((one) => recipe.settings(one, layers));
 
-const keyOf = ({ task, ...rest }: Omit<TrialSpec, "index">) => canonicalJson({ ...rest, task: task.name });
+/** Of one task: variants from the most layers to the fewest, each with every training and seed. */
+const specsOf = (
+  { recipe, variants, trainings, seeds }: Block & { readonly variants: readonly Variant[] },
+  task: Task,
+): Omit<TrialSpec, "index">[] =>
+  variants.flatMap((variant) =>
+    trainings.flatMap((training) => seeds.map((seed) => ({ ...variant, recipe, task, seed, training }))),
+  );
 
-function fitted({ file }: Experiment, key: string, range: LayerRange, layers: number, notes: string[]) {
+const keyOf = ({ recipe, task, ...rest }: Omit<TrialSpec, "index">) =>
+  canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
+
+function fitted({ file }: Experiment, flag: string, range: LayerRange, total: number, notes: string[]) {
   try {
-    const { values, note } = fitLayers(key, range, layers);
+    const { values, note } = fitLayers(configKey(flag), range, total);
     if (note) notes.push(note);
     return values;
   } catch (error) {
@@ -114,11 +93,11 @@ function fitted({ file }: Experiment, key: string, range: LayerRange, layers: nu
 
 /** Consecutive trials of one step and task. */
 export function groupTrials(trials: readonly TrialSpec[]): TrialGroup[] {
-  const groups: { step: TrialStep; task: Task; trials: TrialSpec[] }[] = [];
+  const groups: { recipe: Recipe; task: Task; trials: TrialSpec[] }[] = [];
   for (const spec of trials) {
     const last = groups.at(-1);
-    if (last && last.step === spec.step && last.task === spec.task) last.trials.push(spec);
-    else groups.push({ step: spec.step, task: spec.task, trials: [spec] });
+    if (last && last.recipe === spec.recipe && last.task === spec.task) last.trials.push(spec);
+    else groups.push({ recipe: spec.recipe, task: spec.task, trials: [spec] });
   }
   return groups;
 }
@@ -135,8 +114,9 @@ export function inShard({ index, count }: Shard, trial: Pick<TrialSpec, "index">
 }
 
 /** "rte k=5 seed 1, 4 epochs at 2e-5": one trial in the log. */
-export function describeSpec({ step, task, place, seed, training, distillation }: TrialSpec): string {
-  const what = step === "finetune" ? `k=${kOf(place)}` : `l=${place.layers} from ${distillation?.init}`;
+export function describeSpec(spec: TrialSpec): string {
+  const { recipe, task, init, seed, training } = spec;
+  const what = recipe.describe(spec).label + (init ? ` from ${init}` : "");
   const { epochs, learningRate } = training;
   return `${task.name} ${what} seed ${seed}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} at ${learningRate}`;
 }

@@ -5,13 +5,13 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
-import type { LayerRange } from "../options/layers";
+import { configKey, type Definition, type Values } from "../options/option";
 import { defaultOf, settingsFrom } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
+import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import { baseOptions } from "../settings/base";
-import { type DistillationOptions, distillationSettings } from "../settings/distillation";
 import { type Precision, precisionOption } from "../settings/engine";
 import { type ChooseBy, chooseBy } from "../settings/selection";
 import type { DataOptions } from "../settings/tasks";
@@ -19,18 +19,16 @@ import { maxLength, type TrainingOptions, trainingSettings } from "../settings/t
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
-import { type ExperimentFile, experimentFile, type FileBlock, keysAt, namesIn } from "./schema";
+import { type ExperimentFile, type ExperimentSchema, experimentSchema, type FileBlock, namesIn } from "./schema";
 
-/** What a sweep of one block trains: every combination of layers, training options and seeds. */
-export interface FinetuneBlock {
-  readonly layers: LayerRange;
+/** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
+export interface Block {
+  readonly recipe: Recipe;
+  readonly tasks: readonly Task[];
+  /** Of the recipe's own options. */
+  readonly values: readonly Values<Recipe["options"]>[];
   readonly trainings: readonly TrainingOptions[];
   readonly seeds: readonly number[];
-}
-
-export interface DistillBlock extends FinetuneBlock, Omit<DistillationOptions, "init"> {
-  readonly tasks: readonly Task[];
-  readonly inits: readonly DistillationOptions["init"][];
 }
 
 export interface Experiment {
@@ -48,9 +46,10 @@ export interface Experiment {
   readonly precision: Precision;
   readonly skipBrokenRows: boolean;
   readonly chooseBy: ChooseBy;
-  readonly finetune: FinetuneBlock;
-  /** Empty where nothing is distilled. */
-  readonly distill: readonly DistillBlock[];
+  /** Those that the file may use; their order is that of the plan. */
+  readonly recipes: Recipes;
+  /** In the order of the recipes, then of the file. */
+  readonly blocks: readonly Block[];
   /** null where the file leaves the step out. */
   readonly select: ExperimentFile["select"] | null;
   readonly merge: ExperimentFile["merge"] | null;
@@ -58,35 +57,45 @@ export interface Experiment {
 }
 
 /** @throws UserError (exit code 2) naming the file and every problem in it with its line */
-export async function readExperiment(file: string): Promise<Experiment> {
+export async function readExperiment(file: string, recipes: Recipes): Promise<Experiment> {
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw usageError(`${file}: cannot read the experiment file (${cause.code})`, cause);
   });
   const { content, report } = parseYamlFile(file, text);
-  const { normal, written } = withBlockList(content ?? {});
-  const parsed = experimentFile.safeParse(normal);
+  const schema = experimentSchema(recipes);
+  const { normal, written } = withBlockLists(content ?? {}, recipes);
+  const parsed = schema.parse(normal);
   const fail = (problems: readonly Problem[]) => report(problems.map((p) => ({ ...p, path: written(p.path) })));
-  const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => schemaProblems(issue, normal, keysAt));
+  const problems = "data" in parsed ? [] : parsed.issues.flatMap((one) => schemaProblems(one, normal, schema.keysAt));
   // Names are checked beside everything else, so that they come in the same report.
   const tasksFile = tasksFileOf(normal, file);
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
-  problems.push(...taskProblems(normal, known), ...contradictions(normal));
-  if (!parsed.success || problems.length > 0) throw fail(problems);
-  return toExperiment(parsed.data, file, tasksFile, known);
+  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema));
+  if (!("data" in parsed) || problems.length > 0) throw fail(problems);
+  return toExperiment(parsed.data, recipes, file, tasksFile, known);
 }
 
 type Raw = Readonly<Record<string, unknown>> | null;
 
-/** A single block of distill as a list of one, `distill: false` as none, and how to say a path as the file has it. */
-function withBlockList(content: unknown): { normal: unknown; written: (at: EntryPath) => EntryPath } {
-  const { distill: block, ...others } = (content ?? {}) as Record<string, unknown>;
-  if (block === false) return { normal: others, written: (at) => at };
-  const single = typeof block === "object" && block !== null && !Array.isArray(block);
-  if (!single) return { normal: content, written: (at) => at };
-  return {
-    normal: { ...(content as object), distill: [block] },
-    written: (at) => (at[0] === "distill" && at[1] === 0 ? ["distill", ...at.slice(2)] : at),
-  };
+/** A single block of students as a list of one, `distill: false` as none, and how to say a path as the file has it. */
+function withBlockLists(
+  content: unknown,
+  recipes: Recipes,
+): { normal: unknown; written: (at: EntryPath) => EntryPath } {
+  if (typeof content !== "object" || content === null || Array.isArray(content))
+    return { normal: content, written: (at) => at };
+  const normal: Record<string, unknown> = { ...content };
+  const single = new Set<PropertyKey>();
+  for (const { method } of recipesThatMake("students", recipes)) {
+    const section = normal[method];
+    if (section === false) delete normal[method];
+    if (typeof section !== "object" || section === null || Array.isArray(section)) continue;
+    normal[method] = [section];
+    single.add(method);
+  }
+  const written = (at: EntryPath) =>
+    at[0] !== undefined && single.has(at[0]) && at[1] === 0 ? [at[0], ...at.slice(2)] : at;
+  return { normal, written };
 }
 
 function tasksFileOf(content: unknown, file: string): string | null {
@@ -95,7 +104,7 @@ function tasksFileOf(content: unknown, file: string): string | null {
 }
 
 /** Names that are no task, and tasks of a block that the experiment does not have. */
-function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
+function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]): Problem[] {
   const problems: Problem[] = [];
   const named = namesIn((content as Raw)?.["tasks"]) ?? [];
   const available = known.filter(({ splits }) => splits.train).map(({ name }) => name);
@@ -115,12 +124,14 @@ function taskProblems(content: unknown, known: readonly Task[]): Problem[] {
     }
   }
   for (const message of choiceProblems(content, named, outside)) problems.push({ path: ["merge", "select"], message });
-  const blocks = (content as Raw)?.["distill"];
-  for (const [b, block] of (Array.isArray(blocks) ? blocks : []).entries()) {
-    const given = (block as Raw)?.["tasks"];
-    for (const [i, name] of (namesIn(given) ?? []).entries()) {
-      if (named.includes(name)) continue;
-      problems.push({ path: place(["distill", b, "tasks"], given, i), message: outside(name) });
+  for (const { method } of recipesThatMake("students", recipes)) {
+    const blocks = (content as Raw)?.[method];
+    for (const [b, block] of (Array.isArray(blocks) ? blocks : []).entries()) {
+      const given = (block as Raw)?.["tasks"];
+      for (const [i, name] of (namesIn(given) ?? []).entries()) {
+        if (named.includes(name)) continue;
+        problems.push({ path: place([method, b, "tasks"], given, i), message: outside(name) });
+      }
     }
   }
   return problems;
@@ -140,7 +151,7 @@ function choiceProblems(content: unknown, tasks: readonly string[], outside: (na
     .map(outside);
 }
 
-function contradictions(content: unknown): Problem[] {
+function contradictions(content: unknown, recipes: Recipes, { keysAt }: ExperimentSchema): Problem[] {
   const problems: Problem[] = [];
   const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
   const isStep = (given: unknown) => given !== undefined && given !== false;
@@ -153,31 +164,48 @@ function contradictions(content: unknown): Problem[] {
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }
   }
-  const steps = (content ?? {}) as Readonly<Record<string, unknown>>;
-  const needy = ["distill", "select", "merge"].filter((step) => isStep(steps[step]));
-  if (String((steps["finetune"] as Raw)?.["k"]) === "full" && needy.length > 0) {
-    const message = `k: full alone leaves no teacher, because it shares no trunk: add numbers, or leave out ${needy.join(", ")}`;
-    problems.push({ path: ["finetune", "k"], message });
-  }
-  return problems;
+  return [...problems, ...teacherProblems(content, recipes, isStep)];
+}
+
+/** A file without teachers, and one whose only teachers share no trunk. */
+function teacherProblems(content: unknown, recipes: Recipes, isStep: (given: unknown) => boolean): Problem[] {
+  if (typeof content !== "object" || content === null || Array.isArray(content)) return [];
+  const steps = content as Readonly<Record<string, unknown>>;
+  const all = recipesThatMake("teachers", recipes);
+  const made = all.filter(({ method }) => steps[method] !== undefined);
+  if (made.length === 0) return all.slice(0, 1).map(({ method }) => ({ path: [method], message: "is missing" }));
+  const students = recipesThatMake("students", recipes).map(({ method }) => method);
+  const needy = [...students, "select", "merge"].filter((step) => isStep(steps[step]));
+  if (needy.length === 0) return [];
+  const full = made.flatMap(({ method, options, inFile }) => {
+    const required = Object.keys(inFile).filter((name) => inFile[name] === "required");
+    const keys = required.map((name) => configKey((options[name] as Definition<unknown>).flag));
+    return keys.filter((key) => String((steps[method] as Raw)?.[key]) === "full").map((key) => [method, key] as const);
+  });
+  if (full.length < made.length) return [];
+  return full.map((at) => ({
+    path: at,
+    message: `${at[1]}: full alone leaves no teacher, because it shares no trunk: add numbers, or leave out ${needy.join(", ")}`,
+  }));
 }
 
 function toExperiment(
   content: ExperimentFile,
+  recipes: Recipes,
   file: string,
   tasksFile: string | null,
   known: readonly Task[],
 ): Experiment {
   const find = (name: string) => known.find((task) => task.name === name) as Task;
   const tasks = content.tasks.map(find);
-  const { init, ...ofAllStudents } = distillationSettings;
-  const distill = (content.distill ?? []).map((block) => ({
-    ...sweepOf(block, content),
-    layers: block.student_layers,
-    tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
-    inits: block.init ?? [defaultOf(init)],
-    ...settingsFrom(ofAllStudents, block),
-  }));
+  const blocks = Object.values(recipes).flatMap((recipe) =>
+    (content.sections[recipe.method] ?? []).map((block) => ({
+      recipe,
+      tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
+      values: ownValues(recipe, block),
+      ...sweepOf(block, content),
+    })),
+  );
   return {
     name: path.basename(file).replace(/\.ya?ml$/i, ""),
     file,
@@ -185,18 +213,34 @@ function toExperiment(
     tasks,
     tasksFile,
     samples: samplesOf(content),
-    ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, content),
+    ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),
     skipBrokenRows: content.skip_broken_rows ?? false,
-    finetune: { ...sweepOf(content.finetune, content), layers: content.finetune.k },
-    distill,
+    recipes,
+    blocks,
     select: content.select ?? null,
     merge: content.merge ?? null,
     report: content.report ?? null,
   };
 }
 
+/** A block's values of the recipe's own options: every combination of those that are lists. */
+function ownValues({ options, inFile }: Recipe, block: FileBlock): Block["values"] {
+  const lists = Object.keys(inFile).filter((name) => inFile[name] === "list");
+  const combined = lists.reduce<readonly FileBlock[]>(
+    (all, name) => {
+      const key = configKey((options[name] as Definition<unknown>).flag);
+      return all.flatMap((one) => {
+        const values = one[key] as readonly unknown[] | undefined;
+        return values?.map((value) => ({ ...one, [key]: value })) ?? [one];
+      });
+    },
+    [block],
+  );
+  return combined.map((one) => settingsFrom(options, one));
+}
+
 /** A block's seeds and training options: its own, else those at the file's top, else the flags' defaults. */
-function sweepOf(block: FileBlock, top: ExperimentFile): Omit<FinetuneBlock, "layers"> {
+function sweepOf(block: FileBlock, top: ExperimentFile): Pick<Block, "seeds" | "trainings"> {
   const given = { ...top, ...block };
   const { learning_rate: rates = [defaultOf(trainingSettings.learningRate)] } = given;
   const { epochs: counts = [defaultOf(trainingSettings.epochs)] } = given;

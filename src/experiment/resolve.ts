@@ -1,14 +1,13 @@
-// From a line of the plan to a trial with its id and folder. Fine-tuning needs the task's data and the base for that,
-// distillation its teacher too: the best of the experiment's own fine-tuning trials, known once all of them are
-// finished. Everything is read from run folders, so every process comes to the same answer.
+// From a line of the plan to a trial with its id and folder. That needs the task's data and the base, and of a student
+// its teacher too: the best of the experiment's own trials that make teachers, known once all of them are finished.
+// Everything is read from run folders, so every process comes to the same answer.
 
 import path from "node:path";
 import type { Base } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
-import type { Place } from "../model/place";
-import { studentSettings } from "../recipes/distill";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
-import { describeTrial, type TrialSettings } from "../recipes/trial/trial";
+import type { SweepTrial } from "../recipes/trial/trial";
+import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
 import { chooseTeacher } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { RunOptions } from "../settings/training";
@@ -20,13 +19,8 @@ import type { Experiment } from "./read";
 export type WorkOfCall = Omit<RunOptions, keyof typeof samples | "force">;
 
 export type Resolution =
-  | {
-      readonly kind: "trial";
-      readonly settings: TrialSettings;
-      readonly trial: StoredRun;
-      readonly teacher?: StoredRun;
-    }
-  /** No teacher yet: fine-tuning of its task is not finished. */
+  | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
+  /** No teacher yet: trials of its task that make one are not finished. */
   | { readonly kind: "waiting" }
   /** The teacher has no more layers than the student would have: the task keeps its teacher. */
   | { readonly kind: "unneeded" };
@@ -50,7 +44,7 @@ export interface Resolver {
   outcome(spec: TrialSpec): Promise<StoredRun | "unneeded" | null>;
   /** Whether a record counts as finished, or as begun, in view of --force. */
   counts(spec: TrialSpec, record: RunRecord | null): boolean;
-  /** The teacher of a task; null before all its fine-tuning trials are finished. */
+  /** The teacher of a task; null before all its trials that make teachers are finished. */
   teacher(task: Task): Promise<StoredRun | null>;
 }
 
@@ -107,7 +101,7 @@ export function createResolver(
       if (known) return known;
       const runs: StoredRun[] = [];
       for (const spec of trials) {
-        if (spec.step !== "finetune" || spec.task !== task) continue;
+        if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
         const run = await resolver.outcome(spec);
         if (run === null || run === "unneeded") return null;
         runs.push(run);
@@ -126,26 +120,14 @@ export function createResolver(
   };
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
-    const { task, seed, training } = spec;
-    if (spec.step === "finetune") {
-      const place = spec.place as Place;
-      const common = { task, base, place, seed, training, data: await resolver.data(task) };
-      const settings: TrialSettings = { method: "finetune", ...common };
-      return { kind: "trial", settings, trial: describeTrial(settings, work.checkpoints) };
-    }
-    const teacher = await resolver.teacher(task);
-    if (!teacher) return { kind: "waiting" };
-    return findStudent(spec, teacher);
-  };
-
-  const findStudent = async (spec: TrialSpec, teacher: StoredRun): Promise<Resolution> => {
-    const { task, seed, training } = spec;
-    const { layers } = spec.place;
-    if (layers >= teacher.record.layers) return { kind: "unneeded" };
-    const distillation = spec.distillation as NonNullable<TrialSpec["distillation"]>;
-    const request = { task, base, teacher, training, distillation };
-    const settings = studentSettings(request, layers, seed, await resolver.data(task));
-    return { kind: "trial", settings, trial: describeTrial(settings, work.checkpoints), teacher };
+    const { recipe, task, seed, training } = spec;
+    const teacher = recipe.makes === "students" ? await resolver.teacher(task) : null;
+    if (recipe.makes === "students" && !teacher) return { kind: "waiting" };
+    if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
+    const sweep: SweepSettings = { recipe, task, base, training, teacher, data: await resolver.data(task) };
+    const { place, init, options } = spec;
+    const variant = { place, ...(init ? { init } : {}), options };
+    return { kind: "trial", sweep, ...sweepTrial(sweep, variant, seed, work.checkpoints) };
   };
 
   return resolver;

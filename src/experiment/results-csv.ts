@@ -2,19 +2,25 @@
 
 import Papa from "papaparse";
 import { kOf } from "../model/place";
+import { configKey, type Definition } from "../options/option";
+import type { Recipes } from "../recipes/recipe";
 import type { Result } from "./results";
 
-/** One line a trial. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
-export function resultsCsv(results: readonly Result[]): string {
+/** One line a trial; of each recipe's own options a column. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
+export function resultsCsv(results: readonly Result[], recipes: Recipes): string {
+  const own = Object.values(recipes).flatMap(({ options, inFile }) =>
+    Object.keys(inFile).flatMap((name) =>
+      inFile[name] === "value" ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const] : [],
+    ),
+  );
   const rows = results.map(({ spec, run }) => ({
     trial: spec.index,
-    step: spec.step,
+    step: spec.recipe.method,
     task: spec.task.name,
     layers: kOf(spec.place),
     fork: run?.record.fork ?? "",
-    init: spec.distillation?.init ?? "",
-    temperature: spec.distillation?.temperature ?? "",
-    alpha: spec.distillation?.alpha ?? "",
+    init: spec.init ?? "",
+    ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
     learning_rate: spec.training.learningRate,
     epochs: spec.training.epochs,
     seed: spec.seed,

@@ -27,7 +27,8 @@ export async function collectResults(resolver: Resolver): Promise<Result[]> {
 /** One line of a table: all trials of a task with the same layers, over seeds and the grid. */
 export interface ScoreLine {
   readonly task: string;
-  readonly step: TrialSpec["step"];
+  /** The recipe. */
+  readonly step: string;
   /** k, or a student's l. */
   readonly layers: K;
   readonly init: string | null;
@@ -41,29 +42,33 @@ export interface ScoreLine {
 }
 
 /** Lines in the plan's order. */
-export function scoreLines(results: readonly Result[]): ScoreLine[] {
+export const scoreLines = (results: readonly Result[]): ScoreLine[] => labelledLines(results).map(({ line }) => line);
+
+/** The same with what tables call the layers: "k=5". */
+export function labelledLines(results: readonly Result[]): { readonly label: string; readonly line: ScoreLine }[] {
   const groups = new Map<string, Result[]>();
   for (const result of results) {
-    const { step, task, place, distillation } = result.spec;
-    const key = [step, task.name, distillation?.init ?? "", kOf(place)].join(" ");
+    const { recipe, task, place, init } = result.spec;
+    const key = [recipe.method, task.name, init ?? "", kOf(place)].join(" ");
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
   return [...groups.values()].flatMap((group) => {
     const runs = group.flatMap(({ run }) => (run ? [run] : []));
     const [first] = group;
     if (!first || runs.length === 0) return [];
-    const { step, task, place, distillation } = first.spec;
+    const { recipe, task, place, init } = first.spec;
     const scores = runs.map(({ record }) => record.score);
-    return {
+    const line = {
       task: task.name,
-      step,
+      step: recipe.method,
       layers: kOf(place),
-      init: distillation?.init ?? null,
+      init: init ?? null,
       trials: runs.length,
       seeds: new Set(runs.map(({ record }) => record.seed)).size,
       max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),
       ...spread(scores),
     };
+    return { label: recipe.describe(first.spec).label, line };
   });
 }
 

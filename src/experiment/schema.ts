@@ -1,14 +1,13 @@
-// The shape of an experiment file. Values are read by the same definitions as the flags of finetune and distill, so a
-// learning rate is the same thing everywhere. What a schema cannot say (names of tasks, contradictions) is in read.ts.
+// The shape of an experiment file. Values are read by the same definitions as the flags of the commands, so a
+// learning rate is the same thing everywhere; a recipe brings those of its section. What a schema cannot say (names of tasks, contradictions) is in read.ts.
 // Loads zod, which takes 0.1 s: import it only where an experiment file is read.
 
 import { z } from "zod";
 import { configKey, type Definition, type Definitions, type TypeOf } from "../options/option";
 import { decimal, integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
+import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
-import { distillationSettings, studentLayersOption } from "../settings/distillation";
-import { kOption } from "../settings/finetuning";
 import { chooseBy } from "../settings/selection";
 import { samples } from "../settings/tasks";
 import { seedOptions, trainingSettings } from "../settings/training";
@@ -100,7 +99,6 @@ function gridsOf<D extends Definitions>(definitions: D): ListKeysOf<D> {
 }
 
 const { learningRate, epochs, batchSize, ...ofAllBlocks } = trainingSettings;
-const { init, ...ofAllStudents } = distillationSettings;
 
 /** What may stand at the top, for all blocks, and in a block, for that one. */
 const blockKeys = {
@@ -109,15 +107,17 @@ const blockKeys = {
   ...valuesOf({ batchSize }),
 };
 
-const finetuneBlock = z.strictObject({ k: value(kOption.k), ...blockKeys });
-
-const distillBlock = z.strictObject({
-  tasks: nameList.optional(),
-  student_layers: value(studentLayersOption.studentLayers),
-  ...gridsOf({ init }),
-  ...valuesOf(ofAllStudents),
-  ...blockKeys,
-});
+/** A block of a recipe's section: its own options as it says, and what may stand in any block. */
+function blockOf({ makes, options, inFile }: Recipe) {
+  const own = Object.entries(inFile).map(([name, use]) => {
+    const definition = options[name] as Definition<unknown>;
+    const schema = use === "list" ? grid(definition) : value(definition);
+    return [configKey(definition.flag), use === "required" ? schema : schema.optional()];
+  });
+  // Every task has a teacher; students may be made of some.
+  const tasks = makes === "students" ? { tasks: nameList.optional() } : {};
+  return z.strictObject({ ...tasks, ...Object.fromEntries(own), ...blockKeys });
+}
 
 const number = (read: (given: unknown) => number) =>
   z.unknown().transform((given, context) => readOne(given, read, context));
@@ -138,7 +138,8 @@ const step = <T extends z.ZodType>(block: T) =>
     block.optional(),
   );
 
-export const experimentFile = z.strictObject({
+/** Everything but the recipes' sections. */
+const common = z.strictObject({
   base: value(baseOptions.base).optional(),
   tasks: nameList,
   tasks_file: z.string().min(1).optional(),
@@ -148,25 +149,55 @@ export const experimentFile = z.strictObject({
   max_eval_samples: byTask(samples.maxEvalSamples).optional(),
   skip_broken_rows: value(samples.skipBrokenRows).optional(),
   choose_by: value(chooseBy.chooseBy).optional(),
-  finetune: finetuneBlock,
-  /** read.ts makes a list of a single block. */
-  distill: z.array(distillBlock).min(1, "needs at least one block").optional(),
   select: step(selectBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),
 });
 
-export type ExperimentFile = z.output<typeof experimentFile>;
-export type FileBlock = Pick<ExperimentFile, keyof typeof blockKeys>;
+/** A block as the file has it: a recipe's own options are there by their keys, with "list" ones as lists. */
+export type FileBlock = Pick<CommonFile, keyof typeof blockKeys> & {
+  readonly tasks?: readonly string[];
+  readonly [ownOption: string]: unknown;
+};
+type CommonFile = z.output<typeof common>;
 
-/** The keys that the object at a path of an experiment file may have. */
-export function keysAt(at: EntryPath): string[] {
-  const blocks: Record<string, z.ZodObject> = {
-    finetune: finetuneBlock,
-    distill: distillBlock,
+export interface ExperimentFile extends CommonFile {
+  /** By recipe; what makes teachers has one block. */
+  readonly sections: Readonly<Record<string, readonly FileBlock[]>>;
+}
+
+export interface ExperimentSchema {
+  /** Reads what read.ts has made of a file: students' blocks are a list. */
+  parse(content: unknown): { readonly data: ExperimentFile } | { readonly issues: readonly z.core.$ZodIssue[] };
+  /** The keys that the object at a path of an experiment file may have. */
+  keysAt(at: EntryPath): string[];
+}
+
+/** The schema of experiment files in which there may be a section for each of these recipes. */
+export function experimentSchema(recipes: Recipes): ExperimentSchema {
+  const own = Object.values(recipes).map((recipe) => [recipe.method, blockOf(recipe)] as const);
+  const sections = own.map(([method, block]) => {
+    const list = recipes[method]?.makes === "students" ? z.array(block).min(1, "needs at least one block") : block;
+    return [method, list.optional()] as const;
+  });
+  const { select, merge, report, ...before } = common.shape;
+  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, merge, report });
+  const blocks: Readonly<Record<string, z.ZodObject>> = {
+    ...Object.fromEntries(own),
     select: selectBlock,
     merge: mergeBlock,
     report: reportBlock,
   };
-  return Object.keys((blocks[String(at[0])] ?? experimentFile).shape);
+  return {
+    parse(content) {
+      const { success, data, error } = file.safeParse(content);
+      if (!success) return { issues: error.issues };
+      const given = Object.keys(recipes).flatMap((method) => {
+        const section = (data as Record<string, unknown>)[method];
+        return section === undefined ? [] : [[method, [section].flat()]];
+      });
+      return { data: { ...(data as unknown as CommonFile), sections: Object.fromEntries(given) } };
+    },
+    keysAt: (at) => Object.keys((blocks[String(at[0])] ?? file).shape),
+  };
 }

@@ -13,11 +13,9 @@ import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
 import { tryLockFolder } from "../files/lock";
 import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
-import type { StepName, TrialSpec } from "./plan";
+import type { LastStep } from "./plan";
 import type { Resolver } from "./resolve";
 import type { Result } from "./results";
-
-export type LastStep = Exclude<StepName, TrialSpec["step"]>;
 
 /** Where an experiment's results lie. */
 export interface Outputs {
@@ -79,12 +77,12 @@ export async function requireNoStrays(resolver: Resolver, results: readonly Resu
     const { checkpoints } = resolver.run(task);
     const { devData } = await resolver.data(task);
     const teacher = await resolver.teacher(task);
-    for (const method of ["finetune", "distill"]) {
+    for (const { method, makes } of Object.values(experiment.recipes)) {
       const runs = await listRuns(methodFolder(checkpoints, base.name, task.name, method));
       const strays = runs.filter(({ folder, record }) => {
         const finished = record.state === "finished" && !own.has(path.resolve(folder));
         // Students of other teachers, and runs scored on other rows, are no candidates.
-        const counts = method === "finetune" || record.teacher?.sha256 === teacher?.record.sha256;
+        const counts = makes === "teachers" || record.teacher?.sha256 === teacher?.record.sha256;
         return finished && counts && record.base.sha256 === base.sha256 && record.devData.sha256 === devData.sha256;
       });
       if (strays.length === 0) continue;

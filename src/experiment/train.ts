@@ -51,7 +51,7 @@ export async function trainTrials(
   for (;;) {
     if (context.signal.aborted) throw new Interrupted(null);
     const open = await unfinished(resolver, mine, progress);
-    if (open.every(({ step }) => step !== "finetune")) await presence.withdraw();
+    if (open.every(({ recipe }) => recipe.makes !== "teachers")) await presence.withdraw();
     if (open.length === 0) break;
     if (await workOnSome(resolver, open, progress, context)) {
       stuck = 0;
@@ -92,7 +92,7 @@ async function workOnSome(
   for (const alone of [true, false]) {
     for (const group of groups) {
       const claim = alone
-        ? await tryLockFolder(groupFolder(resolver, group), `${group.step} ${group.task.name}`)
+        ? await tryLockFolder(groupFolder(resolver, group), `${group.recipe.method} ${group.task.name}`)
         : null;
       if (claim && "heldBy" in claim) continue;
       try {
@@ -105,8 +105,8 @@ async function workOnSome(
   return false;
 }
 
-const groupFolder = ({ experiment: _, base, run }: Resolver, { task, step }: TrialGroup) =>
-  methodFolder(run(task).checkpoints, base.name, task.name, step);
+const groupFolder = ({ experiment: _, base, run }: Resolver, { task, recipe }: TrialGroup) =>
+  methodFolder(run(task).checkpoints, base.name, task.name, recipe.method);
 
 /** Trains the trials of a group that nobody has; whether there was one. */
 async function workOn(
@@ -151,7 +151,7 @@ async function holdForTeachers(
 ): Promise<void> {
   for (const { task } of groupTrials(open)) {
     if (told.has(task.name) || (await resolver.teacher(task)) !== null) continue;
-    if (open.some((spec) => spec.task === task && spec.step === "finetune")) continue;
+    if (open.some((spec) => spec.task === task && spec.recipe.makes === "teachers")) continue;
     told.add(task.name);
     held.add(`${task.name} has no teacher yet: ${await unfinishedTeachers(resolver, task)}. ${others}`);
   }
@@ -172,7 +172,7 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presen
     else watched.push(spec);
   }
   for (const spec of resolver.trials) {
-    if (spec.step === "finetune" && waiting.has(spec.task) && (await resolver.outcome(spec)) === null) {
+    if (spec.recipe.makes === "teachers" && waiting.has(spec.task) && (await resolver.outcome(spec)) === null) {
       watched.push(spec);
     }
   }
@@ -186,9 +186,11 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presen
 
 async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly TrialSpec[]): Promise<UserError> {
   const { file } = resolver.experiment;
-  const next = mine.some(({ step }) => step === "finetune")
+  const makesTeachers = ({ recipe }: TrialSpec) => recipe.makes === "teachers";
+  const step = resolver.trials.find(makesTeachers)?.recipe.method;
+  const next = mine.some(makesTeachers)
     ? "All that this share could train is trained. The others are of other shares: run those, then this command again"
-    : `Run: flexbert run ${file} --only finetune, with the same --out, then this command again`;
+    : `Run: flexbert run ${file} --only ${step}, with the same --out, then this command again`;
   return modelError(
     `trial ${spec.index} (${describeSpec(spec)}) waits for its teacher: ${await unfinishedTeachers(resolver, spec.task)}, ` +
       `and no process works on them. ${next}`,
@@ -197,7 +199,7 @@ async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly Tri
 
 /** "2 of 4 fine-tuning trials of rte are not finished (1, 3)". */
 async function unfinishedTeachers(resolver: Resolver, task: Task): Promise<string> {
-  const own = resolver.trials.filter((spec) => spec.step === "finetune" && spec.task === task);
+  const own = resolver.trials.filter((spec) => spec.recipe.makes === "teachers" && spec.task === task);
   const missing: number[] = [];
   for (const trial of own) if ((await resolver.outcome(trial)) === null) missing.push(trial.index);
   const listed = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");

@@ -28,7 +28,7 @@ export const placesOf = (total: number, ks: readonly K[]): Place[] =>
 export const kOf = ({ fork, layers }: PlaceRequest): K => (fork === null ? "full" : layers);
 
 /** How names of folders have it, so that they sort by layers: "k05", "kfull". */
-export const kName = (place: Place): string => `k${String(kOf(place)).padStart(2, "0")}`;
+export const kName = (place: PlaceRequest): string => `k${String(kOf(place)).padStart(2, "0")}`;
 
 /** From the fewest layers to the most; full branches last. */
 export const byK = (a: Place, b: Place): number =>

@@ -1,95 +1,63 @@
 // Partial fine-tuning (paper, section 2.1): for each k, the top k layers, pooler and head of one task are trained
 // over the frozen trunk. A sweep goes from the largest k, the shallowest fork, to the smallest: each frozen layer
-// runs once per split for all of it.
+// runs once per split for all of it. The best k is the task's teacher.
 
-import type { Tensor } from "@tensorflow/tfjs-core";
-import type { Base } from "../checkpoints/bases/base";
-import type { StoredRun } from "../checkpoints/runs/run-folder";
-import type { Engine } from "../engines/engine";
-import type { Head } from "../model/heads";
-import { kOf, type Place } from "../model/place";
-import type { Search } from "../settings/finetuning";
-import type { ChooseBy } from "../settings/selection";
-import type { RunOptions, TrainingOptions } from "../settings/training";
-import { headOf, type Task } from "../tasks/task";
-import { type Loss, rowWeights } from "../training/step/step";
-import type { RunContext } from "../training/tracking/tracker";
-import { searchByHalving } from "./halving/halving";
-import { branchOfBase } from "./trial/initial-branch";
-import { readTaskData, type TaskData } from "./trial/task-data";
-import {
-  describeTrial,
-  finishedRun,
-  runTrial,
-  type SweepTrial,
-  type TrialSettings,
-  type TrialWork,
-} from "./trial/trial";
-import { openTrunks, type Trunks } from "./trial/trunks";
+import { kName, kOf, placesOf } from "../model/place";
+import { layerRange } from "../options/layers";
+import { option } from "../options/option";
+import { choice } from "../options/readers";
+import { headOf } from "../tasks/task";
+import { defineRecipe } from "./recipe";
 
-export interface FinetuneRequest {
-  readonly task: Task;
-  readonly base: Base;
-  /** Of its branches, deepest first: the order that computes no trunk layer twice. */
-  readonly places: readonly Place[];
-  readonly seeds: readonly number[];
-  readonly training: TrainingOptions;
-  readonly run: RunOptions;
-  /** Absent: full. Halving compares the k over their seeds by `by`. */
-  readonly search?: { readonly method: Search; readonly by: ChooseBy };
-}
-
-/**
- * Trains every (k, seed) of one task; with halving, those that it does not stop. Finished trials are returned as they
- * are; an unfinished one goes on where it stopped. Throws Interrupted when the context's signal is aborted, with the
- * state saved.
- * @returns one run a trial, from the largest k to the smallest; those that halving stopped are marked so
- */
-export async function finetune(request: FinetuneRequest, context: RunContext<Engine>): Promise<StoredRun[]> {
-  const { task, base, training, run } = request;
-  const data = await readTaskData(task, base, training.maxLength, run);
-  const sweep = sweepOf(request, data);
-  const halving = request.search?.method === "halving";
-  const forks = sweep.flatMap(({ settings: { place } }) => place.fork ?? []);
-  const trunks = openTrunks(task, base, data, run, context, halving ? [...new Set(forks)] : []);
-  const train = async ({ trial, settings }: SweepTrial, force: boolean, until?: number) => {
-    const work = await finetuneWork(settings, trunks);
-    return runTrial({ trial, settings, run: { ...run, force }, work, until }, context);
-  };
-  try {
-    if (request.search && halving) return await searchByHalving(sweep, train, request, request.search.by, context);
-    const runs: StoredRun[] = [];
-    for (const planned of sweep) {
-      runs.push((await finishedRun(planned.trial, run.force)) ?? (await train(planned, run.force)));
-    }
-    return runs;
-  } finally {
-    await trunks.dispose();
-  }
-}
-
-/** Every (k, seed) of a request. */
-export function sweepOf({ task, base, places, seeds, training, run }: FinetuneRequest, data: TaskData): SweepTrial[] {
-  return places.flatMap((place) =>
-    seeds.map((seed) => {
-      const settings: TrialSettings = { method: "finetune", task, base, place, seed, data, training };
-      return { trial: describeTrial(settings, run.checkpoints), settings };
+export const finetune = defineRecipe({
+  method: "finetune",
+  makes: "teachers",
+  title: "Fine-tuning",
+  summary: "train a task's top k layers, for one k or a sweep",
+  description:
+    "Trains each task's top k layers, pooler and head over the frozen layers below, whose activations are computed " +
+    "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",
+  examples: [
+    "finetune --task rte --k 3-9",
+    "finetune --task rte,mrpc --k 4 --epochs 5 --seeds 5",
+    "finetune --task all --k 1-6 --base sentence-transformers/all-MiniLM-L6-v2 --learning-rate 1e-4",
+    "finetune --task rte --k 1-6 --epochs 4 --search halving",
+    "finetune --tasks my-tasks.yaml --task support-intent --k 2 --dry-run",
+    "finetune --config checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d/config.yaml",
+  ],
+  options: {
+    k: option(layerRange({ full: true }), {
+      flag: "--k",
+      short: "-k",
+      value: "<layers>",
+      help: "top layers to train: 3-9, 2, 1,2,3 or full",
+      fallback: "3-9",
     }),
-  );
-}
+    search: option(choice(["full", "halving"]), {
+      flag: "--search",
+      value: "<full|halving>",
+      help: "train every k to the end, or stop those early that lag behind",
+      fallback: "full",
+    }),
+  },
+  inFile: { k: "required" },
 
-/** Where a fine-tuning trial begins, what it is trained on and towards. */
-export async function finetuneWork({ task, base, place, seed }: TrialSettings, trunks: Trunks): Promise<TrialWork> {
-  return {
-    label: `${task.name} k=${kOf(place)} seed ${seed}`,
-    initial: branchOfBase(base, place, headOf(task, base.config.hiddenSize), seed),
-    loss: labelLoss(await task.kind.head()),
-    ...(await trunks.under(place)),
-  };
-}
+  settings: ({ k }, { total, fitting }) => placesOf(total, fitting("k", k)).map((place) => ({ place, options: {} })),
 
-/** What the labels say, as the kind of the task measures it: cross-entropy, or the squared error of a regression. */
-export const labelLoss =
-  (head: Head): Loss =>
-  ({ logits }, inputs) =>
-    head.loss(logits, inputs["labels"] as Tensor, rowWeights(inputs));
+  describe({ place }) {
+    const k = kOf(place);
+    return { name: kName(place), label: `k=${k}`, config: { k } };
+  },
+
+  halves: ({ search }) => search === "halving",
+
+  prepare: async () => null,
+
+  /** The base's layers under a new head, towards the labels. */
+  async work({ task, base, place, seed }) {
+    const { branchOfBase } = await import("./trial/initial-branch.js");
+    const { labelLoss } = await import("./losses.js");
+    const head = headOf(task, base.config.hiddenSize);
+    return { initial: branchOfBase(base, place, head, seed), loss: labelLoss(await task.kind.head()) };
+  },
+});

@@ -11,6 +11,7 @@ import {
   type RunRecord,
   type StoredRun,
 } from "../checkpoints/runs/run-folder";
+import { IMPORTED } from "../checkpoints/runs/run-record";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8 } from "../files/hash";
@@ -23,6 +24,7 @@ import { headOf, outputSize, type Task } from "../tasks/task";
 import { computeLogits, scoreLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
+import { finetune } from "./finetune";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";
 
@@ -62,7 +64,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
       threads: context.engine.threads,
     };
     const name = `${kName(place)}-import-${record.id}`;
-    const target = path.join(methodFolder(run.checkpoints, base.name, task.name, "finetune"), name);
+    const target = path.join(methodFolder(run.checkpoints, base.name, task.name, finetune.method), name);
     await createRun(target, record, { task: task.name, base: base.name, max_length: maxLength, import: folder });
     return { folder: target, record: await finishRun(target, record, branch) };
   } finally {
@@ -82,14 +84,14 @@ function importRecord(
     format: RUN_FORMAT,
     id: id8({
       format: RUN_FORMAT,
-      method: "import",
+      method: IMPORTED,
       base: base.sha256,
       branch: foreign.sha256,
       task: task.name,
       devData,
     }),
     state: "running",
-    method: "import",
+    method: IMPORTED,
     task: task.name,
     base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
     layers: place.layers,

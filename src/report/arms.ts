@@ -1,4 +1,4 @@
-// An arm: all runs of one task that train the same layers from the same start. Its seeds compare only within one
+// An arm: all runs of one task that train the same layers by the same method from the same start. Its seeds compare only within one
 // setting (learning rate, epochs, train rows); a grid of settings is represented by the one that holds the best run.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
@@ -8,6 +8,8 @@ import { bestRun } from "../selection/teacher";
 import { type SeedScores, type Spread, spreadOf } from "./statistics";
 
 export interface Arm extends Place {
+  /** The recipe that trained them, or "import". */
+  readonly method: string;
   /** Students: what they began as. */
   readonly init: "teacher" | "pretrained" | null;
   /** Over all settings and seeds. */
@@ -27,10 +29,11 @@ export function armOf(runs: readonly StoredRun[]): Arm {
   const best = bestRun(runs);
   const bySetting = groupBy(runs, settingOf);
   const own = [...(bySetting.get(settingOf(best)) ?? [])].sort((a, b) => a.record.seed - b.record.seed);
-  const { layers, fork, init = null } = best.record;
+  const { layers, fork, method, init = null } = best.record;
   return {
     layers,
     fork,
+    method,
     init,
     best,
     runs: own,

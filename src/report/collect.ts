@@ -1,12 +1,13 @@
 // Stored runs as the report needs them: of each task its arms by k, the teacher, and the teacher's students. What is
 // left out, because it was scored on other rows or taught by another teacher, is counted.
 
-import { existsSync } from "node:fs";
 import path from "node:path";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { byK, kOf } from "../model/place";
+import type { Recipes } from "../recipes/recipe";
+import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
@@ -35,21 +36,19 @@ export interface TaskResults extends TaskLabel {
   readonly unfinished: number;
 }
 
-/** Finetuned and distilled runs of one task. */
-export interface StoredTask {
+/** All runs of one task. */
+export interface StoredTask extends TaskRuns {
   readonly label: TaskLabel;
-  readonly finetuned: readonly StoredRun[];
-  readonly students: readonly StoredRun[];
 }
 
 /**
  * The folder of the base that there are runs of, or of the one asked for, by its name, its folder or its zip as --base
  * takes them everywhere. Throws modelError (4) for none, or several.
  */
-export async function reportedBase(checkpoints: string, wanted: string | undefined): Promise<string> {
+export async function reportedBase(checkpoints: string, wanted: string | undefined, recipes: Recipes): Promise<string> {
   const found: string[] = [];
   for (const name of await subfolders(checkpoints)) {
-    if (await hasRuns(path.join(checkpoints, name))) found.push(name);
+    if (await hasRuns(checkpoints, name, recipes)) found.push(name);
   }
   if (found.length === 0) throw modelError(`no run in ${checkpoints}. Run: flexbert finetune --task NAME`);
   if (wanted !== undefined) {
@@ -65,11 +64,9 @@ export async function reportedBase(checkpoints: string, wanted: string | undefin
 }
 
 /** Whether a folder is a base's: its subfolders are tasks, with runs by method. */
-async function hasRuns(folder: string): Promise<boolean> {
-  for (const task of await subfolders(folder)) {
-    if (["finetune", "distill"].some((method) => existsSync(path.join(folder, task, method)))) return true;
-  }
-  return false;
+async function hasRuns(checkpoints: string, base: string, recipes: Recipes): Promise<boolean> {
+  const tasks = await subfolders(path.join(checkpoints, base));
+  return tasks.some((task) => hasTaskRuns(Object.values(recipes), checkpoints, base, task));
 }
 
 /** Every task's runs on a base. `labels` order and name them; a task that it does not know comes last, by its name. */
@@ -77,6 +74,7 @@ export async function readStoredTasks(
   checkpoints: string,
   base: string,
   labels: readonly TaskLabel[],
+  recipes: Recipes,
 ): Promise<StoredTask[]> {
   const names = await subfolders(path.join(checkpoints, base));
   const known = labels.filter(({ name }) => names.includes(name));
@@ -84,8 +82,7 @@ export async function readStoredTasks(
   const all = [...known, ...unknown.map((name) => ({ name, title: name, inAverage: true }))];
   const tasks: StoredTask[] = [];
   for (const label of all) {
-    const runsOf = (method: string) => listRuns(methodFolder(checkpoints, base, label.name, method));
-    tasks.push({ label, finetuned: await runsOf("finetune"), students: await runsOf("distill") });
+    tasks.push({ label, ...(await taskRuns(recipes, checkpoints, base, label.name)) });
   }
   return tasks;
 }
@@ -104,7 +101,9 @@ export function collectTask({ label, finetuned, students }: StoredTask, by: Choo
       record.teacher?.sha256 === teacher.record.sha256 &&
       record.devData.sha256 === first.record.devData.sha256,
   );
-  const studentArms = [...groupBy(ofTeacher, ({ record }) => `${record.layers} ${record.init}`).values()]
+  const studentArms = [
+    ...groupBy(ofTeacher, ({ record }) => `${record.method} ${record.layers} ${record.init}`).values(),
+  ]
     .map(armOf)
     .sort((a, b) => a.layers - b.layers || Number(a.init === "pretrained") - Number(b.init === "pretrained"));
   const runs = [...comparable, ...ofTeacher];

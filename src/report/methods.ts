@@ -3,6 +3,7 @@
 
 import { type Manifest, overhead } from "../merge/folder/manifest";
 import type { Place } from "../model/place";
+import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
 import type { Arm } from "./arms";
@@ -70,11 +71,12 @@ export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
 const isBetter = (a: Arm, b: Arm) => compareScores(a.best.record.score, b.best.record.score) > 0;
 
 export interface MethodsRequest {
+  readonly recipes: Recipes;
   readonly thresholds: readonly number[];
   readonly merged: { readonly folder: string; readonly manifest: Manifest } | null;
 }
 
-export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged }: MethodsRequest): Method[] {
+export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds, merged }: MethodsRequest): Method[] {
   const method = (name: string, meaning: string, armOf: (task: TaskArms) => Arm | null) =>
     summarise(
       name,
@@ -86,10 +88,11 @@ export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged 
     method("Full fine-tuning", "every layer and the embeddings, for each task alone", ({ results }) => full(results)),
     method("w/o KD", "each task's teacher", ({ candidates }) => teacherOf(candidates)),
   ];
-  const sizes = new Set(tasks.flatMap(({ candidates }) => candidates.slice(0, -1).map(({ layers }) => layers)));
-  for (const size of [...sizes].sort((a, b) => a - b)) {
-    const meaning = `students of ${size} ${size === 1 ? "layer" : "layers"}; a teacher that is no larger stays`;
-    methods.push(method(`KD-${size}`, meaning, ({ candidates }) => studentOf(candidates, size)));
+  for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
+    for (const size of sizesOf(tasks, name)) {
+      const meaning = `students of ${size} ${size === 1 ? "layer" : "layers"}; a teacher that is no larger stays`;
+      methods.push(method(`${short}-${size}`, meaning, (task) => studentOf(task, name, size)));
+    }
   }
   for (const threshold of new Set(thresholds)) {
     const meaning = `more layers where each brings at least ${threshold} ${threshold === 1 ? "point" : "points"}`;
@@ -103,10 +106,20 @@ export function compareMethods(tasks: readonly TaskArms[], { thresholds, merged 
 const full = ({ arms }: TaskResults) => arms.find(({ fork }) => fork === null) ?? null;
 const teacherOf = (candidates: TaskArms["candidates"]) => candidates.at(-1)?.arm ?? null;
 
-function studentOf(candidates: TaskArms["candidates"], size: number): Arm | null {
+/** Sizes of the students that a recipe made smaller than their teachers, from the fewest layers. */
+function sizesOf(tasks: readonly TaskArms[], method: string): number[] {
+  const made = tasks.flatMap(({ results: { students, chosen } }) =>
+    students.filter((arm) => arm.method === method && arm.layers < (chosen?.layers ?? 0)),
+  );
+  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+}
+
+/** The better start of a recipe's students of one size. */
+function studentOf({ results, candidates }: TaskArms, method: string, size: number): Arm | null {
   const teacher = teacherOf(candidates);
-  const student = candidates.slice(0, -1).find(({ layers }) => layers === size);
-  return student?.arm ?? (teacher && teacher.layers <= size ? teacher : null);
+  if (teacher && teacher.layers <= size) return teacher;
+  const made = results.students.filter((arm) => arm.method === method && arm.layers === size);
+  return made.reduce<Arm | null>((best, arm) => (best && !isBetter(arm, best) ? best : arm), null);
 }
 
 function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {

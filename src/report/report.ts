@@ -8,6 +8,7 @@ import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { type Manifest, readManifest } from "../merge/folder/manifest";
+import type { Recipes } from "../recipes/recipe";
 import type { ChooseBy } from "../settings/selection";
 import { type Draw, type Drawing, draw as drawWithVega, standaloneSvg } from "./charts/draw";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
@@ -33,6 +34,8 @@ export interface ReportRequest {
   readonly checkpoints: string;
   /** Without it, the only base that the folder has runs of. */
   readonly base?: string;
+  /** The training methods whose runs it reads. */
+  readonly recipes: Recipes;
   /** Tasks that are known, in the order of tables. */
   readonly labels: readonly TaskLabel[];
   /** Only these tasks; each must have a finished run. */
@@ -53,18 +56,18 @@ export interface Report {
 
 /** Reads runs and says what they show. Throws modelError (4) where there is nothing to report on. */
 export async function buildReport(request: ReportRequest): Promise<Report> {
-  const base = await reportedBase(request.checkpoints, request.base);
+  const base = await reportedBase(request.checkpoints, request.base, request.recipes);
   const { tasks, unfinished } = await reportedTasks(request, base);
   const merged = request.merged === undefined ? null : await mergedOf(request.merged, tasks);
   const withTeacher = tasksWithTeacher(tasks);
-  const methods = compareMethods(withTeacher, { thresholds: request.thresholds, merged });
+  const methods = compareMethods(withTeacher, { recipes: request.recipes, thresholds: request.thresholds, merged });
   const sections: (ReportSection | null)[] = [
     scoresSection(tasks, request.chooseBy),
     withTeacher.length > 0 ? methodsSection(withTeacher, methods) : null,
-    studentsSection(tasks),
+    studentsSection(tasks, request.recipes),
     tradeoffSection(withTeacher, methods),
     await curvesSection(tasks),
-    timeSection(tasks),
+    timeSection(tasks, request.recipes),
     savingsSection(tasks),
     runsSection(tasks),
   ];
@@ -81,8 +84,8 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
   return { document, base, tasks, methods };
 }
 
-async function reportedTasks({ checkpoints, labels, only, chooseBy }: ReportRequest, base: string) {
-  const stored = await readStoredTasks(checkpoints, base, labels);
+async function reportedTasks({ checkpoints, recipes, labels, only, chooseBy }: ReportRequest, base: string) {
+  const stored = await readStoredTasks(checkpoints, base, labels, recipes);
   const wanted = only ? stored.filter(({ label }) => only.includes(label.name)) : stored;
   const collected = wanted.map((task) => ({ name: task.label.name, results: collectTask(task, chooseBy) }));
   const tasks = collected.flatMap(({ results }) => (results ? [results] : []));

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { coloursOf, createTerminal, type OutputStream, table } from "../../src/cli/terminal";
 import { formatScore } from "../../src/messages/quantities";
+import { recipes } from "../../src/recipes/recipes";
 
 const talk = { json: false, quiet: false, verbose: false };
 const interruption = { signal: new AbortController().signal };
@@ -58,7 +59,7 @@ function screen(written: string): string[] {
 describe("progress", () => {
   test("a line written while a bar stands keeps its own row, and the bar leaves nothing behind", () => {
     const err = stream(true);
-    const { reporter } = createTerminal({ out: stream(true), err }, interruption, talk);
+    const { reporter } = createTerminal({ out: stream(true), err }, interruption, talk, recipes);
     reporter.log("before");
     const bar = reporter.progress("rte k=3", 10);
     expect(screen(err.text).at(-1)).toMatch(/^rte k=3 \[-+\] 0\/10/);
@@ -84,7 +85,7 @@ describe("progress", () => {
   ])("%s gets no bar", (_, isTTY, variables) => {
     Object.assign(process.env, variables);
     const err = stream(isTTY);
-    const { reporter } = createTerminal({ out: stream(false), err }, interruption, talk);
+    const { reporter } = createTerminal({ out: stream(false), err }, interruption, talk, recipes);
     const bar = reporter.progress("rte k=3", 10);
     bar.advance(10);
     bar.end();
@@ -94,7 +95,7 @@ describe("progress", () => {
 
   test("--quiet silences logs and bars, never warnings", () => {
     const err = stream(true);
-    const { reporter } = createTerminal({ out: stream(true), err }, interruption, { ...talk, quiet: true });
+    const { reporter } = createTerminal({ out: stream(true), err }, interruption, { ...talk, quiet: true }, recipes);
     reporter.log("chatter");
     reporter.progress("rte", 3).advance(1);
     reporter.warn("real trouble");

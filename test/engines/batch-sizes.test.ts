@@ -7,7 +7,7 @@ import { branchAxes } from "../../src/model/branch";
 import { pooledParameters } from "../../src/model/head-parameters";
 import { heads } from "../../src/model/heads";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
-import { labelLoss } from "../../src/recipes/finetune";
+import { labelLoss } from "../../src/recipes/losses";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { withMoments } from "../../src/training/step/adamw";
 import { logitsStep, stepAxes, trainStep } from "../../src/training/step/step";

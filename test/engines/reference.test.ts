@@ -14,8 +14,7 @@ import { heads, pooledHead } from "../../src/model/heads";
 import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
-import { distillationLoss } from "../../src/recipes/distill";
-import { labelLoss } from "../../src/recipes/finetune";
+import { distillationLoss, labelLoss } from "../../src/recipes/losses";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { type Loss, reading, trainStep } from "../../src/training/step/step";
 import {

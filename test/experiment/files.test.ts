@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { groupTrials, listTrials, stepsOf } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
+import { recipes } from "../../src/recipes/recipes";
 
 const folder = path.join(__dirname, "../../experiments");
 const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
@@ -13,7 +14,7 @@ describe.each(files)("%s", (name) => {
   const file = path.join(folder, name);
 
   test("loads, and has trials in every step", async () => {
-    const experiment = await readExperiment(file);
+    const experiment = await readExperiment(file, recipes);
     const { trials, notes } = listTrials(experiment, experiment.base.includes("MiniLM") ? 6 : 12);
     expect(notes).toEqual([]);
     expect(trials.map(({ index }) => index)).toEqual(trials.map((_, i) => i));
@@ -28,8 +29,8 @@ describe.each(files)("%s", (name) => {
 });
 
 test("the paper's experiment has 840 fine-tuning trials, from the largest k to the smallest", async () => {
-  const { trials } = listTrials(await readExperiment(path.join(folder, "glue.yaml")), 12);
-  const finetuning = trials.filter(({ step }) => step === "finetune");
+  const { trials } = listTrials(await readExperiment(path.join(folder, "glue.yaml"), recipes), 12);
+  const finetuning = trials.filter(({ recipe }) => recipe.method === "finetune");
   expect(finetuning).toHaveLength(840);
   expect(trials.slice(0, 840)).toEqual(finetuning);
   const first = finetuning.slice(0, 105);
@@ -49,7 +50,7 @@ test("the paper's experiment has 840 fine-tuning trials, from the largest k to t
 });
 
 test("MiniLM's experiment limits CoLA and SST-2, and has three seeds of both beginnings for the box plots", async () => {
-  const experiment = await readExperiment(path.join(folder, "glue-minilm.yaml"));
+  const experiment = await readExperiment(path.join(folder, "glue-minilm.yaml"), recipes);
   const limits = experiment.tasks.map((task) => [task.name, experiment.samples(task).maxTrainSamples]);
   expect(Object.fromEntries(limits)).toEqual({
     rte: undefined,
@@ -59,10 +60,10 @@ test("MiniLM's experiment limits CoLA and SST-2, and has three seeds of both beg
     sst2: 4000,
   });
   const { trials } = listTrials(experiment, 6);
-  const students = trials.filter(({ step }) => step === "distill");
+  const students = trials.filter(({ recipe }) => recipe.method === "distill");
   expect(trials.length - students.length).toBe(30);
   const of = (name: string, init: string) =>
-    students.filter(({ task, distillation }) => task.name === name && distillation?.init === init).length;
+    students.filter(({ task, init: begins }) => task.name === name && begins === init).length;
   expect(["rte", "mrpc", "stsb", "cola", "sst2"].map((name) => of(name, "teacher"))).toEqual([6, 6, 2, 2, 2]);
   expect(["rte", "mrpc", "stsb", "cola", "sst2"].map((name) => of(name, "pretrained"))).toEqual([6, 6, 0, 0, 0]);
 });

@@ -8,6 +8,7 @@ import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";
 import { kOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
+import { recipes } from "../../src/recipes/recipes";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 
 const folder = temporaryFolder();
@@ -25,7 +26,7 @@ distill:
 async function open(content = text, name = "e.yaml", glueData = path.join(folder, "glue")) {
   const file = path.join(folder, name);
   writeFileSync(file, content);
-  const experiment = await readExperiment(file);
+  const experiment = await readExperiment(file, recipes);
   const { trials } = listTrials(experiment, 4);
   const work = { checkpoints: path.join(folder, "checkpoints"), glueData, cacheBudget: 1e9, saveEvery: 60 };
   const resolver = createResolver(experiment, tinyBase("tiny"), trials, work);
@@ -39,8 +40,8 @@ const idOf = async (resolver: Awaited<ReturnType<typeof open>>["resolver"], spec
 
 test("one total order: step, task, layers from the largest, training options, seed; doubles are left out", async () => {
   const { trials } = await open();
-  const lines = trials.map(({ step, task, place, training, seed, distillation }) =>
-    [step, task.name, kOf(place), training.epochs, seed, distillation?.init].join(" ").trim(),
+  const lines = trials.map(({ recipe, task, place, init, training, seed }) =>
+    [recipe.method, task.name, kOf(place), training.epochs, seed, init].join(" ").trim(),
   );
   const finetune = (task: string) =>
     [3, 1].flatMap((k) => [1, 2].flatMap((e) => [1, 2].map((s) => `finetune ${task} ${k} ${e} ${s}`)));
@@ -54,7 +55,7 @@ test("one total order: step, task, layers from the largest, training options, se
     "distill rte 1 1 1 pretrained",
   ]);
   expect(trials.map(({ index }) => index)).toEqual(lines.map((_, i) => i));
-  expect(groupTrials(trials).map(({ step, task, trials: own }) => [step, task.name, own.length])).toEqual([
+  expect(groupTrials(trials).map(({ recipe, task, trials: own }) => [recipe.method, task.name, own.length])).toEqual([
     ["finetune", "stsb", 8],
     ["finetune", "rte", 8],
     ["distill", "stsb", 2],
@@ -77,7 +78,7 @@ test("shares partition the plan, whatever their number", async () => {
 
 test("ids: one each, the same in every process and folder, another for other data, options or base", async () => {
   const { trials, resolver } = await open();
-  const tuned = trials.filter(({ step }) => step === "finetune");
+  const tuned = trials.filter(({ recipe }) => recipe.method === "finetune");
   const ids = await Promise.all(tuned.map((spec) => idOf(resolver, spec)));
   expect(new Set(ids).size).toBe(tuned.length);
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}$/);
@@ -94,10 +95,10 @@ test("ids: one each, the same in every process and folder, another for other dat
 
 test("students wait with their index for the teacher, and get their ids from it", async () => {
   const { trials, resolver } = await open();
-  const students = trials.filter(({ step, task }) => step === "distill" && task.name === "rte");
+  const students = trials.filter(({ recipe, task }) => recipe.method === "distill" && task.name === "rte");
   expect(await Promise.all(students.map((spec) => idOf(resolver, spec)))).toEqual(["waiting", "waiting", "waiting"]);
   // Finished runs, made up: k = 3 wins for rte, the last to finish is not the best.
-  const rte = trials.filter(({ step, task }) => step === "finetune" && task.name === "rte");
+  const rte = trials.filter(({ recipe, task }) => recipe.method === "finetune" && task.name === "rte");
   for (const [i, spec] of [...rte].reverse().entries()) {
     expect(await idOf((await open()).resolver, students[0] as TrialSpec)).toBe("waiting");
     await pretendFinished(resolver, spec, spec.place.layers === 3 ? 0.6 + i / 1000 : 0.5);
@@ -112,9 +113,9 @@ test("students wait with their index for the teacher, and get their ids from it"
 
 test("a student that is no smaller than its teacher needs no training", async () => {
   const { trials, resolver } = await open();
-  const stsb = trials.filter(({ step, task }) => step === "finetune" && task.name === "stsb");
+  const stsb = trials.filter(({ recipe, task }) => recipe.method === "finetune" && task.name === "stsb");
   for (const spec of stsb) await pretendFinished(resolver, spec, spec.place.layers === 1 ? 0.9 : 0.5);
-  const students = trials.filter(({ step, task }) => step === "distill" && task.name === "stsb");
+  const students = trials.filter(({ recipe, task }) => recipe.method === "distill" && task.name === "stsb");
   for (const spec of students) expect(await resolver.outcome(spec)).toBe("unneeded");
 });
 

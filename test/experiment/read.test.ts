@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { listTrials, stepsOf } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
+import { recipes } from "../../src/recipes/recipes";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const folder = temporaryFolder();
@@ -14,7 +15,7 @@ const write = (text: string) => {
 };
 
 const messageOf = async (text: string): Promise<string> => {
-  const error = await readExperiment(write(text)).then(
+  const error = await readExperiment(write(text), recipes).then(
     () => null,
     (thrown: unknown) => thrown,
   );
@@ -35,19 +36,21 @@ report: false
 
 describe("readExperiment", () => {
   test("names, defaults, a block's own values and the grid", async () => {
-    const experiment = await readExperiment(write(whole));
+    const experiment = await readExperiment(write(whole), recipes);
     expect(experiment.name).toBe("trial-run");
     expect(experiment.base).toBe("bert-base-uncased");
     expect(stepsOf(experiment)).toEqual(["finetune", "distill", "merge"]);
-    const { finetune, distill } = experiment;
-    expect(finetune.seeds).toEqual([3, 7]);
-    expect(finetune.trainings.map(({ learningRate, epochs }) => [learningRate, epochs])).toEqual([
+    const blocksOf = (method: string) => experiment.blocks.filter(({ recipe }) => recipe.method === method);
+    const [finetune] = blocksOf("finetune");
+    const distill = blocksOf("distill");
+    expect(finetune?.seeds).toEqual([3, 7]);
+    expect(finetune?.trainings.map(({ learningRate, epochs }) => [learningRate, epochs])).toEqual([
       [1e-5, 1],
       [1e-5, 2],
       [1e-4, 1],
       [1e-4, 2],
     ]);
-    expect(finetune.trainings[0]).toEqual({
+    expect(finetune?.trainings[0]).toEqual({
       epochs: 1,
       learningRate: 1e-5,
       batchSize: 32,
@@ -59,7 +62,7 @@ describe("readExperiment", () => {
       precision: "float32",
     });
     expect(distill[0]?.trainings.map(({ epochs }) => epochs)).toEqual([2, 2]);
-    expect(distill[0]).toMatchObject({ inits: ["teacher"], temperature: 2, alpha: 0.9 });
+    expect(distill[0]?.values).toMatchObject([{ init: "teacher", temperature: 2, alpha: 0.9 }]);
     expect(distill[0]?.tasks.map(({ name }) => name)).toEqual(["cola"]);
     expect(experiment.tasks.map((task) => experiment.samples(task))).toEqual([{}, { maxTrainSamples: 100 }]);
   });
@@ -67,6 +70,7 @@ describe("readExperiment", () => {
   test("false leaves a step out", async () => {
     const experiment = await readExperiment(
       write("tasks: rte\nfinetune: { k: full }\ndistill: false\nselect: false\n"),
+      recipes,
     );
     expect(stepsOf(experiment)).toEqual(["finetune"]);
   });
@@ -76,7 +80,7 @@ describe("readExperiment", () => {
       path.join(folder, "own.yaml"),
       "tasks:\n  - {name: mine, files: {train: a.tsv}, columns: {text: t, label: l}, labels: [a, b]}\n",
     );
-    const experiment = await readExperiment(write("tasks: mine\ntasks_file: own.yaml\nfinetune: { k: 1 }\n"));
+    const experiment = await readExperiment(write("tasks: mine\ntasks_file: own.yaml\nfinetune: { k: 1 }\n"), recipes);
     expect(experiment.tasks.map(({ name }) => name)).toEqual(["mine"]);
     expect(experiment.tasksFile).toBe(path.join(folder, "own.yaml"));
   });
@@ -150,13 +154,15 @@ merge: { select: best }
   });
 
   test("a file that is not there", async () => {
-    await expect(readExperiment(path.join(folder, "absent.yaml"))).rejects.toThrow(/absent.yaml: cannot read .*ENOENT/);
+    await expect(readExperiment(path.join(folder, "absent.yaml"), recipes)).rejects.toThrow(
+      /absent.yaml: cannot read .*ENOENT/,
+    );
   });
 
   test("layers that the base does not have: a single one is refused, a range is cut", async () => {
-    const single = await readExperiment(write("tasks: rte\nfinetune: {k: 7}\n"));
+    const single = await readExperiment(write("tasks: rte\nfinetune: {k: 7}\n"), recipes);
     expect(() => listTrials(single, 6)).toThrow(/trial-run.yaml: k 7: the base has 6 layers/);
-    const range = await readExperiment(write("tasks: rte\nfinetune: {k: 5-9}\n"));
+    const range = await readExperiment(write("tasks: rte\nfinetune: {k: 5-9}\n"), recipes);
     const { trials, notes } = listTrials(range, 6);
     expect(trials.map(({ place }) => place.layers)).toEqual([6, 5]);
     expect(notes).toEqual(["k 5-9: the base has 6 layers, running 5-6"]);

@@ -11,9 +11,9 @@ import { type Manifest, type MergedTask, readManifest } from "../../src/merge/fo
 import { merge, removeTasks } from "../../src/merge/merge";
 import { markdownText } from "../../src/messages/markdown";
 import { placesOf } from "../../src/model/place";
-import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
 import { kinds } from "../../src/tasks/kinds";
+import { finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 
 const root = temporaryFolder();

@@ -3,13 +3,12 @@ import { UserError } from "../../src/errors/errors";
 import { fitLayers, layerRange } from "../../src/options/layers";
 import { option, resolveOptions, toggle } from "../../src/options/option";
 import { bytes, text } from "../../src/options/readers";
-import { studentLayersOption } from "../../src/settings/distillation";
-import { kOption, searchOption } from "../../src/settings/finetuning";
+import { recipes } from "../../src/recipes/recipes";
 import { modelFolder } from "../../src/settings/model";
 import { seedOptions, trainingSettings } from "../../src/settings/training";
 import { workOptions } from "../../src/settings/work";
 
-const definitions = { ...trainingSettings, ...seedOptions, ...kOption };
+const definitions = { ...trainingSettings, ...seedOptions, ...recipes.finetune.options };
 
 function problemsOf(work: () => unknown): string[] {
   try {
@@ -49,10 +48,12 @@ describe("resolveOptions", () => {
   });
 
   test("names the choice that a misspelt one is nearest to", () => {
-    expect(problemsOf(() => resolveOptions(searchOption, { search: "halfing" }, null))[1]).toBe(
+    expect(problemsOf(() => resolveOptions(recipes.finetune.options, { search: "halfing" }, null))[1]).toBe(
       '--search "halfing": it takes one of full, halving (did you mean "halving"?)',
     );
-    expect(problemsOf(() => resolveOptions(searchOption, { search: "random" }, null))[1]).toMatch(/full, halving$/);
+    expect(problemsOf(() => resolveOptions(recipes.finetune.options, { search: "random" }, null))[1]).toMatch(
+      /full, halving$/,
+    );
   });
 
   test("a flag beats what the file says of the same thing under another name", () => {
@@ -103,7 +104,9 @@ describe("resolveOptions", () => {
   });
 
   test("a default that its own reader refuses would be a defect of the definition", () => {
-    expect(() => resolveOptions({ ...definitions, ...workOptions, ...studentLayersOption }, {}, null)).not.toThrow();
+    expect(() =>
+      resolveOptions({ ...definitions, ...workOptions, ...recipes.distill.options }, {}, null),
+    ).not.toThrow();
   });
 });
 

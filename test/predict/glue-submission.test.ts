@@ -15,10 +15,10 @@ import { placesOf } from "../../src/model/place";
 import { planSubmission, predictFile } from "../../src/predict/glue-submission";
 import { openModel, type ServedModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
-import { finetune } from "../../src/recipes/finetune";
 import { glueTasks } from "../../src/tasks/glue";
 import { kinds } from "../../src/tasks/kinds";
 import type { Task } from "../../src/tasks/task";
+import { finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 
 const folder = temporaryFolder();

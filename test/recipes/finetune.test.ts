@@ -9,11 +9,10 @@ import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder
 import { Interrupted } from "../../src/messages/reporter";
 import { placesOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
-import { distill } from "../../src/recipes/distill";
-import { finetune } from "../../src/recipes/finetune";
 import { chooseTeacher } from "../../src/selection/teacher";
 import { glueTasks } from "../../src/tasks/glue";
 import { describeEachEngine } from "../engines/engines";
+import { distill, finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
 
 const bytes = (run: StoredRun) => readFileSync(modelFile(run.folder));

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import Papa from "papaparse";
+import { recipes } from "../../src/recipes/recipes";
 import type { ReportChart, ReportTable } from "../../src/report/document";
 import { buildReport, type Report, type ReportRequest, writeReport } from "../../src/report/report";
 import { temporaryFolder } from "../tiny";
@@ -25,7 +26,7 @@ const labels = [
 ];
 
 const build = (request: Partial<ReportRequest> = {}) =>
-  buildReport({ checkpoints, labels, chooseBy: "max", thresholds: [1], ...request });
+  buildReport({ checkpoints, recipes, labels, chooseBy: "max", thresholds: [1], ...request });
 
 const noDrawing = async () => ({ width: 10, height: 5, body: "<path/>" });
 

@@ -28,9 +28,9 @@ export async function chooseRuns(base: BaseDescription, values: ChoiceValues, ca
     return selections;
   }
   const choose = select === undefined ? () => "student" as const : parseSelect(select);
-  const tasks = await chosenTasks(values, (task) => hasRuns(base, task, checkpoints));
+  const tasks = await chosenTasks(values, (task) => hasRuns(base, task, checkpoints, call));
   if (tasks.length === 0) {
-    throw await noRuns(base, checkpoints);
+    throw await noRuns(base, checkpoints, call);
   }
   if (select !== undefined) {
     requireKnown(
@@ -40,7 +40,7 @@ export async function chooseRuns(base: BaseDescription, values: ChoiceValues, ca
   }
   const selections: Selection[] = [];
   for (const task of tasks) {
-    const candidates = await runsOf(base, task, checkpoints);
+    const candidates = await runsOf(base, task, checkpoints, call);
     const run = selectRun(candidates, choose(task.name), values.chooseBy);
     for (const line of leftOut(candidates, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
     logChoice({ task, run }, call);
@@ -51,9 +51,9 @@ export async function chooseRuns(base: BaseDescription, values: ChoiceValues, ca
 }
 
 function logChoice({ task, run }: Selection, { reporter }: Call): void {
-  const { method, layers, score, fork, teacher } = run.record;
+  const { layers, score, fork, teacher } = run.record;
   const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
-  const what = method === "distill" ? `student of ${counted}` : `teacher of ${counted}`;
+  const what = teacher ? `student of ${counted}` : `teacher of ${counted}`;
   const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
   reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}`);
 }

@@ -40,7 +40,7 @@ export async function selectedRuns(
     if (named) {
       selections.push({ task, run: await selectedRun(file, { ...entry, run: named }, values.checkpoints) });
     } else {
-      const run = await runOfShape(file, task, entry, base, values);
+      const run = await runOfShape(file, task, entry, base, values, call);
       call.reporter.log(`${task.name}: ${file} comes from a table of scores, taking ${run.folder}`);
       selections.push({ task, run });
     }
@@ -78,8 +78,9 @@ async function runOfShape(
   { fork, layers }: SelectedTask,
   base: BaseDescription,
   { checkpoints, chooseBy, allowUnshared }: SelectionValues,
+  call: Call,
 ): Promise<StoredRun> {
-  const { candidates } = storedCandidates(await runsOf(base, task, checkpoints), chooseBy, allowUnshared);
+  const { candidates } = storedCandidates(await runsOf(base, task, checkpoints, call), chooseBy, allowUnshared);
   const found = candidates.find((candidate) => candidate.fork === fork && candidate.layers === layers)?.run;
   if (found) return found;
   const has = candidates.map((candidate) => `${candidate.layers} above ${candidate.fork ?? "none"}`).join(", ");

@@ -35,8 +35,8 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
   if (values.scores !== undefined) return tablePool(values.scores, values, call);
   const base = await describeBaseOf(values, call);
   const tasks: TaskCandidates[] = [];
-  for (const task of await chosenTasks(values, (known) => hasRuns(base, known, values.checkpoints))) {
-    const stored = await runsOf(base, task, values.checkpoints);
+  for (const task of await chosenTasks(values, (known) => hasRuns(base, known, values.checkpoints, call))) {
+    const stored = await runsOf(base, task, values.checkpoints, call);
     const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
     for (const line of leftOut(stored, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {
@@ -49,7 +49,7 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     else call.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
   if (tasks.length === 0) {
-    throw await noRuns(base, values.checkpoints, ", or give --scores FILE.csv");
+    throw await noRuns(base, values.checkpoints, call, ", or give --scores FILE.csv");
   }
   const { name, sha256, config } = base;
   return { tasks, baseLayers: config.numHiddenLayers, base: { name, sha256 }, unit: "fractions" };

@@ -27,7 +27,8 @@ export interface RunRecord extends Place {
   readonly id: string;
   /** "stopped" by a search that needs no more of it; its state is kept, and it can go on. */
   readonly state: "running" | "stopped" | "finished";
-  readonly method: "finetune" | "distill" | "import";
+  /** The recipe that trained it, by its name, or "import". */
+  readonly method: string;
   readonly task: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
   /** Whether its fork is null, as files have always said it beside the fork. */
@@ -127,10 +128,13 @@ const files = {
 export const modelFile = (folder: string) => path.join(folder, files.model);
 export const metricsFile = (folder: string) => path.join(folder, files.metrics);
 
-/** checkpoints/<base>/<task>/<method>, with `/` in the base's name as `--`. */
-export function methodFolder(checkpoints: string, base: string, task: string, method: string): string {
-  return path.join(checkpoints, base.replaceAll("/", "--"), task, method);
-}
+/** checkpoints/<base>, with `/` in the base's name as `--`. */
+export const baseFolder = (checkpoints: string, base: string): string =>
+  path.join(checkpoints, base.replaceAll("/", "--"));
+
+/** checkpoints/<base>/<task>/<method>. */
+export const methodFolder = (checkpoints: string, base: string, task: string, method: string): string =>
+  path.join(baseFolder(checkpoints, base), task, method);
 
 /** The record of a run folder, or null where there is none. Throws modelError (4) for one that cannot be read. */
 export async function readRecord(folder: string): Promise<RunRecord | null> {

@@ -4,6 +4,9 @@
 import { recordedProblem } from "../../options/settings";
 import { maxLength, trainingSettings } from "../../settings/training";
 
+/** The method of a branch that was not trained here. */
+export const IMPORTED = "import";
+
 type Check = (value: unknown, record: Readonly<Record<string, unknown>>) => boolean;
 
 const isText: Check = (value) => typeof value === "string";
@@ -26,7 +29,7 @@ const fields: Readonly<Record<string, Check>> = {
   flexbert: (value) => value === undefined || isText(value, {}),
   id: isText,
   state: isOneOf("running", "stopped", "finished"),
-  method: isOneOf("finetune", "distill", "import"),
+  method: isText,
   task: isText,
   base: holds({ name: isText, sha256: isText, layers: isCount }),
   layers: isCount,
@@ -55,6 +58,6 @@ export function recordProblem(record: unknown): string | null {
 
 /** A branch that was imported was not trained here: of the options it has the length of its rows alone. */
 function optionsProblem({ method, options }: Readonly<Record<string, unknown>>): string | null {
-  const settings = method === "import" ? maxLength : trainingSettings;
+  const settings = method === IMPORTED ? maxLength : trainingSettings;
   return recordedProblem(settings, options as Readonly<Record<string, unknown>>);
 }

@@ -20,6 +20,7 @@ import { bertDefaults } from "../../model/config";
 import { placesOf } from "../../model/place";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
+import { recipes } from "../../recipes/recipes";
 import { offline } from "../../settings/call";
 import { engineOptions } from "../../settings/engine";
 import type { TrainingOptions } from "../../settings/training";
@@ -52,6 +53,11 @@ const training: TrainingOptions = {
 /** A student learns to read the trunk where its teacher had more layers to do so: it wants more steps and a higher rate. */
 const studentTraining: TrainingOptions = { ...training, epochs: 4, learningRate: 1e-3 };
 const layers = [1, 2, 3];
+const studentVariant = {
+  place: { fork: "teacher", layers: 1 },
+  init: "teacher",
+  options: { temperature: 2, alpha: 0.5 },
+} as const;
 
 /** With all rows of all four tasks the wasm engine, on one thread, would take well over five minutes. */
 const trainRows = 192;
@@ -177,20 +183,17 @@ async function train(
   { checkpoints, force }: { checkpoints: string; force: boolean },
   context: RunContext<Engine>,
 ) {
-  const { finetune } = await import("../../recipes/finetune.js");
-  const { distill } = await import("../../recipes/distill.js");
+  const { runSweep } = await import("../../recipes/sweep.js");
   const { chooseTeacher } = await import("../../selection/teacher.js");
   const rows = { maxTrainSamples: trainRows, maxEvalSamples: devRows };
   const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force, ...rows };
   const common = { task, base, seeds: [1], run };
   const places = placesOf(base.config.numHiddenLayers, layers);
-  const runs = await finetune({ ...common, places, training }, context);
+  const variants = places.map((place) => ({ place, options: {} }));
+  const runs = await runSweep({ ...common, recipe: recipes.finetune, variants, training }, context);
   const teacher = chooseTeacher(runs, "max") as StoredRun;
-  const distillation = { temperature: 2, alpha: 0.5, init: "teacher" as const };
-  const [student] = await distill(
-    { ...common, teacher, studentLayers: [1], training: studentTraining, distillation },
-    context,
-  );
+  const students = { ...common, recipe: recipes.distill, variants: [studentVariant], training: studentTraining };
+  const [student] = await runSweep({ ...students, teacher }, context);
   // A teacher of one layer is no larger than its student would be: the task keeps it.
   return { runs, teacher, student: student ?? teacher };
 }

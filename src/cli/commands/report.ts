@@ -61,7 +61,7 @@ export const reportCommand = defineCommand({
     const only = values.task === undefined || values.task === "all" ? null : resolveTasks(values.task, own);
     const { checkpoints, base, merged, thresholds, chooseBy } = values;
     const report = await buildReport({
-      ...{ checkpoints, thresholds, chooseBy, labels: knownTasks(own) },
+      ...{ checkpoints, recipes: terminal.recipes, thresholds, chooseBy, labels: knownTasks(own) },
       ...(base === undefined ? {} : { base }),
       ...(merged === undefined ? {} : { merged }),
       ...(only === null ? {} : { only: only.map(({ name }) => name) }),

@@ -3,10 +3,12 @@
 
 import { type EngineValues, openSession } from "../../api/session";
 import { openTrackers, trackerOptions } from "../../api/trackers";
+import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
 import { type Result, scoreLines } from "../../experiment/results";
-import type { LastStep, Outputs } from "../../experiment/steps";
+import type { Outputs } from "../../experiment/steps";
 import { requireFreeSpace } from "../../files/atomic";
+import type { Recipes } from "../../recipes/recipe";
 import { dryRun } from "../../settings/call";
 import { engineOptions } from "../../settings/engine";
 import { workOptions } from "../../settings/work";
@@ -18,60 +20,68 @@ import { describeTrial, printListing, printScores } from "../experiment-tables";
 import { sustainedRate } from "../run-tables";
 import type { Terminal } from "../terminal";
 
-export const runCommand = defineCommand({
-  description:
-    "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done " +
-    "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +
-    "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
-  arguments: experimentArgument,
-  options: { ...experimentOptions, ...engineOptions, saveEvery: workOptions.saveEvery, ...trackerOptions, ...dryRun },
-  examples: [
-    "run experiments/smoke.yaml",
-    "run experiments/glue-minilm.yaml --dry-run",
-    "run experiments/glue.yaml --only finetune --shard 0/8",
-    "run experiments/glue.yaml --trial 17",
-    "run experiments/smoke.yaml --tensorboard",
-    "run experiments/glue.yaml --from select --force",
-  ],
-  async run(values, terminal, [file = ""]) {
-    const trackers = await openTrackers(values, terminal);
-    const opened = await openExperiment(file, values, terminal);
-    const { resolver, experiment, steps, mine, out, checkpoints } = opened;
-    const { outputsIn } = await import("../../experiment/steps.js");
-    const outputs = outputsIn(out);
-    if (values.dryRun) return printDryRun(opened, values, terminal);
-    const last = steps.filter((step): step is LastStep => step !== "finetune" && step !== "distill");
-    const engine = { engine: values.engine, threads: values.threads };
-    const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
-    if (mine.length > 0) await train(opened, { ...values, trackers }, terminal);
-    const { collectResults } = await import("../../experiment/results.js");
-    const results = await collectResults(resolver);
-    const done: Record<string, string> = {};
-    if (results.length === resolver.trials.length) await writeResults(results, outputs);
-    if (last.length > 0) {
-      const steps = await import("../../experiment/steps.js");
-      const { doOnce, hashInputs, requireFinished, requireNoStrays, requireStepBefore } = steps;
-      const [first] = last as [LastStep];
-      requireFinished(resolver, results, first);
-      requireStepBefore(resolver, first, outputs);
-      await requireNoStrays(resolver, results);
-      for (const step of last) {
-        const inputs = () => hashInputs(step, resolver, results, outputs);
-        const work = () => runStepCommand(step, stepContext, terminal);
-        done[step] = await doOnce({ step, outputs, inputs, force: values.force, work }, terminal);
-        terminal.reporter.log(`${step}: ${done[step] === "skipped" ? "nothing has changed, skipped" : "done"}`);
+export const runCommand = (recipes: Recipes) =>
+  defineCommand({
+    description:
+      "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done " +
+      "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +
+      "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
+    arguments: experimentArgument,
+    options: {
+      ...experimentOptions(recipes),
+      ...engineOptions,
+      saveEvery: workOptions.saveEvery,
+      ...trackerOptions,
+      ...dryRun,
+    },
+    examples: [
+      "run experiments/smoke.yaml",
+      "run experiments/glue-minilm.yaml --dry-run",
+      "run experiments/glue.yaml --only finetune --shard 0/8",
+      "run experiments/glue.yaml --trial 17",
+      "run experiments/smoke.yaml --tensorboard",
+      "run experiments/glue.yaml --from select --force",
+    ],
+    async run(values, terminal, [file = ""]) {
+      const trackers = await openTrackers(values, terminal);
+      const opened = await openExperiment(file, values, terminal);
+      const { resolver, experiment, steps, mine, out, checkpoints } = opened;
+      const { outputsIn } = await import("../../experiment/steps.js");
+      const { isLastStep } = await import("../../experiment/plan.js");
+      const outputs = outputsIn(out);
+      if (values.dryRun) return printDryRun(opened, values, terminal);
+      const last = steps.filter(isLastStep);
+      const engine = { engine: values.engine, threads: values.threads };
+      const stepContext = { experiment, outputs, checkpoints, glueData: values.glueData, engine };
+      if (mine.length > 0) await train(opened, { ...values, trackers }, terminal);
+      const { collectResults } = await import("../../experiment/results.js");
+      const results = await collectResults(resolver);
+      const done: Record<string, string> = {};
+      if (results.length === resolver.trials.length) await writeResults(results, outputs, recipes);
+      if (last.length > 0) {
+        const steps = await import("../../experiment/steps.js");
+        const { doOnce, hashInputs, requireFinished, requireNoStrays, requireStepBefore } = steps;
+        const [first] = last as [LastStep];
+        requireFinished(resolver, results, first);
+        requireStepBefore(resolver, first, outputs);
+        await requireNoStrays(resolver, results);
+        for (const step of last) {
+          const inputs = () => hashInputs(step, resolver, results, outputs);
+          const work = () => runStepCommand(step, stepContext, terminal);
+          done[step] = await doOnce({ step, outputs, inputs, force: values.force, work }, terminal);
+          terminal.reporter.log(`${step}: ${done[step] === "skipped" ? "nothing has changed, skipped" : "done"}`);
+        }
       }
-    }
-    printOutcome(opened, results, outputs, done, terminal);
-  },
-});
+      printOutcome(opened, results, outputs, done, terminal);
+    },
+  });
 
 type TrainingValues = Omit<EngineValues, "precision"> & { readonly trackers: readonly Tracker[] };
 
 /** Trains what is left, unless nothing is: then no engine is opened. */
 async function train(opened: OpenedExperiment, values: TrainingValues, terminal: Terminal): Promise<void> {
   const { announce } = await import("../../experiment/presence.js");
-  const tunes = opened.mine.some(({ step }) => step === "finetune");
+  const tunes = opened.mine.some(({ recipe }) => recipe.makes === "teachers");
   const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
   try {
     await trainWhatIsLeft(opened, presence, values, terminal);
@@ -98,12 +108,12 @@ async function trainWhatIsLeft(
   await trainTrials(resolver, mine, presence, { ...context, trackers });
 }
 
-async function writeResults(results: readonly Result[], outputs: Outputs): Promise<void> {
+async function writeResults(results: readonly Result[], outputs: Outputs, recipes: Recipes): Promise<void> {
   const { makeFolder } = await import("../../files/folder.js");
   const { writeFileAtomic } = await import("../../files/atomic.js");
   const { resultsCsv } = await import("../../experiment/results-csv.js");
   await makeFolder(outputs.folder);
-  await writeFileAtomic(outputs.results, resultsCsv(results));
+  await writeFileAtomic(outputs.results, resultsCsv(results, recipes));
 }
 
 async function printDryRun(

@@ -1,9 +1,11 @@
 import path from "node:path";
 import { describeRun } from "../../api/runs";
 import { DEFAULT_TASKS } from "../../api/session";
-import { listRuns, recordedTasksFile, type StoredRun } from "../../checkpoints/runs/run-folder";
+import { recordedTasksFile, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { subfolders } from "../../files/folder";
 import { formatScore } from "../../messages/quantities";
+import type { Recipes } from "../../recipes/recipe";
+import { taskRuns } from "../../recipes/stored-runs";
 import { chooseTeacher, comparableRuns } from "../../selection/teacher";
 import { DEFAULT_BASE } from "../../settings/base";
 import { checkpointOptions } from "../../settings/work";
@@ -23,7 +25,7 @@ export const statusCommand = defineCommand({
   options: { ...checkpointOptions },
   examples: ["status", "status --checkpoints checkpoints --json"],
   async run(values, terminal) {
-    const statuses = await readStatuses(values.checkpoints);
+    const statuses = await readStatuses(values.checkpoints, terminal.recipes);
     if (terminal.json) {
       const described = statuses.map(({ finetuned, students, teacher, ...rest }) => ({
         ...rest,
@@ -53,12 +55,11 @@ export const statusCommand = defineCommand({
   },
 });
 
-async function readStatuses(checkpoints: string): Promise<TaskStatus[]> {
+async function readStatuses(checkpoints: string, recipes: Recipes): Promise<TaskStatus[]> {
   const statuses: TaskStatus[] = [];
   for (const base of await subfolders(checkpoints)) {
     for (const task of await subfolders(path.join(checkpoints, base))) {
-      const finetuned = await listRuns(path.join(checkpoints, base, task, "finetune"));
-      const students = await listRuns(path.join(checkpoints, base, task, "distill"));
+      const { finetuned, students } = await taskRuns(recipes, checkpoints, base, task);
       const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
       const flags = await flagsOf(finetuned[0] ?? students[0]);
       const next = nextStep(task, finetuned, students, teacher, flags);

@@ -1,4 +1,4 @@
-// What a sweep would do, without doing it: parameters, steps, memory and floating-point work of each trial.
+// What a trial takes, without training it: parameters, steps, memory and floating-point work.
 
 import { stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
@@ -10,93 +10,19 @@ import { headParameterCount } from "../../model/head-parameters";
 import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
 import type { Place } from "../../model/place";
 import { headOf, type Task } from "../../tasks/task";
-import { type DistillRequest, studentSettings } from "../distill";
-import type { FinetuneRequest } from "../finetune";
-import { halvedWork } from "../halving/rule";
-import { readTaskData, type TaskData } from "./task-data";
-import { describeTrial, finishedRun, type TrialSettings } from "./trial";
+import type { TrialSettings } from "../recipe";
+import type { TaskData } from "./task-data";
 
-export interface PlannedTrial extends Place {
-  readonly task: string;
-  readonly folder: string;
-  readonly seed: number;
-  readonly finished: boolean;
+export interface TrialCost {
   /** Parameters with and without gradients. */
   readonly trainable: number;
   readonly frozen: number;
   readonly steps: number;
   /** Bytes: parameters, gradients and moments, a step's activations, the cached trunk activations. */
   readonly memoryBytes: number;
-  /** Multiply-adds counted as two; the trunk is in `trunkFlops` of the plan. */
+  /** Multiply-adds counted as two, without the trunk's. */
   readonly flops: number;
 }
-
-export interface Plan {
-  readonly trials: readonly PlannedTrial[];
-  /** Work of the frozen layers, once for the whole sweep. */
-  readonly trunkFlops: number;
-  /** Trunk activations of train and dev rows. */
-  readonly cacheBytes: number;
-  /** With halving: work of the trials that are not finished, between the two of these; the trunk is not in them. */
-  readonly halved?: { readonly least: number; readonly most: number };
-}
-
-/** The trials that `finetune` would run. Reads and encodes the data; computes nothing. */
-export async function planFinetune(request: FinetuneRequest): Promise<Plan> {
-  const { task, base, training, run } = request;
-  const data = await readTaskData(task, base, training.maxLength, run);
-  const trials: PlannedTrial[] = [];
-  for (const place of request.places) {
-    for (const seed of request.seeds) {
-      trials.push(await planTrial({ method: "finetune", task, base, place, seed, data, training }, request));
-    }
-  }
-  const plan = finishPlan(trials, base, data);
-  if (request.search?.method !== "halving") return plan;
-  return { ...plan, halved: halvedTrials(trials, training.epochs) };
-}
-
-/** What halving leaves of a sweep's work; full branches run to their end. */
-function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
-  const perEpoch = new Map<number, number>();
-  let whole = 0;
-  for (const { fork, layers, finished, flops } of trials) {
-    const open = finished ? 0 : flops;
-    if (fork === null) whole += open;
-    else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
-  }
-  const { least, most } = halvedWork([...perEpoch.values()], epochs);
-  return { least: whole + least, most: whole + most };
-}
-
-/** The trials that `distill` would run. */
-export async function planDistill(request: DistillRequest): Promise<Plan> {
-  const { task, base, training, run } = request;
-  const data = await readTaskData(task, base, training.maxLength, run);
-  const { record } = request.teacher;
-  const trials: PlannedTrial[] = [];
-  for (const layers of request.studentLayers.filter((count) => count < record.layers && record.fork !== null)) {
-    for (const seed of request.seeds) {
-      trials.push(await planTrial(studentSettings(request, layers, seed, data), request));
-    }
-  }
-  return finishPlan(trials, base, data);
-}
-
-async function planTrial(settings: TrialSettings, { run }: Pick<FinetuneRequest, "run">): Promise<PlannedTrial> {
-  const { place, seed, task } = settings;
-  const trial = describeTrial(settings, run.checkpoints);
-  return {
-    task: task.name,
-    folder: trial.folder,
-    ...place,
-    seed,
-    finished: (await finishedRun(trial, run.force)) !== null,
-    ...trialCost(settings),
-  };
-}
-
-export type TrialCost = Pick<PlannedTrial, "trainable" | "frozen" | "steps" | "memoryBytes" | "flops">;
 
 /** What a trial takes, whatever its seed. */
 export function trialCost({
@@ -122,16 +48,6 @@ export function trialCost({
       (fork === null ? 0 : cacheBytes(base, data)),
     // The backward pass costs twice the forward one.
     flops: training.epochs * (3 * forward + evaluation),
-  };
-}
-
-function finishPlan(trials: readonly PlannedTrial[], base: Base, data: TaskData): Plan {
-  const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
-  const deepest = Math.max(0, ...open.map(({ fork }) => fork ?? 0));
-  return {
-    trials,
-    trunkFlops: open.length === 0 ? 0 : trunkFlops(base, data, deepest),
-    cacheBytes: open.length === 0 ? 0 : cacheBytes(base, data),
   };
 }
 

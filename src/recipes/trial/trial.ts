@@ -19,30 +19,12 @@ import { cachedFolder } from "../../files/cache";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
 import type { BertConfig } from "../../model/config";
-import { kName, kOf, type Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
-import { type RunOptions, type TrainingOptions, trainingSettings } from "../../settings/training";
-import type { Task } from "../../tasks/task";
+import { type RunOptions, trainingSettings } from "../../settings/training";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
-import type { TaskData } from "./task-data";
-
-export interface TrialSettings {
-  readonly method: "finetune" | "distill";
-  readonly task: Task;
-  readonly base: Base;
-  readonly place: Place;
-  readonly seed: number;
-  readonly data: TaskData;
-  readonly training: TrainingOptions;
-  /** Distillation's own options and teacher. */
-  readonly distillation?: {
-    readonly options: object;
-    readonly teacher: NonNullable<RunRecord["teacher"]>;
-    readonly init: "teacher" | "pretrained";
-  };
-}
+import type { TrialSettings, TrialWork } from "../recipe";
 
 /** A trial of a sweep, before it is trained. */
 export interface SweepTrial {
@@ -55,9 +37,10 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { method, task, base, place, seed, data, training, distillation } = settings;
+  const { recipe, task, base, place, init, seed, data, training, teacher } = settings;
+  const { method } = recipe;
   const full = place.fork === null;
-  const options = { ...recorded(trainingSettings, training), ...distillation?.options };
+  const options = { ...recorded(trainingSettings, training), ...settings.options };
   const id = id8({
     format: RUN_FORMAT,
     method,
@@ -71,7 +54,8 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     shape: { fork: place.fork ?? 0, layers: place.layers, full },
     seed,
     options,
-    ...(distillation ? { teacher: distillation.teacher.sha256, init: distillation.init } : {}),
+    ...(teacher ? { teacher: teacher.sha256 } : {}),
+    ...(init ? { init } : {}),
   });
   const record: RunRecord = {
     format: RUN_FORMAT,
@@ -84,7 +68,8 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     fork: place.fork,
     full,
     seed,
-    ...(distillation ? { teacher: distillation.teacher, init: distillation.init } : {}),
+    ...(teacher ? { teacher } : {}),
+    ...(init ? { init } : {}),
     trainData: data.trainData,
     devData: data.devData,
     labels: task.labels,
@@ -100,8 +85,8 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     tokensPerSecond: null,
     startedAt: "",
   };
-  const folder = path.join(methodFolder(checkpoints, base.name, task.name, method), `${trialName(settings)}-${id}`);
-  return { folder, record };
+  const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
+  return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
 
 const tokenizerHashes = new WeakMap<object, string>();
@@ -111,11 +96,6 @@ function tokenizerSha256({ tokenizer }: Base): string {
   const sha256 = tokenizerHashes.get(tokenizer) ?? sha256Hex(canonicalJson(tokenizer));
   tokenizerHashes.set(tokenizer, sha256);
   return sha256;
-}
-
-function trialName({ place, seed, distillation }: TrialSettings): string {
-  if (distillation) return `l${place.layers}-${distillation.init}-seed${seed}`;
-  return `${kName(place)}-seed${seed}`;
 }
 
 /** The finished run of a trial, or null where there is work left. */
@@ -130,14 +110,15 @@ export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null
   return record ? { folder, record } : null;
 }
 
-/** What a recipe decides about a trial: where the branch begins, what it is trained on and towards. */
-export type TrialWork = Pick<BranchTraining, "label" | "initial" | "loss" | "train" | "dev" | "inputs" | "beside">;
-
 /** A trial with all that its training takes. */
 export interface TrialTraining {
   readonly trial: StoredRun;
   readonly settings: TrialSettings;
   readonly run: RunOptions;
+  /** How logs name it. */
+  readonly label: string;
+  /** Both splits as its branch reads them. */
+  readonly sources: Pick<BranchTraining, "train" | "dev">;
   readonly work: TrialWork;
   /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
   readonly until?: number | undefined;
@@ -161,7 +142,7 @@ export async function runTrial(training: TrialTraining, context: RunContext<Engi
 
 /** As runTrial, for a caller that holds the lock of the trial's folder. */
 export async function runLockedTrial(
-  { trial, settings, run, work, until }: TrialTraining,
+  { trial, settings, run, label, sources, work, until }: TrialTraining,
   context: RunContext<Engine>,
 ): Promise<StoredRun> {
   const { task, base, place, seed, training } = settings;
@@ -171,7 +152,16 @@ export async function runLockedTrial(
   const config = trainingConfig(base.config, training.dropout);
   const end = until === undefined ? {} : { until };
   const trained = await trainBranch(
-    { ...work, folder, task, place, config, settings: { ...training, seed, saveEvery: run.saveEvery, ...end } },
+    {
+      ...sources,
+      ...work,
+      label,
+      folder,
+      task,
+      place,
+      config,
+      settings: { ...training, seed, saveEvery: run.saveEvery, ...end },
+    },
     context,
   );
   const { branch, complete, compileSeconds, ...outcome } = trained;
@@ -218,18 +208,16 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 }
 
 /** config.yaml: keys as --config takes them, so that the file repeats this one trial. */
-function resolvedConfig(
-  { method, task, base, place, seed, training, distillation }: TrialSettings,
-  run: RunOptions,
-): object {
+function resolvedConfig(settings: TrialSettings, run: RunOptions): object {
+  const { recipe, task, base, seed, training } = settings;
   const values = {
     task: task.name,
     tasks: task.definedIn,
     // A base outside the cache is found again by its folder alone.
     base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
-    ...(method === "finetune" ? { k: kOf(place) } : { studentLayers: place.layers, init: distillation?.init }),
+    ...recipe.describe(settings).config,
     ...recorded(trainingSettings, training),
-    ...distillation?.options,
+    ...settings.options,
     seed,
     ...(run.maxTrainSamples === undefined ? {} : { maxTrainSamples: run.maxTrainSamples }),
     ...(run.maxEvalSamples === undefined ? {} : { maxEvalSamples: run.maxEvalSamples }),

@@ -35,6 +35,7 @@ export function openTrunks(
   revisited: readonly number[] = [],
 ): Trunks {
   let opened: { train: Trunk; dev: Trunk } | null = null;
+  let last: { readonly fork: number | null; readonly train: BranchSource; readonly dev: BranchSource } | null = null;
 
   const open = async () => {
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
@@ -71,12 +72,16 @@ export function openTrunks(
         config: base.config,
         activations: fork === null ? null : await (await trunk()).at(fork),
       });
+      // Seeds, and students of one teacher, read what the trial before them read.
+      if (last?.fork === fork) return last;
       if (fork !== null) opened ??= await open();
       const trunks = opened;
-      return {
+      last = {
+        fork,
         train: await source(data.train, async () => (trunks as { train: Trunk }).train),
         dev: await source(data.dev, async () => (trunks as { dev: Trunk }).dev),
       };
+      return last;
     },
     async dispose() {
       await opened?.train.dispose();

@@ -1,6 +1,7 @@
 // Students by layers and start (the paper's Figure 2): box plots, and whether the start makes a difference.
 
-import type { Arm } from "../arms";
+import type { Recipes } from "../../recipes/recipe";
+import { type Arm, groupBy } from "../arms";
 import { studentsChart } from "../charts/charts";
 import type { TaskResults } from "../collect";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
@@ -20,10 +21,11 @@ import {
 const startOf = ({ init }: Arm) => (init === "pretrained" ? "from the base" : "from the teacher");
 
 /** null where no task has a student. */
-export function studentsSection(all: readonly TaskResults[]): ReportSection | null {
+export function studentsSection(all: readonly TaskResults[], recipes: Recipes): ReportSection | null {
   const tasks = all.filter(({ students }) => students.length > 0);
   if (tasks.length === 0) return null;
   const arms = tasks.flatMap(({ students }) => students);
+  const titles = titlesOf(arms, recipes);
   const without = all.filter(({ students }) => students.length === 0).map(({ title }) => title);
   return {
     id: "students",
@@ -33,28 +35,43 @@ export function studentsSection(all: readonly TaskResults[]): ReportSection | nu
         "the pre-trained base's layers at the same depth; the head of the latter is new.",
       ...(without.length > 0 ? [`Without a student of its teacher: ${listOf(without)}.`] : []),
     ],
-    blocks: [studentsBoxes(tasks, arms), studentsTable(tasks, arms)],
+    blocks: [studentsBoxes(tasks, arms, titles), studentsTable(tasks, arms, titles)],
   };
 }
 
-function studentsBoxes(tasks: readonly TaskResults[], arms: readonly Arm[]): ReportChart {
-  const panels = tasks.map((task) => {
-    const rows = task.students.flatMap((arm) =>
-      arm.runs.flatMap(({ record }) =>
-        record.score === null ? [] : [{ layers: String(arm.layers), init: startOf(arm), score: 100 * record.score }],
-      ),
-    );
-    const metric = metricName(task.metric);
-    const means = task.students.map(
-      (arm) => `${arm.layers} ${startOf(arm)}: ${arm.spread ? points(arm.spread.mean) : "undefined"}`,
-    );
-    const teacher = task.teacher?.record.score ?? null;
-    return {
-      name: `students-${task.name}`,
-      alt: `${task.title}, dev ${metric} of students by layers and start, ${seedsText(task.students)}; means: ${means.join(", ")}. Teacher: ${points(teacher)}.`,
-      spec: studentsChart(task.title, `dev ${metric}`, rows, teacher === null ? null : 100 * teacher),
-    };
-  });
+/** What tells students of several recipes apart, by method; empty where one made all of them. */
+function titlesOf(arms: readonly Arm[], recipes: Recipes): ReadonlyMap<string, string> {
+  const methods = [...new Set(arms.map(({ method }) => method))];
+  return new Map(methods.length < 2 ? [] : methods.map((method) => [method, recipes[method]?.title ?? method]));
+}
+
+/** A panel a task and, where there are several, a recipe. */
+function studentsBoxes(
+  tasks: readonly TaskResults[],
+  arms: readonly Arm[],
+  titles: ReadonlyMap<string, string>,
+): ReportChart {
+  const panels = tasks.flatMap((task) =>
+    [...groupBy(task.students, ({ method }) => method)].map(([method, own]) => {
+      const of = titles.get(method);
+      const title = of === undefined ? task.title : `${task.title}, ${of}`;
+      const rows = own.flatMap((arm) =>
+        arm.runs.flatMap(({ record }) =>
+          record.score === null ? [] : [{ layers: String(arm.layers), init: startOf(arm), score: 100 * record.score }],
+        ),
+      );
+      const metric = metricName(task.metric);
+      const means = own.map(
+        (arm) => `${arm.layers} ${startOf(arm)}: ${arm.spread ? points(arm.spread.mean) : "undefined"}`,
+      );
+      const teacher = task.teacher?.record.score ?? null;
+      return {
+        name: `students-${task.name}${of === undefined ? "" : `-${method}`}`,
+        alt: `${title}, dev ${metric} of students by layers and start, ${seedsText(own)}; means: ${means.join(", ")}. Teacher: ${points(teacher)}.`,
+        spec: studentsChart(title, `dev ${metric}`, rows, teacher === null ? null : 100 * teacher),
+      };
+    }),
+  );
   const few = arms.some(({ scores }) => scores.size < 5);
   return {
     kind: "chart",
@@ -78,24 +95,28 @@ function studentsBoxes(tasks: readonly TaskResults[], arms: readonly Arm[]): Rep
 
 interface Pair {
   readonly task: TaskResults;
+  readonly method: string;
   readonly layers: number;
   readonly fromTeacher: Arm | null;
   readonly fromBase: Arm | null;
 }
 
 function pairsOf(task: TaskResults): Pair[] {
-  const layers = [...new Set(task.students.map((arm) => arm.layers))];
-  const find = (count: number, init: string) =>
-    task.students.find((arm) => arm.layers === count && (arm.init ?? "teacher") === init) ?? null;
-  return layers.map((count) => ({
-    task,
-    layers: count,
-    fromTeacher: find(count, "teacher"),
-    fromBase: find(count, "pretrained"),
-  }));
+  const made = new Map(task.students.map(({ method, layers }) => [`${method} ${layers}`, { method, layers }]));
+  return [...made.values()].map(({ method, layers }) => {
+    const find = (init: string) =>
+      task.students.find((arm) => arm.method === method && arm.layers === layers && (arm.init ?? "teacher") === init) ??
+      null;
+    return { task, method, layers, fromTeacher: find("teacher"), fromBase: find("pretrained") };
+  });
 }
 
-function studentsTable(tasks: readonly TaskResults[], arms: readonly Arm[]): ReportTable {
+function studentsTable(
+  tasks: readonly TaskResults[],
+  arms: readonly Arm[],
+  titles: ReadonlyMap<string, string>,
+): ReportTable {
+  const detailOf = (method: string) => (titles.has(method) ? { detail: titles.get(method) as string } : {});
   const pairs = tasks.flatMap(pairsOf);
   const compared = pairs.map((pair) => {
     const { fromTeacher, fromBase } = pair;
@@ -117,8 +138,8 @@ function studentsTable(tasks: readonly TaskResults[], arms: readonly Arm[]): Rep
       { title: "From the base", numeric: true },
       { title: "Gain of the teacher's layers", numeric: true },
     ],
-    rows: compared.map(({ task, layers, fromTeacher, fromBase, comparison }) => [
-      { text: task.title },
+    rows: compared.map(({ task, method, layers, fromTeacher, fromBase, comparison }) => [
+      { text: task.title, ...detailOf(method) },
       { text: String(layers) },
       armCell(fromTeacher),
       armCell(fromBase),
@@ -136,10 +157,12 @@ function studentsTable(tasks: readonly TaskResults[], arms: readonly Arm[]): Rep
       header: [
         ...["task", "metric", "split", "layers", "teacher_max", "teacher_mean", "teacher_sd", "teacher_seeds"],
         ...["base_max", "base_mean", "base_sd", "base_seeds", "difference", "half_width_95", "verdict"],
+        ...(titles.size > 0 ? ["method"] : []),
       ],
-      rows: compared.map(({ task, layers, fromTeacher, fromBase, comparison }) => [
+      rows: compared.map(({ task, method, layers, fromTeacher, fromBase, comparison }) => [
         ...[task.name, task.metric, "dev", layers, ...armFields(fromTeacher), ...armFields(fromBase)],
         ...[comparison?.difference ?? null, comparison?.halfWidth ?? null, comparison?.verdict ?? null],
+        ...(titles.size > 0 ? [method] : []),
       ]),
     },
   };

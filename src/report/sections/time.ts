@@ -1,13 +1,15 @@
 // Time and energy spent, from what each run recorded of itself.
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { IMPORTED } from "../../checkpoints/runs/run-record";
 import { formatSeconds } from "../../messages/quantities";
+import type { Recipe, Recipes } from "../../recipes/recipe";
 import { barsChart } from "../charts/charts";
 import type { TaskResults } from "../collect";
 import { costsOf, sum } from "../costs";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
 
-export function timeSection(tasks: readonly TaskResults[]): ReportSection {
+export function timeSection(tasks: readonly TaskResults[], recipes: Recipes): ReportSection {
   const engines = [...new Set(tasks.flatMap(({ runs }) => runs.map(({ record }) => record.engine)))];
   return {
     id: "time",
@@ -16,14 +18,14 @@ export function timeSection(tasks: readonly TaskResults[]): ReportSection {
       `Seconds of training and evaluation, summed over runs${engines.length > 0 ? `, on ${engines.join("; ")}` : ""}. ` +
         "Runs that trained side by side count each. The frozen layers, which a sweep's runs share, have a column of their own.",
     ],
-    blocks: [timeTable(tasks), timeChart(tasks)],
+    blocks: [timeTable(tasks, Object.values(recipes)), timeChart(tasks, Object.values(recipes))],
   };
 }
 
 interface Spent {
   readonly runs: number;
-  readonly finetune: number;
-  readonly distill: number;
+  /** Seconds by recipe, in their order. */
+  readonly training: readonly number[];
   readonly trunk: number | null;
   readonly energy: string;
   readonly joules: number | null;
@@ -32,14 +34,13 @@ interface Spent {
 const secondsOf = (runs: readonly StoredRun[], method: string) =>
   sum(runs.map(({ record }) => (record.method === method ? record.seconds : 0)));
 
-function spentOn(runs: readonly StoredRun[]): Spent {
-  const trained = runs.filter(({ record }) => record.method !== "import");
+function spentOn(runs: readonly StoredRun[], recipes: readonly Recipe[]): Spent {
+  const trained = runs.filter(({ record }) => record.method !== IMPORTED);
   const costs = costsOf(trained);
   const joules = costs.flatMap(({ cost }) => (cost.joules === null ? [] : [cost.joules]));
   return {
     runs: runs.length,
-    finetune: secondsOf(trained, "finetune"),
-    distill: secondsOf(trained, "distill"),
+    training: recipes.map(({ method }) => secondsOf(trained, method)),
     trunk: costs.length > 0 ? sum(costs.map(({ cost }) => cost.trunk?.seconds ?? 0)) : null,
     energy: energyText(joules, trained.length),
     joules: joules.length > 0 ? sum(joules) : null,
@@ -53,13 +54,15 @@ function energyText(joules: readonly number[], runs: number): string {
   return joules.length === runs ? amount : `${amount} in ${joules.length} of ${runs} runs`;
 }
 
-function timeTable(tasks: readonly TaskResults[]): ReportTable {
-  const all = spentOn(tasks.flatMap(({ runs }) => runs));
+function timeTable(tasks: readonly TaskResults[], recipes: readonly Recipe[]): ReportTable {
+  const all = spentOn(
+    tasks.flatMap(({ runs }) => runs),
+    recipes,
+  );
   const row = (title: string, spent: Spent): Cell[] => [
     { text: title },
     { text: String(spent.runs) },
-    { text: formatSeconds(spent.finetune) },
-    { text: formatSeconds(spent.distill) },
+    ...spent.training.map((seconds) => ({ text: formatSeconds(seconds) })),
     { text: spent.trunk === null ? "not recorded" : formatSeconds(spent.trunk) },
     { text: spent.energy },
   ];
@@ -70,12 +73,14 @@ function timeTable(tasks: readonly TaskResults[]): ReportTable {
     columns: [
       { title: "Task" },
       { title: "Runs", numeric: true },
-      { title: "Fine-tuning", numeric: true },
-      { title: "Distillation", numeric: true },
+      ...recipes.map(({ title }) => ({ title, numeric: true })),
       { title: "Frozen layers", numeric: true },
       { title: "Energy", numeric: true },
     ],
-    rows: [...tasks.map((task) => row(task.title, spentOn(task.runs))), ...(tasks.length > 1 ? [row("All", all)] : [])],
+    rows: [
+      ...tasks.map((task) => row(task.title, spentOn(task.runs, recipes))),
+      ...(tasks.length > 1 ? [row("All", all)] : []),
+    ],
     notes: [
       all.joules === null
         ? "Energy is unknown: the machine has no counter that this user may read (Linux: RAPL under /sys/class/powercap)."
@@ -83,32 +88,33 @@ function timeTable(tasks: readonly TaskResults[]): ReportTable {
     ],
     csv: {
       file: "time.csv",
-      header: ["task", "runs", "finetune_seconds", "distill_seconds", "frozen_seconds", "joules"],
+      header: ["task", "runs", ...recipes.map(({ method }) => `${method}_seconds`), "frozen_seconds", "joules"],
       rows: tasks.map((task) => {
-        const { runs, finetune, distill, trunk, joules } = spentOn(task.runs);
-        return [task.name, runs, finetune, distill, trunk, joules];
+        const { runs, training, trunk, joules } = spentOn(task.runs, recipes);
+        return [task.name, runs, ...training, trunk, joules];
       }),
     },
   };
 }
 
-function timeChart(tasks: readonly TaskResults[]): ReportChart {
-  const spent = tasks.map((task) => ({ task, ...spentOn(task.runs) }));
-  const longest = Math.max(...spent.map(({ finetune, distill, trunk }) => finetune + distill + (trunk ?? 0)));
+function timeChart(tasks: readonly TaskResults[], recipes: readonly Recipe[]): ReportChart {
+  const spent = tasks.map((task) => ({ task, ...spentOn(task.runs, recipes) }));
+  const longest = Math.max(...spent.map(({ training, trunk }) => sum(training) + (trunk ?? 0)));
   const [unit, seconds] = longest > 7200 ? ["hours", 3600] : longest > 120 ? ["minutes", 60] : ["seconds", 1];
-  const kinds = ["frozen layers", "fine-tuning", "distillation"];
-  const rows = spent.flatMap(({ task, finetune, distill, trunk }) => {
+  const names = recipes.map(({ title }) => title.toLowerCase());
+  const kinds = ["frozen layers", ...names];
+  const rows = spent.flatMap(({ task, training, trunk }) => {
     let from = 0;
-    return [trunk ?? 0, finetune, distill].map((value, i) => {
+    return [trunk ?? 0, ...training].map((value, i) => {
       const bar = { task: task.title, kind: kinds[i] as string, from: from / seconds, to: (from + value) / seconds };
       from += value;
       return bar;
     });
   });
-  const text = spent.map(
-    ({ task, finetune, distill }) =>
-      `${task.title}: fine-tuning ${formatSeconds(finetune)}, distillation ${formatSeconds(distill)}`,
-  );
+  const text = spent.map(({ task, training }) => {
+    const each = training.map((seconds, i) => `${names[i]} ${formatSeconds(seconds)}`);
+    return `${task.title}: ${each.join(", ")}`;
+  });
   return {
     kind: "chart",
     id: "chart-time",

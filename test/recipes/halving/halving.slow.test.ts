@@ -7,12 +7,11 @@ import { expect, test } from "@jest/globals";
 import { metricsFile, modelFile, readRecord, type StoredRun } from "../../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../../src/messages/reporter";
 import { placesOf } from "../../../src/model/place";
-import { finetune } from "../../../src/recipes/finetune";
 import { reportSearch } from "../../../src/recipes/halving/rule";
 import { chooseTeacher, comparableRuns } from "../../../src/selection/teacher";
-import type { Search } from "../../../src/settings/finetuning";
 import { glueTasks } from "../../../src/tasks/glue";
 import { describeEachEngine } from "../../engines/engines";
+import { finetune } from "../../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const bytes = (run: StoredRun) => readFileSync(modelFile(run.folder));
@@ -27,14 +26,14 @@ describeEachEngine("halving", (open) => {
   // STS-B's Pearson tells every k apart; accuracies of a few rows would tie.
   const task = glueTasks.stsb;
   const training = { ...tinyTraining, epochs: 4 };
-  const request = (checkpoints: string, method: Search, more = {}) => ({
+  const request = (checkpoints: string, search: "full" | "halving", more = {}) => ({
     task,
     base: tinyBase("tiny", { dropout: 0.1 }),
     places: placesOf(4, [1, 2, 3, 4]),
     seeds: [1],
     training,
     run: { ...tinyRun(folder), checkpoints: path.join(folder, checkpoints) },
-    search: { method, by: "max" as const },
+    ...(search === "halving" ? { halving: "max" as const } : {}),
     ...more,
   });
 

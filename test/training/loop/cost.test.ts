@@ -5,9 +5,8 @@ import { expect, test } from "@jest/globals";
 import type { StoredRun } from "../../../src/checkpoints/runs/run-folder";
 import { openEngine } from "../../../src/engines/open";
 import { placesOf } from "../../../src/model/place";
-import { distill } from "../../../src/recipes/distill";
-import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
+import { distill, finetune } from "../../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const folder = temporaryFolder();

@@ -13,7 +13,7 @@ import { pooledParameters } from "../../../src/model/head-parameters";
 import { heads } from "../../../src/model/heads";
 import type { Reads } from "../../../src/model/recorder";
 import { float32, type HostTensors, int32 } from "../../../src/model/tensors";
-import { labelLoss } from "../../../src/recipes/finetune";
+import { labelLoss } from "../../../src/recipes/losses";
 import { branchOfBase } from "../../../src/recipes/trial/initial-branch";
 import { type Beside, initialState, withFrozen } from "../../../src/training/step/state";
 import { type Loss, reading, stepAxes, trainStep } from "../../../src/training/step/step";

@@ -8,11 +8,11 @@ import path from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { openEngine } from "../../../src/engines/open";
 import { placesOf } from "../../../src/model/place";
-import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
 import { mlflowTracker } from "../../../src/training/tracking/mlflow";
 import { parseMlflowUri } from "../../../src/training/tracking/mlflow-server";
 import { makeRun } from "../../report/stored-runs";
+import { finetune } from "../../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const root = temporaryFolder();

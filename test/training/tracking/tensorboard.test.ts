@@ -9,9 +9,9 @@ import { maskedCrc32c } from "../../../src/checkpoints/formats/crc32c";
 import { openEngine } from "../../../src/engines/open";
 import { Interrupted } from "../../../src/messages/reporter";
 import { placesOf } from "../../../src/model/place";
-import { finetune } from "../../../src/recipes/finetune";
 import { glueTasks } from "../../../src/tasks/glue";
 import { tensorBoardTracker } from "../../../src/training/tracking/tensorboard";
+import { finetune } from "../../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../../tiny";
 
 const root = temporaryFolder();

@@ -1,0 +1,113 @@
+// What a command that trains is asked for: of each task one sweep of its recipe.
+
+import path from "node:path";
+import type { Base } from "../../checkpoints/bases/base";
+import { dataError, modelError } from "../../errors/errors";
+import { formatScore } from "../../messages/quantities";
+import { fitLayers } from "../../options/layers";
+import type { Values } from "../../options/option";
+import { settingsOf } from "../../options/settings";
+import type { Layers, Recipe } from "../../recipes/recipe";
+import type { Sweep } from "../../recipes/sweep";
+import { runSettings, type trainingCommandOptions, trainingSettings } from "../../settings/training";
+import type { Task } from "../../tasks/task";
+import type { Call } from "../caller";
+import { chosenTasks, openBaseOf, seedsOf, tasksFileOf, userTasks } from "../session";
+import { findTeacher, hasRuns } from "../stored-runs";
+
+/** Values of the recipe's own options and of those of all training. */
+export type TrainingValues = Values<typeof trainingCommandOptions> & Readonly<Record<string, unknown>>;
+
+/**
+ * Teachers are trained of every task with train data, students of every task with runs, where no task is named.
+ * Throws dataError (3) for no train data, modelError (4) for no teacher, usageError (2) for layers above the base's.
+ */
+export async function sweepsOf(recipe: Recipe, values: TrainingValues, call: Call): Promise<Sweep[]> {
+  const { base, tasks } = recipe.makes === "teachers" ? await withData(values, call) : await withRuns(values, call);
+  const shared = {
+    ...{ recipe, base, variants: recipe.settings(values, layersOf(base, call)), seeds: seedsOf(values) },
+    training: settingsOf(trainingSettings, values),
+    run: settingsOf(runSettings, values),
+    halving: recipe.halves?.(values) ? values.chooseBy : undefined,
+  };
+  if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));
+  const sweeps: Sweep[] = [];
+  for (const task of tasks) sweeps.push({ ...shared, task, teacher: await teacherOf(base, task, values, call) });
+  return sweeps;
+}
+
+const layersOf = ({ config: { numHiddenLayers: total } }: Base, { reporter }: Call): Layers => ({
+  total,
+  fitting(flag, range) {
+    const { values, note } = fitLayers(flag, range, total);
+    if (note) reporter.log(note);
+    return values;
+  },
+});
+
+async function withRuns(values: TrainingValues, call: Call) {
+  const base = await openBaseOf(values, call);
+  const tasks = await chosenTasks(values, (task) => hasRuns(base, task, values.checkpoints, call));
+  if (tasks.length > 0) return { base, tasks };
+  throw modelError(`no teacher in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
+}
+
+async function teacherOf(base: Base, task: Task, values: TrainingValues, call: Call) {
+  const teacher = await findTeacher(base, task, values, call);
+  const { layers, seed, score } = teacher.record;
+  call.reporter.log(`${task.name}: the teacher is k=${layers} seed ${seed}, ${formatScore(score)} points`);
+  return teacher;
+}
+
+async function withData(values: TrainingValues, call: Call) {
+  const { findSplitFile } = await import("../../data/read-split.js");
+  const { glueData } = values;
+  const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", glueData) !== null);
+  const lacking = await ownTasksWithoutTrain(values, tasks);
+  if (tasks.length === 0) throw noTrainData(lacking, glueData);
+  // A mistyped path should not leave a task out in silence.
+  for (const { problem } of lacking.filter(({ named }) => named)) call.reporter.warn(`left out: ${problem}`);
+  return { base: await openBaseOf(values, call), tasks };
+}
+
+interface LackingTask {
+  /** The tasks file names a train file, so one is meant to be there. */
+  readonly named: boolean;
+  readonly problem: string;
+}
+
+/** The user's tasks that are not among the chosen ones for want of train data; none where --task names the tasks. */
+async function ownTasksWithoutTrain(
+  values: Pick<TrainingValues, "task" | "tasks">,
+  chosen: readonly Task[],
+): Promise<LackingTask[]> {
+  const tasksFile = tasksFileOf(values);
+  if (tasksFile === null || (values.task !== undefined && values.task !== "all")) return [];
+  const lacking = (await userTasks(values)).filter(({ name }) => !chosen.some((task) => task.name === name));
+  return lacking.map(({ name, splits: { train } }) => {
+    if (!train) return { named: false, problem: `${name}: ${tasksFile} names no train file` };
+    const below = path.relative(path.dirname(path.resolve(tasksFile)), train.file);
+    const file = below.startsWith("..") ? train.file : below;
+    return { named: true, problem: `${name}: ${tasksFile} names ${file}, which is not there` };
+  });
+}
+
+function noTrainData(lacking: readonly LackingTask[], glueData: string): Error {
+  const problems = lacking.map(({ problem }) => problem);
+  if (problems.length === 0)
+    return dataError(`no task has train data in ${glueData}. Give --glue-data, or --tasks with your own tasks`);
+  return dataError(
+    `no task has train data. ${problems.join("; ")}; nor has ${glueData} any of GLUE's. Correct the tasks file, or give --glue-data`,
+  );
+}
+
+/** A broken file of the last task should not come to light after the hours that the first ones take. */
+export async function readEverySplit(sweeps: readonly Sweep[]): Promise<void> {
+  const { readSplit } = await import("../../data/read-split.js");
+  for (const { task, run } of sweeps) {
+    const { glueData, skipBrokenRows: skipBroken, maxTrainSamples, maxEvalSamples } = run;
+    const limit = (maxRows: number | undefined) => (maxRows === undefined ? {} : { maxRows });
+    await readSplit(task, "train", { glueData, skipBroken, ...limit(maxTrainSamples) });
+    await readSplit(task, "dev", { glueData, skipBroken, ...limit(maxEvalSamples) });
+  }
+}

@@ -1,0 +1,115 @@
+// What a command that trains prints of one task: scores by k with the teacher, or the students of its teacher.
+
+import { describeRun } from "../api/runs";
+import { standingOf } from "../api/stored-runs";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { formatScore, formatSeconds } from "../messages/quantities";
+import { kOf } from "../model/place";
+import type { SearchReport } from "../recipes/halving/rule";
+import type { Sweep } from "../recipes/sweep";
+import type { ChooseBy } from "../settings/selection";
+import { formatRates } from "./run-tables";
+import { type Terminal, table } from "./terminal";
+
+/** The table of one task's k, with the teacher marked; returns what --json prints. */
+export async function reportTeachers(
+  { task, base, run, halving }: Sweep,
+  runs: readonly StoredRun[],
+  by: ChooseBy,
+  terminal: Terminal,
+) {
+  const { scoresByLayers } = await import("../selection/teacher.js");
+  const { comparable, teacher } = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by }, terminal);
+  const rows = scoresByLayers(comparable).map(({ place, runs: seeds, max, mean }) => {
+    const chosen = teacher !== null && seeds.includes(teacher);
+    const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
+    const k = String(kOf(place));
+    const rate = formatRates(seeds.map(({ record }) => record.tokensPerSecond));
+    const mark = chosen ? "teacher" : "";
+    return [k, formatScore(max), formatScore(mean), seeds.length, formatSeconds(seconds), rate, mark];
+  });
+  if (!terminal.json) {
+    terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
+    terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
+  }
+  const settings = differingOptions(comparable);
+  if (settings.length > 0) {
+    terminal.reporter.log(
+      `${task.name}: its runs differ in ${settings.join(", ")} too; flexbert report keeps them apart`,
+    );
+  }
+  if (teacher && !comparable.includes(teacher)) {
+    const { layers, seed, score, devData } = teacher.record;
+    terminal.reporter.log(
+      `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,
+    );
+  }
+  const { reportSearch } = await import("../recipes/halving/rule.js");
+  const report = await reportSearch(runs, task.metric, by);
+  // A sweep that halving never touched has the report in its JSON alone.
+  const halved = halving !== undefined || runs.some(({ record }) => record.stopped);
+  if (report && halved && !terminal.json) terminal.print(`${describeSearch(task.name, report)}\n`);
+  return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null, search: report };
+}
+
+/** Names of the options in which runs differ. */
+function differingOptions(runs: readonly StoredRun[]): string[] {
+  const names = new Set(runs.flatMap(({ record }) => Object.keys(record.options)));
+  const values = (name: string) => new Set(runs.map(({ record }) => JSON.stringify(record.options[name])));
+  return [...names].filter((name) => values(name).size > 1).map((name) => `--${kebabCase(name)}`);
+}
+
+const kebabCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** What halving chose, stopped and saved; after a whole sweep, whether that sweep chooses the same. */
+function describeSearch(task: string, { halving, full, stopped, saved, of }: SearchReport): string {
+  const named = ({ layers, score }: { layers: number; score: number | null }) => `k=${layers} (${formatScore(score)})`;
+  const time =
+    saved.seconds > 0
+      ? `about ${formatSeconds(saved.seconds)} of ${formatSeconds(of.seconds)}, ${Math.round((100 * saved.seconds) / of.seconds)} % of the time`
+      : "but no time, as steps so few cost less than compiling them again";
+  const work = `${saved.epochs} of ${of.epochs} epochs, ${saved.steps} of ${of.steps} steps, ${time}`;
+  if (full && saved.epochs === 0) {
+    return `${task}: every k ran to its end, and the choice is ${named(full)}; their scores tie, and halving stops none that ties`;
+  }
+  if (full) {
+    const same = full.layers === halving.layers;
+    return same
+      ? `${task}: every k ran to its end, and the choice is ${named(full)}, as by halving, which saves ${work}`
+      : `${task}: every k ran to its end, and the choice is ${named(full)}; halving chooses ${named(halving)} and saves ${work}`;
+  }
+  const stops = stopped.map((arm) => `${named(arm)} after epoch ${arm.epoch}`).join(", ");
+  return (
+    `${task}: halving chose ${named(halving)}. Stopped, with the best score so far: ${stops || "none"}\n` +
+    `Saved: ${work}. None of those scores is above the choice's; whether the full search chooses the same,\n` +
+    "--search full tells: it goes on where they stopped"
+  );
+}
+
+/** The table of one task's students; returns what --json prints. */
+export async function reportStudents(sweep: Sweep, runs: readonly StoredRun[], _by: ChooseBy, terminal: Terminal) {
+  const rows = runs.map(({ record }) => [
+    record.layers,
+    record.seed,
+    formatScore(record.score),
+    formatSeconds(record.seconds),
+    formatRates([record.tokensPerSecond]),
+  ]);
+  if (!terminal.json) {
+    terminal.print(headOfStudents(sweep));
+    terminal.print(
+      rows.length > 0 ? `${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher,
+    );
+  }
+  return { task: sweep.task.name, teacher: sweep.teacher?.folder ?? null, runs: runs.map(describeRun) };
+}
+
+/** The line above a task's students. */
+export function headOfStudents({ task, teacher }: Sweep): string {
+  const { layers, score } = (teacher as StoredRun).record;
+  const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
+  return `${task.name}: students of a teacher of ${counted} with ${formatScore(score)} points`;
+}
+
+/** What stands there in place of students. */
+export const keepsTeacher = "  its teacher is no larger: it keeps its teacher";

@@ -1,0 +1,66 @@
+// What a sweep would do, without doing it.
+
+import type { Base } from "../checkpoints/bases/base";
+import type { Place } from "../model/place";
+import { halvedWork } from "./halving/rule";
+import { plannedTrials, type Sweep } from "./sweep";
+import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "./trial/estimate";
+import type { TaskData } from "./trial/task-data";
+import { finishedRun, type SweepTrial } from "./trial/trial";
+
+export interface PlannedTrial extends Place, TrialCost {
+  readonly task: string;
+  readonly folder: string;
+  readonly seed: number;
+  readonly finished: boolean;
+}
+
+export interface Plan {
+  readonly trials: readonly PlannedTrial[];
+  /** Work of the frozen layers, once for the whole sweep. */
+  readonly trunkFlops: number;
+  /** Trunk activations of train and dev rows. */
+  readonly cacheBytes: number;
+  /** With halving: work of the trials that are not finished, between the two of these; the trunk is not in them. */
+  readonly halved?: { readonly least: number; readonly most: number };
+}
+
+/** The trials that runSweep would run. Reads and encodes the data; computes nothing. */
+export async function planSweep(sweep: Sweep): Promise<Plan> {
+  const { settings, trials } = await plannedTrials(sweep);
+  const planned: PlannedTrial[] = [];
+  for (const trial of trials) planned.push(await planTrial(trial, sweep.run.force));
+  const shared = sharedWork(planned, settings.base, settings.data);
+  const halved = sweep.halving ? { halved: halvedTrials(planned, sweep.training.epochs) } : {};
+  return { trials: planned, ...shared, ...halved };
+}
+
+async function planTrial({ trial, settings }: SweepTrial, force: boolean): Promise<PlannedTrial> {
+  const { task, place, seed } = settings;
+  const finished = (await finishedRun(trial, force)) !== null;
+  return { task: task.name, folder: trial.folder, ...place, seed, finished, ...trialCost(settings) };
+}
+
+function sharedWork(
+  trials: readonly PlannedTrial[],
+  base: Base,
+  data: TaskData,
+): Pick<Plan, "trunkFlops" | "cacheBytes"> {
+  const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
+  if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
+  const deepest = Math.max(...open.map(({ fork }) => fork ?? 0));
+  return { trunkFlops: trunkFlops(base, data, deepest), cacheBytes: cacheBytes(base, data) };
+}
+
+/** What halving leaves of a sweep's work; full branches run to their end. */
+function halvedTrials(trials: readonly PlannedTrial[], epochs: number): { least: number; most: number } {
+  const perEpoch = new Map<number, number>();
+  let whole = 0;
+  for (const { fork, layers, finished, flops } of trials) {
+    const open = finished ? 0 : flops;
+    if (fork === null) whole += open;
+    else perEpoch.set(layers, (perEpoch.get(layers) ?? 0) + open / epochs);
+  }
+  const { least, most } = halvedWork([...perEpoch.values()], epochs);
+  return { least: whole + least, most: whole + most };
+}

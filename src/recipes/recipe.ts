@@ -1,0 +1,117 @@
+// A training method as a value. Its name is that of its command, of its step in an experiment file and of its folder of
+// runs; commands, experiments, selection and reports loop over a record of such values that they are given. Loading one
+// loads no engine: what its work needs is imported by `prepare` and `work`.
+
+import type { Base } from "../checkpoints/bases/base";
+import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
+import type { Engine } from "../engines/engine";
+import type { Place, PlaceRequest } from "../model/place";
+import type { K, LayerRange } from "../options/layers";
+import type { Definitions, Values } from "../options/option";
+import type { TrainingOptions } from "../settings/training";
+import type { Task } from "../tasks/task";
+import type { BranchSource } from "../training/loop/branch-source";
+import type { BranchTraining } from "../training/loop/train-branch";
+import type { RunContext } from "../training/tracking/tracker";
+import type { TaskData } from "./trial/task-data";
+
+/** Options of one recipe's trials, by the names that ids and records have them under. */
+export type OwnOptions = Readonly<Record<string, unknown>>;
+
+/** What tells the trials of a sweep apart, beside seeds and training options. */
+export interface Variant<O extends OwnOptions = OwnOptions> {
+  readonly place: PlaceRequest;
+  /** What a student begins as. */
+  readonly init?: NonNullable<RunRecord["init"]>;
+  /** They change the weights: the id hashes them. */
+  readonly options: O;
+}
+
+/** A trial with everything that can change its weights. */
+export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Variant<O> {
+  readonly recipe: Recipe;
+  readonly task: Task;
+  readonly base: Base;
+  readonly place: Place;
+  readonly seed: number;
+  readonly data: TaskData;
+  readonly training: TrainingOptions;
+  /** Of a student. */
+  readonly teacher?: NonNullable<RunRecord["teacher"]>;
+}
+
+/** How a variant is told from others. */
+export interface Description {
+  /** How the folders of its runs begin: "k05", "l2-teacher". */
+  readonly name: string;
+  /** What logs and tables call it: "k=5". */
+  readonly label: string;
+  /** The options of the command that train this variant alone, for config.yaml. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a range of layers that an option named by its flag gave: a range is cut to the base, and the log says so. */
+export interface Layers {
+  /** Of the base. */
+  readonly total: number;
+  fitting(flag: string, range: LayerRange): readonly K[];
+}
+
+/** What a recipe prepares from, once for all its trials of a task. */
+export interface Preparation extends Pick<RunContext<Engine>, "engine" | "reporter" | "signal"> {
+  readonly task: Task;
+  readonly base: Base;
+  readonly data: TaskData;
+  /** The task's teacher; there whenever students are made. */
+  readonly teacher: StoredRun | null;
+  /** Both splits as a branch at a place reads them. */
+  under(place: Place): Promise<{ readonly train: BranchSource; readonly dev: BranchSource }>;
+}
+
+/** What a recipe decides about a trial: where the branch begins, what it is trained towards, and what for that is read. */
+export type TrialWork = Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside">;
+
+/**
+ * D: its definitions; O: the options of a trial, out of their values; P: what it prepares.
+ * Those of a record are of different types, which each of them alone knows.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: recipes of different options
+export interface Recipe<D extends Definitions = any, O extends OwnOptions = any, P = any> {
+  readonly method: string;
+  /** Teachers are candidates as they are, and the best of a task teaches its students. */
+  readonly makes: "teachers" | "students";
+  /** What reports call it. */
+  readonly title: string;
+  /** What tables call its students before their number of layers: "KD" for KD-2. Absent: by the method. */
+  readonly short?: string;
+  readonly summary: string;
+  readonly description: string;
+  /** Command lines without the leading "flexbert". At least one. */
+  readonly examples: readonly string[];
+  /** Its own options, beside those of all training. */
+  readonly options: D;
+  /**
+   * How its section of an experiment file takes them: "required", a "value", or a "list" of which each gives trials of its
+   * own. Those left out are the command's alone.
+   */
+  readonly inFile: { readonly [K in keyof D]?: "required" | "value" | "list" };
+  /** The variants that options ask for, from the shallowest fork to the deepest: no trunk layer is computed twice. */
+  settings(values: Values<D>, layers: Layers): Variant<O>[];
+  describe(variant: Variant<O>): Description;
+  /** Whether its sweep stops trials that lag behind: halving/. Absent: never. */
+  halves?(values: Values<D>): boolean;
+  /** Runs before the first trial of a task that is not finished. */
+  prepare(preparation: Preparation): Promise<P>;
+  work(trial: TrialSettings<O>, prepared: P): Promise<TrialWork>;
+}
+
+/** Recipes by their method. Students come after the teachers that they learn from. */
+export type Recipes = Readonly<Record<string, Recipe>>;
+
+/** Keeps the types of a recipe's options and of what it prepares. */
+export const defineRecipe = <D extends Definitions, O extends OwnOptions, P>(
+  recipe: Recipe<D, O, P>,
+): Recipe<D, O, P> => recipe;
+
+export const recipesThatMake = (makes: Recipe["makes"], recipes: Recipes): Recipe[] =>
+  Object.values(recipes).filter((recipe) => recipe.makes === makes);

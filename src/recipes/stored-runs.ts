@@ -1,0 +1,40 @@
+// Where the recipes of a record keep a task's runs, and what those may be: candidates for the teacher, or its students.
+
+import { existsSync } from "node:fs";
+import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
+import { IMPORTED } from "../checkpoints/runs/run-record";
+import { modelError } from "../errors/errors";
+import type { Recipe, Recipes } from "./recipe";
+
+export interface TaskRuns {
+  /** Those that may be the task's teacher. */
+  readonly finetuned: readonly StoredRun[];
+  readonly students: readonly StoredRun[];
+}
+
+/** Every run of a task on a base of this name, recipe by recipe in the order of their folders. */
+export async function taskRuns(recipes: Recipes, checkpoints: string, base: string, task: string): Promise<TaskRuns> {
+  const list = async (makes: Recipe["makes"]) => {
+    const runs: StoredRun[] = [];
+    for (const recipe of Object.values(recipes).filter((one) => one.makes === makes)) {
+      const found = await listRuns(methodFolder(checkpoints, base, task, recipe.method));
+      for (const run of found) requireMethod(run, recipe);
+      runs.push(...found);
+    }
+    return runs;
+  };
+  return { finetuned: await list("teachers"), students: await list("students") };
+}
+
+/** Whether any of those recipes has a folder of runs of the task. */
+export const hasTaskRuns = (recipes: readonly Recipe[], checkpoints: string, base: string, task: string): boolean =>
+  recipes.some(({ method }) => existsSync(methodFolder(checkpoints, base, task, method)));
+
+function requireMethod({ folder, record }: StoredRun, { method, makes }: Recipe): void {
+  // Imported branches are candidates for the teacher.
+  if (record.method === method || (record.method === IMPORTED && makes === "teachers")) return;
+  throw modelError(
+    `${folder} lies among the runs of ${method}, and its run.json says that it is of ${record.method}. ` +
+      "Move the folder to where such runs lie, or remove it",
+  );
+}

@@ -1,0 +1,142 @@
+// The one runner of trials: it opens a task's trunk when the first branch needs it, lets the recipe prepare once, and
+// hands each trial that is not finished to the loop. Commands and quickstart run whole sweeps; an experiment trains
+// those trials of one that it could claim.
+
+import type { Base } from "../checkpoints/bases/base";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
+import type { Engine } from "../engines/engine";
+import type { ChooseBy } from "../settings/selection";
+import type { RunOptions, TrainingOptions } from "../settings/training";
+import type { Task } from "../tasks/task";
+import type { RunContext } from "../training/tracking/tracker";
+import { searchByHalving } from "./halving/halving";
+import type { Recipe, Variant } from "./recipe";
+import { readTaskData } from "./trial/task-data";
+import { checkTeacher } from "./trial/teacher";
+import { finishedRun, runLockedTrial, runTrial, type SweepTrial } from "./trial/trial";
+import { openTrunks } from "./trial/trunks";
+import { isNeeded, type SweepSettings, sweepTrial } from "./trial/variants";
+
+/** One task's trials of one recipe: every variant with every seed. */
+export interface Sweep {
+  readonly recipe: Recipe;
+  readonly task: Task;
+  readonly base: Base;
+  /** Of what makes students: a finished run of this task on this base, not full. */
+  readonly teacher?: StoredRun;
+  /** As the recipe's settings give them. */
+  readonly variants: readonly Variant[];
+  readonly seeds: readonly number[];
+  readonly training: TrainingOptions;
+  readonly run: RunOptions;
+  /** Stops those that lag behind, comparing them over their seeds by this. */
+  readonly halving?: ChooseBy | undefined;
+}
+
+/**
+ * Trains every trial of a sweep; with halving, those that it does not stop. Finished trials are returned as they are; an
+ * unfinished one goes on where it stopped. Throws Interrupted when the context's signal is aborted, with the state saved.
+ * @returns one run a trial, in the order of variants; students that are no smaller than their teacher are left out, and
+ *   the log says so; those that halving stopped are marked so
+ */
+export async function runSweep(sweep: Sweep, context: RunContext<Engine>): Promise<StoredRun[]> {
+  const needed = neededVariants(sweep, context);
+  if (needed.length === 0) return [];
+  const { run, halving } = sweep;
+  const settings = await readSweep(sweep);
+  const trials = trialsOf(sweep, settings, needed);
+  const forks = trials.flatMap((planned) => planned.settings.place.fork ?? []);
+  const opened = openSweep(settings, run, context, halving ? [...new Set(forks)] : []);
+  const train = (planned: SweepTrial, force: boolean, until?: number) =>
+    opened.train(planned, { label: labelOf(planned), force, until });
+  try {
+    if (halving) return await searchByHalving(trials, train, sweep, halving, context);
+    const runs: StoredRun[] = [];
+    for (const planned of trials) {
+      runs.push((await finishedRun(planned.trial, run.force)) ?? (await train(planned, run.force)));
+    }
+    return runs;
+  } finally {
+    await opened.dispose();
+  }
+}
+
+/** The trials of a sweep as they would be run. Reads and encodes the data; trains nothing. */
+export async function plannedTrials(
+  sweep: Sweep,
+): Promise<{ readonly settings: SweepSettings; readonly trials: readonly SweepTrial[] }> {
+  const settings = await readSweep(sweep);
+  const needed = sweep.variants.filter((variant) => isNeeded(variant, settings.teacher));
+  return { settings, trials: trialsOf(sweep, settings, needed) };
+}
+
+async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
+  if (teacher) checkTeacher(teacher, task, base);
+  return {
+    recipe,
+    task,
+    base,
+    teacher: teacher ?? null,
+    training,
+    data: await readTaskData(task, base, training.maxLength, run),
+  };
+}
+
+const trialsOf = ({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] =>
+  variants.flatMap((variant) => seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)));
+
+function neededVariants({ task, base, teacher, variants }: Sweep, { reporter }: RunContext<Engine>): Variant[] {
+  if (!teacher) return [...variants];
+  checkTeacher(teacher, task, base);
+  const { layers } = teacher.record;
+  for (const { place } of variants.filter((variant) => !isNeeded(variant, teacher))) {
+    reporter.log(
+      `${task.name}: its teacher has ${layers} layers, no more than a student of ${place.layers}: it keeps its teacher`,
+    );
+  }
+  return variants.filter((variant) => isNeeded(variant, teacher));
+}
+
+/** "rte k=5 seed 1". */
+const labelOf = ({ settings }: SweepTrial): string =>
+  `${settings.task.name} ${settings.recipe.describe(settings).label} seed ${settings.seed}`;
+
+export interface TrainHow {
+  /** How logs name the trial. */
+  readonly label: string;
+  /** Begins anew, whatever is there. */
+  readonly force: boolean;
+  /** As in TrialTraining. */
+  readonly until?: number | undefined;
+  /** The caller holds the lock of its folder. */
+  readonly locked?: boolean;
+}
+
+export interface OpenSweep {
+  train(planned: SweepTrial, how: TrainHow): Promise<StoredRun>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens what the trials of a sweep share. Nothing is computed before the first of them is trained.
+ * @param revisited as in openTrunks
+ */
+export function openSweep(
+  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training">,
+  run: RunOptions,
+  context: RunContext<Engine>,
+  revisited: readonly number[] = [],
+): OpenSweep {
+  const { under, dispose } = openTrunks(task, base, data, run, context, revisited);
+  let prepared: { readonly value: unknown } | null = null;
+  return {
+    async train({ trial, settings }, { label, force, until, locked = false }) {
+      prepared ??= { value: await recipe.prepare({ ...context, task, base, teacher, data, under }) };
+      const work = await recipe.work(settings, prepared.value);
+      const sources = await under(settings.place);
+      const training = { trial, settings, run: { ...run, force }, label, sources, work, until };
+      return locked ? runLockedTrial(training, context) : runTrial(training, context);
+    },
+    dispose,
+  };
+}
