@@ -21,18 +21,20 @@ const task = fc
     scores: fc.array(fc.option(fc.integer({ min: 0, max: 100 }), { freq: 20 }), { minLength: 4, maxLength: 4 }),
     inAverage: fc.boolean(),
   })
-  .map(({ teacher, students, scores, inAverage }, i): TaskCandidates => {
+  .map(({ teacher, students, scores, inAverage }): Omit<TaskCandidates, "task"> => {
     const sizes = [...students.filter((layers) => layers < teacher).sort((a, b) => a - b), teacher];
     const candidates = sizes.map((layers, n): Candidate => {
       const score = scores[n] ?? null;
       return { layers, fork: LAYERS - teacher, score: score === null ? null : score / 100 };
     });
-    return { task: `task${i}`, inAverage, candidates };
+    return { inAverage, candidates };
   });
 
 const tasks = fc
   .array(task, { minLength: 1, maxLength: 4 })
-  .map((list) => list.map((one, i) => (i === 0 ? { ...one, inAverage: true } : one)));
+  .map((list) =>
+    list.map((one, i): TaskCandidates => ({ ...one, task: `task${i}`, inAverage: i === 0 || one.inAverage })),
+  );
 
 function everyChoice(list: readonly TaskCandidates[]): Candidate[][] {
   return list.reduce<Candidate[][]>(

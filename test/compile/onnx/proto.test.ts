@@ -122,7 +122,7 @@ test("a number that is no integer is refused where the format wants one", () => 
 
 test("weights keep their bytes, in order, whatever lies around them in memory", () => {
   const inside = bytesOf(new Float32Array(9)).subarray(4, 28);
-  inside.set(kernel.bytes);
+  inside.set(kernel.bytes as Uint8Array);
   const initializers = [kernel, offset, { ...kernel, name: "view", bytes: inside }];
   const read = decoded({ ...empty, initializers }).graph?.initializer ?? [];
   expect(read.map(({ name, dataType, dims }) => [name, dataType, dims])).toEqual([

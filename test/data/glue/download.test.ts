@@ -140,7 +140,9 @@ test("a zip that an earlier run fetched and could not unpack is not fetched agai
 });
 
 describe("what is there already", () => {
-  beforeEach(() => mkdirSync(path.join(glueData, "RTE"), { recursive: true }));
+  beforeEach(() => {
+    mkdirSync(path.join(glueData, "RTE"), { recursive: true });
+  });
   const put = (name: string, content: string) => writeFileSync(path.join(glueData, "RTE", name), content);
   const look = (name: string) => readFileSync(path.join(glueData, "RTE", name), "utf8");
 
