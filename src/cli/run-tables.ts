@@ -5,6 +5,7 @@ import { type EngineValues, openSession } from "../api/session";
 import type { Engine } from "../engines/engine";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
+import { counted } from "../messages/words";
 import { kOf } from "../model/place";
 import type { Plan } from "../recipes/plan";
 import { type Terminal, table } from "./terminal";
@@ -44,7 +45,7 @@ export function printSummary(
       ? ""
       : `${formatSeconds(seconds)}, ${formatRates(trained.map((run) => run.tokensPerSecond))} tokens a second, `;
   terminal.print(
-    `${trained.length} ${trained.length === 1 ? "run" : "runs"} trained${before > 0 ? `, ${before} finished before` : ""}` +
+    `${counted(trained.length, "run")} trained${before > 0 ? `, ${before} finished before` : ""}` +
       `${stopped > 0 ? `, ${stopped} stopped early` : ""}; ` +
       `${speed}engine ${engine.summary}`,
   );

@@ -1,7 +1,8 @@
 // What select prints: each task's candidates, the choice and why; what a layer costs.
 
 import { type Chosen, millisecondsOf } from "../api/select/select";
-import { formatScore } from "../messages/quantities";
+import { formatLayers, formatScore } from "../messages/quantities";
+import { counted } from "../messages/words";
 import type { Decision } from "../selection/candidate";
 import type { LatencyModel } from "../selection/latency";
 import { formatMs } from "../selection/rule";
@@ -29,8 +30,8 @@ function candidateTable(decisions: readonly Decision[]): string {
 
 function lastLine({ rule, decisions, summary, latency, pool: { baseLayers } }: Chosen): string {
   const { shared, total, overhead, average } = summary;
-  const tasks = `${decisions.length} ${decisions.length === 1 ? "task" : "tasks"}`;
-  const layers = `${shared} shared + ${total - shared} task layers = ${total} of ${decisions.length} x ${baseLayers}`;
+  const tasks = counted(decisions.length, "task");
+  const layers = `${formatLayers({ shared, layers: total })} = ${total} of ${decisions.length} x ${baseLayers}`;
   const ms = latency ? `, ${formatMs(millisecondsOf(decisions, latency))} ms` : "";
   return `${rule}: ${tasks}, ${layers} (${(100 * overhead).toFixed(1)} %)${ms}, average ${formatScore(average)}`;
 }

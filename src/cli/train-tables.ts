@@ -4,6 +4,7 @@ import { describeRun } from "../api/runs";
 import { standingOf } from "../api/stored-runs";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { formatScore, formatSeconds } from "../messages/quantities";
+import { counted } from "../messages/words";
 import { kOf } from "../model/place";
 import type { SearchReport } from "../recipes/halving/rule";
 import type { Sweep } from "../recipes/sweep";
@@ -107,8 +108,7 @@ export async function reportStudents(sweep: Sweep, runs: readonly StoredRun[], _
 /** The line above a task's students. */
 export function headOfStudents({ task, teacher }: Sweep): string {
   const { layers, score } = (teacher as StoredRun).record;
-  const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
-  return `${task.name}: students of a teacher of ${counted} with ${formatScore(score)} points`;
+  return `${task.name}: students of a teacher of ${counted(layers, "layer")} with ${formatScore(score)} points`;
 }
 
 /** What stands there in place of students. */

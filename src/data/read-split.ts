@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { dataError } from "../errors/errors";
+import { counted } from "../messages/words";
 import type { Label } from "../tasks/kinds/kind";
 import type { SplitName, SplitSource, Task } from "../tasks/task";
 import { parseRows, type RawRow } from "./rows";
@@ -105,7 +106,7 @@ function brokenRows(file: string, broken: readonly BrokenRow[], whole: number): 
   if (broken.length > shownRows) shown.push(`and ${broken.length - shownRows} more`);
   const advice =
     whole > 0 ? "mend them, or leave them out with --skip-broken-rows" : "no row is left; is it the right file?";
-  const rows = broken.length === 1 ? "1 broken row" : `${broken.length} broken rows`;
+  const rows = counted(broken.length, "broken row");
   return dataError(`${file}: ${rows} (${shown.join("; ")}); ${advice}`);
 }
 

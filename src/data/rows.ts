@@ -7,6 +7,7 @@ import { isUtf8 } from "node:buffer";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
+import { counted } from "../messages/words";
 import type { Column, SplitSource } from "../tasks/task";
 
 /** What a cell is for; also its key in `Columns`. */
@@ -86,7 +87,7 @@ function widthProblem(cells: readonly string[], width: number, hasHeader: boolea
   if (cells.length === width || (cells.length > width && cells.slice(width).every((cell) => cell === ""))) {
     return undefined;
   }
-  return `${count(cells.length, "column")}, ${hasHeader ? "the header has" : "most rows have"} ${width}`;
+  return `${counted(cells.length, "column")}, ${hasHeader ? "the header has" : "most rows have"} ${width}`;
 }
 
 /** Positions of the source's columns. */
@@ -103,7 +104,7 @@ function resolveColumns(
     throw header
       ? missingColumn(source, file, column, header)
       : dataError(
-          `${file}: there is no column ${column} (from 0) for the ${role}: rows have ${count(width, "column")}; ` +
+          `${file}: there is no column ${column} (from 0) for the ${role}: rows have ${counted(width, "column")}; ` +
             "the file is another task's or another split's",
         );
   });
@@ -167,5 +168,3 @@ function pickCells(
   }
   return { line, cells };
 }
-
-const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;

@@ -5,6 +5,7 @@
 
 import { usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
+import { counted } from "../messages/words";
 import { fitLayers, type LayerRange } from "../options/layers";
 import { configKey } from "../options/option";
 import type { Layers, Recipe, Variant } from "../recipes/recipe";
@@ -118,5 +119,5 @@ export function describeSpec(spec: TrialSpec): string {
   const { recipe, task, init, seed, training } = spec;
   const what = recipe.describe(spec).label + (init ? ` from ${init}` : "");
   const { epochs, learningRate } = training;
-  return `${task.name} ${what} seed ${seed}, ${epochs} ${epochs === 1 ? "epoch" : "epochs"} at ${learningRate}`;
+  return `${task.name} ${what} seed ${seed}, ${counted(epochs, "epoch")} at ${learningRate}`;
 }

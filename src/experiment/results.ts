@@ -5,6 +5,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { kOf } from "../model/place";
 import type { K } from "../options/layers";
 import { compareScores } from "../tasks/metrics";
+import { spreadOf } from "../tasks/scores";
 import type { TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";
 
@@ -58,6 +59,7 @@ export function labelledLines(results: readonly Result[]): { readonly label: str
     if (!first || runs.length === 0) return [];
     const { recipe, task, place, init } = first.spec;
     const scores = runs.map(({ record }) => record.score);
+    const spread = spreadOf(scores);
     const line = {
       task: task.name,
       step: recipe.method,
@@ -66,17 +68,9 @@ export function labelledLines(results: readonly Result[]): { readonly label: str
       trials: runs.length,
       seeds: new Set(runs.map(({ record }) => record.seed)).size,
       max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),
-      ...spread(scores),
+      mean: spread?.mean ?? null,
+      deviation: spread?.sd ?? null,
     };
     return { label: recipe.describe(first.spec).label, line };
   });
-}
-
-function spread(scores: readonly (number | null)[]): Pick<ScoreLine, "mean" | "deviation"> {
-  const known = scores.filter((score) => score !== null);
-  if (known.length < scores.length) return { mean: null, deviation: null };
-  const mean = known.reduce((sum, score) => sum + score, 0) / known.length;
-  if (known.length < 2) return { mean, deviation: null };
-  const squares = known.reduce((sum, score) => sum + (score - mean) ** 2, 0);
-  return { mean, deviation: Math.sqrt(squares / (known.length - 1)) };
 }

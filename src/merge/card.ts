@@ -8,9 +8,12 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { writeFileAtomic } from "../files/atomic";
 import { markdownTable, markdownText } from "../messages/markdown";
+import { formatMetrics, formatScore } from "../messages/quantities";
+import { counted } from "../messages/words";
+import { overhead } from "../model/overhead";
 import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
-import { type Manifest, type MergedTask, overhead } from "./folder/manifest";
+import type { Manifest, MergedTask } from "./folder/manifest";
 
 export const CARD = "README.md";
 
@@ -59,7 +62,7 @@ export function modelCard(manifest: Manifest): string {
     ...labelLines(tasks),
     "## Layers",
     `${cost.shared} shared and ${cost.layers - cost.shared} task layers: ${cost.layers} of the ${whole} that ` +
-      `${tasks.length} whole ${tasks.length === 1 ? "model" : "models"} of ${base.layers} layers would run` +
+      `${counted(tasks.length, "whole model")} of ${base.layers} layers would run` +
       `${whole > 0 ? ` (${(100 * cost.share).toFixed(1)} %)` : ""}.`,
     `Base: ${markdownText(base.name)}, sha256 of its weights \`${base.sha256}\`.`,
     "## Use",
@@ -120,8 +123,8 @@ function tasksTable({ tasks }: Manifest): string {
         titleOf(task.name),
         `${task.kind.name}, ${task.inputs === "pair" ? "two texts" : "one text"}`,
         task.metric,
-        points(task.score),
-        others.map(([metric, value]) => `${metric} ${points(value)}`).join(", "),
+        formatScore(task.score, "undefined"),
+        formatMetrics(others),
         task.fork === null ? "none" : String(task.fork),
         String(task.layers),
         task.run,
@@ -129,8 +132,6 @@ function tasksTable({ tasks }: Manifest): string {
     }),
   );
 }
-
-const points = (score: number | null) => (score === null ? "undefined" : (100 * score).toFixed(1));
 
 function labelLines(tasks: readonly MergedTask[]): string[] {
   const lines = tasks.map(({ name, labels, range }) => {

@@ -2,9 +2,10 @@
 
 import type { BertConfig } from "../model/config";
 import { headParameterCount } from "../model/head-parameters";
+import { overhead } from "../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
 import { headOf } from "../tasks/task";
-import { type Manifest, overhead } from "./folder/manifest";
+import type { Manifest } from "./folder/manifest";
 
 export interface Savings {
   readonly parameters: number;

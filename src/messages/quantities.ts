@@ -15,5 +15,14 @@ export function formatCount(count: number): string {
   return count >= 1e4 ? `${(count / 1e3).toFixed(1)} k` : String(Math.round(count));
 }
 
-/** A score in points, or "-" where it is undefined. */
-export const formatScore = (score: number | null): string => (score === null ? "-" : (100 * score).toFixed(1));
+/** A score in points, or another text where it is undefined. */
+export const formatScore = (score: number | null, none = "-"): string =>
+  score === null ? none : (100 * score).toFixed(1);
+
+/** "accuracy 58.8, f1 undefined": points, as scores are shown everywhere. */
+export const formatMetrics = (metrics: readonly (readonly [string, number | null])[]): string =>
+  metrics.map(([name, value]) => `${name} ${formatScore(value, "undefined")}`).join(", ");
+
+/** "7 shared + 26 task layers". */
+export const formatLayers = ({ shared, layers }: { readonly shared: number; readonly layers: number }): string =>
+  `${shared} shared + ${layers - shared} task layers`;

@@ -5,7 +5,8 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { canonicalJson } from "../files/hash";
 import type { Place } from "../model/place";
 import { bestRun } from "../selection/teacher";
-import { type SeedScores, type Spread, spreadOf } from "./statistics";
+import { type Spread, spreadOf } from "../tasks/scores";
+import type { SeedScores } from "./statistics";
 
 export interface Arm extends Place {
   /** The recipe that trained them, or "import". */

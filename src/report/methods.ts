@@ -1,14 +1,17 @@
 // Methods by task (the paper's Table 2): full fine-tuning, teachers alone (w/o KD), students of l layers (KD-l), a mix by
 // threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
 
-import { type Manifest, overhead } from "../merge/folder/manifest";
+import type { Manifest } from "../merge/folder/manifest";
+import { counted } from "../messages/words";
+import { overhead } from "../model/overhead";
 import type { Place } from "../model/place";
 import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
+import { type Spread, spreadOf } from "../tasks/scores";
 import type { Arm } from "./arms";
 import type { TaskResults } from "./collect";
-import { type Comparison, compareOverSeeds, type SeedScores, type Spread, spreadOf } from "./statistics";
+import { type Comparison, compareOverSeeds, type SeedScores } from "./statistics";
 import type { Candidate } from "./tradeoff";
 
 /** What a method runs for one task. */
@@ -90,12 +93,12 @@ export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds
   ];
   for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
     for (const size of sizesOf(tasks, name)) {
-      const meaning = `students of ${size} ${size === 1 ? "layer" : "layers"}; a teacher that is no larger stays`;
+      const meaning = `students of ${counted(size, "layer")}; a teacher that is no larger stays`;
       methods.push(method(`${short}-${size}`, meaning, (task) => studentOf(task, name, size)));
     }
   }
   for (const threshold of new Set(thresholds)) {
-    const meaning = `more layers where each brings at least ${threshold} ${threshold === 1 ? "point" : "points"}`;
+    const meaning = `more layers where each brings at least ${counted(threshold, "point")}`;
     const choose = ({ candidates }: TaskArms) => pickByThreshold(candidates, threshold).arm;
     methods.push(method(`mixed, c = ${threshold}`, meaning, choose));
   }

@@ -8,6 +8,7 @@ import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { type Manifest, readManifest } from "../merge/folder/manifest";
+import { counted } from "../messages/words";
 import type { Recipes } from "../recipes/recipe";
 import type { ChooseBy } from "../settings/selection";
 import { type Draw, type Drawing, draw as drawWithVega, standaloneSvg } from "./charts/draw";
@@ -76,8 +77,8 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
   const document: ReportDocument = {
     title: `flexbert report: ${name}`,
     summary:
-      `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"} on ${name} (${layers} layers), ` +
-      `${runs} finished ${runs === 1 ? "run" : "runs"}; scores are of the dev split.`,
+      `${counted(tasks.length, "task")} on ${name} (${layers} layers), ` +
+      `${counted(runs, "finished run")}; scores are of the dev split.`,
     warnings: warningsOf(tasks, unfinished),
     sections: sections.filter((section) => section !== null),
   };

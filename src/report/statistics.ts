@@ -1,20 +1,6 @@
-// Means over seeds, and whether a difference is more than their noise: paired by seed, with Student's t at 95 %.
+// Whether a difference is more than the noise of the seeds: paired by seed, with Student's t at 95 %.
 
-export interface Spread {
-  readonly mean: number;
-  /** Sample standard deviation; null for one value. */
-  readonly sd: number | null;
-}
-
-/** null where there is no value, or one is undefined. */
-export function spreadOf(values: readonly (number | null)[]): Spread | null {
-  const known = values.filter((value) => value !== null);
-  if (known.length === 0 || known.length < values.length) return null;
-  const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-  if (known.length === 1) return { mean, sd: null };
-  const squares = known.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, sd: Math.sqrt(squares / (known.length - 1)) };
-}
+import { spreadOf } from "../tasks/scores";
 
 /**
  * What seeds say about a difference. "clear": beyond their noise; "noise": inside it; "unknown": fewer than two seeds

@@ -1,7 +1,7 @@
 // Score against layers (the paper's Figure 5): every choice that the threshold makes, and the Pareto front of all choices,
 // found exactly. A choice costs the deepest fork that it needs, once, and its branches' layers.
 
-import { overhead } from "../merge/folder/manifest";
+import { overhead } from "../model/overhead";
 import { gainPerLayer, pickByThreshold } from "../selection/threshold";
 
 /** A task's student or teacher. */

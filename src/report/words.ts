@@ -1,12 +1,15 @@
 // Numbers and provenance in words, the same in every part of the report.
 
+import { formatScore } from "../messages/quantities";
+import { counted } from "../messages/words";
 import { kinds } from "../tasks/kinds";
+import type { Spread } from "../tasks/scores";
 import type { Arm } from "./arms";
 import type { TaskResults } from "./collect";
-import type { Comparison, Spread } from "./statistics";
+import type { Comparison } from "./statistics";
 
 /** A fraction in points, or a dash where it is undefined. */
-export const points = (score: number | null): string => (score === null ? "–" : (100 * score).toFixed(1));
+export const points = (score: number | null): string => formatScore(score, "–");
 
 /** "67.1 ± 0.8", or "67.1, 1 seed". */
 export function spreadText(spread: Spread | null, seeds: number): string {
@@ -40,7 +43,7 @@ export function seedsText(arms: readonly Arm[]): string {
   const counts = arms.map(({ scores }) => scores.size);
   if (counts.length === 0) return "No seeds";
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
-  return least === most ? `${most} ${most === 1 ? "seed" : "seeds"}` : `${least} to ${most} seeds`;
+  return least === most ? counted(most, "seed") : `${least} to ${most} seeds`;
 }
 
 /** What a comparison says, in a few words. */

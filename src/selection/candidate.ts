@@ -2,7 +2,9 @@
 // a table of scores; the rules (threshold.ts, budget.ts, named.ts) know nothing of where it came from.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { overhead } from "../model/overhead";
 import type { Place } from "../model/place";
+import { meanScore } from "../tasks/scores";
 
 export interface Candidate extends Place {
   /** "unshared": a run of k = full, whose fork is null. */
@@ -27,21 +29,8 @@ export interface Decision extends TaskCandidates {
 }
 
 /** Encoder layers of a choice: the shared ones are as deep as its deepest fork. */
-export interface LayerCount {
-  readonly shared: number;
-  /** The tasks' own layers. */
-  readonly branch: number;
-}
-
 /** Trunk layers that a candidate needs; an unshared one brings its own. */
 export const depthOf = ({ fork }: Candidate): number => fork ?? 0;
-
-export function countLayers(chosen: readonly Candidate[]): LayerCount {
-  return {
-    shared: Math.max(0, ...chosen.map(depthOf)),
-    branch: chosen.reduce((sum, { layers }) => sum + layers, 0),
-  };
-}
 
 export interface Summary {
   readonly shared: number;
@@ -54,13 +43,6 @@ export interface Summary {
 
 /** What a choice costs and scores (the paper's Table 2). */
 export function summarize(chosen: readonly Candidate[], baseLayers: number): Summary {
-  const { shared, branch } = countLayers(chosen);
-  const scores = chosen.map(({ score }) => score);
-  const sum = scores.reduce<number | null>((sum, score) => (sum === null || score === null ? null : sum + score), 0);
-  return {
-    shared,
-    total: shared + branch,
-    overhead: (shared + branch) / (baseLayers * chosen.length),
-    average: sum === null ? null : sum / chosen.length,
-  };
+  const { layers, shared, share } = overhead({ base: { layers: baseLayers }, tasks: chosen });
+  return { shared, total: layers, overhead: share, average: meanScore(chosen.map(({ score }) => score)) };
 }

@@ -4,6 +4,7 @@
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
+import { counted } from "../messages/words";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate } from "./candidate";
 import { bestRun, chooseTeacher, comparableRuns } from "./teacher";
@@ -110,8 +111,6 @@ export function leftOut({ finetuned, students }: Omit<Candidates, "task">, by: C
   if (orphans > 0) lines.push(`${counted(orphans, "student")} of other teachers left out`);
   return lines;
 }
-
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
   const { fork, layers, score } = run.record;

@@ -4,8 +4,8 @@
 import { readFile } from "node:fs/promises";
 import { oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import type { LayerCount } from "../model/overhead";
 import type { Allowance } from "./budget";
-import type { LayerCount } from "./candidate";
 
 /** Milliseconds for the batch that was measured. */
 export interface LatencyModel {

@@ -2,16 +2,16 @@
 // best student where there is one. The same words as merge --select takes.
 
 import { modelError } from "../errors/errors";
+import { counted } from "../messages/words";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, Decision, TaskCandidates } from "./candidate";
 import type { Choice } from "./candidates";
-import { plural } from "./threshold";
 
 /** Throws modelError (4) naming the task and what it has where nothing fits. */
 export function chooseNamed({ task, candidates }: TaskCandidates, choice: Choice): Decision {
   const chosen = find(candidates, choice);
   if (!chosen) {
-    const sizes = candidates.map(({ role, layers }) => `a ${role} of ${plural(layers)}`).join(", ");
+    const sizes = candidates.map(({ role, layers }) => `a ${role} of ${counted(layers, "layer")}`).join(", ");
     throw modelError(`${task} has nothing for ${choice}: it has ${sizes}${remedy(task, choice)}`);
   }
   const keepsTeacher = choice.startsWith("kd-") && chosen.role !== "student";

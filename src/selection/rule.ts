@@ -2,9 +2,11 @@
 // the rule says of each candidate.
 
 import { usageError } from "../errors/errors";
+import { formatLayers } from "../messages/quantities";
+import { countLayers } from "../model/overhead";
 import { compareScores } from "../tasks/metrics";
 import { type Allowance, chooseWithin, depthsOf, fewestBranchLayers, layerAllowance } from "./budget";
-import { type Candidate, countLayers, type Decision, type TaskCandidates } from "./candidate";
+import type { Candidate, Decision, TaskCandidates } from "./candidate";
 import type { Choice } from "./candidates";
 import { type LatencyModel, latencyAllowance, latencyOf } from "./latency";
 import { chooseNamed } from "./named";
@@ -92,7 +94,7 @@ function overBudget(tasks: readonly TaskCandidates[], { maxLayers, latency }: Bu
     const [least] = [...cheapest].sort((a, b) => a.shared + a.branch - b.shared - b.branch);
     const { shared, branch } = least as (typeof cheapest)[number];
     if (shared + branch > maxLayers) {
-      const layers = `${shared} shared + ${branch} task layers = ${shared + branch}`;
+      const layers = `${formatLayers({ shared, layers: shared + branch })} = ${shared + branch}`;
       problems.push(`--max-layers ${maxLayers}: the smallest choice has ${layers}`);
     }
   }

@@ -6,6 +6,7 @@ import { byK, kOf, type Place } from "../model/place";
 import type { K } from "../options/layers";
 import type { ChooseBy } from "../settings/selection";
 import { compareScores } from "../tasks/metrics";
+import { meanScore } from "../tasks/scores";
 
 /** One line of the table of dev scores: every finished seed of one k. */
 export interface LayerScores {
@@ -77,13 +78,4 @@ export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
   const order = (a: readonly StoredRun[], b: readonly StoredRun[]) =>
     rows(a) === rows(b) ? (lastFinished(a) < lastFinished(b) ? 1 : -1) : rows(b) - rows(a);
   return [...groups.values()].sort(order);
-}
-
-function meanScore(scores: readonly (number | null)[]): number | null {
-  let sum = 0;
-  for (const score of scores) {
-    if (score === null) return null;
-    sum += score;
-  }
-  return sum / scores.length;
 }

@@ -1,6 +1,7 @@
 // Selection with threshold c, the paper's marginal benefit (section 4.2, appendix D): from the smallest candidate on,
 // a larger one is taken when it gains at least c points for each layer that it adds to the one held.
 
+import { counted } from "../messages/words";
 import { compareScores, scoreTolerance } from "../tasks/metrics";
 import type { Candidate, Decision, TaskCandidates } from "./candidate";
 
@@ -52,7 +53,7 @@ export function chooseByThreshold({ task, candidates }: TaskCandidates, c: numbe
     candidates,
     chosen: pickByThreshold(candidates, c),
     notes: candidates.map(
-      (candidate) => notes.get(candidate) ?? `another of ${plural(candidate.layers)} scores no less`,
+      (candidate) => notes.get(candidate) ?? `another of ${counted(candidate.layers, "layer")} scores no less`,
     ),
   };
 }
@@ -75,7 +76,7 @@ export function gainPerLayer(from: Scored, to: Scored): number {
 }
 
 function describe(gain: number, held: Scored, taken: boolean, c: number): string {
-  const over = `over ${plural(held.layers)}`;
+  const over = `over ${counted(held.layers, "layer")}`;
   if (gain === Number.NEGATIVE_INFINITY) return "its score is undefined";
   if (gain === Number.POSITIVE_INFINITY) return `the score ${over} is undefined`;
   return `${gain < 0 ? "" : "+"}${rounded(gain, c)} a layer ${over}: ${taken ? "at least" : "below"} ${c}`;
@@ -89,5 +90,3 @@ function rounded(gain: number, c: number): string {
   }
   return gain.toFixed(9);
 }
-
-export const plural = (layers: number) => `${layers} ${layers === 1 ? "layer" : "layers"}`;

@@ -5,8 +5,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { openEngine } from "../../src/engines/open";
-import { filesOf, overhead, readManifest } from "../../src/merge/folder/manifest";
+import { filesOf, readManifest } from "../../src/merge/folder/manifest";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
+import { overhead } from "../../src/model/overhead";
 import { evaluateTask } from "../../src/predict/evaluate";
 import { openModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";

@@ -1,17 +1,9 @@
-// Means, deviations and verdicts over seeds, against values worked out by hand and tables of Student's t.
+// Verdicts over seeds, against values worked out by hand and tables of Student's t.
 
 import { describe, expect, test } from "@jest/globals";
-import { compareOverSeeds, spreadOf, studentT } from "../../src/report/statistics";
+import { compareOverSeeds, studentT } from "../../src/report/statistics";
 
 const seeds = (scores: readonly (number | null)[]) => new Map(scores.map((score, i) => [i + 1, score]));
-
-test("spreadOf gives mean and sample deviation, one value has none, an undefined one leaves nothing", () => {
-  expect(spreadOf([0.6, 0.7, 0.8])?.mean).toBeCloseTo(0.7, 12);
-  expect(spreadOf([0.6, 0.7, 0.8])?.sd).toBeCloseTo(0.1, 12);
-  expect(spreadOf([0.6])).toEqual({ mean: 0.6, sd: null });
-  expect(spreadOf([0.6, null])).toBeNull();
-  expect(spreadOf([])).toBeNull();
-});
 
 describe("compareOverSeeds", () => {
   test("a difference that every seed shares, less its spread, is clear; a larger one that they do not share is noise", () => {

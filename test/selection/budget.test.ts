@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { countLayers } from "../../src/model/overhead";
 import { type Allowance, chooseWithin, layerAllowance } from "../../src/selection/budget";
-import { type Candidate, countLayers, type TaskCandidates } from "../../src/selection/candidate";
+import type { Candidate, TaskCandidates } from "../../src/selection/candidate";
 import { type LatencyModel, latencyAllowance, latencyOf } from "../../src/selection/latency";
 import { applyRule, type Budget } from "../../src/selection/rule";
 import { readScores } from "../../src/selection/scores-file";

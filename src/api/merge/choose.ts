@@ -3,6 +3,7 @@
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { Selection } from "../../merge/merge";
 import { formatScore } from "../../messages/quantities";
+import { counted } from "../../messages/words";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
 import type { ChooseBy } from "../../settings/selection";
@@ -52,8 +53,7 @@ export async function chooseRuns(base: BaseDescription, values: ChoiceValues, ca
 
 function logChoice({ task, run }: Selection, { reporter }: Call): void {
   const { layers, score, fork, teacher } = run.record;
-  const counted = `${layers} ${layers === 1 ? "layer" : "layers"}`;
-  const what = teacher ? `student of ${counted}` : `teacher of ${counted}`;
+  const what = `${teacher ? "student" : "teacher"} of ${counted(layers, "layer")}`;
   const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
   reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}`);
 }

@@ -2,6 +2,7 @@
 
 import { modelError, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
+import { counted } from "../../messages/words";
 import type { TaskCandidates } from "../../selection/candidate";
 import { leftOut, storedCandidates } from "../../selection/candidates";
 import type { ScoreUnit } from "../../selection/scores-file";
@@ -66,7 +67,7 @@ async function tablePool(file: string, values: PoolValues, call: Call): Promise<
   const { readScores } = await import("../../selection/scores-file.js");
   const { tasks, baseLayers, unit } = await readScores(file, values.scoreUnit);
   call.reporter.log(
-    `${file}: ${tasks.length} ${tasks.length === 1 ? "task" : "tasks"} on a base of ${baseLayers} layers, scores read as ${unit}`,
+    `${file}: ${counted(tasks.length, "task")} on a base of ${baseLayers} layers, scores read as ${unit}`,
   );
   const wanted = namedTasks(values.task, tasks, file);
   const shared = wanted.map(({ task, candidates }) => ({

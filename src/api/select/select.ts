@@ -3,10 +3,11 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { usageError } from "../../errors/errors";
+import { countLayers } from "../../model/overhead";
 import { type Given, readGiven } from "../../options/given";
 import { option, optional, toggle, type Values } from "../../options/option";
 import { choice, decimal, integer, text } from "../../options/readers";
-import { countLayers, type Decision, type Summary, summarize } from "../../selection/candidate";
+import { type Decision, type Summary, summarize } from "../../selection/candidate";
 import { parseSelect, requireKnown } from "../../selection/candidates";
 import { type LatencyModel, latencyOf } from "../../selection/latency";
 import type { Rule } from "../../selection/rule";

@@ -6,6 +6,7 @@ import type { BenchPlan } from "../../benchmark/measure";
 import { isPresent, openEngines } from "../../benchmark/processes";
 import { failure, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
+import { counted } from "../../messages/words";
 import type { BertConfig } from "../../model/config";
 import { option, optional, type Values } from "../../options/option";
 import { choice, decimal, integer, names, text } from "../../options/readers";
@@ -179,7 +180,7 @@ async function chooseModel(values: BenchValues, terminal: Terminal): Promise<Cho
 function describeRun({ k, batchSize, length, runs, dropout }: BenchValues, model: string): string {
   const rows = length.map((one) => `${batchSize} x ${one}`).join(", ");
   const dropped = dropout > 0 ? `, dropout ${dropout}` : "";
-  return `${model}, the top ${k} trained, ${rows} tokens, float32${dropped}, ${runs} ${runs === 1 ? "run" : "runs"}`;
+  return `${model}, the top ${k} trained, ${rows} tokens, float32${dropped}, ${counted(runs, "run")}`;
 }
 
 /** What --json says beside the engines. */

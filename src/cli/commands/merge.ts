@@ -10,7 +10,8 @@ import {
   removeTasks,
 } from "../../api/merge/merge";
 import { formatBytes } from "../../files/atomic";
-import { formatCount, formatScore } from "../../messages/quantities";
+import { formatCount, formatLayers, formatScore } from "../../messages/quantities";
+import { counted } from "../../messages/words";
 import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
@@ -79,13 +80,13 @@ function report(merged: MergeResult, terminal: Terminal): void {
   terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
   const count = tasks.length;
   terminal.print(
-    `\n${out}: ${count} ${count === 1 ? "task" : "tasks"}, ${cost.shared} shared + ${cost.layers - cost.shared} task layers = ${cost.layers} of ` +
+    `\n${out}: ${counted(count, "task")}, ${formatLayers(cost)} = ${cost.layers} of ` +
       `${count} x ${baseLayers} (${(100 * cost.share).toFixed(0)} %)`,
   );
   if (saved) {
     terminal.print(
       `${formatCount(saved.parameters)} parameters (${formatBytes(4 * saved.parameters)}) instead of ` +
-        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${count} separate ${count === 1 ? "model" : "models"}`,
+        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${counted(count, "separate model")}`,
     );
   }
   if (onnx) terminal.print(describeOnnx(onnx, tasks));

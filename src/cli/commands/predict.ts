@@ -6,6 +6,7 @@ import { modelOptions } from "../../api/served-model";
 import { usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
+import { counted } from "../../messages/words";
 import { option, optional } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
@@ -67,8 +68,6 @@ export const predictCommand = defineCommand({
     }
   },
 });
-
-const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** Three digits, whole numbers from 100 on. */
 const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));

@@ -12,11 +12,11 @@ import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
 import { failure, UserError } from "../../errors/errors";
 import { formatBytes } from "../../files/atomic";
-import { overhead } from "../../merge/folder/manifest";
 import type { Selection } from "../../merge/merge";
 import { savings } from "../../merge/savings";
-import { formatCount, formatScore, formatSeconds } from "../../messages/quantities";
+import { formatCount, formatLayers, formatScore, formatSeconds } from "../../messages/quantities";
 import { bertDefaults } from "../../model/config";
+import { overhead } from "../../model/overhead";
 import { placesOf } from "../../model/place";
 import { option, toggle } from "../../options/option";
 import { text } from "../../options/readers";
@@ -134,7 +134,7 @@ export const quickstart = defineCommand({
     if (merged.onnx) terminal.print(`${describeOnnx(merged.onnx, manifest.tasks)}\n`);
     terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
     terminal.print(
-      `layers      ${cost.layers} of ${whole} (${cost.shared} shared + ${cost.layers - cost.shared} task layers)\n` +
+      `layers      ${cost.layers} of ${whole} (${formatLayers(cost)})\n` +
         `parameters  ${formatCount(saved.parameters)} of ${formatCount(saved.separateParameters)}\n` +
         `bytes       ${formatBytes(4 * saved.parameters)} of ${formatBytes(4 * saved.separateParameters)}\n` +
         `time        ${formatSeconds(seconds)} on ${context.engine.summary}`,

@@ -106,20 +106,3 @@ export const forCallers = ({ name, kind, inputs, labels, range, maxLength, fork,
   fork,
   layers,
 });
-
-/** What decides the cost of inference: a manifest, or a choice that is not merged. */
-export interface Costed {
-  readonly base: Pick<Manifest["base"], "layers">;
-  readonly tasks: readonly Pick<MergedTask, "fork" | "layers">[];
-}
-
-/** Encoder layers that inference over all tasks runs, and its share of N a task (paper, section 3). */
-export function overhead({ base, tasks }: Costed): {
-  layers: number;
-  share: number;
-  shared: number;
-} {
-  const shared = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const layers = tasks.reduce((sum, task) => sum + task.layers, shared);
-  return { layers, shared, share: tasks.length === 0 ? 0 : layers / (base.layers * tasks.length) };
-}

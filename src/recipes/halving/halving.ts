@@ -5,6 +5,7 @@
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
+import { formatScore } from "../../messages/quantities";
 import type { ChooseBy } from "../../settings/selection";
 import type { RunOptions, TrainingOptions } from "../../settings/training";
 import type { Task } from "../../tasks/task";
@@ -99,10 +100,7 @@ async function scoresUpTo(run: StoredRun, metric: string, epoch: number) {
 
 /** "halving after epoch 1: k 6, 5, 4 go on (58.1, 57.0, 56.3), k 3, 2, 1 stop (...)": best dev scores so far, in points. */
 function describeRung(arms: readonly Arm[], left: readonly Arm[], epoch: number, by: ChooseBy): string {
-  const points = (arm: Arm) => {
-    const score = scoreAfter(arm, epoch, by);
-    return score === null ? "-" : (100 * score).toFixed(1);
-  };
+  const points = (arm: Arm) => formatScore(scoreAfter(arm, epoch, by));
   const list = (some: readonly Arm[]) =>
     `k ${some.map(({ layers }) => layers).join(", ")} (${some.map(points).join(", ")})`;
   const stopped = arms.filter((arm) => !left.includes(arm));

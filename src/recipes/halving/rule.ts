@@ -9,6 +9,7 @@ import { optionsOf, readDevScores, type StoredRun } from "../../checkpoints/runs
 import type { ChooseBy } from "../../settings/selection";
 import { trainingSettings } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
+import { meanScore } from "../../tasks/scores";
 
 type Score = number | null;
 
@@ -50,12 +51,7 @@ export function scoreAfter({ scores }: Arm, epoch: number, by: ChooseBy): Score 
     return seed.slice(0, epoch).reduce<Score>((max, score) => (compareScores(score, max) > 0 ? score : max), null);
   });
   if (by === "max") return best.reduce((max, score) => (compareScores(score, max) > 0 ? score : max), null);
-  let sum = 0;
-  for (const score of best) {
-    if (score === null) return null;
-    sum += score;
-  }
-  return sum / best.length;
+  return meanScore(best);
 }
 
 /** What the rule does with scores that are known. */

@@ -1,5 +1,6 @@
 // Methods by task (the paper's Table 2), and where the layers of one of them go.
 
+import { counted } from "../../messages/words";
 import { barsChart } from "../charts/charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
 import type { Average, Method, MethodCell, TaskArms } from "../methods";
@@ -73,7 +74,7 @@ function methodCell(cell: MethodCell | null): Cell {
   const seeds = arm ? `${spreadText(spread, arm.scores.size)}\n` : "";
   return {
     text: points(score),
-    detail: `${seeds}${layers} ${layers === 1 ? "layer" : "layers"}`,
+    detail: `${seeds}${counted(layers, "layer")}`,
     ...marked(comparison),
   };
 }

@@ -2,6 +2,7 @@
 
 import { optionsOf, type StoredRun, type TrialCost } from "../../checkpoints/runs/run-folder";
 import { formatCount, formatSeconds } from "../../messages/quantities";
+import { counted } from "../../messages/words";
 import { trainingSettings } from "../../settings/training";
 import type { TaskResults } from "../collect";
 import { type Costed, costsOf, sum } from "../costs";
@@ -26,9 +27,7 @@ export function savingsSection(tasks: readonly TaskResults[]): ReportSection {
         "epoch of every run would compute them again. Rows are padded to the end of their length bucket; without buckets, " +
         "to the maximum length.",
       ...(without > 0
-        ? [
-            `${without} ${without === 1 ? "run" : "runs"} did not record this and ${without === 1 ? "is" : "are"} left out.`,
-          ]
+        ? [`${counted(without, "run")} did not record this and ${without === 1 ? "is" : "are"} left out.`]
         : []),
     ],
     blocks: [savingsTable(rows)],

@@ -1,5 +1,6 @@
 // Score against layers (the paper's Figure 5): Pareto front, thresholds, methods.
 
+import { counted } from "../../messages/words";
 import { groupBy } from "../arms";
 import { tradeoffChart } from "../charts/charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
@@ -137,7 +138,7 @@ function choicesTable(
   const first = (point: TradeoffPoint | ThresholdPoint): Cell =>
     kind === "thresholds" && "to" in point
       ? { text: thresholdRange(point) }
-      : { text: `${point.layers}${NO_BREAK}${point.layers === 1 ? "layer" : "layers"}` };
+      : { text: counted(point.layers, "layer").replace(" ", NO_BREAK) };
   const what =
     kind === "thresholds"
       ? "Layers of each task's choice, by threshold."

@@ -8,6 +8,7 @@ import { chooseBuckets } from "../../batches/buckets";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../../engines/engine";
 import { failure } from "../../errors/errors";
+import { formatMetrics } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
@@ -245,19 +246,11 @@ async function evaluateEpoch(
   const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
   const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
   await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
-  context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${describeMetrics(metrics)}`);
+  context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}`);
   if (!position.best || compareScores(score, position.best.score) > 0) {
     const branch = branchIn(await program.state());
     position.best = { branch, epoch: position.epoch, score, metrics };
   }
-}
-
-/** "accuracy 58.8, f1 71.2": points, as scores are shown everywhere. */
-export function describeMetrics(metrics: Readonly<Record<string, number | null>>): string {
-  const parts = Object.entries(metrics).map(
-    ([name, value]) => `${name} ${value === null ? "undefined" : (100 * value).toFixed(1)}`,
-  );
-  return parts.join(", ");
 }
 
 async function stepInputs(training: OpenedTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
