@@ -15,7 +15,7 @@ export const trackerOptions = {
   }),
 };
 
-interface TrackerValues {
+export interface TrackerValues {
   readonly tensorboard: boolean;
   readonly mlflow: string | undefined;
   readonly offline: boolean;

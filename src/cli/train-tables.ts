@@ -1,26 +1,20 @@
 // What a command that trains prints of one task: scores by k with the teacher, or the students of its teacher.
 
-import { describeRun } from "../api/runs";
-import { standingOf } from "../api/stored-runs";
+import type { TrainedSweep } from "../api/train/train";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { kOf } from "../model/place";
 import type { SearchReport } from "../recipes/halving/rule";
 import type { Sweep } from "../recipes/sweep";
-import type { ChooseBy } from "../settings/selection";
+import { scoresByLayers } from "../selection/teacher";
 import { formatRates } from "./run-tables";
 import { type Terminal, table } from "./terminal";
 
-/** The table of one task's k, with the teacher marked; returns what --json prints. */
-export async function reportTeachers(
-  { task, base, run, halving }: Sweep,
-  runs: readonly StoredRun[],
-  by: ChooseBy,
-  terminal: Terminal,
-) {
-  const { scoresByLayers } = await import("../selection/teacher.js");
-  const { comparable, teacher } = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by }, terminal);
+/** The table of one task's k, with the teacher marked. */
+export function printTeachers({ sweep, runs, standing, search }: TrainedSweep, terminal: Terminal): void {
+  const { task, halving } = sweep;
+  const { comparable, teacher } = standing ?? { comparable: runs, teacher: null };
   const rows = scoresByLayers(comparable).map(({ place, runs: seeds, max, mean }) => {
     const chosen = teacher !== null && seeds.includes(teacher);
     const seconds = seeds.reduce((sum, { record }) => sum + record.seconds, 0);
@@ -29,38 +23,12 @@ export async function reportTeachers(
     const mark = chosen ? "teacher" : "";
     return [k, formatScore(max), formatScore(mean), seeds.length, formatSeconds(seconds), rate, mark];
   });
-  if (!terminal.json) {
-    terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
-    terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
-  }
-  const settings = differingOptions(comparable);
-  if (settings.length > 0) {
-    terminal.reporter.log(
-      `${task.name}: its runs differ in ${settings.join(", ")} too; flexbert report keeps them apart`,
-    );
-  }
-  if (teacher && !comparable.includes(teacher)) {
-    const { layers, seed, score, devData } = teacher.record;
-    terminal.reporter.log(
-      `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,
-    );
-  }
-  const { reportSearch } = await import("../recipes/halving/rule.js");
-  const report = await reportSearch(runs, task.metric, by);
+  terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
+  terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
   // A sweep that halving never touched has the report in its JSON alone.
   const halved = halving !== undefined || runs.some(({ record }) => record.stopped);
-  if (report && halved && !terminal.json) terminal.print(`${describeSearch(task.name, report)}\n`);
-  return { task: task.name, runs: runs.map(describeRun), teacher: teacher?.folder ?? null, search: report };
+  if (search && halved) terminal.print(`${describeSearch(task.name, search)}\n`);
 }
-
-/** Names of the options in which runs differ. */
-function differingOptions(runs: readonly StoredRun[]): string[] {
-  const names = new Set(runs.flatMap(({ record }) => Object.keys(record.options)));
-  const values = (name: string) => new Set(runs.map(({ record }) => JSON.stringify(record.options[name])));
-  return [...names].filter((name) => values(name).size > 1).map((name) => `--${kebabCase(name)}`);
-}
-
-const kebabCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** What halving chose, stopped and saved; after a whole sweep, whether that sweep chooses the same. */
 function describeSearch(task: string, { halving, full, stopped, saved, of }: SearchReport): string {
@@ -87,8 +55,8 @@ function describeSearch(task: string, { halving, full, stopped, saved, of }: Sea
   );
 }
 
-/** The table of one task's students; returns what --json prints. */
-export async function reportStudents(sweep: Sweep, runs: readonly StoredRun[], _by: ChooseBy, terminal: Terminal) {
+/** The table of one task's students. */
+export function printStudents({ sweep, runs }: TrainedSweep, terminal: Terminal): void {
   const rows = runs.map(({ record }) => [
     record.layers,
     record.seed,
@@ -96,13 +64,8 @@ export async function reportStudents(sweep: Sweep, runs: readonly StoredRun[], _
     formatSeconds(record.seconds),
     formatRates([record.tokensPerSecond]),
   ]);
-  if (!terminal.json) {
-    terminal.print(headOfStudents(sweep));
-    terminal.print(
-      rows.length > 0 ? `${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher,
-    );
-  }
-  return { task: sweep.task.name, teacher: sweep.teacher?.folder ?? null, runs: runs.map(describeRun) };
+  terminal.print(headOfStudents(sweep));
+  terminal.print(rows.length > 0 ? `${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher);
 }
 
 /** The line above a task's students. */

@@ -36,14 +36,19 @@ export interface Sweep {
 /**
  * Trains every trial of a sweep; with halving, those that it does not stop. Finished trials are returned as they are; an
  * unfinished one goes on where it stopped. Throws Interrupted when the context's signal is aborted, with the state saved.
+ * @param read the sweep's data, where the caller has it already
  * @returns one run a trial, in the order of variants; students that are no smaller than their teacher are left out, and
  *   the log says so; those that halving stopped are marked so
  */
-export async function runSweep(sweep: Sweep, context: RunContext<Engine>): Promise<StoredRun[]> {
+export async function runSweep(
+  sweep: Sweep,
+  context: RunContext<Engine>,
+  read: SweepSettings | null = null,
+): Promise<StoredRun[]> {
   const needed = neededVariants(sweep, context);
   if (needed.length === 0) return [];
   const { run, halving } = sweep;
-  const settings = await readSweep(sweep);
+  const settings = read ?? (await readSweep(sweep));
   const trials = trialsOf(sweep, settings, needed);
   const forks = trials.flatMap((planned) => planned.settings.place.fork ?? []);
   const opened = openSweep(settings, run, context, halving ? [...new Set(forks)] : []);
@@ -70,7 +75,8 @@ export async function plannedTrials(
   return { settings, trials: trialsOf(sweep, settings, needed) };
 }
 
-async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
+/** What the trials of a sweep have in common, its data read and encoded. */
+export async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
   if (teacher) checkTeacher(teacher, task, base);
   return {
     recipe,

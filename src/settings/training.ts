@@ -4,7 +4,6 @@ import { option, optional } from "../options/option";
 import { decimal, integer, orNull } from "../options/readers";
 import type { SettingsOf } from "../options/settings";
 import { baseOptions } from "./base";
-import { configOption, dryRun } from "./call";
 import { engineOptions, precisionOption } from "./engine";
 import { chooseBy } from "./selection";
 import { dataSettings, samples, taskOptions } from "./tasks";
@@ -99,8 +98,8 @@ export const runSettings = { ...dataSettings, ...workSettings };
 /** What a command that trains is told beside all that: which rows it reads, and how it works. */
 export type RunOptions = SettingsOf<typeof runSettings>;
 
-/** What the commands that train take alike, in the order of their help. */
-export const trainingCommandOptions = {
+/** What everything that trains takes alike, in the order of the commands' help. */
+export const sweepOptions = {
   ...taskOptions,
   ...baseOptions,
   ...checkpointOptions,
@@ -112,6 +111,4 @@ export const trainingCommandOptions = {
   ...chooseBy,
   ...engineOptions,
   ...precisionOption,
-  ...configOption,
-  ...dryRun,
 };

@@ -9,14 +9,14 @@ import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
 import type { Layers, Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
-import { runSettings, type trainingCommandOptions, trainingSettings } from "../../settings/training";
+import { runSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, openBaseOf, seedsOf, tasksFileOf, userTasks } from "../session";
 import { findTeacher, hasRuns } from "../stored-runs";
 
 /** Values of the recipe's own options and of those of all training. */
-export type TrainingValues = Values<typeof trainingCommandOptions> & Readonly<Record<string, unknown>>;
+export type TrainingValues = Values<typeof sweepOptions> & Readonly<Record<string, unknown>>;
 
 /**
  * Teachers are trained of every task with train data, students of every task with runs, where no task is named.
@@ -99,15 +99,4 @@ function noTrainData(lacking: readonly LackingTask[], glueData: string): Error {
   return dataError(
     `no task has train data. ${problems.join("; ")}; nor has ${glueData} any of GLUE's. Correct the tasks file, or give --glue-data`,
   );
-}
-
-/** A broken file of the last task should not come to light after the hours that the first ones take. */
-export async function readEverySplit(sweeps: readonly Sweep[]): Promise<void> {
-  const { readSplit } = await import("../../data/read-split.js");
-  for (const { task, run } of sweeps) {
-    const { glueData, skipBrokenRows: skipBroken, maxTrainSamples, maxEvalSamples } = run;
-    const limit = (maxRows: number | undefined) => (maxRows === undefined ? {} : { maxRows });
-    await readSplit(task, "train", { glueData, skipBroken, ...limit(maxTrainSamples) });
-    await readSplit(task, "dev", { glueData, skipBroken, ...limit(maxEvalSamples) });
-  }
 }

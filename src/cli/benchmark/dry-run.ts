@@ -1,9 +1,9 @@
 // bench --dry-run: what would be measured, and about how long that takes, from a quick matrix product on each engine.
 
+import { SUSTAINED_SHARE } from "../../api/train/plan";
 import { type BenchPlan, WARM_UPS, type Work } from "../../benchmark/measure";
 import { isPresent, type OpenedEngine } from "../../benchmark/processes";
 import { formatSeconds } from "../../messages/quantities";
-import { SUSTAINED_SHARE } from "../run-tables";
 import { type Terminal, table } from "../terminal";
 import { printRemedies, threeDigits } from "./output";
 

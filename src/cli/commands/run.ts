@@ -3,6 +3,7 @@
 
 import { type EngineValues, openSession } from "../../api/session";
 import { openTrackers, trackerOptions } from "../../api/trackers";
+import { sustainedRate } from "../../api/train/plan";
 import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
 import { type Result, scoreLines } from "../../experiment/results";
@@ -17,7 +18,6 @@ import { defineCommand } from "../command";
 import { experimentArgument, experimentOptions, type OpenedExperiment, openExperiment } from "../experiment";
 import { runStepCommand } from "../experiment-steps";
 import { describeTrial, printListing, printScores } from "../experiment-tables";
-import { sustainedRate } from "../run-tables";
 import type { Terminal } from "../terminal";
 
 export const runCommand = (recipes: Recipes) =>
