@@ -113,6 +113,19 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "remove what killed processes left",
     load: async () => (await import("./commands/clean.js")).cleanCommand,
   },
+  cache: {
+    summary: "list and remove what lies in the cache",
+    commands: {
+      list: {
+        summary: "bases, builds of TensorFlow and what stopped work left, with sizes",
+        load: async () => (await import("./commands/cache/list.js")).cacheListCommand,
+      },
+      remove: {
+        summary: "remove bases, builds of TensorFlow, or everything",
+        load: async () => (await import("./commands/cache/remove.js")).cacheRemoveCommand,
+      },
+    },
+  },
   bench: {
     summary: "time train steps and inference on every engine",
     load: async () => (await import("./commands/bench.js")).benchCommand,

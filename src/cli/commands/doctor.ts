@@ -1,9 +1,9 @@
 // flexbert doctor: what runs here, how fast, and what is missing. Made to be pasted into an issue.
 
-import { existsSync } from "node:fs";
 import { readdir, statfs } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { cachedBases } from "../../checkpoints/bases/cached";
 import type { Diagnosis } from "../../engines/diagnose";
 import { formatBytes } from "../../files/atomic";
 import { cacheFolder, namingCacheVariable } from "../../files/cache";
@@ -31,7 +31,8 @@ export const doctorCommand = defineCommand({
       cacheFreeBytes: await freeBytes(cache),
       workingFolder: process.cwd(),
       workingFolderFreeBytes: await freeBytes(process.cwd()),
-      bases: await cachedBases(cache),
+      // What is wrong with the folder is said above.
+      bases: (await cachedBases(cache).catch(() => [])).map(({ name }) => name),
     };
     if (terminal.json) {
       terminal.printJson({ machine, engines });
@@ -79,13 +80,6 @@ async function problemOfFolder(folder: string): Promise<string | null> {
     const problem = storageFailure(error, `the cache ${folder}`, "cannot use");
     return namingCacheVariable(problem instanceof Error ? problem.message : String(problem));
   }
-}
-
-/** Folders of the cache that hold a model: downloads of GLUE and builds of TensorFlow lie there too. */
-async function cachedBases(cache: string): Promise<string[]> {
-  const isBase = (name: string) =>
-    ["config.json", "bert_config.json"].some((file) => existsSync(path.join(cache, name, file)));
-  return (await readdir(cache).catch(() => [])).filter((name) => !name.startsWith(".") && isBase(name)).sort();
 }
 
 function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {

@@ -13,7 +13,7 @@ export const exportCommand = defineCommand({
     "Writes the merged model for TensorFlow Serving and others that load SavedModels: one graph with the shared layers in " +
     "it once, weights beside it. Inputs are input_ids, attention_mask and token_type_ids, int32 [batch, length]. The " +
     "signature serving_default gives the logits of every task under its name; a signature of a task's own name gives " +
-    "that task alone and runs only the layers that it needs. The folder's assets.extra/ has labels, lengths and vocabulary. " +
+    "that task alone and runs only the layers that it needs. The folder's assets.extra/ has labels, lengths, vocabulary and the base's licence. " +
     "Where TensorFlow is installed (flexbert engine install tensorflow), every output is compared with the branch run alone " +
     "before the folder appears. model.onnx needs no export: merge writes it.",
   arguments: [{ name: "<format>", help: "saved-model" }],

@@ -8,6 +8,7 @@ import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
 import { blobsOf, checkBlob } from "../../merge/folder/blobs";
+import { licenceForCallers } from "../../merge/folder/licence";
 import {
   type Blob,
   forCallers,
@@ -132,6 +133,7 @@ function metadata({ base, tasks }: Pick<Manifest, "base" | "tasks">): Record<str
     "flexbert.format": String(MANIFEST_FORMAT),
     "flexbert.base": base.name,
     "flexbert.base_sha256": base.sha256,
+    "flexbert.base_license": licenceForCallers(base.name),
     "flexbert.tasks": JSON.stringify(tasks.map(forCallers)),
   };
 }

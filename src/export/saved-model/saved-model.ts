@@ -14,6 +14,7 @@ import { isLeftover, replaceFolder, requireFreeSpace, temporaryPath, writeFileAt
 import { makeFolder } from "../../files/folder";
 import { storageFailure } from "../../files/storage-failure";
 import { blobsOf, checkBlob, readShared, readTensors } from "../../merge/folder/blobs";
+import { licenceForCallers } from "../../merge/folder/licence";
 import { forCallers, type Manifest, readManifest } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import type { TaskHead } from "../../model/multi-head";
@@ -139,11 +140,13 @@ async function writeFiles(folder: string, out: string, source: Source, { config,
   const { model, manifest } = source;
   const tensors = await readTensors(model, manifest, manifest.tasks);
   const { index, data } = tensorBundle(tensors);
+  const { name, sha256 } = manifest.base;
   const files: Record<string, string | Uint8Array | readonly Uint8Array[]> = {
     [SAVED_MODEL]: graphOf(tensors, source, await withHeads(manifest.tasks), config),
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
     // Servers leave this folder alone.
+    "assets.extra/base.json": `${JSON.stringify({ name, sha256, license: licenceForCallers(name) }, null, 2)}\n`,
     "assets.extra/tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
     "assets.extra/vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
     "assets.extra/tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
@@ -155,8 +158,8 @@ async function writeFiles(folder: string, out: string, source: Source, { config,
   );
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   await requireFreeSpace(path.dirname(folder), bytes, out);
-  for (const [name, content] of Object.entries(files)) {
-    const file = path.join(folder, name);
+  for (const [relative, content] of Object.entries(files)) {
+    const file = path.join(folder, relative);
     await makeFolder(path.dirname(file));
     await writeFileAtomic(file, content);
   }

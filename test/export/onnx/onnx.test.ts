@@ -157,6 +157,7 @@ describe("the graph", () => {
       "flexbert.format": "1",
       "flexbert.base": "tiny-onnx",
       "flexbert.base_sha256": base.sha256,
+      "flexbert.base_license": "unknown: see the base's own licence",
     });
     const tasks = JSON.parse(metadata["flexbert.tasks"] as string);
     expect(tasks.map(({ name }: { name: string }) => name)).toEqual(["rte", "sst2", "stsb"]);

@@ -91,6 +91,7 @@ describe("the files", () => {
     const files = (readdirSync(place("files/1"), { recursive: true }) as string[]).sort();
     expect(files).toEqual([
       "assets.extra",
+      "assets.extra/base.json",
       "assets.extra/tasks.json",
       "assets.extra/tokenizer_config.json",
       "assets.extra/vocab.txt",
@@ -108,7 +109,10 @@ describe("the files", () => {
   test("the checkpoint holds every blob's tensors; labels and lengths lie beside it", async () => {
     const stored = await readTf1Checkpoint(path.join(place("files/1"), "variables/variables"));
     expect(stored).toEqual(await readTensors(merged, manifest, manifest.tasks));
-    const tasks = JSON.parse(readFileSync(path.join(place("files/1"), "assets.extra/tasks.json"), "utf8"));
+    const extra = (name: string) => JSON.parse(readFileSync(path.join(place("files/1"), "assets.extra", name), "utf8"));
+    const { name, sha256 } = manifest.base;
+    expect(extra("base.json")).toEqual({ name, sha256, license: "unknown: see the base's own licence" });
+    const tasks = extra("tasks.json");
     expect(tasks[0]).toEqual({
       name: "rte",
       kind: "classification",

@@ -2,13 +2,11 @@
 // A hidden folder, because the cache's other folders are named after models.
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { cacheFolder } from "../../../files/cache";
 import { formatProblem } from "../../../files/format";
-import { lockFolder } from "../../../files/lock";
-import { storageFailure } from "../../../files/storage-failure";
+import { removeWithWork } from "../../../files/work-folder";
 import { hasNvidiaDriver } from "../../nvidia";
 
 export const flavours = ["cpu", "gpu"] as const;
@@ -19,8 +17,6 @@ export const DEFAULT_TENSORFLOW = "2.21.0";
 
 const manifestFile = "build.json";
 export const BUILD_FORMAT = 1;
-/** Of the files that lockFolder makes: the lock, its guards and their temporary files. */
-const lockFiles = /^\.+flexbert\.lock/;
 
 const manifestSchema = z.object({
   format: z.literal(BUILD_FORMAT),
@@ -128,47 +124,8 @@ export function compareVersions(a: string, b: string): number {
 export const manifestPath = (folder: string) => path.join(folder, manifestFile);
 
 /** Removes a build, and what a stopped install of it left. Processes that run it keep its files until they end. */
-export async function removeBuild(name: string, cache?: string): Promise<void> {
-  const work = workFolder(name, cache);
-  const unlock = await lockFolder(work, `removing ${name}`);
-  const folder = path.join(buildsFolder(cache), name);
-  try {
-    await clearWork(work, []);
-    await rm(await setAside(folder, work), { recursive: true, force: true });
-  } catch (error) {
-    throw storageFailure(error, folder, "cannot remove");
-  } finally {
-    await leaveWork(work, unlock, []);
-  }
-}
-
-/**
- * Takes a build out of the way in one step, so that nobody finds half of it, and returns where it lies then. In the work
- * folder: what a killed process leaves there is cleared by the next one.
- */
-export async function setAside(folder: string, work: string): Promise<string> {
-  const doomed = path.join(work, "old");
-  if (existsSync(folder)) await rename(folder, doomed);
-  return doomed;
-}
-
-/** Removes what lies in a work folder but for the entries to keep and the locks. */
-export async function clearWork(work: string, keep: readonly string[]): Promise<void> {
-  for (const entry of readdirSync(work)) {
-    if (lockFiles.test(entry)) continue;
-    const doomed = path.join(work, entry);
-    if (keep.includes(entry))
-      await rmdir(doomed).catch(() => {}); // if it is empty
-    else await rm(doomed, { recursive: true, force: true }).catch(() => {});
-  }
-}
-
-/** Clears a work folder and unlocks it. In that order: the next holder may be waiting. */
-export async function leaveWork(work: string, unlock: () => Promise<void>, keep: readonly string[]): Promise<void> {
-  await clearWork(work, keep);
-  await unlock();
-  await rmdir(work).catch(() => {}); // holds what is kept, or another's lock
-}
+export const removeBuild = (name: string, cache?: string): Promise<void> =>
+  removeWithWork(path.join(buildsFolder(cache), name), workFolder(name, cache), `removing ${name}`);
 
 /** Names of builds whose install or removal was stopped, or is under way. */
 export function stoppedInstalls(cache?: string): string[] {

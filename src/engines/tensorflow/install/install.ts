@@ -14,6 +14,7 @@ import { sha256File } from "../../../files/hash";
 import { lockFolder } from "../../../files/lock";
 import { storageFailure } from "../../../files/storage-failure";
 import { unpackWheel } from "../../../files/wheel";
+import { clearWork, leaveWork, setAside } from "../../../files/work-folder";
 import { npmCommand } from "../../optional-packages";
 import { probeAddon } from "../cpu-probe";
 import {
@@ -22,13 +23,10 @@ import {
   type BuildManifest,
   buildName,
   buildsFolder,
-  clearWork,
   compareVersions,
   type Flavour,
   findBuild,
-  leaveWork,
   manifestPath,
-  setAside,
   tfjsPackage,
   thisPlatform,
   workFolder,
