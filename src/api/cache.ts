@@ -29,7 +29,7 @@ export interface ListedBase extends CachedBase {
 }
 
 /** What a pull or a download left when it stopped, or uses now. */
-export interface Leftover {
+export interface StoppedWork {
   readonly kind: "pull" | "download";
   /** Of the base or the task. */
   readonly name: string;
@@ -45,11 +45,11 @@ export interface CacheContents {
   readonly builds: BuildList["builds"];
   /** Names of builds whose install or removal was stopped or is under way. */
   readonly stoppedBuilds: readonly string[];
-  readonly leftovers: readonly Leftover[];
+  readonly leftovers: readonly StoppedWork[];
 }
 
 export interface Removed {
-  readonly kind: "base" | "build" | Leftover["kind"];
+  readonly kind: "base" | "build" | StoppedWork["kind"];
   readonly name: string;
   readonly bytes: number;
 }
@@ -84,7 +84,7 @@ async function listed(base: CachedBase): Promise<ListedBase> {
 
 const downloadsFolder = (cache: string) => path.join(cache, "glue");
 
-async function leftoversOf(cache: string): Promise<Leftover[]> {
+async function leftoversOf(cache: string): Promise<StoppedWork[]> {
   const { glueTasks } = await import("../tasks/glue.js");
   const pulls = (await subfolders(path.dirname(pullFolder(path.join(cache, "any"))))).map((name) => {
     return { kind: "pull" as const, name, folder: pullFolder(path.join(cache, name)) };
