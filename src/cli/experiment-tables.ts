@@ -1,37 +1,12 @@
 // What `run` and `plan` print: the plan's trials, and the tables of scores.
 
-import type { ListedTrial, Listing } from "../experiment/listing";
+import type { Listing } from "../experiment/listing";
 import { labelledLines, type Result } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
-import { kOf } from "../model/place";
-import { recorded } from "../options/settings";
-import { trainingSettings } from "../settings/training";
 import { type Terminal, table } from "./terminal";
 
-/** One trial for --json. */
-export function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
-  const { index, recipe, task, place, init, seed, training, options } = spec;
-  const { steps, trainable, flops, bytes } = cost;
-  return {
-    index,
-    id,
-    step: recipe.method,
-    task: task.name,
-    layers: kOf(place),
-    seed,
-    ...recorded(trainingSettings, training),
-    ...options,
-    ...(init ? { init } : {}),
-    state,
-    folder,
-    teacher,
-    steps,
-    trainable,
-    flops,
-    bytes,
-  };
-}
+export const experimentArgument = [{ name: "<file>", help: "the experiment, such as experiments/smoke.yaml" }] as const;
 
 /** The plan for people. `flopsPerSecond` gives times, where it was measured. */
 export function printListing(

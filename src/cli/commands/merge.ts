@@ -9,13 +9,11 @@ import {
   removeOptions,
   removeTasks,
 } from "../../api/merge/merge";
-import { formatBytes } from "../../files/atomic";
-import { formatCount, formatLayers, formatScore } from "../../messages/quantities";
-import { counted } from "../../messages/words";
+import { formatScore } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
-import { describeOnnx } from "../model-check";
+import { printMerged } from "../merge-output";
 import { type Terminal, table } from "../terminal";
 
 const { out, task, tasks, glueData, select, ...others } = mergeOptions;
@@ -43,8 +41,7 @@ export const mergeCommand = defineCommand({
   async run(values, terminal) {
     const { remove } = values;
     if (remove !== undefined) {
-      report(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
-      return;
+      return report(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
     }
     const options = settingsOf(mergeOptions, values);
     if (values.dryRun) printChoice(await planMerge(options, terminal), terminal);
@@ -66,28 +63,5 @@ function printChoice(chosen: readonly ChosenRun[], terminal: Terminal): void {
   }
 }
 
-function report(merged: MergeResult, terminal: Terminal): void {
-  if (terminal.json) {
-    terminal.printJson(merged);
-    return;
-  }
-  const { out, tasks, baseLayers, overhead: cost, saved, onnx } = merged;
-  if (tasks.length === 0) {
-    terminal.print(`${out}: no task is left`);
-    return;
-  }
-  const rows = tasks.map((task) => [task.name, task.fork ?? "none", task.layers, formatScore(task.score), task.run]);
-  terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
-  const count = tasks.length;
-  terminal.print(
-    `\n${out}: ${counted(count, "task")}, ${formatLayers(cost)} = ${cost.layers} of ` +
-      `${count} x ${baseLayers} (${(100 * cost.share).toFixed(0)} %)`,
-  );
-  if (saved) {
-    terminal.print(
-      `${formatCount(saved.parameters)} parameters (${formatBytes(4 * saved.parameters)}) instead of ` +
-        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${counted(count, "separate model")}`,
-    );
-  }
-  if (onnx) terminal.print(describeOnnx(onnx, tasks));
-}
+const report = (merged: MergeResult, terminal: Terminal): void =>
+  terminal.json ? terminal.printJson(merged) : printMerged(merged, terminal);

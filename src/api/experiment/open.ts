@@ -1,21 +1,22 @@
 // What `run` and `plan` begin with: the experiment file, its base, its trials, and which of them this call means.
 
 import path from "node:path";
-import { openBaseOf } from "../api/session";
-import { usageError } from "../errors/errors";
-import type { Shard, TrialSpec } from "../experiment/plan";
-import type { Experiment } from "../experiment/read";
-import type { Force, Resolver } from "../experiment/resolve";
-import { optional } from "../options/option";
-import { choice, integer, text } from "../options/readers";
-import type { Recipes } from "../recipes/recipe";
-import { offline } from "../settings/call";
-import { taskOptions } from "../settings/tasks";
-import { workOptions } from "../settings/work";
-import type { Terminal } from "./terminal";
+import { usageError } from "../../errors/errors";
+import type { Shard, TrialSpec } from "../../experiment/plan";
+import type { Experiment } from "../../experiment/read";
+import type { Force, Resolver } from "../../experiment/resolve";
+import { optional, type Values } from "../../options/option";
+import { choice, integer, text } from "../../options/readers";
+import type { Recipes } from "../../recipes/recipe";
+import { offline } from "../../settings/call";
+import { taskOptions } from "../../settings/tasks";
+import { workOptions } from "../../settings/work";
+import type { Call } from "../caller";
+import { openBaseOf } from "../session";
 
 /** "2/8": the third of eight shares. */
 function shardOf(given: unknown): Shard {
+  if (typeof given === "object" && given !== null) return shardOf(Object.values(given).join("/"));
   const match = /^(\d+)\/(\d+)$/.exec(String(given));
   const [index, count] = [Number(match?.[1]), Number(match?.[2])];
   if (!match || count < 1 || index >= count) throw new Error("I/N with I from 0 to N - 1, such as 0/8");
@@ -61,19 +62,7 @@ export function experimentOptions(recipes: Recipes) {
   };
 }
 
-export const experimentArgument = [{ name: "<file>", help: "the experiment, such as experiments/smoke.yaml" }] as const;
-
-export interface ExperimentValues {
-  readonly out: string | undefined;
-  readonly checkpoints: string | undefined;
-  readonly glueData: string;
-  readonly from: string | undefined;
-  readonly only: string | undefined;
-  readonly trial: number | undefined;
-  readonly shard: Shard | undefined;
-  readonly cacheBudget: number;
-  readonly force: boolean;
-}
+export type ExperimentValues = Values<ReturnType<typeof experimentOptions>>;
 
 export interface OpenedExperiment {
   readonly experiment: Experiment;
@@ -90,16 +79,16 @@ export interface OpenedExperiment {
 export async function openExperiment(
   file: string,
   values: ExperimentValues & { readonly saveEvery?: number },
-  terminal: Terminal,
+  call: Call,
 ): Promise<OpenedExperiment> {
-  const { readExperiment } = await import("../experiment/read.js");
-  const { listTrials, stepsOf } = await import("../experiment/plan.js");
-  const { createResolver } = await import("../experiment/resolve.js");
-  const experiment = await readExperiment(file, terminal.recipes);
+  const { readExperiment } = await import("../../experiment/read.js");
+  const { listTrials, stepsOf } = await import("../../experiment/plan.js");
+  const { createResolver } = await import("../../experiment/resolve.js");
+  const experiment = await readExperiment(file, call.recipes);
   const steps = chosenSteps(stepsOf(experiment), experiment, values);
-  const base = await openBaseOf(experiment, terminal);
+  const base = await openBaseOf(experiment, call);
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
-  for (const note of notes) terminal.reporter.log(note);
+  for (const note of notes) call.reporter.log(note);
   const mine = await chosenTrials(trials, steps, values, file);
   const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.recipe.method);
   const out = values.out ?? path.join("results", experiment.name);
@@ -148,7 +137,7 @@ async function chosenTrials(
   { trial, shard }: ExperimentValues,
   file: string,
 ): Promise<TrialSpec[]> {
-  const { inShard } = await import("../experiment/plan.js");
+  const { inShard } = await import("../../experiment/plan.js");
   if (trial !== undefined && trial >= trials.length) {
     throw usageError(`--trial ${trial}: ${file} has ${trials.length} trials, 0 to ${trials.length - 1}`);
   }

@@ -1,0 +1,69 @@
+// The steps of an experiment after training: select, merge and report on what its file says.
+
+import type { LastStep } from "../../experiment/plan";
+import type { Experiment } from "../../experiment/read";
+import type { Outputs } from "../../experiment/steps";
+import type { Call } from "../caller";
+import { type MergeResult, merge, removeTasks } from "../merge/merge";
+import { type MadeReport, makeReport } from "../report";
+import { type Chosen, choose } from "../select/select";
+import type { EngineValues } from "../session";
+
+/** Hears what each step made. */
+export interface StepListener {
+  readonly onSelect?: (chosen: Chosen) => void;
+  readonly onMerge?: (merged: MergeResult) => void;
+  readonly onReport?: (made: MadeReport) => void | Promise<void>;
+}
+
+export interface StepContext {
+  readonly experiment: Experiment;
+  readonly outputs: Outputs;
+  readonly checkpoints: string;
+  readonly glueData: string;
+  /** What select measures layers on, and merge checks model.onnx against. */
+  readonly engine: Pick<EngineValues, "engine" | "threads">;
+  readonly listener: StepListener;
+}
+
+export const doStep: Record<LastStep, (context: StepContext, call: Call) => Promise<void>> = {
+  async select(context, call) {
+    const { experiment, outputs, engine, listener } = context;
+    const { threshold, max_layers: maxLayers, max_latency: maxLatency } = experiment.select ?? {};
+    const rule = { threshold, maxLayers, maxLatency, measure: maxLatency !== undefined };
+    const chosen = await choose({ ...common(context), ...rule, ...engine, out: outputs.selection }, call);
+    listener.onSelect?.(chosen);
+    call.reporter.log(`${outputs.selection}: written; merge takes it with --select`);
+  },
+
+  async merge(context, call) {
+    const { experiment, outputs, glueData, engine, listener } = context;
+    const select = experiment.select ? outputs.selection : experiment.merge?.select;
+    listener.onMerge?.(await merge({ ...common(context), select, out: outputs.merged, glueData, ...engine }, call));
+    const remove = await strangers(context);
+    if (remove.length === 0) return;
+    const tasks = experiment.tasksFile ?? undefined;
+    listener.onMerge?.(await removeTasks({ out: outputs.merged, remove, tasks, glueData, ...engine }, call));
+  },
+
+  async report(context, call) {
+    const { experiment, outputs, listener } = context;
+    const merged = experiment.merge ? outputs.merged : undefined;
+    await listener.onReport?.(await makeReport({ ...common(context), merged, out: outputs.report }, call));
+  },
+};
+
+const common = ({ experiment, checkpoints }: StepContext) => ({
+  task: experiment.tasks.map(({ name }) => name),
+  tasks: experiment.tasksFile ?? undefined,
+  base: experiment.base,
+  checkpoints,
+  chooseBy: experiment.chooseBy,
+});
+
+/** Tasks that an earlier version of the file had merged into the same folder. */
+async function strangers({ experiment, outputs }: StepContext): Promise<string[]> {
+  const { readManifest } = await import("../../merge/folder/manifest.js");
+  const { tasks } = await readManifest(outputs.merged);
+  return tasks.map(({ name }) => name).filter((name) => !experiment.tasks.some((task) => task.name === name));
+}

@@ -1,0 +1,130 @@
+// The trials of an experiment in their order, with their ids and how far they are; and what is left of them would take.
+
+import type { ListedTrial, Listing } from "../../experiment/listing";
+import { kOf } from "../../model/place";
+import { type Given, readGiven } from "../../options/given";
+import { recorded } from "../../options/settings";
+import type { Recipes } from "../../recipes/recipe";
+import { trainingSettings } from "../../settings/training";
+import { type Call, type Caller, callOf } from "../caller";
+import { openSession } from "../session";
+import { openTrackers } from "../trackers";
+import { sustainedRate } from "../train/plan";
+import { experimentOptions, openExperiment } from "./open";
+import { type RunOptions, runOptions } from "./run";
+
+export const planOptions = (recipes: Recipes) => experimentOptions(recipes);
+
+export type PlanOptions = Given<ReturnType<typeof planOptions>>;
+
+/** A trial with its options, the work that training it takes (operations) and the bytes of its state. */
+export type DescribedTrial = ReturnType<typeof describeTrial>;
+
+export interface ExperimentPlan {
+  readonly experiment: string;
+  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  readonly steps: readonly string[];
+  readonly out: string;
+  readonly checkpoints: string;
+  /** Of what is not finished. */
+  readonly openFlops: number;
+  readonly openBytes: number;
+  readonly trials: readonly DescribedTrial[];
+}
+
+export interface ExperimentEstimate {
+  readonly engine: string;
+  readonly flopsPerSecond: number;
+  readonly totalSeconds: number;
+  readonly openBytes: number;
+  readonly steps: readonly string[];
+  readonly trials: readonly (DescribedTrial & { readonly seconds: number })[];
+}
+
+/** Lists the trials; trains nothing. Throws UserError (2) for a file that is wrong, (3) for data, (4) for the base. */
+export const planExperiment = async (
+  file: string,
+  options: PlanOptions = {},
+  caller: Caller = {},
+): Promise<ExperimentPlan> => (await listExperiment(file, options, callOf(caller))).plan;
+
+export interface ListedExperiment {
+  readonly plan: ExperimentPlan;
+  readonly listing: Listing;
+}
+
+export async function listExperiment(file: string, options: PlanOptions, call: Call): Promise<ListedExperiment> {
+  const values = readGiven(planOptions(call.recipes), options);
+  const { resolver, experiment, steps, mine, out, checkpoints } = await openExperiment(file, values, call);
+  const { listWork } = await import("../../experiment/listing.js");
+  const listing = await listWork(resolver, mine);
+  const { name, sha256, config } = resolver.base;
+  const plan = {
+    experiment: experiment.name,
+    base: { name, sha256, layers: config.numHiddenLayers },
+    steps,
+    out,
+    checkpoints,
+    openFlops: listing.openFlops,
+    openBytes: listing.openBytes,
+    trials: listing.trials.map(describeTrial),
+  };
+  return { plan, listing };
+}
+
+/** What `run` would do, and the time it would take on an engine, which is measured for it. */
+export const estimateExperiment = async (
+  file: string,
+  options: RunOptions = {},
+  caller: Caller = {},
+): Promise<ExperimentEstimate> => (await estimateRun(file, options, callOf(caller))).estimate;
+
+export interface EstimatedRun {
+  readonly estimate: ExperimentEstimate;
+  readonly listing: Listing;
+}
+
+export async function estimateRun(file: string, options: RunOptions, call: Call): Promise<EstimatedRun> {
+  const values = readGiven(runOptions(call.recipes), options);
+  await openTrackers(values, call); // what is wrong with them is wrong now
+  const { resolver, mine, steps } = await openExperiment(file, values, call);
+  const { listWork } = await import("../../experiment/listing.js");
+  const listing = await listWork(resolver, mine);
+  const { engine, threads } = values;
+  const session = await openSession({ engine, threads, precision: resolver.experiment.precision }, call);
+  try {
+    const flopsPerSecond = await sustainedRate(session.engine);
+    const { openFlops, openBytes } = listing;
+    const estimate = {
+      ...{ engine: session.engine.summary, flopsPerSecond, totalSeconds: openFlops / flopsPerSecond },
+      ...{ openBytes, steps },
+      trials: listing.trials.map((trial) => ({ ...describeTrial(trial), seconds: trial.flops / flopsPerSecond })),
+    };
+    return { estimate, listing };
+  } finally {
+    session.close();
+  }
+}
+
+function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
+  const { index, recipe, task, place, init, seed, training, options } = spec;
+  const { steps, trainable, flops, bytes } = cost;
+  return {
+    index,
+    id,
+    step: recipe.method,
+    task: task.name,
+    layers: kOf(place),
+    seed,
+    ...recorded(trainingSettings, training),
+    ...options,
+    ...(init ? { init } : {}),
+    state,
+    folder,
+    teacher,
+    steps,
+    trainable,
+    flops,
+    bytes,
+  };
+}

@@ -1,0 +1,172 @@
+// A whole experiment from one file: what is done is skipped, what was stopped goes on, and several processes may share it.
+
+import type { LastStep } from "../../experiment/plan";
+import type { Presence } from "../../experiment/presence";
+import { type Result, type ScoreLine, scoreLines } from "../../experiment/results";
+import type { Outputs } from "../../experiment/steps";
+import { requireFreeSpace } from "../../files/atomic";
+import { type Given, readGiven } from "../../options/given";
+import type { Values } from "../../options/option";
+import type { Recipes } from "../../recipes/recipe";
+import { engineOptions } from "../../settings/engine";
+import { workOptions } from "../../settings/work";
+import type { Tracker } from "../../training/tracking/tracker";
+import { type Call, type Caller, callOf } from "../caller";
+import { openSession } from "../session";
+import { openTrackers, trackerOptions } from "../trackers";
+import { doStep, type StepListener } from "./last-steps";
+import { experimentOptions, type OpenedExperiment, openExperiment } from "./open";
+
+export const runOptions = (recipes: Recipes) => ({
+  ...experimentOptions(recipes),
+  ...engineOptions,
+  saveEvery: workOptions.saveEvery,
+  ...trackerOptions,
+});
+
+export type RunOptions = Given<ReturnType<typeof runOptions>>;
+type RunValues = Values<ReturnType<typeof runOptions>>;
+
+export interface ExperimentResult {
+  readonly experiment: string;
+  /** Trials of the file, how many of them are finished, and which of this call's. */
+  readonly trials: number;
+  readonly finished: number;
+  readonly done: readonly number[];
+  /** "done" or "skipped", by step after training. */
+  readonly steps: Readonly<Record<string, "done" | "skipped">>;
+  /** Where the table of trials lies; null before all are finished. */
+  readonly results: string | null;
+  readonly folder: string;
+  /** Fractions. */
+  readonly scores: readonly ScoreLine[];
+}
+
+/**
+ * Does what is left of an experiment, or the steps, trial or share that the options name.
+ * Throws UserError (2) for a file that is wrong, and as the steps do; Interrupted with the states saved.
+ */
+export const run = async (file: string, options: RunOptions = {}, caller: Caller = {}): Promise<ExperimentResult> =>
+  (await runExperiment(file, options, callOf(caller))).outcome;
+
+export interface RunExperiment {
+  readonly outcome: ExperimentResult;
+  readonly results: readonly Result[];
+}
+
+export async function runExperiment(
+  file: string,
+  options: RunOptions,
+  call: Call,
+  listener: StepListener = {},
+): Promise<RunExperiment> {
+  const values = readGiven(runOptions(call.recipes), options);
+  const trackers = await openTrackers(values, call);
+  const opened = await openExperiment(file, values, call);
+  const { resolver, out } = opened;
+  const { outputsIn } = await import("../../experiment/steps.js");
+  const { isLastStep } = await import("../../experiment/plan.js");
+  const { collectResults } = await import("../../experiment/results.js");
+  const outputs = outputsIn(out);
+  if (opened.mine.length > 0) await train(opened, values, trackers, call);
+  const results = await collectResults(resolver);
+  if (results.length === resolver.trials.length) await writeResults(results, outputs, call.recipes);
+  const last = opened.steps.filter(isLastStep);
+  const steps = await doLastSteps(last, opened, results, { ...values, outputs, listener }, call);
+  return { outcome: describe(opened, results, outputs, steps), results };
+}
+
+/** Trains what is left, unless nothing is: then no engine is opened. */
+async function train(
+  opened: OpenedExperiment,
+  values: RunValues,
+  trackers: readonly Tracker[],
+  call: Call,
+): Promise<void> {
+  const { announce } = await import("../../experiment/presence.js");
+  const tunes = opened.mine.some(({ recipe }) => recipe.makes === "teachers");
+  const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
+  try {
+    await trainWhatIsLeft(opened, presence, { ...values, trackers }, call);
+  } finally {
+    await presence.withdraw();
+  }
+}
+
+async function trainWhatIsLeft(
+  { resolver, mine, out }: OpenedExperiment,
+  presence: Presence,
+  { engine, threads, trackers }: Pick<RunValues, "engine" | "threads"> & { readonly trackers: readonly Tracker[] },
+  call: Call,
+): Promise<void> {
+  const { listWork } = await import("../../experiment/listing.js");
+  // Reads the data of every task: a broken file should not come to light after the hours that the first ones take.
+  const { trials, openBytes } = await listWork(resolver, mine);
+  const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
+  call.reporter.log(`${resolver.experiment.name}: ${open.length} of ${mine.length} trials to train`);
+  if (open.length === 0) return;
+  await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
+  const { trainTrials } = await import("../../experiment/train.js");
+  const session = await openSession({ engine, threads, precision: resolver.experiment.precision }, call);
+  try {
+    await trainTrials(resolver, mine, presence, { ...session, trackers });
+  } finally {
+    session.close();
+  }
+}
+
+async function writeResults(results: readonly Result[], outputs: Outputs, recipes: Recipes): Promise<void> {
+  const { makeFolder } = await import("../../files/folder.js");
+  const { writeFileAtomic } = await import("../../files/atomic.js");
+  const { resultsCsv } = await import("../../experiment/results-csv.js");
+  await makeFolder(outputs.folder);
+  await writeFileAtomic(outputs.results, resultsCsv(results, recipes));
+}
+
+type StepValues = Pick<RunValues, "engine" | "threads" | "glueData" | "force"> & {
+  readonly outputs: Outputs;
+  readonly listener: StepListener;
+};
+
+async function doLastSteps(
+  last: readonly LastStep[],
+  { resolver, experiment, checkpoints }: OpenedExperiment,
+  results: readonly Result[],
+  { engine, threads, glueData, force, outputs, listener }: StepValues,
+  call: Call,
+): Promise<Record<string, "done" | "skipped">> {
+  const done: Record<string, "done" | "skipped"> = {};
+  const [first] = last;
+  if (first === undefined) return done;
+  const steps = await import("../../experiment/steps.js");
+  steps.requireFinished(resolver, results, first);
+  steps.requireStepBefore(resolver, first, outputs);
+  await steps.requireNoStrays(resolver, results);
+  const context = { experiment, outputs, checkpoints, glueData, engine: { engine, threads }, listener };
+  for (const step of last) {
+    const inputs = () => steps.hashInputs(step, resolver, results, outputs);
+    const work = () => doStep[step](context, call);
+    done[step] = await steps.doOnce({ step, outputs, inputs, force, work }, call);
+    call.reporter.log(`${step}: ${done[step] === "skipped" ? "nothing has changed, skipped" : "done"}`);
+  }
+  return done;
+}
+
+function describe(
+  { resolver, experiment, mine }: OpenedExperiment,
+  results: readonly Result[],
+  outputs: Outputs,
+  steps: ExperimentResult["steps"],
+): ExperimentResult {
+  const done = new Set(results.map(({ spec }) => spec.index));
+  return {
+    experiment: experiment.name,
+    trials: resolver.trials.length,
+    finished: results.length,
+    done: mine.filter(({ index }) => done.has(index)).map(({ index }) => index),
+    steps,
+    results: results.length === resolver.trials.length ? outputs.results : null,
+    folder: outputs.folder,
+    scores: scoreLines(results),
+  };
+}

@@ -1,0 +1,30 @@
+// What merge prints: the folder's tasks, what they cost together, and what its check found.
+
+import type { MergeResult } from "../api/merge/merge";
+import { formatBytes } from "../files/atomic";
+import { formatCount, formatLayers, formatScore } from "../messages/quantities";
+import { counted } from "../messages/words";
+import { describeOnnx } from "./model-check";
+import { type Terminal, table } from "./terminal";
+
+export function printMerged(merged: MergeResult, terminal: Terminal): void {
+  const { out, tasks, baseLayers, overhead: cost, saved, onnx } = merged;
+  if (tasks.length === 0) {
+    terminal.print(`${out}: no task is left`);
+    return;
+  }
+  const rows = tasks.map((task) => [task.name, task.fork ?? "none", task.layers, formatScore(task.score), task.run]);
+  terminal.print(table(["task", "fork", "layers", "dev score", "run"], rows));
+  const count = tasks.length;
+  terminal.print(
+    `\n${out}: ${counted(count, "task")}, ${formatLayers(cost)} = ${cost.layers} of ` +
+      `${count} x ${baseLayers} (${(100 * cost.share).toFixed(0)} %)`,
+  );
+  if (saved) {
+    terminal.print(
+      `${formatCount(saved.parameters)} parameters (${formatBytes(4 * saved.parameters)}) instead of ` +
+        `${formatCount(saved.separateParameters)} (${formatBytes(4 * saved.separateParameters)}) in ${counted(count, "separate model")}`,
+    );
+  }
+  if (onnx) terminal.print(describeOnnx(onnx, tasks));
+}
