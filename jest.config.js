@@ -2,8 +2,8 @@
 
 /** Rooms whose tests need this process alone, and start no other. */
 const unitRooms = [
-  ...["messages", "random", "files", "options", "tasks", "data", "tokenizer", "batches", "model", "checkpoints"],
-  ...["selection", "experiment", "report"],
+  ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
+  ...["checkpoints", "selection", "experiment", "report"],
 ];
 const unit = `/test/((${unitRooms.join("|")})/(.*/)?)?[^/.]+\\.test\\.ts$`;
 const slow = "\\.(slow|soak)\\.test\\.ts$";

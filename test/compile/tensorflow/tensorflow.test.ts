@@ -6,24 +6,19 @@ import * as tf from "@tensorflow/tfjs-core";
 import { lowerings } from "../../../src/compile/tensorflow/ops";
 import type { Engine } from "../../../src/engines/engine";
 import { openEngine } from "../../../src/engines/open";
-import { locateTensorflow } from "../../../src/engines/tensorflow/load";
 import { MODE_VARIABLE } from "../../../src/engines/tensorflow/tensorflow";
 import type { EntryPoint } from "../../../src/model/entry-point";
 import type { HostTensor, HostTensors } from "../../../src/model/tensors";
 import type { Precision } from "../../../src/settings/engine";
 import { clipByGlobalNorm, stepScalars, update, withMoments } from "../../../src/training/step/adamw";
+import { engineAbsence } from "../../engines/engines";
+import { unless } from "../../skips";
 import { type Case, cases } from "../cases";
 import { type Compute, compiled, expectSame, f32, i32, onCpu, spread } from "../compare";
 
-const describeWithTensorflow = (() => {
-  try {
-    locateTensorflow();
-    return describe;
-  } catch (error) {
-    console.warn(`SKIPPED: lowering to TensorFlow, because ${(error as Error).message.split("\n")[0]}`);
-    return describe.skip;
-  }
-})();
+const absence = engineAbsence("tensorflow");
+if (absence !== null) console.warn(`SKIPPED: lowering to TensorFlow, because ${absence}`);
+const describeWithTensorflow = unless(absence).describe;
 
 async function open(mode: string, precision: Precision = "float32"): Promise<Engine> {
   process.env[MODE_VARIABLE] = mode;
