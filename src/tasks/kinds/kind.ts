@@ -38,8 +38,14 @@ export interface ValuePrediction {
   readonly value: number;
 }
 
+/** The labels that hold, and the probability of every label. */
+export interface LabelsPrediction {
+  readonly labels: readonly string[];
+  readonly scores: Readonly<Record<string, number>>;
+}
+
 /** What one task says of one row, for people and programs: `predict --format jsonl` writes it. */
-export type Prediction = ClassPrediction | ValuePrediction;
+export type Prediction = ClassPrediction | ValuePrediction | LabelsPrediction;
 
 /** What explains a score. */
 export interface Explained {
