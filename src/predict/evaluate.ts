@@ -39,12 +39,12 @@ export interface EvaluateOptions extends PredictOptions {
 export async function evaluateTask(model: ServedModel, task: Task, options: EvaluateOptions): Promise<Evaluation> {
   const served = model.tasks.find(({ name }) => name === task.name);
   if (!served) throw modelError(`${model.folder} has no task ${task.name}`);
+  const order = outputOrder(served, task, model.folder);
   const { split, glueData, skipBroken, maxRows } = options;
   const rows = await readSplit(task, split, { glueData, skipBroken, ...(maxRows === undefined ? {} : { maxRows }) });
   if (rows.examples.some(({ label }) => label === null)) {
     throw dataError(`${rows.path} has no labels, so ${task.name} cannot be scored on it. Use flexbert predict`);
   }
-  const order = outputOrder(served, task, model.folder);
   const all = await computeLogits(model, rows.examples, [served], options);
   const logits = reorder(all[task.name] as Float32Array, order);
   const labels = targetsOf(task, rows.examples);
