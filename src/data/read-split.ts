@@ -124,8 +124,10 @@ function toExample(task: Task, source: SplitSource, row: RawRow, position: numbe
 /** What a label cell stands for, null where it may lack, or why it is broken. */
 function readLabel(task: Task, source: SplitSource, written: string | undefined): Label | null | string {
   if (source.columns.label === undefined) return null;
+  if (written === undefined && source.labelOptional) return null;
   const cell = (written ?? "").trim();
-  if (cell === "" && source.labelOptional) return null;
+  // Where labels are lists, an empty one is a label too.
+  if (cell === "" && source.labelOptional && source.labelSeparator === undefined) return null;
   return task.kind.readLabel(cell, task, source);
 }
 

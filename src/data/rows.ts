@@ -158,13 +158,18 @@ function pickCells(
   for (const [role, column] of columns) {
     const value = object[column];
     const isText = role === "text" || role === "pair";
-    if (typeof value === "string" || (!isText && (typeof value === "number" || typeof value === "boolean"))) {
+    const separator = role === "label" ? source.labelSeparator : undefined;
+    if (separator !== undefined && Array.isArray(value) && value.every(isPlain)) {
+      cells[role] = value.join(separator);
+    } else if (typeof value === "string" || (!isText && (typeof value === "number" || typeof value === "boolean"))) {
       cells[role] = String(value);
     } else if (!(role === "label" && source.labelOptional && (value === undefined || value === null))) {
-      const wanted = isText ? "a string" : "a string or a number";
+      const wanted = isText ? "a string" : separator === undefined ? "a string or a number" : "an array of strings";
       const problem = value === undefined ? `no "${column}"` : `"${column}" is ${JSON.stringify(value)}, not ${wanted}`;
       return { line, cells: {}, problem };
     }
   }
   return { line, cells };
 }
+
+const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typeof value);

@@ -18,7 +18,7 @@ import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import type { Task } from "../tasks/task";
+import { type Task, thresholdOf } from "../tasks/task";
 import { writeCard } from "./card";
 import { BLOBS, type OnCreated, readTensors, writeBlob } from "./folder/blobs";
 import {
@@ -216,6 +216,7 @@ async function writeTask(out: string, { task, run }: Selection, onCreated: OnCre
     inputs: task.inputs,
     labels: record.labels,
     range: task.range ?? null,
+    ...thresholdOf(task),
     metric: task.metric,
     maxLength: record.options.maxLength,
     fork: record.fork,

@@ -4,7 +4,7 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type Dropout, pooledSite } from "./dropout";
-import { crossEntropy, meanSquaredError, softTargetLoss } from "./losses";
+import { binaryCrossEntropy, binarySoftTargetLoss, crossEntropy, meanSquaredError, softTargetLoss } from "./losses";
 import { dense } from "./ops";
 import { classifierParameters, poolerParameters } from "./parameters";
 import type { Positions } from "./recorder";
@@ -50,5 +50,10 @@ export const heads = {
     ...pooledHead,
     loss: (logits, labels, weights) => meanSquaredError(logits, labels as Tensor1D, weights),
     distillationLoss: meanSquaredError,
+  },
+  multilabel: {
+    ...pooledHead,
+    loss: (logits, labels, weights) => binaryCrossEntropy(logits, labels as Tensor2D, weights),
+    distillationLoss: binarySoftTargetLoss,
   },
 } as const satisfies Readonly<Record<string, Head>>;

@@ -61,6 +61,46 @@ export function softTargetLoss(student: Tensor2D, teacher: Tensor2D, weights: Te
 }
 
 /**
+ * Binary cross-entropy of each label alone, mean over labels: PyTorch's BCEWithLogitsLoss.
+ * max(z, 0) - z y + log(1 + exp(-|z|)) overflows nowhere; its gradient is sigmoid(z) - y, also where z = 0.
+ * @param logits [batch, labels]
+ * @param targets [batch, labels], probabilities; no gradient flows into them
+ */
+export function binaryCrossEntropy(logits: Tensor2D, targets: Tensor2D, weights: Tensor1D): Scalar {
+  const compute = tf.customGrad((...args) => {
+    const [z, save] = args as unknown as [Tensor2D, tf.GradSaveFunc];
+    save([z, targets]);
+    const rest = tf.log(tf.add(1, tf.exp(tf.neg(tf.abs(z)))));
+    const gradFunc = (dy: Tensor, saved: Tensor[]) => {
+      const [at, wanted] = saved as [Tensor2D, Tensor2D];
+      return tf.mul(tf.sub(tf.sigmoid(at), wanted), dy);
+    };
+    return { value: tf.add(tf.sub(tf.relu(z), tf.mul(z, targets)), rest), gradFunc };
+  });
+  return weightedMean(tf.mean(compute(logits), 1) as Tensor1D, weights);
+}
+
+/**
+ * T^2 KL(Bernoulli(sigmoid(teacher / T)) || Bernoulli(sigmoid(student / T))) of each label alone, mean over labels: the
+ * labels as so many binary problems (Yang et al. 2023, Multi-Label Knowledge Distillation, its loss on logits), with
+ * Hinton's temperature.
+ * @param student logits [batch, labels]
+ * @param teacher logits [batch, labels], no gradient flows into them
+ */
+export function binarySoftTargetLoss(
+  student: Tensor2D,
+  teacher: Tensor2D,
+  weights: Tensor1D,
+  temperature: number,
+): Scalar {
+  const softened = tf.div(teacher, temperature) as Tensor2D;
+  const targets = tf.sigmoid(softened);
+  const crossEntropy = binaryCrossEntropy(tf.div(student, temperature) as Tensor2D, targets, weights);
+  const entropy = binaryCrossEntropy(softened, targets, weights);
+  return tf.mul(tf.sub(crossEntropy, entropy), temperature * temperature);
+}
+
+/**
  * Mean squared error of a regression.
  * @param outputs [batch, 1]
  * @param targets [batch] or [batch, 1]

@@ -4,7 +4,7 @@ import { targetsOf } from "../batches/rows";
 import { type Example, readSplit } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, metricValues } from "../tasks/metrics";
-import type { SplitName, Task } from "../tasks/task";
+import { type SplitName, type Task, thresholdOf } from "../tasks/task";
 import { predictions } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions } from "./predict";
@@ -39,16 +39,17 @@ export interface EvaluateOptions extends PredictOptions {
 export async function evaluateTask(model: ServedModel, task: Task, options: EvaluateOptions): Promise<Evaluation> {
   const served = model.tasks.find(({ name }) => name === task.name);
   if (!served) throw modelError(`${model.folder} has no task ${task.name}`);
+  const order = outputOrder(served, task, model.folder);
   const { split, glueData, skipBroken, maxRows } = options;
   const rows = await readSplit(task, split, { glueData, skipBroken, ...(maxRows === undefined ? {} : { maxRows }) });
   if (rows.examples.some(({ label }) => label === null)) {
     throw dataError(`${rows.path} has no labels, so ${task.name} cannot be scored on it. Use flexbert predict`);
   }
-  const order = outputOrder(served, task, model.folder);
   const all = await computeLogits(model, rows.examples, [served], options);
   const logits = reorder(all[task.name] as Float32Array, order);
   const labels = targetsOf(task, rows.examples);
-  const predicted = predictions(task, logits);
+  // Decided as the model decides, where the definition has changed since.
+  const predicted = predictions({ ...task, ...thresholdOf(served) }, logits);
   const explained = task.kind.explain(predicted, labels, task);
   return {
     task: task.name,
@@ -63,8 +64,11 @@ export async function evaluateTask(model: ServedModel, task: Task, options: Eval
   };
 }
 
-/** For each of the task's outputs the model's. Throws modelError (4) where the labels differ. */
+/** For each of the task's outputs the model's. Throws modelError (4) where the kinds or the labels differ. */
 function outputOrder(served: ServedTask, task: Task, folder: string): number[] {
+  if (served.kind !== task.kind) {
+    throw modelError(`${folder}: ${task.name} is a ${served.kind.name} there, and its data is for ${task.kind.name}`);
+  }
   const found = served.kind.outputs(served);
   const order = task.kind.outputs(task).map((output) => found.indexOf(output));
   if (order.includes(-1) || found.length !== order.length) {

@@ -165,5 +165,7 @@ function predictedRow(served: ServedTask, logits: Float32Array, row: number, pla
       `${folder}: ${served.name} gives no number for ${place}. Train it again, and look at its dev score`,
     );
   }
-  return toPrediction(served, outputs, 0);
+  const prediction = toPrediction(served, outputs, 0);
+  if ("labels" in prediction) throw new Error(`${served.name} gives several labels a row, and GLUE has no such task`);
+  return prediction;
 }

@@ -16,13 +16,13 @@ import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import { float32, type HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import { type Task, withHeads } from "../tasks/task";
+import { type Task, thresholdOf, withHeads } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 
 /** A task as a model serves it. */
 export type ServedTask = Pick<
   MergedTask,
-  "name" | "kind" | "inputs" | "labels" | "range" | "maxLength" | "fork" | "layers"
+  "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
 >;
 
 export interface ServedModel {
@@ -122,10 +122,12 @@ async function runParts(folder: string, taskOf: (name: string) => Task, baseName
         `the one that is here has ${base.sha256.slice(0, 8)}. Run: flexbert pull ${record.base.name}`,
     );
   }
-  const { kind, inputs, range } = taskOf(record.task);
+  const definition = taskOf(record.task);
+  const { kind, inputs, range } = definition;
   const { fork, layers, labels, options } = record;
   const { maxLength } = options;
-  const task: ServedTask = { name: record.task, kind, inputs, labels, range: range ?? null, maxLength, fork, layers };
+  const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
+  const task: ServedTask = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
   const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
   return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], tensors };

@@ -3,6 +3,7 @@
 
 import { classification } from "./kinds/classification";
 import type { Kinds } from "./kinds/kind";
+import { multilabel } from "./kinds/multilabel";
 import { regression } from "./kinds/regression";
 
-export const kinds = { classification, regression } satisfies Kinds;
+export const kinds = { classification, regression, multilabel } satisfies Kinds;

@@ -80,20 +80,44 @@ export function confusionMatrix(predictions: Numbers, labels: Numbers, classes: 
   return matrix;
 }
 
+/** Of one label: rows that have it and are predicted to, rows that are predicted to, rows that have it. */
+export interface LabelCounts {
+  readonly hits: number;
+  readonly predicted: number;
+  readonly support: number;
+}
+
+/** Of each label, from 0 and 1 for every row and label. */
+export function labelCounts(predictions: Numbers, targets: Numbers, labels: number): LabelCounts[] {
+  checkLengths(predictions, targets);
+  const counts = Array.from({ length: labels }, () => ({ hits: 0, predicted: 0, support: 0 }));
+  for (let i = 0; i < targets.length; i++) {
+    const count = counts[i % labels] as (typeof counts)[number];
+    count.hits += (predictions[i] as number) * (targets[i] as number);
+    count.predicted += predictions[i] as number;
+    count.support += targets[i] as number;
+  }
+  return counts;
+}
+
 /** Precision, recall, F1 and support of each class, 0 where a denominator is 0 (as scikit-learn's report). */
 export function classReport(confusion: readonly (readonly number[])[], labelNames: readonly string[]): ClassReport[] {
-  return labelNames.map((label, id) => {
-    const hits = confusion[id]?.[id] ?? 0;
-    const predicted = columnSum(confusion, id);
-    const support = sum(confusion[id] ?? []);
-    return {
-      label,
-      precision: predicted > 0 ? hits / predicted : 0,
-      recall: support > 0 ? hits / support : 0,
-      f1: f1OfClass(confusion, id),
-      support,
-    };
-  });
+  const counts = labelNames.map((_, id) => ({
+    hits: confusion[id]?.[id] ?? 0,
+    predicted: columnSum(confusion, id),
+    support: sum(confusion[id] ?? []),
+  }));
+  return labelReport(counts, labelNames);
+}
+
+export function labelReport(counts: readonly LabelCounts[], labelNames: readonly string[]): ClassReport[] {
+  return counts.map(({ hits, predicted, support }, id) => ({
+    label: labelNames[id] as string,
+    precision: predicted > 0 ? hits / predicted : 0,
+    recall: support > 0 ? hits / support : 0,
+    f1: f1OfLabel({ hits, predicted, support }),
+    support,
+  }));
 }
 
 /** Negative where `a` is the worse score, positive where it is the better, 0 within 1e-9. null is the worst. */
@@ -114,6 +138,21 @@ export function f1OfClass(confusion: readonly (readonly number[])[], id: number)
   if (denominator > 0) return (2 * hits) / denominator;
   return sum(confusion.map(sum)) > 0 ? 0 : Number.NaN;
 }
+
+/** 0 for a label that is neither predicted nor there. */
+const f1OfLabel = ({ hits, predicted, support }: LabelCounts): number =>
+  predicted + support > 0 ? (2 * hits) / (predicted + support) : 0;
+
+/** F1 over all labels of all rows at once: scikit-learn's `average="micro"` of 0 and 1 by row and label. */
+export const microF1 = (counts: readonly LabelCounts[]): number =>
+  f1OfLabel({
+    hits: sum(counts.map(({ hits }) => hits)),
+    predicted: sum(counts.map(({ predicted }) => predicted)),
+    support: sum(counts.map(({ support }) => support)),
+  });
+
+/** Mean F1 over every label: scikit-learn's `average="macro"` of 0 and 1 by row and label, where absent labels count as 0. */
+export const macroF1OfLabels = (counts: readonly LabelCounts[]): number => sum(counts.map(f1OfLabel)) / counts.length;
 
 /** Mean F1 over the classes that occur as label or prediction: scikit-learn's `average="macro"`. */
 export function macroF1(confusion: readonly (readonly number[])[]): number {

@@ -67,6 +67,9 @@ export interface Task extends Labelled, Scoring {
   };
 }
 
+/** For records that have it where the task does. */
+export const thresholdOf = ({ threshold }: Labelled) => (threshold === undefined ? {} : { threshold });
+
 type OfKind = Labelled & { readonly kind: Kind };
 
 /** Width of the head. */

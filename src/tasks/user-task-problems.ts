@@ -2,7 +2,7 @@
 
 import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
 import { glueTasks } from "./glue";
-import type { Kinds } from "./kinds/kind";
+import type { Kind, Kinds } from "./kinds/kind";
 import {
   formatOf,
   type Issue,
@@ -78,6 +78,8 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
   const alike = repeated((labels ?? []).map(labelSpelling)).map((written) => `two labels are written "${written}"`);
   problems.push(...(twice.length > 0 ? twice : alike).map((message) => ({ path: ["labels"], message })));
 
+  problems.push(...listProblems(entry, kind));
+
   const fitting = Object.keys(kind.metrics).join(", ");
   const chosen = [
     ["metric", entry.metric] as const,
@@ -92,6 +94,24 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
     if (problem) problems.push({ path: [key], message: problem });
   }
   return problems;
+}
+
+/** Settings of kinds that decide each label alone, or whose rows have several. */
+function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
+  const problem = (key: keyof TaskEntry, message: string): Problem[] => [{ path: [key], message }];
+  const separator = entry["label-separator"] ?? kind.separator;
+  const torn = separator && entry.labels?.map(labelSpelling).find((written) => written.includes(separator));
+  return [
+    ...(entry.threshold !== undefined && kind.threshold === undefined
+      ? problem("threshold", `${kind.name} has no threshold`)
+      : []),
+    ...(entry["label-separator"] !== undefined && kind.separator === undefined
+      ? problem("label-separator", `a row of a ${kind.name} has one label`)
+      : []),
+    ...(kind.separator !== undefined && torn
+      ? problem("labels", `"${torn}" has the separator "${separator}" in it; give another label-separator`)
+      : []),
+  ];
 }
 
 function fileProblems(entry: TaskEntry): Problem[] {

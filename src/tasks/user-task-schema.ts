@@ -49,15 +49,18 @@ export const firstMetric = ({ metrics }: Kind) => Object.keys(metrics)[0] as str
 
 const listed = (kinds: Kinds, describe: (kind: Kind) => string) => Object.values(kinds).map(describe).join(", ");
 
-const namesBy = (kinds: Kinds, key: Kind["definedBy"]) =>
+const namesOf = (kinds: Kinds, fits: (kind: Kind) => boolean): string[] =>
   Object.values(kinds)
-    .filter(({ definedBy }) => definedBy === key)
-    .map(({ name }) => name)
-    .join(", ");
+    .filter(fits)
+    .map(({ name }) => name);
 
 /** An entry of a tasks file whose task is of one of these kinds. */
-export const taskEntry = (kinds: Kinds) =>
-  z.strictObject({
+export const taskEntry = (kinds: Kinds) => {
+  const labelled = namesOf(kinds, ({ definedBy }) => definedBy === "labels");
+  const ranged = namesOf(kinds, ({ definedBy }) => definedBy === "range");
+  const decided = namesOf(kinds, ({ threshold }) => threshold !== undefined);
+  const lists = namesOf(kinds, ({ separator }) => separator !== undefined);
+  return z.strictObject({
     name: z
       .string()
       .regex(/^[a-z0-9][a-z0-9._-]*$/, "must be lower-case letters, digits, dots, dashes and underscores")
@@ -74,18 +77,27 @@ export const taskEntry = (kinds: Kinds) =>
     kind: z
       .enum(Object.keys(kinds))
       .optional()
-      .describe(
-        `Default: ${namesBy(kinds, "labels").split(",")[0]} with labels, ${namesBy(kinds, "range").split(",")[0]} with a range`,
-      ),
+      .describe(`Default: ${labelled[0]} with labels, ${ranged[0]} with a range`),
     labels: z
       .array(label)
       .min(2)
       .optional()
-      .describe(`Names in id order; for ${namesBy(kinds, "labels")}`),
+      .describe(`Names in id order; for ${labelled.join(", ")}`),
     range: z
       .tuple([z.number(), z.number()])
       .optional()
-      .describe(`Lowest and highest value; for ${namesBy(kinds, "range")}`),
+      .describe(`Lowest and highest value; for ${ranged.join(", ")}`),
+    threshold: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .optional()
+      .describe(`Probability from which a label holds; for ${decided.join(", ")}`),
+    "label-separator": z
+      .string()
+      .min(1)
+      .optional()
+      .describe(`Between a row's labels in a cell; in JSONL they are an array. For ${lists.join(", ")}`),
     metric: z
       .enum(metricNames(kinds))
       .optional()
@@ -95,6 +107,7 @@ export const taskEntry = (kinds: Kinds) =>
       .default([])
       .describe("Metrics shown beside the score"),
   });
+};
 
 export const tasksFile = (kinds: Kinds) =>
   z.strictObject({

@@ -54,18 +54,19 @@ function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
     inputs: entry.columns.pair === undefined ? "single" : "pair",
     labels: (entry.labels ?? []).map(labelName),
     ...(entry.range && { range: entry.range }),
+    ...(kind.threshold !== undefined && { threshold: entry.threshold ?? kind.threshold }),
     metric: entry.metric ?? firstMetric(kind),
     alsoReport: entry["also-report"],
     splits: {
-      ...(train !== undefined && { train: toSource(entry, folder, train) }),
-      ...(dev !== undefined && { dev: toSource(entry, folder, dev) }),
-      ...(test !== undefined && { test: { ...toSource(entry, folder, test), labelOptional: true } }),
+      ...(train !== undefined && { train: toSource(entry, kind, folder, train) }),
+      ...(dev !== undefined && { dev: toSource(entry, kind, folder, dev) }),
+      ...(test !== undefined && { test: { ...toSource(entry, kind, folder, test), labelOptional: true } }),
     },
     inAverage: true,
   };
 }
 
-function toSource(entry: TaskEntry, folder: string, file: string): SplitSource {
+function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): SplitSource {
   const format = formatOf(entry, file) as Format; // checkTasksFile has seen to it
   const { text, pair, label, index } = entry.columns;
   const columns: Columns = { text, label, ...(pair !== undefined && { pair }), ...(index !== undefined && { index }) };
@@ -75,6 +76,7 @@ function toSource(entry: TaskEntry, folder: string, file: string): SplitSource {
     header: entry.header,
     quotes: entry.quotes ?? (format === "csv" ? "csv" : "ordinary"),
     columns,
+    ...(kind.separator !== undefined && { labelSeparator: entry["label-separator"] ?? kind.separator }),
     ...(entry.labels && {
       spellings: Object.fromEntries(entry.labels.map((label) => [labelSpelling(label), labelName(label)])),
     }),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { findSplitFile, type ReadOptions, readSplit } from "../../src/data/read-split";
 import { ExitCode, UserError } from "../../src/errors/errors";
 import { glueTasks } from "../../src/tasks/glue";
+import { kinds } from "../../src/tasks/kinds";
 import type { SplitSource, Task } from "../../src/tasks/task";
 
 let glueData: string;
@@ -142,6 +143,55 @@ describe("broken rows", () => {
   test("names of labels do not stand for their spellings", async () => {
     expect(await errorOf(sst2, "sentence\tlabel\nfine\tpositive\nbad\t0\n")).toContain('unknown label "positive"');
     expect(await errorOf(sst2, "sentence\tlabel\nfine\ttoString\nbad\t0\n")).toContain('unknown label "toString"');
+  });
+});
+
+describe("several labels a row", () => {
+  const { train: source } = sst2.splits;
+  const tags = (format: SplitSource["format"], labelOptional = false): Task => ({
+    ...sst2,
+    kind: kinds.multilabel,
+    labels: ["red", "green", "blue"],
+    splits: {
+      train: {
+        ...(source as SplitSource),
+        format,
+        labelSeparator: "|",
+        labelOptional,
+        spellings: { r: "red", green: "green", blue: "blue" },
+      },
+    },
+  });
+  const labelsOf = async (task: Task, content: string) =>
+    (await read(task, content)).examples.map(({ label }) => label);
+
+  test("stand in a cell with a separator, in any order; an empty cell has none", async () => {
+    const content = "sentence\tlabel\none\tblue | r\ntwo\t\nthree\tgreen\nfour\tgreen|green\n";
+    expect(await labelsOf(tags("tsv"), content)).toEqual([[0, 2], [], [1], [1]]);
+    expect(await labelsOf(tags("tsv", true), content)).toEqual([[0, 2], [], [1], [1]]);
+    expect(await labelsOf(tags("tsv", true), "sentence\none\n")).toEqual([null]);
+  });
+
+  test("are an array in JSON lines, or such a cell", async () => {
+    const lines = [["blue", "r"], [], "green|r", ""].map((label, i) => JSON.stringify({ sentence: `row ${i}`, label }));
+    expect(await labelsOf(tags("jsonl"), lines.join("\n"))).toEqual([[0, 2], [], [0, 1], []]);
+  });
+
+  test("that are unknown or no list break a row", async () => {
+    expect(await errorOf(tags("tsv"), "sentence\tlabel\none\tr|grean\n")).toContain(
+      'unknown label "grean", nearest "green" of r, green, blue',
+    );
+    const lines = [{ r: 1 }, [["r"]], null].map((label) => JSON.stringify({ sentence: "row", label }));
+    expect(await errorOf(tags("jsonl"), lines.join("\n"))).toContain(
+      'line 1: "label" is {"r":1}, not an array of strings; line 2: "label" is [["r"]], not an array of strings; line 3',
+    );
+  });
+
+  test("are hashed by name: another order of labels is other data, another order in a cell is not", async () => {
+    const task = tags("tsv");
+    const sha256 = async (of: Task, cell: string) => (await read(of, `sentence\tlabel\none\t${cell}\n`)).sha256;
+    expect(await sha256(task, "r|blue")).toBe(await sha256(task, "blue|r"));
+    expect(await sha256(task, "r|blue")).not.toBe(await sha256(task, "r"));
   });
 });
 

@@ -151,16 +151,10 @@ describeEachTinyBert("PyTorch's values", (folder) => {
   });
 });
 
-/** Binary cross-entropy of each label's sigmoid, mean over rows and labels: -(t log p + (1 - t) log(1 - p)). */
+/** Binary cross-entropy of each label's sigmoid, mean over rows and labels. */
 const multiLabel: Objective = (expected) => {
   const { multi_label: curve } = expected as OwnExpected;
-  const loss: Loss = ({ logits }, inputs) => {
-    const targets = inputs["targets"] as Tensor2D;
-    const present = tf.mul(targets, tf.log(tf.sigmoid(logits)));
-    const absent = tf.mul(tf.sub(1, targets), tf.log(tf.sigmoid(tf.neg(logits))));
-    return tf.neg(tf.mean(tf.add(present, absent)));
-  };
-  return { loss, curve, inputs: { targets: floats(curve.targets) } };
+  return { loss: labelLoss(heads.multilabel), curve, inputs: { labels: floats(curve.targets) } };
 };
 
 const realTokens = (inputs: Tensors) => tf.cast(inputs["attention_mask"] as Tensor2D, "float32");

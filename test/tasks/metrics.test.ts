@@ -1,6 +1,7 @@
 // Reference values: scikit-learn 1.9.1 and SciPy 1.17.1.
 import { describe, expect, test } from "@jest/globals";
 import { kinds } from "../../src/tasks/kinds";
+import type { Explained } from "../../src/tasks/kinds/kind";
 import { classReport, compareScores, confusionMatrix, metricValues, type Scoring } from "../../src/tasks/metrics";
 
 const scoring = (metric: string, labels: readonly string[], alsoReport: string[] = []): Scoring => ({
@@ -69,6 +70,46 @@ describe("classification metrics", () => {
     expect(() => metricValues(scoring("accuracy", ["no", "yes"]), [0, 2], [0, 1])).toThrow("class ids are 0 to 1");
     expect(() => metricValues(scoring("accuracy", ["no", "yes"]), [0, -1], [0, 1])).toThrow(RangeError);
     expect(() => metricValues(scoring("accuracy", ["no", "yes"]), [0], [0, 1])).toThrow("1 predictions for 2 labels");
+  });
+});
+
+describe("metrics of several labels a row", () => {
+  const task = { kind: kinds.multilabel, labels: ["a", "b", "c", "d"], metric: "micro_f1", alsoReport: ["macro_f1"] };
+  const targets = [
+    [1, 0, 0, 0],
+    [1, 1, 0, 0],
+    [0, 0, 0, 0],
+    [0, 1, 1, 0],
+    [1, 0, 1, 0],
+    [0, 0, 1, 0],
+  ].flat();
+  const predictions = [
+    [1, 0, 1, 0],
+    [1, 0, 0, 0],
+    [0, 1, 0, 0],
+    [0, 1, 1, 0],
+    [0, 0, 1, 0],
+    [0, 0, 1, 0],
+  ].flat();
+
+  test("micro F1 counts all labels at once, macro F1 each, absent ones as 0", () => {
+    const { score, metrics } = metricValues(task, predictions, targets);
+    expect(score).toBe(0.75);
+    expect(metrics["macro_f1"]).toBeCloseTo(0.5392857142857143, 14);
+  });
+
+  test("precision, recall, F1 and support of each label; there is no confusion of labels that stand alone", () => {
+    const { classes, confusion } = kinds.multilabel.explain(predictions, targets, task) as Explained;
+    expect(confusion).toBeNull();
+    expect(classes.map(({ precision }) => precision)).toEqual([1, 0.5, 0.75, 0]);
+    expect(classes.map(({ recall }) => recall)).toEqual([2 / 3, 0.5, 1, 0]);
+    expect(classes.map(({ f1 }) => f1)).toEqual([0.8, 0.5, 6 / 7, 0]);
+    expect(classes.map(({ support }) => support)).toEqual([3, 2, 3, 0]);
+  });
+
+  test("0 where no label is predicted or there, null without rows", () => {
+    expect(metricValues(task, [0, 0, 0, 0], [0, 0, 0, 0]).metrics).toEqual({ micro_f1: 0, macro_f1: 0 });
+    expect(metricValues(task, [], []).metrics).toEqual({ micro_f1: null, macro_f1: null });
   });
 });
 

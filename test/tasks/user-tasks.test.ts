@@ -81,6 +81,34 @@ tasks:
     expect(task?.splits.train?.spellings).toBeUndefined();
   });
 
+  test("several labels a row: a kind to name, with its threshold and what stands between labels", async () => {
+    const [task, other] = await read(`
+tasks:
+  - name: topics
+    kind: multilabel
+    files: { train: t.tsv, test: t.csv }
+    columns: { text: t, label: l }
+    labels: [sport, { name: money, written: 1 }]
+  - name: tags
+    kind: multilabel
+    files: { dev: d.jsonl }
+    columns: { text: t, label: l }
+    labels: [a, b|c]
+    threshold: 0.3
+    label-separator: ", "
+    also-report: [macro_f1]
+`);
+    expect(task).toMatchObject({
+      kind: kinds.multilabel,
+      metric: "micro_f1",
+      threshold: 0.5,
+      labels: ["sport", "money"],
+    });
+    expect(task?.splits.train).toMatchObject({ labelSeparator: "|", spellings: { sport: "sport", "1": "money" } });
+    expect(other).toMatchObject({ threshold: 0.3, labels: ["a", "b|c"], alsoReport: ["macro_f1"] });
+    expect(other?.splits.dev?.labelSeparator).toBe(", ");
+  });
+
   test("labels stay as they are written: YAML's numbers, booleans and nulls are text", async () => {
     const [task] = await read(`
 tasks:
@@ -130,6 +158,16 @@ tasks:
     ["range: [5, 0]", "line 5: tasks[0].range: 5 is not below 0"],
     ["labels: [a, { name: b, written: a }]", 'two labels are written "a"'],
     ["labels: [a, b, c]\n    metric: f1", "f1 is that of the second of two labels; for more take macro_f1"],
+    ["labels: [a, b]\n    kind: regression", "line 6: tasks[0].kind: regression needs a range"],
+    ["range: [0, 1]\n    kind: multilabel", "kind: multilabel needs labels"],
+    ["labels: [a, b]\n    threshold: 0.4", "threshold: classification has no threshold"],
+    ["labels: [a, b]\n    label-separator: ;", "label-separator: a row of a classification has one label"],
+    ["labels: [a, b|c]\n    kind: multilabel", 'labels: "b|c" has the separator "|" in it'],
+    ["labels: [a, b]\n    kind: multilabel\n    threshold: 1", "threshold: Too big"],
+    [
+      "labels: [a, b]\n    kind: multilabel\n    metric: accuracy",
+      "accuracy is no metric of multilabel; there are micro_f1",
+    ],
     ["labels: [a, b]\n    header: false", '"t" is a name; with header: false give the position from 0'],
   ])("refuses %j", async (lines, message) => {
     const yaml = `tasks:\n  - name: one\n    files: { train: t.tsv }\n    columns: { text: t, label: l }\n    ${lines}\n`;

@@ -28,17 +28,16 @@ async function print(scores: readonly TaskScores[], terminal: Terminal): Promise
   for (const { task, split, rows, skipped, metrics, classes, confusion } of scores) {
     const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
     terminal.print(`${task} on ${rows} ${split} rows${left}: ${formatMetrics(Object.entries(metrics))}`);
-    if (!classes || !confusion) continue;
+    if (!classes) continue;
     const lines = classes.map(({ label, precision, recall, f1, support }, id) => [
       label,
       formatScore(precision),
       formatScore(recall),
       formatScore(f1),
       support,
-      ...(confusion[id] ?? []),
+      ...(confusion?.[id] ?? []),
     ]);
-    terminal.print(
-      `${table(["label", "precision", "recall", "f1", "rows", ...classes.map(({ label }) => `as ${label}`)], lines)}\n`,
-    );
+    const predicted = confusion ? classes.map(({ label }) => `as ${label}`) : [];
+    terminal.print(`${table(["label", "precision", "recall", "f1", "rows", ...predicted], lines)}\n`);
   }
 }

@@ -16,6 +16,7 @@ const task = z.object({
   inputs: z.enum(["single", "pair"]),
   labels: z.array(z.string()),
   range: z.tuple([z.number(), z.number()]).nullable(),
+  threshold: z.number().gt(0).lt(1).optional(),
   metric: z.string(),
   maxLength: z.int().positive(),
   fork: z.int().nonnegative().nullable(),

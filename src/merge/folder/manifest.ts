@@ -10,6 +10,7 @@ import { formatProblem } from "../../files/format";
 import type { TaskBranch } from "../../model/multi-head";
 import { kinds } from "../../tasks/kinds";
 import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
+import { thresholdOf } from "../../tasks/task";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
@@ -96,13 +97,7 @@ export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
 }
 
 /** What a caller of a model's file must know of a task beside the graph. */
-export const forCallers = ({ name, kind, inputs, labels, range, maxLength, fork, layers }: MergedTask) => ({
-  name,
-  kind,
-  inputs,
-  labels,
-  range,
-  maxLength,
-  fork,
-  layers,
-});
+export const forCallers = (task: MergedTask) => {
+  const { name, kind, inputs, labels, range, maxLength, fork, layers } = task;
+  return { name, kind, inputs, labels, range, ...thresholdOf(task), maxLength, fork, layers };
+};

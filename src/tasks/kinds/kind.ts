@@ -15,12 +15,16 @@ export interface Labelled {
   readonly labels: readonly string[];
   /** Lowest and highest value. */
   readonly range?: readonly [number, number] | null;
+  /** Probability from which a label holds, where each is decided alone. */
+  readonly threshold?: number;
 }
 
 /** How a file writes labels: part of its source. */
 export interface Written {
   /** How labels are written in the file -> label names. Absent: they are written as their names. */
   readonly spellings?: Readonly<Record<string, string>>;
+  /** Where a row may have several labels: what stands between them in a cell. In JSON lines they are an array. */
+  readonly labelSeparator?: string;
 }
 
 /** The most likely label, its probability, and that of every label. */
@@ -34,14 +38,20 @@ export interface ValuePrediction {
   readonly value: number;
 }
 
+/** The labels that hold, and the probability of every label. */
+export interface LabelsPrediction {
+  readonly labels: readonly string[];
+  readonly scores: Readonly<Record<string, number>>;
+}
+
 /** What one task says of one row, for people and programs: `predict --format jsonl` writes it. */
-export type Prediction = ClassPrediction | ValuePrediction;
+export type Prediction = ClassPrediction | ValuePrediction | LabelsPrediction;
 
 /** What explains a score. */
 export interface Explained {
   readonly classes: readonly ClassReport[];
-  /** Rows by (label, prediction). */
-  readonly confusion: readonly (readonly number[])[];
+  /** Rows by (label, prediction); null where a row has several labels. */
+  readonly confusion: readonly (readonly number[])[] | null;
 }
 
 /** Functions that take a label or a prediction take one of their own kind. */
@@ -52,11 +62,15 @@ export interface Kind {
   toJSON(): string;
   /** The key of a tasks file that a task of this kind needs: it goes with no other. */
   readonly definedBy: "labels" | "range";
+  /** What stands between the labels of a row where a tasks file does not say; absent: a row has one label. */
+  readonly separator?: string;
+  /** The threshold of a task that does not say its own; absent: there is none. */
+  readonly threshold?: number;
 
-  /** The label that a cell stands for, or why the row is broken. */
+  /** The label that a cell stands for, or why the row is broken. Of a kind with a separator, an empty cell is a list of none. */
   readLabel(cell: string, task: Labelled, written: Written): Label | string;
   /** A label by name, as hashes have it: ids are an order's affair. */
-  named(label: Label, task: Labelled): string | number;
+  named(label: Label, task: Labelled): string | number | readonly string[];
   /** The ids of the label names that a row has; none where labels are numbers. */
   idsOf(label: Label): readonly number[];
   /** A label as the numbers that loss and metrics read: a row of the step's input `labels`, [rows, ...shape]. */

@@ -1,0 +1,76 @@
+// Any number of labels a row, each decided alone: an output a label, sigmoid, those at or above the task's threshold.
+
+import { pooledParameters } from "../../model/head-parameters";
+import { type LabelCounts, labelCounts, labelReport, type Metric, macroF1OfLabels, microF1 } from "../metrics";
+import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
+import { readName } from "./names";
+
+const SEPARATOR = "|";
+const THRESHOLD = 0.5;
+
+const metrics: Readonly<Record<string, Metric>> = {
+  micro_f1: { title: "micro F1", hub: "f1", of: overLabels(microF1) },
+  macro_f1: { title: "macro F1", hub: "f1", of: overLabels(macroF1OfLabels) },
+};
+
+export const multilabel = defineKind({
+  name: "multilabel",
+  definedBy: "labels",
+  separator: SEPARATOR,
+  threshold: THRESHOLD,
+
+  readLabel(cell: string, task: Labelled, written: Written) {
+    const ids: number[] = [];
+    const names = cell === "" ? [] : cell.split(written.labelSeparator ?? SEPARATOR);
+    for (const name of names) {
+      const id = readName(name.trim(), task, written);
+      if (typeof id === "string") return id;
+      if (!ids.includes(id)) ids.push(id);
+    }
+    return ids.sort((a, b) => a - b);
+  },
+  named: (ids: readonly number[], { labels }) => ids.map((id) => labels[id] as string),
+  idsOf: (ids: readonly number[]) => ids,
+  targets: (ids: readonly number[], { labels }) => labels.map((_, id) => Number(ids.includes(id))),
+  target: { dtype: "float32", shape: ({ labels }) => [labels.length] },
+
+  parameters: pooledParameters,
+  head: async () => (await import("../../model/heads.js")).heads.multilabel,
+  outputs: ({ labels }) => labels,
+  decide: decided,
+  predict(logits, task) {
+    const scores = Object.fromEntries(task.labels.map((label, id) => [label, sigmoid(logits[id] as number)]));
+    return { labels: decided(logits, task).map((id) => task.labels[id] as string), scores };
+  },
+  cells: ({ labels, scores }: LabelsPrediction) => [
+    labels.join(SEPARATOR),
+    labels.map((label) => scores[label]?.toFixed(4)).join(SEPARATOR),
+  ],
+  columns: (task) => [task, `${task} scores`],
+
+  metrics,
+  explain: (predicted, targets, { labels }) => ({
+    classes: labelReport(labelCounts(predicted, targets, labels.length), labels),
+    confusion: null,
+  }),
+
+  card: {
+    output: "logits of its labels, in the order above; each label stands alone",
+    python: ({ labels, threshold = THRESHOLD }) => [
+      `labels = ${JSON.stringify(labels)}`,
+      `least = ${Math.log(threshold / (1 - threshold))}  # the logit of the threshold ${threshold}`,
+      "print([[label for label, logit in zip(labels, row) if logit >= least] for row in logits])",
+    ],
+  },
+});
+
+function overLabels(value: (counts: readonly LabelCounts[]) => number): Metric["of"] {
+  return (...rows) => (rows[0].length > 0 ? value(labelCounts(...rows)) : Number.NaN);
+}
+
+const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit));
+
+/** The ids of the labels whose probability reaches the threshold. */
+function decided(logits: Float32Array, { threshold = THRESHOLD }: Labelled): number[] {
+  return Array.from(logits, sigmoid).flatMap((score, id) => (score >= threshold ? [id] : []));
+}
