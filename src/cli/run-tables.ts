@@ -6,7 +6,7 @@ import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { kOf } from "../model/place";
-import type { Plan } from "../recipes/plan";
+import type { Plan } from "../recipes/sweep-plan";
 import { type Terminal, table } from "./terminal";
 
 /** "5120", "4980-5120" for several, "-" where no step was taken. */

@@ -6,11 +6,16 @@ import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
 import type { Result } from "./results";
 
-/** One line a trial; of each recipe's own options a column. Scores are fractions, empty where they are undefined; epochs count from 1, as in the log. */
+/**
+ * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
+ * are undefined; epochs count from 1, as in the log.
+ */
 export function resultsCsv(results: readonly Result[], recipes: Recipes): string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
     Object.keys(inFile).flatMap((name) =>
-      inFile[name] === "value" ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const] : [],
+      inFile[name] !== "required" && name !== "init"
+        ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const]
+        : [],
     ),
   );
   const rows = results.map(({ spec, run }) => ({

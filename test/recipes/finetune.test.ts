@@ -5,12 +5,13 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
-import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
+import { modelFile, readDevScores, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { Interrupted } from "../../src/messages/reporter";
 import { placesOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
 import { chooseTeacher } from "../../src/selection/teacher";
 import { glueTasks } from "../../src/tasks/glue";
+import { compareScores } from "../../src/tasks/metrics";
 import { describeEachEngine } from "../engines/engines";
 import { distill, finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTasks, tinyTraining, writeTinyGlue } from "../tiny";
@@ -53,7 +54,10 @@ describeEachEngine("finetune and distill", (open) => {
     expect(students.map(({ record }) => [record.layers, record.fork])).toEqual([[2, 1]]);
     expect(lines.join("\n")).toMatch(/teacher has 3 layers, no more than a student of 3: it keeps its teacher/);
     expect(students[0]?.record.teacher?.sha256).toBe((runs[0] as StoredRun).record.sha256);
-    expect(teacher.record.score).not.toBeUndefined();
+    const scores = await readDevScores(teacher.folder, task.metric);
+    const best = scores.reduce((one, other) => (compareScores(other, one) > 0 ? other : one));
+    expect([teacher.record.score, teacher.record.bestEpoch]).toEqual([best, scores.indexOf(best)]);
+    expect(runs.every(({ record }) => compareScores(teacher.record.score, record.score) >= 0)).toBe(true);
     expect(engine.tensorCount()).toBe(before);
   });
 

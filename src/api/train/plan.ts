@@ -4,9 +4,9 @@ import type { Engine } from "../../engines/engine";
 import { readGiven } from "../../options/given";
 import { distill as distillation } from "../../recipes/distill";
 import { finetune as finetuning } from "../../recipes/finetune";
-import type { Plan, PlannedTrial } from "../../recipes/plan";
 import type { Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
+import type { Plan, PlannedTrial } from "../../recipes/sweep-plan";
 import { type Call, type Caller, callOf } from "../caller";
 import { type EngineValues, openSession } from "../session";
 import { openTrackers, type TrackerValues } from "../trackers";
@@ -54,7 +54,7 @@ export async function planSweeps(recipe: Recipe, given: TrainGiven, call: Call):
   const values = readGiven(trainOptions(recipe), given) as TrainingValues & TrackerValues;
   await openTrackers(values, call); // what is wrong with them is wrong now
   const sweeps = await sweepsOf(recipe, values, call);
-  const { planSweep } = await import("../../recipes/plan.js");
+  const { planSweep } = await import("../../recipes/sweep-plan.js");
   const plans = await Promise.all(sweeps.map(planSweep));
   return { values, plans, idle: sweeps.filter((_, i) => plans[i]?.trials.length === 0) };
 }
