@@ -3,7 +3,7 @@
 // Everything is read from run folders, so every process comes to the same answer.
 
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
+import type { BaseDescription } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import type { SweepTrial } from "../recipes/trial/trial";
@@ -34,7 +34,7 @@ export interface Force {
 
 export interface Resolver {
   readonly experiment: Experiment;
-  readonly base: Base;
+  readonly base: BaseDescription;
   readonly trials: readonly TrialSpec[];
   /** A task's rows, read and encoded once. */
   data(task: Task): Promise<TaskData>;
@@ -50,7 +50,7 @@ export interface Resolver {
 
 export function createResolver(
   experiment: Experiment,
-  base: Base,
+  base: BaseDescription,
   trials: readonly TrialSpec[],
   work: WorkOfCall,
   force: Force | null = null,

@@ -2,7 +2,7 @@
 // runs; commands, experiments, selection and reports loop over a record of such values that they are given. Loading one
 // loads no engine: what its work needs is imported by `prepare` and `work`.
 
-import type { Base } from "../checkpoints/bases/base";
+import type { Base, BaseDescription } from "../checkpoints/bases/base";
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { Place, PlaceRequest } from "../model/place";
@@ -31,7 +31,7 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
 export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Variant<O> {
   readonly recipe: Recipe;
   readonly task: Task;
-  readonly base: Base;
+  readonly base: BaseDescription;
   readonly place: Place;
   readonly seed: number;
   readonly data: TaskData;
@@ -102,7 +102,7 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   halves?(values: Values<D>): boolean;
   /** Runs before the first trial of a task that is not finished. */
   prepare(preparation: Preparation): Promise<P>;
-  work(trial: TrialSettings<O>, prepared: P): Promise<TrialWork>;
+  work(trial: TrialSettings<O> & { readonly base: Base }, prepared: P): Promise<TrialWork>;
 }
 
 /** Recipes by their method. Students come after the teachers that they learn from. */

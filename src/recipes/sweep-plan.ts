@@ -1,6 +1,6 @@
 // What a sweep would do, without doing it.
 
-import type { Base } from "../checkpoints/bases/base";
+import type { BaseDescription } from "../checkpoints/bases/base";
 import type { Place } from "../model/place";
 import { halvedWork } from "./halving/rule";
 import { plannedTrials, type Sweep } from "./sweep";
@@ -43,7 +43,7 @@ async function planTrial({ trial, settings }: SweepTrial, force: boolean): Promi
 
 function sharedWork(
   trials: readonly PlannedTrial[],
-  base: Base,
+  base: BaseDescription,
   data: TaskData,
 ): Pick<Plan, "trunkFlops" | "cacheBytes"> {
   const open = trials.filter(({ finished, fork }) => !finished && fork !== null);

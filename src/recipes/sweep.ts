@@ -2,7 +2,7 @@
 // hands each trial that is not finished to the loop. Commands and quickstart run whole sweeps; an experiment trains
 // those trials of one that it could claim.
 
-import type { Base } from "../checkpoints/bases/base";
+import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { ChooseBy } from "../settings/selection";
@@ -21,7 +21,8 @@ import { isNeeded, type SweepSettings, sweepTrial } from "./trial/variants";
 export interface Sweep {
   readonly recipe: Recipe;
   readonly task: Task;
-  readonly base: Base;
+  /** Its weights are read where the first trial needs them, unless they are here. */
+  readonly base: BaseDescription | Base;
   /** Of what makes students: a finished run of this task on this base, not full. */
   readonly teacher?: StoredRun;
   /** As the recipe's settings give them. */
@@ -137,8 +138,9 @@ export function openSweep(
   let prepared: { readonly value: unknown } | null = null;
   return {
     async train({ trial, settings }, { label, force, until, locked = false }) {
-      prepared ??= { value: await recipe.prepare({ ...context, task, base, teacher, data, under }) };
-      const work = await recipe.work(settings, prepared.value);
+      const weights = await withWeights(base);
+      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, under }) };
+      const work = await recipe.work({ ...settings, base: weights }, prepared.value);
       const sources = await under(settings.place);
       const training = { trial, settings, run: { ...run, force }, label, sources, work, until };
       return locked ? runLockedTrial(training, context) : runTrial(training, context);

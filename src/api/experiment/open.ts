@@ -12,7 +12,7 @@ import { offline } from "../../settings/call";
 import { taskOptions } from "../../settings/tasks";
 import { workOptions } from "../../settings/work";
 import type { Call } from "../caller";
-import { openBaseOf } from "../session";
+import { describeBaseOf } from "../session";
 
 /** "2/8": the third of eight shares. */
 function shardOf(given: unknown): Shard {
@@ -86,7 +86,7 @@ export async function openExperiment(
   const { createResolver } = await import("../../experiment/resolve.js");
   const experiment = await readExperiment(file, call.recipes);
   const steps = chosenSteps(stepsOf(experiment), experiment, values);
-  const base = await openBaseOf(experiment, call);
+  const base = await describeBaseOf(experiment, call);
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
   for (const note of notes) call.reporter.log(note);
   const mine = await chosenTrials(trials, steps, values, file);

@@ -8,7 +8,7 @@ import type { Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
 import type { Plan, PlannedTrial } from "../../recipes/sweep-plan";
 import { type Call, type Caller, callOf } from "../caller";
-import { type EngineValues, openSession } from "../session";
+import { describeBaseOf, type EngineValues, openSession } from "../session";
 import { openTrackers, type TrackerValues } from "../trackers";
 import { sweepsOf, type TrainingValues } from "./sweeps";
 import { type DistillOptions, type FinetuneOptions, type TrainGiven, trainOptions } from "./train";
@@ -53,7 +53,7 @@ export interface PlannedSweeps {
 export async function planSweeps(recipe: Recipe, given: TrainGiven, call: Call): Promise<PlannedSweeps> {
   const values = readGiven(trainOptions(recipe), given) as TrainingValues & TrackerValues;
   await openTrackers(values, call); // what is wrong with them is wrong now
-  const sweeps = await sweepsOf(recipe, values, call);
+  const sweeps = await sweepsOf(recipe, values, describeBaseOf, call);
   const { planSweep } = await import("../../recipes/sweep-plan.js");
   const plans = await Promise.all(sweeps.map(planSweep));
   return { values, plans, idle: sweeps.filter((_, i) => plans[i]?.trials.length === 0) };

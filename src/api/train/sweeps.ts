@@ -1,7 +1,7 @@
 // What a command that trains is asked for: of each task one sweep of its recipe.
 
 import path from "node:path";
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import { dataError, modelError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
 import { fitLayers } from "../../options/layers";
@@ -12,7 +12,7 @@ import type { Sweep } from "../../recipes/sweep";
 import { runSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
-import { chosenTasks, openBaseOf, seedsOf, tasksFileOf, userTasks } from "../session";
+import { chosenTasks, type describeBaseOf, seedsOf, tasksFileOf, userTasks } from "../session";
 import { findTeacher, hasRuns } from "../stored-runs";
 
 /** Values of the recipe's own options and of those of all training. */
@@ -20,10 +20,17 @@ export type TrainingValues = Values<typeof sweepOptions> & Readonly<Record<strin
 
 /**
  * Teachers are trained of every task with train data, students of every task with runs, where no task is named.
+ * @param open with its weights, or where they may not be needed without
  * Throws dataError (3) for no train data, modelError (4) for no teacher, usageError (2) for layers above the base's.
  */
-export async function sweepsOf(recipe: Recipe, values: TrainingValues, call: Call): Promise<Sweep[]> {
-  const { base, tasks } = recipe.makes === "teachers" ? await withData(values, call) : await withRuns(values, call);
+export async function sweepsOf(
+  recipe: Recipe,
+  values: TrainingValues,
+  open: typeof describeBaseOf,
+  call: Call,
+): Promise<Sweep[]> {
+  const find = recipe.makes === "teachers" ? withData : withRuns;
+  const { base, tasks } = await find(values, open, call);
   const shared = {
     ...{ recipe, base, variants: recipe.settings(values, layersOf(base, call)), seeds: seedsOf(values) },
     training: settingsOf(trainingSettings, values),
@@ -36,7 +43,7 @@ export async function sweepsOf(recipe: Recipe, values: TrainingValues, call: Cal
   return sweeps;
 }
 
-const layersOf = ({ config: { numHiddenLayers: total } }: Base, { reporter }: Call): Layers => ({
+const layersOf = ({ config: { numHiddenLayers: total } }: BaseDescription, { reporter }: Call): Layers => ({
   total,
   fitting(flag, range) {
     const { values, note } = fitLayers(flag, range, total);
@@ -45,21 +52,21 @@ const layersOf = ({ config: { numHiddenLayers: total } }: Base, { reporter }: Ca
   },
 });
 
-async function withRuns(values: TrainingValues, call: Call) {
-  const base = await openBaseOf(values, call);
+async function withRuns(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
+  const base = await open(values, call);
   const tasks = await chosenTasks(values, (task) => hasRuns(base, task, values.checkpoints, call));
   if (tasks.length > 0) return { base, tasks };
   throw modelError(`no teacher in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
 }
 
-async function teacherOf(base: Base, task: Task, values: TrainingValues, call: Call) {
+async function teacherOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
   const teacher = await findTeacher(base, task, values, call);
   const { layers, seed, score } = teacher.record;
   call.reporter.log(`${task.name}: the teacher is k=${layers} seed ${seed}, ${formatScore(score)} points`);
   return teacher;
 }
 
-async function withData(values: TrainingValues, call: Call) {
+async function withData(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
   const { findSplitFile } = await import("../../data/read-split.js");
   const { glueData } = values;
   const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", glueData) !== null);
@@ -67,7 +74,7 @@ async function withData(values: TrainingValues, call: Call) {
   if (tasks.length === 0) throw noTrainData(lacking, glueData);
   // A mistyped path should not leave a task out in silence.
   for (const { problem } of lacking.filter(({ named }) => named)) call.reporter.warn(`left out: ${problem}`);
-  return { base: await openBaseOf(values, call), tasks };
+  return { base: await open(values, call), tasks };
 }
 
 interface LackingTask {

@@ -13,7 +13,7 @@ import type { SweepSettings } from "../../recipes/trial/variants";
 import { sweepOptions } from "../../settings/training";
 import { type Call, type Caller, callOf } from "../caller";
 import { describeRun, type RunSummary } from "../runs";
-import { openSession } from "../session";
+import { openBaseOf, openSession } from "../session";
 import { type Standing, standingOf } from "../stored-runs";
 import { openTrackers, type TrackerValues, trackerOptions } from "../trackers";
 import { sweepsOf, type TrainingValues } from "./sweeps";
@@ -73,7 +73,7 @@ export async function train(
 ): Promise<TrainResult> {
   const values = readGiven(trainOptions(recipe), given) as TrainingValues & TrackerValues;
   const trackers = await openTrackers(values, call);
-  const sweeps = await sweepsOf(recipe, values, call);
+  const sweeps = await sweepsOf(recipe, values, openBaseOf, call);
   const { readSweep, runSweep } = await import("../../recipes/sweep.js");
   const read: (SweepSettings | null)[] = [];
   // A broken file of the last task should not come to light after the hours that the first ones take.

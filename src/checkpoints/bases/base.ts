@@ -69,6 +69,25 @@ export function describeBase(nameOrFolder: string, where: Where = {}): Promise<B
   });
 }
 
+const opened = new WeakMap<BaseDescription, Promise<Base>>();
+
+/**
+ * A base with its weights: as it is where it has them, else read once for all who ask. Throws modelError (4) where they are
+ * no longer those that it was described by.
+ */
+export function withWeights(base: BaseDescription | Base): Promise<Base> {
+  if ("tensors" in base) return Promise.resolve(base);
+  const opening = opened.get(base) ?? readAgain(base);
+  opened.set(base, opening);
+  return opening;
+}
+
+async function readAgain({ folder, name, sha256 }: BaseDescription): Promise<Base> {
+  const base = await openBase(folder);
+  if (base.sha256 === sha256) return { ...base, name };
+  throw modelError(`${folder} has changed since this command began: it is no longer ${name}. Run it again`);
+}
+
 /** Its config and tokenizer alone; its weights are not looked at. Throws as {@link openBase}. */
 export function outlineBase(nameOrFolder: string, where: Where = {}): Promise<BaseOutline> {
   return inFolder(nameOrFolder, where, readOutline);

@@ -3,7 +3,7 @@
 import { stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { BertConfig } from "../../model/config";
 import { branchFlops, layerFlops } from "../../model/flops";
 import { headParameterCount } from "../../model/head-parameters";
@@ -52,12 +52,12 @@ export function trialCost({
 }
 
 /** Forward work of the first `fork` layers on all rows, once. */
-export function trunkFlops(base: Base, data: TaskData, fork: number): number {
+export function trunkFlops(base: BaseDescription, data: TaskData, fork: number): number {
   const tokens = data.train.tokens + data.dev.tokens;
   return fork * layerFlops(base.config, tokens, paddedTokens(data.train).longest);
 }
 
-export const cacheBytes = (base: Base, data: TaskData): number =>
+export const cacheBytes = (base: BaseDescription, data: TaskData): number =>
   (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
 
 function branchParameterCount(config: BertConfig, { fork, layers }: Place, task: Task): number {

@@ -1,7 +1,7 @@
 // The train and dev rows of a task, encoded, with the hashes that go into a run's id.
 
 import { type EncodedRows, encodeExamples } from "../../batches/rows";
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseOutline } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { readSplit, type Split } from "../../data/read-split";
 import { usageError } from "../../errors/errors";
@@ -17,7 +17,12 @@ export interface TaskData {
 }
 
 /** Reads and encodes both splits. Throws usageError (2) for a maximum length that the base has no positions for. */
-export async function readTaskData(task: Task, base: Base, maxLength: number, rows: DataOptions): Promise<TaskData> {
+export async function readTaskData(
+  task: Task,
+  base: BaseOutline,
+  maxLength: number,
+  rows: DataOptions,
+): Promise<TaskData> {
   const positions = base.config.maxPositionEmbeddings;
   if (maxLength > positions) {
     throw usageError(`--max-length ${maxLength}: ${base.name} has ${positions} positions. Give at most ${positions}`);

@@ -1,6 +1,6 @@
 // The teacher of a task's students: whether a run can be one, and what it says of the train rows.
 
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import { loadBranch, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError } from "../../errors/errors";
 import { branchAxes } from "../../model/branch";
@@ -11,7 +11,7 @@ import { logitsStep } from "../../training/step/step";
 import type { Preparation } from "../recipe";
 
 /** Throws modelError (4) for a run of another base or with other labels, and for one that shares no trunk. */
-export function checkTeacher({ record, folder }: StoredRun, task: Task, base: Base): void {
+export function checkTeacher({ record, folder }: StoredRun, task: Task, base: BaseDescription): void {
   if (record.base.sha256 !== base.sha256) {
     throw modelError(
       `the teacher ${folder} was trained on ${record.base.name} (sha256 ${record.base.sha256.slice(0, 8)}), ` +

@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import type { Base } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -93,7 +93,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
 const tokenizerHashes = new WeakMap<object, string>();
 
 /** Kept per base: a vocabulary of 30,000 words takes longer to hash than the rest of a plan of 840 trials. */
-function tokenizerSha256({ tokenizer }: Base): string {
+function tokenizerSha256({ tokenizer }: BaseDescription): string {
   const sha256 = tokenizerHashes.get(tokenizer) ?? sha256Hex(canonicalJson(tokenizer));
   tokenizerHashes.set(tokenizer, sha256);
   return sha256;

@@ -3,7 +3,7 @@
 import path from "node:path";
 import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
-import type { Base } from "../../checkpoints/bases/base";
+import { type BaseDescription, withWeights } from "../../checkpoints/bases/base";
 import type { Engine } from "../../engines/engine";
 import type { Place } from "../../model/place";
 import type { WorkOptions } from "../../settings/work";
@@ -28,7 +28,7 @@ export interface Trunks {
  */
 export function openTrunks(
   task: Task,
-  base: Base,
+  base: BaseDescription,
   data: TaskData,
   work: Pick<WorkOptions, "checkpoints" | "cacheBudget">,
   context: RunContext<Engine>,
@@ -38,6 +38,7 @@ export function openTrunks(
   let last: { readonly fork: number | null; readonly train: BranchSource; readonly dev: BranchSource } | null = null;
 
   const open = async () => {
+    const weights = await withWeights(base);
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
     const folder = path.join(work.checkpoints, TRUNK_SCRATCH);
     // Dev rows are read after every epoch and are few: they take their memory first.
@@ -46,13 +47,13 @@ export function openTrunks(
     const all = revisited.length * (bytes(data.train) + bytes(data.dev)) <= work.cacheBudget;
     const keep = new Set(all ? revisited : []);
     const dev = await openTrunk(
-      base,
+      weights,
       data.dev,
       { budget: devBudget, folder, label: `${task.name} dev`, keep },
       context,
     );
     const train = await openTrunk(
-      base,
+      weights,
       data.train,
       { budget: trainBudget, folder, label: `${task.name} train`, keep },
       context,

@@ -4,7 +4,7 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { ZipFile } from "yazl";
-import { type Base, describeBase, openBase, outlineBase } from "../../../src/checkpoints/bases/base";
+import { type Base, describeBase, openBase, outlineBase, withWeights } from "../../../src/checkpoints/bases/base";
 import { randomBase, writeBase } from "../../../src/checkpoints/bases/random-base";
 import { baseSha256 } from "../../../src/checkpoints/bases/weights";
 import { writeSafetensors } from "../../../src/checkpoints/formats/safetensors";
@@ -70,6 +70,21 @@ describe("a Hugging Face folder", () => {
     expect(opened).toMatchObject({ name: "tiny", folder, config: base.config, sha256: base.sha256 });
     expect(opened.tokenizer).toMatchObject({ tokens, lowerCase: true });
     expectSameTensors(opened.tensors, base.tensors);
+  });
+
+  test("that was described gives its weights to all who ask, and to none once they are others", async () => {
+    const base = tinyBase();
+    await writeBase(base, folder);
+    const description = { ...(await describeBase(folder)), name: "org/tiny" };
+    const weights = await withWeights(description);
+    expect(weights).toMatchObject(description);
+    expectSameTensors(weights.tensors, base.tensors);
+    expect(await withWeights(description)).toBe(weights);
+    expect(await withWeights(base)).toBe(base);
+
+    const again = await describeBase(folder);
+    await rewriteWeights({ ...base.tensors, "bert.pooler.dense.bias": float32([8], new Float32Array(8).fill(1)) });
+    await expectModelError(withWeights(again), `${folder} has changed since this command began`);
   });
 
   test("without the prefix bert., with gamma and beta, position_ids and pre-training heads is the same base", async () => {
