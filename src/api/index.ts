@@ -24,6 +24,15 @@ export {
   evaluate,
   type TaskScores,
 } from "./evaluate";
+export {
+  type DescribedTrial,
+  type ExperimentEstimate,
+  type ExperimentPlan,
+  estimateExperiment,
+  type PlanOptions,
+  planExperiment,
+} from "./experiment/plan";
+export { type ExperimentResult, type RunOptions, run } from "./experiment/run";
 export { type ExportOptions, exportSavedModel, planSavedModel } from "./export";
 export { type ImportOptions, importBranch } from "./import";
 export {
@@ -36,11 +45,23 @@ export {
   removeTasks,
 } from "./merge/merge";
 export { type EngineOptions, openEngine } from "./open-engine";
-export { type GivenRow, type OpenModel, openModel, type PredictOptions } from "./open-model";
+export { type GivenRow, type OpenModel, openModel, type PredictOptions, predict } from "./open-model";
 export { type PulledBase, type PullOptions, pull } from "./pull";
+export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
+export { type ReportOptions, type ReportResult, report } from "./report";
 export type { RunSummary } from "./runs";
 export { measureLatency, type SelectOptions, type SelectResult, select } from "./select/select";
 export type { ModelOptions } from "./served-model";
+export { type StatusOptions, status, type TaskStatus } from "./status";
 export { type PlannedSubmission, planSubmission, type Submission, type SubmitOptions, submit } from "./submit";
 export { type ListedTask, type ListTasksOptions, listTasks } from "./tasks";
 export { openTokenizer, type TokenizerOptions } from "./tokenizer";
+export { type EstimatedTrial, planDistill, planFinetune, type TrainingPlan } from "./train/plan";
+export {
+  type DistillOptions,
+  distill,
+  type FinetuneOptions,
+  finetune,
+  type TrainedTask,
+  type TrainResult,
+} from "./train/train";

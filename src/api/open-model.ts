@@ -60,6 +60,20 @@ export async function openModel(options: ModelOptions = {}, caller: Caller = {})
   return describeModel(opened, names !== undefined, call);
 }
 
+/** Opens a model, predicts the rows and closes it: for one call where {@link openModel} is for many. */
+export async function predict(
+  rows: readonly GivenRow[],
+  options: ModelOptions = {},
+  caller: Caller = {},
+): Promise<PredictedRow[]> {
+  const model = await openModel(options, caller);
+  try {
+    return await model.predict(rows);
+  } finally {
+    model.close();
+  }
+}
+
 async function describeModel(opened: ServedTasks, named: boolean, call: Call): Promise<OpenModel> {
   const { fittingTasks, predictRows } = await import("../predict/rows.js");
   const { model, session } = opened;

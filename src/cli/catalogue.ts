@@ -27,7 +27,7 @@ export type Commands = Readonly<Record<string, CommandEntry | CommandGroup>>;
 export const commandsOf = (recipes: Recipes): Commands => ({
   quickstart: {
     summary: "the whole pipeline on the sample tasks, in minutes",
-    load: async () => (await import("./commands/quickstart.js")).quickstart,
+    load: async () => (await import("./commands/quickstart.js")).quickstartCommand,
   },
   run: {
     summary: "a whole experiment from one file",

@@ -3,10 +3,13 @@
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import { silent } from "../../src/api/caller";
 import {
   checkData,
+  distill,
   ExitCode,
   evaluate,
+  finetune,
   Interrupted,
   listTasks,
   merge,
@@ -14,10 +17,15 @@ import {
   openModel,
   openTokenizer,
   type PredictedRow,
+  planDistill,
+  planExperiment,
+  planFinetune,
   planMerge,
   type Reporter,
   removeTasks,
+  run,
   select,
+  status,
   UserError,
 } from "../../src/api/index";
 import { readRowFile } from "../../src/predict/row-file";
@@ -185,6 +193,72 @@ describe("choosing and merging", () => {
       ExitCode.model,
       expect.stringMatching(/neither a merged model nor a run folder/),
     ]);
+  });
+});
+
+describe("training", () => {
+  const size = { maxLength: 32, batchSize: 8, learningRate: 3e-3, epochs: 1 };
+  const mood = { ...shared, ...size, base: "tiny", task: "mood", checkpoints: at("own") };
+  const sweep = { ...mood, k: [1, 2] };
+
+  test("finetune stops at its signal with the state saved, goes on, and distill learns from what it chose", async () => {
+    const plan = await planFinetune(sweep);
+    expect(plan.trials.map(({ layers, finished }) => [layers, finished])).toEqual([
+      [2, false],
+      [1, false],
+    ]);
+    expect(plan.totalSeconds).toBeGreaterThan(0);
+    const stop = new AbortController();
+    const abort = (label: string) => (/k=2/.test(label) ? stop.abort() : undefined);
+    const progress: Reporter["progress"] = (label) => ({ advance: () => abort(label), end: () => undefined });
+    const reporter = { ...silent, progress };
+    const stopped = finetune(sweep, { reporter, signal: stop.signal });
+    await expect(stopped).rejects.toMatchObject({ name: "Interrupted", folder: expect.stringMatching(/k02-seed1/) });
+    const { engine, tasks } = await finetune(sweep);
+    expect([engine, tasks.map(({ task }) => task)]).toEqual([expect.stringMatching(/^wasm/), ["mood"]]);
+    const [{ runs = [], teacher = null, search = null } = {}] = tasks;
+    expect(runs.map(({ layers, state, method }) => [layers, state, method])).toEqual([
+      [2, "finished", "finetune"],
+      [1, "finished", "finetune"],
+    ]);
+    expect(runs.map(({ folder }) => folder)).toContain(teacher);
+    expect(search).toBeNull();
+    const again = await finetune({ ...sweep, k: "1-2" });
+    expect(again.tasks).toEqual(tasks);
+    const students = await distill({ ...mood, studentLayers: 1 });
+    expect(students.tasks).toMatchObject([{ task: "mood", teacher }]);
+    expect((await planDistill({ ...mood, studentLayers: 2 })).trials).toEqual([]);
+    expect(await status({ checkpoints: at("own") })).toMatchObject([{ base: "tiny", task: "mood", teacher }]);
+  });
+
+  test("several tasks are read before the first is trained: a broken one is told at once", async () => {
+    cpSync(at("data"), at("broken/data"), { recursive: true });
+    cpSync(at("tasks.yaml"), at("broken/tasks.yaml"));
+    writeFileSync(at("broken/data/verdict/train.csv"), "first,second,says\na,b,neither\n");
+    const request = { ...sweep, tasks: at("broken/tasks.yaml"), task: "mood,verdict", checkpoints: at("none") };
+    expect(await errorOf(() => finetune(request))).toEqual([
+      ExitCode.data,
+      expect.stringMatching(/verdict.train\.csv/),
+    ]);
+    expect(existsSync(at("none"))).toBe(false);
+    expect(await errorOf(() => finetune({ ...sweep, k: 9 }))).toEqual([
+      ExitCode.usage,
+      expect.stringMatching(/--k 9: the base has 4 layers/),
+    ]);
+  });
+
+  test("an experiment is planned, and what is done is skipped", async () => {
+    const { reporter, lines } = listener();
+    const place = { out: at("results/small") };
+    const plan = await planExperiment(at("small.yaml"), place);
+    expect(plan.trials).toHaveLength(6);
+    expect(new Set(plan.trials.map(({ state }) => state))).toEqual(new Set(["finished", "unneeded"]));
+    const outcome = await run(at("small.yaml"), { ...place, engine: "wasm" }, { reporter });
+    expect(outcome).toMatchObject({ trials: 6, finished: 6, results: at("results/small/trials.csv") });
+    expect(outcome.steps).toEqual({ select: "skipped", merge: "skipped", report: "skipped" });
+    expect(lines).toContain("merge: nothing has changed, skipped");
+    const again = await run(at("small.yaml"), { ...place, engine: "wasm", from: "select", force: true });
+    expect(again.steps).toEqual({ select: "done", merge: "done", report: "done" });
   });
 });
 

@@ -2,7 +2,7 @@
 // from TypeScript.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { temporaryFolder } from "../tiny";
@@ -133,6 +133,37 @@ test("what is not exported cannot be reached", () => {
      console.log(require("flexbert/package.json").name)`,
   );
   expect(run(process.execPath, ["deep.cjs"]).trim().split("\n")).toEqual(["ERR_PACKAGE_PATH_NOT_EXPORTED", "flexbert"]);
+});
+
+test("report gives the numbers of the page that it writes", () => {
+  writeFileSync(
+    at("reports.mjs"),
+    `import { report } from "flexbert";
+     console.log(JSON.stringify(await report({ checkpoints: "checkpoints", tasks: "tasks.yaml", out: "page" })));`,
+  );
+  const { page, files, tasks } = JSON.parse(run(process.execPath, ["reports.mjs"]));
+  expect(tasks.map(({ task }: { task: string }) => task)).toEqual(["mood", "verdict", "closeness"]);
+  expect([existsSync(at(page)), files.length > 5]).toEqual([true, true]);
+});
+
+test("the example of the documents trains, merges, scores and predicts", () => {
+  const example = "node_modules/flexbert/docs/api-example.mjs";
+  const printed = run(process.execPath, [example, "tiny", "tasks.yaml", "mood,closeness", "example"]);
+  expect(printed).toMatch(/^mood: k = [12], [\d.]+ points on dev$/m);
+  expect(printed).toMatch(/^example\/merged: \d encoder layers, \d+ % of a BERT a task$/m);
+  expect(printed).toMatch(/^closeness: -?[\d.]+ on \d+ dev rows$/m);
+  expect(printed).toMatch(/^the soup was cold .*\{\s+mood: \{/m);
+});
+
+test("the page of the documents names every function, and no other", () => {
+  const page = readFileSync(path.join(root, "docs/api.md"), "utf8");
+  const [, table = ""] = /## Functions\n(.*?)\n## /s.exec(page) ?? [];
+  const named = [...table.matchAll(/\b(\w+)\(/g)].map(([, name]) => name as string);
+  writeFileSync(at("names.cjs"), `console.log(JSON.stringify(Object.keys(require("flexbert"))))`);
+  const exported: string[] = JSON.parse(run(process.execPath, ["names.cjs"]));
+  const functions = exported.filter((name) => /^[a-z]/.test(name));
+  expect([...new Set(named)].sort()).toEqual(functions.sort());
+  for (const name of exported) expect(page).toContain(name);
 });
 
 test("the packed command line runs", () => {

@@ -1,242 +1,53 @@
 // flexbert quickstart: the whole pipeline on the sample tasks, to see it work and what it saves.
 
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import path from "node:path";
-import { onnxOpenerOrWarning } from "../../api/merge/onnx";
-import { checkTools } from "../../api/model-check";
-import { pullFiles } from "../../api/pull";
-import { openSession } from "../../api/session";
-import type { Base } from "../../checkpoints/bases/base";
-import type { StoredRun } from "../../checkpoints/runs/run-folder";
-import type { Engine } from "../../engines/engine";
-import { failure, UserError } from "../../errors/errors";
+import {
+  type QuickstartResult,
+  quickstart,
+  quickstartLayers,
+  quickstartOptions,
+  quickstartRows,
+} from "../../api/quickstart";
 import { formatBytes } from "../../files/atomic";
-import type { Selection } from "../../merge/merge";
-import { savings } from "../../merge/savings";
 import { formatCount, formatLayers, formatScore, formatSeconds } from "../../messages/quantities";
-import { bertDefaults } from "../../model/config";
-import { overhead } from "../../model/overhead";
-import { placesOf } from "../../model/place";
-import { option, toggle } from "../../options/option";
-import { text } from "../../options/readers";
-import { recipes } from "../../recipes/recipes";
-import { offline } from "../../settings/call";
-import { engineOptions } from "../../settings/engine";
-import type { TrainingOptions } from "../../settings/training";
-import { checkpointOptions } from "../../settings/work";
-import type { Task } from "../../tasks/task";
-import type { RunContext } from "../../training/tracking/tracker";
+import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { describeOnnx } from "../model-check";
 import { type Terminal, table } from "../terminal";
 
-const MINILM = "sentence-transformers/all-MiniLM-L6-v2";
-const SAMPLE = path.join(__dirname, "../../../glue-data/sample");
-const SENTENCES = [
-  "the soup was cold and the waiter never came back",
-  "I would like to book a table for two on Friday",
-];
-
-/** Few rows in small batches: the slowest engine ends within minutes, and there are still enough steps to learn. */
-const training: TrainingOptions = {
-  epochs: 2,
-  learningRate: 3e-4,
-  batchSize: 16,
-  maxLength: 64,
-  warmup: 0.1,
-  weightDecay: 0.01,
-  clipNorm: 1,
-  dropout: null,
-  precision: "float32",
-};
-/** A student learns to read the trunk where its teacher had more layers to do so: it wants more steps and a higher rate. */
-const studentTraining: TrainingOptions = { ...training, epochs: 4, learningRate: 1e-3 };
-const layers = [1, 2, 3];
-const studentVariant = {
-  place: { fork: "teacher", layers: 1 },
-  init: "teacher",
-  options: { temperature: 2, alpha: 0.5 },
-} as const;
-
-/** With all rows of all four tasks the wasm engine, on one thread, would take well over five minutes. */
-const trainRows = 192;
-const devRows = 64;
-const chosen = ["sample-sentiment", "sample-similarity", "sample-intent"];
-
-export const quickstart = defineCommand({
+export const quickstartCommand = defineCommand({
   description:
     "Pulls MiniLM (6 layers), or says that it cannot and uses a small random base; fine-tunes three sample tasks at " +
     "k = 1 to 3, distils each teacher to 1 layer, merges them, compares the merged model with the separate ones and " +
     "predicts. The sample tasks are made up by a script: their scores mean nothing beyond that the pipeline works.",
-  options: {
-    out: option(text, {
-      flag: "--out",
-      short: "-o",
-      value: "<folder>",
-      help: "the merged folder, replaced if it exists",
-      fallback: "merged-quickstart",
-    }),
-    ...checkpointOptions,
-    ...engineOptions,
-    ...offline,
-    force: toggle({ flag: "--force", short: "-f", help: "train again what is finished" }),
-  },
+  options: quickstartOptions,
   examples: ["quickstart", "quickstart --engine wasm --out my-merged"],
   async run(values, terminal) {
-    const started = performance.now();
-    const { readUserTasks } = await import("../../tasks/user-tasks.js");
-    const tasks = (await readUserTasks(path.join(SAMPLE, "tasks.yaml"))).filter(({ name }) => chosen.includes(name));
-    const base = await quickstartBase(values.offline, terminal);
-    const context = await openSession(values, terminal);
-    const selections: Selection[] = [];
-    const scores: string[][] = [];
-    const checkpoints = values.checkpoints;
-    for (const task of tasks) {
-      const { runs, teacher, student } = await train(task, base, { checkpoints, force: values.force }, context);
-      selections.push({ task, run: student });
-      const byK = [...runs]
-        .sort((a, b) => a.record.layers - b.record.layers)
-        .map(({ record }) => formatScore(record.score));
-      scores.push([task.name, ...byK, `k=${teacher.record.layers}`, formatScore(student.record.score)]);
-    }
-    if (existsSync(values.out)) await rm(path.join(values.out, "flexbert.json"), { force: true });
-    const { merge } = await import("../../merge/merge.js");
-    const open = await onnxOpenerOrWarning(values.threads, terminal.reporter);
-    const onnx = { check: open ? checkTools(open, context, tasks, "") : null };
-    const merged = await merge({ out: values.out, base, selections, allowUnshared: false, onnx });
-    const { manifest } = merged;
-    const difference = await compareWithSeparate(values.out, base, selections, context);
-    const predictions = await predictSentences(values.out, tasks, context);
-    const seconds = (performance.now() - started) / 1000;
-    const cost = overhead(manifest);
-    const saved = savings(manifest, base.config);
-    if (terminal.json) {
-      terminal.printJson({
-        engine: context.engine.summary,
-        base: base.name,
-        seconds,
-        overhead: cost,
-        saved,
-        difference,
-        onnx: merged.onnx,
-        predictions,
-        tasks: manifest.tasks,
-      });
-      return;
-    }
-    const whole = tasks.length * base.config.numHiddenLayers;
-    terminal.print(`dev scores in points, on made-up tasks and the base ${base.name}`);
-    terminal.print(`${table(["task", ...layers.map((k) => `k=${k}`), "teacher", "student, 1 layer"], scores)}\n`);
-    terminal.print(
-      `merged and separate models agree on ${devRows} dev rows a task: largest difference of a logit ${difference.toExponential(1)}`,
-    );
-    if (merged.onnx) terminal.print(`${describeOnnx(merged.onnx, manifest.tasks)}\n`);
-    terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
-    terminal.print(
-      `layers      ${cost.layers} of ${whole} (${formatLayers(cost)})\n` +
-        `parameters  ${formatCount(saved.parameters)} of ${formatCount(saved.separateParameters)}\n` +
-        `bytes       ${formatBytes(4 * saved.parameters)} of ${formatBytes(4 * saved.separateParameters)}\n` +
-        `time        ${formatSeconds(seconds)} on ${context.engine.summary}`,
-    );
-    terminal.print(`\nnext: flexbert predict --model ${values.out} "your own text"`);
+    const result = await quickstart(settingsOf(quickstartOptions, values), terminal);
+    if (terminal.json) terminal.printJson(result);
+    else print(result, values.out, terminal);
   },
 });
 
-async function quickstartBase(offline: boolean, terminal: Terminal): Promise<Base> {
-  const { openBase } = await import("../../checkpoints/bases/base.js");
-  try {
-    await pullFiles(MINILM, offline, terminal);
-    return await openBase(MINILM);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    terminal.reporter.warn(`${error.message}`);
-    terminal.reporter.warn("going on with a small random base: every step runs, but the scores stay near chance");
-    return randomBase();
-  }
-}
-
-/** 6 layers of 64, written to the cache because run folders and the merged model name their base. */
-async function randomBase(): Promise<Base> {
-  const { randomBase, writeBase } = await import("../../checkpoints/bases/random-base.js");
-  const { cachedFolder } = await import("../../files/cache.js");
-  const { embeddedVocabulary } = await import("../../tokenizer/vocabulary.js");
-  const tokens = embeddedVocabulary();
-  const config = {
-    ...bertDefaults,
-    vocabSize: tokens.length,
-    hiddenSize: 64,
-    numHiddenLayers: 6,
-    numAttentionHeads: 4,
-    intermediateSize: 256,
-    maxPositionEmbeddings: 128,
-    typeVocabSize: 2,
-  };
-  const base = randomBase("random-6x64", config, { tokens, lowerCase: true }, 1);
-  await writeBase(base, cachedFolder(base.name));
-  return base;
-}
-
-async function train(
-  task: Task,
-  base: Base,
-  { checkpoints, force }: { checkpoints: string; force: boolean },
-  context: RunContext<Engine>,
-) {
-  const { runSweep } = await import("../../recipes/sweep.js");
-  const { chooseTeacher } = await import("../../selection/teacher.js");
-  const rows = { maxTrainSamples: trainRows, maxEvalSamples: devRows };
-  const run = { checkpoints, glueData: "", skipBrokenRows: false, saveEvery: 60, cacheBudget: 1e9, force, ...rows };
-  const common = { task, base, seeds: [1], run };
-  const places = placesOf(base.config.numHiddenLayers, layers);
-  const variants = places.map((place) => ({ place, options: {} }));
-  const runs = await runSweep({ ...common, recipe: recipes.finetune, variants, training }, context);
-  const teacher = chooseTeacher(runs, "max") as StoredRun;
-  const students = { ...common, recipe: recipes.distill, variants: [studentVariant], training: studentTraining };
-  const [student] = await runSweep({ ...students, teacher }, context);
-  // A teacher of one layer is no larger than its student would be: the task keeps it.
-  return { runs, teacher, student: student ?? teacher };
-}
-
-/** The largest difference of any dev row's logit between the merged model and the separate branches. */
-async function compareWithSeparate(
-  out: string,
-  base: Base,
-  selections: readonly Selection[],
-  context: RunContext<Engine>,
-): Promise<number> {
-  const { openModel } = await import("../../predict/model.js");
-  const { evaluateTask } = await import("../../predict/evaluate.js");
-  const options = { split: "dev" as const, glueData: "", skipBroken: false, maxRows: devRows, signal: context.signal };
-  const taskOf = (name: string) => selections.find(({ task }) => task.name === name)?.task as Task;
-  const merged = await openModel(out, context.engine, { taskOf });
-  let largest = 0;
-  for (const { task, run } of selections) {
-    const separate = await openModel(run.folder, context.engine, { taskOf, base: base.name });
-    const [a, b] = [await evaluateTask(merged, task, options), await evaluateTask(separate, task, options)];
-    separate.dispose();
-    for (const [i, logit] of a.logits.entries()) largest = Math.max(largest, Math.abs(logit - (b.logits[i] as number)));
-  }
-  merged.dispose();
-  if (!(largest <= 1e-5))
-    throw failure(`merged and separate logits differ by ${largest}, more than 1e-5: please report it`);
-  return largest;
-}
-
-async function predictSentences(out: string, tasks: readonly Task[], context: RunContext<Engine>) {
-  const { openModel } = await import("../../predict/model.js");
-  const { computeLogits, toPrediction } = await import("../../predict/predict.js");
-  const model = await openModel(out, context.engine, {
-    taskOf: (name) => tasks.find((task) => task.name === name) as Task,
-  });
-  const single = model.tasks.filter(({ inputs }) => inputs === "single");
-  const rows = SENTENCES.map((sentence) => ({ text: sentence, pair: null }));
-  const logits = await computeLogits(model, rows, single, { signal: context.signal });
-  model.dispose();
-  return rows.flatMap(({ text: sentence }, i) =>
-    single.map((task) => {
-      const prediction = toPrediction(task, logits[task.name] as Float32Array, i);
-      return "label" in prediction ? [sentence, task.name, prediction.label, prediction.score.toFixed(2)] : [];
-    }),
+function print(result: QuickstartResult, out: string, terminal: Terminal): void {
+  const { engine, base, baseLayers, seconds, overhead: cost, saved, difference, onnx, predictions, tasks } = result;
+  const whole = tasks.length * baseLayers;
+  const scores = result.scores.map(({ task, byK, teacher, student }) => [
+    ...[task, ...byK.map((score) => formatScore(score)), `k=${teacher}`, formatScore(student)],
+  ]);
+  terminal.print(`dev scores in points, on made-up tasks and the base ${base}`);
+  terminal.print(
+    `${table(["task", ...quickstartLayers.map((k) => `k=${k}`), "teacher", "student, 1 layer"], scores)}\n`,
   );
+  terminal.print(
+    `merged and separate models agree on ${quickstartRows} dev rows a task: largest difference of a logit ${difference.toExponential(1)}`,
+  );
+  if (onnx) terminal.print(`${describeOnnx(onnx, tasks)}\n`);
+  terminal.print(`${table(["text", "task", "label", "score"], predictions)}\n`);
+  terminal.print(
+    `layers      ${cost.layers} of ${whole} (${formatLayers(cost)})\n` +
+      `parameters  ${formatCount(saved.parameters)} of ${formatCount(saved.separateParameters)}\n` +
+      `bytes       ${formatBytes(4 * saved.parameters)} of ${formatBytes(4 * saved.separateParameters)}\n` +
+      `time        ${formatSeconds(seconds)} on ${engine}`,
+  );
+  terminal.print(`\nnext: flexbert predict --model ${out} "your own text"`);
 }

@@ -1,0 +1,85 @@
+// What is trained of each task on each base, and what is next.
+
+import path from "node:path";
+import { recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
+import { subfolders } from "../files/folder";
+import { type Given, readGiven } from "../options/given";
+import { taskRuns } from "../recipes/stored-runs";
+import { chooseTeacher, comparableRuns } from "../selection/teacher";
+import { DEFAULT_BASE } from "../settings/base";
+import { checkpointOptions } from "../settings/work";
+import { type Call, type Caller, callOf } from "./caller";
+import { describeRun, type RunSummary } from "./runs";
+import { DEFAULT_TASKS } from "./session";
+
+export const statusOptions = { ...checkpointOptions };
+
+export type StatusOptions = Given<typeof statusOptions>;
+
+export interface TaskStatus {
+  readonly base: string;
+  readonly task: string;
+  /** The command that comes next, or what hinders it. */
+  readonly next: string;
+  /** The teacher's folder. */
+  readonly teacher: string | null;
+  readonly runs: readonly RunSummary[];
+}
+
+/** The tasks that have runs. */
+export async function status(options: StatusOptions = {}, caller: Caller = {}): Promise<TaskStatus[]> {
+  return (await readStatuses(options, callOf(caller))).map(describeStatus);
+}
+
+/** The same with the runs themselves. */
+export interface StoredStatus extends Pick<TaskStatus, "base" | "task" | "next"> {
+  readonly finetuned: readonly StoredRun[];
+  readonly students: readonly StoredRun[];
+  readonly teacher: StoredRun | null;
+}
+
+export const describeStatus = ({ finetuned, students, teacher, ...rest }: StoredStatus): TaskStatus => ({
+  ...rest,
+  teacher: teacher?.folder ?? null,
+  runs: [...finetuned, ...students].map(describeRun),
+});
+
+export async function readStatuses(options: StatusOptions, { recipes }: Call): Promise<StoredStatus[]> {
+  const { checkpoints } = readGiven(statusOptions, options);
+  const statuses: StoredStatus[] = [];
+  for (const base of await subfolders(checkpoints)) {
+    for (const task of await subfolders(path.join(checkpoints, base))) {
+      const { finetuned, students } = await taskRuns(recipes, checkpoints, base, task);
+      const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
+      const flags = await flagsOf(finetuned[0] ?? students[0]);
+      const next = nextStep(task, finetuned, students, teacher, flags);
+      statuses.push({ base, task, next, finetuned, students, teacher });
+    }
+  }
+  return statuses;
+}
+
+/** What a command needs to find the runs' base and task again. */
+async function flagsOf(run: StoredRun | undefined): Promise<string> {
+  if (!run) return "";
+  const { name } = run.record.base;
+  const file = await recordedTasksFile(run.folder);
+  const base = name === DEFAULT_BASE ? "" : ` --base ${name}`;
+  const tasks = file === null || file === path.resolve(DEFAULT_TASKS) ? "" : ` --tasks ${path.relative(".", file)}`;
+  return base + tasks;
+}
+
+function nextStep(
+  task: string,
+  finetuned: readonly StoredRun[],
+  students: readonly StoredRun[],
+  teacher: StoredRun | null,
+  flags: string,
+): string {
+  const unfinished = [...finetuned, ...students].filter(({ record }) => record.state === "running");
+  if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
+  if (!teacher) return `flexbert finetune --task ${task}${flags}`;
+  // A teacher of one layer has no smaller student.
+  const isDistilled = students.length > 0 || teacher.record.layers === 1;
+  return isDistilled ? `flexbert merge --out merged/${flags}` : `flexbert distill --task ${task}${flags}`;
+}
