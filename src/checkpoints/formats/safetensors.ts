@@ -7,7 +7,7 @@ import { modelError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { readRange } from "../../files/positioned-read";
 import type { HostTensor, HostTensors } from "../../model/tensors";
-import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
+import { bytesPerElement, decodeTensor, isStoredDtype, type StoredDtype, type StoredWeights } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
 
 const DATA_ALIGNMENT = 8;
@@ -42,15 +42,18 @@ export async function readHashedSafetensors(
 export async function readSafetensors(
   path: string,
   options: { readonly select?: (name: string) => boolean } = {},
-): Promise<{ tensors: HostTensors; metadata: Record<string, string> }> {
+): Promise<StoredWeights & { readonly metadata: Record<string, string> }> {
   const handle = await openWeights(path);
   try {
     const header = await readHeader(handle, path);
     const read: [string, HostTensor][] = [];
+    const dtypes = new Map<string, StoredDtype>();
     for (const [name, stored] of header.tensors) {
-      if (options.select?.(name) ?? true) read.push([name, await readTensor(handle, path, name, stored)]);
+      if (options.select?.(name) === false) continue;
+      read.push([name, await readTensor(handle, path, name, stored)]);
+      dtypes.set(name, stored.dtype as StoredDtype);
     }
-    return { tensors: Object.fromEntries(read), metadata: { ...header.metadata } };
+    return { tensors: Object.fromEntries(read), dtypes, metadata: { ...header.metadata } };
   } finally {
     await handle.close();
   }
