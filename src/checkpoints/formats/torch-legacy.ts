@@ -29,7 +29,6 @@ export async function openLegacy(handle: FileHandle): Promise<TorchFile> {
       if (!found) throw new PickleError(`it holds no storage ${printable(key)}`);
       return found;
     },
-    close: async () => undefined,
   };
 }
 

@@ -19,7 +19,6 @@ import { openTorchZip } from "./torch-zip";
 export interface TorchFile {
   readonly value: PickleValue;
   readonly locate: (storage: Storage) => Promise<StorageBytes>;
-  readonly close: () => Promise<void>;
 }
 
 export interface StorageBytes {
@@ -40,12 +39,7 @@ export async function readTorch(
 ): Promise<StoredWeights> {
   const handle = await opened(file);
   try {
-    const archive = await openArchive(handle, file);
-    try {
-      return await readTensors(archive, handle, file, options.select ?? (() => true));
-    } finally {
-      await archive.close();
-    }
+    return await readTensors(await openArchive(handle, file), handle, file, options.select ?? (() => true));
   } catch (error) {
     throw pickleFailure(error, file);
   } finally {
@@ -74,7 +68,7 @@ async function openArchive(handle: FileHandle, file: string): Promise<TorchFile>
   const head = await readRange(handle, 0, 512);
   if (head.length === 0) throw modelError(`${file} is empty. Fetch it again`);
   const text = new TextDecoder("latin1").decode(head);
-  if (text.startsWith("PK\x03\x04")) return openTorchZip(file, handle);
+  if (text.startsWith("PK\x03\x04")) return openTorchZip(handle);
   if (text.startsWith("version https://git-lfs")) {
     throw modelError(`${file} is a pointer of git-lfs, its content was not fetched. Run git lfs pull there`);
   }

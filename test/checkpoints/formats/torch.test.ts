@@ -164,7 +164,7 @@ describe("files that are no weights of PyTorch's", () => {
     await writeTorchZip(file, { pickle, others: { byteorder: "big" } });
     await expectRefused(readTorch(file), "big-endian");
     await writeTorchZip(file, { pickle, others: { "data.pkl": "again" } });
-    await expectRefused(readTorch(file), "holds archive/data.pkl twice");
+    await expectRefused(readTorch(file), "it holds archive/data.pkl twice");
   });
 
   test("a storage whose bytes are others than the zip's CRC says", async () => {
