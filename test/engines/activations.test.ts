@@ -8,10 +8,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type Activation, activate, activationOf, hiddenActs } from "../../src/model/activations";
 import { branchAxes } from "../../src/model/branch";
 import { parseBertConfig } from "../../src/model/config";
+import { heads } from "../../src/model/heads";
 import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
-import { labelLoss } from "../../src/recipes/finetune";
-import { glueTasks } from "../../src/tasks/glue";
+import { labelLoss } from "../../src/recipes/losses";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { logitsStep, trainStep } from "../../src/training/step/step";
 import { loadTinyBert, ownReference } from "../reference";
@@ -84,7 +84,7 @@ describeEachEngine("hidden_act", (open) => {
     serving.dispose();
     expectClose(logits, expected.logits.flat(), 1e-4);
 
-    const loss = labelLoss(glueTasks.mnli);
+    const loss = labelLoss(heads.classification);
     const training = await engine.load(withMoments(tensors), {
       train: trainStep({ place, config, loss, clipNorm: 1 }),
     });

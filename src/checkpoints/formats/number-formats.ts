@@ -1,17 +1,11 @@
 // Number formats of stored tensors, under safetensors' names, to float32 and int32. Files are little-endian, as is every
 // platform that Node is built for but s390x, which is not supported.
 
-import { float32, type HostTensor, type HostTensors, int32 } from "../../model/tensors";
+import { float32, type HostTensor, int32 } from "../../model/tensors";
 
 /** The formats that can be read. F16 and BF16 are exact in float32, F64 is rounded. */
 export const bytesPerElement = { F32: 4, F16: 2, BF16: 2, F64: 8, I32: 4, I64: 8, I16: 2, I8: 1, U8: 1 } as const;
 export type StoredDtype = keyof typeof bytesPerElement;
-
-/** Tensors out of a file, and in which format each lies there. */
-export interface StoredWeights {
-  readonly tensors: HostTensors;
-  readonly dtypes: ReadonlyMap<string, StoredDtype>;
-}
 
 export const isStoredDtype = (name: string): name is StoredDtype => Object.hasOwn(bytesPerElement, name);
 

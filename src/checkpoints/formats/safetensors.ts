@@ -7,8 +7,9 @@ import { modelError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { readRange } from "../../files/positioned-read";
 import type { HostTensor, HostTensors } from "../../model/tensors";
-import { bytesPerElement, decodeTensor, isStoredDtype, type StoredDtype, type StoredWeights } from "./number-formats";
+import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
+import type { WeightFile } from "./weight-file";
 
 const DATA_ALIGNMENT = 8;
 
@@ -42,49 +43,34 @@ export async function readHashedSafetensors(
 export async function readSafetensors(
   path: string,
   options: { readonly select?: (name: string) => boolean } = {},
-): Promise<StoredWeights & { readonly metadata: Record<string, string> }> {
+): Promise<{ tensors: HostTensors; metadata: Record<string, string> }> {
   const handle = await openWeights(path);
   try {
     const header = await readHeader(handle, path);
     const read: [string, HostTensor][] = [];
-    const dtypes = new Map<string, StoredDtype>();
     for (const [name, stored] of header.tensors) {
-      if (options.select?.(name) === false) continue;
-      read.push([name, await readTensor(handle, path, name, stored)]);
-      dtypes.set(name, stored.dtype as StoredDtype);
+      if (options.select?.(name) ?? true) read.push([name, await readTensor(handle, path, name, stored)]);
     }
-    return { tensors: Object.fromEntries(read), dtypes, metadata: { ...header.metadata } };
+    return { tensors: Object.fromEntries(read), metadata: { ...header.metadata } };
   } finally {
     await handle.close();
   }
 }
 
-/**
- * The tensors that `inOrder` picks out of the names in the file, in its order, one after the other: the next one is read
- * while the caller works on the last, and no more than these two are held. Throws as {@link readSafetensors}.
- */
-export async function* eachTensor(
-  path: string,
-  inOrder: (names: readonly string[]) => readonly string[],
-): AsyncGenerator<readonly [string, HostTensor]> {
+/** Opens a file for reading one tensor after the other. Throws as {@link readSafetensors}. */
+export async function openSafetensors(path: string): Promise<WeightFile> {
   const handle = await openWeights(path);
   try {
     const { tensors } = await readHeader(handle, path);
-    const names = inOrder([...tensors.keys()]);
-    const read = (name: string) => {
-      const reading = readTensor(handle, path, name, tensors.get(name) as StoredTensor);
-      reading.catch(() => undefined); // told where it is awaited, if the caller comes so far
-      return reading;
+    return {
+      path,
+      dtypes: new Map([...tensors].map(([name, { dtype }]) => [name, dtype])),
+      read: (name) => readTensor(handle, path, name, tensors.get(name) as StoredTensor),
+      close: () => handle.close(),
     };
-    let next = names[0] === undefined ? null : read(names[0]);
-    for (const [i, name] of names.entries()) {
-      const tensor = await (next as Promise<HostTensor>);
-      const following = names[i + 1];
-      next = following === undefined ? null : read(following);
-      yield [name, tensor];
-    }
-  } finally {
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }
 

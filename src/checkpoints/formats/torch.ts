@@ -2,18 +2,19 @@
 // pickle is read by rules that build tensors and nothing else (pickle.ts, torch-tensors.ts); of the numbers only those of
 // wanted tensors are read, each by its own range of the file.
 
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { modelError, UserError } from "../../errors/errors";
 import { readRange } from "../../files/positioned-read";
-import { storageFailure } from "../../files/storage-failure";
 import { type HostTensor, sizeOf } from "../../model/tensors";
-import { decodeTensor, type StoredDtype, type StoredWeights } from "./number-formats";
+import { decodeTensor } from "./number-formats";
 import { PickleError, type PickleValue } from "./pickle";
 import { printable } from "./printable";
+import { openWeights } from "./safetensors-header";
 import { openLegacy } from "./torch-legacy";
 import { adviceFor, extentOf, isTensor, type Storage, type TensorView } from "./torch-tensors";
 import { openTorchZip } from "./torch-zip";
+import type { WeightFile } from "./weight-file";
 
 /** A file that lies open: the value that was saved, and where the numbers of a storage lie. */
 export interface TorchFile {
@@ -29,30 +30,28 @@ export interface StorageBytes {
 }
 
 /**
- * Reads the tensors of a state_dict that `select` picks by name (default: all).
+ * Opens a state_dict for reading one tensor after the other.
  * Throws modelError (4) naming file, tensor and cause where it is damaged, holds more than weights, or numbers of a type
  * that is not read.
  */
-export async function readTorch(
-  file: string,
-  options: { readonly select?: (name: string) => boolean } = {},
-): Promise<StoredWeights> {
-  const handle = await opened(file);
+export async function openTorch(file: string): Promise<WeightFile> {
+  const handle = await openWeights(file);
   try {
-    return await readTensors(await openArchive(handle, file), handle, file, options.select ?? (() => true));
+    const archive = await openArchive(handle, file);
+    const views = tensorsIn(archive.value, file);
+    const budget = new Budget((await handle.stat()).size);
+    return {
+      path: file,
+      dtypes: new Map([...views].map(([name, { storage }]) => [name, storage.dtype ?? storage.type])),
+      read: (name) =>
+        readTensor(name, views.get(name) as TensorView, archive, handle, file, budget).catch((error) => {
+          throw pickleFailure(error, file);
+        }),
+      close: () => handle.close(),
+    };
   } catch (error) {
-    throw pickleFailure(error, file);
-  } finally {
     await handle.close();
-  }
-}
-
-async function opened(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw modelError(`${file} does not exist`, error);
-    throw storageFailure(error, file, "cannot read");
+    throw pickleFailure(error, file);
   }
 }
 
@@ -96,46 +95,40 @@ class Budget {
   }
 }
 
-async function readTensors(
+async function readTensor(
+  name: string,
+  view: TensorView,
   archive: TorchFile,
   handle: FileHandle,
   file: string,
-  select: (name: string) => boolean,
-): Promise<StoredWeights> {
-  const budget = new Budget((await handle.stat()).size);
-  const tensors: [string, HostTensor][] = [];
-  const dtypes = new Map<string, StoredDtype>();
-  for (const [name, view] of tensorsIn(archive.value, file)) {
-    if (!select(name)) continue;
-    const fail = (cause: string) => modelError(`${file}: tensor ${printable(name)} ${cause}`);
-    const { dtype, type, bytesPerElement } = view.storage;
-    if (dtype === null) throw fail(`holds numbers of ${type}, which are not read. Convert it to float32`);
-    const range = rangeOf(view, await archive.locate(view.storage), fail);
-    if (!budget.take(sizeOf(view.shape), range.bytes)) {
-      throw fail(`[${view.shape}] repeats the numbers of its storage more often than weights do`);
-    }
-    const read = await readRange(handle, range.position, range.bytes);
-    if (read.length < range.bytes) throw fail("is cut off: the file ends before it");
-    if (range.crc32 !== null && crc32(read) !== range.crc32) throw fail("is damaged: its CRC is wrong. Fetch it again");
-    const bytes = isContiguous(view) ? read.buffer : gathered(view, read.buffer, bytesPerElement);
-    const tensor = decodeTensor(dtype, view.shape, bytes);
-    if (typeof tensor === "string") throw fail(tensor);
-    tensors.push([name, tensor]);
-    dtypes.set(name, dtype);
+  budget: Budget,
+): Promise<HostTensor> {
+  const fail = (cause: string) => modelError(`${file}: tensor ${printable(name)} ${cause}`);
+  const { dtype, type, bytesPerElement } = view.storage;
+  if (dtype === null) throw fail(`holds numbers of ${type}, which are not read. Convert it to float32`);
+  const range = rangeOf(view, await archive.locate(view.storage), fail);
+  if (!budget.take(sizeOf(view.shape), range.bytes)) {
+    throw fail(`[${view.shape}] repeats the numbers of its storage more often than weights do`);
   }
-  return { tensors: Object.fromEntries(tensors), dtypes };
+  const read = await readRange(handle, range.position, range.bytes);
+  if (read.length < range.bytes) throw fail("is cut off: the file ends before it");
+  if (range.crc32 !== null && crc32(read) !== range.crc32) throw fail("is damaged: its CRC is wrong. Fetch it again");
+  const bytes = isContiguous(view) ? read.buffer : gathered(view, read.buffer, bytesPerElement);
+  const tensor = decodeTensor(dtype, view.shape, bytes);
+  if (typeof tensor === "string") throw fail(tensor);
+  return tensor;
 }
 
 /** The tensors of a state_dict by name; what else it holds (an epoch, a metadata) is no weight. */
-function tensorsIn(value: PickleValue, file: string): [string, TensorView][] {
+function tensorsIn(value: PickleValue, file: string): ReadonlyMap<string, TensorView> {
   if (!(value instanceof Map)) {
     throw modelError(
       `${file} holds no dictionary of tensors. Save the weights alone: torch.save(model.state_dict(), FILE)`,
     );
   }
-  const named: [string, TensorView][] = [];
-  for (const [name, member] of value) if (typeof name === "string" && isTensor(member)) named.push([name, member]);
-  if (named.length > 0) return named;
+  const named = new Map<string, TensorView>();
+  for (const [name, member] of value) if (typeof name === "string" && isTensor(member)) named.set(name, member);
+  if (named.size > 0) return named;
   const inner = [...value].find(([, member]) => member instanceof Map && [...member.values()].some(isTensor));
   const where = inner ? `, they lie under ${printable(String(inner[0]))}` : "";
   throw modelError(

@@ -7,12 +7,12 @@ import fc from "fast-check";
 import { readSafetensors, safetensorsChunks } from "../../../src/checkpoints/formats/safetensors";
 import { tensorBundle } from "../../../src/checkpoints/formats/tensor-bundle";
 import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
-import { readTorch } from "../../../src/checkpoints/formats/torch";
+import { openTorch } from "../../../src/checkpoints/formats/torch";
 import { ExitCode } from "../../../src/errors/errors";
 import { float32, type HostTensors, int32, sizeOf } from "../../../src/model/tensors";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { floatVariable, writeTf1Checkpoint } from "./tf1-writer";
-import { fixture, maliciousPickles, writeLegacy, writeTorchZip } from "./torch-files";
+import { fixture, maliciousPickles, readAll, writeLegacy, writeTorchZip } from "./torch-files";
 
 async function writtenAndRead(tensors: HostTensors): Promise<HostTensors> {
   const prefix = path.join(temporaryFolder(), "variables");
@@ -83,7 +83,7 @@ export function damagedTorchFilesAreNamed(folder: string) {
       const bad = Buffer.from(good);
       for (const [at, value] of places) bad[at % bad.length] = value;
       writeFileSync(file, bad);
-      await expectNamedOrWhole(readTorch(file), file);
+      await expectNamedOrWhole(readAll(openTorch, file), file);
     },
   );
 }
@@ -107,7 +107,7 @@ export function anyPickleIsNamed(folder: string) {
     const pickle = Buffer.concat([Buffer.from([128, 2]), ...operations, Buffer.from(".")]);
     if (legacy) writeLegacy(file, pickle);
     else await writeTorchZip(file, { pickle, storages: { "0": new Uint8Array(16) } });
-    await expectNamedOrWhole(readTorch(file), file);
+    await expectNamedOrWhole(readAll(openTorch, file), file);
   });
 }
 

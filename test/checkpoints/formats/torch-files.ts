@@ -4,6 +4,8 @@ import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
+import type { OpenWeightFile } from "../../../src/checkpoints/formats/weight-file";
+import type { HostTensors } from "../../../src/model/tensors";
 
 export const torchFixtures = path.join(__dirname, "../../fixtures/checkpoints");
 export const fixture = (name: string) => path.join(torchFixtures, name);
@@ -43,3 +45,15 @@ const legacyHead = Buffer.concat([
 /** A legacy file with a value and nothing behind it. */
 export const writeLegacy = (file: string, pickle: Uint8Array) =>
   writeFileSync(file, Buffer.concat([legacyHead, pickle]));
+
+/** Every tensor of a file that `select` picks. */
+export async function readAll(open: OpenWeightFile, file: string, select: (name: string) => boolean = () => true) {
+  const weights = await open(file);
+  try {
+    const tensors: HostTensors = {};
+    for (const name of weights.dtypes.keys()) if (select(name)) tensors[name] = await weights.read(name);
+    return { tensors, dtypes: weights.dtypes };
+  } finally {
+    await weights.close();
+  }
+}

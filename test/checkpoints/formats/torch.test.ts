@@ -4,12 +4,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { readSafetensors } from "../../../src/checkpoints/formats/safetensors";
-import { readTorch } from "../../../src/checkpoints/formats/torch";
+import { openTorch } from "../../../src/checkpoints/formats/torch";
 import { ExitCode } from "../../../src/errors/errors";
 import type { HostTensor, HostTensors } from "../../../src/model/tensors";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { ownReference } from "../../reference";
-import { fixture, maliciousPickles, writeLegacy, writeTorchZip } from "./torch-files";
+import { fixture, maliciousPickles, readAll, writeLegacy, writeTorchZip } from "./torch-files";
 
 let folder: string;
 let file: string;
@@ -38,17 +38,17 @@ async function expectRefused(reading: Promise<unknown>, message: string | RegExp
 describe("what PyTorch wrote", () => {
   test.each(["zip.bin", "legacy.bin"])("%s equals its safetensors, tensor by tensor", async (name) => {
     const { tensors } = await readSafetensors(path.join(ownReference, "micro-bert/model.safetensors"));
-    expectSame((await readTorch(fixture(name))).tensors, tensors);
+    expectSame((await readAll(openTorch, fixture(name))).tensors, tensors);
   });
 
   test.each(["kinds.bin", "kinds-legacy.bin"])("%s: every type of number and every view of a storage", async (name) => {
-    const { tensors, dtypes } = await readTorch(fixture(name));
+    const { tensors, dtypes } = await readAll(openTorch, fixture(name));
     expectSame(tensors, (await readSafetensors(fixture("kinds.safetensors"))).tensors);
     expect(dtypes.get("half_transposed")).toBe("F16");
   });
 
   test("only what is selected is read", async () => {
-    const { tensors } = await readTorch(fixture("kinds.bin"), { select: (name) => name === "columns" });
+    const { tensors } = await readAll(openTorch, fixture("kinds.bin"), (name) => name === "columns");
     expect(Object.keys(tensors)).toEqual(["columns"]);
   });
 
@@ -56,7 +56,7 @@ describe("what PyTorch wrote", () => {
     const whole = readFileSync(fixture(name));
     for (let length = 0; length < whole.length; length += 37) {
       writeFileSync(file, whole.subarray(0, length));
-      await expect(readTorch(file)).rejects.toMatchObject({ name: "UserError", exitCode: ExitCode.model });
+      await expect(readAll(openTorch, file)).rejects.toMatchObject({ name: "UserError", exitCode: ExitCode.model });
     }
   });
 });
@@ -109,10 +109,10 @@ describe("pickles that are no weights are refused, and nothing of them runs", ()
   test.each([...maliciousPickles])("%s", async (name, pickle) => {
     const storages = { "0": new Uint8Array(16) };
     await writeTorchZip(file, { pickle, storages });
-    await expectRefused(readTorch(file), causes[name] ?? /is damaged or no weights of PyTorch: /);
-    await expectRefused(readTorch(file), new RegExp(`^${file}`));
+    await expectRefused(readAll(openTorch, file), causes[name] ?? /is damaged or no weights of PyTorch: /);
+    await expectRefused(readAll(openTorch, file), new RegExp(`^${file}`));
     writeLegacy(file, pickle);
-    await expectRefused(readTorch(file), new RegExp(`^${file}`));
+    await expectRefused(readAll(openTorch, file), new RegExp(`^${file}`));
     expect(existsSync("flexbert-was-here")).toBe(false);
   });
 
@@ -130,7 +130,7 @@ describe("pickles that are no weights are refused, and nothing of them runs", ()
   ])("%s: in bounded memory and time", async (_, pickle) => {
     await writeTorchZip(file, { pickle });
     const [start, before] = [Date.now(), process.memoryUsage().rss];
-    await expectRefused(readTorch(file), file);
+    await expectRefused(readAll(openTorch, file), file);
     expect(process.memoryUsage().rss - before).toBeLessThan(1e9);
     expect(Date.now() - start).toBeLessThan(10_000);
   });
@@ -152,19 +152,19 @@ describe("files that are no weights of PyTorch's", () => {
     ],
   ])("%s", async (_, content, message) => {
     writeFileSync(file, content);
-    await expectRefused(readTorch(file), message);
+    await expectRefused(readAll(openTorch, file), message);
   });
 
-  test("one that is not there", () => expectRefused(readTorch(file), "does not exist"));
+  test("one that is not there", () => expectRefused(readAll(openTorch, file), "does not exist"));
 
   test("a zip without a pickle, compressed, of a big-endian machine", async () => {
     const pickle = Buffer.from("80027d2e", "hex");
     await writeTorchZip(file, { pickle, compress: true });
-    await expectRefused(readTorch(file), "archive/data.pkl is compressed");
+    await expectRefused(readAll(openTorch, file), "archive/data.pkl is compressed");
     await writeTorchZip(file, { pickle, others: { byteorder: "big" } });
-    await expectRefused(readTorch(file), "big-endian");
+    await expectRefused(readAll(openTorch, file), "big-endian");
     await writeTorchZip(file, { pickle, others: { "data.pkl": "again" } });
-    await expectRefused(readTorch(file), "it holds archive/data.pkl twice");
+    await expectRefused(readAll(openTorch, file), "it holds archive/data.pkl twice");
   });
 
   test("a storage whose bytes are others than the zip's CRC says", async () => {
@@ -173,6 +173,6 @@ describe("files that are no weights of PyTorch's", () => {
     const content = header + 30 + whole.readUInt16LE(header + 26) + whole.readUInt16LE(header + 28);
     whole[content] = (whole[content] as number) ^ 0x10;
     writeFileSync(file, whole);
-    await expectRefused(readTorch(file), /tensor [\w.]+ is damaged: its CRC is wrong/);
+    await expectRefused(readAll(openTorch, file), /tensor [\w.]+ is damaged: its CRC is wrong/);
   });
 });
