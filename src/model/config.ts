@@ -2,6 +2,7 @@
 // Variants of BERT that the model code does not compute are refused here, by name, before any weight is read.
 
 import { modelError } from "../errors/errors";
+import { type Activation, activationOf, hiddenActs } from "./activations";
 
 /** Names and meaning as in transformers' BertConfig. */
 export interface BertConfig {
@@ -17,7 +18,12 @@ export interface BertConfig {
   readonly layerNormEps: number;
   readonly initializerRange: number;
   readonly padTokenId: number;
+  /** Between the two products of the feed-forward part. Absent for exact GELU, so that its bases keep their hashes. */
+  readonly hiddenAct?: Activation;
 }
+
+/** The numbers among them. */
+type Sizes = Omit<BertConfig, "hiddenAct">;
 
 /** What files that leave a key out mean, as in BertConfig: Google's have neither layer_norm_eps nor pad_token_id. */
 export const bertDefaults = {
@@ -30,14 +36,15 @@ export const bertDefaults = {
 
 interface Key {
   readonly name: string;
-  /** What a file without the key means; files must have the keys without one. */
-  readonly fallback?: number;
+  /** What a file without the key means. */
+  readonly fallback: number;
   readonly accepts: (value: number) => boolean;
   readonly expected: string;
 }
 
-const count = (name: string): Key => ({
+const count = (name: string, fallback: number): Key => ({
   name,
+  fallback,
   accepts: (value) => Number.isSafeInteger(value) && value > 0,
   expected: "a positive integer",
 });
@@ -56,14 +63,15 @@ const positive = (name: string, fallback: number): Key => ({
   expected: "a positive number",
 });
 
+/** Keys that a file leaves out have BertConfig's value: BERT-base's size. */
 const keys = {
-  vocabSize: count("vocab_size"),
-  hiddenSize: count("hidden_size"),
-  numHiddenLayers: count("num_hidden_layers"),
-  numAttentionHeads: count("num_attention_heads"),
-  intermediateSize: count("intermediate_size"),
-  maxPositionEmbeddings: count("max_position_embeddings"),
-  typeVocabSize: count("type_vocab_size"),
+  vocabSize: count("vocab_size", 30522),
+  hiddenSize: count("hidden_size", 768),
+  numHiddenLayers: count("num_hidden_layers", 12),
+  numAttentionHeads: count("num_attention_heads", 12),
+  intermediateSize: count("intermediate_size", 3072),
+  maxPositionEmbeddings: count("max_position_embeddings", 512),
+  typeVocabSize: count("type_vocab_size", 2),
   hiddenDropoutProb: rate("hidden_dropout_prob", bertDefaults.hiddenDropoutProb),
   attentionProbsDropoutProb: rate("attention_probs_dropout_prob", bertDefaults.attentionProbsDropoutProb),
   layerNormEps: positive("layer_norm_eps", bertDefaults.layerNormEps),
@@ -74,60 +82,79 @@ const keys = {
     accepts: (value) => Number.isSafeInteger(value) && value >= 0,
     expected: "an integer of at least 0",
   },
-} satisfies Record<keyof BertConfig, Key>;
+} satisfies Record<keyof Sizes, Key>;
 
 /** The only values for which the model code computes what the checkpoint's authors trained. */
-const fixed: Readonly<Record<string, { readonly value: unknown; readonly required?: boolean }>> = {
-  model_type: { value: "bert" },
-  hidden_act: { value: "gelu", required: true },
-  position_embedding_type: { value: "absolute" },
-  is_decoder: { value: false },
-  add_cross_attention: { value: false },
+const fixed: Readonly<Record<string, unknown>> = {
+  model_type: "bert",
+  position_embedding_type: "absolute",
+  is_decoder: false,
+  add_cross_attention: false,
 };
 
 /**
  * Reads a parsed config.json or bert_config.json; `source` names it in errors.
- * Throws modelError (4) naming key, value and source for a missing key, a wrong type or an unsupported variant.
+ * Throws modelError (4) naming every key with its value that has a wrong type or asks for another model than BERT.
  */
 export function parseBertConfig(json: unknown, source: string): BertConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw modelError(`${source} is no JSON object: give the config.json of a BERT model`);
   }
   const file = json as Readonly<Record<string, unknown>>;
-  for (const [name, { value, required }] of Object.entries(fixed)) {
-    const given = file[name] ?? undefined;
-    if (given === undefined && !required) continue;
-    if (given !== value) {
-      throw modelError(
-        `${source}: ${name} is ${JSON.stringify(given) ?? "missing"}; only ${JSON.stringify(value)} is supported`,
-      );
-    }
+  const problems = variantProblems(file);
+  const read = ([property, key]: [string, Key]) => [property, readNumber(file, key, problems)];
+  const sizes = Object.fromEntries(Object.entries(keys).map(read)) as unknown as Sizes;
+  if (problems.length === 0 && sizes.hiddenSize % sizes.numAttentionHeads !== 0) {
+    problems.push(`hidden_size ${sizes.hiddenSize} is not divisible by num_attention_heads ${sizes.numAttentionHeads}`);
   }
-  const read = ([property, key]: [string, Key]) => [property, readNumber(file, key, source)];
-  const config = Object.fromEntries(Object.entries(keys).map(read)) as unknown as BertConfig;
-  if (config.hiddenSize % config.numAttentionHeads !== 0) {
-    throw modelError(
-      `${source}: hidden_size ${config.hiddenSize} is not divisible by num_attention_heads ${config.numAttentionHeads}`,
-    );
-  }
-  return config;
+  if (problems.length > 0) throw modelError(`${source}: ${problems.join("; ")}`);
+  const hiddenAct = activationOf(file["hidden_act"] ?? "gelu");
+  return hiddenAct === "gelu" || hiddenAct === null ? sizes : { ...sizes, hiddenAct };
 }
 
-function readNumber(file: Readonly<Record<string, unknown>>, key: Key, source: string): number {
-  const value = file[key.name] ?? key.fallback; // pad_token_id may be null
-  if (value === undefined) throw modelError(`${source} has no ${key.name}: give the config of a whole BERT model`);
-  if (typeof value !== "number" || !key.accepts(value)) {
-    throw modelError(`${source}: ${key.name} is ${JSON.stringify(value)}; it must be ${key.expected}`);
+/** What the file asks for that the model code does not compute. */
+function variantProblems(file: Readonly<Record<string, unknown>>): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(fixed)) {
+    const given = file[name] ?? value;
+    if (given !== value) problems.push(`${name} is ${shown(given)}; only ${JSON.stringify(value)} is supported`);
   }
-  return value;
+  const architectures = [file["architectures"] ?? []].flat();
+  const other = architectures.find((name) => typeof name === "string" && !/^(TF|Flax)?Bert[A-Z]/.test(name));
+  if (other !== undefined && problems.length === 0 && file["model_type"] === undefined) {
+    problems.push(`its architecture is ${shown(other)}; only BERT's are supported`);
+  }
+  const act = file["hidden_act"] ?? "gelu";
+  if (activationOf(act) === null) {
+    problems.push(`hidden_act is ${shown(act)}; supported are ${hiddenActs.join(", ")}`);
+  }
+  const quantised = file["quantization_config"] ?? null;
+  if (quantised !== null) problems.push("quantization_config: its weights are quantised. Take those that are not");
+  const isKnown = file["model_type"] === "bert" || Object.values(keys).some(({ name }) => name in file);
+  if (problems.length === 0 && !isKnown)
+    problems.push("it has none of BERT's keys: give the config.json of a BERT model");
+  return problems;
+}
+
+/** A value of the file, short: a config may hold anything, and an error is a line. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function readNumber(file: Readonly<Record<string, unknown>>, key: Key, problems: string[]): number {
+  const value = file[key.name] ?? key.fallback; // pad_token_id may be null
+  if (typeof value === "number" && key.accepts(value)) return value;
+  problems.push(`${key.name} is ${shown(value)}; it must be ${key.expected}`);
+  return key.fallback;
 }
 
 /** A config.json that transformers reads; `parseBertConfig` gives the same config back. */
 export function bertConfigJson(config: BertConfig): Record<string, string | number> {
-  const numbers = Object.entries(keys).map(([property, { name }]) => [name, config[property as keyof BertConfig]]);
+  const numbers = Object.entries(keys).map(([property, { name }]) => [name, config[property as keyof Sizes]]);
   return {
     model_type: "bert",
-    hidden_act: "gelu",
+    hidden_act: config.hiddenAct ?? "gelu",
     position_embedding_type: "absolute",
     ...Object.fromEntries(numbers),
   };

@@ -1,11 +1,12 @@
 // BERT's embeddings and encoder (Devlin et al. 2019) as pure functions over a parameter tree.
-// Post-layer-norm, absolute positions, exact GELU; no decoder, no cross attention.
+// Post-layer-norm, absolute positions; no decoder, no cross attention.
 
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { activate } from "./activations";
 import type { BertConfig } from "./config";
 import { attentionOutputSite, attentionProbabilitiesSite, type Dropout, embeddingSite, outputSite } from "./dropout";
-import { dense, gelu, layerNorm } from "./ops";
+import { dense, layerNorm } from "./ops";
 import { type EmbeddingParams, type LayerParams, layerParameters } from "./parameters";
 import { firstPosition, type Positions, type Recorder } from "./recorder";
 
@@ -66,7 +67,7 @@ export function encoderLayer(
   const context = selfAttention(params, asking, hidden, bias, config, index, drop, record);
   const attended = drop(attentionOutputSite(index), dense(context, params.attentionOutput));
   const middle = layerNorm(tf.add(attended, asking) as Tensor3D, params.attentionNorm, config.layerNormEps);
-  const expanded = gelu(dense(middle, params.intermediate));
+  const expanded = activate(dense(middle, params.intermediate), config.hiddenAct);
   const output = drop(outputSite(index), dense(expanded, params.output));
   return layerNorm(tf.add(output, middle) as Tensor3D, params.outputNorm, config.layerNormEps);
 }

@@ -62,6 +62,29 @@ export function createNormalizer(settings: NormalizerSettings): Normalizer {
   };
 }
 
+/**
+ * A whole text normalised and not yet split into words, each unit with the range that it came from. Its words are those of
+ * the text: normalising twice changes nothing.
+ */
+export function createPlainNormalizer(settings: NormalizerSettings): (text: string, offset: number) => Word {
+  return (text, offset) => {
+    let normal = "";
+    const [starts, ends] = [[] as number[], [] as number[]];
+    let start = offset;
+    for (const character of text) {
+      const end = start + character.length;
+      const plain = readCharacter(character.codePointAt(0) as number, settings, false);
+      normal += plain;
+      for (let i = 0; i < plain.length; i++) {
+        starts.push(start);
+        ends.push(end);
+      }
+      start = end;
+    }
+    return { text: normal, starts, ends };
+  };
+}
+
 function wordsWithRanges(text: string, offset: number, read: (code: number) => string): Word[] {
   const words: Word[] = [];
   let word = { text: "", starts: [] as number[], ends: [] as number[] };
@@ -87,8 +110,8 @@ function wordsWithRanges(text: string, offset: number, read: (code: number) => s
   return words;
 }
 
-/** What a code point becomes: "" where it is dropped, and a space wherever a word ends. */
-function readCharacter(code: number, settings: NormalizerSettings): string {
+/** What a code point becomes: "" where it is dropped, and a space wherever a word ends (at punctuation only if `split`). */
+function readCharacter(code: number, settings: NormalizerSettings, split = true): string {
   const character = String.fromCodePoint(code);
   if (isLaterCharacter(character)) return character;
   // U+000B, U+000C and U+0085 are control characters and white space: dropped, as in BERT's code.
@@ -98,7 +121,7 @@ function readCharacter(code: number, settings: NormalizerSettings): string {
   for (const part of settings.stripAccents ? character.normalize("NFD") : character) {
     if (settings.stripAccents && isNonspacingMark(part)) continue;
     const cased = settings.lowerCase ? part.toLowerCase() : part;
-    spaced += isPunctuation(cased) ? ` ${cased} ` : cased;
+    spaced += split && isPunctuation(cased) ? ` ${cased} ` : cased;
   }
   return settings.tokenizeChineseChars && isChinese(code) ? ` ${spaced} ` : spaced;
 }

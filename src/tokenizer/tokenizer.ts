@@ -2,6 +2,7 @@
 // BertTokenizer. Padding is left to the batches.
 
 import { modelError, usageError } from "../errors/errors";
+import type { AddedToken } from "./added-tokens";
 import { createPieceReader } from "./pieces";
 
 export interface TokenizerSettings {
@@ -12,6 +13,8 @@ export interface TokenizerSettings {
   readonly stripAccents?: boolean | null;
   /** Each Chinese character is a word; true by default. */
   readonly tokenizeChineseChars?: boolean;
+  /** Read whole, with ids behind those of `tokens` or among them. */
+  readonly added?: readonly AddedToken[];
 }
 
 export interface Encoding {
@@ -54,9 +57,12 @@ interface SpecialIds {
   readonly sep: number;
 }
 
-/** Throws modelError (4) where the vocabulary lacks [PAD], [UNK], [CLS] or [SEP]. */
-export function createTokenizer(settings: TokenizerSettings): Tokenizer {
-  const { tokens, lowerCase } = settings;
+/**
+ * Throws modelError (4) where the vocabulary lacks [PAD], [UNK], [CLS] or [SEP].
+ * @param rows of the embedding that the ids are for: `encode` then throws modelError (4) naming a token beyond them
+ */
+export function createTokenizer(settings: TokenizerSettings, rows = Number.POSITIVE_INFINITY): Tokenizer {
+  const { tokens, lowerCase, added = [] } = settings;
   const vocabulary = new Map(tokens.map((token, id) => [token, id]));
   const idOf = (token: string) => {
     const id = vocabulary.get(token);
@@ -64,23 +70,39 @@ export function createTokenizer(settings: TokenizerSettings): Tokenizer {
     throw modelError(`the vocabulary of ${tokens.length} words has no ${token}. Take the vocabulary of a BERT model`);
   };
   const [padId, unknown, special] = [idOf("[PAD]"), idOf("[UNK]"), { cls: idOf("[CLS]"), sep: idOf("[SEP]") }];
-  const reader = createPieceReader(vocabulary, unknown, {
-    lowerCase,
-    stripAccents: settings.stripAccents ?? lowerCase,
-    tokenizeChineseChars: settings.tokenizeChineseChars ?? true,
-  });
+  const reader = createPieceReader(
+    vocabulary,
+    unknown,
+    {
+      lowerCase,
+      stripAccents: settings.stripAccents ?? lowerCase,
+      tokenizeChineseChars: settings.tokenizeChineseChars ?? true,
+    },
+    added,
+  );
+  const contents = new Map(added.map(({ content, id }) => [id, content]));
+  const beyond = added.some(({ id }) => id >= rows);
+  const checked = (ids: number[]): number[] => {
+    const id = beyond ? ids.find((one) => one >= rows) : undefined;
+    if (id === undefined) return ids;
+    throw modelError(
+      `the text holds "${contents.get(id)}", which was added to the vocabulary with the id ${id}; the model's embedding has ${rows} rows. Leave it out of the text, or give the model rows for it (resize_token_embeddings of transformers)`,
+    );
+  };
 
   return {
     settings,
     padId,
     encode(text, pair, maxLength) {
-      const first = reader.ids(text);
-      const second = pair ? reader.ids(pair) : null;
+      const first = checked(reader.ids(text));
+      const second = pair ? checked(reader.ids(pair)) : null;
       return assemble(first, second, longestFirst(first.length, second?.length ?? null, maxLength), special);
     },
     encodeWithOffsets(text, pair, maxLength) {
       const first = reader.ranges(text);
       const second = pair ? reader.ranges(pair) : null;
+      checked(first.ids);
+      checked(second?.ids ?? []);
       const kept = longestFirst(first.ids.length, second?.ids.length ?? null, maxLength);
       const offsets: (Offset | null)[] = [null];
       for (const [start, end] of first.ranges.slice(0, kept[0])) offsets.push({ text: 0, start, end });
@@ -91,7 +113,7 @@ export function createTokenizer(settings: TokenizerSettings): Tokenizer {
       }
       return { ...assemble(first.ids, second?.ids ?? null, kept, special), offsets };
     },
-    tokenize: (text) => reader.ids(text).map((id) => tokens[id] as string),
+    tokenize: (text) => reader.ids(text).map((id) => contents.get(id) ?? (tokens[id] as string)),
   };
 }
 

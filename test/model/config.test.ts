@@ -52,15 +52,16 @@ describe("parseBertConfig", () => {
   });
 
   test.each([
-    ["hidden_size", undefined, "c.json has no hidden_size"],
     ["num_hidden_layers", "12", 'c.json: num_hidden_layers is "12"; it must be a positive integer'],
     ["vocab_size", 0, "c.json: vocab_size is 0"],
     ["intermediate_size", 1.5, "c.json: intermediate_size is 1.5"],
     ["hidden_dropout_prob", 1, "c.json: hidden_dropout_prob is 1; it must be at least 0 and below 1"],
     ["layer_norm_eps", -1, "c.json: layer_norm_eps is -1"],
     ["num_attention_heads", 7, "c.json: hidden_size 768 is not divisible by num_attention_heads 7"],
-    ["hidden_act", "relu", 'c.json: hidden_act is "relu"; only "gelu" is supported'],
-    ["hidden_act", undefined, "c.json: hidden_act is missing"],
+    ["hidden_act", "quick_gelu", 'c.json: hidden_act is "quick_gelu"; supported are gelu, gelu_python, gelu_new, '],
+    ["hidden_act", "toString", 'c.json: hidden_act is "toString"'],
+    ["architectures", ["RobertaModel"], 'its architecture is "RobertaModel"; only BERT\'s are supported'],
+    ["quantization_config", { bits: 4 }, "quantization_config: its weights are quantised"],
     ["position_embedding_type", "relative_key", 'position_embedding_type is "relative_key"; only "absolute"'],
     ["model_type", "roberta", 'model_type is "roberta"; only "bert" is supported'],
     ["is_decoder", true, "is_decoder is true; only false is supported"],
@@ -68,6 +69,44 @@ describe("parseBertConfig", () => {
     const parse = () => parseBertConfig({ ...google, [key]: value }, "c.json");
     expect(parse).toThrow(message);
     expect(parse).toThrow(expect.objectContaining({ name: "UserError", exitCode: ExitCode.model }));
+  });
+
+  test("says all that it cannot use in one line", () => {
+    const wrong = {
+      model_type: "roberta",
+      position_embedding_type: "relative_key",
+      hidden_act: "mish",
+      hidden_size: -1,
+    };
+    expect(() => parseBertConfig(wrong, "c.json")).toThrow(
+      /^c\.json: model_type is "roberta"[^\n]*; position_embedding_type is "relative_key"[^\n]*; hidden_act is "mish"[^\n]*; hidden_size is -1; it must be a positive integer$/,
+    );
+  });
+
+  // vllm-mlx#486, kalosm#338: keys that a config leaves out have the values of transformers' BertConfig.
+  test("takes BertConfig's value for every key that is left out, but not a file with none", () => {
+    expect(parseBertConfig({ model_type: "bert", hidden_size: 384 }, "c.json")).toEqual(
+      parseBertConfig({ ...google, hidden_size: 384 }, "c.json"),
+    );
+    expect(parseBertConfig({ model_type: "bert" }, "c.json")).toEqual(parseBertConfig(google, "c.json"));
+    expect(() => parseBertConfig({ name: "x" }, "c.json")).toThrow("c.json: it has none of BERT's keys");
+  });
+
+  test.each([
+    ["gelu", undefined],
+    ["gelu_python", undefined],
+    [undefined, undefined],
+    ["gelu_new", "gelu_new"],
+    ["gelu_pytorch_tanh", "gelu_new"],
+    ["gelu_fast", "gelu_new"],
+    ["relu", "relu"],
+    ["silu", "silu"],
+    ["swish", "silu"],
+  ])("reads hidden_act %s as %s, and exact GELU as no key", (hidden_act, hiddenAct) => {
+    const config = parseBertConfig({ ...google, hidden_act }, "c.json");
+    expect(config.hiddenAct).toBe(hiddenAct);
+    expect("hiddenAct" in config).toBe(hiddenAct !== undefined);
+    expect(parseBertConfig(JSON.parse(JSON.stringify(bertConfigJson(config))), "again")).toEqual(config);
   });
 
   test.each([[null], [[google]], ["bert"], [12]])("refuses %j, which is no object", (json) => {

@@ -1,30 +1,45 @@
-// The tokenizer that belongs to a checkpoint: its vocabulary (vocab.txt, else tokenizer.json) and whether it lower-cases.
+// The tokenizer that belongs to a checkpoint: its vocabulary (vocab.txt, else tokenizer.json), the
+// tokens added to it and whether it lower-cases.
 // tokenizer.json's own truncation and padding are ignored: lengths are the task's affair.
 
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { modelError, oneLine, UserError } from "../../errors/errors";
-import { storageFailure } from "../../files/storage-failure";
+import { modelError, UserError, usageError } from "../../errors/errors";
 import type { BertConfig } from "../../model/config";
+import {
+  type AddedToken,
+  addedTokens,
+  countedTokens,
+  decodedTokens,
+  decoderJson,
+  specialContents,
+} from "../../tokenizer/added-tokens";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../../tokenizer/vocabulary";
+import { readJson, readText } from "./json";
 
 export interface BaseTokenizer {
   readonly settings: TokenizerSettings;
+  /** Whether it lower-cases, where the user has said so and it is other than what would have been taken. */
+  readonly lowerCase?: boolean;
   /** What was assumed because no file says it; for the log. */
   readonly notes: readonly string[];
 }
 
+type Flags = Readonly<Record<string, unknown>>;
+
 /**
- * Reads the tokenizer of a checkpoint's folder; `name` is what the base is called, for its "cased" or "uncased".
- * Throws modelError (4) where there is no vocabulary or it has more words than the config.
+ * Reads the tokenizer of a checkpoint's folder; `name` is what the base is called, for its "cased" or "uncased", and
+ * `lowerCase` what the user says of it. Throws modelError (4) where there is no vocabulary, it has more words than the
+ * config, or added tokens contradict it; usageError (2) where a file says the opposite of the user.
  */
-export async function readBaseTokenizer(folder: string, name: string, config: BertConfig): Promise<BaseTokenizer> {
+export async function readBaseTokenizer(
+  folder: string,
+  name: string,
+  config: BertConfig,
+  lowerCase?: boolean,
+): Promise<BaseTokenizer> {
   const notes: string[] = [];
-  const flags = (await readJson(path.join(folder, "tokenizer_config.json"))) as Readonly<
-    Record<string, unknown>
-  > | null;
+  const flags = Object((await readJson(path.join(folder, "tokenizer_config.json"))) ?? {}) as Flags;
   const fast = await readTokenizerJson(path.join(folder, "tokenizer.json"));
   const tokens =
     (await readVocabulary(path.join(folder, "vocab.txt"))) ?? fast?.tokens ?? embedded(folder, config, notes);
@@ -33,17 +48,47 @@ export async function readBaseTokenizer(folder: string, name: string, config: Be
       `${folder}: its vocabulary has ${tokens.length} words, its config's vocab_size is ${config.vocabSize}. Vocabulary and weights belong to different models`,
     );
   }
-  const given = flag(flags, "do_lower_case") ?? fast?.lowerCase ?? caseOfName(name);
-  if (given === undefined) notes.push(`${name}: no file says whether it lower-cases its input; it is taken to`);
+  const said = flag(flags, "do_lower_case") ?? fast?.lowerCase;
+  const taken = said ?? caseOfName(name) ?? true;
+  if (said !== undefined && lowerCase !== undefined && said !== lowerCase) {
+    throw usageError(`--lower-case ${lowerCase}: the files in ${folder} say ${said}. Leave the option out`);
+  }
+  if (said === undefined && lowerCase === undefined && caseOfName(name) === undefined) {
+    notes.push(
+      `${name}: no file says whether it lower-cases its input; it is taken to. Give --lower-case false if it does not`,
+    );
+  }
   const stripAccents = flag(flags, "strip_accents") ?? fast?.stripAccents;
   const tokenizeChineseChars = flag(flags, "tokenize_chinese_chars") ?? fast?.tokenizeChineseChars;
+  const added = await readAddedTokens(folder, tokens, flags, fast);
   const settings: TokenizerSettings = {
     tokens,
-    lowerCase: given ?? true,
+    lowerCase: lowerCase ?? taken,
     ...(stripAccents === undefined ? {} : { stripAccents }),
     ...(tokenizeChineseChars === undefined ? {} : { tokenizeChineseChars }),
+    ...(added.length > 0 ? { added } : {}),
   };
-  return { settings, notes };
+  return { settings, notes, ...(lowerCase === undefined || lowerCase === taken ? {} : { lowerCase }) };
+}
+
+async function readAddedTokens(
+  folder: string,
+  tokens: readonly string[],
+  flags: Flags,
+  fast: TokenizerSettings | null,
+): Promise<AddedToken[]> {
+  const special = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) => specialContents(flags[key]));
+  const counted = await readJson(path.join(folder, "added_tokens.json"));
+  try {
+    const files = [
+      { name: "tokenizer.json", tokens: fast?.added ?? [] },
+      { name: "tokenizer_config.json", tokens: decodedTokens(flags["added_tokens_decoder"]) },
+      { name: "added_tokens.json", tokens: countedTokens(counted, special) },
+    ];
+    return addedTokens(tokens, files, special);
+  } catch (error) {
+    throw error instanceof UserError ? modelError(`${folder}: ${error.message}`, error) : error;
+  }
 }
 
 /** The keys of tokenizer_config.json for a tokenizer; transformers and readBaseTokenizer take them. */
@@ -58,11 +103,12 @@ export function tokenizerConfigJson(settings: TokenizerSettings): Record<string,
     pad_token: "[PAD]",
     cls_token: "[CLS]",
     mask_token: "[MASK]",
+    ...(settings.added ? { added_tokens_decoder: decoderJson(settings.added) } : {}),
   };
 }
 
-function flag(flags: Readonly<Record<string, unknown>> | null, key: string): boolean | undefined {
-  const value = flags?.[key];
+function flag(flags: Flags, key: string): boolean | undefined {
+  const value = flags[key];
   return typeof value === "boolean" ? value : undefined;
 }
 
@@ -94,24 +140,4 @@ function embedded(folder: string, config: BertConfig, notes: string[]): readonly
   }
   notes.push(`${folder} has no vocabulary; bert-base-uncased's, of the same ${tokens.length} words, is taken`);
   return tokens;
-}
-
-/** A parsed JSON file, or null where there is none. Throws modelError (4) naming the file for anything but JSON. */
-export async function readJson(file: string): Promise<unknown> {
-  const text = await readText(file);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw modelError(`${file} is damaged: it is no JSON (${oneLine(error)}). Fetch it again`, error);
-  }
-}
-
-async function readText(file: string): Promise<string | null> {
-  if (!existsSync(file)) return null;
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw storageFailure(error, file, "cannot read");
-  }
 }

@@ -11,7 +11,8 @@ import { extractZip } from "../../files/zip";
 import { type BertConfig, parseBertConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
-import { readBaseTokenizer, readJson } from "./base-tokenizer";
+import { readBaseTokenizer } from "./base-tokenizer";
+import { readJson } from "./json";
 import { baseSha256, hashWeights, readWeights } from "./weights";
 
 /** What a base is beside its weights. */
@@ -23,26 +24,35 @@ export interface BaseOutline {
   readonly tokenizer: TokenizerSettings;
   /** Label names by class id of a fine-tuned folder, where its config.json gives names of its own. */
   readonly labels?: readonly string[];
+  /** Whether it lower-cases, where the user has said so and it is other than what would have been taken. */
+  readonly lowerCase?: boolean;
   /** What was assumed about the tokenizer because no file says it; for the log. */
   readonly notes?: readonly string[];
 }
 
 /** A base that is known by its weights, which are not held. */
 export interface BaseDescription extends BaseOutline {
-  /** Over the config and every embeddings, encoder and pooler tensor; not over the tokenizer and the classifier. */
+  /**
+   * Over the config and every embeddings, encoder and pooler tensor, and over `lowerCase` where it is there; not over the
+   * rest of the tokenizer and the classifier.
+   */
   readonly sha256: string;
 }
 
 export interface Base extends BaseDescription {
   /** Embeddings, encoder and, where the checkpoint has them, pooler and classifier. */
   readonly tensors: HostTensors;
+  /** In what formats those lay there that were not float32. */
+  readonly dtypes?: ReadonlyMap<string, string>;
 }
 
 /** Google's largest BERT unpacks to 1.3 GB. */
 export const LARGEST_ZIP_CONTENT = 4e9;
 
-interface Where {
+export interface OpenOptions {
   readonly cache?: string;
+  /** Whether it lower-cases its input, of a base whose files do not say. */
+  readonly lowerCase?: boolean | undefined;
 }
 
 /**
@@ -50,11 +60,12 @@ interface Where {
  * Throws modelError (4) naming file, tensor and cause where it is damaged or no BERT, and `Run: flexbert pull NAME` where
  * a name is not in the cache.
  */
-export function openBase(nameOrFolder: string, where: Where = {}): Promise<Base> {
-  return inFolder(nameOrFolder, where, async (folder, name) => {
-    const outline = await readOutline(folder, name);
-    const tensors = await readWeights(folder, outline.config);
-    return { ...outline, tensors, sha256: baseSha256(outline.config, tensors) };
+export function openBase(nameOrFolder: string, options: OpenOptions = {}): Promise<Base> {
+  return inFolder(nameOrFolder, options, async (folder, name) => {
+    const outline = await readOutline(folder, name, options);
+    const { tensors, dtypes } = await readWeights(folder, outline.config);
+    const sha256 = baseSha256(outline.config, tensors, outline.lowerCase);
+    return { ...outline, tensors, sha256, ...(dtypes.size > 0 ? { dtypes } : {}) };
   });
 }
 
@@ -62,10 +73,10 @@ export function openBase(nameOrFolder: string, where: Where = {}): Promise<Base>
  * The same base, known by its hash: its weights are read and checked, a tensor at a time, and none is kept. Throws as
  * {@link openBase}.
  */
-export function describeBase(nameOrFolder: string, where: Where = {}): Promise<BaseDescription> {
-  return inFolder(nameOrFolder, where, async (folder, name) => {
-    const outline = await readOutline(folder, name);
-    return { ...outline, sha256: await hashWeights(folder, outline.config) };
+export function describeBase(nameOrFolder: string, options: OpenOptions = {}): Promise<BaseDescription> {
+  return inFolder(nameOrFolder, options, async (folder, name) => {
+    const outline = await readOutline(folder, name, options);
+    return { ...outline, sha256: await hashWeights(folder, outline) };
   });
 }
 
@@ -82,21 +93,21 @@ export function withWeights(base: BaseDescription | Base): Promise<Base> {
   return opening;
 }
 
-async function readAgain({ folder, name, sha256 }: BaseDescription): Promise<Base> {
-  const base = await openBase(folder);
+async function readAgain({ folder, name, sha256, lowerCase }: BaseDescription): Promise<Base> {
+  const base = await openBase(folder, { lowerCase });
   if (base.sha256 === sha256) return { ...base, name };
   throw modelError(`${folder} has changed since this command began: it is no longer ${name}. Run it again`);
 }
 
 /** Its config and tokenizer alone; its weights are not looked at. Throws as {@link openBase}. */
-export function outlineBase(nameOrFolder: string, where: Where = {}): Promise<BaseOutline> {
-  return inFolder(nameOrFolder, where, readOutline);
+export function outlineBase(nameOrFolder: string, options: OpenOptions = {}): Promise<BaseOutline> {
+  return inFolder(nameOrFolder, options, (folder, name) => readOutline(folder, name, options));
 }
 
 /** Does something with the folder of a base, and its name. Of a zip that is a copy, which is gone afterwards. */
 async function inFolder<B extends BaseOutline>(
   nameOrFolder: string,
-  { cache }: Where,
+  { cache }: OpenOptions,
   read: (folder: string, name: string) => Promise<B>,
 ): Promise<B> {
   if (isZip(nameOrFolder)) return inUnpackedZip(nameOrFolder, read);
@@ -140,20 +151,26 @@ export function modelFileOfZip(entry: string): string | null {
   const depth = entry.split("/").length - 1;
   if (depth <= 1 && /^(bert_config\.json|vocab\.txt|bert_model\.ckpt\.(index|data-\d+-of-\d+))$/.test(name))
     return name;
-  return depth === 0 && /^(config\.json|model\.safetensors|tokenizer(_config)?\.json)$/.test(name) ? name : null;
+  return depth === 0 &&
+    /^(config\.json|tokenizer(_config)?\.json|added_tokens\.json|(pytorch_)?model[\w-]*\.(safetensors|bin)(\.index\.json)?)$/.test(
+      name,
+    )
+    ? name
+    : null;
 }
 
-async function readOutline(folder: string, name: string): Promise<BaseOutline> {
+async function readOutline(folder: string, name: string, options: OpenOptions): Promise<BaseOutline> {
   const file = configFile(folder) as string;
   const json = await readJson(file);
   const config = parseBertConfig(json, file);
-  const { settings, notes } = await readBaseTokenizer(folder, name, config);
+  const { settings, notes, lowerCase } = await readBaseTokenizer(folder, name, config, options.lowerCase);
   const labels = labelNames(json);
   return {
     name,
     folder,
     config,
     tokenizer: settings,
+    ...(lowerCase === undefined ? {} : { lowerCase }),
     ...(labels ? { labels } : {}),
     ...(notes.length > 0 ? { notes } : {}),
   };

@@ -4,8 +4,15 @@
 
 const normLeaves: Readonly<Record<string, string>> = { gamma: "weight", beta: "bias" };
 
-/** Hugging Face files: with or without `bert.`; LayerNorm.gamma and .beta in those converted before 2019. */
-export function nameFromHuggingFace(name: string): string {
+/** What wrappers put before a model's own names: DataParallel, a class around the model, torch.compile. */
+const wrappers = /^(?:module\.|model\.|_orig_mod\.)+(?=(?:bert|embeddings|encoder|pooler|classifier)\.)/;
+
+/**
+ * Hugging Face files: with or without `bert.`, and with what a wrapper put before it; LayerNorm.gamma and .beta in those
+ * converted before 2019.
+ */
+export function nameFromHuggingFace(stored: string): string {
+  const name = stored.replace(wrappers, "");
   const spelled = name.replace(/(?<=LayerNorm\.)(gamma|beta)$/, (leaf) => normLeaves[leaf] as string);
   return /^(embeddings|encoder|pooler)\./.test(spelled) ? `bert.${spelled}` : spelled;
 }

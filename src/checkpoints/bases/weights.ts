@@ -1,5 +1,5 @@
-// A base's weights. Whatever the form of the files, tensors have our names, orientation and float32, and equal weights have
-// equal hashes.
+// A base's weights: safetensors or torch.save's files, whole or in shards with an index, or a TensorFlow 1 checkpoint.
+// Whatever the form, tensors have our names, orientation and float32, and equal weights have equal hashes.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -9,31 +9,63 @@ import { modelError } from "../../errors/errors";
 import { canonicalJson } from "../../files/hash";
 import type { BertConfig } from "../../model/config";
 import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
-import { eachTensor, readSafetensors } from "../formats/safetensors";
+import { requireFinite } from "../formats/finite";
+import { openSafetensors } from "../formats/safetensors";
 import { readTf1Checkpoint } from "../formats/tf1-checkpoint";
+import { openTorch } from "../formats/torch";
+import type { OpenWeightFile, WeightFile } from "../formats/weight-file";
+import type { BaseOutline } from "./base";
 import { nameFromHuggingFace, nameFromTensorFlow } from "./names";
 import { checkParameters, isClassifier, isSurplusLayer, parameterShapes } from "./parameter-shapes";
+import { readShardIndex } from "./shards";
 
-/** Throws modelError (4) naming file and tensor where they are damaged, incomplete or of another config. */
-export async function readWeights(folder: string, config: BertConfig): Promise<HostTensors> {
-  const weights = await huggingFaceFile(folder);
-  const tensors = weights ? await readHuggingFace(weights, config) : await readTensorFlow(folder, config);
-  checkParameters(tensors, config, weights ?? folder);
-  return tensors;
+export interface BaseWeights {
+  readonly tensors: HostTensors;
+  /** In what formats those lay there that were not float32, by our names. */
+  readonly dtypes: ReadonlyMap<string, string>;
 }
 
-/** The folder's safetensors file; null where it has a TensorFlow checkpoint instead. */
-async function huggingFaceFile(folder: string): Promise<string | null> {
-  const weights = path.join(folder, "model.safetensors");
-  const files = await readdir(folder);
-  const isTensorFlow = files.some((name) => name.endsWith(".index"));
-  if (!existsSync(weights) && !isTensorFlow) {
-    const found = files.includes("pytorch_model.bin")
-      ? "only pytorch_model.bin, which flexbert does not read"
-      : "no weights";
-    throw modelError(`${folder} has ${found}. It needs model.safetensors or a TensorFlow checkpoint (NAME.index)`);
+interface Form {
+  /** The file that says that a folder has weights of this form. */
+  readonly file: string;
+  readonly sharded: boolean;
+  readonly open: OpenWeightFile;
+}
+
+/** In the order in which transformers looks for them. */
+export const weightForms: readonly Form[] = [
+  { file: "model.safetensors", sharded: false, open: openSafetensors },
+  { file: "model.safetensors.index.json", sharded: true, open: openSafetensors },
+  { file: "pytorch_model.bin", sharded: false, open: openTorch },
+  { file: "pytorch_model.bin.index.json", sharded: true, open: openTorch },
+];
+
+/**
+ * Throws modelError (4) naming file and tensor where there are none, or they are damaged, incomplete, not finite or of
+ * another config.
+ */
+export async function readWeights(folder: string, config: BertConfig): Promise<BaseWeights> {
+  const form = await formOf(folder);
+  if (!form) return { tensors: await readTensorFlow(folder, config), dtypes: new Map() };
+  const source = path.join(folder, form.file);
+  const read: [string, HostTensor][] = [];
+  const dtypes = new Map<string, string>();
+  for await (const { name, tensor, dtype } of eachTensor(source, form, config)) {
+    read.push([name, tensor]);
+    if (dtype !== "F32") dtypes.set(name, dtype);
   }
-  return existsSync(weights) ? weights : null;
+  const tensors = Object.fromEntries(read);
+  checkParameters(tensors, config, source);
+  return { tensors, dtypes };
+}
+
+/** The form of a folder's weights; null for a TensorFlow checkpoint. */
+async function formOf(folder: string): Promise<Form | null> {
+  const form = weightForms.find(({ file }) => existsSync(path.join(folder, file)));
+  if (form) return form;
+  if ((await readdir(folder)).some((name) => name.endsWith(".index"))) return null;
+  const files = weightForms.map(({ file }) => file).join(", ");
+  throw modelError(`${folder} has no weights. It needs one of ${files}, or a TensorFlow checkpoint (NAME.index)`);
 }
 
 /** Picks the tensors that are BERT's, and refuses layers that the config does not have. */
@@ -50,22 +82,76 @@ function selection(config: BertConfig, source: string, spell: (name: string) => 
   };
 }
 
-async function readHuggingFace(file: string, config: BertConfig): Promise<HostTensors> {
-  const { tensors } = await readSafetensors(file, { select: selection(config, file, nameFromHuggingFace) });
-  return renamed(
-    Object.entries(tensors).map(([stored, tensor]) => [nameFromHuggingFace(stored), tensor]),
-    file,
-  );
+/** A tensor of a model, by our name. */
+interface Found {
+  readonly name: string;
+  readonly stored: string;
+  readonly file: WeightFile;
+}
+
+/**
+ * The tensors that are BERT's in the order of our names, one after the other: the next one is read while the caller works
+ * on the last, and no more than these two are held.
+ */
+async function* eachTensor(source: string, form: Form, config: BertConfig) {
+  const shards = form.sharded ? await readShardIndex(source) : new Map([[source, null]]);
+  const files: WeightFile[] = [];
+  try {
+    for (const file of shards.keys()) files.push(await form.open(file));
+    const found = inOrder(files, shards, source, config);
+    const read = ({ file, stored }: Found) => {
+      const reading = file.read(stored);
+      reading.catch(() => undefined); // told where it is awaited, if the caller comes so far
+      return reading;
+    };
+    let next = found[0] && read(found[0]);
+    for (const [i, { name, stored, file }] of found.entries()) {
+      const tensor = (await next) as HostTensor;
+      const following = found[i + 1];
+      next = following && read(following);
+      requireFinite({ [stored]: tensor }, file.path);
+      yield { name, tensor, dtype: file.dtypes.get(stored) as string };
+    }
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
+function inOrder(
+  files: readonly WeightFile[],
+  shards: ReadonlyMap<string, ReadonlySet<string> | null>,
+  source: string,
+  config: BertConfig,
+): readonly Found[] {
+  const select = selection(config, source, nameFromHuggingFace);
+  const found: [string, Found][] = [];
+  for (const file of files) {
+    const listed = shards.get(file.path) ?? null;
+    for (const stored of listed ?? file.dtypes.keys()) {
+      if (!select(stored)) continue;
+      if (!file.dtypes.has(stored)) {
+        throw modelError(
+          `${file.path} has no tensor ${stored}, which ${path.basename(source)} lists for it. Fetch both again`,
+        );
+      }
+      const name = nameFromHuggingFace(stored);
+      found.push([name, { name, stored, file }]);
+    }
+  }
+  return Object.values(renamed(found, source)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function readTensorFlow(folder: string, config: BertConfig): Promise<HostTensors> {
   const select = selection(config, folder, (variable) => nameFromTensorFlow(variable).name);
   const variables = await readTf1Checkpoint(folder, { select });
+  requireFinite(variables, folder);
   const ours = Object.entries(variables).map(([variable, tensor]): [string, HostTensor] => {
     const { name, transposed } = nameFromTensorFlow(variable);
     return [name, transposed ? transpose(tensor) : tensor];
   });
-  return renamed(ours, folder);
+  const tensors = renamed(ours, folder);
+  checkParameters(tensors, config, folder);
+  return tensors;
 }
 
 function renamed<T>(tensors: readonly [string, T][], source: string): Record<string, T> {
@@ -97,43 +183,46 @@ function transpose(tensor: HostTensor): HostTensor {
   return float32([columns, rows], out);
 }
 
-/** The identity of a base: the same for every form of the same weights. */
-export function baseSha256(config: BertConfig, tensors: HostTensors): string {
-  const hash = hashOf(config);
+/**
+ * The identity of a base: the same for every form of the same weights.
+ * @param lowerCase see {@link BaseOutline}
+ */
+export function baseSha256(config: BertConfig, tensors: HostTensors, lowerCase?: boolean): string {
+  const hash = hashOf(config, lowerCase);
   const names = Object.keys(tensors).filter((name) => !isClassifier(name));
   for (const name of names.sort()) hash.add(name, tensors[name] as HostTensor);
   return hash.digest();
 }
 
 /**
- * The same, of files. What is wrong with the weights is told as by {@link readWeights}; of a safetensors file one tensor
- * is held at a time, of a TensorFlow checkpoint all of them.
+ * The same, of files. What is wrong with the weights is told as by {@link readWeights}; of a TensorFlow checkpoint all
+ * tensors are held, else one at a time.
  */
-export async function hashWeights(folder: string, config: BertConfig): Promise<string> {
-  const file = await huggingFaceFile(folder);
-  if (!file) return baseSha256(config, await readWeights(folder, config));
-  const select = selection(config, file, nameFromHuggingFace);
-  const hash = hashOf(config);
-  const found: [string, Pick<HostTensor, "dtype" | "shape">][] = [];
-  const ours = nameFromHuggingFace;
-  const inOrder = (stored: readonly string[]) => stored.filter(select).sort((a, b) => (ours(a) < ours(b) ? -1 : 1));
-  for await (const [stored, tensor] of eachTensor(file, inOrder)) {
-    const name = ours(stored);
+export async function hashWeights(folder: string, { config, lowerCase }: BaseOutline): Promise<string> {
+  const form = await formOf(folder);
+  if (!form) return baseSha256(config, await readTensorFlow(folder, config), lowerCase);
+  const source = path.join(folder, form.file);
+  const hash = hashOf(config, lowerCase);
+  const found: Record<string, Pick<HostTensor, "dtype" | "shape">> = {};
+  for await (const { name, tensor } of eachTensor(source, form, config)) {
     if (!isClassifier(name)) hash.add(name, tensor);
-    found.push([name, { dtype: tensor.dtype, shape: tensor.shape }]);
+    found[name] = { dtype: tensor.dtype, shape: tensor.shape };
   }
-  checkParameters(renamed(found, file), config, file);
+  checkParameters(found, config, source);
   return hash.digest();
 }
 
 /** Takes the tensors of a base in the order of our names, the classifier aside. */
-function hashOf(config: BertConfig) {
+function hashOf(config: BertConfig, lowerCase: boolean | undefined) {
   const hash = createHash("sha256").update(canonicalJson(config));
   return {
     add(name: string, { dtype, shape, data }: HostTensor): void {
       hash.update(`\n${name} ${dtype} ${JSON.stringify(shape)}\n`);
       hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     },
-    digest: () => hash.digest("hex"),
+    digest() {
+      if (lowerCase !== undefined) hash.update(`\nlower_case ${lowerCase}\n`);
+      return hash.digest("hex");
+    },
   };
 }

@@ -4,7 +4,7 @@
 import { float32, type HostTensor, int32 } from "../../model/tensors";
 
 /** The formats that can be read. F16 and BF16 are exact in float32, F64 is rounded. */
-export const bytesPerElement = { F32: 4, F16: 2, BF16: 2, F64: 8, I32: 4, I64: 8 } as const;
+export const bytesPerElement = { F32: 4, F16: 2, BF16: 2, F64: 8, I32: 4, I64: 8, I16: 2, I8: 1, U8: 1 } as const;
 export type StoredDtype = keyof typeof bytesPerElement;
 
 export const isStoredDtype = (name: string): name is StoredDtype => Object.hasOwn(bytesPerElement, name);
@@ -20,6 +20,9 @@ const decoders: Readonly<Record<StoredDtype, (shape: readonly number[], buffer: 
       const values = int64ToInt32(new BigInt64Array(buffer));
       return typeof values === "bigint" ? `holds ${values}, which is outside int32's range` : int32(shape, values);
     },
+    I16: (shape, buffer) => int32(shape, Int32Array.from(new Int16Array(buffer))),
+    I8: (shape, buffer) => int32(shape, Int32Array.from(new Int8Array(buffer))),
+    U8: (shape, buffer) => int32(shape, Int32Array.from(new Uint8Array(buffer))),
   };
 
 /** The tensor, or what is wrong with it, to go behind its name in an error. Keeps the buffer. */

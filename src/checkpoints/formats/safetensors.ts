@@ -9,6 +9,7 @@ import { readRange } from "../../files/positioned-read";
 import type { HostTensor, HostTensors } from "../../model/tensors";
 import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
+import type { WeightFile } from "./weight-file";
 
 const DATA_ALIGNMENT = 8;
 
@@ -56,32 +57,20 @@ export async function readSafetensors(
   }
 }
 
-/**
- * The tensors that `inOrder` picks out of the names in the file, in its order, one after the other: the next one is read
- * while the caller works on the last, and no more than these two are held. Throws as {@link readSafetensors}.
- */
-export async function* eachTensor(
-  path: string,
-  inOrder: (names: readonly string[]) => readonly string[],
-): AsyncGenerator<readonly [string, HostTensor]> {
+/** Opens a file for reading one tensor after the other. Throws as {@link readSafetensors}. */
+export async function openSafetensors(path: string): Promise<WeightFile> {
   const handle = await openWeights(path);
   try {
     const { tensors } = await readHeader(handle, path);
-    const names = inOrder([...tensors.keys()]);
-    const read = (name: string) => {
-      const reading = readTensor(handle, path, name, tensors.get(name) as StoredTensor);
-      reading.catch(() => undefined); // told where it is awaited, if the caller comes so far
-      return reading;
+    return {
+      path,
+      dtypes: new Map([...tensors].map(([name, { dtype }]) => [name, dtype])),
+      read: (name) => readTensor(handle, path, name, tensors.get(name) as StoredTensor),
+      close: () => handle.close(),
     };
-    let next = names[0] === undefined ? null : read(names[0]);
-    for (const [i, name] of names.entries()) {
-      const tensor = await (next as Promise<HostTensor>);
-      const following = names[i + 1];
-      next = following === undefined ? null : read(following);
-      yield [name, tensor];
-    }
-  } finally {
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }
 

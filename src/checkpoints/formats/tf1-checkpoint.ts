@@ -10,6 +10,7 @@ import { readRange } from "../../files/positioned-read";
 import { type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { maskedCrc32c } from "./crc32c";
 import { bytesPerElement, decodeTensor, type StoredDtype } from "./number-formats";
+import { printable } from "./printable";
 import { openWeights } from "./safetensors-header";
 import { readTable } from "./sstable";
 
@@ -35,7 +36,7 @@ interface BundleEntry {
 
 /**
  * Reads a checkpoint's variables that `select` picks (default: all) under TensorFlow's own names and in its layout.
- * `prefixOrFolder` is the path without `.index`, or a folder that holds one checkpoint.
+ * `prefixOrFolder` is the path without `.index`, or a folder (see {@link findPrefix}).
  * Throws modelError (4) naming file, variable and cause where it is damaged or of an unsupported kind.
  */
 export async function readTf1Checkpoint(
@@ -53,16 +54,32 @@ export async function readTf1Checkpoint(
   return Object.fromEntries(tensors);
 }
 
-/** The prefix of the one checkpoint in a folder; other paths are prefixes themselves. */
+/**
+ * The prefix of a folder's checkpoint: the only one there, or of several the one that the file `checkpoint` names, as
+ * TensorFlow's own reader takes it. Other paths are prefixes themselves.
+ */
 export async function findPrefix(prefixOrFolder: string): Promise<string> {
   const isFolder = (await stat(prefixOrFolder).catch(() => null))?.isDirectory() ?? false;
   if (!isFolder) return prefixOrFolder;
   const found = (await readdir(prefixOrFolder)).filter((name) => name.endsWith(".index"));
   const [only] = found;
   if (only !== undefined && found.length === 1) return path.join(prefixOrFolder, only.slice(0, -".index".length));
+  if (only === undefined) {
+    throw modelError(`${prefixOrFolder} has no checkpoint (NAME.index). Give a folder with one`);
+  }
+  const named = await namedCheckpoint(path.join(prefixOrFolder, "checkpoint"));
+  if (named !== null && found.includes(`${named}.index`)) return path.join(prefixOrFolder, named);
+  const which = named === null ? "no file checkpoint that names one" : `its file checkpoint names ${printable(named)}`;
   throw modelError(
-    `${prefixOrFolder} has ${found.length === 0 ? "no checkpoint (NAME.index)" : `several checkpoints: ${found.join(", ")}`}. Give a folder with one`,
+    `${prefixOrFolder} has several checkpoints: ${found.map(printable).join(", ")}, and ${which}. Give a folder with one`,
   );
+}
+
+/** Of CheckpointState, a text of protobuf. Its path may be another machine's: the file's name in this folder counts. */
+async function namedCheckpoint(file: string): Promise<string | null> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const named = /^\s*model_checkpoint_path\s*:\s*"((?:[^"\\\n]|\\.)*)"/m.exec(text)?.[1];
+  return named === undefined ? null : (named.split(/[/\\]/).at(-1) as string);
 }
 
 function shardPath(prefix: string, shard: number, shards: number): string {

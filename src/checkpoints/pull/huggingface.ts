@@ -8,7 +8,7 @@ import { modelError } from "../../errors/errors";
 import { type DownloadRequest, download } from "../../files/download";
 import { type Network, StatusError, send } from "../../files/network";
 import { parseBertConfig } from "../../model/config";
-import { readJson } from "../bases/base-tokenizer";
+import { readJson } from "../bases/json";
 
 export interface FetchRequest {
   /** An existing folder for the model's files. */

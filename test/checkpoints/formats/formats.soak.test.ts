@@ -3,7 +3,13 @@
 import { test } from "@jest/globals";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { soak } from "../../soak";
-import { bundlesComeBack, damagedIndexIsAnError, damagedSafetensorsAreNamed } from "./properties";
+import {
+  anyPickleIsNamed,
+  bundlesComeBack,
+  damagedIndexIsAnError,
+  damagedSafetensorsAreNamed,
+  damagedTorchFilesAreNamed,
+} from "./properties";
 
 test("bundles of any tensors come back as they were", () => soak(bundlesComeBack(), 500));
 
@@ -12,3 +18,8 @@ test("an index of any damage is an error, never other values", () =>
 
 test("a damaged safetensors file is named, or its tensors are whole", () =>
   soak(damagedSafetensorsAreNamed(temporaryFolder()), 3_000));
+
+test("a damaged file of PyTorch's is named, or its tensors are whole", () =>
+  soak(damagedTorchFilesAreNamed(temporaryFolder()), 1_000));
+
+test("a pickle of any operations is named, or holds tensors", () => soak(anyPickleIsNamed(temporaryFolder()), 1_000));

@@ -7,10 +7,12 @@ import fc from "fast-check";
 import { readSafetensors, safetensorsChunks } from "../../../src/checkpoints/formats/safetensors";
 import { tensorBundle } from "../../../src/checkpoints/formats/tensor-bundle";
 import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
+import { openTorch } from "../../../src/checkpoints/formats/torch";
 import { ExitCode } from "../../../src/errors/errors";
 import { float32, type HostTensors, int32, sizeOf } from "../../../src/model/tensors";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { floatVariable, writeTf1Checkpoint } from "./tf1-writer";
+import { fixture, maliciousPickles, readAll, writeLegacy, writeTorchZip } from "./torch-files";
 
 async function writtenAndRead(tensors: HostTensors): Promise<HostTensors> {
   const prefix = path.join(temporaryFolder(), "variables");
@@ -57,6 +59,58 @@ export function damagedIndexIsAnError(folder: string) {
   });
 }
 
+/** Bytes that are changed: an error of one line that names the file, or tensors that are whole. */
+async function expectNamedOrWhole(reading: Promise<{ readonly tensors: HostTensors }>, file: string): Promise<void> {
+  const outcome = await reading.catch((error: Error) => error);
+  if (outcome instanceof Error) {
+    expect(outcome).toMatchObject({ name: "UserError", exitCode: ExitCode.model });
+    expect(outcome.message).toMatch(/^[^\p{C}]*$/u);
+    expect(outcome.message).toContain(path.basename(file));
+  } else {
+    for (const { shape, data } of Object.values(outcome.tensors)) expect(data).toHaveLength(sizeOf(shape));
+  }
+}
+
+/** Some bytes of a file that PyTorch wrote are others. */
+export function damagedTorchFilesAreNamed(folder: string) {
+  const file = path.join(folder, "pytorch_model.bin");
+  const whole = ["zip.bin", "legacy.bin", "kinds.bin", "kinds-legacy.bin"].map((name) => readFileSync(fixture(name)));
+  const change = fc.tuple(fc.nat(), fc.nat(255));
+  return fc.asyncProperty(
+    fc.constantFrom(...whole),
+    fc.array(change, { minLength: 1, maxLength: 6 }),
+    async (good, places) => {
+      const bad = Buffer.from(good);
+      for (const [at, value] of places) bad[at % bad.length] = value;
+      writeFileSync(file, bad);
+      await expectNamedOrWhole(readAll(openTorch, file), file);
+    },
+  );
+}
+
+/** Pickles of any operations, and of pieces of malicious ones. */
+export function anyPickleIsNamed(folder: string) {
+  const file = path.join(folder, "pytorch_model.bin");
+  const codes = Buffer.from("(.0)2NKJMX}]us)tR\x85\x86\x87qhcbQ\x88\x89\x8a\x8c\x93\x94\x81\x80ae1ld", "latin1");
+  const operation = fc.oneof(
+    fc.constantFrom(...codes).map((code) => Buffer.from([code])),
+    fc
+      .constantFrom("ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n", "ctorch\nFloatStorage\n")
+      .map((text) => Buffer.from(text)),
+    fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes)),
+    fc.tuple(fc.constantFrom(...maliciousPickles.values()), fc.nat(), fc.nat(60)).map(([pickle, at, length]) => {
+      const from = pickle.length === 0 ? 0 : at % pickle.length;
+      return pickle.subarray(from, from + length);
+    }),
+  );
+  return fc.asyncProperty(fc.array(operation, { maxLength: 30 }), fc.boolean(), async (operations, legacy) => {
+    const pickle = Buffer.concat([Buffer.from([128, 2]), ...operations, Buffer.from(".")]);
+    if (legacy) writeLegacy(file, pickle);
+    else await writeTorchZip(file, { pickle, storages: { "0": new Uint8Array(16) } });
+    await expectNamedOrWhole(readAll(openTorch, file), file);
+  });
+}
+
 /** Some bytes of a safetensors file are others: an error of one line that names the file, or tensors that are whole. */
 export function damagedSafetensorsAreNamed(folder: string) {
   const file = path.join(folder, "model.safetensors");
@@ -67,12 +121,6 @@ export function damagedSafetensorsAreNamed(folder: string) {
     const bad = Buffer.from(good);
     for (const [at, value] of places) bad[at] = value;
     writeFileSync(file, bad);
-    const outcome = await readSafetensors(file).catch((error: Error) => error);
-    if (outcome instanceof Error) {
-      expect(outcome).toMatchObject({ name: "UserError", exitCode: ExitCode.model });
-      expect(outcome.message).toMatch(/^[^\n]*model\.safetensors[^\n]*$/);
-    } else {
-      for (const { shape, data } of Object.values(outcome.tensors)) expect(data).toHaveLength(sizeOf(shape));
-    }
+    await expectNamedOrWhole(readSafetensors(file), file);
   });
 }

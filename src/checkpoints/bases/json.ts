@@ -1,0 +1,27 @@
+// The small text files of a model's folder.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { modelError, oneLine } from "../../errors/errors";
+import { storageFailure } from "../../files/storage-failure";
+
+/** A parsed JSON file, or null where there is none. Throws modelError (4) naming the file for anything but JSON. */
+export async function readJson(file: string): Promise<unknown> {
+  const text = await readText(file);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw modelError(`${file} is damaged: it is no JSON (${oneLine(error)}). Fetch it again`, error);
+  }
+}
+
+/** A file's text without a byte order mark, or null where there is none. */
+export async function readText(file: string): Promise<string | null> {
+  if (!existsSync(file)) return null;
+  try {
+    return (await readFile(file, "utf8")).replace(/^\ufeff/, "");
+  } catch (error) {
+    throw storageFailure(error, file, "cannot read");
+  }
+}

@@ -1,0 +1,38 @@
+// The zip of PyTorch 1.6 and later: NAME/data.pkl, NAME/data/KEY for each storage, NAME/byteorder.
+
+import type { FileHandle } from "node:fs/promises";
+import { readRange } from "../../files/positioned-read";
+import { PickleError, readPickle } from "./pickle";
+import { printable } from "./printable";
+import { contentOf, readStoredZip, type StoredEntry } from "./stored-zip";
+import type { StorageBytes, TorchFile } from "./torch";
+import { type Storage, torchRules } from "./torch-tensors";
+
+/** A pickle of a large BERT has 60 kB. */
+export const LARGEST_PICKLE = 2 ** 24;
+
+/** Throws PickleError where it is damaged, and for what its pickle asks. */
+export async function openTorchZip(handle: FileHandle): Promise<TorchFile> {
+  const entries = await readStoredZip(handle);
+  const [name, pickle] = [...entries].find(([path]) => /(^|\/)data\.pkl$/.test(path)) ?? [];
+  if (name === undefined || pickle === undefined) throw new PickleError("its zip holds no data.pkl");
+  const folder = name.slice(0, -"data.pkl".length);
+  const order = entries.get(`${folder}byteorder`);
+  if (order && new TextDecoder().decode(await small(handle, order)) !== "little") {
+    throw new PickleError("it was written on a big-endian machine, which is not read");
+  }
+  const { value } = readPickle(await small(handle, pickle), 0, torchRules);
+  return {
+    value,
+    async locate({ key }: Storage): Promise<StorageBytes> {
+      const entry = entries.get(`${folder}data/${key}`);
+      if (!entry) throw new PickleError(`it holds no storage ${printable(key)}`);
+      return { position: await contentOf(handle, entry), bytes: entry.bytes, crc32: entry.crc32 };
+    },
+  };
+}
+
+async function small(handle: FileHandle, entry: StoredEntry): Promise<Uint8Array> {
+  if (entry.bytes > LARGEST_PICKLE) throw new PickleError(`${printable(entry.name)} has ${entry.bytes} bytes`);
+  return readRange(handle, await contentOf(handle, entry), entry.bytes);
+}
