@@ -2,7 +2,7 @@
 // Variants of BERT that the model code does not compute are refused here, by name, before any weight is read.
 
 import { modelError } from "../errors/errors";
-import { type Activation, activationOf, hiddenActs } from "./activations";
+import { type Activation, activationOf, hiddenActs } from "./hidden-act";
 
 /** Names and meaning as in transformers' BertConfig. */
 export interface BertConfig {

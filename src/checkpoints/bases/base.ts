@@ -76,7 +76,7 @@ export function openBase(nameOrFolder: string, options: OpenOptions = {}): Promi
 export function describeBase(nameOrFolder: string, options: OpenOptions = {}): Promise<BaseDescription> {
   return inFolder(nameOrFolder, options, async (folder, name) => {
     const outline = await readOutline(folder, name, options);
-    return { ...outline, sha256: await hashWeights(folder, outline) };
+    return { ...outline, sha256: await hashWeights(folder, outline.config, outline.lowerCase) };
   });
 }
 

@@ -14,7 +14,6 @@ import { openSafetensors } from "../formats/safetensors";
 import { readTf1Checkpoint } from "../formats/tf1-checkpoint";
 import { openTorch } from "../formats/torch";
 import type { OpenWeightFile, WeightFile } from "../formats/weight-file";
-import type { BaseOutline } from "./base";
 import { nameFromHuggingFace, nameFromTensorFlow } from "./names";
 import { checkParameters, isClassifier, isSurplusLayer, parameterShapes } from "./parameter-shapes";
 import { readShardIndex } from "./shards";
@@ -185,7 +184,7 @@ function transpose(tensor: HostTensor): HostTensor {
 
 /**
  * The identity of a base: the same for every form of the same weights.
- * @param lowerCase see {@link BaseOutline}
+ * @param lowerCase where the user has said so and it is other than what would have been taken
  */
 export function baseSha256(config: BertConfig, tensors: HostTensors, lowerCase?: boolean): string {
   const hash = hashOf(config, lowerCase);
@@ -198,7 +197,7 @@ export function baseSha256(config: BertConfig, tensors: HostTensors, lowerCase?:
  * The same, of files. What is wrong with the weights is told as by {@link readWeights}; of a TensorFlow checkpoint all
  * tensors are held, else one at a time.
  */
-export async function hashWeights(folder: string, { config, lowerCase }: BaseOutline): Promise<string> {
+export async function hashWeights(folder: string, config: BertConfig, lowerCase?: boolean): Promise<string> {
   const form = await formOf(folder);
   if (!form) return baseSha256(config, await readTensorFlow(folder, config), lowerCase);
   const source = path.join(folder, form.file);

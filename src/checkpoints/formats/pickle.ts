@@ -46,7 +46,8 @@ export class PickleError extends Error {
   }
 }
 
-/** A BERT of 24 layers takes some 20,000 operations. */
+/** In bytes. That of a BERT of 24 layers has 60 kB, in some 20,000 operations. */
+export const LARGEST_PICKLE = 2 ** 24;
 const MOST_OPERATIONS = 2_000_000;
 
 /** Of an integer; PyTorch's magic number has 10. */

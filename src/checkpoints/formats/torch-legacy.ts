@@ -3,11 +3,9 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { readRange } from "../../files/positioned-read";
-import { PickleError, type PickleRules, type PickleValue, readPickle } from "./pickle";
+import { LARGEST_PICKLE, PickleError, type PickleRules, type PickleValue, readPickle } from "./pickle";
 import { printable } from "./printable";
-import type { StorageBytes, TorchFile } from "./torch";
-import { type Storage, torchRules } from "./torch-tensors";
-import { LARGEST_PICKLE } from "./torch-zip";
+import { type Storage, type StorageBytes, type TorchFile, torchRules } from "./torch-tensors";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;

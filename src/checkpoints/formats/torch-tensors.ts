@@ -29,6 +29,19 @@ export interface TensorView extends PickleObject {
   readonly strides: readonly number[];
 }
 
+/** A file that lies open: the value that was saved, and where the numbers of a storage lie. */
+export interface TorchFile {
+  readonly value: PickleValue;
+  readonly locate: (storage: Storage) => Promise<StorageBytes>;
+}
+
+export interface StorageBytes {
+  readonly position: number;
+  readonly bytes: number;
+  /** CRC-32 of all of them; null where the file has none. */
+  readonly crc32: number | null;
+}
+
 interface StorageType extends PickleObject {
   readonly kind: "storage type";
   readonly type: string;

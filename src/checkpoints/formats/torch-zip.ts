@@ -2,14 +2,10 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { readRange } from "../../files/positioned-read";
-import { PickleError, readPickle } from "./pickle";
+import { LARGEST_PICKLE, PickleError, readPickle } from "./pickle";
 import { printable } from "./printable";
 import { contentOf, readStoredZip, type StoredEntry } from "./stored-zip";
-import type { StorageBytes, TorchFile } from "./torch";
-import { type Storage, torchRules } from "./torch-tensors";
-
-/** A pickle of a large BERT has 60 kB. */
-export const LARGEST_PICKLE = 2 ** 24;
+import { type Storage, type StorageBytes, type TorchFile, torchRules } from "./torch-tensors";
 
 /** Throws PickleError where it is damaged, and for what its pickle asks. */
 export async function openTorchZip(handle: FileHandle): Promise<TorchFile> {

@@ -12,22 +12,9 @@ import { PickleError, type PickleValue } from "./pickle";
 import { printable } from "./printable";
 import { openWeights } from "./safetensors-header";
 import { openLegacy } from "./torch-legacy";
-import { adviceFor, extentOf, isTensor, type Storage, type TensorView } from "./torch-tensors";
+import { adviceFor, extentOf, isTensor, type StorageBytes, type TensorView, type TorchFile } from "./torch-tensors";
 import { openTorchZip } from "./torch-zip";
 import type { WeightFile } from "./weight-file";
-
-/** A file that lies open: the value that was saved, and where the numbers of a storage lie. */
-export interface TorchFile {
-  readonly value: PickleValue;
-  readonly locate: (storage: Storage) => Promise<StorageBytes>;
-}
-
-export interface StorageBytes {
-  readonly position: number;
-  readonly bytes: number;
-  /** CRC-32 of all of them; null where the file has none. */
-  readonly crc32: number | null;
-}
 
 /**
  * Opens a state_dict for reading one tensor after the other.
