@@ -78,7 +78,7 @@ function hooking(method: "_load" | "_resolveFilename", name: string, body: strin
     const original = Module.${method};
     Module.${method} = function (request, ...rest) {
       const load = () => original.call(this, request, ...rest);
-      if (!request.startsWith(${JSON.stringify(name)}) || !/bench-worker/.test(process.argv[1] ?? "")) return load();
+      if (!request.startsWith(${JSON.stringify(name)}) || !/benchmark.worker/.test(process.argv[1] ?? "")) return load();
       ${body}
     };`,
   );
