@@ -13,10 +13,25 @@ export type { InputRow, PredictedRow } from "../predict/rows";
 export type { LatencyModel } from "../selection/latency";
 export type { Prediction } from "../tasks/kinds/kind";
 export type { Tokenizer } from "../tokenizer/tokenizer";
+export { type BenchEstimate, type BenchOptions, type BenchResult, bench, planBench } from "./bench";
+export { type CacheContents, listCache, type RemoveCachedOptions, type Removed, removeCached } from "./cache";
 export type { Caller } from "./caller";
 export { type CleanOptions, clean, type Leftover } from "./clean";
 export { type CheckDataOptions, checkData, writeSampleTasks } from "./data";
+export { type DoctorResult, doctor } from "./doctor";
 export { type DownloadOptions, downloadData, type PlannedDownload, planDownload } from "./download";
+export {
+  type BuildList,
+  type Installed,
+  type InstallOptions,
+  type InstallPlan,
+  installTensorflow,
+  listBuilds,
+  planInstall,
+  type RemoveBuildsOptions,
+  type RemovedBuild,
+  removeBuilds,
+} from "./engines";
 export {
   type EvaluateOptions,
   type EvaluationOptions,

@@ -26,7 +26,8 @@ export function readGiven<D extends Definitions>(definitions: D, given: Given<D>
     if (!names.includes(name)) problems.push(`unknown option ${name}${didYouMean(name, names)}`);
   }
   const { ...own }: Readonly<Record<string, unknown>> = given;
-  const isGiven = (name: string) => own[name] !== undefined && own[name] !== false;
+  // A default may come along: a command's values have all of them.
+  const isGiven = (name: string) => own[name] !== undefined && own[name] !== definitions[name]?.fallback;
   const values: Record<string, unknown> = {};
   for (const [name, { read, fallback, excludes }] of Object.entries(definitions)) {
     const value = own[name] === undefined ? fallback : own[name];

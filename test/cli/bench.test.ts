@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "@jest/globals";
-import type { EngineReport } from "../../src/cli/benchmark/output";
+import type { EngineReport } from "../../src/benchmark/engine-report";
 import { inferenceFlops, trainStepFlops } from "../../src/model/flops";
 import { engineNames } from "../../src/settings/engine";
 import { config, run, tiny } from "./tiny-bench";

@@ -1,4 +1,4 @@
-// The machine that a command runs on, as bench and doctor describe it with --json.
+// The machine that this process runs on, as bench and doctor describe it.
 
 import os from "node:os";
 import { packageVersion } from "../files/version";
