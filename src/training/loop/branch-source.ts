@@ -33,7 +33,7 @@ export async function branchInputs(
 }
 
 /** Logits [rows, outputs] of every row, in the split's order, without dropout. */
-export async function computeLogits<E extends string>(
+export async function splitLogits<E extends string>(
   program: Program<E>,
   entry: E,
   source: BranchSource,

@@ -24,7 +24,7 @@ import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
 import { axesOf, type BatchInput, perRow, readInputs } from "./batch-inputs";
-import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./branch-source";
+import { type BranchSource, branchInputs, scoreLogits, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type Best, type Position, restore, save } from "./run-state";
@@ -243,7 +243,7 @@ async function evaluateEpoch(
   { context, tracked }: Pick<EpochContext, "context" | "tracked">,
 ): Promise<void> {
   const { task, dev, folder, label } = training;
-  const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
+  const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
   const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
   await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
   context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}`);
