@@ -1,8 +1,8 @@
 // bench --dry-run: what would be measured, and about how long that takes, from a quick matrix product on each engine.
 
 import { SUSTAINED_SHARE } from "../../api/train/plan";
-import { type BenchPlan, WARM_UPS, type Work } from "../../benchmark/measure";
-import { isPresent, type OpenedEngine } from "../../benchmark/processes";
+import { type BenchPlan, type LengthWork, WARM_UPS } from "../../benchmark/measure";
+import { isPresent, type StartedEngine } from "../../benchmark/processes";
 import { formatSeconds } from "../../messages/quantities";
 import { type Terminal, table } from "../terminal";
 import { printRemedies, threeDigits } from "./output";
@@ -11,7 +11,7 @@ import { printRemedies, threeDigits } from "./output";
 const REPEATS = 3;
 
 export async function printDryRun(
-  engines: readonly OpenedEngine[],
+  engines: readonly StartedEngine[],
   plan: BenchPlan,
   model: string,
   terminal: Terminal,
@@ -54,7 +54,7 @@ export async function printDryRun(
 }
 
 /** Seconds that an engine would take: its runs, and the matrix products between them. */
-async function estimate({ process }: OpenedEngine, { runs, work }: BenchPlan) {
+async function estimate({ process }: StartedEngine, { runs, work }: BenchPlan) {
   await process.call("gemm"); // warms up
   let gemmFlopsPerSecond = 0;
   for (let i = 0; i < REPEATS; i++) gemmFlopsPerSecond = Math.max(gemmFlopsPerSecond, await process.call("gemm"));
@@ -62,4 +62,4 @@ async function estimate({ process }: OpenedEngine, { runs, work }: BenchPlan) {
   return { gemmFlopsPerSecond, seconds: ((runs + WARM_UPS) * flops) / (SUSTAINED_SHARE * gemmFlopsPerSecond) };
 }
 
-const flopsOf = ({ trainStep, inference }: Work) => trainStep.frozen + trainStep.branch + inference;
+const flopsOf = ({ trainStep, inference }: LengthWork) => trainStep.frozen + trainStep.branch + inference;

@@ -1,6 +1,6 @@
 // What bench prints: the engines, then a table of train steps and one of inference. docs/bench.md explains the fields.
 
-import type { Measurement, Work } from "../../benchmark/measure";
+import type { EngineMeasurement, LengthWork } from "../../benchmark/measure";
 import type { RunTime } from "../../benchmark/step-benchmark";
 import type { Opened, WorkloadName } from "../../benchmark/worker";
 import type { Compilation } from "../../engines/engine";
@@ -9,7 +9,7 @@ import { formatSeconds } from "../../messages/quantities";
 import { type Terminal, table } from "../terminal";
 
 /** One workload at one length. Rates are those of the best run. */
-export interface Result {
+export interface BenchResult {
   readonly length: number;
   readonly runs: number;
   readonly bestMs: number;
@@ -23,7 +23,7 @@ export interface Result {
   readonly shareOfGemmPeak: number | null;
 }
 
-export interface TrainResult extends Result {
+export interface BenchTrainResult extends BenchResult {
   /** The part of the best run and of the work that the frozen layers took. */
   readonly frozenMs: number;
   readonly frozenFlops: number;
@@ -37,8 +37,8 @@ export type EngineReport = { readonly name: string } & (
       readonly trainPeakBytes: number | null;
       /** Why it stopped early, or null. */
       readonly failure: string | null;
-      readonly trainStep: readonly TrainResult[];
-      readonly inference: readonly Result[];
+      readonly trainStep: readonly BenchTrainResult[];
+      readonly inference: readonly BenchResult[];
     })
 );
 
@@ -48,12 +48,12 @@ type PresentReport = Extract<EngineReport, { present: true }>;
 export function reportEngine(
   name: string,
   opened: Extract<Opened, { present: true }>,
-  measurement: Measurement,
-  work: readonly Work[],
+  measurement: EngineMeasurement,
+  work: readonly LengthWork[],
   batchSize: number,
 ): PresentReport {
   const { times, finished, gemmPeak, failure } = measurement;
-  const results = <T>(workload: WorkloadName, make: (runs: readonly RunTime[], work: Work) => T): T[] =>
+  const results = <T>(workload: WorkloadName, make: (runs: readonly RunTime[], work: LengthWork) => T): T[] =>
     work.flatMap((one) => {
       const runs = times[workload].get(one.length) ?? [];
       return runs.length === 0 ? [] : [make(runs, one)];
@@ -84,7 +84,7 @@ function summarise(
   length: number,
   flops: number,
   gemmPeak: number | null,
-): Result {
+): BenchResult {
   const bestMs = best(runs).ms;
   const rowsPerSecond = (batchSize / bestMs) * 1000;
   const flopsPerSecond = (flops / bestMs) * 1000;
@@ -148,14 +148,14 @@ function engineRow(report: EngineReport): string[] {
 
 const rateHeads = ["rows/s", "tokens/s", "GFLOP", "GFLOP/s", "of peak"];
 
-const timeCells = (result: Result & { name: string }, batchSize: number) => [
+const timeCells = (result: BenchResult & { name: string }, batchSize: number) => [
   result.name,
   `${batchSize} x ${result.length}`,
   formatMs(result.bestMs),
   formatMs(result.medianMs),
 ];
 
-const rateCells = ({ rowsPerSecond, tokensPerSecond, flops, flopsPerSecond, shareOfGemmPeak }: Result) => [
+const rateCells = ({ rowsPerSecond, tokensPerSecond, flops, flopsPerSecond, shareOfGemmPeak }: BenchResult) => [
   threeDigits(rowsPerSecond),
   threeDigits(tokensPerSecond),
   threeDigits(flops / 1e9),

@@ -128,7 +128,7 @@ export const benchCommand = defineCommand({
         await printDryRun(engines, plan, model.description, terminal);
         return;
       }
-      terminal.reporter.log(describeRun(values, model.description));
+      terminal.reporter.log(describeBench(values, model.description));
       const present = engines.filter(isPresent);
       const measurements = await measureEngines(
         present.map(({ process }) => process),
@@ -177,7 +177,7 @@ async function chooseModel(values: BenchValues, terminal: Terminal): Promise<Cho
   };
 }
 
-function describeRun({ k, batchSize, length, runs, dropout }: BenchValues, model: string): string {
+function describeBench({ k, batchSize, length, runs, dropout }: BenchValues, model: string): string {
   const rows = length.map((one) => `${batchSize} x ${one}`).join(", ");
   const dropped = dropout > 0 ? `, dropout ${dropout}` : "";
   return `${model}, the top ${k} trained, ${rows} tokens, float32${dropped}, ${counted(runs, "run")}`;
