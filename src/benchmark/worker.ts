@@ -1,4 +1,4 @@
-// The process in which one engine is measured, started by bench-processes.ts: engines that share tfjs's one current
+// The process in which one engine is measured, started by processes.ts: engines that share tfjs's one current
 // backend cannot take turns in a process, and peak memory is a process's. It answers calls over IPC, one at a time.
 
 import { readFileSync } from "node:fs";

@@ -114,7 +114,10 @@ export interface SearchReport {
   readonly full: { readonly layers: number; readonly score: Score } | null;
   /** Best scores are those up to the epoch, over the seeds. */
   readonly stopped: readonly { readonly layers: number; readonly epoch: number; readonly score: Score }[];
-  /** What halving left out of `of`, or would have left out of a whole sweep. Seconds of epochs that never ran are those of the same k's epochs that did. */
+  /**
+   * What halving left out of `of`, or would have left out of a whole sweep. Seconds of epochs that never ran are those of
+   * the same k's epochs that did.
+   */
   readonly saved: SearchWork;
   readonly of: SearchWork;
 }
