@@ -2,12 +2,12 @@
 // kept. Its state is saved at each epoch's end, every `saveEvery` seconds and when the run is stopped; a run that
 // is killed and resumed ends with the bytes of one left alone. What is trained and why is the recipes' matter.
 
-import { appendFile } from "node:fs/promises";
 import { type Batch, epochBatches, stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../../engines/engine";
 import { failure } from "../../errors/errors";
+import { appendLine } from "../../files/atomic";
 import { formatMetrics } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
@@ -273,6 +273,6 @@ async function logMetrics(
   line: { readonly step: number; readonly [name: string]: unknown },
   tracked: TrackedSession,
 ): Promise<void> {
-  await appendFile(metricsFile(folder), `${JSON.stringify(line)}\n`);
+  await appendLine(metricsFile(folder), JSON.stringify(line));
   await tracked.log(line.step, trackedValues(line));
 }
