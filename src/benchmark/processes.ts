@@ -27,7 +27,7 @@ interface Surroundings {
 const KEPT = 2000;
 
 /** Starts a process; nothing is loaded in it before the first call. `signal` ends it at once: it has nothing to save. */
-export function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): EngineProcess {
+function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): EngineProcess {
   const child = fork(path.join(__dirname, "worker.js"), [], {
     // Results alone belong on stdout.
     stdio: ["ignore", "ignore", verbose ? "inherit" : "pipe", "ipc"],

@@ -37,7 +37,7 @@ export function outputsIn(folder: string): OutputPaths {
 }
 
 /** What must be there for a step to count as done. */
-export function productOf(step: LastStep, outputs: OutputPaths): string {
+function productOf(step: LastStep, outputs: OutputPaths): string {
   const { selection, merged, report } = outputs;
   // Of a folder the file that its command writes last.
   return { select: selection, merge: path.join(merged, "flexbert.json"), report: path.join(report, "index.html") }[

@@ -32,7 +32,7 @@ function input(inputs: Inputs, name: string): Value {
 }
 
 /** Canonical axes: all of them when none are given. */
-export function canonicalAxes(axes: unknown, rank: number): number[] {
+function canonicalAxes(axes: unknown, rank: number): number[] {
   const given = axes === undefined || axes === null ? Array.from({ length: rank }, (_, i) => i) : [axes].flat();
   return given.map((axis) => canonicalAxis(axis as number, rank)).sort((a, b) => a - b);
 }

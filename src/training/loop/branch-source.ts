@@ -12,7 +12,7 @@ import { outputSize, type Task } from "../../tasks/task";
 import type { Activations } from "../trunk/trunk";
 
 /** Rows of one evaluation batch. */
-export const EVALUATION_BATCH = 64;
+const EVALUATION_BATCH = 64;
 
 /** A split as a branch reads it: activations under its fork, or ids for a full branch. */
 export interface BranchSource {
