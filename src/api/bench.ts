@@ -2,8 +2,8 @@
 
 import { type BenchmarkSize, benchmarkSizes } from "../benchmark/benchmark-weights";
 import type { EngineReport } from "../benchmark/engine-report";
-import type { BenchPlan, Work } from "../benchmark/measure";
-import type { OpenedEngine } from "../benchmark/processes";
+import type { BenchPlan, LengthWork } from "../benchmark/measure";
+import type { StartedEngine } from "../benchmark/processes";
 import type { Opened } from "../benchmark/worker";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
@@ -197,7 +197,7 @@ async function planOf(values: BenchValues, { settings }: ChosenModel): Promise<B
 async function withEngines<T>(
   values: BenchValues,
   call: Call,
-  work: (engines: readonly OpenedEngine[]) => Promise<T>,
+  work: (engines: readonly StartedEngine[]) => Promise<T>,
 ): Promise<T> {
   const { isPresent, openEngines } = await import("../benchmark/processes.js");
   const { reporter, verbose = false } = call;
@@ -216,7 +216,7 @@ async function withEngines<T>(
 const REPEATS = 3;
 
 /** Seconds that an engine would take: its runs, and the matrix products between them. */
-async function estimate({ process }: OpenedEngine, { runs, work }: BenchPlan) {
+async function estimate({ process }: StartedEngine, { runs, work }: BenchPlan) {
   const { WARM_UPS } = await import("../benchmark/measure.js");
   await process.call("gemm"); // warms up
   let gemmFlopsPerSecond = 0;
@@ -225,7 +225,7 @@ async function estimate({ process }: OpenedEngine, { runs, work }: BenchPlan) {
   return { gemmFlopsPerSecond, seconds: ((runs + WARM_UPS) * flops) / (SUSTAINED_SHARE * gemmFlopsPerSecond) };
 }
 
-const flopsOf = ({ trainStep, inference }: Work) => trainStep.frozen + trainStep.branch + inference;
+const flopsOf = ({ trainStep, inference }: LengthWork) => trainStep.frozen + trainStep.branch + inference;
 
 interface ChosenModel {
   readonly settings: BenchPlan["model"];

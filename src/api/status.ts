@@ -33,15 +33,15 @@ export async function status(options: StatusOptions = {}, caller: Caller = {}): 
 
 /** The same with the runs themselves. */
 export interface StoredStatus extends Pick<TaskStatus, "base" | "task" | "next"> {
-  readonly finetuned: readonly StoredRun[];
+  readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
   readonly teacher: StoredRun | null;
 }
 
-export const describeStatus = ({ finetuned, students, teacher, ...rest }: StoredStatus): TaskStatus => ({
+export const describeStatus = ({ teachers, students, teacher, ...rest }: StoredStatus): TaskStatus => ({
   ...rest,
   teacher: teacher?.folder ?? null,
-  runs: [...finetuned, ...students].map(describeRun),
+  runs: [...teachers, ...students].map(describeRun),
 });
 
 export async function readStatuses(options: StatusOptions, { recipes }: Call): Promise<StoredStatus[]> {
@@ -49,11 +49,11 @@ export async function readStatuses(options: StatusOptions, { recipes }: Call): P
   const statuses: StoredStatus[] = [];
   for (const base of await subfolders(checkpoints)) {
     for (const task of await subfolders(path.join(checkpoints, base))) {
-      const { finetuned, students } = await taskRuns(recipes, checkpoints, base, task);
-      const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], "max");
-      const flags = await flagsOf(finetuned[0] ?? students[0]);
-      const next = nextStep(task, finetuned, students, teacher, flags);
-      statuses.push({ base, task, next, finetuned, students, teacher });
+      const { teachers, students } = await taskRuns(recipes, checkpoints, base, task);
+      const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], "max");
+      const flags = await flagsOf(teachers[0] ?? students[0]);
+      const next = nextStep(task, teachers, students, teacher, flags);
+      statuses.push({ base, task, next, teachers, students, teacher });
     }
   }
   return statuses;
@@ -71,12 +71,12 @@ async function flagsOf(run: StoredRun | undefined): Promise<string> {
 
 function nextStep(
   task: string,
-  finetuned: readonly StoredRun[],
+  teachers: readonly StoredRun[],
   students: readonly StoredRun[],
   teacher: StoredRun | null,
   flags: string,
 ): string {
-  const unfinished = [...finetuned, ...students].filter(({ record }) => record.state === "running");
+  const unfinished = [...teachers, ...students].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
   if (!teacher) return `flexbert finetune --task ${task}${flags}`;
   // A teacher of one layer has no smaller student.

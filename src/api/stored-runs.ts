@@ -20,9 +20,9 @@ export async function runsOf(
   checkpoints: string,
   { recipes }: Call,
 ): Promise<Candidates> {
-  const { finetuned, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
+  const { teachers, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
   const ofBase = ({ record }: StoredRun) => record.base.sha256 === base.sha256;
-  return { task: task.name, finetuned: finetuned.filter(ofBase), students: students.filter(ofBase) };
+  return { task: task.name, teachers: teachers.filter(ofBase), students: students.filter(ofBase) };
 }
 
 /** Whether a task has run folders of its own on a base of this name: those that a call means where it names none. */
@@ -38,14 +38,14 @@ export async function findTeacher(
 ): Promise<StoredRun> {
   const [first] = recipesThatMake("teachers", call.recipes);
   const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
-  const { finetuned } = await runsOf(base, task, values.checkpoints, call);
-  const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], values.chooseBy);
+  const { teachers } = await runsOf(base, task, values.checkpoints, call);
+  const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], values.chooseBy);
   if (!teacher) {
     throw modelError(
       `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,
     );
   }
-  for (const line of leftOut({ finetuned, students: [] }, values.chooseBy)) {
+  for (const line of leftOut({ teachers, students: [] }, values.chooseBy)) {
     call.reporter.log(`${task.name}: ${line}`);
   }
   return teacher;
@@ -61,7 +61,7 @@ export async function noRuns(
   const folder = baseFolder(checkpoints, base.name);
   const found = await subfolders(folder);
   for (const task of found) {
-    const [run] = (await taskRuns(recipes, checkpoints, base.name, task)).finetuned;
+    const [run] = (await taskRuns(recipes, checkpoints, base.name, task)).teachers;
     const file = run ? await recordedTasksFile(run.folder) : null;
     if (file === null) continue;
     return modelError(
@@ -88,7 +88,7 @@ export async function standingOf(
   { base, task, checkpoints, by }: { base: BaseDescription; task: Task; checkpoints: string; by: ChooseBy },
   call: Call,
 ): Promise<Standing> {
-  const groups = comparableRuns((await runsOf(base, task, checkpoints, call)).finetuned);
+  const groups = comparableRuns((await runsOf(base, task, checkpoints, call)).teachers);
   const own = new Set(runs.map(({ folder }) => folder));
   const comparable = groups.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
   return { comparable, teacher: chooseTeacher(groups[0] ?? runs, by) };

@@ -1,7 +1,7 @@
 // Every number of an engine that was measured, from its runs. docs/bench.md explains the fields.
 
 import type { Compilation } from "../engines/engine";
-import type { Measurement, Work } from "./measure";
+import type { EngineMeasurement, LengthWork } from "./measure";
 import type { RunTime } from "./step-benchmark";
 import type { Opened, WorkloadName } from "./worker";
 
@@ -45,12 +45,12 @@ type PresentReport = Extract<EngineReport, { present: true }>;
 export function reportEngine(
   name: string,
   opened: Extract<Opened, { present: true }>,
-  measurement: Measurement,
-  work: readonly Work[],
+  measurement: EngineMeasurement,
+  work: readonly LengthWork[],
   batchSize: number,
 ): PresentReport {
   const { times, finished, gemmPeak, failure } = measurement;
-  const results = <T>(workload: WorkloadName, make: (runs: readonly RunTime[], work: Work) => T): T[] =>
+  const results = <T>(workload: WorkloadName, make: (runs: readonly RunTime[], work: LengthWork) => T): T[] =>
     work.flatMap((one) => {
       const runs = times[workload].get(one.length) ?? [];
       return runs.length === 0 ? [] : [make(runs, one)];

@@ -17,18 +17,18 @@ export interface BenchPlan {
   readonly model: ModelSettings;
   readonly lengths: readonly number[];
   readonly runs: number;
-  readonly work: readonly Work[];
+  readonly work: readonly LengthWork[];
 }
 
 /** Products of one run at a length, in FLOP. */
-export interface Work {
+export interface LengthWork {
   readonly length: number;
   readonly trainStep: StepFlops;
   readonly inference: number;
 }
 
 /** What an engine showed; what it did not come to is empty or null. */
-export interface Measurement {
+export interface EngineMeasurement {
   /** By workload, then by length: the runs that count. */
   readonly times: Record<WorkloadName, Map<number, RunTime[]>>;
   readonly finished: Partial<Record<WorkloadName, Finished>>;
@@ -43,7 +43,7 @@ export function plannedWork(
   { config, layers, batchSize }: Pick<ModelSettings, "config" | "layers" | "batchSize">,
   lengths: readonly number[],
   outputs: number,
-): Work[] {
+): LengthWork[] {
   const place = placeOf(config.numHiddenLayers, layers);
   return lengths.map((length) => ({
     length,
@@ -57,7 +57,7 @@ export async function measureEngines(
   engines: readonly EngineProcess[],
   plan: BenchPlan,
   reporter: Reporter,
-): Promise<Measurement[]> {
+): Promise<EngineMeasurement[]> {
   const all = engines.map((engine) => ({ engine, measurement: emptyMeasurement() }));
   const rounds = WARM_UPS + plan.runs;
   const total = workloads.length * rounds * plan.lengths.length * engines.length;
@@ -72,7 +72,7 @@ export async function measureEngines(
 
 interface Measured {
   readonly engine: EngineProcess;
-  readonly measurement: Measurement;
+  readonly measurement: EngineMeasurement;
 }
 
 async function measureWorkload(
@@ -123,14 +123,14 @@ async function attempt<T>(
   }
 }
 
-const emptyMeasurement = (): Measurement => ({
+const emptyMeasurement = (): EngineMeasurement => ({
   times: { train: new Map(), inference: new Map() },
   finished: {},
   gemmPeak: null,
   failure: null,
 });
 
-function timesOf({ times }: Measurement, workload: WorkloadName, length: number): RunTime[] {
+function timesOf({ times }: EngineMeasurement, workload: WorkloadName, length: number): RunTime[] {
   const known = times[workload].get(length) ?? [];
   times[workload].set(length, known);
   return known;

@@ -5,7 +5,7 @@ import path from "node:path";
 import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { type EngineName, engineNames } from "../settings/engine";
-import type { Calls, Opened, Reply } from "./worker";
+import type { Calls, Opened, WorkerReply } from "./worker";
 
 export interface EngineProcess {
   readonly name: EngineName;
@@ -27,7 +27,7 @@ interface Surroundings {
 const KEPT = 2000;
 
 /** Starts a process; nothing is loaded in it before the first call. `signal` ends it at once: it has nothing to save. */
-export function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): EngineProcess {
+function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): EngineProcess {
   const child = fork(path.join(__dirname, "worker.js"), [], {
     // Results alone belong on stdout.
     stdio: ["ignore", "ignore", verbose ? "inherit" : "pipe", "ipc"],
@@ -47,7 +47,7 @@ export function startEngine(name: EngineName, signal: AbortSignal, verbose: bool
   const onAbort = () => stop(new Interrupted(null, "stopped; a benchmark keeps nothing"));
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
-  child.on("message", (reply: Reply) => {
+  child.on("message", (reply: WorkerReply) => {
     if ("error" in reply) settle?.reject(new Error(reply.error));
     else settle?.resolve(reply.result);
     settle = undefined;
@@ -90,12 +90,12 @@ function describeEnd(code: number | null, killedBy: NodeJS.Signals | null, writt
   return `its process ended ${how}${last ? `: ${last}` : ""}`;
 }
 
-export interface OpenedEngine<T extends Opened = Opened> {
+export interface StartedEngine<T extends Opened = Opened> {
   readonly process: EngineProcess;
   readonly opened: T;
 }
 
-export const isPresent = (engine: OpenedEngine): engine is OpenedEngine<Extract<Opened, { present: true }>> =>
+export const isPresent = (engine: StartedEngine): engine is StartedEngine<Extract<Opened, { present: true }>> =>
   engine.opened.present;
 
 /**
@@ -106,7 +106,7 @@ export async function openEngines(
   chosen: readonly EngineName[] | "all",
   threads: number | undefined,
   { signal, verbose, reporter }: Surroundings,
-): Promise<OpenedEngine[]> {
+): Promise<StartedEngine[]> {
   const names = chosen === "all" ? engineNames : chosen;
   const processes = names.map((name) => startEngine(name, signal, verbose));
   try {

@@ -1,4 +1,4 @@
-// The process in which one engine is measured, started by bench-processes.ts: engines that share tfjs's one current
+// The process in which one engine is measured, started by processes.ts: engines that share tfjs's one current
 // backend cannot take turns in a process, and peak memory is a process's. It answers calls over IPC, one at a time.
 
 import { readFileSync } from "node:fs";
@@ -55,12 +55,12 @@ export interface Calls {
   finish(): Promise<Finished>;
 }
 
-export interface Request {
+export interface WorkerRequest {
   readonly call: keyof Calls;
   readonly args: readonly unknown[];
 }
 
-export type Reply = { readonly result: unknown } | { readonly error: string };
+export type WorkerReply = { readonly result: unknown } | { readonly error: string };
 
 let engine: Engine;
 let gemm: Gemm | undefined;
@@ -120,7 +120,7 @@ function peakBytes(): number {
   return 1024 * process.resourceUsage().maxRSS;
 }
 
-async function answer({ call, args }: Request): Promise<Reply> {
+async function answer({ call, args }: WorkerRequest): Promise<WorkerReply> {
   try {
     const result = await (calls[call] as (...values: readonly unknown[]) => Promise<unknown>)(...args);
     return { result };
@@ -131,7 +131,7 @@ async function answer({ call, args }: Request): Promise<Reply> {
   }
 }
 
-process.on("message", (request: Request) => {
+process.on("message", (request: WorkerRequest) => {
   void answer(request).then((reply) => process.send?.(reply));
 });
 // Ctrl-C goes to the whole group of processes; the one that started this one decides what it means.

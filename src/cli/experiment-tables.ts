@@ -1,7 +1,7 @@
 // What `run` and `plan` print: the plan's trials, and the tables of scores.
 
 import type { Listing } from "../experiment/listing";
-import { labelledLines, type Result } from "../experiment/results";
+import { labelledLines, type TrialResult } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { type Terminal, table } from "./terminal";
@@ -43,7 +43,7 @@ export function printListing(
 }
 
 /** Scores by task and layers, in points. */
-export function printScores(results: readonly Result[], terminal: Terminal): void {
+export function printScores(results: readonly TrialResult[], terminal: Terminal): void {
   const rows = labelledLines(results).map(({ label, line: { task, init, max, mean, deviation, trials, seeds } }) => [
     task,
     label,

@@ -6,7 +6,7 @@ import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { kOf } from "../model/place";
-import type { Plan } from "../recipes/sweep-plan";
+import type { SweepPlan } from "../recipes/sweep-plan";
 import { type Terminal, table } from "./terminal";
 
 /** "5120", "4980-5120" for several, "-" where no step was taken. */
@@ -37,7 +37,7 @@ export function printSummary({ engine, tasks }: TrainResult, started: string, te
 }
 
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */
-export function printPlan(plan: TrainingPlan, plans: readonly Plan[], terminal: Terminal): void {
+export function printPlan(plan: TrainingPlan, plans: readonly SweepPlan[], terminal: Terminal): void {
   const { trials, flopsPerSecond, trunkSeconds, totalSeconds, halvedSeconds: halved } = plan;
   const open = trials.filter((trial) => !trial.finished);
   const rows = trials.map((trial) => [

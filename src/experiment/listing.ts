@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
 import { placeOf } from "../model/place";
-import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "../recipes/trial/estimate";
+import { cacheBytes, estimateTrial, type TrialEstimate, trunkFlops } from "../recipes/trial/estimate";
 import type { TrialGroup, TrialSpec } from "./plan";
 import { groupTrials } from "./plan";
 import type { Resolver } from "./resolve";
@@ -15,7 +15,7 @@ import type { Resolver } from "./resolve";
  */
 export type TrialState = "open" | "stopped" | "running" | "finished" | "waiting" | "unneeded";
 
-export interface ListedTrial extends TrialCost {
+export interface ListedTrial extends TrialEstimate {
   readonly spec: TrialSpec;
   /** null until a student's teacher is chosen. */
   readonly id: string | null;
@@ -74,7 +74,7 @@ async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTri
   const found = await resolver.resolve(spec);
   // The work of a student does not depend on its fork, which is not known before its teacher is.
   const place = found.kind === "trial" ? found.settings.place : placeOf(base.config.numHiddenLayers, asked.layers);
-  const cost = trialCost({ base, place, data: await resolver.data(task), training, task });
+  const cost = estimateTrial({ base, place, data: await resolver.data(task), training, task });
   const common = { spec, ...cost, bytes: 4 * cost.trainable };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
   const { trial } = found;

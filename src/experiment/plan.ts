@@ -14,7 +14,7 @@ import type { Task } from "../tasks/task";
 import type { Block, Experiment } from "./read";
 
 /** The steps after training. */
-export const lastSteps = ["select", "merge", "report"] as const;
+const lastSteps = ["select", "merge", "report"] as const;
 export type LastStep = (typeof lastSteps)[number];
 export const isLastStep = (step: string): step is LastStep => (lastSteps as readonly string[]).includes(step);
 

@@ -4,13 +4,13 @@ import Papa from "papaparse";
 import { kOf } from "../model/place";
 import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
-import type { Result } from "./results";
+import type { TrialResult } from "./results";
 
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
  * are undefined; epochs count from 1, as in the log.
  */
-export function resultsCsv(results: readonly Result[], recipes: Recipes): string {
+export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
     Object.keys(inFile).flatMap((name) =>
       inFile[name] !== "required" && name !== "init"

@@ -9,15 +9,15 @@ import { spreadOf } from "../tasks/scores";
 import type { TrialSpec } from "./plan";
 import type { Resolver } from "./resolve";
 
-export interface Result {
+export interface TrialResult {
   readonly spec: TrialSpec;
   /** null where the task keeps its teacher instead. */
   readonly run: StoredRun | null;
 }
 
 /** Finished trials in the plan's order; those that are not finished are left out. */
-export async function collectResults(resolver: Resolver): Promise<Result[]> {
-  const results: Result[] = [];
+export async function collectResults(resolver: Resolver): Promise<TrialResult[]> {
+  const results: TrialResult[] = [];
   for (const spec of resolver.trials) {
     const outcome = await resolver.outcome(spec);
     if (outcome !== null) results.push({ spec, run: outcome === "unneeded" ? null : outcome });
@@ -43,11 +43,12 @@ export interface ScoreLine {
 }
 
 /** Lines in the plan's order. */
-export const scoreLines = (results: readonly Result[]): ScoreLine[] => labelledLines(results).map(({ line }) => line);
+export const scoreLines = (results: readonly TrialResult[]): ScoreLine[] =>
+  labelledLines(results).map(({ line }) => line);
 
 /** The same with what tables call the layers: "k=5". */
-export function labelledLines(results: readonly Result[]): { readonly label: string; readonly line: ScoreLine }[] {
-  const groups = new Map<string, Result[]>();
+export function labelledLines(results: readonly TrialResult[]): { readonly label: string; readonly line: ScoreLine }[] {
+  const groups = new Map<string, TrialResult[]>();
   for (const result of results) {
     const { recipe, task, place, init } = result.spec;
     const key = [recipe.method, task.name, init ?? "", kOf(place)].join(" ");

@@ -1,5 +1,6 @@
 // The shape of an experiment file. Values are read by the same definitions as the flags of the commands, so a
-// learning rate is the same thing everywhere; a recipe brings those of its section. What a schema cannot say (names of tasks, contradictions) is in read.ts.
+// learning rate is the same thing everywhere; a recipe brings those of its section. What a schema cannot say (names of
+// tasks, contradictions) is in read.ts.
 // Loads zod, which takes 0.1 s: import it only where an experiment file is read.
 
 import { z } from "zod";

@@ -15,10 +15,10 @@ import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import type { LastStep } from "./plan";
 import type { Resolver } from "./resolve";
-import type { Result } from "./results";
+import type { TrialResult } from "./results";
 
 /** Where an experiment's results lie. */
-export interface Outputs {
+export interface OutputPaths {
   readonly folder: string;
   readonly results: string;
   readonly selection: string;
@@ -26,7 +26,7 @@ export interface Outputs {
   readonly report: string;
 }
 
-export function outputsIn(folder: string): Outputs {
+export function outputsIn(folder: string): OutputPaths {
   return {
     folder,
     results: path.join(folder, "trials.csv"),
@@ -37,7 +37,7 @@ export function outputsIn(folder: string): Outputs {
 }
 
 /** What must be there for a step to count as done. */
-export function productOf(step: LastStep, outputs: Outputs): string {
+function productOf(step: LastStep, outputs: OutputPaths): string {
   const { selection, merged, report } = outputs;
   // Of a folder the file that its command writes last.
   return { select: selection, merge: path.join(merged, "flexbert.json"), report: path.join(report, "index.html") }[
@@ -46,7 +46,7 @@ export function productOf(step: LastStep, outputs: Outputs): string {
 }
 
 /** Throws modelError (4) unless every trial is finished, or needs no training. */
-export function requireFinished({ trials, experiment }: Resolver, results: readonly Result[], step: string): void {
+export function requireFinished({ trials, experiment }: Resolver, results: readonly TrialResult[], step: string): void {
   if (results.length === trials.length) return;
   const done = new Set(results.map(({ spec }) => spec.index));
   const open = trials.filter(({ index }) => !done.has(index));
@@ -57,7 +57,7 @@ export function requireFinished({ trials, experiment }: Resolver, results: reado
 }
 
 /** Throws modelError (4) where the first step of a call reads what an earlier one, which the call leaves out, has not written. */
-export function requireStepBefore({ experiment }: Resolver, first: LastStep, outputs: Outputs): void {
+export function requireStepBefore({ experiment }: Resolver, first: LastStep, outputs: OutputPaths): void {
   const step = ({ select: null, merge: "select", report: "merge" } as const)[first];
   if (step === null || experiment[step] === null || existsSync(productOf(step, outputs))) return;
   throw modelError(
@@ -70,7 +70,7 @@ export function requireStepBefore({ experiment }: Resolver, first: LastStep, out
  * Throws usageError (2) where the folder holds finished runs that are no trial of the experiment but would count in
  * its selection: those of an earlier version of the file, or of other commands.
  */
-export async function requireNoStrays(resolver: Resolver, results: readonly Result[]): Promise<void> {
+export async function requireNoStrays(resolver: Resolver, results: readonly TrialResult[]): Promise<void> {
   const { experiment, base } = resolver;
   const own = new Set(results.flatMap(({ run }) => (run ? [path.resolve(run.folder)] : [])));
   for (const task of experiment.tasks) {
@@ -98,8 +98,8 @@ export async function requireNoStrays(resolver: Resolver, results: readonly Resu
 export async function hashInputs(
   step: LastStep,
   { experiment, base }: Resolver,
-  results: readonly Result[],
-  outputs: Outputs,
+  results: readonly TrialResult[],
+  outputs: OutputPaths,
 ): Promise<string> {
   const before = { select: [], merge: ["select"], report: ["select", "merge"] } as const;
   const products: Record<string, string> = {};
@@ -124,7 +124,7 @@ export async function hashInputs(
 
 export interface StepRequest {
   readonly step: LastStep;
-  readonly outputs: Outputs;
+  readonly outputs: OutputPaths;
   /** Computed when the folder is this process's own. */
   readonly inputs: () => Promise<string>;
   readonly force: boolean;

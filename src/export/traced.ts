@@ -3,7 +3,7 @@
 
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../compile/entry";
 import { optimise } from "../compile/passes/passes";
-import { tokenInputs } from "../merge/folder/manifest";
+import { tokenInputNames } from "../merge/folder/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
@@ -12,12 +12,12 @@ import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi
 const EXAMPLE = [2, 3];
 
 /**
- * Inputs are the weights, under the names of `state`, and {@link tokenInputs}, int32 [batch, length]. Outputs are the
+ * Inputs are the weights, under the names of `state`, and {@link tokenInputNames}, int32 [batch, length]. Outputs are the
  * tasks' logits, [batch, labels] or [batch, 1], under the tasks' names and in their order.
  */
 export function traceMerged(state: ValueTypes, tasks: readonly TaskHead[], config: BertConfig) {
-  const inputs = Object.fromEntries(tokenInputs.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
-  const axes = Object.fromEntries(tokenInputs.map((name) => [name, branchAxes[name]]));
+  const inputs = Object.fromEntries(tokenInputNames.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
+  const axes = Object.fromEntries(tokenInputNames.map((name) => [name, branchAxes[name]]));
   const { graph, symbols } = traceEntry(
     (tensors, call) => ({ outputs: multiHeadLogits(tensors, call as unknown as TokenInputs, tasks, config) }),
     state,

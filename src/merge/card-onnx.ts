@@ -2,9 +2,9 @@
 
 import { markdownTable, markdownText } from "../messages/markdown";
 import { outputSize } from "../tasks/task";
-import { type MergedTask, tokenInputs } from "./folder/manifest";
+import { type MergedTask, tokenInputNames } from "./folder/manifest";
 
-const meanings: Readonly<Record<(typeof tokenInputs)[number], string>> = {
+const meanings: Readonly<Record<(typeof tokenInputNames)[number], string>> = {
   input_ids: "token ids, by the vocabulary of this folder",
   attention_mask: "1 for tokens, 0 for padding",
   token_type_ids: "0 for the first text, 1 for the second",
@@ -19,7 +19,7 @@ export function onnxSection(tasks: readonly MergedTask[]): string[] {
     markdownTable(
       ["", "Name", "Type", "Shape", "What it is"].map((title) => ({ title, numeric: false })),
       [
-        ...tokenInputs.map((name) => ["input", name, "int64", "batch, length", meanings[name]]),
+        ...tokenInputNames.map((name) => ["input", name, "int64", "batch, length", meanings[name]]),
         ...tasks.map((task) => ["output", task.name, "float32", `batch, ${outputSize(task)}`, describeOutput(task)]),
       ],
     ),
@@ -46,7 +46,7 @@ function example(task: MergedTask): string {
     'session = onnxruntime.InferenceSession("model.onnx")',
     'tokenizer = AutoTokenizer.from_pretrained(".")',
     `batch = tokenizer(${texts}, padding=True, truncation=True, max_length=${maxLength}, return_tensors="np")`,
-    `(logits,) = session.run([${JSON.stringify(name)}], {name: batch[name] for name in ${JSON.stringify(tokenInputs)}})`,
+    `(logits,) = session.run([${JSON.stringify(name)}], {name: batch[name] for name in ${JSON.stringify(tokenInputNames)}})`,
     ...kind.card.python(task),
     "```",
   ].join("\n");

@@ -12,13 +12,13 @@ export interface HeadParameter {
 }
 
 /** Sites of heads' tensors. A kind of one's own takes others. */
-const Site = { classifier: 0, pooler: 1 } as const;
+const headSites = { classifier: 0, pooler: 1 } as const;
 
 /** BERT's pooler, and a classifier or regressor over it: [outputs, hidden]. */
 export const pooledParameters = (hidden: number, outputs: number): HeadParameter[] => [
-  { name: "bert.pooler.dense.weight", shape: [hidden, hidden], site: Site.pooler, ofBase: true },
+  { name: "bert.pooler.dense.weight", shape: [hidden, hidden], site: headSites.pooler, ofBase: true },
   { name: "bert.pooler.dense.bias", shape: [hidden], site: null, ofBase: true },
-  { name: "classifier.weight", shape: [outputs, hidden], site: Site.classifier, ofBase: false },
+  { name: "classifier.weight", shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
   { name: "classifier.bias", shape: [outputs], site: null, ofBase: false },
 ];
 

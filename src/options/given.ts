@@ -6,12 +6,12 @@ import type { LayerRange } from "./layers";
 import { camelCase, type Definition, type Definitions, type Values } from "./option";
 
 /** Layers as on the command line ("3-9", "2"), one number, or a list. */
-type Layers = LayerRange | string | number | readonly (number | "full")[];
+type GivenLayers = LayerRange | string | number | readonly (number | "full")[];
 
 /** Options that are comma lists on the command line, and may be lists here. */
 type Lists = "task" | "remove" | "labels";
 
-type GivenAs<K, T> = T extends LayerRange ? Layers : K extends Lists ? T | readonly string[] : T;
+type GivenAs<K, T> = T extends LayerRange ? GivenLayers : K extends Lists ? T | readonly string[] : T;
 
 /** What a call may give for some definitions: each absent one takes its default. */
 export type Given<D extends Definitions> = {

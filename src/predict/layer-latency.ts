@@ -1,4 +1,5 @@
-// What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
+// What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for
+// one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
 
 import { unpaddedInputs } from "../batches/token-inputs";
 import type { Base } from "../checkpoints/bases/base";

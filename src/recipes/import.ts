@@ -21,7 +21,7 @@ import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import type { RunOptions } from "../settings/training";
 import { headOf, outputSize, type Task } from "../tasks/task";
-import { computeLogits, scoreLogits } from "../training/loop/branch-source";
+import { scoreLogits, splitLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { finetune } from "./finetune";
@@ -56,7 +56,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const program = await context.engine.load(branch, entries, { logits: branchAxes });
   try {
     const { dev } = await trunks.under(place);
-    const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
+    const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
     const record: RunRecord = {
       ...importRecord(request, place, foreign, data),
       ...scoreLogits(task, logits, dev.rows.labels),

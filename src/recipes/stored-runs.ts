@@ -8,7 +8,7 @@ import type { Recipe, Recipes } from "./recipe";
 
 export interface TaskRuns {
   /** Those that may be the task's teacher. */
-  readonly finetuned: readonly StoredRun[];
+  readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
 }
 
@@ -23,7 +23,7 @@ export async function taskRuns(recipes: Recipes, checkpoints: string, base: stri
     }
     return runs;
   };
-  return { finetuned: await list("teachers"), students: await list("students") };
+  return { teachers: await list("teachers"), students: await list("students") };
 }
 
 /** Whether any of those recipes has a folder of runs of the task. */

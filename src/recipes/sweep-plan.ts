@@ -4,18 +4,18 @@ import type { BaseDescription } from "../checkpoints/bases/base";
 import type { Place } from "../model/place";
 import { halvedWork } from "./halving/rule";
 import { plannedTrials, type Sweep } from "./sweep";
-import { cacheBytes, type TrialCost, trialCost, trunkFlops } from "./trial/estimate";
+import { cacheBytes, estimateTrial, type TrialEstimate, trunkFlops } from "./trial/estimate";
 import type { TaskData } from "./trial/task-data";
 import { finishedRun, type SweepTrial } from "./trial/trial";
 
-export interface PlannedTrial extends Place, TrialCost {
+export interface PlannedTrial extends Place, TrialEstimate {
   readonly task: string;
   readonly folder: string;
   readonly seed: number;
   readonly finished: boolean;
 }
 
-export interface Plan {
+export interface SweepPlan {
   readonly trials: readonly PlannedTrial[];
   /** Work of the frozen layers, once for the whole sweep. */
   readonly trunkFlops: number;
@@ -26,7 +26,7 @@ export interface Plan {
 }
 
 /** The trials that runSweep would run. Reads and encodes the data; computes nothing. */
-export async function planSweep(sweep: Sweep): Promise<Plan> {
+export async function planSweep(sweep: Sweep): Promise<SweepPlan> {
   const { settings, trials } = await plannedTrials(sweep);
   const planned: PlannedTrial[] = [];
   for (const trial of trials) planned.push(await planTrial(trial, sweep.run.force));
@@ -38,14 +38,14 @@ export async function planSweep(sweep: Sweep): Promise<Plan> {
 async function planTrial({ trial, settings }: SweepTrial, force: boolean): Promise<PlannedTrial> {
   const { task, place, seed } = settings;
   const finished = (await finishedRun(trial, force)) !== null;
-  return { task: task.name, folder: trial.folder, ...place, seed, finished, ...trialCost(settings) };
+  return { task: task.name, folder: trial.folder, ...place, seed, finished, ...estimateTrial(settings) };
 }
 
 function sharedWork(
   trials: readonly PlannedTrial[],
   base: BaseDescription,
   data: TaskData,
-): Pick<Plan, "trunkFlops" | "cacheBytes"> {
+): Pick<SweepPlan, "trunkFlops" | "cacheBytes"> {
   const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
   if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
   const deepest = Math.max(...open.map(({ fork }) => fork ?? 0));

@@ -1,5 +1,6 @@
-// An arm: all runs of one task that train the same layers by the same method from the same start. Its seeds compare only within one
-// setting (learning rate, epochs, train rows); a grid of settings is represented by the one that holds the best run.
+// An arm: all runs of one task that train the same layers by the same method from the same start. Its seeds compare only
+// within one setting (learning rate, epochs, train rows); a grid of settings is represented by the one that holds the
+// best run.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { canonicalJson } from "../files/hash";

@@ -88,8 +88,8 @@ export async function readStoredTasks(
 }
 
 /** What one task's runs say; null where none is finished. */
-export function collectTask({ label, finetuned, students }: StoredTask, by: ChooseBy): TaskResults | null {
-  const [comparable] = comparableRuns(finetuned);
+export function collectTask({ label, teachers, students }: StoredTask, by: ChooseBy): TaskResults | null {
+  const [comparable] = comparableRuns(teachers);
   const [first] = comparable ?? [];
   if (!comparable || !first) return null;
   const teacher = chooseTeacher(comparable, by);
@@ -107,7 +107,7 @@ export function collectTask({ label, finetuned, students }: StoredTask, by: Choo
     .map(armOf)
     .sort((a, b) => a.layers - b.layers || Number(a.init === "pretrained") - Number(b.init === "pretrained"));
   const runs = [...comparable, ...ofTeacher];
-  const stored = [...finetuned, ...students];
+  const stored = [...teachers, ...students];
   const finished = stored.filter(({ record }) => record.state === "finished").length;
   return {
     ...label,

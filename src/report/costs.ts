@@ -2,12 +2,12 @@
 
 import type { StoredRun, TrialCost } from "../checkpoints/runs/run-folder";
 
-export interface Costed {
+export interface CostedRun {
   readonly run: StoredRun;
   readonly cost: TrialCost;
 }
 
-export const costsOf = (runs: readonly StoredRun[]): Costed[] =>
+export const costsOf = (runs: readonly StoredRun[]): CostedRun[] =>
   runs.flatMap((run) => (run.record.cost ? [{ run, cost: run.record.cost }] : []));
 
 export const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -14,7 +14,7 @@ export interface Cell {
   readonly mark?: Mark;
 }
 
-export interface Column {
+export interface TableColumn {
   readonly title: string;
   /** Right-aligned. */
   readonly numeric?: boolean;
@@ -24,7 +24,7 @@ export interface ReportTable {
   readonly kind: "table";
   readonly id: string;
   readonly caption: string;
-  readonly columns: readonly Column[];
+  readonly columns: readonly TableColumn[];
   /** The first cell of a row is its head. */
   readonly rows: readonly (readonly Cell[])[];
   /** Below the table: what marks and abbreviations mean. */

@@ -12,11 +12,11 @@ import { type Spread, spreadOf } from "../tasks/scores";
 import type { Arm } from "./arms";
 import type { TaskResults } from "./collect";
 import { type Comparison, compareOverSeeds, type SeedScores } from "./statistics";
-import type { Candidate } from "./tradeoff";
+import type { TradeoffCandidate } from "./tradeoff";
 
 /** What a method runs for one task. */
 export interface MethodCell extends Place {
-  readonly score: Candidate["score"];
+  readonly score: TradeoffCandidate["score"];
   /** null for a merged task whose run is not among the stored ones. */
   readonly arm: Arm | null;
   readonly spread: Spread | null;
@@ -47,7 +47,7 @@ export interface Average {
 /** A task's candidates for selection: its teacher, and of each smaller size the best student. By layers. */
 export interface TaskArms {
   readonly results: TaskResults;
-  readonly candidates: readonly (Candidate & { readonly arm: Arm })[];
+  readonly candidates: readonly (TradeoffCandidate & { readonly arm: Arm })[];
 }
 
 /** Tasks that have a teacher. */

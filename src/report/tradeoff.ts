@@ -5,17 +5,17 @@ import { overhead } from "../model/overhead";
 import { gainPerLayer, pickByThreshold } from "../selection/threshold";
 
 /** A task's student or teacher. */
-export interface Candidate {
+export interface TradeoffCandidate {
   readonly layers: number;
   readonly fork: number;
   readonly score: number | null;
 }
 
 /** A task's candidates by layers, and whether its score counts in the average. */
-export interface TaskCandidates {
+export interface TradeoffTask {
   readonly task: string;
   readonly inAverage: boolean;
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly TradeoffCandidate[];
 }
 
 export interface TradeoffPoint {
@@ -23,7 +23,7 @@ export interface TradeoffPoint {
   /** Mean of the tasks in the average, as a fraction. */
   readonly average: number;
   /** One a task, in the tasks' order. */
-  readonly choice: readonly Candidate[];
+  readonly choice: readonly TradeoffCandidate[];
 }
 
 export interface ThresholdPoint extends TradeoffPoint {
@@ -34,8 +34,8 @@ export interface ThresholdPoint extends TradeoffPoint {
 
 /** What a choice costs and scores. An undefined score counts as 0. */
 export function evaluateChoice(
-  tasks: readonly TaskCandidates[],
-  choice: readonly Candidate[],
+  tasks: readonly TradeoffTask[],
+  choice: readonly TradeoffCandidate[],
   baseLayers: number,
 ): TradeoffPoint {
   const counted = choice.filter((_, i) => tasks[i]?.inAverage);
@@ -44,7 +44,7 @@ export function evaluateChoice(
 }
 
 /** Every different choice of a threshold above 0, from the highest to the lowest: one below would pay layers for losses. */
-export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: number): ThresholdPoint[] {
+export function thresholdPath(tasks: readonly TradeoffTask[], baseLayers: number): ThresholdPoint[] {
   // The choice changes only where a gain a layer between two candidates of a task equals the threshold.
   const gains = new Set<number>();
   for (const { candidates } of tasks) {
@@ -72,7 +72,7 @@ export function thresholdPath(tasks: readonly TaskCandidates[], baseLayers: numb
 }
 
 /** The choices that no other beats in score with as few layers, by layers. */
-export function paretoFront(tasks: readonly TaskCandidates[], baseLayers: number): TradeoffPoint[] {
+export function paretoFront(tasks: readonly TradeoffTask[], baseLayers: number): TradeoffPoint[] {
   const forks = new Set(tasks.flatMap(({ candidates }) => candidates.map(({ fork }) => fork)));
   const points: TradeoffPoint[] = [];
   for (const shared of forks) {
@@ -87,11 +87,11 @@ export function paretoFront(tasks: readonly TaskCandidates[], baseLayers: number
 
 interface Partial {
   readonly total: number;
-  readonly choice: readonly Candidate[];
+  readonly choice: readonly TradeoffCandidate[];
 }
 
 /** The best choice for each number of branch layers, among candidates whose fork needs at most `shared` layers. */
-function bestByLayers(tasks: readonly TaskCandidates[], shared: number): Iterable<readonly Candidate[]> {
+function bestByLayers(tasks: readonly TradeoffTask[], shared: number): Iterable<readonly TradeoffCandidate[]> {
   let best = new Map<number, Partial>([[0, { total: 0, choice: [] }]]);
   for (const { candidates, inAverage } of tasks) {
     const next = new Map<number, Partial>();

@@ -28,7 +28,6 @@ export interface Decision extends TaskCandidates {
   readonly notes: readonly string[];
 }
 
-/** Encoder layers of a choice: the shared ones are as deep as its deepest fork. */
 /** Trunk layers that a candidate needs; an unshared one brings its own. */
 export const depthOf = ({ fork }: Candidate): number => fork ?? 0;
 

@@ -15,7 +15,7 @@ export type Choice = "student" | "teacher" | "best" | `kd-${number}`;
 /** A task's finished runs on one base. */
 export interface Candidates {
   readonly task: string;
-  readonly finetuned: readonly StoredRun[];
+  readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
 }
 
@@ -51,8 +51,8 @@ export const tasksOfSelect = (text: string): string[] =>
   text.includes("=") ? text.split(",").map((part) => part.slice(0, part.indexOf("=")).trim()) : [];
 
 /** The run that a choice names. Throws modelError (4) with the command that would make it. */
-export function selectRun({ task, finetuned, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
-  const teacher = chooseTeacher(comparableRuns(finetuned)[0] ?? [], by) ?? onlyFull(finetuned);
+export function selectRun({ task, teachers, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
+  const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], by) ?? onlyFull(teachers);
   const ofTeacher = studentsOf(students, teacher);
   if (choice === "teacher" || (choice === "student" && ofTeacher.length === 0)) {
     if (!teacher) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
@@ -80,11 +80,11 @@ export function selectRun({ task, finetuned, students }: Candidates, choice: Cho
  * other dev rows scored them.
  */
 export function storedCandidates(
-  { finetuned, students }: Candidates,
+  { teachers, students }: Candidates,
   by: ChooseBy,
   allowUnshared: boolean,
 ): { candidates: Candidate[]; incomparable: number } {
-  const newest = comparableRuns(finetuned)[0] ?? [];
+  const newest = comparableRuns(teachers)[0] ?? [];
   const teacher = chooseTeacher(newest, by);
   const ofTeacher = studentsOf(students, teacher);
   const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === teacher?.record.devData.sha256);
@@ -100,8 +100,8 @@ export function storedCandidates(
 }
 
 /** What a choice among a task's runs passes over, a line each: people should not have to find out by themselves. */
-export function leftOut({ finetuned, students }: Omit<Candidates, "task">, by: ChooseBy): string[] {
-  const [first = [], ...others] = comparableRuns(finetuned);
+export function leftOut({ teachers, students }: Omit<Candidates, "task">, by: ChooseBy): string[] {
+  const [first = [], ...others] = comparableRuns(teachers);
   const teacher = chooseTeacher(first, by);
   const runs = others.reduce((sum, group) => sum + group.length, 0);
   const finished = students.filter(({ record }) => record.state === "finished").length;
@@ -125,7 +125,7 @@ function studentsOf(students: readonly StoredRun[], teacher: StoredRun | null): 
 }
 
 /** A full run where there is nothing else: merge then says what it would cost. */
-function onlyFull(finetuned: readonly StoredRun[]): StoredRun | null {
-  const finished = finetuned.filter(({ record }) => record.state === "finished");
+function onlyFull(teachers: readonly StoredRun[]): StoredRun | null {
+  const finished = teachers.filter(({ record }) => record.state === "finished");
   return finished.length > 0 ? bestRun(finished) : null;
 }

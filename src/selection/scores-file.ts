@@ -10,7 +10,7 @@ import type { Place } from "../model/place";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, TaskCandidates } from "./candidate";
 
-export const scoreUnits = ["points", "fractions"] as const;
+const scoreUnits = ["points", "fractions"] as const;
 export type ScoreUnit = (typeof scoreUnits)[number];
 
 export interface ScoreTable {

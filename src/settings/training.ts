@@ -19,7 +19,7 @@ export const maxLength = {
 };
 
 /** Of the loop over epochs; defaults from the paper's appendix B and BERT's practice. */
-export const loopSettings = {
+const loopSettings = {
   epochs: option(integer({ min: 1, max: 10000 }), {
     flag: "--epochs",
     short: "-e",

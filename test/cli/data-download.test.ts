@@ -1,4 +1,4 @@
-// flexbert data download as a user runs it: what it says and how it ends. Whole downloads are test/data/download.test.ts's.
+// flexbert data download as a user runs it: what it says and how it ends. Whole downloads are test/data/glue/download.test.ts's.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";

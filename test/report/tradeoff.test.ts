@@ -3,10 +3,10 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import {
-  type Candidate,
   evaluateChoice,
   paretoFront,
-  type TaskCandidates,
+  type TradeoffCandidate,
+  type TradeoffTask,
   thresholdPath,
 } from "../../src/report/tradeoff";
 import { pickByThreshold } from "../../src/selection/threshold";
@@ -21,9 +21,9 @@ const task = fc
     scores: fc.array(fc.option(fc.integer({ min: 0, max: 100 }), { freq: 20 }), { minLength: 4, maxLength: 4 }),
     inAverage: fc.boolean(),
   })
-  .map(({ teacher, students, scores, inAverage }): Omit<TaskCandidates, "task"> => {
+  .map(({ teacher, students, scores, inAverage }): Omit<TradeoffTask, "task"> => {
     const sizes = [...students.filter((layers) => layers < teacher).sort((a, b) => a - b), teacher];
-    const candidates = sizes.map((layers, n): Candidate => {
+    const candidates = sizes.map((layers, n): TradeoffCandidate => {
       const score = scores[n] ?? null;
       return { layers, fork: LAYERS - teacher, score: score === null ? null : score / 100 };
     });
@@ -33,11 +33,11 @@ const task = fc
 const tasks = fc
   .array(task, { minLength: 1, maxLength: 4 })
   .map((list) =>
-    list.map((one, i): TaskCandidates => ({ ...one, task: `task${i}`, inAverage: i === 0 || one.inAverage })),
+    list.map((one, i): TradeoffTask => ({ ...one, task: `task${i}`, inAverage: i === 0 || one.inAverage })),
   );
 
-function everyChoice(list: readonly TaskCandidates[]): Candidate[][] {
-  return list.reduce<Candidate[][]>(
+function everyChoice(list: readonly TradeoffTask[]): TradeoffCandidate[][] {
+  return list.reduce<TradeoffCandidate[][]>(
     (choices, { candidates }) => choices.flatMap((choice) => candidates.map((candidate) => [...choice, candidate])),
     [[]],
   );

@@ -88,7 +88,7 @@ describe("chooseTeacher", () => {
     const long = run({ layers: 3, score: 0.9, dev: "first 50", limit: 50, finishedAt: "2026-01" });
     const short = run({ layers: 2, score: 1, dev: "first 1", limit: 1, finishedAt: "2026-02" });
     expect(comparableRuns([short, whole, long])).toEqual([[whole], [long], [short]]);
-    expect(leftOut({ finetuned: [short, whole, long], students: [] }, "max")).toEqual([
+    expect(leftOut({ teachers: [short, whole, long], students: [] }, "max")).toEqual([
       "2 runs scored on other dev rows left out",
     ]);
   });
@@ -99,7 +99,7 @@ describe("selectRun", () => {
   const small = run({ layers: 1, score: 0.7, teacher: teacher.record.sha256 as string });
   const large = run({ layers: 2, score: 0.85, teacher: teacher.record.sha256 as string });
   const orphan = run({ layers: 3, score: 0.99, teacher: "an earlier teacher" });
-  const task = { task: "rte", finetuned: [teacher], students: [small, large, orphan] };
+  const task = { task: "rte", teachers: [teacher], students: [small, large, orphan] };
 
   test.each([
     ["student", large],
@@ -115,12 +115,12 @@ describe("selectRun", () => {
   test("a task without students keeps its teacher; a student that is missing is an error with the command", () => {
     expect(selectRun({ ...task, students: [] }, "student", "max")).toBe(teacher);
     expect(() => selectRun(task, "kd-3", "max")).toThrow(/flexbert distill --task rte --student-layers 3/);
-    expect(() => selectRun({ ...task, finetuned: [] }, "teacher", "max")).toThrow(/flexbert finetune --task rte/);
+    expect(() => selectRun({ ...task, teachers: [] }, "teacher", "max")).toThrow(/flexbert finetune --task rte/);
   });
 
   test("students of other teachers are left out, and that is said", () => {
     expect(leftOut(task, "max")).toEqual(["1 student of other teachers left out"]);
-    expect(leftOut({ finetuned: [teacher], students: [small] }, "max")).toEqual([]);
+    expect(leftOut({ teachers: [teacher], students: [small] }, "max")).toEqual([]);
   });
 
   test("--select for all, and by task", () => {
@@ -147,7 +147,7 @@ describe("storedCandidates", () => {
       run({ layers: 3, score: 0.99, teacher: "an earlier teacher" }),
       student({ layers: 3, score: 0.99, state: "running" }),
     ];
-    const stored = { task: "rte", finetuned: [smaller, teacher, full], students };
+    const stored = { task: "rte", teachers: [smaller, teacher, full], students };
     const expected = [
       ["student", 1, 5, 0.65],
       ["student", 2, 4, 0.7],
@@ -159,16 +159,12 @@ describe("storedCandidates", () => {
 
   test("leave out students that other dev rows scored, and count them", () => {
     const students = [student({ layers: 1, score: 0.99, dev: "first 50" }), student({ layers: 2, score: 0.7 })];
-    const { candidates, incomparable } = storedCandidates(
-      { task: "rte", finetuned: [teacher], students },
-      "max",
-      false,
-    );
+    const { candidates, incomparable } = storedCandidates({ task: "rte", teachers: [teacher], students }, "max", false);
     expect([candidates.map(({ layers }) => layers), incomparable]).toEqual([[2, 4], 1]);
   });
 
   test("are none without a finished run that shares layers", () => {
-    expect(shapes({ task: "rte", finetuned: [full], students: [] }, "max", false)).toEqual([]);
-    expect(shapes({ task: "rte", finetuned: [], students: [] }, "max", true)).toEqual([]);
+    expect(shapes({ task: "rte", teachers: [full], students: [] }, "max", false)).toEqual([]);
+    expect(shapes({ task: "rte", teachers: [], students: [] }, "max", true)).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 
 import type { LastStep } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
-import type { Outputs } from "../../experiment/steps";
+import type { OutputPaths } from "../../experiment/steps";
 import type { Call } from "../caller";
 import { type MergeResult, merge, removeTasks } from "../merge/merge";
 import { type MadeReport, makeReport } from "../report";
@@ -18,7 +18,7 @@ export interface StepListener {
 
 export interface StepContext {
   readonly experiment: Experiment;
-  readonly outputs: Outputs;
+  readonly outputs: OutputPaths;
   readonly checkpoints: string;
   readonly glueData: string;
   /** What select measures layers on, and merge checks model.onnx against. */

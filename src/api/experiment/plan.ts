@@ -18,7 +18,7 @@ export const planOptions = (recipes: Recipes) => experimentOptions(recipes);
 export type PlanOptions = Given<ReturnType<typeof planOptions>>;
 
 /** A trial with its options, the work that training it takes (operations) and the bytes of its state. */
-export type DescribedTrial = ReturnType<typeof describeTrial>;
+export type DescribedTrial = ReturnType<typeof describeListed>;
 
 export interface ExperimentPlan {
   readonly experiment: string;
@@ -67,7 +67,7 @@ export async function listExperiment(file: string, options: PlanOptions, call: C
     checkpoints,
     openFlops: listing.openFlops,
     openBytes: listing.openBytes,
-    trials: listing.trials.map(describeTrial),
+    trials: listing.trials.map(describeListed),
   };
   return { plan, listing };
 }
@@ -98,7 +98,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
     const estimate = {
       ...{ engine: session.engine.summary, flopsPerSecond, totalSeconds: openFlops / flopsPerSecond },
       ...{ openBytes, steps },
-      trials: listing.trials.map((trial) => ({ ...describeTrial(trial), seconds: trial.flops / flopsPerSecond })),
+      trials: listing.trials.map((trial) => ({ ...describeListed(trial), seconds: trial.flops / flopsPerSecond })),
     };
     return { estimate, listing };
   } finally {
@@ -106,7 +106,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
   }
 }
 
-function describeTrial({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
+function describeListed({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
   const { index, recipe, task, place, init, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {

@@ -2,8 +2,8 @@
 
 import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
-import { type Result, type ScoreLine, scoreLines } from "../../experiment/results";
-import type { Outputs } from "../../experiment/steps";
+import { type ScoreLine, scoreLines, type TrialResult } from "../../experiment/results";
+import type { OutputPaths } from "../../experiment/steps";
 import { requireFreeSpace } from "../../files/atomic";
 import { type Given, readGiven } from "../../options/given";
 import type { Values } from "../../options/option";
@@ -51,7 +51,7 @@ export const run = async (file: string, options: RunOptions = {}, caller: Caller
 
 export interface RunExperiment {
   readonly outcome: ExperimentResult;
-  readonly results: readonly Result[];
+  readonly results: readonly TrialResult[];
 }
 
 export async function runExperiment(
@@ -115,7 +115,7 @@ async function trainWhatIsLeft(
   }
 }
 
-async function writeResults(results: readonly Result[], outputs: Outputs, recipes: Recipes): Promise<void> {
+async function writeResults(results: readonly TrialResult[], outputs: OutputPaths, recipes: Recipes): Promise<void> {
   const { makeFolder } = await import("../../files/folder.js");
   const { writeFileAtomic } = await import("../../files/atomic.js");
   const { resultsCsv } = await import("../../experiment/results-csv.js");
@@ -124,14 +124,14 @@ async function writeResults(results: readonly Result[], outputs: Outputs, recipe
 }
 
 type StepValues = Pick<RunValues, "engine" | "threads" | "glueData" | "force"> & {
-  readonly outputs: Outputs;
+  readonly outputs: OutputPaths;
   readonly listener: StepListener;
 };
 
 async function doLastSteps(
   last: readonly LastStep[],
   { resolver, experiment, checkpoints }: OpenedExperiment,
-  results: readonly Result[],
+  results: readonly TrialResult[],
   { engine, threads, glueData, force, outputs, listener }: StepValues,
   call: Call,
 ): Promise<Record<string, "done" | "skipped">> {
@@ -154,8 +154,8 @@ async function doLastSteps(
 
 function describe(
   { resolver, experiment, mine }: OpenedExperiment,
-  results: readonly Result[],
-  outputs: Outputs,
+  results: readonly TrialResult[],
+  outputs: OutputPaths,
   steps: ExperimentResult["steps"],
 ): ExperimentResult {
   const done = new Set(results.map(({ spec }) => spec.index));

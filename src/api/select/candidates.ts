@@ -46,7 +46,7 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
       );
     }
     if (candidates.length > 0) tasks.push({ task: task.name, candidates });
-    else if (values.task !== undefined) throw noRun(task.name, stored.finetuned.length > 0, base.name);
+    else if (values.task !== undefined) throw noRun(task.name, stored.teachers.length > 0, base.name);
     else call.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
   if (tasks.length === 0) {

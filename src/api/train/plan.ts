@@ -6,7 +6,7 @@ import { distill as distillation } from "../../recipes/distill";
 import { finetune as finetuning } from "../../recipes/finetune";
 import type { Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
-import type { Plan, PlannedTrial } from "../../recipes/sweep-plan";
+import type { PlannedTrial, SweepPlan } from "../../recipes/sweep-plan";
 import { type Call, type Caller, callOf } from "../caller";
 import { describeBaseOf, type EngineValues, openSession } from "../session";
 import { openTrackers, type TrackerValues } from "../trackers";
@@ -45,7 +45,7 @@ async function planTraining(recipe: Recipe, given: TrainGiven, call: Call): Prom
 
 export interface PlannedSweeps {
   readonly values: TrainingValues;
-  readonly plans: readonly Plan[];
+  readonly plans: readonly SweepPlan[];
   /** Those that have nothing to train: the task keeps its teacher. */
   readonly idle: readonly Sweep[];
 }
@@ -60,7 +60,7 @@ export async function planSweeps(recipe: Recipe, given: TrainGiven, call: Call):
 }
 
 /** Times of the plans on an engine, which is measured for it. */
-export async function estimate(plans: readonly Plan[], values: EngineValues, call: Call): Promise<TrainingPlan> {
+export async function estimate(plans: readonly SweepPlan[], values: EngineValues, call: Call): Promise<TrainingPlan> {
   const session = await openSession(values, call);
   try {
     const { engine } = session;
@@ -86,7 +86,7 @@ export async function estimate(plans: readonly Plan[], values: EngineValues, cal
 }
 
 /** The least and the most that halving leaves of the plans' time, the frozen layers included; null without halving. */
-function halvedSeconds(plans: readonly Plan[], flopsPerSecond: number, trunkSeconds: number) {
+function halvedSeconds(plans: readonly SweepPlan[], flopsPerSecond: number, trunkSeconds: number) {
   if (!plans.some(({ halved }) => halved)) return null;
   const sum = (bound: "least" | "most") => plans.reduce((flops, { halved }) => flops + (halved?.[bound] ?? 0), 0);
   return {

@@ -19,16 +19,16 @@ export const statusCommand = defineCommand({
       terminal.print(`nothing in ${values.checkpoints} yet. Run: flexbert finetune --task NAME`);
       return;
     }
-    const rows = statuses.map(({ base, task, finetuned, students, teacher, next }) => {
-      const done = finetuned.filter(({ record }) => record.state === "finished").length;
+    const rows = statuses.map(({ base, task, teachers, students, teacher, next }) => {
+      const done = teachers.filter(({ record }) => record.state === "finished").length;
       const chosen = teacher
         ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}`
         : "-";
       const best = students.map(
         ({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
       );
-      const stopped = finetuned.filter(({ record }) => record.state === "stopped").length;
-      const runs = `${done} of ${finetuned.length}${stopped > 0 ? `, ${stopped} stopped early` : ""}`;
+      const stopped = teachers.filter(({ record }) => record.state === "stopped").length;
+      const runs = `${done} of ${teachers.length}${stopped > 0 ? `, ${stopped} stopped early` : ""}`;
       return [base, task, runs, chosen, best.join(", ") || "-", next];
     });
     terminal.print(table(["base", "task", "runs", "teacher", "students", "next"], rows));

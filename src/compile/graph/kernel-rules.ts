@@ -6,7 +6,7 @@ import { slice_util, type Tensor, upcastType } from "@tensorflow/tfjs-core";
 import { type FusedKernel, fusedKernels } from "../../model/fused";
 import { type Attributes, broadcastShape, type DType, type Shape, type Value, type ValueType } from "./graph";
 
-export interface Recorded {
+export interface RecordedOp {
   readonly op: string;
   readonly inputs: readonly Value[];
   readonly attributes: Attributes;
@@ -15,7 +15,7 @@ export interface Recorded {
 
 type Inputs = Readonly<Record<string, Value>>;
 type RawAttributes = Readonly<Record<string, unknown>>;
-export type KernelRule = (inputs: Inputs, attributes: RawAttributes) => Recorded;
+export type KernelRule = (inputs: Inputs, attributes: RawAttributes) => RecordedOp;
 
 const result = (
   op: string,
@@ -23,7 +23,7 @@ const result = (
   shape: Shape,
   dtype: DType,
   attributes: Attributes = {},
-): Recorded => ({ op, inputs, attributes, types: [{ shape, dtype }] });
+): RecordedOp => ({ op, inputs, attributes, types: [{ shape, dtype }] });
 
 function input(inputs: Inputs, name: string): Value {
   const value = inputs[name];
@@ -32,7 +32,7 @@ function input(inputs: Inputs, name: string): Value {
 }
 
 /** Canonical axes: all of them when none are given. */
-export function canonicalAxes(axes: unknown, rank: number): number[] {
+function canonicalAxes(axes: unknown, rank: number): number[] {
   const given = axes === undefined || axes === null ? Array.from({ length: rank }, (_, i) => i) : [axes].flat();
   return given.map((axis) => canonicalAxis(axis as number, rank)).sort((a, b) => a - b);
 }
@@ -65,7 +65,7 @@ const reduction = (op: string, dtype?: DType): KernelRule => {
 };
 
 /** Adds zeros or takes away nothing but dimensions of size 1: one op for the four kernels that only rename shape. */
-const reshaped = (x: Value, shape: Shape): Recorded => result("Reshape", [x], shape, x.dtype, { shape: [...shape] });
+const reshaped = (x: Value, shape: Shape): RecordedOp => result("Reshape", [x], shape, x.dtype, { shape: [...shape] });
 
 /** A shape with at most one -1, completed. Sizes are multiplied in doubles, as tfjs does. */
 function completed(shape: Shape, of: Shape): number[] {
@@ -132,13 +132,13 @@ const oneHot: KernelRule = (inputs, { depth, onValue, offValue, dtype }) => {
   return result("OneHot", [indices], [...indices.shape, depth as number], type, attributes);
 };
 
-const filled = (value: number, inputs: Inputs): Recorded => {
+const filled = (value: number, inputs: Inputs): RecordedOp => {
   const x = input(inputs, "x");
   return fill(x.shape, x.dtype, value);
 };
 
 /** A tensor of one repeated value. */
-export const fill = (shape: Shape, dtype: DType, value: number): Recorded =>
+export const fill = (shape: Shape, dtype: DType, value: number): RecordedOp =>
   result("Fill", [], shape, dtype, { shape: [...shape], value });
 
 const segmentSum: KernelRule = (inputs, { numSegments }) => {
@@ -213,7 +213,7 @@ const several = (
   inputs: readonly Value[],
   types: readonly ValueType[],
   attributes: Attributes = {},
-): Recorded => ({ op, inputs, attributes, types });
+): RecordedOp => ({ op, inputs, attributes, types });
 
 /** Inputs in the order of their names in {@link fusedKernels}' documentation. */
 const ordered = (inputs: Inputs, names: readonly string[]): Value[] => names.map((name) => input(inputs, name));

@@ -1,5 +1,5 @@
 // Our own kernels as TensorFlow nodes, everything in float32. The formulas are those of model/ops.ts and
-// training/adamw.ts.
+// training/step/adamw.ts.
 
 import { type Node, only, type Shape, type Value } from "../graph/graph";
 import type { Emitter, Lowering } from "./emitter";

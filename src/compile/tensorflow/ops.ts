@@ -1,5 +1,5 @@
-// One rule an op: the TensorFlow nodes that compute it. Our own kernels (fused.ts of the model) are in
-// tensorflow-kernels.ts: XLA makes one loop of what is elementwise there, so they are spelled out.
+// One rule an op: the TensorFlow nodes that compute it. Our own kernels (fused.ts of the model) are in kernels.ts: XLA
+// makes one loop of what is elementwise there, so they are spelled out.
 
 import { type Node, only, type Value } from "../graph/graph";
 import type { Emitter, Lowering } from "./emitter";

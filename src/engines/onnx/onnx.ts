@@ -7,7 +7,7 @@ import type { HostTensors } from "../../model/tensors";
 import { registerGradients } from "../eager";
 import type { Engine } from "../engine";
 import { openPrograms } from "../open-programs";
-import { loadCompiled } from "./program";
+import { loadOnnxProgram } from "./program";
 import { loadOnnxRuntime } from "./runtime";
 
 export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
@@ -38,7 +38,7 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
       entries: Readonly<Record<E, EntryPoint>>,
       axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
     ) {
-      return programs.counted(loadCompiled<E>(runtime, sessionOptions, state, entries, axes));
+      return programs.counted(loadOnnxProgram<E>(runtime, sessionOptions, state, entries, axes));
     },
     tensorCount: () => programs.count(),
     dispose: () => undefined,

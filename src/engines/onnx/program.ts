@@ -47,7 +47,7 @@ const MOST_CALLS = 1000;
 /** A protobuf message ends at 2 GiB; larger weights are fed at every call. */
 const MOST_CONSTANT_BYTES = 1.9e9;
 
-export function loadCompiled<E extends string>(
+export function loadOnnxProgram<E extends string>(
   runtime: OnnxRuntime,
   sessionOptions: Readonly<Record<string, unknown>>,
   initial: HostTensors,

@@ -23,7 +23,7 @@ import type { DynamicAxes, EntryPoint } from "../../model/entry-point";
 import type { HostTensor, HostTensors } from "../../model/tensors";
 import { copied } from "../../model/tensors";
 import type { Program } from "../engine";
-import { openSession, type SessionBinding, type TensorflowSession } from "./session";
+import { openTensorflowSession, type SessionBinding, type TensorflowSession } from "./session";
 
 export interface TensorflowSettings {
   readonly products: ProductType;
@@ -41,7 +41,7 @@ interface Loaded {
   readonly session: TensorflowSession;
 }
 
-export function loadCompiled<E extends string>(
+export function loadTensorflowProgram<E extends string>(
   binding: SessionBinding,
   settings: TensorflowSettings,
   initial: HostTensors,
@@ -74,7 +74,7 @@ export function loadCompiled<E extends string>(
     const step = stepOf(`${entry}_${compiled.length}`, traced, settings);
     const made = { traced, step };
     const model = toSavedModel(types, [...compiled.map((known) => known.made.step), step], settings.products);
-    const session = openSession(binding, model.file);
+    const session = openTensorflowSession(binding, model.file);
     const state = unload();
     writeState({ model, session }, state);
     loaded = { model, session };

@@ -47,7 +47,7 @@ export interface TensorflowSession {
 
 const FOLDER_PREFIX = "flexbert-savedmodel-";
 
-export function openSession(binding: SessionBinding, file: Uint8Array): TensorflowSession {
+export function openTensorflowSession(binding: SessionBinding, file: Uint8Array): TensorflowSession {
   return sessionOf(binding, load(binding, file));
 }
 

@@ -12,7 +12,7 @@ import { loadEagerly, registerGradients } from "../eager";
 import type { Engine } from "../engine";
 import { openPrograms } from "../open-programs";
 import { type LoadedTensorflow, loadTensorflow, locateTensorflow, prepareEnvironment } from "./load";
-import { loadCompiled } from "./program";
+import { loadTensorflowProgram } from "./program";
 
 const BACKEND = "tensorflow";
 
@@ -73,7 +73,7 @@ export async function openTensorflow(options: TensorflowOptions): Promise<Engine
         // What changes nothing is called with many sizes, each of which XLA would compile anew.
         compiles: ({ updates }: { readonly updates: boolean }) => (updates ? compiled : "nothing"),
       };
-      return programs.counted(loadCompiled<E>(binding, settings, state, entries, axes));
+      return programs.counted(loadTensorflowProgram<E>(binding, settings, state, entries, axes));
     },
     tensorCount: () => tf.memory().numTensors + programs.count(),
     dispose: () => undefined,

@@ -25,7 +25,7 @@ import {
 } from "./check-rows";
 
 /** Most that a logit may differ; for values beyond 1, in parts of the value. */
-export const TOLERANCE = 1e-4;
+const TOLERANCE = 1e-4;
 
 /** What the check needs beside the folder. */
 export interface CheckTools extends RowOptions {

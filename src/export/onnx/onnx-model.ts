@@ -15,7 +15,7 @@ import {
   MANIFEST_FORMAT,
   type Manifest,
   type MergedTask,
-  tokenInputs,
+  tokenInputNames,
 } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
@@ -59,7 +59,7 @@ export async function onnxModelFile(
 }
 
 function requireNames(tasks: readonly MergedTask[]): void {
-  const clash = tasks.find(({ name }) => (tokenInputs as readonly string[]).includes(name));
+  const clash = tasks.find(({ name }) => (tokenInputNames as readonly string[]).includes(name));
   if (!clash) return;
   throw modelError(
     `a task named ${clash.name} cannot be an output of model.onnx, whose input has that name. ` +

@@ -16,7 +16,7 @@ export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
 
 /** Inputs of model.onnx, in the order in which Hugging Face's exports of BERT have them. */
-export const tokenInputs = ["input_ids", "attention_mask", "token_type_ids"] as const;
+export const tokenInputNames = ["input_ids", "attention_mask", "token_type_ids"] as const;
 
 /** A file under the folder, and the hash of its bytes. */
 export interface Blob {

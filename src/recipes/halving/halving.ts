@@ -11,20 +11,20 @@ import type { RunOptions, TrainingOptions } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
 import { type SweepTrial, stopTrial, storedRun } from "../trial/trial";
-import { type Arm, epochsDone, goingOn, rungsOf, scoreAfter, scoresOf } from "./rule";
+import { epochsDone, goingOn, rungsOf, type SearchArm, scoreAfter, scoresOf } from "./rule";
 
 /** Trains a trial to the end of epoch `until`, or to its own end. */
 type Train = (trial: SweepTrial, force: boolean, until?: number) => Promise<StoredRun>;
 
 /** What halving reads of the sweep's request. */
-interface Sweep {
+interface HalvedSweep {
   readonly task: Task;
   readonly training: Pick<TrainingOptions, "epochs">;
   readonly run: Pick<RunOptions, "force">;
 }
 
 /** A k, its trials and how they stand. */
-interface SweepArm extends Arm {
+interface SweepArm extends SearchArm {
   readonly trials: readonly SweepTrial[];
 }
 
@@ -35,7 +35,7 @@ interface SweepArm extends Arm {
 export async function searchByHalving(
   sweep: readonly SweepTrial[],
   train: Train,
-  { task, training: { epochs }, run }: Sweep,
+  { task, training: { epochs }, run }: HalvedSweep,
   by: ChooseBy,
   { reporter }: RunContext<Engine>,
 ): Promise<StoredRun[]> {
@@ -99,9 +99,9 @@ async function scoresUpTo(run: StoredRun, metric: string, epoch: number) {
 }
 
 /** "halving after epoch 1: k 6, 5, 4 go on (58.1, 57.0, 56.3), k 3, 2, 1 stop (...)": best dev scores so far, in points. */
-function describeRung(arms: readonly Arm[], left: readonly Arm[], epoch: number, by: ChooseBy): string {
-  const points = (arm: Arm) => formatScore(scoreAfter(arm, epoch, by));
-  const list = (some: readonly Arm[]) =>
+function describeRung(arms: readonly SearchArm[], left: readonly SearchArm[], epoch: number, by: ChooseBy): string {
+  const points = (arm: SearchArm) => formatScore(scoreAfter(arm, epoch, by));
+  const list = (some: readonly SearchArm[]) =>
     `k ${some.map(({ layers }) => layers).join(", ")} (${some.map(points).join(", ")})`;
   const stopped = arms.filter((arm) => !left.includes(arm));
   return `halving after epoch ${epoch}: ${list(left)} on${stopped.length > 0 ? `; stopped: ${list(stopped)}` : ""}`;

@@ -14,7 +14,7 @@ import { meanScore } from "../../tasks/scores";
 type Score = number | null;
 
 /** A k with all its seeds, which go on and stop together: a k is chosen over its seeds. */
-export interface Arm {
+export interface SearchArm {
   readonly layers: number;
   /** Dev scores by epoch, one list a seed. */
   readonly scores: readonly (readonly Score[])[];
@@ -39,14 +39,14 @@ export function rungsOf(arms: number, epochs: number): Rung[] {
 }
 
 /** The arms that go on after a rung, in their order. */
-export function goingOn<A extends Arm>(arms: readonly A[], { epoch, keep }: Rung, by: ChooseBy): A[] {
+export function goingOn<A extends SearchArm>(arms: readonly A[], { epoch, keep }: Rung, by: ChooseBy): A[] {
   const scores = arms.map((arm) => scoreAfter(arm, epoch, by));
   const last = [...scores].sort((a, b) => compareScores(b, a))[Math.min(keep, arms.length) - 1] as Score;
   return arms.filter((_, i) => compareScores(scores[i] as Score, last) >= 0);
 }
 
 /** The best dev score of an arm's first `epoch` epochs, over its seeds. */
-export function scoreAfter({ scores }: Arm, epoch: number, by: ChooseBy): Score {
+export function scoreAfter({ scores }: SearchArm, epoch: number, by: ChooseBy): Score {
   const best = scores.map((seed) => {
     return seed.slice(0, epoch).reduce<Score>((max, score) => (compareScores(score, max) > 0 ? score : max), null);
   });
@@ -62,7 +62,7 @@ export interface Replay {
   readonly stops: ReadonlyMap<number, number>;
 }
 
-export function replayHalving(arms: readonly Arm[], epochs: number, by: ChooseBy): Replay {
+export function replayHalving(arms: readonly SearchArm[], epochs: number, by: ChooseBy): Replay {
   const stops = new Map<number, number>();
   let alive = arms;
   for (const rung of rungsOf(arms.length, epochs)) {
@@ -73,7 +73,7 @@ export function replayHalving(arms: readonly Arm[], epochs: number, by: ChooseBy
   return { chosen: bestArm(alive, epochs, by), stops };
 }
 
-function bestArm(arms: readonly Arm[], epochs: number, by: ChooseBy): number {
+function bestArm(arms: readonly SearchArm[], epochs: number, by: ChooseBy): number {
   const ascending = [...arms].sort((a, b) => a.layers - b.layers);
   const best = ascending.reduce((chosen, arm) =>
     compareScores(scoreAfter(arm, epochs, by), scoreAfter(chosen, epochs, by)) > 0 ? arm : chosen,
@@ -100,7 +100,7 @@ export function halvedWork(perEpoch: readonly number[], epochs: number): { least
 }
 
 /** Epochs, steps and seconds of training, evaluation and compiling; the trunk is not counted. */
-export interface Work {
+export interface SearchWork {
   readonly epochs: number;
   readonly steps: number;
   readonly seconds: number;
@@ -114,9 +114,12 @@ export interface SearchReport {
   readonly full: { readonly layers: number; readonly score: Score } | null;
   /** Best scores are those up to the epoch, over the seeds. */
   readonly stopped: readonly { readonly layers: number; readonly epoch: number; readonly score: Score }[];
-  /** What halving left out of `of`, or would have left out of a whole sweep. Seconds of epochs that never ran are those of the same k's epochs that did. */
-  readonly saved: Work;
-  readonly of: Work;
+  /**
+   * What halving left out of `of`, or would have left out of a whole sweep. Seconds of epochs that never ran are those of
+   * the same k's epochs that did.
+   */
+  readonly saved: SearchWork;
+  readonly of: SearchWork;
 }
 
 /**
@@ -140,7 +143,7 @@ export async function reportSearch(
   );
   if (!known) return null;
   const choice = (layers: number) => {
-    return { layers, score: scoreAfter(arms.find((arm) => arm.layers === layers) as Arm, epochs, by) };
+    return { layers, score: scoreAfter(arms.find((arm) => arm.layers === layers) as SearchArm, epochs, by) };
   };
   const complete = sweep.every(({ record }) => record.state === "finished");
   /** Epochs that halving left out; of a whole sweep, those that it would have left out. */
@@ -148,10 +151,10 @@ export async function reportSearch(
     if (complete) return epochs - (stops.get(run.record.layers) ?? epochs);
     return run.record.state === "finished" ? 0 : epochs - epochsDone(run);
   };
-  const none: Work = { epochs: 0, steps: 0, seconds: 0 };
+  const none: SearchWork = { epochs: 0, steps: 0, seconds: 0 };
   const rungs = rungsOf(arms.length, epochs).map(({ epoch }) => epoch);
   /** A k that goes on after a rung is compiled again, which a whole sweep does once. */
-  const savedOf = (run: StoredRun): Work => {
+  const savedOf = (run: StoredRun): SearchWork => {
     const { epochs: count, steps, seconds } = workOf(run, leftOut(run));
     const stop = stops.get(run.record.layers) ?? epochs;
     const again = rungs.filter((epoch) => epoch < stop).length * compileSeconds(run);
@@ -171,7 +174,7 @@ export async function reportSearch(
 }
 
 /** Arms from the smallest k, of runs with their scores. */
-function armsOf(runs: readonly { readonly run: StoredRun; readonly scores: readonly Score[] }[]): Arm[] {
+function armsOf(runs: readonly { readonly run: StoredRun; readonly scores: readonly Score[] }[]): SearchArm[] {
   const byLayers = new Map<number, (readonly Score[])[]>();
   for (const { run, scores } of runs) {
     byLayers.set(run.record.layers, [...(byLayers.get(run.record.layers) ?? []), scores]);
@@ -195,7 +198,7 @@ const epochSteps = (run: StoredRun): number =>
   stepsPerEpoch(run.record.trainData.rows, optionsOf(trainingSettings, run).batchSize);
 
 /** What `epochs` of a run's epochs take, compiling aside, by those that it has behind it. */
-function workOf(run: StoredRun, epochs: number): Work {
+function workOf(run: StoredRun, epochs: number): SearchWork {
   const perEpoch = epochSteps(run);
   const { record } = run;
   const running = record.seconds - (record.compiled?.seconds ?? 0);
@@ -205,8 +208,8 @@ function workOf(run: StoredRun, epochs: number): Work {
 /** Seconds of compiling a run's steps once. */
 const compileSeconds = ({ record: { compiled } }: StoredRun) => (compiled ? compiled.seconds / compiled.times : 0);
 
-const compilingOnce = (run: StoredRun): Work => ({ epochs: 0, steps: 0, seconds: compileSeconds(run) });
+const compilingOnce = (run: StoredRun): SearchWork => ({ epochs: 0, steps: 0, seconds: compileSeconds(run) });
 
-const added = (a: Work, b: Work): Work => {
+const added = (a: SearchWork, b: SearchWork): SearchWork => {
   return { epochs: a.epochs + b.epochs, steps: a.steps + b.steps, seconds: a.seconds + b.seconds };
 };

@@ -13,7 +13,7 @@ import { headOf, type Task } from "../../tasks/task";
 import type { TrialSettings } from "../recipe";
 import type { TaskData } from "./task-data";
 
-export interface TrialCost {
+export interface TrialEstimate {
   /** Parameters with and without gradients. */
   readonly trainable: number;
   readonly frozen: number;
@@ -25,13 +25,13 @@ export interface TrialCost {
 }
 
 /** What a trial takes, whatever its seed. */
-export function trialCost({
+export function estimateTrial({
   base,
   place,
   data,
   training,
   task,
-}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task">): TrialCost {
+}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task">): TrialEstimate {
   const { config } = base;
   const { fork, layers } = place;
   const trainable = branchParameterCount(config, place, task);

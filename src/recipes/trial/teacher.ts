@@ -6,7 +6,7 @@ import { modelError } from "../../errors/errors";
 import { branchAxes } from "../../model/branch";
 import type { HostTensors } from "../../model/tensors";
 import { outputSize, type Task } from "../../tasks/task";
-import { computeLogits } from "../../training/loop/branch-source";
+import { splitLogits } from "../../training/loop/branch-source";
 import { logitsStep } from "../../training/step/step";
 import type { Preparation } from "../recipe";
 
@@ -44,7 +44,7 @@ export async function teacherLogits(
   const program = await engine.load(branch, entries, { logits: branchAxes });
   try {
     reporter.log(`${task.name}: computing the teacher's outputs on ${train.rows.ids.length} rows`);
-    return await computeLogits(program, "logits", train, outputSize(task), signal);
+    return await splitLogits(program, "logits", train, outputSize(task), signal);
   } finally {
     program.dispose();
   }

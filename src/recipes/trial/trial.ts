@@ -236,6 +236,6 @@ function trainingConfig(config: BertConfig, dropout: number | null): BertConfig 
 }
 
 /** Bytes of an unfinished trial: branch, two moments and the best branch, twice while one file replaces the other. */
-export function stateBytes(branch: HostTensors): number {
+function stateBytes(branch: HostTensors): number {
   return Object.values(branch).reduce((sum, { data }) => sum + 2 * 4 * data.byteLength, 0);
 }

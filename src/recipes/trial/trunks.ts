@@ -14,7 +14,7 @@ import { openTrunk, type Trunk } from "../../training/trunk/trunk";
 import type { TaskData } from "./task-data";
 
 /** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
-export const TRUNK_SCRATCH = ".trunk-cache";
+const TRUNK_SCRATCH = ".trunk-cache";
 
 export interface Trunks {
   /** Both splits as a branch at this place reads them. Forks must come in ascending order to cost nothing twice. */

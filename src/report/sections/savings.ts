@@ -5,7 +5,7 @@ import { formatCount, formatSeconds } from "../../messages/quantities";
 import { counted } from "../../messages/words";
 import { trainingSettings } from "../../settings/training";
 import type { TaskResults } from "../collect";
-import { type Costed, costsOf, sum } from "../costs";
+import { type CostedRun, costsOf, sum } from "../costs";
 import type { ReportSection, ReportTable } from "../document";
 
 export function savingsSection(tasks: readonly TaskResults[]): ReportSection {
@@ -48,7 +48,7 @@ interface Savings {
   readonly secondsSaved: number | null;
 }
 
-function savingsOf(costs: readonly Costed[]): Savings | null {
+function savingsOf(costs: readonly CostedRun[]): Savings | null {
   if (costs.length === 0) return null;
   const total = (value: (cost: TrialCost, epochs: number, fork: number) => number) =>
     sum(costs.map(({ run, cost }) => value(cost, epochsOf(run), run.record.fork ?? 0)));

@@ -5,7 +5,7 @@ import { groupBy } from "../arms";
 import { tradeoffChart } from "../charts/charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
 import type { Method, TaskArms } from "../methods";
-import { paretoFront, type TaskCandidates, type ThresholdPoint, type TradeoffPoint, thresholdPath } from "../tradeoff";
+import { paretoFront, type ThresholdPoint, type TradeoffPoint, type TradeoffTask, thresholdPath } from "../tradeoff";
 import { points, provenance } from "../words";
 
 /** null where no task has more than its teacher to choose from. */
@@ -13,7 +13,7 @@ export function tradeoffSection(tasks: readonly TaskArms[], methods: readonly Me
   if (!tasks.some(({ candidates }) => candidates.length > 1)) return null;
   const base = tasks[0]?.results.base.layers as number;
   const choices = tasks.map(
-    ({ results, candidates }): TaskCandidates => ({
+    ({ results, candidates }): TradeoffTask => ({
       task: results.title,
       inAverage: results.inAverage,
       candidates,

@@ -12,7 +12,7 @@ import { outputSize, type Task } from "../../tasks/task";
 import type { Activations } from "../trunk/trunk";
 
 /** Rows of one evaluation batch. */
-export const EVALUATION_BATCH = 64;
+const EVALUATION_BATCH = 64;
 
 /** A split as a branch reads it: activations under its fork, or ids for a full branch. */
 export interface BranchSource {
@@ -33,7 +33,7 @@ export async function branchInputs(
 }
 
 /** Logits [rows, outputs] of every row, in the split's order, without dropout. */
-export async function computeLogits<E extends string>(
+export async function splitLogits<E extends string>(
   program: Program<E>,
   entry: E,
   source: BranchSource,

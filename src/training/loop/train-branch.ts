@@ -2,12 +2,12 @@
 // kept. Its state is saved at each epoch's end, every `saveEvery` seconds and when the run is stopped; a run that
 // is killed and resumed ends with the bytes of one left alone. What is trained and why is the recipes' matter.
 
-import { appendFile } from "node:fs/promises";
 import { type Batch, epochBatches, stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../../engines/engine";
 import { failure } from "../../errors/errors";
+import { appendLine } from "../../files/atomic";
 import { formatMetrics } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
@@ -24,7 +24,7 @@ import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
 import { axesOf, type BatchInput, perRow, readInputs } from "./batch-inputs";
-import { type BranchSource, branchInputs, computeLogits, scoreLogits } from "./branch-source";
+import { type BranchSource, branchInputs, scoreLogits, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type Best, type Position, restore, save } from "./run-state";
@@ -243,7 +243,7 @@ async function evaluateEpoch(
   { context, tracked }: Pick<EpochContext, "context" | "tracked">,
 ): Promise<void> {
   const { task, dev, folder, label } = training;
-  const logits = await computeLogits(program, "logits", dev, outputSize(task), context.signal);
+  const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
   const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
   await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
   context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}`);
@@ -273,6 +273,6 @@ async function logMetrics(
   line: { readonly step: number; readonly [name: string]: unknown },
   tracked: TrackedSession,
 ): Promise<void> {
-  await appendFile(metricsFile(folder), `${JSON.stringify(line)}\n`);
+  await appendLine(metricsFile(folder), JSON.stringify(line));
   await tracked.log(line.step, trackedValues(line));
 }

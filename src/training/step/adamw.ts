@@ -7,12 +7,12 @@ import type { Tensors } from "../../model/entry-point";
 import { fusedKernels, runFused } from "../../model/fused";
 import { float32, type HostTensors } from "../../model/tensors";
 
-export const BETA1 = 0.9;
-export const BETA2 = 0.999;
-export const EPSILON = 1e-6;
+const BETA1 = 0.9;
+const BETA2 = 0.999;
+const EPSILON = 1e-6;
 
-export const firstMoment = (name: string) => `adam.m/${name}`;
-export const secondMoment = (name: string) => `adam.v/${name}`;
+const firstMoment = (name: string) => `adam.m/${name}`;
+const secondMoment = (name: string) => `adam.v/${name}`;
 export const isMoment = (name: string) => name.startsWith("adam.");
 
 /** Tensors to train with moments of zero beside them: the state of a training program. */
@@ -26,7 +26,7 @@ export function withMoments(trained: HostTensors): HostTensors {
 }
 
 /** Weight decay leaves biases and layer norms alone (BERT's practice). */
-export const isDecayed = (name: string) => !name.endsWith(".bias") && !name.includes("LayerNorm");
+const isDecayed = (name: string) => !name.endsWith(".bias") && !name.includes("LayerNorm");
 
 /** Scalars of step `step` (1 is the first), computed in double precision on the host. */
 export function stepScalars(learningRate: number, weightDecay: number, step: number): Record<string, number> {

@@ -17,7 +17,7 @@ import type { RunContext } from "../tracking/tracker";
 import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
-export const TRUNK_BATCH = 32;
+const TRUNK_BATCH = 32;
 
 /** A base's configuration and tensors, as the trunk needs them. */
 export interface TrunkBase {

@@ -155,7 +155,7 @@ describeWithTensorflow("state in variables", () => {
   });
 });
 
-// What bf16 and float16 compute is tested in test/engines/precision.test.ts, in a process of its own.
+// What bf16 and float16 compute is tested in test/engines/tensorflow/precision.test.ts, in a process of its own.
 describeWithTensorflow("precision", () => {
   test("tf32 is refused on a CPU, and everything but float32 by other engines", async () => {
     const { device } = await open("graph");

@@ -9,8 +9,8 @@ unless(onWindows).test("a folder for temporary files that is not there is named"
   const session = path.join(__dirname, "../../../dist/engines/tensorflow/session.js");
   // In a process of its own: Node reads TMPDIR from the environment that Jest only copies.
   const script = `
-    const { openSession } = require(${JSON.stringify(session)});
-    try { openSession({}, new Uint8Array()); } catch ({ exitCode, message }) { console.log(exitCode + " " + message); }`;
+    const { openTensorflowSession } = require(${JSON.stringify(session)});
+    try { openTensorflowSession({}, new Uint8Array()); } catch ({ exitCode, message }) { console.log(exitCode + " " + message); }`;
   const env = { ...process.env, TMPDIR: missing };
   expect(spawnSync(process.execPath, ["-e", script], { env, encoding: "utf8" }).stdout).toBe(
     `1 cannot write to the folder for temporary files ${missing}: the folder cannot be made there. Give another folder in TMPDIR\n`,

@@ -1,10 +1,17 @@
 // Successive halving as a function of scores: who goes on, what ties do, what is chosen.
 
 import { expect, test } from "@jest/globals";
-import { type Arm, goingOn, halvedWork, replayHalving, rungsOf, scoreAfter } from "../../../src/recipes/halving/rule";
+import {
+  goingOn,
+  halvedWork,
+  replayHalving,
+  rungsOf,
+  type SearchArm,
+  scoreAfter,
+} from "../../../src/recipes/halving/rule";
 
-const arm = (layers: number, ...seeds: (number | null)[][]): Arm => ({ layers, scores: seeds });
-const layersOf = (arms: readonly Arm[]) => arms.map(({ layers }) => layers);
+const arm = (layers: number, ...seeds: (number | null)[][]): SearchArm => ({ layers, scores: seeds });
+const layersOf = (arms: readonly SearchArm[]) => arms.map(({ layers }) => layers);
 
 test.each([
   [6, 4, [{ epoch: 1, keep: 3 }, { epoch: 2, keep: 1 }]], // biome-ignore format: a row a case
@@ -77,10 +84,10 @@ test("nothing that was stopped had a better score than the choice has", () => {
     };
     const arms = [1, 2, 3, 4, 5, 6, 7].map((layers) => arm(layers, [next(), next(), next(), next(), next()]));
     const { chosen, stops } = replayHalving(arms, 5, "max");
-    const best = scoreAfter(arms[chosen - 1] as Arm, 5, "max") as number;
+    const best = scoreAfter(arms[chosen - 1] as SearchArm, 5, "max") as number;
     expect(stops.has(chosen)).toBe(false);
     for (const [layers, epoch] of stops) {
-      expect(scoreAfter(arms[layers - 1] as Arm, epoch, "max") as number).toBeLessThan(best);
+      expect(scoreAfter(arms[layers - 1] as SearchArm, epoch, "max") as number).toBeLessThan(best);
     }
   }
 });

@@ -24,7 +24,7 @@ import { branchOfBase } from "../../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../../src/tasks/glue";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { perRow, perToken, readInputs } from "../../../src/training/loop/batch-inputs";
-import { branchInputs, computeLogits } from "../../../src/training/loop/branch-source";
+import { branchInputs, splitLogits } from "../../../src/training/loop/branch-source";
 import { type BranchTraining, trainBranch } from "../../../src/training/loop/train-branch";
 import { initialState, trainedNames, withFrozen } from "../../../src/training/step/state";
 import { type Loss, logitsStep, reading, rowWeights, trainStep } from "../../../src/training/step/step";
@@ -86,7 +86,7 @@ async function prepare(folder: string, engine: Engine) {
   };
   const [train, dev] = [await under("train"), await under("dev")];
   const program = await engine.load(frozen, { logits: logitsStep(teacher, config) });
-  const logits = await computeLogits(program, "logits", train, 2, context.signal);
+  const logits = await splitLogits(program, "logits", train, 2, context.signal);
   program.dispose();
   // Any values of each token will do for a teacher's: those under layer 4, which are ragged like all activations.
   const inputs = { teacher_logits: perRow(logits, [2]), teacher_hidden: perToken(train.above, 16) };

@@ -9,7 +9,7 @@ import { formatProblem } from "../../../files/format";
 import { removeWithWork } from "../../../files/work-folder";
 import { hasNvidiaDriver } from "../../nvidia";
 
-export const flavours = ["cpu", "gpu"] as const;
+const flavours = ["cpu", "gpu"] as const;
 export type Flavour = (typeof flavours)[number];
 
 /** The version that tests ran with, and that an install without --version brings. */

@@ -216,7 +216,7 @@ async function pip(
 }
 
 /** What pip's output means, as one line. */
-export function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what: string, python: Python): Error {
+function explainPip({ stderr, stdout, signal, code }: ChildOutcome, what: string, python: Python): Error {
   const said = `${stdout}\n${stderr}`;
   const settings = `Run: ${python.command} -m pip config list`;
   if (/No space left on device|Disk quota exceeded/i.test(said)) {
