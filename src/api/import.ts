@@ -12,7 +12,7 @@ import { maxLength, runSettings } from "../settings/training";
 import { checkpointOptions, workOptions } from "../settings/work";
 import { type Caller, callOf } from "./caller";
 import { describeRun, type RunSummary } from "./runs";
-import { chosenTasks, openBaseOf, openSession } from "./session";
+import { chosenTasks, labelledTasks, openBaseOf, openSession } from "./session";
 
 export const importOptions = {
   ...taskOptions,
@@ -51,12 +51,13 @@ export async function importBranch(options: ImportOptions, caller: Caller = {}):
   const [task, ...others] = await chosenTasks(values, () => true);
   if (values.task === undefined || !task || others.length > 0)
     throw usageError("import takes one task: give --task NAME");
+  const [labelled = task] = await labelledTasks([task], call);
   const base = await openBaseOf(values, call);
   const session = await openSession(values, call);
   try {
     const recipe = await import("../recipes/import.js");
     const request = {
-      task,
+      task: labelled,
       base,
       folder,
       labels: values.labels ?? null,
