@@ -6,7 +6,7 @@ import { type Given, readGiven } from "../options/given";
 import { taskOptions } from "../settings/tasks";
 import { maxLength } from "../settings/training";
 import { type Call, type Caller, callOf } from "./caller";
-import { chosenTasks } from "./session";
+import { chosenTasks, labelledTasks } from "./session";
 import { tokenizerOf, vocabularyBase } from "./tokenizer";
 
 export const checkDataOptions = {
@@ -38,12 +38,13 @@ export async function* checkEach(options: CheckDataOptions, call: Call): AsyncGe
     throw dataError(
       `no task has data in ${glueData}. Run: flexbert data download, or give --glue-data, or --tasks with your own tasks`,
     );
+  const labelled = await labelledTasks(tasks, call);
   const tokenizer = await tokenizerOf({ base: values.base, cased: false }, call);
   const encodeLength = ({ text, pair }: { readonly text: string; readonly pair: string | null }) => {
     const { ids, truncated } = tokenizer.encode(text, pair, values.maxLength);
     return { length: ids.length + truncated, truncated };
   };
-  for (const task of tasks) yield await checkTask(task, { glueData, encodeLength });
+  for (const task of labelled) yield await checkTask(task, { glueData, encodeLength });
 }
 
 /** Writes the sample tasks, which are made up by a script: the same files at every call. */

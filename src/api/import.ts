@@ -3,7 +3,7 @@
 import { usageError } from "../errors/errors";
 import { type Given, readGiven } from "../options/given";
 import { optional } from "../options/option";
-import { names, text } from "../options/readers";
+import { list, text } from "../options/readers";
 import { settingsOf } from "../options/settings";
 import { baseOptions } from "../settings/base";
 import { engineOptions } from "../settings/engine";
@@ -12,7 +12,7 @@ import { maxLength, runSettings } from "../settings/training";
 import { checkpointOptions, workOptions } from "../settings/work";
 import { type Caller, callOf } from "./caller";
 import { describeRun, type RunSummary } from "./runs";
-import { chosenTasks, openBaseOf, openSession } from "./session";
+import { chosenTasks, labelledTasks, openBaseOf, openSession } from "./session";
 
 export const importOptions = {
   ...taskOptions,
@@ -29,10 +29,10 @@ export const importOptions = {
     value: "<folder>",
     help: "the folder, as the config.yaml of an imported run names it",
   }),
-  labels: optional(names, {
+  labels: optional(list, {
     flag: "--labels",
     value: "<names>",
-    help: "label names in the order of the folder's outputs",
+    help: "label names in the order of the folder's outputs, where its config.json does not have them",
   }),
 };
 
@@ -41,7 +41,7 @@ export type ImportOptions = Given<typeof importOptions>;
 
 /**
  * Stores the layers of a Hugging Face folder above those that equal the base's, scored on the task's dev rows.
- * Throws UserError (2) without one folder and one task, (4) where shapes, labels or the layers below do not fit.
+ * Throws UserError (2) without one folder and one task, (4) where anything that its outputs rest on does not fit.
  */
 export async function importBranch(options: ImportOptions, caller: Caller = {}): Promise<RunSummary> {
   const call = callOf(caller);
@@ -51,12 +51,19 @@ export async function importBranch(options: ImportOptions, caller: Caller = {}):
   const [task, ...others] = await chosenTasks(values, () => true);
   if (values.task === undefined || !task || others.length > 0)
     throw usageError("import takes one task: give --task NAME");
+  const [labelled = task] = await labelledTasks([task], call);
   const base = await openBaseOf(values, call);
   const session = await openSession(values, call);
   try {
     const recipe = await import("../recipes/import.js");
-    const labels = values.labels?.split(",").map((label) => label.trim()) ?? null;
-    const request = { task, base, folder, labels, maxLength: values.maxLength, run: settingsOf(runSettings, values) };
+    const request = {
+      task: labelled,
+      base,
+      folder,
+      labels: values.labels ?? null,
+      maxLength: values.maxLength,
+      run: settingsOf(runSettings, values),
+    };
     return describeRun(await recipe.importBranch(request, session));
   } finally {
     session.close();

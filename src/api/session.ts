@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Base, BaseDescription, BaseOutline } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
+import { usageError } from "../errors/errors";
 import type { EngineChoice, Precision } from "../settings/engine";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
@@ -38,6 +39,30 @@ export async function chosenTasks(
   const ready: Task[] = [];
   for (const task of known) if (await isReady(task)) ready.push(task);
   return ready;
+}
+
+/** These tasks with their labels, and what those are where the data says. Throws as `withLabels`. */
+export async function labelledTasks(tasks: readonly Task[], call: Call, given?: readonly string[]): Promise<Task[]> {
+  const { withLabels } = await import("../data/labels.js");
+  if (given && tasks.length !== 1) throw usageError("--labels names those of one task. Give --task NAME");
+  const labelled: Task[] = [];
+  for (const task of tasks) labelled.push(await withLabels(task, given));
+  tellLabels(labelled, call);
+  return labelled;
+}
+
+/** Labels that a line of the log names. */
+const shownLabels = 12;
+
+/** What the data of these tasks says of their labels. */
+export function tellLabels(tasks: readonly Task[], { reporter }: Call): void {
+  for (const { name, labels, labelsFrom } of tasks) {
+    if (!labelsFrom || labels.length === 0) continue;
+    const more = labels.length > shownLabels ? `, ... ${labels.at(-1)}` : "";
+    reporter.log(
+      `${name}: ${labels.length} labels from its train file: ${labels.slice(0, shownLabels).join(", ")}${more}`,
+    );
+  }
 }
 
 interface BaseValues {

@@ -23,7 +23,10 @@ export async function listTasks(options: ListTasksOptions = {}): Promise<ListedT
   const values = readGiven(listTasksOptions, options);
   const { knownTasks } = await import("../tasks/registry.js");
   const { findSplitFile } = await import("../data/read-split.js");
-  return knownTasks(await userTasks(values)).map((task) => ({
+  const { withLabels } = await import("../data/labels.js");
+  // Where they cannot be read, the list goes on: what uses the task says why.
+  const own = await Promise.all((await userTasks(values)).map((task) => withLabels(task).catch(() => task)));
+  return knownTasks(own).map((task) => ({
     name: task.name,
     kind: task.kind.name,
     inputs: task.inputs,

@@ -9,6 +9,7 @@ import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import type { Label } from "../tasks/kinds/kind";
 import type { SplitName, SplitSource, Task } from "../tasks/task";
+import { isOfPart } from "./part";
 import { parseRows, type RawRow } from "./rows";
 
 export interface Example {
@@ -76,7 +77,9 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
 
   const examples: Example[] = [];
   const broken: BrokenRow[] = [];
-  for (const [i, row] of parseRows(bytes, source, file).slice(0, options.maxRows).entries()) {
+  for (const [i, row] of parseRows(bytes, source, file).entries()) {
+    if (examples.length + broken.length === options.maxRows) break;
+    if (!isOfPart(row.cells, source)) continue;
     const example = toExample(task, source, row, i);
     if (typeof example === "string") broken.push({ line: row.line, reason: example });
     else examples.push(example);
@@ -84,6 +87,7 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
   if (broken.length > 0 && (!options.skipBroken || examples.length === 0)) {
     throw brokenRows(file, broken, examples.length);
   }
+  if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
   return { task, name, path: file, examples, broken, sha256: hashOf(task, examples) };
 }
 
@@ -109,6 +113,11 @@ function brokenRows(file: string, broken: readonly BrokenRow[], whole: number): 
   const rows = counted(broken.length, "broken row");
   return dataError(`${file}: ${rows} (${shown.join("; ")}); ${advice}`);
 }
+
+const emptyPart = (file: string, name: SplitName, share: number): Error =>
+  dataError(
+    `${file}: dev-share ${share} leaves no ${name} row. Give ${name === "dev" ? "a larger" : "a smaller"} one, or a dev file`,
+  );
 
 /** The example of a row, or why the row is broken. */
 function toExample(task: Task, source: SplitSource, row: RawRow, position: number): Example | string {

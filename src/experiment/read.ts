@@ -3,6 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { withLabels } from "../data/labels";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import { configKey, type Definition, type Values } from "../options/option";
@@ -72,7 +73,9 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
   problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema));
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
-  return toExperiment(parsed.data, recipes, file, tasksFile, known);
+  const { tasks: named } = parsed.data;
+  const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
+  return toExperiment(parsed.data, recipes, file, tasksFile, labelled);
 }
 
 type Raw = Readonly<Record<string, unknown>> | null;

@@ -77,6 +77,14 @@ export function names(given: unknown): string {
   return text(joined);
 }
 
+/** A comma list, or a YAML list whose items may have commas in them. */
+export function list(given: unknown): string[] {
+  const parts = Array.isArray(given) ? given.map(String) : text(given).split(",");
+  const items = parts.map((part) => part.trim());
+  if (items.length === 0 || items.includes("")) throw new Error("a list such as yes,no, without empty names");
+  return items;
+}
+
 /** 4GiB, 500MB, 2.5 GB, 800000 (bytes), or 25% of `total`. In bytes. */
 export function bytes(total: () => number) {
   const units: Record<string, number> = {

@@ -4,7 +4,7 @@ import { targetsOf } from "../batches/rows";
 import { type Example, readSplit } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, metricValues } from "../tasks/metrics";
-import { type SplitName, type Task, thresholdOf } from "../tasks/task";
+import { labelledAs, type SplitName, type Task, thresholdOf } from "../tasks/task";
 import { predictions } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions } from "./predict";
@@ -34,11 +34,16 @@ export interface EvaluateOptions extends PredictOptions {
 
 /**
  * Scores one task of the model.
- * @param task the definition that says where its rows lie; its labels are matched to the model's by name
+ * @param definition what says where its rows lie; its labels are matched to the model's by name
  */
-export async function evaluateTask(model: ServedModel, task: Task, options: EvaluateOptions): Promise<Evaluation> {
-  const served = model.tasks.find(({ name }) => name === task.name);
-  if (!served) throw modelError(`${model.folder} has no task ${task.name}`);
+export async function evaluateTask(
+  model: ServedModel,
+  definition: Task,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const served = model.tasks.find(({ name }) => name === definition.name);
+  if (!served) throw modelError(`${model.folder} has no task ${definition.name}`);
+  const task = labelledAs(definition, served);
   const order = outputOrder(served, task, model.folder);
   const { split, glueData, skipBroken, maxRows } = options;
   const rows = await readSplit(task, split, { glueData, skipBroken, ...(maxRows === undefined ? {} : { maxRows }) });

@@ -6,15 +6,17 @@ import { type Base, openBase } from "../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
+  loadBranch,
   methodFolder,
   RUN_FORMAT,
   type RunRecord,
+  readRecord,
   type StoredRun,
 } from "../checkpoints/runs/run-folder";
 import { IMPORTED } from "../checkpoints/runs/run-record";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import { id8 } from "../files/hash";
+import { id8, sha256Hex } from "../files/hash";
 import { branchAxes } from "../model/branch";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { kName, type Place } from "../model/place";
@@ -24,7 +26,9 @@ import { headOf, outputSize, type Task } from "../tasks/task";
 import { scoreLogits, splitLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
+import { configFile } from "./config-file";
 import { finetune } from "./finetune";
+import { labelOrder, mapLabels, requireHead, requireSameModel, tellUnknown } from "./foreign";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";
 
@@ -33,7 +37,7 @@ export interface ImportRequest {
   readonly base: Base;
   /** A Hugging Face folder with encoder, pooler and classifier. */
   readonly folder: string;
-  /** Label names of the folder's outputs, in its order; null takes its config's names, else the task's own order. */
+  /** Label names of the folder's outputs, in its order; null takes its config's names. */
   readonly labels: readonly string[] | null;
   readonly maxLength: number;
   readonly run: RunOptions;
@@ -41,15 +45,12 @@ export interface ImportRequest {
 
 /**
  * Stores the foreign branch as a finished run, scored on the task's dev rows, so that it can be chosen as a teacher.
- * Throws modelError (4) where the shapes, the labels or the frozen part do not fit.
+ * Throws modelError (4) where anything in the folder that its outputs rest on does not fit.
  */
 export async function importBranch(request: ImportRequest, context: RunContext<Engine>): Promise<StoredRun> {
   const { task, base, folder, maxLength, run } = request;
   const foreign = await openBase(folder, {});
-  const place = findPlace(base, foreign);
-  const labels = request.labels ?? foreign.labels ?? null;
-  const names = headOf(task, base.config.hiddenSize).map(({ name }) => name);
-  const branch = mapLabels(branchTensors(foreign.tensors, place, names), task, labels, folder);
+  const { place, branch, labels } = await readBranch(request, foreign, context);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
   const entries = { logits: logitsStep(place, base.config, await task.kind.head()) };
@@ -57,39 +58,95 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   try {
     const { dev } = await trunks.under(place);
     const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
+    const trial = await describeImport(request, place, foreign, branch, data);
     const record: RunRecord = {
-      ...importRecord(request, place, foreign, data),
+      ...trial.record,
       ...scoreLogits(task, logits, dev.rows.labels),
       engine: context.engine.summary,
       threads: context.engine.threads,
     };
-    const name = `${kName(place)}-import-${record.id}`;
-    const target = path.join(methodFolder(run.checkpoints, base.name, task.name, finetune.method), name);
-    await createRun(target, record, { task: task.name, base: base.name, max_length: maxLength, import: folder });
-    return { folder: target, record: await finishRun(target, record, branch) };
+    const own = { maxLength, import: path.resolve(folder), labels };
+    await createRun(trial.folder, record, configFile(task, base, run, own));
+    return { folder: trial.folder, record: await finishRun(trial.folder, record, branch) };
   } finally {
     program.dispose();
     await trunks.dispose();
   }
 }
 
-function importRecord(
-  { task, base, maxLength }: ImportRequest,
+/** The folder's own layers and head, its outputs in the task's order, where everything else in it is the base's. */
+async function readBranch(
+  { task, base, folder, labels: given }: ImportRequest,
+  foreign: Base,
+  { reporter }: RunContext<Engine>,
+): Promise<{ readonly place: Place; readonly branch: HostTensors; readonly labels: readonly string[] | null }> {
+  const head = headOf(task, base.config.hiddenSize).map(({ name }) => name);
+  requireSameModel(base, foreign);
+  requireHead(foreign, task, head);
+  const place = findPlace(base, foreign);
+  const branch = branchTensors(foreign.tensors, place, head);
+  const outputs = outputsOf(branch, task, folder);
+  const labels = labelOrder(foreign, task, given, outputs, reporter);
+  tellUnknown(foreign, reporter);
+  return { place, branch: mapLabels(branch, task, labels, folder), labels };
+}
+
+/** Outputs of the folder's classifier: as many as the task has. */
+function outputsOf(branch: HostTensors, task: Task, folder: string): number {
+  const weight = branch["classifier.weight"];
+  if (!weight || !branch["classifier.bias"]) {
+    throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);
+  }
+  const [rows = 0] = weight.shape;
+  const outputs = outputSize(task);
+  if (rows !== outputs) throw modelError(`${folder} has ${rows} outputs, ${task.name} has ${outputs}`);
+  return rows;
+}
+
+/**
+ * The run's folder and record. Another head or another order of labels is another id. An import from before the id hashed
+ * the head keeps its own, where it is this head that lies there.
+ */
+async function describeImport(
+  request: ImportRequest,
   place: Place,
   foreign: Base,
+  branch: HostTensors,
   data: TaskData,
-): RunRecord {
+): Promise<StoredRun> {
+  const { task, base, maxLength, run } = request;
+  const earlier = {
+    format: RUN_FORMAT,
+    method: IMPORTED,
+    base: base.sha256,
+    branch: foreign.sha256,
+    task: task.name,
+    devData: data.devData,
+  };
+  const at = (id: string) =>
+    path.join(methodFolder(run.checkpoints, base.name, task.name, finetune.method), `${kName(place)}-import-${id}`);
+  const id = id8(earlier);
+  const kept = await readRecord(at(id));
+  if (kept?.state === "finished" && kept.options.maxLength === maxLength) {
+    const stored = await loadBranch({ folder: at(id), record: kept });
+    if (hashHead(stored, task, base) === hashHead(branch, task, base)) {
+      return { folder: at(id), record: importRecord(request, place, id, data) };
+    }
+  }
+  const own = id8({ ...earlier, head: hashHead(branch, task, base), options: { maxLength } });
+  return { folder: at(own), record: importRecord(request, place, own, data) };
+}
+
+function hashHead(branch: HostTensors, task: Task, base: Base): string {
+  const names = headOf(task, base.config.hiddenSize).map(({ name }) => name);
+  return sha256Hex(...names.flatMap((name) => [`\n${name}\n`, bytesOf(branch[name] as HostTensor)]));
+}
+
+function importRecord({ task, base, maxLength }: ImportRequest, place: Place, id: string, data: TaskData): RunRecord {
   const { trainData, devData } = data;
   return {
     format: RUN_FORMAT,
-    id: id8({
-      format: RUN_FORMAT,
-      method: IMPORTED,
-      base: base.sha256,
-      branch: foreign.sha256,
-      task: task.name,
-      devData,
-    }),
+    id,
     state: "running",
     method: IMPORTED,
     task: task.name,
@@ -147,36 +204,6 @@ function firstDifference(expected: HostTensors, actual: HostTensors): string | n
   return null;
 }
 
-function sameBytes(a: HostTensor, b: HostTensor): boolean {
-  const bytes = ({ data }: HostTensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return bytes(a).equals(bytes(b));
-}
+const sameBytes = (a: HostTensor, b: HostTensor) => bytesOf(a).equals(bytesOf(b));
 
-/** The branch with its classifier's rows in the task's order of labels. */
-function mapLabels(branch: HostTensors, task: Task, labels: readonly string[] | null, folder: string): HostTensors {
-  const outputs = outputSize(task);
-  const weight = branch["classifier.weight"];
-  const bias = branch["classifier.bias"];
-  if (!weight || !bias) throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);
-  const [rows = 0, hidden = 0] = weight.shape;
-  if (rows !== outputs) throw modelError(`${folder} has ${rows} outputs, ${task.name} has ${outputs}`);
-  if (task.labels.length === 0 || !labels) return branch;
-  const names = task.kind.outputs(task);
-  const order = names.map((name) => labels.indexOf(name));
-  const missing = names.find((_, i) => (order[i] as number) < 0);
-  if (missing !== undefined) {
-    throw modelError(
-      `${folder} has labels ${labels.join(", ")}; ${task.name} needs ${missing}. Give --labels in the folder's order`,
-    );
-  }
-  const mapped = { weight: new Float32Array(rows * hidden), bias: new Float32Array(rows) };
-  for (const [to, from] of order.entries()) {
-    mapped.weight.set((weight.data as Float32Array).subarray(from * hidden, (from + 1) * hidden), to * hidden);
-    mapped.bias[to] = bias.data[from] as number;
-  }
-  return {
-    ...branch,
-    "classifier.weight": { dtype: "float32", shape: weight.shape, data: mapped.weight },
-    "classifier.bias": { dtype: "float32", shape: bias.shape, data: mapped.bias },
-  };
-}
+const bytesOf = ({ data }: HostTensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);

@@ -1,7 +1,7 @@
 // Which tasks, where their data lies, and how much of it is read.
 
 import { option, optional, toggle } from "../options/option";
-import { integer, names, text } from "../options/readers";
+import { integer, list, names, text } from "../options/readers";
 import type { SettingsOf } from "../options/settings";
 
 /** Which tasks, and where they lie. */
@@ -22,6 +22,15 @@ export const taskOptions = {
     value: "<folder>",
     help: "folder with GLUE's task folders",
     fallback: "glue-data",
+  }),
+};
+
+/** Labels that a tasks file leaves to the train file, as config.yaml of a run records them. */
+export const labelsOption = {
+  labels: optional(list, {
+    flag: "--labels",
+    value: "<names>",
+    help: "label names in id order, where the tasks file says labels: from-data (default the train file's, sorted)",
   }),
 };
 

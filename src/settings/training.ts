@@ -6,7 +6,7 @@ import type { SettingsOf } from "../options/settings";
 import { baseOptions } from "./base";
 import { engineOptions, precisionOption } from "./engine";
 import { chooseBy } from "./selection";
-import { dataSettings, samples, taskOptions } from "./tasks";
+import { dataSettings, labelsOption, samples, taskOptions } from "./tasks";
 import { checkpointOptions, workOptions, workSettings } from "./work";
 
 export const maxLength = {
@@ -101,6 +101,7 @@ export type RunOptions = SettingsOf<typeof runSettings>;
 /** What everything that trains takes alike, in the order of the commands' help. */
 export const sweepOptions = {
   ...taskOptions,
+  ...labelsOption,
   ...baseOptions,
   ...checkpointOptions,
   ...loopSettings,

@@ -35,6 +35,8 @@ export interface SplitSource extends Written {
   /** "ordinary": a double quote is a character like any other, as in all GLUE files. "csv": RFC 4180 quoting. */
   readonly quotes: "ordinary" | "csv";
   readonly columns: Columns;
+  /** The file holds both train and dev rows; a hash of their texts says which are which (data/part.ts). */
+  readonly part?: { readonly of: "train" | "dev"; readonly devShare: number };
   /** Rows without a label are fine (a test set that may be unlabelled). */
   readonly labelOptional?: boolean;
   /** Rows that the published file has; `data check` compares. */
@@ -50,7 +52,10 @@ export interface Task extends Labelled, Scoring {
   readonly folder: string;
   readonly kind: Kind;
   readonly inputs: "single" | "pair";
+  /** By class id. Of a task whose data has them, none until they are read (data/labels.ts). */
   readonly labels: readonly string[];
+  /** What its tasks file leaves to its train file: the labels, as it says, or as it may say by naming neither those nor a range. */
+  readonly labelsFrom?: "data" | "few words";
   readonly splits: Readonly<Partial<Record<SplitName, SplitSource>>>;
   /** The user's file that describes it, absolute; absent for GLUE's. */
   readonly definedIn?: string;
@@ -69,6 +74,10 @@ export interface Task extends Labelled, Scoring {
 
 /** For records that have it where the task does. */
 export const thresholdOf = ({ threshold }: Labelled) => (threshold === undefined ? {} : { threshold });
+
+/** The task with the labels of a model of it, where its tasks file does not list them. */
+export const labelledAs = (task: Task, { labels }: Pick<Task, "labels">): Task =>
+  task.labelsFrom ? { ...task, labels } : task;
 
 type OfKind = Labelled & { readonly kind: Kind };
 

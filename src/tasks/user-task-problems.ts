@@ -10,6 +10,7 @@ import {
   kindOf,
   labelName,
   labelSpelling,
+  listedLabels,
   type TaskEntry,
   taskEntry,
   tasksFile,
@@ -18,7 +19,7 @@ import {
 /** The content's entries, and its problems; entries are complete and usable only where there is no problem. */
 export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskEntry[]; problems: Problem[] } {
   const parsed = tasksFile(kinds).safeParse(content);
-  const issues = parsed.success ? [] : parsed.error.issues;
+  const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => ofList(issue, content));
   const problems = issues.flatMap((issue) => schemaProblems(issue, content, (at) => keysAt(kinds, at)));
   const entries: TaskEntry[] = [];
   for (const [i, raw] of rawEntries(content).entries()) {
@@ -32,6 +33,13 @@ export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskE
     problems.push(...found.map(({ path, message }) => ({ path: ["tasks", i, ...path], message })));
   }
   return { entries, problems };
+}
+
+/** What is wrong with a list of labels, rather than that it is neither that nor a word. */
+function ofList(issue: Issue, content: unknown): Issue[] {
+  if (issue.code !== "invalid_union" || issue.path.at(-1) !== "labels") return [issue];
+  if (!Array.isArray(valueAt(content, issue.path))) return [issue];
+  return (issue.errors[0] ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue);
 }
 
 function rawEntries(content: unknown): unknown[] {
@@ -62,11 +70,12 @@ function nameProblems(content: unknown, i: number): Problem[] {
 
 function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
   const problems: Problem[] = [];
-  const { labels, range } = entry;
+  const { range } = entry;
+  const labels = listedLabels(entry);
   const kind = kindOf(entry, kinds);
-  if ((labels === undefined) === (range === undefined)) {
+  if (entry.labels !== undefined && range !== undefined) {
     problems.push({ path: [], message: "needs either labels (classification) or a range (regression)" });
-  } else if (entry[kind.definedBy] === undefined) {
+  } else if (entry[kind.definedBy] === undefined && !(kind.definedBy === "labels" && range === undefined)) {
     problems.push({
       path: ["kind"],
       message: `${kind.name} needs ${kind.definedBy === "labels" ? "labels" : "a range"}`,
@@ -89,7 +98,7 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
     if (name === undefined) continue;
     const metric = kind.metrics[name];
     const problem = metric
-      ? metric.problem?.((labels ?? []).map(labelName))
+      ? labels && metric.problem?.(labels.map(labelName))
       : `${name} is no metric of ${kind.name}; there are ${fitting}`;
     if (problem) problems.push({ path: [key], message: problem });
   }
@@ -100,7 +109,11 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
 function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
   const problem = (key: keyof TaskEntry, message: string): Problem[] => [{ path: [key], message }];
   const separator = entry["label-separator"] ?? kind.separator;
-  const torn = separator && entry.labels?.map(labelSpelling).find((written) => written.includes(separator));
+  const torn =
+    separator &&
+    listedLabels(entry)
+      ?.map(labelSpelling)
+      .find((written) => written.includes(separator));
   return [
     ...(entry.threshold !== undefined && kind.threshold === undefined
       ? problem("threshold", `${kind.name} has no threshold`)
@@ -117,12 +130,22 @@ function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
 function fileProblems(entry: TaskEntry): Problem[] {
   const files = filesOf(entry);
   if (files.length === 0) return [{ path: ["files"], message: "names no file; give train, dev or test" }];
-  return files
-    .filter(([, file]) => formatOf(entry, file) === undefined)
-    .map(([split, file]) => ({
-      path: ["files", split],
-      message: `"${file}" does not tell its format; add format: tsv, csv or jsonl`,
-    }));
+  return [
+    ...shareProblems(entry),
+    ...files
+      .filter(([, file]) => formatOf(entry, file) === undefined)
+      .map(([split, file]) => ({
+        path: ["files", split],
+        message: `"${file}" does not tell its format; add format: tsv, csv or jsonl`,
+      })),
+  ];
+}
+
+function shareProblems({ files, "dev-share": share }: TaskEntry): Problem[] {
+  const problem = (message: string): Problem[] => [{ path: ["dev-share"], message }];
+  if (share === undefined) return [];
+  if (files.train === undefined) return problem("takes rows of the train file, and there is none");
+  return files.dev === undefined ? [] : problem("is for tasks without a dev file; leave one of the two out");
 }
 
 function filesOf(entry: TaskEntry): [split: string, file: string][] {

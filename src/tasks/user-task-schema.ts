@@ -30,6 +30,13 @@ const label = z.union(
   { error: 'must be a label, or {name: negative, written: "0"} where the files write it differently' },
 );
 
+/** `labels:` of a task whose train file says what labels there are. */
+export const FROM_DATA = "from-data";
+
+const labels = z.union([z.array(label).min(2), z.literal(FROM_DATA)], {
+  error: `must be a list of labels, or ${FROM_DATA}`,
+});
+
 const filesEntry = z
   .strictObject({ train: z.string().min(1), dev: z.string().min(1), test: z.string().min(1) })
   .partial()
@@ -69,6 +76,14 @@ export const taskEntry = (kinds: Kinds) => {
     files: filesEntry,
     format: z.enum(formats).optional().describe("Default: by the files' extension"),
     header: z.boolean().default(true).describe("Whether TSV and CSV files begin with column names"),
+    "dev-share": z
+      .number()
+      .gt(0)
+      .lt(1)
+      .optional()
+      .describe(
+        "Where there is no dev file: the share of the train file's rows that are dev rows, by a hash of their texts",
+      ),
     quotes: z
       .enum(["ordinary", "csv"])
       .optional()
@@ -78,11 +93,11 @@ export const taskEntry = (kinds: Kinds) => {
       .enum(Object.keys(kinds))
       .optional()
       .describe(`Default: ${labelled[0]} with labels, ${ranged[0]} with a range`),
-    labels: z
-      .array(label)
-      .min(2)
+    labels: labels
       .optional()
-      .describe(`Names in id order; for ${labelled.join(", ")}`),
+      .describe(
+        `Names in id order, or ${FROM_DATA}: those of the train file, sorted, which is also meant without labels and range; for ${labelled.join(", ")}`,
+      ),
     range: z
       .tuple([z.number(), z.number()])
       .optional()
@@ -125,6 +140,10 @@ export function kindOf(entry: Pick<TaskEntry, "kind" | "range">, kinds: Kinds): 
   if (!found) throw new Error(`there is no kind ${entry.kind ?? `that is defined by ${key}`}`);
   return found;
 }
+
+/** The labels that an entry lists; none where its data has them. */
+export const listedLabels = ({ labels }: Pick<TaskEntry, "labels">): readonly LabelEntry[] | undefined =>
+  labels === FROM_DATA ? undefined : labels;
 
 /** The keys that the object at a path of a tasks file may have. */
 export function keysAt(kinds: Kinds, at: readonly PropertyKey[]): string[] {

@@ -17,6 +17,7 @@ import {
   kindOf,
   labelName,
   labelSpelling,
+  listedLabels,
   type TaskEntry,
   tasksFile,
 } from "./user-task-schema";
@@ -44,6 +45,9 @@ export async function readUserTasks(file: string, known: Kinds = kinds): Promise
 
 function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
   const { train, dev, test } = entry.files;
+  const listed = listedLabels(entry);
+  const share = entry["dev-share"];
+  const part = (of: "train" | "dev") => (share === undefined ? {} : { part: { of, devShare: share } });
   const folder = path.dirname(definedIn);
   return {
     name: entry.name,
@@ -52,13 +56,16 @@ function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
     folder: "",
     kind,
     inputs: entry.columns.pair === undefined ? "single" : "pair",
-    labels: (entry.labels ?? []).map(labelName),
+    labels: (listed ?? []).map(labelName),
+    ...(kind.definedBy === "labels" && !listed && { labelsFrom: entry.labels === undefined ? "few words" : "data" }),
     ...(entry.range && { range: entry.range }),
     ...(kind.threshold !== undefined && { threshold: entry.threshold ?? kind.threshold }),
     metric: entry.metric ?? firstMetric(kind),
     alsoReport: entry["also-report"],
     splits: {
-      ...(train !== undefined && { train: toSource(entry, kind, folder, train) }),
+      ...(train !== undefined && { train: { ...toSource(entry, kind, folder, train), ...part("train") } }),
+      ...(train !== undefined &&
+        share !== undefined && { dev: { ...toSource(entry, kind, folder, train), ...part("dev") } }),
       ...(dev !== undefined && { dev: toSource(entry, kind, folder, dev) }),
       ...(test !== undefined && { test: { ...toSource(entry, kind, folder, test), labelOptional: true } }),
     },
@@ -69,6 +76,7 @@ function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
 function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): SplitSource {
   const format = formatOf(entry, file) as Format; // checkTasksFile has seen to it
   const { text, pair, label, index } = entry.columns;
+  const listed = listedLabels(entry);
   const columns: Columns = { text, label, ...(pair !== undefined && { pair }), ...(index !== undefined && { index }) };
   return {
     file: path.resolve(folder, file),
@@ -77,8 +85,8 @@ function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): S
     quotes: entry.quotes ?? (format === "csv" ? "csv" : "ordinary"),
     columns,
     ...(kind.separator !== undefined && { labelSeparator: entry["label-separator"] ?? kind.separator }),
-    ...(entry.labels && {
-      spellings: Object.fromEntries(entry.labels.map((label) => [labelSpelling(label), labelName(label)])),
+    ...(listed && {
+      spellings: Object.fromEntries(listed.map((label) => [labelSpelling(label), labelName(label)])),
     }),
   };
 }

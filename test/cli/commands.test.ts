@@ -98,11 +98,14 @@ describe("import", () => {
       "classifier.bias": float32([2], new Float32Array(2)),
     };
     await writeBase({ ...base, tensors }, path.join(cwd, "theirs"));
-    const options = "--max-length 32 --json";
+    const options = "--max-length 32 --labels not_entailment,entailment --json";
     const first = JSON.parse(run(`import theirs --task rte --base ./tiny ${options}`).stdout);
     expect([first.method, first.layers, first.fork]).toEqual(["import", 1, 3]);
     const again = run(`import --config ${first.folder}/config.yaml --json`);
-    expect(JSON.parse(again.stdout).folder).toBe(first.folder);
+    expect(JSON.parse(again.stdout)).toMatchObject({ folder: first.folder, id: first.id });
+    expect(run(`import theirs --task rte --base ./tiny --max-length 32`).stderr).toMatch(
+      /Give --labels with the names of/,
+    );
     expect(run("import --task rte --base ./tiny").status).toBe(2);
   });
 });

@@ -12,7 +12,7 @@ import { offline } from "../../settings/call";
 import { taskOptions } from "../../settings/tasks";
 import { workOptions } from "../../settings/work";
 import type { Call } from "../caller";
-import { describeBaseOf } from "../session";
+import { describeBaseOf, tellLabels } from "../session";
 
 /** "2/8": the third of eight shares. */
 function shardOf(given: unknown): Shard {
@@ -75,7 +75,7 @@ export interface OpenedExperiment {
   readonly checkpoints: string;
 }
 
-/** Reads the file and the base, and lists the trials. Reads no data yet. */
+/** Reads the file and the base, and lists the trials. Of data it reads no more than labels that the tasks file leaves to it. */
 export async function openExperiment(
   file: string,
   values: ExperimentValues & { readonly saveEvery?: number },
@@ -85,6 +85,7 @@ export async function openExperiment(
   const { listTrials, stepsOf } = await import("../../experiment/plan.js");
   const { createResolver } = await import("../../experiment/resolve.js");
   const experiment = await readExperiment(file, call.recipes);
+  tellLabels(experiment.tasks, call);
   const steps = chosenSteps(stepsOf(experiment), experiment, values);
   const base = await describeBaseOf(experiment, call);
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);

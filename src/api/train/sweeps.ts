@@ -12,7 +12,7 @@ import type { Sweep } from "../../recipes/sweep";
 import { runSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
-import { chosenTasks, type describeBaseOf, seedsOf, tasksFileOf, userTasks } from "../session";
+import { chosenTasks, type describeBaseOf, labelledTasks, seedsOf, tasksFileOf, userTasks } from "../session";
 import { findTeacher, hasRuns } from "../stored-runs";
 
 /** Values of the recipe's own options and of those of all training. */
@@ -30,7 +30,8 @@ export async function sweepsOf(
   call: Call,
 ): Promise<Sweep[]> {
   const find = recipe.makes === "teachers" ? withData : withRuns;
-  const { base, tasks } = await find(values, open, call);
+  const { base, tasks: chosen } = await find(values, open, call);
+  const tasks = await labelledTasks(chosen, call, values.labels);
   const shared = {
     ...{ recipe, base, variants: recipe.settings(values, layersOf(base, call)), seeds: seedsOf(values) },
     training: settingsOf(trainingSettings, values),

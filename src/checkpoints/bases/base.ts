@@ -28,6 +28,8 @@ export interface BaseOutline {
   readonly lowerCase?: boolean;
   /** What was assumed about the tokenizer because no file says it; for the log. */
   readonly notes?: readonly string[];
+  /** config.json and tokenizer_config.json as they are, for those who must know what else stands there. */
+  readonly declared?: { readonly config: unknown; readonly tokenizer: unknown };
 }
 
 /** A base that is known by its weights, which are not held. */
@@ -170,6 +172,7 @@ async function readOutline(folder: string, name: string, options: OpenOptions): 
     folder,
     config,
     tokenizer: settings,
+    declared: { config: json, tokenizer: await readJson(path.join(folder, "tokenizer_config.json")) },
     ...(lowerCase === undefined ? {} : { lowerCase }),
     ...(labels ? { labels } : {}),
     ...(notes.length > 0 ? { notes } : {}),

@@ -7,7 +7,7 @@ import { findSplitFile, readSplit } from "../../data/read-split";
 import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
 import { UserError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
-import type { Task } from "../../tasks/task";
+import { labelledAs, type Task } from "../../tasks/task";
 import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";
 
 /** Rows of a task from which the shortest and the longest are taken. */
@@ -83,7 +83,8 @@ interface Texts {
 }
 
 async function rowsOf(task: MergedTask, options: RowOptions): Promise<{ rows: readonly Texts[]; source: string }> {
-  const definition = options.taskOf(task.name);
+  const known = options.taskOf(task.name);
+  const definition = known && labelledAs(known, task);
   const { glueData } = options;
   if (definition && findSplitFile(definition, "dev", glueData) !== null) {
     try {

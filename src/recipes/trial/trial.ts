@@ -15,7 +15,6 @@ import {
 } from "../../checkpoints/runs/run-folder";
 import type { Engine } from "../../engines/engine";
 import { requireFreeSpace } from "../../files/atomic";
-import { cachedFolder } from "../../files/cache";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
 import type { BertConfig } from "../../model/config";
@@ -25,6 +24,7 @@ import { type RunOptions, trainingSettings } from "../../settings/training";
 import { thresholdOf } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
+import { configFile } from "../config-file";
 import type { TrialSettings, TrialWork } from "../recipe";
 
 /** A trial of a sweep, before it is trained. */
@@ -208,25 +208,15 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
   return record;
 }
 
-/** config.yaml: keys as --config takes them, so that the file repeats this one trial. */
+/** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: RunOptions): object {
   const { recipe, task, base, seed, training } = settings;
-  const values = {
-    task: task.name,
-    tasks: task.definedIn,
-    // A base outside the cache is found again by its folder alone.
-    base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
+  return configFile(task, base, run, {
     ...recipe.describe(settings).config,
     ...recorded(trainingSettings, training),
     ...settings.options,
     seed,
-    ...(run.maxTrainSamples === undefined ? {} : { maxTrainSamples: run.maxTrainSamples }),
-    ...(run.maxEvalSamples === undefined ? {} : { maxEvalSamples: run.maxEvalSamples }),
-    ...(run.skipBrokenRows ? { skipBrokenRows: true } : {}),
-  };
-  const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(given.map(([key, value]) => [snakeCase(key), value]));
+  });
 }
 
 /** The base's config with the dropout rates that training uses. */

@@ -23,6 +23,7 @@ const metrics: Readonly<Record<string, Metric>> = {
 
 export const classification = defineKind({
   name: "classification",
+  problemType: "single_label_classification",
   definedBy: "labels",
 
   readLabel: readName,

@@ -60,6 +60,8 @@ export interface Kind {
   readonly name: string;
   /** The name: what JSON has of a kind. */
   toJSON(): string;
+  /** What transformers' config.json calls it (`problem_type`); absent: it has no such kind. */
+  readonly problemType?: string;
   /** The key of a tasks file that a task of this kind needs: it goes with no other. */
   readonly definedBy: "labels" | "range";
   /** What stands between the labels of a row where a tasks file does not say; absent: a row has one label. */

@@ -15,6 +15,7 @@ const metrics: Readonly<Record<string, Metric>> = {
 
 export const multilabel = defineKind({
   name: "multilabel",
+  problemType: "multi_label_classification",
   definedBy: "labels",
   separator: SEPARATOR,
   threshold: THRESHOLD,

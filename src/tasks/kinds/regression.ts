@@ -15,6 +15,7 @@ const metrics: Readonly<Record<string, Metric>> = {
 
 export const regression = defineKind({
   name: "regression",
+  problemType: "regression",
   definedBy: "range",
 
   readLabel(cell, { range }) {
