@@ -3,6 +3,7 @@
 import type { DataReport } from "../data/check";
 import { dataError } from "../errors/errors";
 import { type Given, readGiven } from "../options/given";
+import { baseOptions } from "../settings/base";
 import { taskOptions } from "../settings/tasks";
 import { maxLength } from "../settings/training";
 import { type Call, type Caller, callOf } from "./caller";
@@ -12,6 +13,7 @@ import { tokenizerOf, vocabularyBase } from "./tokenizer";
 export const checkDataOptions = {
   ...taskOptions,
   base: { ...vocabularyBase, help: "count tokens with this base's vocabulary" },
+  lowerCase: baseOptions.lowerCase,
   ...maxLength,
 };
 
@@ -39,7 +41,7 @@ export async function* checkEach(options: CheckDataOptions, call: Call): AsyncGe
       `no task has data in ${glueData}. Run: flexbert data download, or give --glue-data, or --tasks with your own tasks`,
     );
   const labelled = await labelledTasks(tasks, call);
-  const tokenizer = await tokenizerOf({ base: values.base, cased: false }, call);
+  const tokenizer = await tokenizerOf({ base: values.base, cased: false, lowerCase: values.lowerCase }, call);
   const encodeLength = ({ text, pair }: { readonly text: string; readonly pair: string | null }) => {
     const { ids, truncated } = tokenizer.encode(text, pair, values.maxLength);
     return { length: ids.length + truncated, truncated };

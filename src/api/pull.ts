@@ -1,12 +1,19 @@
 // A base model into the cache.
 
-import type { PulledModel } from "../checkpoints/pull/pull";
+import type { PullOptions as DownloadOptions, PulledModel } from "../checkpoints/pull/pull";
 import { type Given, readGiven } from "../options/given";
+import { baseOptions } from "../settings/base";
 import { offline } from "../settings/call";
 import { type Call, type Caller, callOf } from "./caller";
 import { fileProgress } from "./file-progress";
 
-export const pullOptions = { ...offline };
+export const pullOptions = {
+  ...offline,
+  lowerCase: {
+    ...baseOptions.lowerCase,
+    help: "whether it lower-cases its input, where its files do not say; recorded with it",
+  },
+};
 
 export type PullOptions = Given<typeof pullOptions>;
 
@@ -24,8 +31,8 @@ export interface PulledBase extends PulledModel {
  * Throws UserError (4) for one that is missing, no BERT or has a wrong hash, (1) where the network fails.
  */
 export async function pull(name: string, options: PullOptions = {}, caller: Caller = {}): Promise<PulledBase> {
-  const { offline: stays } = readGiven(pullOptions, options);
-  const { folder, source } = await pullFiles(name, stays, callOf(caller));
+  const { offline: stays, lowerCase } = readGiven(pullOptions, options);
+  const { folder, source } = await pullFiles(name, { offline: stays, lowerCase }, callOf(caller));
   const { openBase } = await import("../checkpoints/bases/base.js");
   const { config, sha256, tensors } = await openBase(name);
   const parameters = Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
@@ -34,11 +41,15 @@ export async function pull(name: string, options: PullOptions = {}, caller: Call
 }
 
 /** The files alone, with a bar for each. */
-export async function pullFiles(name: string, offline: boolean, call: Call): Promise<PulledModel> {
+export async function pullFiles(
+  name: string,
+  options: Pick<DownloadOptions, "offline" | "lowerCase">,
+  call: Call,
+): Promise<PulledModel> {
   const { pull } = await import("../checkpoints/pull/pull.js");
   const progress = fileProgress(`${name} `, call);
   try {
-    return await pull(name, { offline, signal: call.signal, onProgress: progress.onProgress });
+    return await pull(name, { ...options, signal: call.signal, onProgress: progress.onProgress });
   } finally {
     progress.end();
   }

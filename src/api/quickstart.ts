@@ -151,7 +151,7 @@ async function pipeline(
 async function quickstartBase(offline: boolean, call: Call): Promise<Base> {
   const { openBase } = await import("../checkpoints/bases/base.js");
   try {
-    await pullFiles(MINILM, offline, call);
+    await pullFiles(MINILM, { offline }, call);
     return await openBase(MINILM);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

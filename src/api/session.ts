@@ -67,23 +67,24 @@ export function tellLabels(tasks: readonly Task[], { reporter }: Call): void {
 
 interface BaseValues {
   readonly base: string;
+  readonly lowerCase?: boolean | undefined;
 }
 
 export async function openBaseOf(values: BaseValues, call: Call): Promise<Base> {
   const { openBase } = await import("../checkpoints/bases/base.js");
-  return noted(await openBase(values.base), call);
+  return noted(await openBase(values.base, { lowerCase: values.lowerCase }), call);
 }
 
 /** The base by its hash, for what reads no weights: half the time, and none of the memory. */
 export async function describeBaseOf(values: BaseValues, call: Call): Promise<BaseDescription> {
   const { describeBase } = await import("../checkpoints/bases/base.js");
-  return noted(await describeBase(values.base), call);
+  return noted(await describeBase(values.base, { lowerCase: values.lowerCase }), call);
 }
 
 /** Its config and tokenizer alone. */
 export async function outlineBaseOf(values: BaseValues, call: Call): Promise<BaseOutline> {
   const { outlineBase } = await import("../checkpoints/bases/base.js");
-  return noted(await outlineBase(values.base), call);
+  return noted(await outlineBase(values.base, { lowerCase: values.lowerCase }), call);
 }
 
 function noted<B extends BaseOutline>(base: B, call: Call): B {

@@ -16,6 +16,7 @@ export const vocabularyBase = {
 
 export const tokenizerOptions = {
   base: { ...vocabularyBase, help: "a base whose vocabulary is used" },
+  lowerCase: baseOptions.lowerCase,
   cased: toggle({ flag: "--cased", help: "keep case and accents (with the embedded vocabulary)" }),
 };
 
@@ -26,9 +27,12 @@ export function openTokenizer(options: TokenizerOptions = {}, caller: Caller = {
   return tokenizerOf(readGiven(tokenizerOptions, options), callOf(caller));
 }
 
-export async function tokenizerOf({ base, cased }: Values<typeof tokenizerOptions>, call: Call): Promise<Tokenizer> {
+export async function tokenizerOf(
+  { base, cased, lowerCase }: Values<typeof tokenizerOptions>,
+  call: Call,
+): Promise<Tokenizer> {
   const { createTokenizer } = await import("../tokenizer/tokenizer.js");
-  if (base !== "") return createTokenizer((await outlineBaseOf({ base }, call)).tokenizer);
+  if (base !== "") return createTokenizer((await outlineBaseOf({ base, lowerCase }, call)).tokenizer);
   const { embeddedVocabulary } = await import("../tokenizer/vocabulary.js");
   return createTokenizer({ tokens: embeddedVocabulary(), lowerCase: !cased });
 }

@@ -1,6 +1,8 @@
 // Errors that a user can act on, and the exit codes of the command line.
 // A UserError is printed as one line without a stack; anything else is a defect and keeps its stack.
 
+import { onOneLine, withoutControls } from "./printable";
+
 /** Exit codes of the command line. 130 and 143 follow a signal. */
 export const ExitCode = {
   ok: 0,
@@ -21,14 +23,14 @@ export class UserError extends Error {
   readonly exitCode: ExitCode;
 
   constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(withoutControls(message), options);
     this.name = "UserError";
     this.exitCode = exitCode;
   }
 }
 
 /** The message of a library's error on one line: JSON.parse quotes the text that it stumbled over, line ends and all. */
-export const oneLine = (error: unknown): string => (error as Error).message.replace(/\s+/g, " ");
+export const oneLine = (error: unknown): string => onOneLine((error as Error).message.replace(/\s+/g, " "));
 
 /** Wrong flags or configuration (exit code 2). */
 export const usageError = (message: string, cause?: unknown) => new UserError(ExitCode.usage, message, { cause });

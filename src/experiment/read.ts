@@ -37,6 +37,7 @@ export interface Experiment {
   readonly name: string;
   readonly file: string;
   readonly base: string;
+  readonly lowerCase?: boolean;
   readonly tasks: readonly Task[];
   /** Absolute path of the user's own tasks, if the file names one. */
   readonly tasksFile: string | null;
@@ -213,6 +214,7 @@ function toExperiment(
     name: path.basename(file).replace(/\.ya?ml$/i, ""),
     file,
     base: content.base ?? defaultOf(baseOptions.base),
+    ...(content.lower_case === undefined ? {} : { lowerCase: content.lower_case }),
     tasks,
     tasksFile,
     samples: samplesOf(content),

@@ -142,6 +142,7 @@ const step = <T extends z.ZodType>(block: T) =>
 /** Everything but the recipes' sections. */
 const common = z.strictObject({
   base: value(baseOptions.base).optional(),
+  lower_case: value(baseOptions.lowerCase).optional(),
   tasks: nameList,
   tasks_file: z.string().min(1).optional(),
   ...blockKeys,

@@ -56,6 +56,13 @@ export function decimals(bounds: Bounds = {}) {
   };
 }
 
+/** true or false, in a file or as a flag's text. */
+export function truth(given: unknown): boolean {
+  if (given === true || given === "true") return true;
+  if (given === false || given === "false") return false;
+  throw new Error("true or false");
+}
+
 export function text(given: unknown): string {
   if (typeof given === "number") return String(given);
   if (typeof given !== "string" || given === "") throw new Error("a text that is not empty");

@@ -73,7 +73,7 @@ export async function openModel(
     folder,
     config,
     // Once a model: to build it takes as long as to read a thousand texts with it.
-    tokenizer: createTokenizer(tokenizer),
+    tokenizer: createTokenizer(tokenizer, config.vocabSize),
     tasks,
     run(inputs, names) {
       const wants = names.map((name) => [wanted(name), float32([], Float32Array.of(1))] as const);
@@ -115,7 +115,7 @@ async function runParts(folder: string, taskOf: (name: string) => Task, baseName
   const record = await readRecord(folder);
   if (!record) throw modelError(`${folder} is neither a merged model nor a run folder. Give --model with one of them`);
   if (record.state !== "finished") throw modelError(`${folder} is not finished. Repeat the command that began it`);
-  const base = await openBase(baseName ?? record.base.name);
+  const base = await openBase(baseName ?? record.base.name, { lowerCase: record.base.lowerCase });
   if (base.sha256 !== record.base.sha256) {
     throw modelError(
       `${folder} was trained on ${record.base.name} with sha256 ${record.base.sha256.slice(0, 8)}; ` +

@@ -17,6 +17,7 @@ export function configFile(
     tasks: task.definedIn,
     // A base outside the cache is found again by its folder alone.
     base: base.folder === cachedFolder(base.name) ? base.name : base.folder || base.name,
+    lowerCase: base.lowerCase,
     ...(task.labelsFrom ? { labels: task.labels } : {}),
     ...own,
     ...(rows.maxTrainSamples === undefined ? {} : { maxTrainSamples: rows.maxTrainSamples }),

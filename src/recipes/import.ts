@@ -2,7 +2,8 @@
 // the base's bit for bit. The first layer that differs is the branch's first.
 
 import path from "node:path";
-import { type Base, openBase } from "../checkpoints/bases/base";
+import { type Base, openBase, recordedBase } from "../checkpoints/bases/base";
+import { compareTensors } from "../checkpoints/bases/compare";
 import {
   createRun,
   finishRun,
@@ -17,6 +18,7 @@ import { IMPORTED } from "../checkpoints/runs/run-record";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
+import type { Reporter } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { kName, type Place } from "../model/place";
@@ -49,7 +51,7 @@ export interface ImportRequest {
  */
 export async function importBranch(request: ImportRequest, context: RunContext<Engine>): Promise<StoredRun> {
   const { task, base, folder, maxLength, run } = request;
-  const foreign = await openBase(folder, {});
+  const foreign = await openBase(folder, { lowerCase: base.lowerCase });
   const { place, branch, labels } = await readBranch(request, foreign, context);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
@@ -87,6 +89,7 @@ async function readBranch(
   const branch = branchTensors(foreign.tensors, place, head);
   const outputs = outputsOf(branch, task, folder);
   const labels = labelOrder(foreign, task, given, outputs, reporter);
+  tellHalfPrecision(base, foreign, reporter);
   tellUnknown(foreign, reporter);
   return { place, branch: mapLabels(branch, task, labels, folder), labels };
 }
@@ -150,7 +153,7 @@ function importRecord({ task, base, maxLength }: ImportRequest, place: Place, id
     state: "running",
     method: IMPORTED,
     task: task.name,
-    base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
+    base: recordedBase(base),
     layers: place.layers,
     fork: place.fork,
     full: false,
@@ -180,14 +183,15 @@ function findPlace(base: Base, foreign: Base): Place {
         `the base ${base.name} ${layers} of ${base.config.hiddenSize}. Give the --base that it was fine-tuned from`,
     );
   }
-  const changed = firstDifference(embeddingTensors(base.tensors), foreign.tensors);
+  const changed = firstDifference(embeddingTensors(base.tensors), base, foreign);
   if (changed) {
-    throw modelError(
-      `${foreign.folder}: ${changed} differs from the base ${base.name}: its embeddings were trained, so it shares no trunk`,
-    );
+    const reason = changed.includes("has the shape")
+      ? "it was fine-tuned from another base"
+      : "its embeddings were trained, so it shares no trunk";
+    throw modelError(`${foreign.folder}: ${changed}; against the base ${base.name}, ${reason}`);
   }
   let fork = 0;
-  while (fork < layers && !firstDifference(layerTensors(base.tensors, fork, fork + 1), foreign.tensors)) fork++;
+  while (fork < layers && !firstDifference(layerTensors(base.tensors, fork, fork + 1), base, foreign)) fork++;
   if (fork === layers) {
     throw modelError(
       `${foreign.folder}: every layer equals the base ${base.name}: there is no fine-tuned branch in it`,
@@ -196,14 +200,24 @@ function findPlace(base: Base, foreign: Base): Place {
   return { fork, layers: layers - fork };
 }
 
-function firstDifference(expected: HostTensors, actual: HostTensors): string | null {
+/** The first of the base's tensors that the folder has otherwise, and how. */
+function firstDifference(expected: HostTensors, base: Base, foreign: Base): string | null {
   for (const [name, tensor] of Object.entries(expected)) {
-    const other = actual[name];
-    if (!other || !sameBytes(tensor, other)) return name;
+    const other = foreign.tensors[name];
+    const theirs = other ? { tensor: other, dtype: foreign.dtypes?.get(name) } : null;
+    const difference = compareTensors(name, { tensor, dtype: base.dtypes?.get(name) }, theirs);
+    if (difference !== null) return `${name} ${difference}`;
   }
   return null;
 }
 
-const sameBytes = (a: HostTensor, b: HostTensor) => bytesOf(a).equals(bytesOf(b));
+/** Layers below the branch are the base's, whose digits the folder has lost. */
+function tellHalfPrecision(base: Base, foreign: Base, { log }: Pick<Reporter, "log">): void {
+  const formats = new Set([...(foreign.dtypes?.values() ?? [])].filter((dtype) => dtype === "F16" || dtype === "BF16"));
+  if (formats.size === 0) return;
+  log(
+    `${foreign.folder} holds ${[...formats].join(" and ")}: its lower layers equal ${base.name} at that precision, and the base's own are used`,
+  );
+}
 
 const bytesOf = ({ data }: HostTensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);

@@ -1,7 +1,7 @@
 // The pre-trained model that branches fork off.
 
-import { option } from "../options/option";
-import { text } from "../options/readers";
+import { option, optional } from "../options/option";
+import { text, truth } from "../options/readers";
 import { offline } from "./call";
 
 export const DEFAULT_BASE = "bert-base-uncased";
@@ -13,6 +13,11 @@ export const baseOptions = {
     value: "<name>",
     help: "pre-trained BERT: a name in the cache or a folder",
     fallback: DEFAULT_BASE,
+  }),
+  lowerCase: optional(truth, {
+    flag: "--lower-case",
+    value: "<true|false>",
+    help: "whether the base lower-cases its input, where its files do not say",
   }),
   ...offline,
 };

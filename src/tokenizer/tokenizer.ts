@@ -82,9 +82,9 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
   );
   const contents = new Map(added.map(({ content, id }) => [id, content]));
   const beyond = added.some(({ id }) => id >= rows);
-  const checked = (ids: number[]): number[] => {
-    const id = beyond ? ids.find((one) => one >= rows) : undefined;
-    if (id === undefined) return ids;
+  const checked = (encoding: Encoding): Encoding => {
+    const id = beyond ? encoding.ids.find((one) => one >= rows) : undefined;
+    if (id === undefined) return encoding;
     throw modelError(
       `the text holds "${contents.get(id)}", which was added to the vocabulary with the id ${id}; the model's embedding has ${rows} rows. Leave it out of the text, or give the model rows for it (resize_token_embeddings of transformers)`,
     );
@@ -94,15 +94,13 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
     settings,
     padId,
     encode(text, pair, maxLength) {
-      const first = checked(reader.ids(text));
-      const second = pair ? checked(reader.ids(pair)) : null;
-      return assemble(first, second, longestFirst(first.length, second?.length ?? null, maxLength), special);
+      const first = reader.ids(text);
+      const second = pair ? reader.ids(pair) : null;
+      return checked(assemble(first, second, longestFirst(first.length, second?.length ?? null, maxLength), special));
     },
     encodeWithOffsets(text, pair, maxLength) {
       const first = reader.ranges(text);
       const second = pair ? reader.ranges(pair) : null;
-      checked(first.ids);
-      checked(second?.ids ?? []);
       const kept = longestFirst(first.ids.length, second?.ids.length ?? null, maxLength);
       const offsets: (Offset | null)[] = [null];
       for (const [start, end] of first.ranges.slice(0, kept[0])) offsets.push({ text: 0, start, end });
@@ -111,7 +109,7 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
         for (const [start, end] of second.ranges.slice(0, kept[1])) offsets.push({ text: 1, start, end });
         offsets.push(null);
       }
-      return { ...assemble(first.ids, second?.ids ?? null, kept, special), offsets };
+      return { ...checked(assemble(first.ids, second?.ids ?? null, kept, special)), offsets };
     },
     tokenize: (text) => reader.ids(text).map((id) => contents.get(id) ?? (tokens[id] as string)),
   };

@@ -37,6 +37,10 @@ describe("vocab.txt", () => {
   });
 });
 
+test("vocab.txt: a byte order mark at its start is none of its first word", () => {
+  expect(parseVocabulary("\ufeff[PAD]\na")).toEqual(["[PAD]", "a"]);
+});
+
 describe("tokenizer.json", () => {
   const vocab = { "[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, a: 4, "7": 5 };
   const json = {
@@ -87,7 +91,7 @@ describe("tokenizer.json", () => {
     ["another normalizer", { ...json, normalizer: { type: "NFKC" } }, 'normalizer.type is "NFKC"'],
     ["text not cleaned", { ...json, normalizer: { ...json.normalizer, clean_text: false } }, "clean_text is false"],
     ["another split", { ...json, pre_tokenizer: { type: "ByteLevel" } }, 'pre_tokenizer.type is "ByteLevel"'],
-    ["added tokens", { ...json, added_tokens: [{ content: "[E1]" }] }, 'adds the token "[E1]"'],
+    ["an added token without an id", { ...json, added_tokens: [{ content: "[E1]" }] }, 'an added token is "[E1]"'],
     ["a hole", { ...json, model: { ...model, vocab: { a: 0, b: 2 } } }, '"b" has the id 2'],
     ["one id twice", { ...json, model: { ...model, vocab: { a: 0, b: 0 } } }, '"b" has the id 0'],
     ["an id that is no number", { ...json, model: { ...model, vocab: { a: "0" } } }, '"a" has the id 0'],

@@ -12,6 +12,7 @@ import { type BertConfig, parseBertConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { readBaseTokenizer } from "./base-tokenizer";
+import { SOURCE_FILE } from "./cached";
 import { readJson } from "./json";
 import { baseSha256, hashWeights, readWeights } from "./weights";
 
@@ -47,6 +48,22 @@ export interface Base extends BaseDescription {
   /** In what formats those lay there that were not float32. */
   readonly dtypes?: ReadonlyMap<string, string>;
 }
+
+/** What a run's record says of the base that it was trained on. */
+export interface RecordedBase {
+  readonly name: string;
+  readonly sha256: string;
+  readonly layers: number;
+  /** See {@link BaseOutline}; the base is opened with it again. */
+  readonly lowerCase?: boolean;
+}
+
+export const recordedBase = ({ name, sha256, config, lowerCase }: BaseDescription): RecordedBase => ({
+  name,
+  sha256,
+  layers: config.numHiddenLayers,
+  ...(lowerCase === undefined ? {} : { lowerCase }),
+});
 
 /** Google's largest BERT unpacks to 1.3 GB. */
 export const LARGEST_ZIP_CONTENT = 4e9;
@@ -165,7 +182,8 @@ async function readOutline(folder: string, name: string, options: OpenOptions): 
   const file = configFile(folder) as string;
   const json = await readJson(file);
   const config = parseBertConfig(json, file);
-  const { settings, notes, lowerCase } = await readBaseTokenizer(folder, name, config, options.lowerCase);
+  const said = options.lowerCase ?? (await recordedCase(folder));
+  const { settings, notes, lowerCase } = await readBaseTokenizer(folder, name, config, said);
   const labels = labelNames(json);
   return {
     name,
@@ -177,6 +195,12 @@ async function readOutline(folder: string, name: string, options: OpenOptions): 
     ...(labels ? { labels } : {}),
     ...(notes.length > 0 ? { notes } : {}),
   };
+}
+
+/** What `flexbert pull --lower-case` has written beside a base in the cache. */
+async function recordedCase(folder: string): Promise<boolean | undefined> {
+  const { lowerCase } = Object(await readJson(path.join(folder, SOURCE_FILE))) as { lowerCase?: unknown };
+  return typeof lowerCase === "boolean" ? lowerCase : undefined;
 }
 
 /** config.json's id2label, unless it is missing, has holes or says only LABEL_0, LABEL_1, ... */

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { modelError } from "../../errors/errors";
-import { printable } from "../formats/printable";
+import { printable } from "../../errors/printable";
 import { readJson } from "./json";
 
 /** All of them lie open at once, and the largest models have fewer. */

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { modelError } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import { canonicalJson } from "../../files/hash";
 import type { BertConfig } from "../../model/config";
 import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
@@ -74,7 +75,7 @@ function selection(config: BertConfig, source: string, spell: (name: string) => 
     const name = spell(stored);
     if (isSurplusLayer(name, config)) {
       throw modelError(
-        `${source} holds ${stored}, its config gives ${config.numHiddenLayers} layers. Config and weights belong to different models`,
+        `${source} holds ${printable(stored)}, its config gives ${config.numHiddenLayers} layers. Config and weights belong to different models`,
       );
     }
     return shapes.has(name) || isClassifier(name);
@@ -130,7 +131,7 @@ function inOrder(
       if (!select(stored)) continue;
       if (!file.dtypes.has(stored)) {
         throw modelError(
-          `${file.path} has no tensor ${stored}, which ${path.basename(source)} lists for it. Fetch both again`,
+          `${file.path} has no tensor ${printable(stored)}, which ${path.basename(source)} lists for it. Fetch both again`,
         );
       }
       const name = nameFromHuggingFace(stored);

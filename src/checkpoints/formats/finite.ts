@@ -1,8 +1,8 @@
 // Weights that are no numbers: one NaN makes every output NaN, and scores are then of nothing.
 
 import { modelError } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import type { HostTensor, HostTensors } from "../../model/tensors";
-import { printable } from "./printable";
 
 /** Throws modelError (4) naming file, tensor, value and place of the first that is NaN or infinite. */
 export function requireFinite(tensors: HostTensors, file: string): void {

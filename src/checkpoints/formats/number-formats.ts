@@ -71,3 +71,24 @@ function int64ToInt32(values: BigInt64Array): Int32Array | bigint {
   }
   return out;
 }
+
+/** Float32 numbers to the nearest of a shorter format, ties to even, as float32. */
+export function roundTo(dtype: "F16" | "BF16", values: Float32Array): Float32Array {
+  const out = Float32Array.from(values);
+  const bits = new Uint32Array(out.buffer);
+  for (let i = 0; i < out.length; i++) {
+    const word = bits[i] as number;
+    if (dtype === "BF16") bits[i] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
+    else out[i] = toHalf(out[i] as number, ((word >>> 23) & 0xff) - 127);
+  }
+  return out;
+}
+
+/** Adding and taking away 1.5 x 2^52 leaves a double with no digits behind the point, rounded to even. */
+const INTEGERS = 3 * 2 ** 51;
+
+function toHalf(value: number, exponent: number): number {
+  const unit = 2 ** (Math.max(exponent, -14) - 10);
+  const units = value / unit + INTEGERS - INTEGERS;
+  return Math.abs(units * unit) > 65504 ? Math.sign(value) * Number.POSITIVE_INFINITY : units * unit;
+}

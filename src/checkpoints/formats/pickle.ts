@@ -4,7 +4,7 @@
 // bytes, in memory and time, because counts are held to what is left of them and values are never walked.
 // Left out on purpose: protocol 0's text forms and sets, which no weights have.
 
-import { printable } from "./printable";
+import { printable } from "../../errors/printable";
 
 /** A tuple and a list are both an array, a dictionary of either kind is a Map. */
 export type PickleValue =

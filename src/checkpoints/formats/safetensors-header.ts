@@ -4,6 +4,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
+import { onOneLine } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
 
@@ -147,4 +148,4 @@ function checkTiling(tensors: ReadonlyMap<string, StoredTensor>, dataStart: numb
 }
 
 export const damaged = (path: string, cause: string) =>
-  modelError(`${path} is damaged: ${cause}. Fetch or write the file again`);
+  modelError(`${path} is damaged: ${onOneLine(cause)}. Fetch or write the file again`);

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { modelError } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import { writeFileAtomic } from "../../files/atomic";
 import { readRange } from "../../files/positioned-read";
 import type { HostTensor, HostTensors } from "../../model/tensors";
@@ -84,14 +85,14 @@ async function readTensor(
   if (!isStoredDtype(stored.dtype)) {
     const readable = Object.keys(bytesPerElement).join(", ");
     throw modelError(
-      `${path}: tensor ${name} has the dtype ${stored.dtype}; readable are ${readable}. Convert it to F32`,
+      `${path}: tensor ${printable(name)} has the dtype ${stored.dtype}; readable are ${readable}. Convert it to F32`,
     );
   }
   const bytes = await readRange(handle, stored.position, stored.bytes);
   if (bytes.length < stored.bytes) throw damaged(path, `tensor ${name} is cut off: another process may be writing it`);
   onBytes(bytes);
   const tensor = decodeTensor(stored.dtype, stored.shape, bytes.buffer);
-  if (typeof tensor === "string") throw modelError(`${path}: tensor ${name} ${tensor}`);
+  if (typeof tensor === "string") throw modelError(`${path}: tensor ${printable(name)} ${tensor}`);
   return tensor;
 }
 

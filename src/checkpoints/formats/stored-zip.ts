@@ -2,9 +2,9 @@
 // throws outside of its promises where a damaged directory points beyond the file. ZIP64 included (APPNOTE.TXT 4.3).
 
 import type { FileHandle } from "node:fs/promises";
+import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { PickleError } from "./pickle";
-import { printable } from "./printable";
 
 export interface StoredEntry {
   readonly name: string;

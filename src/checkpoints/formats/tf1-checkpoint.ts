@@ -5,12 +5,12 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { modelError } from "../../errors/errors";
+import { modelError, oneLine } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { maskedCrc32c } from "./crc32c";
 import { bytesPerElement, decodeTensor, type StoredDtype } from "./number-formats";
-import { printable } from "./printable";
 import { openWeights } from "./safetensors-header";
 import { readTable } from "./sstable";
 
@@ -97,7 +97,7 @@ async function readIndex(file: string): Promise<{ shards: number; entries: [stri
     const shards = parseHeader(header[1]);
     return { shards, entries: rest.map(([name, value]) => [name, parseEntry(name, value, shards)]) };
   } catch (error) {
-    throw modelError(`${file} is damaged: ${(error as Error).message}. Fetch the checkpoint again`, error);
+    throw modelError(`${file} is damaged: ${oneLine(error)}. Fetch the checkpoint again`, error);
   }
 }
 
@@ -163,7 +163,8 @@ async function readShard(file: string, wanted: readonly [string, BundleEntry][])
   const tensors: [string, HostTensor][] = [];
   try {
     for (const [name, entry] of wanted) {
-      const fail = (cause: string) => modelError(`${file}: variable ${name} ${cause}. Fetch the checkpoint again`);
+      const fail = (cause: string) =>
+        modelError(`${file}: variable ${printable(name)} ${cause}. Fetch the checkpoint again`);
       const dtype = dataTypes[entry.dtype];
       if (!dtype) throw fail(`has TensorFlow's data type ${entry.dtype}, which is not supported`);
       if (entry.sliced) throw fail("is partitioned, which is not supported");

@@ -2,9 +2,9 @@
 // machine's number formats, the value and the storages' keys; then for each key its number of elements and the elements.
 
 import type { FileHandle } from "node:fs/promises";
+import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { LARGEST_PICKLE, PickleError, type PickleRules, type PickleValue, readPickle } from "./pickle";
-import { printable } from "./printable";
 import { type Storage, type StorageBytes, type TorchFile, torchRules } from "./torch-tensors";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;

@@ -1,10 +1,10 @@
 // What a pickle of PyTorch's may ask for: storages of numbers, tensors as views of them, and the ordered dictionary that a
 // state_dict is. Tensors are described here, not read: torch.ts fetches the bytes of those that are wanted.
 
+import { printable } from "../../errors/printable";
 import { sizeOf } from "../../model/tensors";
 import type { StoredDtype } from "./number-formats";
 import { PickleError, type PickleFunction, type PickleObject, type PickleRules, type PickleValue } from "./pickle";
-import { printable } from "./printable";
 
 /** Numbers that lie in the file under a key. */
 export interface Storage extends PickleObject {

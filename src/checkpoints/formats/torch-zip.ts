@@ -1,9 +1,9 @@
 // The zip of PyTorch 1.6 and later: NAME/data.pkl, NAME/data/KEY for each storage, NAME/byteorder.
 
 import type { FileHandle } from "node:fs/promises";
+import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { LARGEST_PICKLE, PickleError, readPickle } from "./pickle";
-import { printable } from "./printable";
 import { contentOf, readStoredZip, type StoredEntry } from "./stored-zip";
 import { type Storage, type StorageBytes, type TorchFile, torchRules } from "./torch-tensors";
 

@@ -5,11 +5,11 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { modelError, UserError } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { type HostTensor, sizeOf } from "../../model/tensors";
 import { decodeTensor } from "./number-formats";
 import { PickleError, type PickleValue } from "./pickle";
-import { printable } from "./printable";
 import { openWeights } from "./safetensors-header";
 import { openLegacy } from "./torch-legacy";
 import { adviceFor, extentOf, isTensor, type StorageBytes, type TensorView, type TorchFile } from "./torch-tensors";

@@ -2,13 +2,17 @@
 // Not @huggingface/hub: its downloads neither resume nor compare hashes nor take a proxy, and its cache layout (links
 // into a blob store) is of no use here.
 
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { modelError } from "../../errors/errors";
 import { type DownloadRequest, download } from "../../files/download";
-import { type Network, StatusError, send } from "../../files/network";
+import { type Network, StatusError } from "../../files/network";
 import { parseBertConfig } from "../../model/config";
+import { readBaseTokenizer } from "../bases/base-tokenizer";
 import { readJson } from "../bases/json";
+import { shardsOf } from "../bases/shards";
+import { weightForms } from "../bases/weights";
 
 export interface FetchRequest {
   /** An existing folder for the model's files. */
@@ -16,15 +20,16 @@ export interface FetchRequest {
   readonly network: Network;
   readonly onProgress?: (file: string, received: number, total: number | null) => void;
   readonly signal?: AbortSignal;
+  /** See {@link PullOptions}. */
+  readonly lowerCase?: boolean | undefined;
 }
 
-const weightsFile = "model.safetensors";
-const optionalFiles = ["tokenizer_config.json", "tokenizer.json", "vocab.txt"];
+const optionalFiles = ["tokenizer_config.json", "tokenizer.json", "vocab.txt", "added_tokens.json"];
 
 /**
  * Fetches the files of `name` (ORG/NAME, or NAME@REVISION) and returns where they are from, with the commit.
- * The small files come first, so that a model that is no BERT is refused before its weights travel.
- * Throws modelError (4) for a model that is missing, closed, no BERT or without model.safetensors; see `download` for the rest.
+ * The small files come first, so that a model that cannot be used is refused before its weights travel.
+ * Throws modelError (4) for a model that is missing, closed, no BERT or without weights; see `download` for the rest.
  */
 export async function fetchFromHub(name: string, request: FetchRequest, weightsSha256?: string): Promise<string> {
   const [repository = name, revision = "main"] = name.split("@");
@@ -39,17 +44,16 @@ export async function fetchFromHub(name: string, request: FetchRequest, weightsS
     // All files of one commit, also when somebody pushes in between.
     const commit = /^[0-9a-f]{40}$/.exec(answer.get("x-repo-commit") ?? "")?.[0] ?? revision;
     const config = path.join(request.folder, "config.json");
-    parseBertConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
+    const parsed = parseBertConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
     for (const file of optionalFiles) await getOptional(file, () => get(file, commit), request.folder);
-    await get(weightsFile, commit, weightsSha256).catch(async (error) => {
-      if (!isMissing(error)) throw error;
-      const pytorch = await exists(fileUrl("pytorch_model.bin", commit), request);
-      const found = pytorch ? "only pytorch_model.bin, which flexbert does not read" : `no ${weightsFile}`;
+    await readBaseTokenizer(request.folder, repository, parsed, request.lowerCase);
+    const found = await getWeights((file) => get(file, commit, weightsSha256), request.folder);
+    if (!found) {
+      const files = weightForms.map(({ file }) => file).join(", ");
       throw modelError(
-        `${repository} has ${found}. Convert it: save_pretrained of transformers writes ${weightsFile}`,
-        error,
+        `${repository} has none of ${files}. Convert it: save_pretrained of transformers writes the first`,
       );
-    });
+    }
     return `${endpoint}/${repository}@${commit}`;
   } catch (error) {
     throw error instanceof StatusError ? refusal(error, name, endpoint) : error;
@@ -84,10 +88,17 @@ async function getOptional(file: string, get: () => Promise<unknown>, folder: st
   }
 }
 
-async function exists(url: string, { network, signal }: FetchRequest): Promise<boolean> {
-  const reply = await send(network, url, authorization(), { range: "bytes=0-0" }, signal);
-  await reply.discard();
-  return reply.status === 200 || reply.status === 206;
+/** The first form of weights that the model has, with all its files; whether there is one. */
+async function getWeights(get: (file: string) => Promise<unknown>, folder: string): Promise<boolean> {
+  for (const { file, sharded } of weightForms) {
+    await getOptional(file, () => get(file), folder);
+    const target = path.join(folder, file);
+    if (!existsSync(target)) continue;
+    const shards = sharded ? [...shardsOf(await readJson(target), target).keys()] : [];
+    for (const shard of shards) await get(shard);
+    return true;
+  }
+  return false;
 }
 
 function refusal(error: StatusError, name: string, endpoint: string) {

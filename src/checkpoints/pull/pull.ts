@@ -12,7 +12,7 @@ import { makeFolder } from "../../files/folder";
 import { lockFolder } from "../../files/lock";
 import { type NetworkLimits, openNetwork } from "../../files/network";
 import { storageFailure } from "../../files/storage-failure";
-import { describeBase } from "../bases/base";
+import { describeBase, outlineBase } from "../bases/base";
 import { pullFolder, SOURCE_FILE } from "../bases/cached";
 import { readJson } from "../bases/json";
 import { fetchGoogleZip, googleZips } from "./google-zips";
@@ -27,6 +27,8 @@ export interface PullOptions {
   readonly onProgress?: (file: string, received: number, total: number | null) => void;
   readonly signal?: AbortSignal;
   readonly limits?: Partial<NetworkLimits>;
+  /** Whether the model lower-cases its input, where its files do not say; it is recorded beside them. */
+  readonly lowerCase?: boolean | undefined;
 }
 
 export interface PulledModel {
@@ -47,17 +49,17 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
   }
   const cache = options.cache ?? cacheFolder();
   const folder = cachedFolder(name, cache);
-  if (existsSync(folder)) return present(folder);
+  if (existsSync(folder)) return present(folder, options);
   if (options.offline) throw modelError(`${name} is not in the cache ${cache}, and --offline forbids to fetch it`);
   const work = pullFolder(folder);
   const unlock = await lockFolder(work, `pulling ${name}`);
   try {
-    if (existsSync(folder)) return await present(folder); // another pull was faster
+    if (existsSync(folder)) return await present(folder, options); // another pull was faster
     const files = path.join(work, "files");
     await makeFolder(files);
     const source = await fetchModel(name, work, files, options);
-    await describeBase(files); // every tensor and the vocabulary
-    await writeFileAtomic(path.join(files, SOURCE_FILE), `${JSON.stringify({ name, source }, null, 2)}\n`);
+    await describeBase(files, options); // every tensor and the vocabulary
+    await writeSource(files, { name, source, lowerCase: options.lowerCase });
     await rename(files, folder);
     await syncFolder(cache);
     return { folder, source };
@@ -69,11 +71,19 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
   }
 }
 
-async function present(folder: string): Promise<PulledModel> {
+async function writeSource(folder: string, record: object): Promise<void> {
+  await writeFileAtomic(path.join(folder, SOURCE_FILE), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+async function present(folder: string, { lowerCase }: PullOptions): Promise<PulledModel> {
   if (!existsSync(path.join(folder, "config.json")) && !existsSync(path.join(folder, "bert_config.json"))) {
     throw modelError(`${folder} holds no model. Remove it and pull again`);
   }
-  const record = (await readJson(path.join(folder, SOURCE_FILE))) as { source?: string } | null;
+  const record = (await readJson(path.join(folder, SOURCE_FILE))) as { source?: string; lowerCase?: boolean } | null;
+  if (lowerCase !== undefined && record?.lowerCase !== lowerCase) {
+    await outlineBase(folder, { lowerCase }); // refuses what its files contradict
+    await writeSource(folder, { ...record, lowerCase });
+  }
   return { folder, source: record?.source ?? "unknown" };
 }
 

@@ -14,6 +14,8 @@ import type { HostTensors } from "../../model/tensors";
 import type { Definitions } from "../../options/option";
 import { fromRecorded, type Recorded, recordedProblem, type SettingsOf } from "../../options/settings";
 import type { maxLength } from "../../settings/training";
+import type { RecordedBase } from "../bases/base";
+import { requireFinite } from "../formats/finite";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors";
 import { recordProblem } from "./run-record";
 
@@ -30,7 +32,7 @@ export interface RunRecord extends Place {
   /** The recipe that trained it, by its name, or "import". */
   readonly method: string;
   readonly task: string;
-  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  readonly base: RecordedBase;
   /** Whether its fork is null, as files have always said it beside the fork. */
   readonly full: boolean;
   readonly seed: number;
@@ -257,7 +259,9 @@ export async function loadBranch(run: StoredRun): Promise<HostTensors> {
   if (sha256 !== run.record.sha256) {
     throw modelError(`${file} has sha256 ${sha256}, its run.json says ${run.record.sha256}. ${advice}`);
   }
-  return (await readSafetensors(file)).tensors;
+  const { tensors } = await readSafetensors(file);
+  requireFinite(tensors, file);
+  return tensors;
 }
 
 /** Every run under checkpoints/<base>/<task>/<method>, by folder name. */

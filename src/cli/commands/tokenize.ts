@@ -16,6 +16,7 @@ export const tokenizeCommand = defineCommand({
   arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
   options: {
     base: tokenizerOptions.base,
+    lowerCase: tokenizerOptions.lowerCase,
     pair: optional(text, { flag: "--pair", value: "<text>", help: "second text, for one text given as argument" }),
     pairs: toggle({ flag: "--pairs", help: "split each text at its first tab into a pair" }),
     ...maxLength,

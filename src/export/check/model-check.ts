@@ -66,7 +66,7 @@ export interface CheckedModel {
  *   gives no numbers or the runtime refuses the file
  */
 export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<ModelCheck> {
-  const tokenizer = createTokenizer(model.tokenizer);
+  const tokenizer = createTokenizer(model.tokenizer, model.config.vocabSize);
   const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, tools);
   const found = await runFile(model, rows, tokenizer.padId, tools);
   const tasks: (RowSource & { difference: number })[] = [];

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { readBaseTokenizer } from "../../checkpoints/bases/base-tokenizer";
+import { requireFinite } from "../../checkpoints/formats/finite";
 import { readHashedSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import { modelError, oneLine } from "../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
@@ -63,6 +64,7 @@ async function readBlob(folder: string, blob: Blob): Promise<HostTensors> {
   try {
     const { tensors, sha256 } = await readHashedSafetensors(target);
     requireHash(target, sha256, blob.sha256);
+    requireFinite(tensors, target);
     return tensors;
   } catch (error) {
     await checkBlob(folder, blob); // other bytes are the first thing to say of a file that is no weight file

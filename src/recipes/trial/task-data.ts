@@ -35,7 +35,7 @@ export async function readTaskData(
     });
   const train = await read("train", rows.maxTrainSamples);
   const dev = await read("dev", rows.maxEvalSamples);
-  const tokenizer = createTokenizer(base.tokenizer);
+  const tokenizer = createTokenizer(base.tokenizer, base.config.vocabSize);
   return {
     train: encodeExamples(task, train.examples, tokenizer, maxLength),
     dev: encodeExamples(task, dev.examples, tokenizer, maxLength),

@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import type { BaseDescription } from "../../checkpoints/bases/base";
+import { type BaseDescription, recordedBase } from "../../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -64,7 +64,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     state: "running",
     method,
     task: task.name,
-    base: { name: base.name, sha256: base.sha256, layers: base.config.numHiddenLayers },
+    base: recordedBase(base),
     layers: place.layers,
     fork: place.fork,
     full,

@@ -174,11 +174,15 @@ describe("a Hugging Face folder", () => {
     await expectRefused([folder], message);
   });
 
-  test("with PyTorch's weights only says so", async () => {
+  test("without weights says which files it may have", async () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "model.safetensors"));
+    await expectRefused(
+      [folder],
+      "has no weights. It needs one of model.safetensors, model.safetensors.index.json, pyt",
+    );
     writeFileSync(path.join(folder, "pytorch_model.bin"), "");
-    await expectRefused([folder], "has only pytorch_model.bin");
+    await expectRefused([folder], `${path.join(folder, "pytorch_model.bin")} is empty`);
   });
 
   test("whose config is no JSON names the file", async () => {

@@ -37,7 +37,7 @@ export async function writeTorchZip(file: string, { pickle, storages, others, co
 
 /** The first three pickles of a legacy file. */
 const legacyHead = Buffer.concat([
-  Buffer.from("80028a0a6cfc9c46f92093a850192e", "hex"), // the magic number
+  Buffer.from("80028a0a6cfc9c46f9206aa850192e", "hex"), // the magic number
   Buffer.from("80024de9032e", "hex"), // 1001
   Buffer.from("80027d2e", "hex"), // the machine's formats: {}
 ]);
