@@ -1,5 +1,5 @@
 // What an engine is to the rest of the program: it takes pure functions over named tensors, keeps their state in
-// its own memory and runs them. Recipes, merging predicting know this type only; api makes the value.
+// its own memory and runs them. Recipes, merging and predicting know this type only; api makes the value.
 
 import type { DynamicAxes, EntryPoint } from "../model/entry-point";
 import type { HostTensors } from "../model/tensors";

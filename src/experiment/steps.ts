@@ -1,5 +1,5 @@
 // The steps after training: select, merge, report. Each is done once for its inputs: their hash is kept beside the
-// results, and a step whose inputs and outputs are as they were is skipped. What a step runs is the cli's matter.
+// results, and a step whose inputs and outputs are as they were is skipped. What a step runs is the caller's matter.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

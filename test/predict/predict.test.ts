@@ -1,0 +1,126 @@
+// Which batches a model is asked for, and what becomes of its logits: over a model that says what it was given.
+
+import { describe, expect, test } from "@jest/globals";
+import { Interrupted } from "../../src/messages/reporter";
+import { float32, type HostTensors } from "../../src/model/tensors";
+import type { ServedModel, ServedTask } from "../../src/predict/model";
+import { computeLogits, type Row, toPrediction } from "../../src/predict/predict";
+import { fittingTasks, type InputRow, predictRows } from "../../src/predict/rows";
+import { kinds } from "../../src/tasks/kinds";
+import { createTokenizer } from "../../src/tokenizer/tokenizer";
+import { tinyBase } from "../tiny";
+
+const base = tinyBase();
+const { signal } = new AbortController();
+const task = (name: string, maxLength: number, inputs: "single" | "pair" = "single"): ServedTask => ({
+  ...{ name, maxLength, inputs, kind: kinds.classification, labels: ["no", "yes"], range: null, fork: 1, layers: 1 },
+});
+const single = (text: string): Row => ({ text, pair: null });
+const words = (count: number) => single("good ".repeat(count).trim());
+
+/** Gives each row the number of its tokens, and minus that, as logits. */
+function countingModel() {
+  const calls: { readonly tasks: readonly string[]; readonly shape: readonly number[] }[] = [];
+  const model: ServedModel = {
+    ...{ folder: "m", config: base.config, tokenizer: createTokenizer(base.tokenizer), tasks: [] },
+    async run({ attention_mask: mask }: HostTensors, tasks) {
+      const { shape, data } = mask as HostTensors[string];
+      const [rows = 0, length = 0] = shape;
+      calls.push({ tasks, shape });
+      const tokens = Array.from({ length: rows }, (_, i) =>
+        Array.from(data.subarray(i * length, (i + 1) * length)).reduce((sum, one) => sum + one, 0),
+      );
+      const logits = float32([rows, 2], Float32Array.from(tokens.flatMap((count) => [count, -count])));
+      return Object.fromEntries(tasks.map((name) => [name, logits]));
+    },
+    dispose: () => undefined,
+  };
+  return { model, calls };
+}
+
+const counts = (logits: Float32Array | undefined) => Array.from(logits ?? []).filter((_, i) => i % 2 === 0);
+
+describe("computeLogits", () => {
+  test("gives them in the order of the rows, in batches of at most 64 that are sorted by length", async () => {
+    const { model, calls } = countingModel();
+    const lengths = Array.from({ length: 100 }, (_, i) => 1 + ((i * 7) % 20));
+    const read: [number, number][] = [];
+    const onRows = (rows: number, tokens: number) => void read.push([rows, tokens]);
+    const { a } = await computeLogits(model, lengths.map(words), [task("a", 64)], { signal, onRows });
+    expect(counts(a)).toEqual(lengths.map((count) => count + 2)); // with [CLS] and [SEP]
+    expect(calls.map(({ shape }) => shape[0])).toEqual([64, 36]);
+    expect(read.map(([rows]) => rows)).toEqual([64, 36]);
+    expect(read.reduce((sum, [, tokens]) => sum + tokens, 0)).toBe(lengths.reduce((sum, one) => sum + one + 2, 0));
+  });
+
+  test("asks for all tasks in one pass, apart only for rows that one of them cuts shorter", async () => {
+    const { model, calls } = countingModel();
+    const rows = [words(2), words(9)];
+    const logits = await computeLogits(model, rows, [task("short", 6), task("long", 64)], { signal });
+    expect([counts(logits["short"]), counts(logits["long"])]).toEqual([
+      [4, 6],
+      [4, 11],
+    ]);
+    expect(calls.map(({ tasks, shape }) => [[...tasks].sort().join(), shape[0]])).toEqual(
+      expect.arrayContaining([
+        ["long,short", 1],
+        ["long", 1],
+        ["short", 1],
+      ]),
+    );
+    expect(calls).toHaveLength(3);
+  });
+
+  test("stops before the next batch", async () => {
+    const { model, calls } = countingModel();
+    const controller = new AbortController();
+    const onRows = () => controller.abort();
+    const rows = Array.from({ length: 130 }, () => words(1));
+    const stopped = computeLogits(model, rows, [task("a", 64)], { signal: controller.signal, onRows });
+    await expect(stopped).rejects.toThrow(Interrupted);
+    expect(calls).toHaveLength(1);
+  });
+});
+
+test("a prediction is of the row's own logits", () => {
+  const logits = Float32Array.of(3, -3, -3, 3);
+  expect([0, 1].map((row) => toPrediction(task("a", 64), logits, row))).toMatchObject([
+    { label: "no" },
+    { label: "yes" },
+  ]);
+});
+
+describe("predictRows", () => {
+  test("hands rows back in their order with their ids, and holds a bounded number of them", async () => {
+    const { model } = countingModel();
+    let given = 0;
+    async function* rows(): AsyncGenerator<InputRow> {
+      for (; given < 5000; given++) yield { ...words(1 + (given % 3)), id: given };
+    }
+    const ids: unknown[] = [];
+    let ahead = 0;
+    for await (const { id, predictions } of predictRows(model, rows(), () => [task("a", 64)], { signal })) {
+      ids.push(id);
+      ahead = Math.max(ahead, given - ids.length);
+      expect(predictions["a"]).toMatchObject({ label: "no" });
+    }
+    expect(ids).toEqual(Array.from({ length: 5000 }, (_, i) => i));
+    expect(ahead).toBeLessThan(4096);
+  });
+});
+
+describe("fittingTasks", () => {
+  const tasks = [task("mood", 64), task("rte", 64, "pair")];
+
+  test("takes those of the rows' inputs, and says which are left out", () => {
+    const { tasks: fitting, note } = fittingTasks(tasks, [words(1)], false);
+    expect([fitting.map(({ name }) => name), note]).toEqual([["mood"], "left out, because they take pairs: rte"]);
+  });
+
+  test("refuses a named task that takes others (2), rows of both sorts (3) and no rows (3)", () => {
+    expect(() => fittingTasks(tasks, [words(1)], true)).toThrow(expect.objectContaining({ exitCode: 2 }));
+    const both = [words(1), { text: "a", pair: "b" }];
+    expect(() => fittingTasks(tasks, both, false)).toThrow(expect.objectContaining({ exitCode: 3 }));
+    expect(() => fittingTasks(tasks, [], false)).toThrow(expect.objectContaining({ exitCode: 3 }));
+  });
+});
