@@ -49,7 +49,7 @@ export interface ImportRequest {
  */
 export async function importBranch(request: ImportRequest, context: RunContext<Engine>): Promise<StoredRun> {
   const { task, base, folder, maxLength, run } = request;
-  const foreign = await openBase(folder, {});
+  const foreign = await openBase(folder, { lowerCase: base.lowerCase });
   const { place, branch, labels } = await readBranch(request, foreign, context);
   const data = await readTaskData(task, base, maxLength, run);
   const trunks = openTrunks(task, base, data, run, context);
