@@ -50,6 +50,7 @@ export {
 export { type ExperimentResult, type RunOptions, run } from "./experiment/run";
 export { type ExportOptions, exportSavedModel, planSavedModel } from "./export";
 export { type ImportOptions, importBranch } from "./import";
+export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
 export {
   type ChosenRun,
   type MergeOptions,

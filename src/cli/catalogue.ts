@@ -80,8 +80,18 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     load: async () => (await import("./commands/pull.js")).pullCommand,
   },
   tasks: {
-    summary: "list the tasks, or print the schema of a task file",
-    load: async () => (await import("./commands/tasks.js")).tasksCommand,
+    summary: "list the tasks; a tasks file for files of your own",
+    fallback: "list",
+    commands: {
+      list: {
+        summary: "the tasks and where their data lies, or the schema of a tasks file",
+        load: async () => (await import("./commands/tasks/list.js")).tasksListCommand,
+      },
+      init: {
+        summary: "write a tasks file for files of rows, its columns guessed and shown",
+        load: async () => (await import("./commands/tasks/init.js")).tasksInitCommand,
+      },
+    },
   },
   data: {
     summary: "download GLUE; check task data: rows, labels, leaks",

@@ -6,7 +6,7 @@ import type { SplitSource, Task } from "../tasks/task";
 import { findSplitFile, readSplit } from "./read-split";
 
 /** More are no labels but texts or numbers, in the wrong column. */
-const MOST = 10_000;
+export const MOST_LABELS = 10_000;
 
 /** Without being told that a column holds labels: so many, of so many words, at so many rows each on average. */
 const FEW = { labels: 1000, words: 5, rows: 2 };
@@ -59,9 +59,9 @@ async function countLabels(task: Task): Promise<LabelCounts> {
     const names = labelSeparator === undefined ? [cell] : cell.split(labelSeparator).map((name) => name.trim());
     if (labelSeparator === undefined && cell === "") return "no label";
     for (const name of names.filter((label) => label !== "")) counts.set(name, (counts.get(name) ?? 0) + 1);
-    if (counts.size > MOST) {
+    if (counts.size > MOST_LABELS) {
       throw dataError(
-        `${task.name} has more than ${counted(MOST, "label")} in its train file: is it the column of labels?`,
+        `${task.name} has more than ${counted(MOST_LABELS, "label")} in its train file: is it the column of labels?`,
       );
     }
     rows++;

@@ -36,6 +36,11 @@ export async function readUserTasks(file: string, known: Kinds = kinds): Promise
   const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
     throw usageError(`${file}: cannot read the tasks file (${cause.code})`, cause);
   });
+  return parseUserTasks(text, file, known);
+}
+
+/** The same of the file's text, which need not be written yet. */
+export function parseUserTasks(text: string, file: string, known: Kinds = kinds): Task[] {
   // Labels are compared as text.
   const { content, report } = parseYamlFile(file, text, ["labels"]);
   const { entries, problems } = checkTasksFile(content, known);

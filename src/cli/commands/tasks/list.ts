@@ -1,12 +1,12 @@
-// flexbert tasks: what tasks there are, where their data lies, and the schema of a task file.
+// flexbert tasks list: what tasks there are, where their data lies, and the schema of a task file.
 
-import { listTasks, listTasksOptions } from "../../api/tasks";
-import { toggle } from "../../options/option";
-import { settingsOf } from "../../options/settings";
-import { defineCommand } from "../command";
-import { table } from "../terminal";
+import { listTasks, listTasksOptions } from "../../../api/tasks";
+import { toggle } from "../../../options/option";
+import { settingsOf } from "../../../options/settings";
+import { defineCommand } from "../../command";
+import { table } from "../../terminal";
 
-export const tasksCommand = defineCommand({
+export const tasksListCommand = defineCommand({
   description: "The nine GLUE tasks and AX, and the tasks of your own file. GLUE's files lie under --glue-data.",
   options: {
     ...listTasksOptions,
@@ -15,7 +15,7 @@ export const tasksCommand = defineCommand({
   examples: ["tasks", "tasks --tasks glue-data/sample/tasks.yaml", "tasks --schema > tasks.schema.json"],
   async run(values, terminal) {
     if (values.schema) {
-      const { userTasksJsonSchema } = await import("../../tasks/user-tasks.js");
+      const { userTasksJsonSchema } = await import("../../../tasks/user-tasks.js");
       terminal.printJson(userTasksJsonSchema());
       return;
     }
@@ -26,7 +26,7 @@ export const tasksCommand = defineCommand({
     }
     const rows = described.map((task) => {
       const found = Object.entries(task.splits).filter(([, file]) => file !== null);
-      const labels = task.labels.join(", ") || (task.range?.join(" to ") ?? "a number");
+      const labels = task.labels.join(", ") || (task.range?.join(" to ") ?? "its train file's");
       return [task.name, task.inputs, task.metric, shorten(labels, 48), found.map(([split]) => split).join(" ") || "-"];
     });
     terminal.print(table(["task", "inputs", "metric", "labels", "data found"], rows));

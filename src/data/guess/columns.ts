@@ -1,0 +1,87 @@
+// What the columns of a file are like, in one pass over its rows and in memory that does not grow with them.
+
+import type { Column } from "../../tasks/task";
+import { MOST_LABELS } from "../labels";
+import type { Table } from "./table";
+
+export interface ColumnTraits {
+  readonly column: Column;
+  /** Rows whose cell is not empty. */
+  readonly filled: number;
+  /** Of those: means. */
+  readonly characters: number;
+  readonly words: number;
+  /** Rows by cell; null where there are more cells than labels can be. */
+  readonly counts: ReadonlyMap<string, number> | null;
+  /** Where every filled cell is a number. */
+  readonly numbers: { readonly least: number; readonly most: number; readonly whole: boolean } | null;
+  /** Rows whose cell is a JSON array of texts. */
+  readonly lists: number;
+}
+
+/** What stands between the texts of a JSON array once it is a cell. */
+export const LIST_SEPARATOR = "|";
+
+export function columnTraits({ names, rows }: Table): ColumnTraits[] {
+  const width = names?.length ?? Math.max(0, ...rows.slice(0, 100).map(({ cells }) => (cells as string[]).length));
+  return Array.from({ length: width }, (_, position) => {
+    const column = names ? (names[position] as string) : position;
+    const found = collectTraits(column);
+    for (const row of rows) {
+      if (row.problem === undefined) found.add(cellOf(row.cells, position, column));
+    }
+    return found.traits();
+  });
+}
+
+/** A cell as text, and whether it was a list. */
+export function cellOf(
+  cells: readonly string[] | Readonly<Record<string, unknown>>,
+  position: number,
+  column: Column,
+): { readonly text: string; readonly list: boolean } {
+  const value = Array.isArray(cells) ? cells[position] : (cells as Readonly<Record<string, unknown>>)[column];
+  if (Array.isArray(value)) return { text: value.map(String).join(LIST_SEPARATOR), list: true };
+  if (value === undefined || value === null) return { text: "", list: false };
+  return { text: typeof value === "object" ? JSON.stringify(value) : String(value).trim(), list: false };
+}
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+function collectTraits(column: Column) {
+  let [filled, characters, words, lists] = [0, 0, 0, 0];
+  let counts: Map<string, number> | null = new Map();
+  let numbers: { least: number; most: number; whole: boolean } | null = {
+    least: Number.POSITIVE_INFINITY,
+    most: Number.NEGATIVE_INFINITY,
+    whole: true,
+  };
+  return {
+    add({ text, list }: { readonly text: string; readonly list: boolean }): void {
+      if (list) lists++;
+      if (text === "") return;
+      filled++;
+      characters += text.length;
+      words += text.split(/\s+/).length;
+      counts?.set(text, (counts.get(text) ?? 0) + 1);
+      if (counts && counts.size > MOST_LABELS) counts = null;
+      if (!numbers) return;
+      if (!NUMBER.test(text)) numbers = null;
+      else {
+        const value = Number(text);
+        numbers.least = Math.min(numbers.least, value);
+        numbers.most = Math.max(numbers.most, value);
+        numbers.whole &&= Number.isInteger(value) && /^[+-]?\d+$/.test(text);
+      }
+    },
+    traits: (): ColumnTraits => ({
+      column,
+      filled,
+      characters: filled === 0 ? 0 : characters / filled,
+      words: filled === 0 ? 0 : words / filled,
+      counts,
+      numbers: filled === 0 ? null : numbers,
+      lists,
+    }),
+  };
+}
