@@ -7,7 +7,7 @@ import { type Given, readGiven } from "../options/given";
 import { option, optional, type Values } from "../options/option";
 import { choice, text } from "../options/readers";
 import type { Evaluation } from "../predict/evaluate";
-import { samples, taskOptions } from "../settings/tasks";
+import { BROKEN_SHARE, samples, taskOptions } from "../settings/tasks";
 import { splitNames, type Task } from "../tasks/task";
 import { type Call, type Caller, callOf } from "./caller";
 import { modelOptions, namesOf, openServedModel, type ServedTasks } from "./served-model";
@@ -22,6 +22,7 @@ export const evaluationOptions = {
   }),
   maxEvalSamples: samples.maxEvalSamples,
   skipBrokenRows: samples.skipBrokenRows,
+  maxBrokenRows: samples.maxBrokenRows,
   predictions: optional(text, {
     flag: "--predictions",
     value: "<file>",
@@ -92,6 +93,8 @@ export async function evaluateOpened(
       split,
       glueData: values.glueData,
       skipBroken: values.skipBrokenRows,
+      maxBroken: values.maxBrokenRows ?? BROKEN_SHARE,
+      warn: (note: string) => call.reporter.warn(note),
       ...(maxEvalSamples === undefined ? {} : { maxRows: maxEvalSamples }),
     };
     evaluations.push(await evaluateTask(model, task, options));

@@ -9,6 +9,7 @@ export { ExitCode, UserError } from "../errors/errors";
 export type { ProgressBar, Reporter } from "../messages/reporter";
 export { Interrupted } from "../messages/reporter";
 export type { ServedTask } from "../predict/model";
+export type { RowFile } from "../predict/row-file";
 export type { InputRow, PredictedRow } from "../predict/rows";
 export type { LatencyModel } from "../selection/latency";
 export type { Prediction } from "../tasks/kinds/kind";
@@ -61,7 +62,14 @@ export {
   removeTasks,
 } from "./merge/merge";
 export { type EngineOptions, openEngine } from "./open-engine";
-export { type GivenRow, type OpenModel, openModel, type PredictOptions, predict } from "./open-model";
+export {
+  type FileRowsOptions,
+  type GivenRow,
+  type OpenModel,
+  openModel,
+  type PredictOptions,
+  predict,
+} from "./open-model";
 export { type PulledBase, type PullOptions, pull } from "./pull";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
 export { type ReportOptions, type ReportResult, report } from "./report";

@@ -2,9 +2,12 @@
 
 import { usageError } from "../errors/errors";
 import { readGiven } from "../options/given";
+import { defaultOf } from "../options/settings";
 import type { ServedModel, ServedTask } from "../predict/model";
 import type { Row } from "../predict/predict";
+import type { RowFile, RowFileOptions } from "../predict/row-file";
 import type { InputRow, PredictedRow } from "../predict/rows";
+import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { type EvaluationOptions, type EvaluationResult, evaluateOpened, evaluationOptions } from "./evaluate";
 import { type ModelOptions, modelOptions, namesOf, openServedModel, type ServedTasks } from "./served-model";
@@ -14,8 +17,16 @@ export interface PredictOptions {
   /** Tasks of the open model; every one that takes such rows where it is left out. */
   readonly task?: string | readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** How many rows there are, where they are no array: for the bar. */
+  readonly total?: number | undefined;
   /** Called after each batch with the rows done in it and their tokens, padding not counted. */
   readonly onRows?: ((rows: number, tokens: number) => void) | undefined;
+}
+
+export interface FileRowsOptions extends RowFileOptions {
+  readonly task?: PredictOptions["task"];
+  /** Where GLUE's folders lie. */
+  readonly glueData?: string | undefined;
 }
 
 /** A text, or a row with a pair and an id of its own. */
@@ -31,6 +42,11 @@ export interface OpenModel {
    * that was named and takes others.
    */
   tasksFor(rows: readonly Row[], task?: PredictOptions["task"]): readonly ServedTask[];
+  /**
+   * The rows of a file, or of stdin: read as the model's tasks say where it is theirs or has their columns. Throws
+   * UserError (3) for a file that cannot be read as rows, each of them.
+   */
+  rowsOf(from: string | AsyncIterable<Uint8Array>, options?: FileRowsOptions): Promise<RowFile>;
   /** Predictions in the order of the rows. Calls may not overlap. */
   predict(rows: readonly GivenRow[], options?: PredictOptions): Promise<PredictedRow[]>;
   /** The same one row after the other, in bounded memory: pairs alone or single texts alone. */
@@ -84,7 +100,7 @@ async function describeModel(opened: ServedTasks, named: boolean, call: Call): P
   };
   async function* predictEach(
     rows: Iterable<GivenRow> | AsyncIterable<GivenRow>,
-    { task, signal, onRows }: PredictOptions = {},
+    { task, signal, onRows, total }: PredictOptions = {},
   ): AsyncGenerator<PredictedRow, void, undefined> {
     const all = Array.isArray(rows) ? (rows as GivenRow[]).map(rowOf) : null;
     // Of all rows where they are at hand, so that a wrong one is told before any is predicted; else of the first ones.
@@ -94,7 +110,8 @@ async function describeModel(opened: ServedTasks, named: boolean, call: Call): P
       if (!all) fittingTasks(tasks, chunk, true);
       return tasks;
     };
-    const bar = all && call.reporter.progress("predict", all.length);
+    const count = all?.length ?? total;
+    const bar = count === undefined ? null : call.reporter.progress("predict", count);
     try {
       yield* predictRows(model, all ?? eachRow(rows), tasksOf, {
         signal: signal ?? call.signal,
@@ -112,6 +129,15 @@ async function describeModel(opened: ServedTasks, named: boolean, call: Call): P
     tasks: model.tasks,
     engine: session.engine.summary,
     tasksFor,
+    async rowsOf(from, { task, glueData = defaultOf(taskOptions.glueData), ...options } = {}) {
+      const { openRowFile } = await import("../predict/row-file.js");
+      const served = chosenOf(model, task);
+      const tasks = opened.definitions.filter(({ name }) => served.some((chosen) => chosen.name === name));
+      const takesPairs = served.some(({ inputs }) => inputs === "pair");
+      const file = await openRowFile(from, { tasks, takesPairs, glueData }, options);
+      for (const note of file.notes) call.reporter.warn(note);
+      return file;
+    },
     async predict(rows, options) {
       const predicted: PredictedRow[] = [];
       for await (const row of predictEach(rows, options)) predicted.push(row);

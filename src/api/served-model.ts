@@ -53,6 +53,8 @@ export interface ServedTasks {
   readonly tasksFile: string | null;
   /** A task's definition by name, the user's own included. */
   taskOf(name: string): Task;
+  /** Every definition that is known: a merged model may have tasks beyond them. */
+  readonly definitions: readonly Task[];
 }
 
 /** Opens the model with the named tasks, or all of them. */
@@ -65,7 +67,7 @@ export async function openServedModel(
   if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
   }
-  const { resolveTasks } = await import("../tasks/registry.js");
+  const { knownTasks, resolveTasks } = await import("../tasks/registry.js");
   const model = await import("../predict/model.js");
   const { recordedTasksFile } = await import("../checkpoints/runs/run-folder.js");
   // A run folder knows which file describes its task.
@@ -78,7 +80,7 @@ export async function openServedModel(
       ...(names ? { names } : {}),
       ...(values.base === undefined ? {} : { base: values.base }),
     });
-    return { model: opened, session, tasksFile: tasksFileOf(values), taskOf };
+    return { model: opened, session, tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };
   } catch (error) {
     session.close();
     throw error;

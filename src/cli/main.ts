@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import { ExitCode, UserError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
+import { printable } from "../messages/printable";
 import type { Recipes } from "../recipes/recipe";
 import { recipes as own } from "../recipes/recipes";
 import { commandsOf } from "./catalogue";
@@ -95,10 +96,11 @@ function report(error: unknown, args: readonly string[], shell: Shell): ExitCode
     return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage; // the help that was asked for, or is needed
   }
   const { message, exitCode, defect } = explain(error, args, shell);
-  if (defect || args.includes("--verbose")) err.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  if (defect || args.includes("--verbose"))
+    err.write(`${printable(error instanceof Error ? `${error.stack}` : String(error))}\n`);
   const written = args.includes("--json")
-    ? JSON.stringify({ error: { message, exitCode } })
-    : `${coloursOf(err).red("flexbert:")} ${message}`;
+    ? printable(JSON.stringify({ error: { message, exitCode } }))
+    : `${coloursOf(err).red("flexbert:")} ${printable(message)}`;
   err.write(`${written}\n`);
   return exitCode;
 }

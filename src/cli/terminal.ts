@@ -2,6 +2,7 @@
 // terminal, plain lines elsewhere, nothing with --quiet.
 
 import { createColors } from "picocolors";
+import { printable } from "../messages/printable";
 import { formatSeconds } from "../messages/quantities";
 import type { ProgressBar, Reporter } from "../messages/reporter";
 import type { Recipes } from "../recipes/recipe";
@@ -50,12 +51,14 @@ export function createTerminal(
   let bars = 0;
   // A bar leaves the cursor at its end: a line takes its place, and the position that the bar goes back to moves down.
   const writeLine = (line: string) => void err.write(bars > 0 ? `\r\x1b[2K${line}\n\x1b7` : `${line}\n`);
+  // Data for a file or a program goes out as it is; what a terminal shows does not.
+  const shown = (text: string) => (streams.out.isTTY ? printable(text) : text);
   const log = (line: string) => {
-    if (!quiet) writeLine(line);
+    if (!quiet) writeLine(printable(line));
   };
   const reporter: Reporter = {
     log,
-    warn: (line) => writeLine(`${colours.yellow("warning:")} ${line}`),
+    warn: (line) => writeLine(`${colours.yellow("warning:")} ${printable(line)}`),
     progress(label, total, done = 0) {
       if (quiet) return { advance: () => undefined, end: () => undefined };
       if (!showsBars(err)) return lineProgress(log, label, total, done);
@@ -79,8 +82,8 @@ export function createTerminal(
     quiet,
     verbose,
     recipes,
-    print: (text) => void streams.out.write(text.endsWith("\n") ? text : `${text}\n`),
-    printJson: (value) => void streams.out.write(`${JSON.stringify(value, null, 2)}\n`),
+    print: (text) => void streams.out.write(shown(text.endsWith("\n") ? text : `${text}\n`)),
+    printJson: (value) => void streams.out.write(shown(`${JSON.stringify(value, null, 2)}\n`)),
   };
 }
 
@@ -164,7 +167,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     ),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
-  built.push(...rows.map((row) => row.map(String)));
+  for (const row of rows) built.push(row.map((cell) => printable(String(cell))));
   return built
     .toString()
     .split("\n")

@@ -38,6 +38,8 @@ export interface SplitReport {
   /** Rows of the published file; null where none is known. */
   readonly expectedRows: number | null;
   readonly broken: BrokenRow[];
+  /** What looks wrong in the rows that can be used. */
+  readonly warnings: readonly string[];
   /** By label id; null where labels have no names, and without labels. */
   readonly labels: LabelShare[] | null;
   /** Where labels are numbers; null otherwise. */
@@ -107,6 +109,7 @@ function describeSplit(
     rows: examples.length,
     expectedRows: task.splits[name]?.rows ?? null,
     broken: split.broken,
+    warnings: split.warnings,
     labels: named && labels.length > 0 ? labelShares(task, labels) : null,
     values: !named && labels.length > 0 ? summarize(labels.flatMap((label) => task.kind.targets(label, task))) : null,
     lengthUnit: encoded ? "tokens" : "words",

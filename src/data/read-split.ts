@@ -3,14 +3,15 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import type { Label } from "../tasks/kinds/kind";
 import type { SplitName, SplitSource, Task } from "../tasks/task";
 import { isOfPart } from "./part";
-import { parseRows, type RawRow } from "./rows";
+import { openRows, type RawRow } from "./rows";
+import { fileBytes } from "./rows/file-bytes";
+import { looksQuoted } from "./rows/layout";
 
 export interface Example {
   readonly text: string;
@@ -26,7 +27,25 @@ export interface Example {
 export interface BrokenRow {
   readonly line: number;
   readonly reason: string;
+  /** Rows that were lost in it, where an open quote made one of several. */
+  readonly rows?: number;
 }
+
+/** What is worth a line of the log. */
+export function splitNotes({ name, path: file, examples, broken, warnings }: Split): string[] {
+  const [first] = broken;
+  if (!first) return [...warnings];
+  const count = countBroken(broken);
+  return [
+    `${file}: ${count} of ${count + examples.length} ${name} rows are broken and left out ` +
+      `(the first in line ${first.line}: ${first.reason})`,
+    ...warnings,
+  ];
+}
+
+/** As people count them. */
+export const countBroken = (broken: readonly BrokenRow[]): number =>
+  broken.reduce((count, { rows = 1 }) => count + rows, 0);
 
 export interface Split {
   readonly task: Task;
@@ -35,6 +54,8 @@ export interface Split {
   readonly examples: Example[];
   /** Rows left out. */
   readonly broken: BrokenRow[];
+  /** What looks wrong in the rows that could be read. */
+  readonly warnings: readonly string[];
   /** Of the examples really used: their texts and labels in order, and the task's label names. */
   readonly sha256: string;
 }
@@ -46,6 +67,8 @@ export interface ReadOptions {
   readonly maxRows?: number;
   /** Leaves broken rows out instead of refusing the file. */
   readonly skipBroken?: boolean;
+  /** The share of the rows that may be left out so; any where it is not given. */
+  readonly maxBroken?: number;
 }
 
 /** Broken rows that an error names. */
@@ -60,7 +83,7 @@ export function findSplitFile(task: Task, name: SplitName, glueData: string): st
 /**
  * Reads a split.
  * @throws UserError (exit code 3) for a missing, empty or foreign file, a missing column, and for broken rows (too few
- *   or too many columns, no text, unknown label, no number) unless `skipBroken`
+ *   or too many columns, no text, unknown label, no number) unless `skipBroken`, and for more of them than `maxBroken`
  */
 export async function readSplit(task: Task, name: SplitName, options: ReadOptions): Promise<Split> {
   const source = task.splits[name];
@@ -71,24 +94,73 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
   }
   const file = findSplitFile(task, name, options.glueData);
   if (file === null) throw missingFile(task, name, placesOf(task, source, options.glueData)[0] as string);
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    throw dataError(`${file}: cannot be read (${cause.code}); check that it is a file and its permissions`, cause);
-  });
+  const read = await readExamples(task, source, file, options.maxRows ?? Number.POSITIVE_INFINITY);
+  requireWhole(file, read, options);
+  const { examples, broken } = read;
+  if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
+  const warnings = quotesWarning(task, source, file, examples);
+  return { task, name, path: file, examples, broken, warnings, sha256: hashOf(task, examples) };
+}
 
+interface ReadRows {
+  readonly examples: Example[];
+  readonly broken: BrokenRow[];
+  /** Broken rows whose label is one that hidden labels have. */
+  readonly hidden: number;
+}
+
+async function readExamples(task: Task, declared: SplitSource, file: string, maxRows: number): Promise<ReadRows> {
+  const { source, rows } = await openRows(fileBytes(file), declared);
   const examples: Example[] = [];
   const broken: BrokenRow[] = [];
-  for (const [i, row] of parseRows(bytes, source, file).entries()) {
-    if (examples.length + broken.length === options.maxRows) break;
-    if (!isOfPart(row.cells, source)) continue;
-    const example = toExample(task, source, row, i);
-    if (typeof example === "string") broken.push({ line: row.line, reason: example });
-    else examples.push(example);
+  let hidden = 0;
+  let position = 0;
+  for await (const batch of rows) {
+    for (const row of batch) {
+      const i = position++;
+      if (!isOfPart(row.cells, source)) continue;
+      if (examples.length + broken.length === maxRows) return { examples, broken, hidden };
+      const example = toExample(task, source, row, i);
+      if (typeof example !== "string") examples.push(example);
+      else {
+        broken.push({ line: row.line, reason: example, ...(row.lines === undefined ? {} : { rows: row.lines }) });
+        if (isHidden(row.cells.label?.trim())) hidden++;
+      }
+    }
   }
-  if (broken.length > 0 && (!options.skipBroken || examples.length === 0)) {
-    throw brokenRows(file, broken, examples.length);
+  return { examples, broken, hidden };
+}
+
+/** Throws dataError (3) for broken rows that may not be left out. */
+function requireWhole(file: string, { examples, broken, hidden }: ReadRows, options: ReadOptions): void {
+  if (broken.length === 0) return;
+  const count = countBroken(broken);
+  const total = count + examples.length;
+  const shown = broken.slice(0, shownRows).map(({ line, reason }) => `line ${line}: ${reason}`);
+  if (broken.length > shownRows) shown.push(`and ${broken.length - shownRows} more`);
+  const rows = `${file}: ${counted(count, "broken row")} (${shown.join("; ")})`;
+  if (examples.length === 0) {
+    const advice = hidden === count ? "its labels are hidden, as test files have them" : "is it the right file?";
+    throw dataError(`${rows}; no row is left; ${advice}`);
   }
-  if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
-  return { task, name, path: file, examples, broken, sha256: hashOf(task, examples) };
+  if (!options.skipBroken) throw dataError(`${rows}; mend them, or leave them out with --skip-broken-rows`);
+  const { maxBroken = 1 } = options;
+  if (count <= maxBroken * total) return;
+  const allowed = Math.ceil((100 * count) / total) / 100;
+  throw dataError(
+    `${rows}: ${count} of ${total} are more than ${100 * maxBroken} %; mend them, or allow it with --max-broken-rows ${allowed}`,
+  );
+}
+
+/** GLUE's files are as they are; the user's may be quoted without saying so. */
+function quotesWarning(task: Task, source: SplitSource, file: string, examples: readonly Example[]): string[] {
+  if (!task.definedIn || source.format !== "tsv" || source.quotes === "csv") return [];
+  const rows = examples.filter(({ text, pair }) => looksQuoted(text) || looksQuoted(pair ?? ""));
+  if (rows.length === 0) return [];
+  return [
+    `${file}: ${counted(rows.length, "row")} (the first in line ${rows[0]?.line}) stand in quotes as CSV writes them, and the ` +
+      `quotes are read as part of the text; if they are not, say quotes: csv for ${task.name} in ${task.definedIn}`,
+  ];
 }
 
 function placesOf(task: Task, source: SplitSource, glueData: string): string[] {
@@ -103,15 +175,6 @@ function missingFile(task: Task, name: SplitName, place: string): Error {
       ? "put it there, or correct the tasks file"
       : `put GLUE's ${task.folder} folder there (flexbert data download --task ${task.name}), or say with --glue-data where it lies`;
   return dataError(`${place}: the ${name} file of ${task.name} is missing; ${advice}`);
-}
-
-function brokenRows(file: string, broken: readonly BrokenRow[], whole: number): Error {
-  const shown = broken.slice(0, shownRows).map(({ line, reason }) => `line ${line}: ${reason}`);
-  if (broken.length > shownRows) shown.push(`and ${broken.length - shownRows} more`);
-  const advice =
-    whole > 0 ? "mend them, or leave them out with --skip-broken-rows" : "no row is left; is it the right file?";
-  const rows = counted(broken.length, "broken row");
-  return dataError(`${file}: ${rows} (${shown.join("; ")}); ${advice}`);
 }
 
 const emptyPart = (file: string, name: SplitName, share: number): Error =>
@@ -130,6 +193,9 @@ function toExample(task: Task, source: SplitSource, row: RawRow, position: numbe
   return { text, pair: pair ?? null, label, index: index?.trim() ?? String(position), line: row.line };
 }
 
+/** How data sets write a label that they keep for themselves. */
+const isHidden = (cell: string | undefined): boolean => cell !== undefined && /^-1(\.0*)?$/.test(cell);
+
 /** What a label cell stands for, null where it may lack, or why it is broken. */
 function readLabel(task: Task, source: SplitSource, written: string | undefined): Label | null | string {
   if (source.columns.label === undefined) return null;
@@ -137,7 +203,8 @@ function readLabel(task: Task, source: SplitSource, written: string | undefined)
   const cell = (written ?? "").trim();
   // Where labels are lists, an empty one is a label too.
   if (cell === "" && source.labelOptional && source.labelSeparator === undefined) return null;
-  return task.kind.readLabel(cell, task, source);
+  const label = task.kind.readLabel(cell, task, source);
+  return typeof label === "string" && source.labelOptional && isHidden(cell) ? null : label;
 }
 
 function hashOf(task: Task, examples: readonly Example[]): string {

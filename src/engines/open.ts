@@ -2,10 +2,10 @@
 // native packages is this one.
 
 import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
+import { npmCommand } from "../files/optional-packages";
 import { type EngineName, engineNames, type Precision } from "../settings/engine";
 import type { Engine, EngineAbsence } from "./engine";
 import { openOnnx } from "./onnx/onnx";
-import { npmCommand } from "./optional-packages";
 import { explainTensorflowAbsence } from "./tensorflow/load";
 import { openTensorflow } from "./tensorflow/tensorflow";
 import { openWasm } from "./wasm/wasm";

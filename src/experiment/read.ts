@@ -47,6 +47,7 @@ export interface Experiment {
   /** Of every trial's matrix products. */
   readonly precision: Precision;
   readonly skipBrokenRows: boolean;
+  readonly maxBrokenRows: number | undefined;
   readonly chooseBy: ChooseBy;
   /** Those that the file may use; their order is that of the plan. */
   readonly recipes: Recipes;
@@ -220,6 +221,7 @@ function toExperiment(
     samples: samplesOf(content),
     ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),
     skipBrokenRows: content.skip_broken_rows ?? false,
+    maxBrokenRows: content.max_broken_rows,
     recipes,
     blocks,
     select: content.select ?? null,

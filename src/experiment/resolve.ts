@@ -73,6 +73,7 @@ export function createResolver(
       ...work,
       ...experiment.samples(task),
       skipBrokenRows: experiment.skipBrokenRows,
+      ...(experiment.maxBrokenRows === undefined ? {} : { maxBrokenRows: experiment.maxBrokenRows }),
       force: false,
     }),
     async resolve(spec) {

@@ -150,6 +150,7 @@ const common = z.strictObject({
   max_train_samples: byTask(samples.maxTrainSamples).optional(),
   max_eval_samples: byTask(samples.maxEvalSamples).optional(),
   skip_broken_rows: value(samples.skipBrokenRows).optional(),
+  max_broken_rows: value(samples.maxBrokenRows).optional(),
   choose_by: value(chooseBy.chooseBy).optional(),
   select: step(selectBlock),
   merge: step(mergeBlock),

@@ -45,19 +45,19 @@ export interface StagedFile {
   discard(): Promise<void>;
 }
 
+/** All at once, or as it is made. */
+type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<string>;
+
 /**
  * Writes a file whole: readers see the old content or the new, also after a power cut. The folder must exist.
  * Throws failure (1) naming the path where the disk is full or access is denied; no temporary file stays behind.
  */
-export async function writeFileAtomic(target: string, content: string | Uint8Array | Iterable<Uint8Array>) {
+export async function writeFileAtomic(target: string, content: Content) {
   await (await stageFile(target, content)).commit();
 }
 
 /** The first half of {@link writeFileAtomic}, for a file that is looked at, or waits for another, before it counts. */
-export async function stageFile(
-  target: string,
-  content: string | Uint8Array | Iterable<Uint8Array>,
-): Promise<StagedFile> {
+export async function stageFile(target: string, content: Content): Promise<StagedFile> {
   const temporary = temporaryPath(target);
   const discard = () => rm(temporary, { force: true }).catch(() => {}); // the first error is the one to show
   const cleaning = async (work: () => Promise<void>) => {
@@ -72,7 +72,7 @@ export async function stageFile(
     const handle = await open(temporary, "wx");
     try {
       const chunks = typeof content === "string" || ArrayBuffer.isView(content) ? [content] : content;
-      for (const chunk of chunks) await handle.writeFile(chunk); // each goes on where the last one ended
+      for await (const chunk of chunks) await handle.writeFile(chunk); // each goes on where the last one ended
       await handle.sync();
     } finally {
       await handle.close();

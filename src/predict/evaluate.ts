@@ -1,7 +1,7 @@
 // Scores of a served model on a labelled split, with what explains them: per-class report and confusion matrix.
 
 import { targetsOf } from "../batches/rows";
-import { type Example, readSplit } from "../data/read-split";
+import { countBroken, type Example, readSplit, type Split, splitNotes } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, metricValues } from "../tasks/metrics";
 import { labelledAs, type SplitName, type Task, thresholdOf } from "../tasks/task";
@@ -30,6 +30,10 @@ export interface EvaluateOptions extends PredictOptions {
   readonly glueData: string;
   readonly maxRows?: number;
   readonly skipBroken: boolean;
+  /** The share of the rows that may be left out so; any where it is not given. */
+  readonly maxBroken?: number;
+  /** Called with what should be known of the rows. */
+  readonly warn?: (note: string) => void;
 }
 
 /**
@@ -45,11 +49,10 @@ export async function evaluateTask(
   if (!served) throw modelError(`${model.folder} has no task ${definition.name}`);
   const task = labelledAs(definition, served);
   const order = outputOrder(served, task, model.folder);
-  const { split, glueData, skipBroken, maxRows } = options;
-  const rows = await readSplit(task, split, { glueData, skipBroken, ...(maxRows === undefined ? {} : { maxRows }) });
-  if (rows.examples.some(({ label }) => label === null)) {
-    throw dataError(`${rows.path} has no labels, so ${task.name} cannot be scored on it. Use flexbert predict`);
-  }
+  const { split } = options;
+  const rows = await readSplit(task, split, options);
+  for (const note of splitNotes(rows)) options.warn?.(note);
+  requireLabels(task, rows);
   const all = await computeLogits(model, rows.examples, [served], options);
   const logits = reorder(all[task.name] as Float32Array, order);
   const labels = targetsOf(task, rows.examples);
@@ -60,13 +63,22 @@ export async function evaluateTask(
     task: task.name,
     split,
     rows: rows.examples.length,
-    skipped: rows.broken.length,
+    skipped: countBroken(rows.broken),
     ...metricValues(task, predicted, labels),
     classes: explained?.classes ?? null,
     confusion: explained?.confusion ?? null,
     examples: rows.examples,
     logits,
   };
+}
+
+/** Throws dataError (3) for rows without a label: a score of the others is none of the file. */
+function requireLabels(task: Task, { path, examples }: Split): void {
+  const without = examples.filter(({ label }) => label === null).length;
+  if (without === 0) return;
+  const lacks =
+    without === examples.length ? "has no labels" : `has ${without} of ${examples.length} rows without a label`;
+  throw dataError(`${path} ${lacks}, so ${task.name} cannot be scored on it. Use flexbert predict`);
 }
 
 /** For each of the task's outputs the model's. Throws modelError (4) where the kinds or the labels differ. */

@@ -3,7 +3,7 @@
 
 import path from "node:path";
 import { constantOf, type Predicted, type SubmissionFile, submissionText } from "../data/glue/submission";
-import { findSplitFile, readSplit } from "../data/read-split";
+import { countBroken, findSplitFile, readSplit } from "../data/read-split";
 import { dataError, modelError, UserError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
@@ -75,14 +75,14 @@ async function readTestFile({ task, split, source }: SubmissionFile, glueData: s
     throw dataError(`${path.join(glueData, task.folder, source.file)} is missing. ${advice}`);
   }
   const { path: place, examples, broken, sha256 } = await readSplit(task, split, { glueData, skipBroken: true });
-  const rows = examples.length + broken.length;
+  const rows = examples.length + countBroken(broken);
   if (source.rows !== undefined && rows !== source.rows) {
     throw dataError(`${place} has ${rows} rows, the site takes ${source.rows}. ${advice} --force`);
   }
   const [bad] = broken;
   if (bad) {
     throw dataError(
-      `${place} has ${broken.length} broken rows (line ${bad.line}: ${bad.reason}), and every row must be predicted. ${advice} --force`,
+      `${place} has ${countBroken(broken)} broken rows (line ${bad.line}: ${bad.reason}), and every row must be predicted. ${advice} --force`,
     );
   }
   const indices = examples.map(({ index }) => index);

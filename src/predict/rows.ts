@@ -8,6 +8,8 @@ import { computeLogits, type PredictOptions, type Row, toPrediction } from "./pr
 /** A row with the id that its owner gives it: handed back, and no part of what is computed. */
 export interface InputRow extends Row {
   readonly id?: string | number;
+  /** Other columns of its file: handed back like the id. */
+  readonly columns?: Readonly<Record<string, unknown>>;
 }
 
 /** A row as it came, with what each task says of it. */

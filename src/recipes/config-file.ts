@@ -23,6 +23,7 @@ export function configFile(
     ...(rows.maxTrainSamples === undefined ? {} : { maxTrainSamples: rows.maxTrainSamples }),
     ...(rows.maxEvalSamples === undefined ? {} : { maxEvalSamples: rows.maxEvalSamples }),
     ...(rows.skipBrokenRows ? { skipBrokenRows: true } : {}),
+    ...(rows.maxBrokenRows === undefined ? {} : { maxBrokenRows: rows.maxBrokenRows }),
   };
   const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);

@@ -54,6 +54,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const foreign = await openBase(folder, { lowerCase: base.lowerCase });
   const { place, branch, labels } = await readBranch(request, foreign, context);
   const data = await readTaskData(task, base, maxLength, run);
+  for (const note of data.notes) context.reporter.warn(note);
   const trunks = openTrunks(task, base, data, run, context);
   const entries = { logits: logitsStep(place, base.config, await task.kind.head()) };
   const program = await context.engine.load(branch, entries, { logits: branchAxes });

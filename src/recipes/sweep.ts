@@ -134,6 +134,7 @@ export function openSweep(
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): OpenSweep {
+  for (const note of data.notes) context.reporter.warn(note);
   const { under, dispose } = openTrunks(task, base, data, run, context, revisited);
   let prepared: { readonly value: unknown } | null = null;
   return {

@@ -22,6 +22,9 @@ export interface TaskResults extends TaskLabel {
   readonly base: StoredRun["record"]["base"];
   readonly devRows: number;
   readonly trainRows: number;
+  /** Broken rows that were left out of them. */
+  readonly devSkipped: number;
+  readonly trainSkipped: number;
   /** From the smallest k; full fine-tuning, which shares nothing, last. */
   readonly arms: readonly Arm[];
   /** The k that was chosen; null where only full fine-tuning was done. */
@@ -115,6 +118,8 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
     base: first.record.base,
     devRows: first.record.devData.rows,
     trainRows: Math.max(...runs.map(({ record }) => record.trainData.rows)),
+    devSkipped: first.record.devData.skipped,
+    trainSkipped: Math.max(...runs.map(({ record }) => record.trainData.skipped)),
     arms,
     chosen: arms.find(({ all }) => teacher !== null && all.includes(teacher)) ?? null,
     teacher,

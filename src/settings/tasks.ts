@@ -1,7 +1,7 @@
 // Which tasks, where their data lies, and how much of it is read.
 
 import { option, optional, toggle } from "../options/option";
-import { integer, list, names, text } from "../options/readers";
+import { decimal, integer, list, names, text } from "../options/readers";
 import type { SettingsOf } from "../options/settings";
 
 /** Which tasks, and where they lie. */
@@ -50,7 +50,15 @@ export const samples = {
     flag: "--skip-broken-rows",
     help: "leave broken rows out, and record them, instead of stopping",
   }),
+  maxBrokenRows: optional(decimal({ min: 0, max: 1 }), {
+    flag: "--max-broken-rows",
+    value: "<share>",
+    help: "leave out at most this share of a file's rows (default 0.1)",
+  }),
 };
+
+/** Where --max-broken-rows does not say: a file of which more is broken is most likely read wrongly. */
+export const BROKEN_SHARE = 0.1;
 
 export const dataSettings = { glueData: taskOptions.glueData, ...samples };
 

@@ -3,6 +3,7 @@
 // Traps: CoLA's train and dev have no header; MNLI's gold_label stands in column 11 of train and 15 of dev, so columns
 // go by name; WNLI writes 1 for entailment where RTE's id 0 is entailment, so labels go by name too.
 
+import { withExported } from "./glue-exported";
 import { kinds } from "./kinds";
 import type { Columns, SplitSource, Task } from "./task";
 
@@ -233,4 +234,6 @@ const tasks = {
 } as const satisfies { [Name in GlueName]: Task & { readonly name: Name } };
 
 /** In the order of the GLUE leaderboard's columns, AX last. */
-export const glueTasks: Readonly<Record<GlueName, Task>> = tasks;
+export const glueTasks = Object.fromEntries(
+  Object.entries(tasks).map(([name, task]) => [name, withExported(task)]),
+) as Readonly<Record<GlueName, Task>>;

@@ -2,6 +2,7 @@
 // all objects of this one type; readers, heads, metrics and commands loop over them and know no task by name.
 
 import type { Head } from "../model/heads";
+import type { Format } from "./format";
 import type { Kind, Labelled, Written } from "./kinds/kind";
 import type { Scoring } from "./metrics";
 
@@ -29,14 +30,19 @@ export interface SplitSource extends Written {
   readonly file: string;
   /** Other places where the file is found, relative to the task's folder. */
   readonly alternatives?: readonly string[];
-  readonly format: "tsv" | "csv" | "jsonl";
-  /** Ignored for jsonl, whose rows carry their keys. */
+  readonly format: Format;
+  /** Ignored where rows carry their keys. */
   readonly header: boolean;
   /** "ordinary": a double quote is a character like any other, as in all GLUE files. "csv": RFC 4180 quoting. */
   readonly quotes: "ordinary" | "csv";
   readonly columns: Columns;
   /** The file holds both train and dev rows; a hash of their texts says which are which (data/part.ts). */
   readonly part?: { readonly of: "train" | "dev"; readonly devShare: number };
+  /**
+   * The same rows as `datasets` writes them, told by the names of their columns: label ids for labels, a header where the
+   * published file has none. Not all of these files have an index.
+   */
+  readonly exported?: Pick<SplitSource, "columns" | "spellings">;
   /** Rows without a label are fine (a test set that may be unlabelled). */
   readonly labelOptional?: boolean;
   /** Rows that the published file has; `data check` compares. */

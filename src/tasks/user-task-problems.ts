@@ -1,6 +1,8 @@
 // Everything that can be wrong with the content of a tasks file, found in one pass so that one report shows it all.
 
+import { unseenDifference } from "../messages/look-alikes";
 import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
+import { isKeyed } from "./format";
 import { glueTasks } from "./glue";
 import type { Kind, Kinds } from "./kinds/kind";
 import {
@@ -85,7 +87,9 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
     problems.push({ path: ["range"], message: `${range[0]} is not below ${range[1]}` });
   const twice = repeated((labels ?? []).map(labelName)).map((name) => `"${name}" is there twice`);
   const alike = repeated((labels ?? []).map(labelSpelling)).map((written) => `two labels are written "${written}"`);
-  problems.push(...(twice.length > 0 ? twice : alike).map((message) => ({ path: ["labels"], message })));
+  const unseen = lookAlikes((labels ?? []).map(labelName));
+  const named = [twice, alike, unseen].find((found) => found.length > 0) ?? [];
+  problems.push(...named.map((message) => ({ path: ["labels"], message })));
 
   problems.push(...listProblems(entry, kind));
 
@@ -136,7 +140,7 @@ function fileProblems(entry: TaskEntry): Problem[] {
       .filter(([, file]) => formatOf(entry, file) === undefined)
       .map(([split, file]) => ({
         path: ["files", split],
-        message: `"${file}" does not tell its format; add format: tsv, csv or jsonl`,
+        message: `"${file}" does not tell its format; add format: tsv, csv, jsonl or parquet`,
       })),
   ];
 }
@@ -154,7 +158,7 @@ function filesOf(entry: TaskEntry): [split: string, file: string][] {
 
 /** Files with names take names, files without take positions. */
 function columnProblems(entry: TaskEntry): Problem[] {
-  const named = entry.header || filesOf(entry).some(([, file]) => formatOf(entry, file) === "jsonl");
+  const named = entry.header || filesOf(entry).some(([, file]) => isKeyed(formatOf(entry, file) ?? "tsv"));
   return Object.entries(entry.columns)
     .filter(([, column]) => (typeof column === "string") !== named)
     .map(([key, column]) => ({
@@ -164,6 +168,12 @@ function columnProblems(entry: TaskEntry): Problem[] {
         : `"${column}" is a name; with header: false give the position from 0`,
     }));
 }
+
+const lookAlikes = (names: readonly string[]): string[] =>
+  names.flatMap((name, i) => {
+    const earlier = names.slice(0, i).find((other) => unseenDifference(other, name));
+    return earlier === undefined ? [] : [`"${earlier}" and "${name}" differ ${unseenDifference(earlier, name)}`];
+  });
 
 const repeated = (names: readonly string[]): string[] => [
   ...new Set(names.filter((name, i) => names.indexOf(name) < i)),

@@ -2,19 +2,9 @@
 // What a schema cannot say (labels or a range, metrics that fit the kind) is in user-task-problems.ts.
 // Loads zod, which takes 0.1 s: import it only where a tasks file is read.
 
-import path from "node:path";
 import { z } from "zod";
+import { type Format, formatByName, formats } from "./format";
 import type { Kind, Kinds } from "./kinds/kind";
-
-const formats = ["tsv", "csv", "jsonl"] as const;
-export type Format = (typeof formats)[number];
-
-const formatByExtension: Record<string, Format> = {
-  ".tsv": "tsv",
-  ".csv": "csv",
-  ".jsonl": "jsonl",
-  ".ndjson": "jsonl",
-};
 
 const column = z
   .union([z.string().min(1), z.int().min(0)], { error: "must be a column's name, or its position from 0" })
@@ -159,5 +149,5 @@ export const labelSpelling = (entry: LabelEntry): string => (typeof entry === "s
 
 /** The format of one of the entry's files; undefined where neither the entry nor the extension says. */
 export function formatOf(entry: Pick<TaskEntry, "format">, file: string): Format | undefined {
-  return entry.format ?? formatByExtension[path.extname(file).toLowerCase()];
+  return entry.format ?? formatByName(file);
 }

@@ -6,12 +6,12 @@ import path from "node:path";
 import { z } from "zod";
 import { usageError } from "../errors/errors";
 import { parseYamlFile } from "../options/yaml-file";
+import type { Format } from "./format";
 import { kinds } from "./kinds";
 import type { Kind, Kinds } from "./kinds/kind";
 import type { Columns, SplitSource, Task } from "./task";
 import { checkTasksFile } from "./user-task-problems";
 import {
-  type Format,
   firstMetric,
   formatOf,
   kindOf,

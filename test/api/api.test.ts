@@ -10,9 +10,11 @@ import {
   ExitCode,
   evaluate,
   finetune,
+  type InputRow,
   Interrupted,
   listTasks,
   merge,
+  type OpenModel,
   openEngine,
   openModel,
   openTokenizer,
@@ -28,7 +30,6 @@ import {
   status,
   UserError,
 } from "../../src/api/index";
-import { readRowFile } from "../../src/predict/row-file";
 import { temporaryFolder } from "../tiny";
 
 const cwd = temporaryFolder();
@@ -92,13 +93,19 @@ describe("an open model", () => {
     }
   }
 
+  const rowsOf = async (opened: OpenModel, file: string) => {
+    const rows: InputRow[] = [];
+    for await (const row of (await opened.rowsOf(at(file))).rows) rows.push(row);
+    return rows;
+  };
+
   test("predicts texts, and rows with a pair and an id, as 0.1.0 did", async () => {
     const { reporter, lines, done } = listener();
     const opened = await openModel(model, { reporter });
     expect(opened.tasks.map(({ name }) => name).sort()).toEqual(["closeness", "mood"]);
-    const texts = (await readRowFile(at("data/unseen.tsv"))).map(({ text }) => text);
+    const texts = (await rowsOf(opened, "data/unseen.tsv")).map(({ text }) => text);
     expectClose(await opened.predict(texts), predicted.slice(0, texts.length));
-    const pairs = (await readRowFile(at("data/unseen-pairs.tsv"))).map((row, id) => ({ ...row, id }));
+    const pairs = (await rowsOf(opened, "data/unseen-pairs.tsv")).map((row, id) => ({ ...row, id }));
     const rows = await opened.predict(pairs);
     expectClose(rows, predicted.slice(texts.length));
     expect(rows.map(({ id }) => id)).toEqual(pairs.map(({ id }) => id));

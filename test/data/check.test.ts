@@ -45,6 +45,7 @@ describe("checkTask", () => {
       rows: 5,
       expectedRows: 2490,
       broken: [{ line: 6, reason: expect.stringContaining('unknown label "entailmnt"') }],
+      warnings: [],
       labels: [
         { label: "entailment", rows: 3, share: 0.6 },
         { label: "not_entailment", rows: 2, share: 0.4 },

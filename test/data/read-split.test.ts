@@ -229,10 +229,21 @@ describe("files", () => {
     expect(await errorOf(rte, content)).toContain(`RTE/train.tsv: ${message}`);
   });
 
-  test("one that is not UTF-8 names the line", async () => {
+  test("one that is not UTF-8 names the line and the byte", async () => {
     const latin1 = Buffer.from(`${header}0\tA.\tB.\tentailment\n1\tcaf\xe9\tB.\tentailment\n`, "latin1");
-    expect(await errorOf(rte, latin1)).toBe("RTE/train.tsv: line 3 is not UTF-8; save the file as UTF-8");
-    expect(await errorOf(rte, Buffer.from(`\ufeff${header}${rows}`, "utf16le"))).toContain("line 1 is not UTF-8");
+    expect(await errorOf(rte, latin1)).toBe(
+      "RTE/train.tsv: line 3 is not UTF-8: byte 6 of the line is 0xe9 (byte 57 of the file); save the file as UTF-8",
+    );
+  });
+
+  test.each(["utf16le", "utf16be"])("one in %s is read where it has a byte order mark", async (encoding) => {
+    const bytes = Buffer.from(`\ufeff${header}${rows.replace("rains", "rains \u{1f327}\u0a0a")}`, "utf16le");
+    const { examples } = await read(rte, encoding === "utf16le" ? bytes : bytes.swap16());
+    expect(examples.map(({ text, line }) => [text, line])).toEqual([
+      ["It rains \u{1f327}\u0a0a.", 2],
+      ["It snows.", 3],
+    ]);
+    expect(await errorOf(rte, bytes.subarray(encoding === "utf16le" ? 2 : 3))).toContain("RTE/train.tsv: ");
   });
 });
 
@@ -254,9 +265,9 @@ describe("other formats", () => {
     ]);
   });
 
-  test("CSV: a quote that is not closed is a broken row", async () => {
+  test("CSV: a quote that is not closed breaks all rows behind it", async () => {
     expect(await errorOf(csvTask, 'id,body,queue\n1,fine,other\n2,"open,other\n3,lost,other\n')).toMatch(
-      /1 broken row \(line 3: Quoted field unterminated\)/,
+      /2 broken rows \(line 3: Quoted field unterminated\)/,
     );
   });
 

@@ -1,34 +1,63 @@
 // flexbert predict: texts or files in, labels with scores out, several tasks in one pass.
 
-import { createInterface } from "node:readline";
-import { openModel } from "../../api/open-model";
+import { type OpenModel, openModel } from "../../api/open-model";
 import { modelOptions } from "../../api/served-model";
-import { usageError } from "../../errors/errors";
+import { dataError, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
 import { counted } from "../../messages/words";
-import { option, optional } from "../../options/option";
+import { option, optional, toggle } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
-import type { ServedTask } from "../../predict/model";
+import type { TextColumns } from "../../predict/reading";
+import type { RowFile } from "../../predict/row-file";
 import type { InputRow, PredictedRow } from "../../predict/rows";
-import type { Prediction } from "../../tasks/kinds/kind";
+import { taskOptions } from "../../settings/tasks";
 import { defineCommand } from "../command";
-import { type Terminal, table } from "../terminal";
+import { printedRows } from "../predicted-rows";
+import type { Terminal } from "../terminal";
+
+/** text=NAME,pair=NAME,id=NAME: a name may have commas of its own. */
+function textColumns(given: unknown): TextColumns {
+  const parts = text(given).split(/,(?=(?:text|pair|id)=)/);
+  const columns = Object.fromEntries(
+    parts.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)]),
+  );
+  const { text: first, pair, id } = columns;
+  const known = Object.keys(columns).every((key) => ["text", "pair", "id"].includes(key));
+  if (!known || !first || pair === "" || id === "" || parts.length > Object.keys(columns).length) {
+    throw new Error("columns by name, as text=NAME or text=NAME,pair=NAME,id=NAME");
+  }
+  return { text: first, ...(pair === undefined ? {} : { pair }), ...(id === undefined ? {} : { index: id }) };
+}
 
 export const predictCommand = defineCommand({
   description:
-    "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV or " +
-    "JSONL with text and, for pairs, pair; a column id or index is kept as id), or the lines of stdin. Without --task, " +
-    "every task that fits the input: single texts go to single-text tasks, pairs to pair tasks.\nThe columns of " +
-    "--format tsv are id where the file has it, text, pair where the rows are pairs, and each task's label and score; " +
+    "Each frozen layer runs once for all tasks asked for. Texts are arguments, --text, the rows of --file (TSV, CSV, JSON " +
+    "lines, a JSON array or Parquet), or the lines of stdin, of which a tab divides a pair. A file of a task's is read as " +
+    "the task says, and so is one that has its columns; else columns named text and, for pairs, pair are read, and id or " +
+    "index is kept as id. Every row is predicted, in order, or none: a broken one is an error. Without --task, every task " +
+    "that fits the input: single texts go to single-text tasks, pairs to pair tasks.\nThe columns of --format tsv are id " +
+    "where the file has it, text, pair where the rows are pairs, those of --keep-columns, and each task's label and score; " +
     "a tab or line end inside a value becomes a space.",
   arguments: [{ name: "[texts...]", help: "single texts" }],
   options: {
     ...modelOptions,
+    glueData: taskOptions.glueData,
     text: optional(text, { flag: "--text", value: "<text>", help: "one text" }),
     pair: optional(text, { flag: "--pair", value: "<text>", help: "the second text of a pair" }),
     file: optional(text, { flag: "--file", value: "<file>", help: "rows to predict; - for stdin" }),
+    columns: optional(textColumns, {
+      flag: "--columns",
+      value: "<columns>",
+      help: "the file's columns to read: text=NAME, and pair=NAME, id=NAME",
+    }),
+    quotes: optional(choice(["ordinary", "csv"]), {
+      flag: "--quotes",
+      value: "<quotes>",
+      help: "whether a double quote is a character or CSV's (default csv in CSV, else as the task says)",
+    }),
+    keepColumns: toggle({ flag: "--keep-columns", help: "hand the file's other columns on to the output" }),
     format: option(choice(["table", "tsv", "jsonl"]), {
       flag: "--format",
       value: "<format>",
@@ -41,103 +70,100 @@ export const predictCommand = defineCommand({
     'predict --model merged/ --text "a moving film"',
     'predict --model merged/ --task rte,mrpc --text "A man plays." --pair "Someone plays."',
     "predict --model merged/ --file rows.tsv --format jsonl --output predictions.jsonl",
+    "predict --model merged/ --file own.csv --columns text=message --keep-columns --format tsv",
     "predict --model merged/ --task intent --format tsv < texts.txt",
   ],
   async run(values, terminal, args) {
-    const rows = await readRows(values, args);
+    const given = givenRows(values, args);
     const model = await openModel(settingsOf(modelOptions, values), terminal);
     try {
-      const tasks = model.tasksFor(rows);
-      const started = performance.now();
-      let tokens = 0;
-      const onRows = (_: number, read: number) => {
-        tokens += read;
-      };
-      const format = values.format === "table" && terminal.json ? "jsonl" : values.format;
-      const print = printer(tasks, rows, format, terminal, values.output);
-      for await (const row of model.predictEach(rows, { task: tasks.map(({ name }) => name), onRows })) print.row(row);
-      await print.end();
-      const seconds = (performance.now() - started) / 1000;
-      terminal.reporter.log(
-        `${counted(rows.length, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ` +
-          `${formatRate(rows.length / seconds)} rows and ${formatRate(tokens / seconds)} tokens a second, ` +
-          `engine ${model.engine}${values.output === undefined ? "" : `; written to ${values.output}`}`,
-      );
+      await predictRows(model, given ?? (await fileRows(model, values)), values, terminal);
     } finally {
       model.close();
     }
   },
 });
 
-/** Three digits, whole numbers from 100 on. */
-const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));
-
 interface InputValues {
   readonly text: string | undefined;
   readonly pair: string | undefined;
   readonly file: string | undefined;
+  readonly columns: TextColumns | undefined;
+  readonly quotes: "ordinary" | "csv" | undefined;
+  readonly keepColumns: boolean;
+  readonly glueData: string;
 }
 
-async function readRows({ text, pair, file }: InputValues, args: readonly string[]): Promise<InputRow[]> {
+/** The rows of the command line itself; null where there are none. */
+function givenRows(values: InputValues, args: readonly string[]): RowFile | null {
+  const { text, pair, file } = values;
   if (pair !== undefined && text === undefined) throw usageError("--pair is the second text of --text: give both");
   const given = [text !== undefined, file !== undefined, args.length > 0].filter(Boolean).length;
   if (given > 1) throw usageError("give texts in one way: as arguments, with --text, or with --file");
-  if (text !== undefined) return [{ text, pair: pair ?? null }];
-  if (args.length > 0) return args.map((line) => ({ text: line, pair: null }));
-  if (file !== undefined && file !== "-") return (await import("../../predict/row-file.js")).readRowFile(file);
-  if (file === undefined && process.stdin.isTTY)
-    throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
-  const rows: InputRow[] = [];
-  for await (const line of createInterface({ input: process.stdin })) rows.push(splitLine(line));
-  return rows;
+  const rows = text === undefined ? args.map((line) => ({ text: line, pair: null })) : [{ text, pair: pair ?? null }];
+  if (rows.length === 0) {
+    if (file === undefined && process.stdin.isTTY)
+      throw usageError('nothing to predict: give a text, such as flexbert predict "a moving film"');
+    return null;
+  }
+  const ofFiles = [values.columns && "--columns", values.quotes && "--quotes", values.keepColumns && "--keep-columns"];
+  const idle = ofFiles.find((flag) => typeof flag === "string");
+  if (idle !== undefined) throw usageError(`${idle} says how a file is read: give one with --file`);
+  async function* each() {
+    yield* rows;
+  }
+  return { rows: each(), total: rows.length, ids: false, kept: [], notes: [] };
 }
 
-/** A line of stdin: a tab divides a pair. */
-function splitLine(line: string): InputRow {
-  const tab = line.indexOf("\t");
-  return tab < 0 ? { text: line, pair: null } : { text: line.slice(0, tab), pair: line.slice(tab + 1) };
+const fileRows = (model: OpenModel, { file, columns, quotes, keepColumns, glueData }: InputValues): Promise<RowFile> =>
+  model.rowsOf(file === undefined || file === "-" ? process.stdin : file, { columns, quotes, keepColumns, glueData });
+
+interface OutputValues {
+  readonly format: "table" | "tsv" | "jsonl";
+  readonly output: string | undefined;
 }
 
-interface Printer {
-  row(row: PredictedRow): void;
-  end(): Promise<void>;
-}
-
-/** A value as one cell of one line. */
-const oneCell = (value: string) => value.replace(/\r\n|[\t\r\n]/g, " ");
-
-function printer(
-  tasks: readonly ServedTask[],
-  input: readonly InputRow[],
-  format: "table" | "tsv" | "jsonl",
-  terminal: Terminal,
-  output?: string,
-): Printer {
-  const lines: string[] = [];
-  const rows: string[][] = [];
-  const emit = (line: string) => {
-    if (output === undefined) terminal.print(line);
-    else lines.push(line);
+async function predictRows(model: OpenModel, file: RowFile, { format, output }: OutputValues, terminal: Terminal) {
+  const { first, rows } = await firstOf(file.rows);
+  // As tasksFor says it: there is nothing to predict.
+  const tasks = model.tasksFor(first === null ? [] : [first]);
+  const started = performance.now();
+  let [count, tokens] = [0, 0];
+  const onRows = (_: number, read: number) => {
+    tokens += read;
   };
-  const emitCells = (cells: readonly string[]) => emit(cells.map(oneCell).join("\t"));
-  const outputs = tasks.flatMap(({ kind, name }) => kind.columns(name));
-  const ids = input.some(({ id }) => id !== undefined);
-  const pairs = input.some(({ pair }) => pair !== null);
-  if (format === "tsv") emitCells([...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...outputs]);
-  return {
-    row(row) {
-      const cells = tasks.flatMap(({ kind, name }) => kind.cells(row.predictions[name] as Prediction));
-      if (format === "jsonl") emit(JSON.stringify(row));
-      else if (format === "tsv") {
-        emitCells([...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : []), ...cells]);
-      } else {
-        const written = oneCell(row.pair === null ? row.text : `${row.text} | ${row.pair}`);
-        rows.push([written.length > 60 ? `${written.slice(0, 59)}…` : written, ...cells]);
-      }
-    },
-    async end() {
-      if (format === "table") emit(table(["text", ...outputs], rows));
-      if (output !== undefined) await writeFileAtomic(output, `${lines.join("\n")}\n`);
-    },
-  };
+  async function* predicted(): AsyncGenerator<PredictedRow, void, undefined> {
+    const names = tasks.map(({ name }) => name);
+    for await (const row of model.predictEach(rows, { task: names, onRows, total: file.total ?? undefined })) {
+      count++;
+      yield row;
+    }
+    if (file.total !== null && count !== file.total) {
+      throw dataError(`the file changed while it was read: it had ${file.total} rows, and ${count} were predicted`);
+    }
+  }
+  const shape = { tasks, ids: file.ids, pairs: first?.pair !== null, kept: file.kept };
+  const lines = printedRows(predicted(), shape, format === "table" && terminal.json ? "jsonl" : format);
+  if (output === undefined) for await (const written of lines) terminal.print(written);
+  else await writeFileAtomic(output, lines);
+  const seconds = (performance.now() - started) / 1000;
+  terminal.reporter.log(
+    `${counted(count, "row")}, ${counted(tasks.length, "task")}, ${formatSeconds(seconds)}, ` +
+      `${formatRate(count / seconds)} rows and ${formatRate(tokens / seconds)} tokens a second, ` +
+      `engine ${model.engine}${output === undefined ? "" : `; written to ${output}`}`,
+  );
+}
+
+/** Three digits, whole numbers from 100 on. */
+const formatRate = (rate: number) => String(rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate));
+
+/** The first row, and all of them again. */
+async function firstOf(from: AsyncIterable<InputRow>) {
+  const iterator = from[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  async function* rows(): AsyncGenerator<InputRow, void, undefined> {
+    if (!first.done) yield first.value;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  return { first: first.done ? null : first.value, rows: rows() };
 }

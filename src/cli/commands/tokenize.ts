@@ -1,6 +1,5 @@
 // flexbert tokenize: texts to ids and segment ids, as JSON lines.
 
-import { createInterface } from "node:readline";
 import { openTokenizer, tokenizerOptions } from "../../api/tokenizer";
 import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
@@ -48,6 +47,9 @@ export const tokenizeCommand = defineCommand({
       terminal.print(JSON.stringify(output));
     };
     if (args.length > 0) for (const text of args) line(text);
-    else for await (const text of createInterface({ input: process.stdin })) line(text);
+    else {
+      const { linesOf } = await import("../../data/rows/text-blocks.js");
+      for await (const text of linesOf({ name: "stdin", open: () => process.stdin })) line(text);
+    }
   },
 });

@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { dataError, UserError } from "../../errors/errors";
 import type { SplitSource } from "../../tasks/task";
-import { parseRows } from "../rows";
+import { openRows } from "../rows";
 
 export interface Inspection {
   /** Rows with all columns of the header, or of the first row of a file without one: loaders count these. */
@@ -24,7 +24,17 @@ const HEAD_BYTES = 1 << 16;
 export async function inspectSplit(file: string, source: SplitSource): Promise<Inspection> {
   try {
     const { lines, broken, sha256 } = await countLines(file);
-    parseRows(await head(file), source, file);
+    const bytes = await head(file);
+    const { rows } = await openRows(
+      {
+        name: file,
+        open: async function* () {
+          yield bytes;
+        },
+      },
+      source,
+    );
+    await rows.next();
     return { rows: lines - (source.header ? 1 : 0) - broken, broken, sha256 };
   } catch (error) {
     if (error instanceof UserError) throw error;

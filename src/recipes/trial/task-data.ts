@@ -3,9 +3,9 @@
 import { type EncodedRows, encodeExamples } from "../../batches/rows";
 import type { BaseOutline } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
-import { readSplit, type Split } from "../../data/read-split";
+import { countBroken, readSplit, type Split, splitNotes } from "../../data/read-split";
 import { usageError } from "../../errors/errors";
-import type { DataOptions } from "../../settings/tasks";
+import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
 import { createTokenizer } from "../../tokenizer/tokenizer";
 
@@ -14,6 +14,8 @@ export interface TaskData {
   readonly dev: EncodedRows;
   readonly trainData: RunRecord["trainData"];
   readonly devData: RunRecord["devData"];
+  /** What its reader should be told of the files: rows left out, and what looks wrong. */
+  readonly notes: readonly string[];
 }
 
 /** Reads and encodes both splits. Throws usageError (2) for a maximum length that the base has no positions for. */
@@ -31,6 +33,7 @@ export async function readTaskData(
     readSplit(task, split, {
       glueData: rows.glueData,
       skipBroken: rows.skipBrokenRows,
+      maxBroken: rows.maxBrokenRows ?? BROKEN_SHARE,
       ...(maxRows === undefined ? {} : { maxRows }),
     });
   const train = await read("train", rows.maxTrainSamples);
@@ -41,14 +44,15 @@ export async function readTaskData(
     dev: encodeExamples(task, dev.examples, tokenizer, maxLength),
     trainData: describe(train),
     devData: { ...describe(dev), ...limitOf(dev, rows.maxEvalSamples) },
+    notes: [train, dev].flatMap(splitNotes),
   };
 }
 
 function describe({ sha256, examples, broken }: Split): RunRecord["trainData"] {
-  return { sha256, rows: examples.length, skipped: broken.length };
+  return { sha256, rows: examples.length, skipped: countBroken(broken) };
 }
 
 /** The limit, where it left rows out or may have. */
 function limitOf({ examples, broken }: Split, limit: number | undefined): { readonly limit?: number } {
-  return limit !== undefined && examples.length + broken.length >= limit ? { limit } : {};
+  return limit !== undefined && examples.length + countBroken(broken) >= limit ? { limit } : {};
 }

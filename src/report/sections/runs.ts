@@ -1,5 +1,6 @@
 // What the report stands on: each task's data and runs, and every run as a CSV row.
 
+import { counted } from "../../messages/words";
 import { kOf } from "../../model/place";
 import type { TaskResults } from "../collect";
 import type { ReportSection, ReportTable } from "../document";
@@ -39,8 +40,8 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
       return [
         { text: task.title, ...(task.title === task.name ? {} : { detail: task.name }) },
         { text: metricName(task.metric) },
-        { text: String(task.trainRows) },
-        { text: String(task.devRows) },
+        { text: String(task.trainRows), ...leftOut(task.trainSkipped) },
+        { text: String(task.devRows), ...leftOut(task.devSkipped) },
         { text: task.arms.map(kOf).join(", ") },
         { text: [...new Set(task.students.map(({ layers }) => layers))].join(", ") || "none" },
         { text: range(arms.map(({ scores }) => scores.size)) },
@@ -73,6 +74,8 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
     },
   };
 }
+
+const leftOut = (skipped: number) => (skipped === 0 ? {} : { detail: `${counted(skipped, "broken row")} left out` });
 
 function range(values: readonly number[]): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];

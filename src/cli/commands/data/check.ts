@@ -2,6 +2,7 @@
 
 import { checkDataOptions, checkEach } from "../../../api/data";
 import type { DataReport, SplitReport } from "../../../data/check";
+import { countBroken } from "../../../data/read-split";
 import { dataError } from "../../../errors/errors";
 import { settingsOf } from "../../../options/settings";
 import { defineCommand } from "../../command";
@@ -22,7 +23,7 @@ export const dataCheckCommand = defineCommand({
     }
     if (terminal.json) terminal.printJson(reports);
     const broken = reports.flatMap(({ task, splits }) =>
-      splits.filter((split) => split.broken.length > 0).map(({ path }) => `${task}: ${path}`),
+      splits.filter(({ broken }) => broken.length > 0).map(({ path }) => `${task}: ${path}`),
     );
     if (broken.length > 0)
       throw dataError(`broken rows in ${broken.join(", ")}. Mend them, or train with --skip-broken-rows`);
@@ -35,20 +36,21 @@ function printReport({ task, splits, missing }: DataReport, terminal: Terminal):
   terminal.print(`${task}${missing.length > 0 ? ` (no file for ${missing.join(", ")})` : ""}`);
   const rows = splits.map((split) => [
     `  ${split.split}`,
-    split.expectedRows !== null && split.expectedRows !== split.rows + split.broken.length
+    split.expectedRows !== null && split.expectedRows !== split.rows + countBroken(split.broken)
       ? `${split.rows} (expected ${split.expectedRows})`
       : split.rows,
     `${split.lengths.mean.toFixed(1)} / ${split.lengths.p95} / ${split.lengths.max}`,
     split.truncatedShare === null ? "-" : percent(split.truncatedShare),
     split.duplicates.length,
     split.leaks.length,
-    split.broken.length,
+    countBroken(split.broken),
     balance(split),
   ]);
   terminal.print(
     table(["  split", "rows", "tokens mean/p95/max", "cut", "duplicates", "also in train", "broken", "labels"], rows),
   );
-  for (const { path, broken, leaks, duplicates } of splits) {
+  for (const { path, broken, warnings, leaks, duplicates } of splits) {
+    for (const warning of warnings) terminal.reporter.warn(warning);
     for (const { line, reason } of broken.slice(0, 5)) terminal.print(`  ${path}, line ${line}: ${reason}`);
     const against = [...leaks, ...duplicates].filter(({ contradicts }) => contradicts).length;
     if (against > 0) terminal.print(`  ${path}: ${against} repeated rows have another label than the first`);

@@ -12,10 +12,10 @@ import { makeFolder } from "../../../files/folder";
 import { stamped } from "../../../files/format";
 import { sha256File } from "../../../files/hash";
 import { lockFolder } from "../../../files/lock";
+import { npmCommand } from "../../../files/optional-packages";
 import { storageFailure } from "../../../files/storage-failure";
 import { unpackWheel } from "../../../files/wheel";
 import { clearWork, leaveWork, setAside } from "../../../files/work-folder";
-import { npmCommand } from "../../optional-packages";
 import { probeAddon } from "../cpu-probe";
 import {
   BUILD_FORMAT,

@@ -1,10 +1,10 @@
 // The command that brings an optional package which npm left out: it does so, without a word, where the package's own
-// install script fails, and both engines' scripts download from outside the npm registry.
+// install script fails (both engines' scripts download from outside the npm registry), or a registry lacks it.
 
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-export type OptionalPackage = "@tensorflow/tfjs-node-gpu" | "onnxruntime-node";
+export type OptionalPackage = "@tensorflow/tfjs-node-gpu" | "hyparquet" | "onnxruntime-node";
 
 const flexbertFolder = path.resolve(__dirname, "..", "..");
 

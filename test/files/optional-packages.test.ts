@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
-import { npmCommand } from "../../src/engines/optional-packages";
+import { npmCommand } from "../../src/files/optional-packages";
 import { temporaryFolder } from "../tiny";
 
 const root = temporaryFolder();

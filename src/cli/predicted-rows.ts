@@ -1,0 +1,69 @@
+// Predicted rows as text: a table for people, TSV, or JSON lines.
+
+import type { ServedTask } from "../predict/model";
+import type { PredictedRow } from "../predict/rows";
+import type { Prediction } from "../tasks/kinds/kind";
+import { table } from "./terminal";
+
+/** What the rows have beside a text. */
+export interface RowShape {
+  readonly tasks: readonly ServedTask[];
+  readonly ids: boolean;
+  readonly pairs: boolean;
+  /** Names of other columns. */
+  readonly kept: readonly string[];
+}
+
+/** Lines that are written at a time: one by one, a million of them take seconds. */
+const CHUNK = 512;
+
+/** A value as one cell of one line. */
+const oneCell = (value: string) => value.replace(/\r\n|[\t\r\n]/g, " ");
+
+/** Whole lines, as many at a time as have come. A table comes at the end: its columns are as wide as their widest cell. */
+export async function* printedRows(
+  rows: AsyncIterable<PredictedRow>,
+  shape: RowShape,
+  format: "table" | "tsv" | "jsonl",
+): AsyncGenerator<string, void, undefined> {
+  const { tasks, ids, pairs, kept } = shape;
+  const outputs = tasks.flatMap(({ kind, name }) => kind.columns(name));
+  const cellsOf = ({ predictions }: PredictedRow) =>
+    tasks.flatMap(({ kind, name }) => kind.cells(predictions[name] as Prediction));
+  const keptOf = ({ columns }: PredictedRow) => kept.map((name) => plainCell(columns?.[name]));
+  if (format === "table") {
+    const shown: string[][] = [];
+    for await (const row of rows) shown.push([shortened(row), ...keptOf(row).map(oneCell), ...cellsOf(row)]);
+    yield `${table(["text", ...kept, ...outputs], shown)}\n`;
+    return;
+  }
+  const lines =
+    format === "tsv"
+      ? [[...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...kept, ...outputs].map(oneCell).join("\t")]
+      : [];
+  for await (const row of rows) {
+    if (format === "jsonl") lines.push(JSON.stringify(row, plainValue));
+    else {
+      const texts = [...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : [])];
+      lines.push([...texts, ...keptOf(row), ...cellsOf(row)].map(oneCell).join("\t"));
+    }
+    if (lines.length < CHUNK) continue;
+    yield `${lines.join("\n")}\n`;
+    lines.length = 0;
+  }
+  if (lines.length > 0) yield `${lines.join("\n")}\n`;
+}
+
+function shortened({ text, pair }: PredictedRow): string {
+  const written = oneCell(pair === null ? text : `${text} | ${pair}`);
+  return written.length > 60 ? `${written.slice(0, 59)}…` : written;
+}
+
+/** Parquet has long integers, which JSON.stringify refuses. */
+const plainValue = (_: string, value: unknown) => (typeof value === "bigint" ? Number(value) : value);
+
+/** Another column's value in a cell: text as it is, anything else as JSON. */
+function plainCell(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value, plainValue);
+}

@@ -1,0 +1,46 @@
+// Parquet, as data sets are published on the Hugging Face hub, through the optional package hyparquet: rows in groups, one
+// group in memory at a time.
+
+import { dataError, oneLine } from "../../errors/errors";
+import { npmCommand } from "../../files/optional-packages";
+import type { JsonRecord } from "./json";
+
+/** Its first and last bytes. */
+export const PARQUET_MAGIC = Buffer.from("PAR1");
+
+/** Records that are handed on at a time. */
+const CHUNK = 4096;
+
+/** Records in the order of the file, lines counted as rows from 1. Throws dataError (3) for a file that cannot be read. */
+export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[], void, undefined> {
+  const { parquetMetadataAsync, parquetReadObjects, asyncBufferFromFile } = await load(file);
+  let start = 0;
+  try {
+    const bytes = await asyncBufferFromFile(file);
+    const metadata = await parquetMetadataAsync(bytes);
+    for (const group of metadata.row_groups) {
+      const end = start + Number(group.num_rows);
+      const rows = await parquetReadObjects({ file: bytes, metadata, rowStart: start, rowEnd: end });
+      const records = rows.map((cells, i): JsonRecord => ({ line: start + i + 1, cells }));
+      for (let from = 0; from < records.length; from += CHUNK) yield records.slice(from, from + CHUNK);
+      start = end;
+    }
+  } catch (error) {
+    throw dataError(
+      `${file}: it cannot be read as Parquet behind row ${start} (${oneLine(error)}). Fetch it again, or write it as JSON lines`,
+      error,
+    );
+  }
+}
+
+/** Loaded where a file needs it, as the only package that is an ES module alone. */
+async function load(file: string): Promise<typeof import("hyparquet", { with: { "resolution-mode": "import" }})> {
+  try {
+    return await import("hyparquet");
+  } catch (error) {
+    throw dataError(
+      `${file} is Parquet, and the package that reads it is not here. Run: ${npmCommand("hyparquet")}, or write the file as JSON lines`,
+      error,
+    );
+  }
+}

@@ -1,0 +1,108 @@
+// How a file of rows to predict is read: as --columns and --quotes say, as the task says whose file it is, or by its header.
+
+import { realpath } from "node:fs/promises";
+import { findSplitFile } from "../data/read-split";
+import { formOf } from "../data/rows";
+import { layoutOf } from "../data/rows/layout";
+import { firstCells, type Layout, openTable } from "../data/rows/table";
+import type { ByteSource } from "../data/rows/text-blocks";
+import { dataError } from "../errors/errors";
+import { didYouMean } from "../messages/nearest";
+import { isKeyed } from "../tasks/format";
+import type { SplitName, Task } from "../tasks/task";
+import {
+  agreed,
+  type Header,
+  idColumn,
+  type Reading,
+  readingByUse,
+  readingOf,
+  readingsByNames,
+  readingsByRow,
+  type TextColumns,
+} from "./reading";
+
+export interface ReadingOptions {
+  /** Where the texts stand; tasks and the names of columns say it otherwise. */
+  readonly columns?: TextColumns | undefined;
+  readonly quotes?: Layout["quotes"] | undefined;
+}
+
+export interface ReadingPlace {
+  /** Null for bytes that come once. */
+  readonly file: string | null;
+  /** The definitions of the tasks that are to be predicted, as far as there are any. */
+  readonly tasks: readonly Task[];
+  /** Whether any of the tasks takes pairs. */
+  readonly takesPairs: boolean;
+  readonly glueData: string;
+}
+
+/** Throws dataError (3) for a file that is empty or no text, for columns that it lacks, and where two tasks disagree. */
+export async function findReading(bytes: ByteSource, place: ReadingPlace, options: ReadingOptions): Promise<Reading> {
+  const own = place.file === null ? null : await ownReading(bytes, place.file, place);
+  const layout = { ...(own?.layout ?? (await layoutOf(bytes))), ...(options.quotes && { quotes: options.quotes }) };
+  if (own && !options.columns) return { ...own, layout };
+  if (layout.format === "parquet" && place.file === null) {
+    throw dataError(`${bytes.name} is Parquet, which is read from a file. Give its name with --file`);
+  }
+  if (options.columns) return givenReading(bytes, layout, options.columns);
+  const header = await headerOf(bytes, layout);
+  // TSV may have CSV's quotes without being called CSV: a task may say so, or the header shows it.
+  const doubtful = layout.format === "tsv" && !options.quotes && header.names.some((name) => name.startsWith('"'));
+  const headers: [Header, ...Header[]] = [header];
+  if (layout.format === "tsv" && !options.quotes) headers.push(await headerOf(bytes, { ...layout, quotes: "csv" }));
+  const byTask = agreed(readingsByNames(headers, place.tasks), bytes.name);
+  const byUse = readingByUse(header);
+  const found =
+    (byTask && byUse && place.takesPairs && addsPair(byUse, byTask) ? byUse : byTask) ??
+    byUse ??
+    (doubtful ? readingByUse(headers[1] as Header) : null) ??
+    agreed(readingsByRow((await firstCells(bytes, layout)) ?? [], layout, place.tasks), bytes.name);
+  if (found) return found;
+  throw dataError(
+    `${bytes.name} has no column of texts among ${header.names.join(", ")}. Name one of them text, and for pairs another ` +
+      "one pair, or say which they are: --columns text=NAME or text=NAME,pair=NAME",
+  );
+}
+
+/** Whether names alone say that a task's texts have second ones beside them, which another task may read. */
+const addsPair = (byUse: Reading, byTask: Reading): boolean =>
+  byTask.columns.pair === undefined && byUse.columns.pair !== undefined && byUse.columns.text === byTask.columns.text;
+
+/** The task's whose file this is, wherever its header would lead; null where it is no task's. */
+async function ownReading(bytes: ByteSource, file: string, { tasks, glueData }: ReadingPlace): Promise<Reading | null> {
+  const real = (place: string) => realpath(place).catch(() => null);
+  const wanted = await real(file);
+  const readings: Reading[] = [];
+  for (const task of tasks) {
+    for (const [name, source] of Object.entries(task.splits)) {
+      const place = findSplitFile(task, name as SplitName, glueData);
+      if (place === null || wanted === null || (await real(place)) !== wanted) continue;
+      readings.push(readingOf(task, await formOf(bytes, source)));
+      break;
+    }
+  }
+  return agreed(readings, file);
+}
+
+async function headerOf(bytes: ByteSource, layout: Layout): Promise<Header> {
+  const { names, rows } = await openTable(bytes, layout);
+  await rows.return();
+  return { layout, names: names ?? [] };
+}
+
+/** Throws dataError (3) for a column that is not there. */
+async function givenReading(bytes: ByteSource, layout: Layout, columns: TextColumns): Promise<Reading> {
+  if (!layout.header && !isKeyed(layout.format)) return { layout, columns };
+  const header = await headerOf(bytes, layout);
+  const { names } = header;
+  for (const column of Object.values(columns).map(String)) {
+    if (names.includes(column)) continue;
+    throw dataError(
+      `${bytes.name}: there is no column "${column}"${didYouMean(column, names)}; ` +
+        `the file has ${names.map((name) => `"${name}"`).join(", ")}. Give one of them with --columns`,
+    );
+  }
+  return { layout, columns: { ...idColumn(header), ...columns } };
+}

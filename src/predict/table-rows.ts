@@ -1,0 +1,104 @@
+// The rows of a table as predict takes them: texts, the file's own ids, and the other columns where they are kept.
+
+import { shown } from "../data/rows";
+import { openTable, type TableRow } from "../data/rows/table";
+import type { ByteSource } from "../data/rows/text-blocks";
+import { dataError } from "../errors/errors";
+import { counted } from "../messages/words";
+import { isKeyed } from "../tasks/format";
+import type { Column } from "../tasks/task";
+import type { Reading } from "./reading";
+import type { InputRow } from "./rows";
+
+/** A row that cannot be predicted. */
+export interface BrokenInput {
+  readonly line: number;
+  readonly reason: string;
+  /** Rows that it is, as people count. */
+  readonly rows: number;
+}
+
+export interface OpenInput {
+  readonly rows: AsyncIterable<readonly (InputRow | BrokenInput)[]>;
+  /** Whether there is a column of ids. */
+  readonly ids: boolean;
+  readonly kept: readonly string[];
+}
+
+/** Throws dataError (3) for an empty file, for columns that rows are too short for, and for two kept columns of one name. */
+export async function openInput(
+  bytes: ByteSource,
+  { layout, columns, task }: Reading,
+  keep: boolean,
+): Promise<OpenInput> {
+  const table = await openTable(bytes, layout);
+  const keyed = isKeyed(layout.format);
+  const at = (column: Column): number | string => {
+    if (keyed) return String(column);
+    const position = table.names ? table.names.indexOf(String(column)) : Number(column);
+    if (position >= 0 && position < table.width) return position;
+    throw dataError(`${bytes.name}: there is no column ${column}: rows have ${counted(table.width, "column")}`);
+  };
+  const names = keep ? otherNames(table.names ?? [], columns, bytes.name) : [];
+  const places = {
+    text: at(columns.text),
+    pair: columns.pair === undefined ? null : at(columns.pair),
+    id: columns.index === undefined ? null : at(columns.index),
+    // Where only names say that a column is a pair's, rows without it are single texts.
+    pairMayLack: task === undefined && keyed,
+    kept: names.map((name): [string, number | string] => [name, at(name)]),
+    used: new Set(Object.values(columns).map(String)),
+    keyed: keyed && keep,
+  };
+  async function* rows() {
+    for await (const batch of table.rows) yield batch.map((row) => toInput(row, places));
+  }
+  return { rows: rows(), ids: places.id !== null, kept: names };
+}
+
+function otherNames(names: readonly string[], columns: Reading["columns"], file: string): string[] {
+  const used = Object.values(columns).map(String);
+  const others = names.filter((name) => !used.includes(name));
+  const twice = others.find((name, i) => others.indexOf(name) < i);
+  if (twice !== undefined) throw dataError(`${file}: two columns are named "${twice}". Rename one, to keep both`);
+  return others;
+}
+
+interface Places {
+  readonly text: number | string;
+  readonly pair: number | string | null;
+  readonly id: number | string | null;
+  readonly pairMayLack: boolean;
+  readonly kept: readonly (readonly [string, number | string])[];
+  readonly used: ReadonlySet<string>;
+  /** Rows carry their keys, and keep what they have. */
+  readonly keyed: boolean;
+}
+
+function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
+  const { line, problem, lines = 1 } = row;
+  if (problem !== undefined) return { line, reason: problem, rows: lines };
+  const cells = row.cells as Readonly<Record<number | string, unknown>>;
+  const text = cells[places.text];
+  if (typeof text !== "string") return { line, reason: notText(places.text, text), rows: 1 };
+  let pair = places.pair === null ? null : cells[places.pair];
+  if (places.pairMayLack) pair ??= null;
+  if (typeof pair !== "string" && pair !== null) return { line, reason: notText(places.pair, pair), rows: 1 };
+  const id = places.id === null ? undefined : idOf(cells[places.id]);
+  const columns = places.keyed
+    ? Object.fromEntries(Object.entries(cells).filter(([name]) => !places.used.has(name)))
+    : places.kept.length > 0
+      ? Object.fromEntries(places.kept.map(([name, at]) => [name, cells[at]]))
+      : undefined;
+  return { ...(id === undefined ? {} : { id }), text, pair, ...(columns === undefined ? {} : { columns }) };
+}
+
+const notText = (key: number | string | null, value: unknown): string =>
+  value === undefined ? `no "${key}"` : `"${key}" is ${shown(value)}, not a string`;
+
+function idOf(value: unknown): string | number | undefined {
+  if (typeof value === "string" || typeof value === "number") return value;
+  // A long integer of Parquet.
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  return undefined;
+}

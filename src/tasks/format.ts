@@ -1,0 +1,23 @@
+// The formats of files of rows, as their names tell them.
+
+import path from "node:path";
+
+export const formats = ["tsv", "csv", "jsonl", "parquet"] as const;
+
+/** "jsonl" is JSON lines, or one JSON array. */
+export type Format = (typeof formats)[number];
+
+const byExtension: Readonly<Record<string, Format>> = {
+  ".tsv": "tsv",
+  ".csv": "csv",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+  ".json": "jsonl",
+  ".parquet": "parquet",
+};
+
+/** Whether rows carry the names of their columns, so that there is no header and no position. */
+export const isKeyed = (format: Format): boolean => format === "jsonl" || format === "parquet";
+
+/** Upper case or lower case; undefined for an extension that says nothing. */
+export const formatByName = (file: string): Format | undefined => byExtension[path.extname(file).toLowerCase()];
