@@ -1,7 +1,7 @@
 // flexbert tasks init: from files of rows to a tasks file.
 
 import { initOptions, initTasks, type PlannedTask, planInit } from "../../../api/init";
-import { printable } from "../../../checkpoints/formats/printable";
+import { printable } from "../../../errors/printable";
 import { settingsOf } from "../../../options/settings";
 import { dryRun } from "../../../settings/call";
 import { defineCommand } from "../../command";
