@@ -6,7 +6,7 @@ import type { RunTime } from "./step-benchmark";
 import type { Opened, WorkloadName } from "./worker";
 
 /** One workload at one length. Rates are those of the best run. */
-export interface Result {
+export interface StepTimes {
   readonly length: number;
   readonly runs: number;
   readonly bestMs: number;
@@ -20,7 +20,7 @@ export interface Result {
   readonly shareOfGemmPeak: number | null;
 }
 
-export interface TrainResult extends Result {
+export interface TrainTimes extends StepTimes {
   /** The part of the best run and of the work that the frozen layers took. */
   readonly frozenMs: number;
   readonly frozenFlops: number;
@@ -34,8 +34,8 @@ export type EngineReport = { readonly name: string } & (
       readonly trainPeakBytes: number | null;
       /** Why it stopped early, or null. */
       readonly failure: string | null;
-      readonly trainStep: readonly TrainResult[];
-      readonly inference: readonly Result[];
+      readonly trainStep: readonly TrainTimes[];
+      readonly inference: readonly StepTimes[];
     })
 );
 
@@ -81,7 +81,7 @@ function summarise(
   length: number,
   flops: number,
   gemmPeak: number | null,
-): Result {
+): StepTimes {
   const bestMs = best(runs).ms;
   const rowsPerSecond = (batchSize / bestMs) * 1000;
   const flopsPerSecond = (flops / bestMs) * 1000;

@@ -1,7 +1,7 @@
 // What bench prints: the engines, then a table of train steps and one of inference; of a dry run the work and its time.
 
 import type { BenchEstimate } from "../api/bench";
-import type { EngineReport, Result } from "../benchmark/engine-report";
+import type { EngineReport, StepTimes } from "../benchmark/engine-report";
 import { formatBytes } from "../files/atomic";
 import { formatSeconds } from "../messages/quantities";
 import { type Terminal, table } from "./terminal";
@@ -72,14 +72,14 @@ function engineRow(report: EngineReport): string[] {
 
 const rateHeads = ["rows/s", "tokens/s", "GFLOP", "GFLOP/s", "of peak"];
 
-const timeCells = (result: Result & { name: string }, batchSize: number) => [
+const timeCells = (result: StepTimes & { name: string }, batchSize: number) => [
   result.name,
   `${batchSize} x ${result.length}`,
   formatMs(result.bestMs),
   formatMs(result.medianMs),
 ];
 
-const rateCells = ({ rowsPerSecond, tokensPerSecond, flops, flopsPerSecond, shareOfGemmPeak }: Result) => [
+const rateCells = ({ rowsPerSecond, tokensPerSecond, flops, flopsPerSecond, shareOfGemmPeak }: StepTimes) => [
   threeDigits(rowsPerSecond),
   threeDigits(tokensPerSecond),
   threeDigits(flops / 1e9),

@@ -3,33 +3,9 @@
 // Only kernels that BERT's steps, their gradients and their like are made of; the tracer names any other in its error.
 
 import { slice_util, type Tensor, upcastType } from "@tensorflow/tfjs-core";
-import { type FusedKernel, fusedKernels } from "../../model/fused";
-import { type Attributes, broadcastShape, type DType, type Shape, type Value, type ValueType } from "./graph";
-
-export interface RecordedOp {
-  readonly op: string;
-  readonly inputs: readonly Value[];
-  readonly attributes: Attributes;
-  readonly types: readonly ValueType[];
-}
-
-type Inputs = Readonly<Record<string, Value>>;
-type RawAttributes = Readonly<Record<string, unknown>>;
-export type KernelRule = (inputs: Inputs, attributes: RawAttributes) => RecordedOp;
-
-const result = (
-  op: string,
-  inputs: readonly Value[],
-  shape: Shape,
-  dtype: DType,
-  attributes: Attributes = {},
-): RecordedOp => ({ op, inputs, attributes, types: [{ shape, dtype }] });
-
-function input(inputs: Inputs, name: string): Value {
-  const value = inputs[name];
-  if (!value) throw new Error(`a kernel was called without its input ${name}`);
-  return value;
-}
+import { fusedRules } from "./fused-rules";
+import { broadcastShape, type DType, type Shape, type Value } from "./graph";
+import { type Inputs, input, type KernelRule, type RecordedOp, result } from "./kernel-rule";
 
 /** Canonical axes: all of them when none are given. */
 function canonicalAxes(axes: unknown, rank: number): number[] {
@@ -208,60 +184,10 @@ const elementwise = {
   NotEqual: binary("NotEqual", "bool"),
 } satisfies Record<string, KernelRule>;
 
-const several = (
-  op: string,
-  inputs: readonly Value[],
-  types: readonly ValueType[],
-  attributes: Attributes = {},
-): RecordedOp => ({ op, inputs, attributes, types });
-
-/** Inputs in the order of their names in {@link fusedKernels}' documentation. */
-const ordered = (inputs: Inputs, names: readonly string[]): Value[] => names.map((name) => input(inputs, name));
-
-/** Our own kernels: each is one node, whatever it is made of elsewhere. */
-const fused: Readonly<Record<FusedKernel, KernelRule>> = {
-  [fusedKernels.layerNorm]: (inputs, { epsilon }) => {
-    const [x, scale, offset] = ordered(inputs, ["x", "scale", "offset"]) as [Value, Value, Value];
-    const rows = { shape: [...x.shape.slice(0, -1), 1], dtype: x.dtype };
-    return several("LayerNorm", [x, scale, offset], [x, x, rows], { epsilon: epsilon as number });
-  },
-  [fusedKernels.layerNormGradient]: (inputs) => {
-    const [dy, normalised, inverse, scale] = ordered(inputs, ["dy", "normalised", "inverse", "scale"]) as Value[];
-    const types = [dy, scale, scale] as ValueType[];
-    return several("LayerNormGradient", [dy, normalised, inverse, scale] as Value[], types);
-  },
-  [fusedKernels.gelu]: (inputs) => {
-    const x = input(inputs, "x");
-    return result("Gelu", [x], x.shape, x.dtype);
-  },
-  [fusedKernels.geluGradient]: (inputs) => {
-    const [dy, x] = ordered(inputs, ["dy", "x"]) as [Value, Value];
-    return result("GeluGradient", [dy, x], x.shape, x.dtype);
-  },
-  [fusedKernels.crossEntropy]: (inputs) => {
-    const [logits, targets] = ordered(inputs, ["logits", "targets"]) as [Value, Value];
-    return result("SoftmaxCrossEntropy", [logits, targets], logits.shape.slice(0, 1), logits.dtype);
-  },
-  [fusedKernels.crossEntropyGradient]: (inputs) => {
-    const [dy, logits, targets] = ordered(inputs, ["dy", "logits", "targets"]) as [Value, Value, Value];
-    return result("SoftmaxCrossEntropyGradient", [dy, logits, targets], logits.shape, logits.dtype);
-  },
-  [fusedKernels.globalNorm]: (inputs, { clipNorm }) => {
-    const scalar: ValueType = { shape: [], dtype: "float32" };
-    return several("GlobalNorm", Object.values(inputs), [scalar, scalar], { clipNorm: clipNorm as number });
-  },
-  [fusedKernels.adamW]: (inputs, { beta1, beta2, epsilon }) => {
-    const names = ["parameter", "m", "v", "gradient", "factor", "step_size", "second_correction"];
-    const all = ordered(inputs, "decay" in inputs ? [...names, "decay"] : names);
-    const attributes = { beta1: beta1 as number, beta2: beta2 as number, epsilon: epsilon as number };
-    return several("AdamW", all, all.slice(0, 3), attributes);
-  },
-};
-
 /** Rules by tfjs kernel name. */
 export const kernelRules: Readonly<Record<string, KernelRule>> = {
   ...elementwise,
-  ...fused,
+  ...fusedRules,
   AddN: (inputs) => {
     const terms = Object.values(inputs);
     const first = terms[0] as Value;

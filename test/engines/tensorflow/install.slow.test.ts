@@ -20,7 +20,8 @@ import {
   listBuilds,
   removeBuild,
 } from "../../../src/engines/tensorflow/install/builds";
-import { cudaRequirements, installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
+import { installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
+import { cudaRequirements } from "../../../src/engines/tensorflow/install/wheels";
 import { ExitCode } from "../../../src/errors/errors";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { asRoot, unless } from "../../skips";
