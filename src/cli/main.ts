@@ -2,8 +2,8 @@
 
 import { CommanderError } from "commander";
 import { ExitCode, UserError } from "../errors/errors";
+import { forTerminal } from "../errors/printable";
 import { storageFailure } from "../files/storage-failure";
-import { printable } from "../messages/printable";
 import type { Recipes } from "../recipes/recipe";
 import { recipes as own } from "../recipes/recipes";
 import { commandsOf } from "./catalogue";
@@ -97,10 +97,10 @@ function report(error: unknown, args: readonly string[], shell: Shell): ExitCode
   }
   const { message, exitCode, defect } = explain(error, args, shell);
   if (defect || args.includes("--verbose"))
-    err.write(`${printable(error instanceof Error ? `${error.stack}` : String(error))}\n`);
+    err.write(`${forTerminal(error instanceof Error ? `${error.stack}` : String(error))}\n`);
   const written = args.includes("--json")
-    ? printable(JSON.stringify({ error: { message, exitCode } }))
-    : `${coloursOf(err).red("flexbert:")} ${printable(message)}`;
+    ? forTerminal(JSON.stringify({ error: { message, exitCode } }))
+    : `${coloursOf(err).red("flexbert:")} ${forTerminal(message)}`;
   err.write(`${written}\n`);
   return exitCode;
 }

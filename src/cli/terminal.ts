@@ -2,7 +2,7 @@
 // terminal, plain lines elsewhere, nothing with --quiet.
 
 import { createColors } from "picocolors";
-import { printable } from "../messages/printable";
+import { forTerminal } from "../errors/printable";
 import { formatSeconds } from "../messages/quantities";
 import type { ProgressBar, Reporter } from "../messages/reporter";
 import type { Recipes } from "../recipes/recipe";
@@ -52,13 +52,13 @@ export function createTerminal(
   // A bar leaves the cursor at its end: a line takes its place, and the position that the bar goes back to moves down.
   const writeLine = (line: string) => void err.write(bars > 0 ? `\r\x1b[2K${line}\n\x1b7` : `${line}\n`);
   // Data for a file or a program goes out as it is; what a terminal shows does not.
-  const shown = (text: string) => (streams.out.isTTY ? printable(text) : text);
+  const shown = (text: string) => (streams.out.isTTY ? forTerminal(text) : text);
   const log = (line: string) => {
-    if (!quiet) writeLine(printable(line));
+    if (!quiet) writeLine(forTerminal(line));
   };
   const reporter: Reporter = {
     log,
-    warn: (line) => writeLine(`${colours.yellow("warning:")} ${printable(line)}`),
+    warn: (line) => writeLine(`${colours.yellow("warning:")} ${forTerminal(line)}`),
     progress(label, total, done = 0) {
       if (quiet) return { advance: () => undefined, end: () => undefined };
       if (!showsBars(err)) return lineProgress(log, label, total, done);
@@ -167,7 +167,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     ),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
-  for (const row of rows) built.push(row.map((cell) => printable(String(cell))));
+  for (const row of rows) built.push(row.map((cell) => forTerminal(String(cell))));
   return built
     .toString()
     .split("\n")

@@ -13,3 +13,10 @@ export const printable = (name: string): string =>
 
 /** A message, whose own line ends stay. */
 export const withoutControls = (message: string): string => message.replace(/(?!\n)\p{Cc}/gu, visible);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+const OBEYED = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;
+
+/** Output as a terminal shows it: line ends and tabs stay, what else moves its cursor or turns its text is written out. JSON stays the same JSON. */
+export const forTerminal = (text: string): string =>
+  text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
