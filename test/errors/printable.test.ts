@@ -5,7 +5,9 @@ import { modelError, oneLine } from "../../src/errors/errors";
 import { onOneLine, printable, withoutControls } from "../../src/errors/printable";
 
 test("control and invisible characters are written out, letters of any script stay", () => {
-  expect(onOneLine("a\u001b[2Jb\n\t\u2028\u200b\u202e é本")).toBe("a\\u{1b}[2Jb\\u{a}\\u{9}\\u{2028}\\u{200b}\\u{202e} é本");
+  expect(onOneLine("a\u001b[2Jb\n\t\u2028\u200b\u202e é本")).toBe(
+    "a\\u{1b}[2Jb\\u{a}\\u{9}\\u{2028}\\u{200b}\\u{202e} é本",
+  );
   expect(printable("x".repeat(500))).toBe(`${"x".repeat(120)}...`);
 });
 
