@@ -15,6 +15,7 @@ import { importBranch } from "../../src/recipes/import";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import { headOf, type Task } from "../../src/tasks/task";
+import { writeHalfSafetensors } from "../checkpoints/half-precision";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, writeTinyGlue } from "../tiny";
 
 const folder = temporaryFolder();
@@ -78,6 +79,28 @@ test("the branch is what differs, above the fork, scored on the dev rows", async
   expect(branch["classifier.bias"]?.data).toEqual(Float32Array.of(0.25, -0.5));
 });
 
+test.each(["F16", "BF16"] as const)(
+  "a folder at %s, its vocabulary padded, shares the base's layers",
+  async (dtype) => {
+    const change = theirs();
+    const name = "bert.embeddings.word_embeddings.weight";
+    const words = change[name] as HostTensors[string];
+    const [rows = 0, hidden = 0] = words.shape;
+    const padded = float32([rows + 8, hidden], Float32Array.from([...words.data, ...new Float32Array(8 * hidden)]));
+    const place = path.join(folder, `half-${dtype}`);
+    const config = { ...base.config, vocabSize: rows + 8 };
+    await writeBase({ ...base, config, tensors: { ...change, [name]: padded } }, place);
+    writeHalfSafetensors(path.join(place, "model.safetensors"), { ...change, [name]: padded }, dtype);
+    const { engine } = await openEngine("wasm", {});
+    const { context, lines } = quietContext(engine);
+    const run = { ...tinyRun(folder), checkpoints: path.join(folder, `checkpoints-${dtype}`) };
+    const request = { task: rte, base, folder: place, labels: rte.labels, maxLength: 32, run };
+    const imported = await importBranch(request, context);
+    expect(imported.record).toMatchObject({ fork: 3, layers: 1 });
+    expect(lines.join("\n")).toContain(`holds ${dtype}: its lower layers equal import-base at that precision`);
+  },
+);
+
 test("outputs in another order are put in the task's", async () => {
   const asTheirs = await loadBranch(await (await importing(theirs())).imported);
   const turned = await loadBranch(await (await importing(theirs(), [...rte.labels].reverse())).imported);
@@ -90,12 +113,30 @@ test("outputs in another order are put in the task's", async () => {
 
 describe("refused, with nothing written:", () => {
   const embeddings = "bert.embeddings.LayerNorm.weight";
+  const positions = "bert.embeddings.position_embeddings.weight";
   const wide = (rows: number) => ({
     "classifier.weight": float32([rows, base.config.hiddenSize], new Float32Array(rows * base.config.hiddenSize)),
     "classifier.bias": float32([rows], new Float32Array(rows)),
   });
   test.each<[string, () => HostTensors, readonly string[] | null, RegExp]>([
-    ["trained embeddings", () => theirs({ [embeddings]: halved(base.tensors, embeddings) }), null, /shares no trunk/],
+    [
+      "trained embeddings",
+      () => theirs({ [embeddings]: halved(base.tensors, embeddings) }),
+      null,
+      /bert\.embeddings\.LayerNorm\.weight differs \(.*, the base's .*\); .*shares no trunk/,
+    ],
+    [
+      "a base of other positions",
+      () => theirs({ [positions]: float32([2, base.config.hiddenSize], new Float32Array(2 * base.config.hiddenSize)) }),
+      null,
+      /position_embeddings/,
+    ],
+    [
+      "NaN in a weight",
+      () => theirs({ "classifier.bias": float32([2], Float32Array.of(0, Number.NaN)) }),
+      null,
+      /model\.safetensors: classifier\.bias is NaN at \[1\]/,
+    ],
     ["no layer of its own", () => ({ ...base.tensors, ...wide(2) }), null, /every layer equals the base/],
     ["other outputs", () => theirs(wide(3)), null, /has 3 outputs, rte has 2/],
     ["a label that is missing", () => theirs(), ["entailment", "maybe"], /rte needs not_entailment. Give --labels/],

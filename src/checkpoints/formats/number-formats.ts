@@ -90,5 +90,6 @@ const INTEGERS = 3 * 2 ** 51;
 function toHalf(value: number, exponent: number): number {
   const unit = 2 ** (Math.max(exponent, -14) - 10);
   const units = value / unit + INTEGERS - INTEGERS;
+  if (units === 0) return value * 0; // of its sign
   return Math.abs(units * unit) > 65504 ? Math.sign(value) * Number.POSITIVE_INFINITY : units * unit;
 }

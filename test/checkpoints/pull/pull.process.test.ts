@@ -12,9 +12,11 @@ import { ExitCode } from "../../../src/errors/errors";
 import { openNetwork } from "../../../src/files/network";
 import { type Answer, type FileServer, startFileServer } from "../../files/file-server";
 import { temporaryFolder } from "../../files/temporary-folder";
+import { ownReference } from "../../reference";
 import { onWindows, unless } from "../../skips";
 import { bytesIn, until } from "../../until";
 import { floatVariable, writeTf1Checkpoint } from "../formats/tf1-writer";
+import { fixture } from "../formats/torch-files";
 import { tinyBase, tinyConfig } from "../tiny-base";
 
 const name = "org/tiny";
@@ -55,6 +57,9 @@ function answerAsHub(url: string): Answer | undefined {
   return { content, headers: { ...linked, etag: `"${sha256(content).slice(0, 40)}"`, "x-repo-commit": commit } };
 }
 
+const shardsOf = (folder: string) =>
+  Object.fromEntries(readdirSync(fixture(folder)).map((file) => [file, path.join(folder, file)]));
+
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const pullTiny = (options: PullOptions = {}) =>
   pull(name, { cache, limits: { attempts: 2, backoffMs: 5, stallMs: 1000, connectMs: 60_000 }, ...options });
@@ -84,10 +89,42 @@ describe("pull", () => {
     await pullTiny();
     expect(asked()).toEqual([
       "main/config.json",
-      ...["tokenizer_config.json", "tokenizer.json", "vocab.txt", "model.safetensors"].map(
+      ...["tokenizer_config.json", "tokenizer.json", "vocab.txt", "added_tokens.json", "model.safetensors"].map(
         (file) => `${commit}/${file}`,
       ),
     ]);
+  });
+
+  test.each([
+    ["pytorch_model.bin", { "pytorch_model.bin": "zip.bin" }],
+    ["sharded safetensors", shardsOf("sharded-safetensors")],
+    ["sharded bins", shardsOf("sharded-bin")],
+  ])("brings %s where there is no model.safetensors", async (_, files) => {
+    const micro = path.join(ownReference, "micro-bert");
+    for (const file of ["config.json", "vocab.txt"]) published[file] = readFileSync(path.join(micro, file));
+    delete published["tokenizer_config.json"];
+    delete published["model.safetensors"];
+    for (const [file, from] of Object.entries(files)) published[file] = readFileSync(fixture(from));
+    const { folder } = await pullTiny();
+    expect((await openBase(name, { cache })).sha256).toBe((await openBase(micro)).sha256);
+    const beside = readdirSync(folder).filter((file) => /model/.test(file));
+    expect(beside.sort()).toEqual(Object.keys(files).sort());
+  });
+
+  test("records whether it lower-cases where its files do not say, and again where it is there", async () => {
+    delete published["tokenizer_config.json"];
+    await pullTiny({ lowerCase: false });
+    expect(await openBase(name, { cache })).toMatchObject({ lowerCase: false, tokenizer: { lowerCase: false } });
+    await pullTiny({ lowerCase: true });
+    expect((await openBase(name, { cache })).sha256).toBe(tinyBase().sha256);
+    expect((await openBase(name, { cache })).notes).toBeUndefined();
+  });
+
+  test("refuses --lower-case where its files say otherwise (exit 2), and records nothing", async () => {
+    await expectRefused(ExitCode.usage, "--lower-case false: the files in", pullTiny({ lowerCase: false }));
+    await pullTiny();
+    await expect(pullTiny({ lowerCase: false })).rejects.toMatchObject({ exitCode: ExitCode.usage });
+    expect((await openBase(name, { cache })).tokenizer.lowerCase).toBe(true);
   });
 
   test("takes a revision, and keeps it apart", async () => {
@@ -149,13 +186,13 @@ describe("an interrupted pull", () => {
   });
 
   test("does not mix files of two commits: an optional one that is gone is removed", async () => {
-    published["tokenizer.json"] = Buffer.from("{ this would break the tokenizer");
+    published["added_tokens.json"] = Buffer.from('{"[E1]": 10}');
     faults["model.safetensors"] = { status: 500 };
     await expectRefused(ExitCode.failure, "cannot fetch");
-    delete published["tokenizer.json"];
+    delete published["added_tokens.json"];
     faults = {};
     await pullTiny();
-    expect(readdirSync(path.join(cache, "org--tiny"))).not.toContain("tokenizer.json");
+    expect(readdirSync(path.join(cache, "org--tiny"))).not.toContain("added_tokens.json");
   });
 });
 
@@ -213,13 +250,32 @@ describe("what cannot be pulled is one line", () => {
     await expectRefused(ExitCode.model, "lacks 16 of 55 tensors");
   });
 
-  test.each([
-    [true, "org/tiny has only pytorch_model.bin, which flexbert does not read. Convert it"],
-    [false, "org/tiny has no model.safetensors. Convert it"],
-  ])("no safetensors (exit 4); with pytorch_model.bin: %p", async (pytorch, message) => {
+  test("no weights of any form (exit 4)", async () => {
     delete published["model.safetensors"];
-    if (pytorch) published["pytorch_model.bin"] = Buffer.alloc(100);
+    await expectRefused(
+      ExitCode.model,
+      "org/tiny has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json. Convert it",
+    );
+  });
+
+  test("all that its config asks for, in one line, before its weights travel (exit 4)", async () => {
+    const config = { model_type: "bert", hidden_act: "mish", position_embedding_type: "relative_key", vocab_size: -1 };
+    published["config.json"] = Buffer.from(JSON.stringify(config));
+    await expectRefused(
+      ExitCode.model,
+      /config\.json: position_embedding_type is "relative_key"; .*; hidden_act is "mish"; .*; vocab_size is -1/,
+    );
+    expect(asked()).toEqual(["main/config.json"]);
+  });
+
+  test.each<[string, Record<string, string>, string]>([
+    ["a vocabulary larger than its config's", { "vocab.txt": "a\n".repeat(13) }, "its vocabulary has 13 words"],
+    ["added tokens that contradict it", { "added_tokens.json": '{"x": 40}' }, "ids go on from 10 without holes"],
+    ["another kind of tokenizer", { "tokenizer.json": '{"model": {"type": "BPE"}}' }, "holds a BPE model"],
+  ])("%s, before its weights travel (exit 4)", async (_, files, message) => {
+    for (const [file, text] of Object.entries(files)) published[file] = Buffer.from(text);
     await expectRefused(ExitCode.model, message);
+    expect(asked().filter((url) => url?.includes("model."))).toEqual([]);
   });
 
   test("a folder of that name that holds no model (exit 4)", async () => {

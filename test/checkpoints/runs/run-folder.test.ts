@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import {
+  finishRun,
   listRuns,
   loadBranch,
   loadState,
@@ -11,6 +12,7 @@ import {
   writeRecord,
 } from "../../../src/checkpoints/runs/run-folder";
 import { packageVersion } from "../../../src/files/version";
+import { float32 } from "../../../src/model/tensors";
 import { trainingSettings } from "../../../src/settings/training";
 import { temporaryFolder } from "../../files/temporary-folder";
 import { makeRun } from "../../report/stored-runs";
@@ -127,6 +129,16 @@ test("weights that are missing or cut off: the next step is right whatever train
   await expect(loadBranch(run)).rejects.toThrow(`model.safetensors is missing. ${advice}`);
   writeFileSync(path.join(run.folder, "model.safetensors"), "cut");
   await expect(loadBranch(run)).rejects.toThrow(advice);
+});
+
+test("weights that are no numbers are refused, naming file and tensor", async () => {
+  const { record } = run;
+  const branch = { "classifier.bias": float32([2], Float32Array.of(1, Number.NaN)) };
+  const stored = { folder: run.folder, record: await finishRun(run.folder, record, branch) };
+  await expect(loadBranch(stored)).rejects.toMatchObject({
+    exitCode: 4,
+    message: expect.stringMatching(/model\.safetensors: classifier\.bias is NaN at \[1\]/),
+  });
 });
 
 test("a tasks file is known where config.yaml names one that is there, and no damage is an error", async () => {
