@@ -157,7 +157,6 @@ tasks:
     ["labels: from-date", 'must be a list of labels, or from-data, got "from-date"'],
     ["labels: from-data\n    range: [0, 1]", "needs either labels (classification) or a range (regression)"],
     ["kind: regression\n    labels: from-data", "regression needs a range"],
-    ["labels: [a, b]\n    dev-share: 0.1", "is for tasks without a dev file; leave one of the two out"],
     ["labels: [a, b]\n    dev-share: 1", "Too big: expected number to be <1, got 1"],
     ["range: [5, 0]", "line 5: tasks[0].range: 5 is not below 0"],
     ["labels: [a, { name: b, written: a }]", 'two labels are written "a"'],

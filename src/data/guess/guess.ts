@@ -141,7 +141,7 @@ function guessKind(label: ColumnTraits, file: string): Omit<Guess, "columns"> {
   if (numbers && isRange(numbers, counts, filled)) {
     const { least, most } = numbers;
     const range = least >= 0 && most <= 1 ? ([0, 1] as const) : ([Math.floor(least), Math.ceil(most)] as const);
-    if (range[0] === range[1]) throw dataError(`${file}: every "${column}" is ${least}. ${saying}`);
+    if (least === most) throw dataError(`${file}: every "${column}" is ${least}. ${saying}`);
     return { kind: "regression", labels: new Map(), range, separator: null };
   }
   if (!counts) throw dataError(`${file}: "${column}" has too many different cells to be labels. ${saying}`);
