@@ -4,7 +4,7 @@
 
 import type { Label } from "../tasks/kinds/kind";
 import { type SplitName, splitNames, type Task } from "../tasks/task";
-import { type BrokenRow, type Example, findSplitFile, readSplit, type Split } from "./read-split";
+import { type BrokenRow, countBroken, type Example, findSplitFile, readSplit, type Split } from "./read-split";
 
 /** Of one number over the rows; percentiles are values that occur (nearest rank). */
 export interface Distribution {
@@ -38,6 +38,8 @@ export interface SplitReport {
   /** Rows of the published file; null where none is known. */
   readonly expectedRows: number | null;
   readonly broken: BrokenRow[];
+  /** Rows in them, as people count: an open quote makes one broken row of several. */
+  readonly brokenRows: number;
   /** What looks wrong in the rows that can be used. */
   readonly warnings: readonly string[];
   /** By label id; null where labels have no names, and without labels. */
@@ -109,6 +111,7 @@ function describeSplit(
     rows: examples.length,
     expectedRows: task.splits[name]?.rows ?? null,
     broken: split.broken,
+    brokenRows: countBroken(split.broken),
     warnings: split.warnings,
     labels: named && labels.length > 0 ? labelShares(task, labels) : null,
     values: !named && labels.length > 0 ? summarize(labels.flatMap((label) => task.kind.targets(label, task))) : null,

@@ -53,7 +53,11 @@ describe("flexbert --help", () => {
       const { status, stdout } = flexbert([...words, "--help"], { cwd });
       expect(status).toBe(0);
       expect(stdout).toMatch(new RegExp(`^Usage: flexbert ${name} `));
-      expect(stdout).toMatch(new RegExp(`\nExamples:\n(  flexbert ${name}( .*)?\n)+$`));
+      // What a group does without a command may be shown without one.
+      const [group, action] = words as [string, string?];
+      const entry = commands[group] as (typeof commands)[string];
+      const shown = isGroup(entry) && action !== undefined && action === entry.fallback ? group : name;
+      expect(stdout).toMatch(new RegExp(`\nExamples:\n(  flexbert ${shown}( .*)?\n)+$`));
       expect(loadedModules([...words, "--help"]).filter((file) => heavy.test(file))).toEqual([]);
     },
   );

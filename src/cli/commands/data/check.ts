@@ -2,7 +2,6 @@
 
 import { checkDataOptions, checkEach } from "../../../api/data";
 import type { DataReport, SplitReport } from "../../../data/check";
-import { countBroken } from "../../../data/read-split";
 import { dataError } from "../../../errors/errors";
 import { settingsOf } from "../../../options/settings";
 import { defineCommand } from "../../command";
@@ -36,14 +35,14 @@ function printReport({ task, splits, missing }: DataReport, terminal: Terminal):
   terminal.print(`${task}${missing.length > 0 ? ` (no file for ${missing.join(", ")})` : ""}`);
   const rows = splits.map((split) => [
     `  ${split.split}`,
-    split.expectedRows !== null && split.expectedRows !== split.rows + countBroken(split.broken)
+    split.expectedRows !== null && split.expectedRows !== split.rows + split.brokenRows
       ? `${split.rows} (expected ${split.expectedRows})`
       : split.rows,
     `${split.lengths.mean.toFixed(1)} / ${split.lengths.p95} / ${split.lengths.max}`,
     split.truncatedShare === null ? "-" : percent(split.truncatedShare),
     split.duplicates.length,
     split.leaks.length,
-    countBroken(split.broken),
+    split.brokenRows,
     balance(split),
   ]);
   terminal.print(
