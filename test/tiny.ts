@@ -12,7 +12,7 @@ import type { BertConfig } from "../src/model/config";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
 import { foldIn, seedKey } from "../src/random/threefry";
-import type { RunOptions, TrainingOptions } from "../src/settings/training";
+import type { ExecutionOptions, TrainingOptions } from "../src/settings/training";
 import { glueTasks } from "../src/tasks/glue";
 import type { Task } from "../src/tasks/task";
 import type { RunContext } from "../src/training/tracking/tracker";
@@ -116,7 +116,7 @@ export const tinyTraining: TrainingOptions = {
   precision: "float32",
 };
 
-export const tinyRun = (folder: string): RunOptions => ({
+export const tinyRun = (folder: string): ExecutionOptions => ({
   checkpoints: path.join(folder, "checkpoints"),
   glueData: path.join(folder, "glue"),
   skipBrokenRows: false,

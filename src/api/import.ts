@@ -8,7 +8,7 @@ import { settingsOf } from "../options/settings";
 import { baseOptions } from "../settings/base";
 import { engineOptions } from "../settings/engine";
 import { samples, taskOptions } from "../settings/tasks";
-import { maxLength, runSettings } from "../settings/training";
+import { executionSettings, maxLength } from "../settings/training";
 import { checkpointOptions, workOptions } from "../settings/work";
 import { type Caller, callOf } from "./caller";
 import { describeRun, type RunSummary } from "./runs";
@@ -62,7 +62,7 @@ export async function importBranch(options: ImportOptions, caller: Caller = {}):
       folder,
       labels: values.labels ?? null,
       maxLength: values.maxLength,
-      run: settingsOf(runSettings, values),
+      run: settingsOf(executionSettings, values),
     };
     return describeRun(await recipe.importBranch(request, session));
   } finally {

@@ -10,13 +10,13 @@ import type { SweepTrial } from "../recipes/trial/trial";
 import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
 import { chooseTeacher } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
-import type { RunOptions } from "../settings/training";
+import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { TrialSpec } from "./plan";
 import type { Experiment } from "./read";
 
 /** How this process does its work; data limits are the experiment's. */
-export type WorkOfCall = Omit<RunOptions, keyof typeof samples | "force">;
+export type WorkOfCall = Omit<ExecutionOptions, keyof typeof samples | "force">;
 
 export type Resolution =
   | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
@@ -38,7 +38,7 @@ export interface Resolver {
   readonly trials: readonly TrialSpec[];
   /** A task's rows, read and encoded once. */
   data(task: Task): Promise<TaskData>;
-  run(task: Task): RunOptions;
+  run(task: Task): ExecutionOptions;
   resolve(spec: TrialSpec): Promise<Resolution>;
   /** The finished run of a trial, "unneeded", or null where there is work left or a teacher to wait for. */
   outcome(spec: TrialSpec): Promise<StoredRun | "unneeded" | null>;

@@ -23,7 +23,7 @@ import { branchAxes } from "../model/branch";
 import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
 import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
-import type { RunOptions } from "../settings/training";
+import type { ExecutionOptions } from "../settings/training";
 import { headOf, outputSize, type Task } from "../tasks/task";
 import { scoreLogits, splitLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
@@ -42,7 +42,7 @@ export interface ImportRequest {
   /** Label names of the folder's outputs, in its order; null takes its config's names. */
   readonly labels: readonly string[] | null;
   readonly maxLength: number;
-  readonly run: RunOptions;
+  readonly run: ExecutionOptions;
 }
 
 /**

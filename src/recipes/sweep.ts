@@ -6,7 +6,7 @@ import { type Base, type BaseDescription, withWeights } from "../checkpoints/bas
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { ChooseBy } from "../settings/selection";
-import type { RunOptions, TrainingOptions } from "../settings/training";
+import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
@@ -29,7 +29,7 @@ export interface Sweep {
   readonly variants: readonly Variant[];
   readonly seeds: readonly number[];
   readonly training: TrainingOptions;
-  readonly run: RunOptions;
+  readonly run: ExecutionOptions;
   /** Stops those that lag behind, comparing them over their seeds by this. */
   readonly halving?: ChooseBy | undefined;
 }
@@ -130,7 +130,7 @@ export interface OpenSweep {
  */
 export function openSweep(
   { recipe, task, base, teacher, data }: Omit<SweepSettings, "training">,
-  run: RunOptions,
+  run: ExecutionOptions,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): OpenSweep {

@@ -93,10 +93,10 @@ export const seedOptions = {
   }),
 };
 
-export const runSettings = { ...dataSettings, ...workSettings };
+export const executionSettings = { ...dataSettings, ...workSettings };
 
 /** What a command that trains is told beside all that: which rows it reads, and how it works. */
-export type RunOptions = SettingsOf<typeof runSettings>;
+export type ExecutionOptions = SettingsOf<typeof executionSettings>;
 
 /** What everything that trains takes alike, in the order of the commands' help. */
 export const sweepOptions = {

@@ -9,7 +9,7 @@ import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
 import type { Layers, Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
-import { runSettings, type sweepOptions, trainingSettings } from "../../settings/training";
+import { executionSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, type describeBaseOf, labelledTasks, seedsOf, tasksFileOf, userTasks } from "../session";
@@ -35,7 +35,7 @@ export async function sweepsOf(
   const shared = {
     ...{ recipe, base, variants: recipe.settings(values, layersOf(base, call)), seeds: seedsOf(values) },
     training: settingsOf(trainingSettings, values),
-    run: settingsOf(runSettings, values),
+    run: settingsOf(executionSettings, values),
     halving: recipe.halves?.(values) ? values.chooseBy : undefined,
   };
   if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));

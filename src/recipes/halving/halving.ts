@@ -7,7 +7,7 @@ import type { Engine } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
 import type { ChooseBy } from "../../settings/selection";
-import type { RunOptions, TrainingOptions } from "../../settings/training";
+import type { ExecutionOptions, TrainingOptions } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { RunContext } from "../../training/tracking/tracker";
 import { type SweepTrial, stopTrial, storedRun } from "../trial/trial";
@@ -20,7 +20,7 @@ type Train = (trial: SweepTrial, force: boolean, until?: number) => Promise<Stor
 interface HalvedSweep {
   readonly task: Task;
   readonly training: Pick<TrainingOptions, "epochs">;
-  readonly run: Pick<RunOptions, "force">;
+  readonly run: Pick<ExecutionOptions, "force">;
 }
 
 /** A k, its trials and how they stand. */

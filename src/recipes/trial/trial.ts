@@ -20,7 +20,7 @@ import { lockFolder } from "../../files/lock";
 import type { BertConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
-import { type RunOptions, trainingSettings } from "../../settings/training";
+import { type ExecutionOptions, trainingSettings } from "../../settings/training";
 import { thresholdOf } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
@@ -115,7 +115,7 @@ export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null
 export interface TrialTraining {
   readonly trial: StoredRun;
   readonly settings: TrialSettings;
-  readonly run: RunOptions;
+  readonly run: ExecutionOptions;
   /** How logs name it. */
   readonly label: string;
   /** Both splits as its branch reads them. */
@@ -209,7 +209,7 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 }
 
 /** What repeats this one trial. */
-function resolvedConfig(settings: TrialSettings, run: RunOptions): object {
+function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
   const { recipe, task, base, seed, training } = settings;
   return configFile(task, base, run, {
     ...recipe.describe(settings).config,
