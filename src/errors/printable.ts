@@ -11,8 +11,8 @@ export const onOneLine = (text: string): string => text.replace(/[\p{C}\u2028\u2
 export const printable = (name: string): string =>
   onOneLine(name.length > LONGEST ? `${name.slice(0, LONGEST)}...` : name);
 
-/** A message, whose own line ends stay. */
-export const withoutControls = (message: string): string => message.replace(/(?!\n)\p{Cc}/gu, visible);
+/** A message, whose own line ends and tabs stay. */
+export const withoutControls = (message: string): string => message.replace(/(?![\n\t])\p{Cc}/gu, visible);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
 const OBEYED = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;

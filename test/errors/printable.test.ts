@@ -11,8 +11,8 @@ test("control and invisible characters are written out, letters of any script st
   expect(printable("x".repeat(500))).toBe(`${"x".repeat(120)}...`);
 });
 
-test("a message keeps its own line ends", () => {
-  expect(withoutControls("a\nb\u0007\r")).toBe("a\nb\\u{7}\\u{d}");
+test("a message keeps its own line ends and tabs", () => {
+  expect(withoutControls("a\n\tb\u0007\r")).toBe("a\n\tb\\u{7}\\u{d}");
   expect(modelError("no \u001b]0;x\u0007 file").message).toBe("no \\u{1b}]0;x\\u{7} file");
 });
 
