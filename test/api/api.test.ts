@@ -264,8 +264,6 @@ describe("training", () => {
     expect(outcome).toMatchObject({ trials: 6, finished: 6, results: at("results/small/trials.csv") });
     expect(outcome.steps).toEqual({ select: "skipped", merge: "skipped", report: "skipped" });
     expect(lines).toContain("merge: nothing has changed, skipped");
-    const again = await run(at("small.yaml"), { ...place, engine: "wasm", from: "select", force: true });
-    expect(again.steps).toEqual({ select: "done", merge: "done", report: "done" });
   });
 });
 

@@ -2,7 +2,7 @@
 // from TypeScript.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { temporaryFolder } from "../tiny";
@@ -133,6 +133,26 @@ test("what is not exported cannot be reached", () => {
      console.log(require("flexbert/package.json").name)`,
   );
   expect(run(process.execPath, ["deep.cjs"]).trim().split("\n")).toEqual(["ERR_PACKAGE_PATH_NOT_EXPORTED", "flexbert"]);
+});
+
+test("run does the steps after training again, with and without somebody who listens", () => {
+  for (const file of ["selection.json", "merged", "report"]) rmSync(at(`results/small/${file}`), { recursive: true });
+  writeFileSync(
+    at("runs.mjs"),
+    `import { run } from "flexbert";
+     const options = { out: "results/small", from: "select", force: true, engine: "wasm" };
+     console.log(JSON.stringify(await run("small.yaml", options)));`,
+  );
+  const { steps, finished } = JSON.parse(run(process.execPath, ["runs.mjs"]));
+  expect([finished, steps]).toEqual([6, { select: "done", merge: "done", report: "done" }]);
+  const products = ["selection.json", "merged/flexbert.json", "report/index.html"];
+  expect(products.filter((file) => !existsSync(at(`results/small/${file}`)))).toEqual([]);
+  const bin = "node_modules/flexbert/bin/flexbert.js";
+  const line = ["run", "small.yaml", "--out", "results/small", "--from", "select", "--force", "--engine", "wasm"];
+  const printed = run(process.execPath, [bin, ...line]);
+  expect(printed).toMatch(/^task +candidate +layers/m);
+  expect(printed).toMatch(/^results.small.merged: 2 tasks/m);
+  expect(printed).toMatch(/index\.html and report\.md/);
 });
 
 test("report gives the numbers of the page that it writes", () => {

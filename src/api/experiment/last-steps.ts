@@ -11,9 +11,9 @@ import type { EngineValues } from "../session";
 
 /** Hears what each step made. */
 export interface StepListener {
-  readonly onSelect?: (chosen: Chosen) => void;
-  readonly onMerge?: (merged: MergeResult) => void;
-  readonly onReport?: (made: MadeReport) => void | Promise<void>;
+  readonly onSelect?: (chosen: Chosen) => Promise<void>;
+  readonly onMerge?: (merged: MergeResult) => Promise<void>;
+  readonly onReport?: (made: MadeReport) => Promise<void>;
 }
 
 export interface StepContext {
@@ -32,24 +32,27 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
     const { threshold, max_layers: maxLayers, max_latency: maxLatency } = experiment.select ?? {};
     const rule = { threshold, maxLayers, maxLatency, measure: maxLatency !== undefined };
     const chosen = await choose({ ...common(context), ...rule, ...engine, out: outputs.selection }, call);
-    listener.onSelect?.(chosen);
+    await listener.onSelect?.(chosen);
     call.reporter.log(`${outputs.selection}: written; merge takes it with --select`);
   },
 
   async merge(context, call) {
     const { experiment, outputs, glueData, engine, listener } = context;
     const select = experiment.select ? outputs.selection : experiment.merge?.select;
-    listener.onMerge?.(await merge({ ...common(context), select, out: outputs.merged, glueData, ...engine }, call));
+    const merged = await merge({ ...common(context), select, out: outputs.merged, glueData, ...engine }, call);
+    await listener.onMerge?.(merged);
     const remove = await strangers(context);
     if (remove.length === 0) return;
     const tasks = experiment.tasksFile ?? undefined;
-    listener.onMerge?.(await removeTasks({ out: outputs.merged, remove, tasks, glueData, ...engine }, call));
+    const left = await removeTasks({ out: outputs.merged, remove, tasks, glueData, ...engine }, call);
+    await listener.onMerge?.(left);
   },
 
   async report(context, call) {
     const { experiment, outputs, listener } = context;
     const merged = experiment.merge ? outputs.merged : undefined;
-    await listener.onReport?.(await makeReport({ ...common(context), merged, out: outputs.report }, call));
+    const made = await makeReport({ ...common(context), merged, out: outputs.report }, call);
+    await listener.onReport?.(made);
   },
 };
 

@@ -2,9 +2,8 @@
 
 import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
-import { type ScoreLine, scoreLines, type TrialResult } from "../../experiment/results";
+import type { ScoreLine, TrialResult } from "../../experiment/results";
 import type { OutputPaths } from "../../experiment/steps";
-import { requireFreeSpace } from "../../files/atomic";
 import { type Given, readGiven } from "../../options/given";
 import type { Values } from "../../options/option";
 import type { Recipes } from "../../recipes/recipe";
@@ -14,7 +13,7 @@ import type { Tracker } from "../../training/tracking/tracker";
 import { type Call, type Caller, callOf } from "../caller";
 import { openSession } from "../session";
 import { openTrackers, trackerOptions } from "../trackers";
-import { doStep, type StepListener } from "./last-steps";
+import type { StepListener } from "./last-steps";
 import { experimentOptions, type OpenedExperiment, openExperiment } from "./open";
 
 export const runOptions = (recipes: Recipes) => ({
@@ -73,7 +72,7 @@ export async function runExperiment(
   if (results.length === resolver.trials.length) await writeResults(results, outputs, call.recipes);
   const last = opened.steps.filter(isLastStep);
   const steps = await doLastSteps(last, opened, results, { ...values, outputs, listener }, call);
-  return { outcome: describe(opened, results, outputs, steps), results };
+  return { outcome: await describe(opened, results, outputs, steps), results };
 }
 
 /** Trains what is left, unless nothing is: then no engine is opened. */
@@ -105,6 +104,7 @@ async function trainWhatIsLeft(
   const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
   call.reporter.log(`${resolver.experiment.name}: ${open.length} of ${mine.length} trials to train`);
   if (open.length === 0) return;
+  const { requireFreeSpace } = await import("../../files/atomic.js");
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../../experiment/train.js");
   const session = await openSession({ engine, threads, precision: resolver.experiment.precision }, call);
@@ -142,6 +142,7 @@ async function doLastSteps(
   steps.requireFinished(resolver, results, first);
   steps.requireStepBefore(resolver, first, outputs);
   await steps.requireNoStrays(resolver, results);
+  const { doStep } = await import("./last-steps.js");
   const context = { experiment, outputs, checkpoints, glueData, engine: { engine, threads }, listener };
   for (const step of last) {
     const inputs = () => steps.hashInputs(step, resolver, results, outputs);
@@ -152,12 +153,13 @@ async function doLastSteps(
   return done;
 }
 
-function describe(
+async function describe(
   { resolver, experiment, mine }: OpenedExperiment,
   results: readonly TrialResult[],
   outputs: OutputPaths,
   steps: ExperimentResult["steps"],
-): ExperimentResult {
+): Promise<ExperimentResult> {
+  const { scoreLines } = await import("../../experiment/results.js");
   const done = new Set(results.map(({ spec }) => spec.index));
   return {
     experiment: experiment.name,

@@ -1,6 +1,7 @@
 // flexbert run: a whole experiment from one file. What is done is skipped, what was stopped goes on, and several
 // processes may share it.
 
+import type { StepListener } from "../../api/experiment/last-steps";
 import { estimateRun } from "../../api/experiment/plan";
 import { type RunExperiment, type RunOptions, runExperiment, runOptions } from "../../api/experiment/run";
 import { settingsOf } from "../../options/settings";
@@ -8,9 +9,6 @@ import type { Recipes } from "../../recipes/recipe";
 import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
 import { experimentArgument, printListing, printScores } from "../experiment-tables";
-import { printMerged } from "../merge-output";
-import { printReport } from "../report-output";
-import { printChosen } from "../select-output";
 import type { Terminal } from "../terminal";
 
 export function runCommand(recipes: Recipes) {
@@ -41,10 +39,10 @@ export function runCommand(recipes: Recipes) {
 }
 
 /** Each step's results as its own command prints them. With --json there is one document for all. */
-const printing = (terminal: Terminal) => ({
-  onSelect: (chosen: Parameters<typeof printChosen>[0]) => printChosen(chosen, terminal),
-  onMerge: (merged: Parameters<typeof printMerged>[0]) => printMerged(merged, terminal),
-  onReport: (made: Parameters<typeof printReport>[0]) => printReport(made, terminal),
+const printing = (terminal: Terminal): StepListener => ({
+  onSelect: async (chosen) => (await import("../select-output.js")).printChosen(chosen, terminal),
+  onMerge: async (merged) => (await import("../merge-output.js")).printMerged(merged, terminal),
+  onReport: async (made) => (await import("../report-output.js")).printReport(made, terminal),
 });
 
 async function printDryRun(file: string, options: RunOptions, terminal: Terminal): Promise<void> {
