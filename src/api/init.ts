@@ -4,7 +4,8 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Guess } from "../data/guess/guess";
-import type { Layout, Table } from "../data/guess/table";
+import type { Table } from "../data/guess/table";
+import type { Layout } from "../data/rows/table";
 import { dataError, usageError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
 import { type Given, readGiven } from "../options/given";
@@ -236,11 +237,11 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
 }
 
 async function countSplits(task: Task): Promise<PlannedTask["splits"]> {
-  const { readSplit } = await import("../data/read-split.js");
+  const { countBroken, readSplit } = await import("../data/read-split.js");
   const counts: Partial<Record<SplitName, { rows: number; broken: number }>> = {};
   for (const split of Object.keys(task.splits) as SplitName[]) {
     const { examples, broken } = await readSplit(task, split, { glueData: "", skipBroken: true });
-    counts[split] = { rows: examples.length, broken: broken.length };
+    counts[split] = { rows: examples.length, broken: countBroken(broken) };
   }
   return counts;
 }

@@ -42,7 +42,7 @@ export async function* printedRows(
       ? [[...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...kept, ...outputs].map(oneCell).join("\t")]
       : [];
   for await (const row of rows) {
-    if (format === "jsonl") lines.push(JSON.stringify(row, plainValue));
+    if (format === "jsonl") lines.push(JSON.stringify(row));
     else {
       const texts = [...(ids ? [String(row.id ?? "")] : []), row.text, ...(pairs ? [row.pair ?? ""] : [])];
       lines.push([...texts, ...keptOf(row), ...cellsOf(row)].map(oneCell).join("\t"));
@@ -59,11 +59,8 @@ function shortened({ text, pair }: PredictedRow): string {
   return written.length > 60 ? `${written.slice(0, 59)}…` : written;
 }
 
-/** Parquet has long integers, which JSON.stringify refuses. */
-const plainValue = (_: string, value: unknown) => (typeof value === "bigint" ? Number(value) : value);
-
 /** Another column's value in a cell: text as it is, anything else as JSON. */
 function plainCell(value: unknown): string {
   if (typeof value === "string") return value;
-  return value === undefined || value === null ? "" : JSON.stringify(value, plainValue);
+  return value === undefined || value === null ? "" : JSON.stringify(value);
 }

@@ -134,7 +134,7 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
   return { line, cells };
 }
 
-const isPlain = (value: unknown) => ["string", "number", "bigint", "boolean"].includes(typeof value);
+const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typeof value);
 
 /** A value as a cell has it; null where it may lack, undefined where it is none. */
 function asText(value: unknown, role: Role, source: SplitSource): string | null | undefined {
@@ -150,9 +150,5 @@ function wrongValue(value: unknown, role: Role, key: string, source: SplitSource
   const isText = role === "text" || role === "pair";
   const isList = role === "label" && source.labelSeparator !== undefined;
   const wanted = isText ? "a string" : isList ? "an array of strings" : "a string or a number";
-  return `"${key}" is ${shown(value)}, not ${wanted}`;
+  return `"${key}" is ${JSON.stringify(value)}, not ${wanted}`;
 }
-
-/** A value of any kind as JSON has it: Parquet also has long integers. */
-export const shown = (value: unknown): string =>
-  JSON.stringify(value, (_, part) => (typeof part === "bigint" ? Number(part) : part)) ?? String(value);

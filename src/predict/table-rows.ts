@@ -1,6 +1,5 @@
 // The rows of a table as predict takes them: texts, the file's own ids, and the other columns where they are kept.
 
-import { shown } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
 import { dataError } from "../errors/errors";
@@ -94,11 +93,7 @@ function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
 }
 
 const notText = (key: number | string | null, value: unknown): string =>
-  value === undefined ? `no "${key}"` : `"${key}" is ${shown(value)}, not a string`;
+  value === undefined ? `no "${key}"` : `"${key}" is ${JSON.stringify(value)}, not a string`;
 
-function idOf(value: unknown): string | number | undefined {
-  if (typeof value === "string" || typeof value === "number") return value;
-  // A long integer of Parquet.
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  return undefined;
-}
+const idOf = (value: unknown): string | number | undefined =>
+  typeof value === "string" || typeof value === "number" ? value : undefined;

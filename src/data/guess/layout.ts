@@ -1,10 +1,11 @@
 // How a file of rows is laid out, as far as it does not say: format, quotes, and whether its first line names columns.
 
-import { open } from "node:fs/promises";
 import { dataError } from "../../errors/errors";
-import { type Layout, readTable, type Table } from "./table";
-
-const HEAD_BYTES = 1 << 16;
+import { isKeyed } from "../../tasks/format";
+import { fileBytes } from "../rows/file-bytes";
+import { firstLine } from "../rows/layout";
+import type { Layout } from "../rows/table";
+import { readTable, type Table } from "./table";
 
 /**
  * The file as a table, and how it was read.
@@ -15,9 +16,9 @@ export async function guessTable(
   file: string,
   named: Layout["format"] | undefined,
 ): Promise<{ readonly layout: Layout; readonly table: Table }> {
-  const first = await firstLine(file);
+  const first = named && isKeyed(named) ? "" : ((await firstLine(fileBytes(file))) ?? "").trim();
   const format = named ?? formatOf(first);
-  if (format === "jsonl") {
+  if (isKeyed(format)) {
     const layout: Layout = { format, header: true, quotes: "ordinary" };
     return { layout, table: await readTable(file, layout) };
   }
@@ -29,24 +30,6 @@ export async function guessTable(
   const header = hasHeader(whole.rows.map(({ cells }) => cells as readonly string[]));
   const layout: Layout = { format, header, quotes };
   return { layout, table: header ? await readTable(file, layout) : whole };
-}
-
-async function firstLine(file: string): Promise<string> {
-  const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
-    throw dataError(`${file}: cannot be read (${cause.code}); check that it is a file and its permissions`, cause);
-  });
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    const lines = new TextDecoder().decode(buffer.subarray(0, bytesRead)).split("\n");
-    return (lines.find((line) => line.trim() !== "") ?? "").trim();
-  } catch (error) {
-    throw dataError(
-      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); check that it is a file`,
-      error,
-    );
-  } finally {
-    await handle.close();
-  }
 }
 
 function formatOf(first: string): Layout["format"] {

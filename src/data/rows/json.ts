@@ -18,11 +18,19 @@ export async function* jsonRecords(
   name: string,
 ): AsyncGenerator<JsonRecord[], void, undefined> {
   let elements: ArrayElements | null | undefined;
+  let blank: JsonRecord[] = [];
   for await (const { text, line } of blocks) {
     if (elements === undefined && text.trim() !== "") {
       elements = text.trimStart().startsWith("[") ? new ArrayElements(name) : null;
+      if (elements === null) yield blank;
+      blank = [];
     }
-    yield elements ? elements.read(text, line) : splitLines(text).map((written, i) => toRecord(written, line + i));
+    if (elements) yield elements.read(text, line);
+    else {
+      const records = splitLines(text).map((written, i) => toRecord(written, line + i));
+      if (elements === null) yield records;
+      else blank = blank.concat(records);
+    }
   }
   elements?.end();
 }

@@ -21,7 +21,7 @@ export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[]
     for (const group of metadata.row_groups) {
       const end = start + Number(group.num_rows);
       const rows = await parquetReadObjects({ file: bytes, metadata, rowStart: start, rowEnd: end });
-      const records = rows.map((cells, i): JsonRecord => ({ line: start + i + 1, cells }));
+      const records = rows.map((cells, i): JsonRecord => ({ line: start + i + 1, cells: plainCells(cells) }));
       for (let from = 0; from < records.length; from += CHUNK) yield records.slice(from, from + CHUNK);
       start = end;
     }
@@ -31,6 +31,16 @@ export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[]
       error,
     );
   }
+}
+
+/** As JSON has them: long integers are numbers, or text where a number cannot hold them. */
+const plainCells = (cells: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(cells).map(([name, value]) => [name, plainValue(value)]));
+
+function plainValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plainValue);
+  if (typeof value !== "bigint") return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
 /** Loaded where a file needs it, as the only package that is an ES module alone. */
