@@ -36,7 +36,7 @@ export const importOptions = {
   }),
 };
 
-/** `import` is the folder, with config.json and model.safetensors. */
+/** `import` is the folder, with config.json and weights. */
 export type ImportOptions = Given<typeof importOptions>;
 
 /**
@@ -47,7 +47,7 @@ export async function importBranch(options: ImportOptions, caller: Caller = {}):
   const call = callOf(caller);
   const values = readGiven(importOptions, options);
   const folder = values.import;
-  if (folder === undefined) throw usageError("import takes a folder with config.json and model.safetensors");
+  if (folder === undefined) throw usageError("import takes a folder with config.json and weights");
   const [task, ...others] = await chosenTasks(values, () => true);
   if (values.task === undefined || !task || others.length > 0)
     throw usageError("import takes one task: give --task NAME");

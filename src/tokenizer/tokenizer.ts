@@ -50,6 +50,8 @@ export interface Tokenizer {
   ): Encoding & { readonly offsets: readonly (Offset | null)[] };
   /** The pieces of a text, without special tokens around them. */
   tokenize(text: string): string[];
+  /** The token of an id that `encode` gives. */
+  token(id: number): string;
 }
 
 interface SpecialIds {
@@ -81,6 +83,7 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
     added,
   );
   const contents = new Map(added.map(({ content, id }) => [id, content]));
+  const token = (id: number) => contents.get(id) ?? (tokens[id] as string);
   const beyond = added.some(({ id }) => id >= rows);
   const checked = (encoding: Encoding): Encoding => {
     const id = beyond ? encoding.ids.find((one) => one >= rows) : undefined;
@@ -111,7 +114,8 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
       }
       return { ...checked(assemble(first.ids, second?.ids ?? null, kept, special)), offsets };
     },
-    tokenize: (text) => reader.ids(text).map((id) => contents.get(id) ?? (tokens[id] as string)),
+    tokenize: (text) => reader.ids(text).map(token),
+    token,
   };
 }
 

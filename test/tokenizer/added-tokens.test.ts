@@ -70,6 +70,8 @@ test("an added token's range is where the text has it, and its name is its own",
     null,
   ]);
   expect(tokenizer.tokenize(text)).toEqual(["the", "[e1]", "film"]);
+  const { ids } = tokenizer.encode(text, null, 64);
+  expect(Array.from(ids, tokenizer.token)).toEqual(["[CLS]", "the", "[e1]", "film", "[SEP]"]);
 });
 
 test("a token beyond the embedding's rows is refused by name where a model reads it, and nowhere else", async () => {

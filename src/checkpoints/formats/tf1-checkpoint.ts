@@ -47,9 +47,10 @@ export async function readTf1Checkpoint(
   const index = `${prefix}.index`;
   const { shards, entries } = await readIndex(index);
   const tensors: [string, HostTensor][] = [];
-  for (let shard = 0; shard < shards; shard++) {
-    const wanted = entries.filter(([name, entry]) => entry.shard === shard && (options.select?.(name) ?? true));
-    if (wanted.length > 0) tensors.push(...(await readShard(shardPath(prefix, shard, shards), wanted)));
+  const wanted = entries.filter(([name]) => options.select?.(name) ?? true);
+  for (const shard of [...new Set(wanted.map(([, entry]) => entry.shard))].sort((a, b) => a - b)) {
+    const own = wanted.filter(([, entry]) => entry.shard === shard);
+    tensors.push(...(await readShard(shardPath(prefix, shard, shards), own)));
   }
   return Object.fromEntries(tensors);
 }
@@ -133,6 +134,10 @@ function parseEntry(name: string, bytes: Uint8Array, shards: number): BundleEntr
     }
   }
   if (entry.shard < 0 || entry.shard >= shards) throw new Error(`${name} lies in shard ${entry.shard} of ${shards}`);
+  const { shape, offset, size } = entry;
+  if (![...shape, offset, size].every((count) => Number.isSafeInteger(count) && count >= 0)) {
+    throw new Error(`${name} has the shape [${shape}] and ${size} bytes from ${offset} on`);
+  }
   return entry;
 }
 
@@ -162,6 +167,7 @@ async function readShard(file: string, wanted: readonly [string, BundleEntry][])
   const handle = await openWeights(file);
   const tensors: [string, HostTensor][] = [];
   try {
+    const { size: end } = await handle.stat();
     for (const [name, entry] of wanted) {
       const fail = (cause: string) =>
         modelError(`${file}: variable ${printable(name)} ${cause}. Fetch the checkpoint again`);
@@ -172,8 +178,10 @@ async function readShard(file: string, wanted: readonly [string, BundleEntry][])
       if (entry.size !== expected) {
         throw fail(`has ${entry.size} bytes, ${dtype} [${entry.shape}] needs ${expected}`);
       }
+      const early = entry.offset + entry.size - end;
+      if (early > 0) throw fail(`is cut off: the file ends ${Math.min(early, entry.size)} bytes early`);
       const bytes = await readRange(handle, entry.offset, entry.size);
-      if (bytes.length < entry.size) throw fail(`is cut off: the file ends ${entry.size - bytes.length} bytes early`);
+      if (bytes.length < entry.size) throw fail("is cut off: another process may be writing it");
       if (maskedCrc32c(bytes) !== entry.crc32c) throw fail("is damaged: its CRC is wrong");
       const tensor = decodeTensor(dtype, entry.shape, bytes.buffer);
       if (typeof tensor === "string") throw fail(tensor);

@@ -12,7 +12,7 @@ export const importCommand = defineCommand({
   description:
     "Takes a Hugging Face folder whose embeddings and lower layers equal the base's, stores the layers above as a run, " +
     "and scores it on the task's dev rows.",
-  arguments: [{ name: "[folder]", help: "a folder with config.json and model.safetensors" }],
+  arguments: [{ name: "[folder]", help: "a folder with config.json and weights" }],
   options: { ...others, ...configOption, import: folder, labels },
   examples: [
     "import ./my-rte-bert --task rte",

@@ -31,7 +31,6 @@ export const tokenizeCommand = defineCommand({
     if (values.pair !== undefined && args.length !== 1)
       throw usageError("--pair goes with exactly one text as argument");
     const tokenizer = await openTokenizer(settingsOf(tokenizerOptions, values), terminal);
-    const { tokens } = tokenizer.settings;
     const line = (written: string) => {
       const tab = values.pairs ? written.indexOf("\t") : -1;
       const first = tab < 0 ? written : written.slice(0, tab);
@@ -40,7 +39,7 @@ export const tokenizeCommand = defineCommand({
       const output = {
         input_ids: Array.from(encoding.ids),
         token_type_ids: Array.from(encoding.typeIds),
-        tokens: Array.from(encoding.ids, (id) => tokens[id]),
+        tokens: Array.from(encoding.ids, tokenizer.token),
         truncated: encoding.truncated,
         ...(values.offsets ? { offsets: encoding.offsets } : {}),
       };

@@ -5,6 +5,9 @@ import { temporaryFolder } from "../../files/temporary-folder";
 import { soak } from "../../soak";
 import {
   anyPickleIsNamed,
+  anyShardIndexIsNamed,
+  anyTf1IndexIsNamed,
+  anyTf1VariableIsNamed,
   bundlesComeBack,
   damagedIndexIsAnError,
   damagedSafetensorsAreNamed,
@@ -23,3 +26,11 @@ test("a damaged file of PyTorch's is named, or its tensors are whole", () =>
   soak(damagedTorchFilesAreNamed(temporaryFolder()), 1_000));
 
 test("a pickle of any operations is named, or holds tensors", () => soak(anyPickleIsNamed(temporaryFolder()), 1_000));
+
+test("an index of shards of any content is named, or names files beside it", () => soak(anyShardIndexIsNamed(), 2_000));
+
+test("a TensorFlow index of any bytes is named, or its tensors are whole", () =>
+  soak(anyTf1IndexIsNamed(temporaryFolder()), 1_000));
+
+test("a TensorFlow checkpoint that says anything of its variables is named, or they are whole", () =>
+  soak(anyTf1VariableIsNamed(temporaryFolder()), 500));

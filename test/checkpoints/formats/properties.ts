@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect } from "@jest/globals";
 import fc from "fast-check";
+import { shardsOf } from "../../../src/checkpoints/bases/shards";
 import { readSafetensors, safetensorsChunks } from "../../../src/checkpoints/formats/safetensors";
 import { tensorBundle } from "../../../src/checkpoints/formats/tensor-bundle";
 import { readTf1Checkpoint } from "../../../src/checkpoints/formats/tf1-checkpoint";
@@ -108,6 +109,81 @@ export function anyPickleIsNamed(folder: string) {
     if (legacy) writeLegacy(file, pickle);
     else await writeTorchZip(file, { pickle, storages: { "0": new Uint8Array(16) } });
     await expectNamedOrWhole(readAll(openTorch, file), file);
+  });
+}
+
+/** An index of shards with any content: an error of one line that names it, or files that lie beside it. */
+export function anyShardIndexIsNamed() {
+  const index = "/models/model.safetensors.index.json";
+  const name = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom(
+      "a.safetensors",
+      "b.bin",
+      "../a.bin",
+      "/a.bin",
+      "a/../b.bin",
+      "C:a.bin",
+      "..bin",
+      "a..bin",
+      "\u0000.bin",
+    ),
+  );
+  const map = fc.oneof(fc.dictionary(fc.string(), fc.oneof(name, fc.jsonValue())), fc.jsonValue());
+  return fc.property(fc.oneof(fc.record({ weight_map: map }), fc.jsonValue()), (json) => {
+    try {
+      for (const file of shardsOf(json, index).keys()) {
+        expect(path.dirname(path.resolve("/models", file))).toBe("/models");
+        expect(file).toMatch(/^[\w-][\w.-]*$/);
+      }
+    } catch (error) {
+      expect(error).toMatchObject({ name: "UserError", exitCode: ExitCode.model });
+      expect((error as Error).message).toMatch(/^[^\p{C}]*$/u);
+    }
+  });
+}
+
+/** An index of a TensorFlow checkpoint of any bytes, or with many others, and a file `checkpoint` of any text. */
+export function anyTf1IndexIsNamed(folder: string) {
+  const prefix = path.join(folder, "model.ckpt-1");
+  writeTf1Checkpoint(prefix, { a: floatVariable([2, 2], [1, 2, 3, 4]), b: floatVariable([1], [2]) });
+  writeFileSync(path.join(folder, "model.ckpt-2.index"), "another");
+  const good = readFileSync(`${prefix}.index`);
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((some) => Buffer.from(some)),
+    fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { maxLength: 8 }).map((places) => {
+      const bad = Buffer.from(good);
+      for (const [at, value] of places) bad[at] = value;
+      return bad;
+    }),
+  );
+  const named = fc.oneof(fc.constant('model_checkpoint_path: "model.ckpt-1"'), fc.string({ unit: "binary" }));
+  return fc.asyncProperty(bytes, named, async (index, text) => {
+    writeFileSync(`${prefix}.index`, index);
+    writeFileSync(path.join(folder, "checkpoint"), text);
+    await expectNamedOrWhole(
+      readTf1Checkpoint(folder).then((tensors) => ({ tensors })),
+      folder,
+    );
+  });
+}
+
+/** A TensorFlow checkpoint whose index is whole and says anything of its variables. */
+export function anyTf1VariableIsNamed(folder: string) {
+  const prefix = path.join(folder, "bert_model.ckpt");
+  const sizes = fc.array(fc.oneof(fc.integer(), fc.nat(4), fc.constant(2 ** 40)), { maxLength: 4 });
+  const variable = fc.record({
+    dtype: fc.nat(25),
+    shape: sizes,
+    bytes: fc.uint8Array({ maxLength: 64 }),
+    shard: fc.nat(3),
+  });
+  return fc.asyncProperty(variable, fc.boolean(), async (given, sliced) => {
+    writeTf1Checkpoint(prefix, { a: { ...given, sliced } });
+    await expectNamedOrWhole(
+      readTf1Checkpoint(prefix).then((tensors) => ({ tensors })),
+      prefix,
+    );
   });
 }
 
