@@ -69,6 +69,7 @@ export async function initTasks(
   caller: Caller = {},
 ): Promise<PlannedTask> {
   const { tasks } = readGiven(initOptions, options);
+  requireFiles(files);
   if (existsSync(tasks)) throw alreadyThere(tasks);
   const planned = await planInit(files, options, caller);
   try {
@@ -87,8 +88,7 @@ export async function planInit(
   caller: Caller = {},
 ): Promise<PlannedTask> {
   const values = readGiven(initOptions, options);
-  if (files.length === 0)
-    throw usageError("tasks init takes files of rows: a train file, or train, dev and test files");
+  requireFiles(files);
   const splits = splitsOf(files);
   const { guessTable } = await import("../data/guess/layout.js");
   const { columnTraits } = await import("../data/guess/columns.js");
@@ -99,7 +99,9 @@ export async function planInit(
   const { layout, table } = await guessTable(train, formatOf({}, train));
   requireRows(table, train);
   const guess = guessColumns(columnTraits(table), saidColumns(values.columns, layout), train);
-  const name = values.name ?? nameOf(train);
+  const { glueTasks } = await import("../tasks/glue.js");
+  const usual = nameOf(train);
+  const name = values.name ?? (usual in glueTasks || usual === "all" ? `my-${usual}` : usual);
   const labels = sortedLabels([...guess.labels.keys()]);
   const entry = entryOf({
     name,
@@ -146,6 +148,11 @@ const alreadyThere = (file: string) =>
   usageError(
     `${file} is there, and is left as it is. Give --tasks with another file, or --dry-run to see what would be written`,
   );
+
+function requireFiles(files: readonly string[]): void {
+  if (files.length > 0) return;
+  throw usageError("tasks init takes files of rows: a train file, or train, dev and test files");
+}
 
 const splitWords: Readonly<Record<"train" | "dev" | "test", RegExp>> = {
   train: /(^|[^a-z])train(ing)?([^a-z]|$)/i,
