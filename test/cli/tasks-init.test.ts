@@ -74,7 +74,7 @@ test("the run has the labels that its data gave, in record, config and id, and r
   const again = JSON.parse(ran(`finetune --config ${folder}/config.yaml --json --dry-run`).stdout);
   expect(again.trials).toMatchObject([{ folder, finished: true }]);
   const scores = JSON.parse(ran(`eval --model ${folder} --json`).stdout);
-  expect(scores.tasks[0]).toMatchObject({ task: "intents", skipped: 0 });
+  expect(scores[0]).toMatchObject({ task: "intents", skipped: 0 });
 });
 
 describe("several files", () => {

@@ -1,57 +1,35 @@
-// How a file of rows is laid out, as far as it does not say: format, quotes, and whether its first line names columns.
+// How a file of rows is laid out, as far as its name and its first bytes leave that open: quotes in TSV, and whether its
+// first line names columns.
 
-import { open } from "node:fs/promises";
 import { dataError } from "../../errors/errors";
-import { type Layout, readTable, type Table } from "./table";
+import { isKeyed } from "../../tasks/format";
+import { firstLine, layoutOf } from "../rows/layout";
+import { type Layout, openTable } from "../rows/table";
+import type { ByteSource } from "../rows/text-blocks";
 
-const HEAD_BYTES = 1 << 16;
-
-/**
- * The file as a table, and how it was read.
- * @param named its format, where its name says it
- * @throws UserError (3) for a file that cannot be read, or whose cells stand between semicolons
- */
-export async function guessTable(
-  file: string,
-  named: Layout["format"] | undefined,
-): Promise<{ readonly layout: Layout; readonly table: Table }> {
-  const first = await firstLine(file);
-  const format = named ?? formatOf(first);
-  if (format === "jsonl") {
-    const layout: Layout = { format, header: true, quotes: "ordinary" };
-    return { layout, table: await readTable(file, layout) };
+/** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between semicolons. */
+export async function guessLayout(bytes: ByteSource): Promise<Layout> {
+  const usual = await layoutOf(bytes);
+  if (isKeyed(usual.format)) return usual;
+  const first = (await firstLine(bytes)) ?? "";
+  if (!/[,\t]/.test(first) && first.includes(";")) {
+    throw dataError(`${bytes.name}: its cells stand between semicolons. Save it with commas or tabs`);
   }
-  if (!first.includes(format === "csv" ? "," : "\t") && first.includes(";")) {
-    throw dataError(`${file}: its cells stand between semicolons. Save it with commas or tabs`);
-  }
-  const quotes = format === "csv" || isQuoted(first) ? "csv" : "ordinary";
-  const whole = await readTable(file, { format, header: false, quotes });
-  const header = hasHeader(whole.rows.map(({ cells }) => cells as readonly string[]));
-  const layout: Layout = { format, header, quotes };
-  return { layout, table: header ? await readTable(file, layout) : whole };
+  const quotes = isQuoted(first) ? "csv" : usual.quotes;
+  return { ...usual, quotes, header: hasHeader(await firstRows(bytes, { ...usual, quotes, header: false })) };
 }
 
-async function firstLine(file: string): Promise<string> {
-  const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
-    throw dataError(`${file}: cannot be read (${cause.code}); check that it is a file and its permissions`, cause);
-  });
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    const lines = new TextDecoder().decode(buffer.subarray(0, bytesRead)).split("\n");
-    return (lines.find((line) => line.trim() !== "") ?? "").trim();
-  } catch (error) {
-    throw dataError(
-      `${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); check that it is a file`,
-      error,
-    );
-  } finally {
-    await handle.close();
-  }
-}
+/** Rows that are looked at to tell a header from a row. */
+const LOOKED_AT = 1000;
 
-function formatOf(first: string): Layout["format"] {
-  if (/^[{[]/.test(first)) return "jsonl";
-  return first.includes("\t") ? "tsv" : "csv";
+async function firstRows(bytes: ByteSource, layout: Layout): Promise<(readonly string[])[]> {
+  const { rows } = await openTable(bytes, layout);
+  const found: (readonly string[])[] = [];
+  for await (const batch of rows) {
+    found.push(...batch.slice(0, LOOKED_AT - found.length).map(({ cells }) => cells as readonly string[]));
+    if (found.length === LOOKED_AT) break;
+  }
+  return found;
 }
 
 /** A tab-separated line whose cells stand in quotes: pandas writes such files. */
@@ -74,5 +52,5 @@ function hasHeader([first = [], ...below]: readonly (readonly string[])[]): bool
     (name) => name !== "" && name.length <= 40 && !/^[+-]?[\d.]+$/.test(name) && name.split(/\s+/).length <= 3,
   );
   if (!plain || new Set(names).size < names.length) return false;
-  return names.every((name, i) => below.slice(0, 1000).every((cells) => cells[i]?.trim() !== name));
+  return names.every((name, i) => below.every((cells) => cells[i]?.trim() !== name));
 }
