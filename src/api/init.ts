@@ -3,15 +3,16 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { Survey } from "../data/guess/columns";
 import type { Guess } from "../data/guess/guess";
-import type { Table } from "../data/guess/table";
 import type { Layout } from "../data/rows/table";
 import { dataError, usageError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
 import { type Given, readGiven } from "../options/given";
 import { option, optional } from "../options/option";
 import { decimal, names, text } from "../options/readers";
-import type { Columns, SplitName, Task } from "../tasks/task";
+import { formatByName } from "../tasks/format";
+import type { Column, Columns, SplitName, Task } from "../tasks/task";
 import { type Caller, callOf } from "./caller";
 import { DEFAULT_TASKS, labelledTasks } from "./session";
 
@@ -70,6 +71,7 @@ export async function initTasks(
   caller: Caller = {},
 ): Promise<PlannedTask> {
   const { tasks } = readGiven(initOptions, options);
+  requireFiles(files);
   if (existsSync(tasks)) throw alreadyThere(tasks);
   const planned = await planInit(files, options, caller);
   try {
@@ -88,19 +90,21 @@ export async function planInit(
   caller: Caller = {},
 ): Promise<PlannedTask> {
   const values = readGiven(initOptions, options);
-  if (files.length === 0)
-    throw usageError("tasks init takes files of rows: a train file, or train, dev and test files");
+  requireFiles(files);
   const splits = splitsOf(files);
-  const { guessTable } = await import("../data/guess/layout.js");
-  const { columnTraits } = await import("../data/guess/columns.js");
+  const { guessLayout } = await import("../data/guess/layout.js");
+  const { surveyColumns, cellOf } = await import("../data/guess/columns.js");
+  const { fileBytes } = await import("../data/rows/file-bytes.js");
   const { guessColumns } = await import("../data/guess/guess.js");
   const { sortedLabels } = await import("../data/labels.js");
-  const { formatOf } = await import("../tasks/user-task-schema.js");
   const train = splits.train as string;
-  const { layout, table } = await guessTable(train, formatOf({}, train));
-  requireRows(table, train);
-  const guess = guessColumns(columnTraits(table), saidColumns(values.columns, layout), train);
-  const name = values.name ?? nameOf(train);
+  const layout = await guessLayout(fileBytes(train));
+  const survey = await surveyColumns(fileBytes(train), layout);
+  requireRows(survey, train);
+  const guess = guessColumns(survey.columns, saidColumns(values.columns, layout), train);
+  const { glueTasks } = await import("../tasks/glue.js");
+  const usual = nameOf(train);
+  const name = values.name ?? (usual in glueTasks || usual === "all" ? `my-${usual}` : usual);
   const labels = sortedLabels([...guess.labels.keys()]);
   const entry = entryOf({
     name,
@@ -108,7 +112,7 @@ export async function planInit(
     layout,
     guess,
     labels,
-    devShare: values.devShare ?? usualShare(table),
+    devShare: values.devShare ?? usualShare(survey),
     file: values.tasks,
   });
   const { stringify } = await import("yaml");
@@ -126,20 +130,26 @@ export async function planInit(
     labels: task.labels.map((label) => ({ label, rows: guess.labels.get(label) ?? 0 })),
     range: guess.range,
     splits: await countSplits(task),
-    examples: examplesOf(table, guess.columns),
+    examples: survey.examples.map((cells) => {
+      const text = (column: Column) =>
+        cellOf(
+          cells,
+          survey.columns.findIndex((one) => one.column === column),
+          column,
+        ).text;
+      return Object.fromEntries(Object.entries(guess.columns).map(([role, column]) => [role, text(column)]));
+    }),
     next: `flexbert finetune --task ${name}${values.tasks === DEFAULT_TASKS ? "" : ` --tasks ${values.tasks}`}`,
   };
 }
 
 /** Of few rows a tenth is too few to tell models apart. */
-const usualShare = ({ rows }: Table): number => (rows.length < 500 ? 0.2 : 0.1);
+const usualShare = ({ rows }: Survey): number => (rows < 500 ? 0.2 : 0.1);
 
 /** Guesses from what is left of a file whose quotes or lines are broken would be wrong, and nobody would know why. */
-function requireRows({ rows }: Table, file: string): void {
-  const broken = rows.filter(({ problem }) => problem !== undefined);
-  const [first] = broken;
-  if (rows.length === 0) throw dataError(`${file}: there is a header and no row`);
-  if (!first || (10 * broken.length < rows.length && !first.lines)) return;
+function requireRows({ rows, broken: { rows: broken, first } }: Survey, file: string): void {
+  if (rows + broken === 0) throw dataError(`${file}: there is a header and no row`);
+  if (!first || (10 * broken < rows && first.lines === undefined)) return;
   throw dataError(`${file}: line ${first.line}: ${first.problem}. Mend it first`);
 }
 
@@ -147,6 +157,11 @@ const alreadyThere = (file: string) =>
   usageError(
     `${file} is there, and is left as it is. Give --tasks with another file, or --dry-run to see what would be written`,
   );
+
+function requireFiles(files: readonly string[]): void {
+  if (files.length > 0) return;
+  throw usageError("tasks init takes files of rows: a train file, or train, dev and test files");
+}
 
 const splitWords: Readonly<Record<"train" | "dev" | "test", RegExp>> = {
   train: /(^|[^a-z])train(ing)?([^a-z]|$)/i,
@@ -221,7 +236,7 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
   const { format, header, quotes } = layout;
   const below = (split: string) =>
     path.relative(path.dirname(path.resolve(file)), path.resolve(split)).replaceAll("\\", "/");
-  const named = path.extname(splits.train as string).toLowerCase() === `.${format}`;
+  const named = formatByName(splits.train as string) === format;
   return {
     name,
     files: Object.fromEntries(Object.entries(splits).map(([split, given]) => [split, below(given)])),
@@ -237,28 +252,11 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
 }
 
 async function countSplits(task: Task): Promise<PlannedTask["splits"]> {
-  const { countBroken, readSplit } = await import("../data/read-split.js");
+  const { readSplit } = await import("../data/read-split.js");
   const counts: Partial<Record<SplitName, { rows: number; broken: number }>> = {};
   for (const split of Object.keys(task.splits) as SplitName[]) {
     const { examples, broken } = await readSplit(task, split, { glueData: "", skipBroken: true });
-    counts[split] = { rows: examples.length, broken: countBroken(broken) };
+    counts[split] = { rows: examples.length, broken: broken.length };
   }
   return counts;
-}
-
-const SHOWN_ROWS = 3;
-
-function examplesOf({ names: columns, rows }: Table, roles: Columns): Record<string, string>[] {
-  return rows
-    .filter(({ problem }) => problem === undefined)
-    .slice(0, SHOWN_ROWS)
-    .map(({ cells }) =>
-      Object.fromEntries(
-        Object.entries(roles).map(([role, column]) => {
-          const position = columns && Array.isArray(cells) ? columns.indexOf(String(column)) : column;
-          const value = (cells as Readonly<Record<string | number, unknown>>)[position];
-          return [role, typeof value === "string" ? value : JSON.stringify(value ?? "")];
-        }),
-      ),
-    );
 }

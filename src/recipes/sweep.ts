@@ -7,7 +7,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { ChooseBy } from "../settings/selection";
 import type { ExecutionOptions, TrainingOptions } from "../settings/training";
-import type { Task } from "../tasks/task";
+import { headOf, type Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
 import type { Recipe, Variant } from "./recipe";
@@ -140,6 +140,7 @@ export function openSweep(
   return {
     async train({ trial, settings }, { label, force, until, locked = false }) {
       const weights = await withWeights(base);
+      if (!prepared && settings.init !== "teacher") tellNewPooler(task, weights, context);
       prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, under }) };
       const work = await recipe.work({ ...settings, base: weights }, prepared.value);
       const sources = await under(settings.place);
@@ -148,4 +149,10 @@ export function openSweep(
     },
     dispose,
   };
+}
+
+/** Bases of token classifiers have none: what begins at random is not what others fine-tune. */
+function tellNewPooler(task: Task, { name, config, tensors }: Base, { reporter }: RunContext<Engine>): void {
+  const lacking = headOf(task, config.hiddenSize).some((parameter) => parameter.ofBase && !(parameter.name in tensors));
+  if (lacking) reporter.log(`${name} has no pooler, which the head of ${task.name} reads: a new one begins at random`);
 }

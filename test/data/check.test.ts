@@ -45,6 +45,7 @@ describe("checkTask", () => {
       rows: 5,
       expectedRows: 2490,
       broken: [{ line: 6, reason: expect.stringContaining('unknown label "entailmnt"') }],
+      brokenRows: 1,
       warnings: [],
       labels: [
         { label: "entailment", rows: 3, share: 0.6 },

@@ -13,7 +13,7 @@ import { tryLockFolder } from "../../src/files/lock";
 import { placesOf } from "../../src/model/place";
 import type { Recipe } from "../../src/recipes/recipe";
 import { recipes } from "../../src/recipes/recipes";
-import { runSweep, type Sweep } from "../../src/recipes/sweep";
+import { plannedTrials, runSweep, type Sweep } from "../../src/recipes/sweep";
 import { planSweep } from "../../src/recipes/sweep-plan";
 import { glueTasks } from "../../src/tasks/glue";
 import { finetune } from "../sweeps";
@@ -27,6 +27,30 @@ beforeAll(() => writeTinyGlue(path.join(folder, "glue")));
 const common = (checkpoints: string) => ({
   ...{ task: glueTasks.rte, base, seeds: [1, 2], training },
   run: { ...tinyRun(folder), checkpoints: path.join(folder, checkpoints) },
+});
+
+/** AlephBERT#5: a table of one token type has no row for the second text. */
+test("pairs on a base that tells one text alone are refused, by plans too", async () => {
+  const single = { ...base, config: { ...base.config, typeVocabSize: 1 } };
+  const sweep = { ...common("types"), recipe: recipes.finetune as Recipe, base: single, variants: [] };
+  await expect(plannedTrials(sweep)).rejects.toMatchObject({
+    exitCode: 4,
+    message: "tiny-sweep tells one text alone (its type_vocab_size is 1), and rte has pairs. Give another --base",
+  });
+  await expect(plannedTrials({ ...sweep, task: glueTasks.sst2 })).resolves.toMatchObject({ trials: [] });
+});
+
+/** rust-bert#351 */
+test("a base without a pooler gets a new one, and that is said once", async () => {
+  const { engine } = await openEngine("wasm", {});
+  const { context, lines } = quietContext(engine);
+  const tensors = Object.fromEntries(Object.entries(base.tensors).filter(([name]) => !name.startsWith("bert.pooler")));
+  const request = { ...common("no-pooler"), base: { ...base, tensors }, places: placesOf(4, [1]) };
+  const runs = await finetune(request, context);
+  expect(runs.map(({ record }) => record.state)).toEqual(["finished", "finished"]);
+  expect(lines.filter((line) => line.includes("no pooler"))).toEqual([
+    "tiny-sweep has no pooler, which the head of rte reads: a new one begins at random",
+  ]);
 });
 
 /** Distillation that takes note of what is asked of it. */

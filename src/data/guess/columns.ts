@@ -2,7 +2,8 @@
 
 import type { Column } from "../../tasks/task";
 import { MOST_LABELS } from "../labels";
-import type { Table } from "./table";
+import { type Layout, openTable, type TableRow } from "../rows/table";
+import type { ByteSource } from "../rows/text-blocks";
 
 export interface ColumnTraits {
   readonly column: Column;
@@ -22,16 +23,39 @@ export interface ColumnTraits {
 /** What stands between the texts of a JSON array once it is a cell. */
 export const LIST_SEPARATOR = "|";
 
-export function columnTraits({ names, rows }: Table): ColumnTraits[] {
-  const width = names?.length ?? Math.max(0, ...rows.slice(0, 100).map(({ cells }) => (cells as string[]).length));
-  return Array.from({ length: width }, (_, position) => {
-    const column = names ? (names[position] as string) : position;
-    const found = collectTraits(column);
-    for (const row of rows) {
-      if (row.problem === undefined) found.add(cellOf(row.cells, position, column));
+/** What there is to know of a file before anybody has said what its columns are for. */
+export interface Survey {
+  readonly columns: readonly ColumnTraits[];
+  /** Those that can be read. */
+  readonly rows: number;
+  readonly broken: { readonly rows: number; readonly first: TableRow | null };
+  /** The first rows that can be read. */
+  readonly examples: readonly TableRow["cells"][];
+}
+
+const EXAMPLES = 3;
+
+/** Throws dataError (3) for a file that cannot be read, is empty or no text. */
+export async function surveyColumns(bytes: ByteSource, layout: Layout): Promise<Survey> {
+  const { names, width, rows: batches } = await openTable(bytes, layout);
+  const columns: Column[] = names ? [...names] : Array.from({ length: width }, (_, position) => position);
+  const traits = columns.map(collectTraits);
+  const examples: TableRow["cells"][] = [];
+  const broken: { rows: number; first: TableRow | null } = { rows: 0, first: null };
+  let rows = 0;
+  for await (const batch of batches) {
+    for (const row of batch) {
+      if (row.problem !== undefined) {
+        broken.rows += row.lines ?? 1;
+        broken.first ??= row;
+        continue;
+      }
+      rows++;
+      if (examples.length < EXAMPLES) examples.push(row.cells);
+      for (const [position, one] of traits.entries()) one.add(cellOf(row.cells, position, columns[position] as Column));
     }
-    return found.traits();
-  });
+  }
+  return { columns: traits.map((one) => one.traits()), rows, broken, examples };
 }
 
 /** A cell as text, and whether it was a list. */

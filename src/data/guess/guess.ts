@@ -49,7 +49,8 @@ export function guessColumns(traits: readonly ColumnTraits[], said: Partial<Colu
   const find = (column: Column | undefined, role: string) => {
     if (column === undefined) return undefined;
     const found = traits.filter((one) => one.column === column);
-    if (found.length > 1) throw dataError(`${file}: two columns are called "${column}". Rename one of them`);
+    if (found.length > 1)
+      throw dataError(`${file}: two columns are called ${JSON.stringify(column)}. Rename one of them`);
     if (found.length === 1) return found[0];
     throw dataError(`${file} has no column ${JSON.stringify(column)} for the ${role}; it has ${listed(traits)}`);
   };
@@ -63,7 +64,7 @@ export function guessColumns(traits: readonly ColumnTraits[], said: Partial<Colu
     : guessTexts(texts);
   if (!text)
     throw dataError(
-      `${file}: no column looks like texts beside "${label.column}"; it has ${listed(traits)}. ${saying}`,
+      `${file}: no column looks like texts beside ${JSON.stringify(label.column)}; it has ${listed(traits)}. ${saying}`,
     );
   for (const one of [text, pair, label, index]) find(one?.column, "row");
   return {
@@ -141,21 +142,22 @@ function guessKind(label: ColumnTraits, file: string): Omit<Guess, "columns"> {
   if (numbers && isRange(numbers, counts, filled)) {
     const { least, most } = numbers;
     const range = least >= 0 && most <= 1 ? ([0, 1] as const) : ([Math.floor(least), Math.ceil(most)] as const);
-    if (least === most) throw dataError(`${file}: every "${column}" is ${least}. ${saying}`);
+    if (least === most) throw dataError(`${file}: every ${JSON.stringify(column)} is ${least}. ${saying}`);
     return { kind: "regression", labels: new Map(), range, separator: null };
   }
-  if (!counts) throw dataError(`${file}: "${column}" has too many different cells to be labels. ${saying}`);
+  if (!counts)
+    throw dataError(`${file}: ${JSON.stringify(column)} has too many different cells to be labels. ${saying}`);
   if (counts.size < 2) {
     const [only] = counts.keys();
     const has = only === undefined ? "is empty" : `has one label alone, ${JSON.stringify(only)}`;
-    throw dataError(`${file}: "${column}" ${has}; a task needs two. ${saying}`);
+    throw dataError(`${file}: ${JSON.stringify(column)} ${has}; a task needs two. ${saying}`);
   }
   const separator = numbers ? undefined : ["|", ";", ","].find((one) => isSeparator(one, counts, filled));
   if (separator !== undefined)
     return { kind: "multilabel", labels: partsOf(counts, separator), range: null, separator };
   if (counts.size > FEW_NUMBERS && 2 * counts.size > filled) {
     throw dataError(
-      `${file}: "${column}" has ${counts.size} different cells in ${filled} rows: are they labels? ${saying}`,
+      `${file}: ${JSON.stringify(column)} has ${counts.size} different cells in ${filled} rows: are they labels? ${saying}`,
     );
   }
   return { kind: "classification", labels: counts, ...none };

@@ -1,40 +1,35 @@
-// How a file of rows is laid out, as far as it does not say: format, quotes, and whether its first line names columns.
+// How a file of rows is laid out, as far as its name and its first bytes leave that open: quotes in TSV, and whether its
+// first line names columns.
 
 import { dataError } from "../../errors/errors";
 import { isKeyed } from "../../tasks/format";
-import { fileBytes } from "../rows/file-bytes";
-import { firstLine } from "../rows/layout";
-import type { Layout } from "../rows/table";
-import { readTable, type Table } from "./table";
+import { firstLine, layoutOf } from "../rows/layout";
+import { type Layout, openTable } from "../rows/table";
+import type { ByteSource } from "../rows/text-blocks";
 
-/**
- * The file as a table, and how it was read.
- * @param named its format, where its name says it
- * @throws UserError (3) for a file that cannot be read, or whose cells stand between semicolons
- */
-export async function guessTable(
-  file: string,
-  named: Layout["format"] | undefined,
-): Promise<{ readonly layout: Layout; readonly table: Table }> {
-  const first = named && isKeyed(named) ? "" : ((await firstLine(fileBytes(file))) ?? "").trim();
-  const format = named ?? formatOf(first);
-  if (isKeyed(format)) {
-    const layout: Layout = { format, header: true, quotes: "ordinary" };
-    return { layout, table: await readTable(file, layout) };
+/** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between semicolons. */
+export async function guessLayout(bytes: ByteSource): Promise<Layout> {
+  const usual = await layoutOf(bytes);
+  if (isKeyed(usual.format)) return usual;
+  const first = (await firstLine(bytes)) ?? "";
+  if (!/[,\t]/.test(first) && first.includes(";")) {
+    throw dataError(`${bytes.name}: its cells stand between semicolons. Save it with commas or tabs`);
   }
-  if (!first.includes(format === "csv" ? "," : "\t") && first.includes(";")) {
-    throw dataError(`${file}: its cells stand between semicolons. Save it with commas or tabs`);
-  }
-  const quotes = format === "csv" || isQuoted(first) ? "csv" : "ordinary";
-  const whole = await readTable(file, { format, header: false, quotes });
-  const header = hasHeader(whole.rows.map(({ cells }) => cells as readonly string[]));
-  const layout: Layout = { format, header, quotes };
-  return { layout, table: header ? await readTable(file, layout) : whole };
+  const quotes = isQuoted(first) ? "csv" : usual.quotes;
+  return { ...usual, quotes, header: hasHeader(await firstRows(bytes, { ...usual, quotes, header: false })) };
 }
 
-function formatOf(first: string): Layout["format"] {
-  if (/^[{[]/.test(first)) return "jsonl";
-  return first.includes("\t") ? "tsv" : "csv";
+/** Rows that are looked at to tell a header from a row. */
+const LOOKED_AT = 1000;
+
+async function firstRows(bytes: ByteSource, layout: Layout): Promise<(readonly string[])[]> {
+  const { rows } = await openTable(bytes, layout);
+  const found: (readonly string[])[] = [];
+  for await (const batch of rows) {
+    found.push(...batch.slice(0, LOOKED_AT - found.length).map(({ cells }) => cells as readonly string[]));
+    if (found.length === LOOKED_AT) break;
+  }
+  return found;
 }
 
 /** A tab-separated line whose cells stand in quotes: pandas writes such files. */
@@ -57,5 +52,5 @@ function hasHeader([first = [], ...below]: readonly (readonly string[])[]): bool
     (name) => name !== "" && name.length <= 40 && !/^[+-]?[\d.]+$/.test(name) && name.split(/\s+/).length <= 3,
   );
   if (!plain || new Set(names).size < names.length) return false;
-  return names.every((name, i) => below.slice(0, 1000).every((cells) => cells[i]?.trim() !== name));
+  return names.every((name, i) => below.every((cells) => cells[i]?.trim() !== name));
 }

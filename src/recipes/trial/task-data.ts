@@ -4,7 +4,7 @@ import { type EncodedRows, encodeExamples } from "../../batches/rows";
 import type { BaseOutline } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { countBroken, readSplit, type Split, splitNotes } from "../../data/read-split";
-import { usageError } from "../../errors/errors";
+import { modelError, usageError } from "../../errors/errors";
 import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
 import { createTokenizer } from "../../tokenizer/tokenizer";
@@ -18,7 +18,8 @@ export interface TaskData {
   readonly notes: readonly string[];
 }
 
-/** Reads and encodes both splits. Throws usageError (2) for a maximum length that the base has no positions for. */
+/** Reads and encodes both splits. Throws usageError (2) for a maximum length that the
+ * base has no positions for, modelError (4) for pairs where it tells no second text. */
 export async function readTaskData(
   task: Task,
   base: BaseOutline,
@@ -28,6 +29,11 @@ export async function readTaskData(
   const positions = base.config.maxPositionEmbeddings;
   if (maxLength > positions) {
     throw usageError(`--max-length ${maxLength}: ${base.name} has ${positions} positions. Give at most ${positions}`);
+  }
+  if (task.inputs === "pair" && base.config.typeVocabSize < 2) {
+    throw modelError(
+      `${base.name} tells one text alone (its type_vocab_size is 1), and ${task.name} has pairs. Give another --base`,
+    );
   }
   const read = (split: "train" | "dev", maxRows?: number) =>
     readSplit(task, split, {

@@ -3,11 +3,11 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { columnTraits } from "../../../src/data/guess/columns";
+import { surveyColumns } from "../../../src/data/guess/columns";
 import { guessColumns } from "../../../src/data/guess/guess";
-import { guessTable } from "../../../src/data/guess/layout";
+import { guessLayout } from "../../../src/data/guess/layout";
+import { fileBytes } from "../../../src/data/rows/file-bytes";
 import type { Columns } from "../../../src/tasks/task";
-import { formatOf } from "../../../src/tasks/user-task-schema";
 import { temporaryFolder } from "../../tiny";
 
 const folder = temporaryFolder();
@@ -15,8 +15,9 @@ const folder = temporaryFolder();
 async function guess(name: string, content: string | Uint8Array, said: Partial<Columns> = {}) {
   const file = path.join(folder, name);
   writeFileSync(file, content);
-  const { layout, table } = await guessTable(file, formatOf({}, file));
-  return { layout, ...guessColumns(columnTraits(table), said, name) };
+  const layout = await guessLayout(fileBytes(file));
+  const { columns } = await surveyColumns(fileBytes(file), layout);
+  return { layout, ...guessColumns(columns, said, name) };
 }
 
 /** A file of rows, made of the row's number. */

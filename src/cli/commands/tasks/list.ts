@@ -12,7 +12,7 @@ export const tasksListCommand = defineCommand({
     ...listTasksOptions,
     schema: toggle({ flag: "--schema", help: "print the JSON Schema of a task file", inConfig: false }),
   },
-  examples: ["tasks", "tasks --tasks glue-data/sample/tasks.yaml", "tasks --schema > tasks.schema.json"],
+  examples: ["tasks list", "tasks list --tasks glue-data/sample/tasks.yaml", "tasks list --schema > tasks.schema.json"],
   async run(values, terminal) {
     if (values.schema) {
       const { userTasksJsonSchema } = await import("../../../tasks/user-tasks.js");
