@@ -158,7 +158,7 @@ function quotesWarning(task: Task, source: SplitSource, file: string, examples: 
   const rows = examples.filter(({ text, pair }) => looksQuoted(text) || looksQuoted(pair ?? ""));
   if (rows.length === 0) return [];
   return [
-    `${file}: ${counted(rows.length, "row")} (the first in line ${rows[0]?.line}) stand in quotes as CSV writes them, and the ` +
+    `${file}: texts of ${counted(rows.length, "row")} (the first in line ${rows[0]?.line}) stand in quotes as CSV writes them, and the ` +
       `quotes are read as part of the text; if they are not, say quotes: csv for ${task.name} in ${task.definedIn}`,
   ];
 }

@@ -136,7 +136,7 @@ function quotesNote(name: string, quoted: number, { layout, task }: Reading): st
     ? `say quotes: csv for ${task.name} in ${task.definedIn}, or give --quotes csv`
     : "give --quotes csv";
   return [
-    `${name}: ${counted(quoted, "row")} stand in quotes as CSV writes them, and the quotes are read as part of the text; ` +
+    `${name}: texts of ${counted(quoted, "row")} stand in quotes as CSV writes them, and the quotes are read as part of the text; ` +
       `if they are not, ${say}`,
   ];
 }

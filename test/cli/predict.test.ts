@@ -1,6 +1,6 @@
 // flexbert predict: what its formats hold of the rows that went in.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
@@ -78,4 +78,124 @@ test("--output writes the file alone, and the last line says where", () => {
   expect(stderr).toMatch(/^1 row, 1 task, .*; written to scores\.tsv\n$/m);
   const written = readFileSync(path.join(cwd, "scores.tsv"), "utf8");
   expect(written).toBe(run("predict --format tsv", "a good film\n").stdout);
+});
+
+describe("files", () => {
+  test("--columns and --keep-columns: any column is a text, the others are handed on", () => {
+    write("own.csv", 'nr,message,note\n1,"a good, film",x\n2,bad,"two\nlines"\n');
+    const line = "predict --file own.csv --columns text=message --keep-columns";
+    const label = expect.stringMatching(/^(positive|negative)$/);
+    const score = expect.stringMatching(/^[01]\.\d{4}$/);
+    expect(cellsOf(run(`${line} --format tsv`).stdout)).toEqual([
+      ["text", "nr", "note", "sst2", "sst2 score"],
+      ["a good, film", "1", "x", label, score],
+      ["bad", "2", "two lines", label, score],
+      [""],
+    ]);
+    const rows = run(`${line} --format jsonl`).stdout.trim().split("\n");
+    expect(rows.map((row) => JSON.parse(row).columns)).toEqual([
+      { nr: "1", note: "x" },
+      { nr: "2", note: "two\nlines" },
+    ]);
+    const { status, stderr } = run("predict --file own.csv --columns message");
+    expect([status, stderr]).toEqual([2, expect.stringContaining("it takes columns by name, as text=NAME")]);
+  });
+
+  test("rows of GLUE's files are read as the task says, with its ids; two tasks that disagree ask for --columns", () => {
+    write("qnli.tsv", "index\tquestion\tsentence\n7\tthe film\tshe saw the film\n");
+    expect(cellsOf(run("predict --file qnli.tsv --task rte --format tsv").stdout)[1]).toEqual(
+      expect.arrayContaining(["7", "the film", "she saw the film"]),
+    );
+    const { status, stderr } = run("predict --file qnli.tsv --task sst2 --columns text=question --format tsv");
+    expect([status, stderr]).toEqual([0, expect.stringContaining("1 row, 1 task")]);
+  });
+
+  test("a broken row is told before any is predicted, without what a terminal would obey", () => {
+    write("red.csv", `id,text\n${"1,a\n".repeat(5000)}\u001b[31mred\n`);
+    const { status, stdout, stderr } = run("predict --file red.csv --format tsv --output red.tsv");
+    expect([status, stdout]).toEqual([3, ""]);
+    expect(stderr).toContain("red.csv: 1 broken row (line 5002: 1 column, the header has 2)");
+    write("head.csv", "\u001b[31mred,\u009b2J\n1,2\n");
+    const refused = run("predict --file head.csv");
+    expect(refused.status).toBe(3);
+    expect(refused.stderr).toContain("no column of texts among \\u{1b}[31mred, \\u{9b}2J");
+    write("told.csv", "text\n\u001b[31mred\u0007\n");
+    expect(run("predict --file told.csv").stdout).toContain("\\u001b[31mred\\u0007");
+  });
+
+  test("stdin: lines end at LF and CRLF, and any number of them are rows in order", () => {
+    const lines = Array.from({ length: 10_000 }, (_, i) => (i % 3 === 0 ? "" : `a \u2028 film ${i}\r.`));
+    const { stdout } = run("predict --format jsonl", `${lines.join("\r\n")}\r\n`);
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((row) => JSON.parse(row).text),
+    ).toEqual(lines);
+    expect(run("predict", "").stderr).toContain("there are no rows to predict");
+  });
+
+  test("Parquet and what else datasets writes of GLUE: data check and predict", () => {
+    const exported = path.join(__dirname, "../fixtures/glue-exported");
+    const reports = JSON.parse(flexbert(["data", "check", "--glue-data", exported, "--json"], { cwd }).stdout);
+    const found = reports.map(
+      ({ task, splits }: { task: string; splits: { split: string; rows: number; broken: unknown[] }[] }) => [
+        task,
+        ...splits.map(({ split, rows, broken }) => `${split} ${rows} ${broken.length}`),
+      ],
+    );
+    expect(found).toEqual([
+      ["cola", "train 2 0", "dev 2 0", "test 1 0"],
+      ["stsb", "dev 2 0"],
+      ["mnli", "dev 2 0", "dev_mismatched 1 0"],
+    ]);
+    expect(reports[0].splits[1].labels).toEqual([
+      { label: "unacceptable", rows: 1, share: 0.5 },
+      { label: "acceptable", rows: 1, share: 0.5 },
+    ]);
+    expect(reports[1].splits[0].values).toMatchObject({ min: 0, max: 3.75 });
+    const file = path.join(exported, "mnli/validation_matched-00000-of-00001.parquet");
+    const { stdout } = run(`predict --task rte --file ${file} --format jsonl --keep-columns`);
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((row) => JSON.parse(row)),
+    ).toMatchObject([
+      { id: 0, text: "a premise", pair: "a claim", columns: { label: 0 } },
+      { id: 1, text: "b premise", pair: "b claim", columns: { label: 2 } },
+    ]);
+  });
+});
+
+describe("--skip-broken-rows", () => {
+  const rows = (count: number, openAt: number) =>
+    `text,label\n${Array.from({ length: count }, (_, i) => `${i === openAt ? '"' : ""}a good film,${i % 2 ? "up" : "down"}\n`).join("")}`;
+  const task = (name: string) =>
+    `  - name: ${name}\n    files: { train: ${name}.csv, dev: ${name}.csv }\n    columns: { text: text, label: label }\n    labels: [up, down]\n`;
+  const finetune = "finetune --k 1 --epochs 1 --max-length 16 --base ./tiny --skip-broken-rows --json --task";
+
+  const skippedIn = (name: string) => {
+    const files = readdirSync(path.join(cwd, "checkpoints"), { recursive: true, encoding: "utf8" });
+    const file = files.find((found) => found.includes(`${path.sep}${name}${path.sep}`) && found.endsWith("run.json"));
+    const { trainData, devData } = JSON.parse(readFileSync(path.join(cwd, "checkpoints", file ?? ""), "utf8"));
+    return [trainData.skipped, devData.skipped];
+  };
+
+  test("rows that an open quote took are counted, said and recorded; more than a tenth stops", () => {
+    write("few.csv", rows(40, 38));
+    write("many.csv", rows(40, 20));
+    write("tasks.yaml", `tasks:\n${task("few")}${task("many")}`);
+    const { status, stderr } = run(`${finetune} few`);
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining("few.csv: 2 of 40 train rows are broken and left out"),
+    ]);
+    expect(skippedIn("few")).toEqual([2, 2]);
+    const refused = run(`${finetune} many`);
+    expect([refused.status, refused.stderr]).toEqual([3, expect.stringContaining("20 of 40 are more than 10 %")]);
+    expect(refused.stderr).toContain("--max-broken-rows 0.5");
+    expect(run(`${finetune} many --max-broken-rows 0.5`).status).toBe(0);
+    expect(skippedIn("many")).toEqual([20, 20]);
+  });
 });
