@@ -252,11 +252,11 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
 }
 
 async function countSplits(task: Task): Promise<PlannedTask["splits"]> {
-  const { readSplit } = await import("../data/read-split.js");
+  const { countBroken, readSplit } = await import("../data/read-split.js");
   const counts: Partial<Record<SplitName, { rows: number; broken: number }>> = {};
   for (const split of Object.keys(task.splits) as SplitName[]) {
     const { examples, broken } = await readSplit(task, split, { glueData: "", skipBroken: true });
-    counts[split] = { rows: examples.length, broken: broken.length };
+    counts[split] = { rows: examples.length, broken: countBroken(broken) };
   }
   return counts;
 }

@@ -4,7 +4,7 @@
 import { dataError } from "../../errors/errors";
 import { isKeyed } from "../../tasks/format";
 import { firstLine, layoutOf } from "../rows/layout";
-import { type Layout, openTable } from "../rows/table";
+import { type Layout, openTable, type TableRow } from "../rows/table";
 import type { ByteSource } from "../rows/text-blocks";
 
 /** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between semicolons. */
@@ -15,28 +15,34 @@ export async function guessLayout(bytes: ByteSource): Promise<Layout> {
   if (!/[,\t]/.test(first) && first.includes(";")) {
     throw dataError(`${bytes.name}: its cells stand between semicolons. Save it with commas or tabs`);
   }
-  const quotes = isQuoted(first) ? "csv" : usual.quotes;
-  return { ...usual, quotes, header: hasHeader(await firstRows(bytes, { ...usual, quotes, header: false })) };
+  const plain = await firstRows(bytes, { ...usual, header: false });
+  const quoted =
+    usual.quotes === "csv" || !looksWrong(plain)
+      ? null
+      : await firstRows(bytes, { ...usual, quotes: "csv", header: false });
+  const read = quoted?.every(({ problem }) => problem === undefined) ? quoted : plain;
+  const quotes = read === quoted ? "csv" : usual.quotes;
+  return { ...usual, quotes, header: hasHeader(read.map(({ cells }) => cells as readonly string[])) };
 }
+
+/** Whether quotes may be more than characters: pandas puts cells in them that hold quotes or tabs. */
+const looksWrong = (rows: readonly TableRow[]): boolean =>
+  rows.some(({ cells, problem }) => problem !== undefined || (cells as readonly string[]).some(isQuoted));
+
+const isQuoted = (cell: string) => /^".*"$/s.test(cell);
 
 /** Rows that are looked at to tell a header from a row. */
 const LOOKED_AT = 1000;
 
-async function firstRows(bytes: ByteSource, layout: Layout): Promise<(readonly string[])[]> {
+async function firstRows(bytes: ByteSource, layout: Layout): Promise<TableRow[]> {
   const { rows } = await openTable(bytes, layout);
-  const found: (readonly string[])[] = [];
+  const found: TableRow[] = [];
   for await (const batch of rows) {
-    found.push(...batch.slice(0, LOOKED_AT - found.length).map(({ cells }) => cells as readonly string[]));
+    found.push(...batch.slice(0, LOOKED_AT - found.length));
     if (found.length === LOOKED_AT) break;
   }
   return found;
 }
-
-/** A tab-separated line whose cells stand in quotes: pandas writes such files. */
-const isQuoted = (line: string): boolean => {
-  const cells = line.split("\t");
-  return cells.length > 1 && cells.every((cell) => /^".*"$/.test(cell));
-};
 
 const usual = new Set(
   "text sentence sentence1 sentence2 text1 text2 question question1 question2 premise hypothesis message query label labels class category intent sentiment score target id index".split(

@@ -8,6 +8,7 @@ import { guessColumns } from "../../../src/data/guess/guess";
 import { guessLayout } from "../../../src/data/guess/layout";
 import { fileBytes } from "../../../src/data/rows/file-bytes";
 import type { Columns } from "../../../src/tasks/task";
+import { describeWithSharedData, sharedData } from "../../shared-data";
 import { temporaryFolder } from "../../tiny";
 
 const folder = temporaryFolder();
@@ -131,6 +132,13 @@ describe("layouts:", () => {
     expect([...found.labels.keys()].sort()).toEqual(["no", "yes"]);
   });
 
+  test("a TSV in which pandas quoted the cells that hold quotes, tabs or line ends", async () => {
+    const content = lines("text\tlabel", (i) => `${i % 2 ? '"say ""so""\tor\nnot"' : `plain ${i}`}\t${yesNo(i)}`);
+    expect((await guess("pandas.tsv", content)).layout).toEqual({ format: "tsv", header: true, quotes: "csv" });
+    const own = lines("text\tlabel", (i) => `${i % 2 ? 'he said "so' : `plain ${i}`}\t${yesNo(i)}`);
+    expect((await guess("plain.tsv", own)).layout.quotes).toBe("ordinary");
+  });
+
   test("a TSV that pandas quoted, and one without extension", async () => {
     const quoted = lines('"text"\t"label"', (i) => `"say ""${i}"""\t"${yesNo(i)}"`);
     expect((await guess("q.tsv", quoted)).layout).toEqual({ format: "tsv", header: true, quotes: "csv" });
@@ -180,5 +188,25 @@ describe("refused:", () => {
       exitCode: 3,
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describeWithSharedData("field-cases", () => {
+  const survey = async (name: string) => {
+    const file = path.join(sharedData, "field-cases", name);
+    const layout = await guessLayout(fileBytes(file));
+    return { layout, ...(await surveyColumns(fileBytes(file), layout)) };
+  };
+
+  test("pandas-tsv/train.tsv is read with its quotes: four rows, none broken", async () => {
+    const { layout, columns, rows, broken, examples } = await survey("pandas-tsv/train.tsv");
+    expect(layout).toEqual({ format: "tsv", header: true, quotes: "csv" });
+    expect([rows, broken.rows, examples[0]]).toEqual([4, 0, ['he said "fine" and left', "good"]]);
+    expect(guessColumns(columns, {}, "train.tsv").columns).toEqual({ text: "text", label: "label" });
+  });
+
+  test("task-definition/own.csv has columns of the user's own names", async () => {
+    const { columns } = await survey("task-definition/own.csv");
+    expect(guessColumns(columns, {}, "own.csv").columns).toEqual({ text: "message", label: "intent" });
   });
 });
