@@ -6,11 +6,12 @@ import { temporaryFolder } from "./temporary-folder";
 
 const root = path.join(__dirname, "../..");
 
-/** Compiles the named files of src/ and returns the folder that stands for src/. */
+/** Compiles the named files of src/, and what they import, and returns the folder that stands for src/. */
 export function compileSources(files: readonly string[]): string {
   const folder = temporaryFolder();
   symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"), "dir");
-  for (const file of files) {
+  const wanted = new Set(files);
+  for (const file of wanted) {
     const { code } = transformSync(readFileSync(path.join(root, "src", file), "utf8"), {
       filename: file,
       jsc: { target: "es2022", parser: { syntax: "typescript" } },
@@ -19,6 +20,9 @@ export function compileSources(files: readonly string[]): string {
     const target = path.join(folder, file.replace(/\.ts$/, ".js"));
     mkdirSync(path.dirname(target), { recursive: true });
     writeFileSync(target, code);
+    for (const [, name] of code.matchAll(/\brequire\("(\.[^"]+)"\)/g)) {
+      wanted.add(`${path.posix.join(path.posix.dirname(file), name as string)}.ts`);
+    }
   }
   return folder;
 }
