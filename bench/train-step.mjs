@@ -4,6 +4,7 @@
 //
 //   npm run build && node bench/train-step.mjs [--engine onnx] [--rounds 5] [--profile] [--venv bench-out/venv] [CASE ...]
 //   node bench/train-step.mjs --engine tensorflow --device gpu --precision bf16     on a GPU, both sides in one precision
+//   node bench/train-step.mjs --before CHECKOUT     against flexbert itself as it is built there, in PyTorch's place
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -37,33 +38,40 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     threads: { type: "string", default: String(os.availableParallelism()) },
     venv: { type: "string", default: "bench-out/venv" },
+    before: { type: "string" },
     profile: { type: "boolean", default: false },
     device: { type: "string", default: "cpu" },
     precision: { type: "string", default: "float32" },
   },
 });
 const folder = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
-execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
+if (!values.before) execFileSync(path.join(folder, "peers/setup.sh"), [values.venv], { stdio: "inherit" });
 
 const tools = { encodeModel, ElementType, runtime, threads: Number(values.threads), rounds: 15 };
 
 console.log(
   `${os.cpus()[0]?.model}, ${values.threads} threads, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}`,
 );
+function openPeer(sizes) {
+  const environment = { DEVICE: values.device, PRECISION: values.precision };
+  if (values.before) {
+    const script = path.join(path.resolve(values.before), "bench/peers/flexbert-step.mjs");
+    return openStepper(process.execPath, [script, ...sizes, values.engine], environment);
+  }
+  const device = values.device === "gpu" ? "cuda" : "cpu";
+  const script = path.join(folder, "peers/train_step.py");
+  return openStepper(path.join(values.venv, "bin/python"), [script, ...sizes, device, values.precision]);
+}
+
 for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
   const sizes = [...cases[name], Number(values.threads)].map(String);
-  const peer = await openStepper(path.join(values.venv, "bin/python"), [
-    path.join(folder, "peers/train_step.py"),
-    ...sizes,
-    values.device === "gpu" ? "cuda" : "cpu",
-    values.precision,
-  ]);
   const prefix = path.join(os.tmpdir(), `flexbert-profile-${process.pid}-`);
   const ours = await openStepper(
     process.execPath,
     [path.join(folder, "peers/flexbert-step.mjs"), ...sizes, values.engine, ...(values.profile ? [prefix] : [])],
     { DEVICE: values.device, PRECISION: values.precision },
   );
+  const peer = await openPeer(sizes);
   const rounds = { ours: [], peer: [] };
   const first = await ours.step();
   await peer.step();
