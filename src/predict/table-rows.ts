@@ -84,13 +84,16 @@ function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
   if (places.pairMayLack) pair ??= null;
   if (typeof pair !== "string" && pair !== null) return { line, reason: notText(places.pair, pair), rows: 1 };
   const id = places.id === null ? undefined : idOf(cells[places.id]);
-  const columns = places.keyed
-    ? Object.fromEntries(Object.entries(cells).filter(([name]) => !places.used.has(name)))
-    : places.kept.length > 0
-      ? Object.fromEntries(places.kept.map(([name, at]) => [name, cells[at]]))
-      : undefined;
-  return { ...(id === undefined ? {} : { id }), text, pair, ...(columns === undefined ? {} : { columns }) };
+  // Written out, and without spreading: a million rows of five spread parts take seconds.
+  if (!places.keyed && places.kept.length === 0) return id === undefined ? { text, pair } : { id, text, pair };
+  const columns = otherCells(cells, places);
+  return id === undefined ? { text, pair, columns } : { id, text, pair, columns };
 }
+
+const otherCells = (cells: Readonly<Record<number | string, unknown>>, { keyed, used, kept }: Places) =>
+  keyed
+    ? Object.fromEntries(Object.entries(cells).filter(([name]) => !used.has(name)))
+    : Object.fromEntries(kept.map(([name, at]) => [name, cells[at]]));
 
 const notText = (key: number | string | null, value: unknown): string =>
   value === undefined ? `no "${key}"` : `"${key}" is ${JSON.stringify(value)}, not a string`;

@@ -144,7 +144,10 @@ async function* withoutEmptyEnd<R extends TableRow>(
   let held = { line: 0, count: 0 };
   for await (const batch of batches) {
     const end = batch.findLastIndex((record) => !isEmpty(record)) + 1;
-    for (let i = 0; end > 0 && i < held.count; i++) yield [empty(held.line + i)];
+    for (let from = 0; end > 0 && from < held.count; from += AHEAD) {
+      const { line, count } = held;
+      yield Array.from({ length: Math.min(AHEAD, count - from) }, (_, i) => empty(line + from + i));
+    }
     if (end > 0) {
       held = { line: batch[end]?.line ?? 0, count: batch.length - end };
       yield end === batch.length ? batch : batch.slice(0, end);
