@@ -26,6 +26,8 @@ const built = { globalSetup: "<rootDir>/test/build.js" };
 module.exports = {
   // A hang ends, and nothing else does for its time: a busy machine takes ten times as long.
   testTimeout: 3_600_000,
+  // Jest leaves a core free by itself, which on two of them is half: most tests wait for processes of their own.
+  maxWorkers: "100%",
   projects: [
     { ...shared, displayName: "unit", testRegex: unit, setupFiles: ["<rootDir>/test/no-processes.js"] },
     { ...shared, ...built, displayName: "process", testMatch: ["**/*.test.ts"], testPathIgnorePatterns: [unit, slow] },
