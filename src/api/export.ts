@@ -1,10 +1,12 @@
 // A merged model in the format of another runtime.
 
+import type { OpenModelFile } from "../engines/model-file";
 import type { CheckTools } from "../export/check/model-check";
-import type { Exported, ExportPlan } from "../export/saved-model/saved-model";
+import type { Exported, ExportPlan, ExportRequest } from "../export/export";
+import { type ExportFormatName, exportFormatNames } from "../export/format";
 import { type Given, readGiven } from "../options/given";
-import { option, toggle, type Values } from "../options/option";
-import { text } from "../options/readers";
+import { option, optional, toggle, type Values } from "../options/option";
+import { choice, list, text } from "../options/readers";
 import { engineOptions } from "../settings/engine";
 import { modelFolder } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
@@ -18,59 +20,147 @@ export const exportOptions = {
     help: "the merged folder",
     fallback: "merged",
   }),
-  out: option(text, {
+  task: optional(list, {
+    flag: "--task",
+    short: "-t",
+    value: "<names>",
+    help: "these of its tasks, without the layers of the others (default all)",
+  }),
+  out: optional(text, {
     flag: "--out",
     short: "-o",
     value: "<folder>",
-    help: "the folder to make; TensorFlow Serving wants NAME/VERSION",
-    fallback: "saved-model/1",
+    help: "the folder to make; TensorFlow Serving wants NAME/VERSION (default the format's name; saved-model/1)",
   }),
-  force: toggle({ flag: "--force", short: "-f", help: "replace a SavedModel that is there" }),
+  force: toggle({ flag: "--force", short: "-f", help: "replace an export of the same format that is there" }),
+  python: option(text, {
+    flag: "--python",
+    value: "<program>",
+    help: "the Python that has transformers, with which transformers' folders are checked",
+    fallback: "python3",
+  }),
   tasks: taskOptions.tasks,
   glueData: taskOptions.glueData,
   ...engineOptions,
 };
 
-export type ExportOptions = Given<typeof exportOptions>;
+type ExportValues = Values<typeof exportOptions>;
 
-/** What an export would write: bytes of the weights, and the signatures. Throws as {@link exportSavedModel} does. */
-export async function planSavedModel(options: ExportOptions = {}): Promise<ExportPlan> {
-  const { planExport } = await import("../export/saved-model/saved-model.js");
-  return planExport(readGiven(exportOptions, options));
+export interface ExportOptions extends Given<typeof exportOptions> {
+  readonly format: ExportFormatName;
+}
+
+const readFormat = choice(exportFormatNames);
+
+function requestOf(format: ExportFormatName, { model, out, force, task }: ExportValues): ExportRequest {
+  const place = out ?? (format === "saved-model" ? "saved-model/1" : format);
+  return { format: readFormat(format), model, out: place, force, ...(task ? { tasks: task } : {}) };
+}
+
+/** What an export would write: bytes of the weights, tasks, contents. Throws as {@link exportModel} does. */
+export async function planExport({ format, ...options }: ExportOptions): Promise<ExportPlan> {
+  const exporting = await import("../export/export.js");
+  return exporting.planExport(requestOf(format, readGiven(exportOptions, options)));
 }
 
 /**
- * Writes the merged model as a TensorFlow SavedModel, checked against its branches where TensorFlow is installed.
- * Throws UserError (2) where something lies there, (4) for no merged model, (5) where a logit differs by too much.
+ * Writes a merged model, or some of its tasks, in another format, checked against its branches in the runtime of that
+ * format where it is here; else a warning says so, and `check` is null.
+ * Throws UserError (2) where something lies there, (4) for no merged model or one that the format cannot hold, (5) where
+ * a logit differs by too much.
  */
-export async function exportSavedModel(options: ExportOptions = {}, caller: Caller = {}): Promise<Exported> {
+export async function exportModel({ format, ...options }: ExportOptions, caller: Caller = {}): Promise<Exported> {
   const call = callOf(caller);
   const values = readGiven(exportOptions, options);
-  const exporting = await import("../export/saved-model/saved-model.js");
-  const { model, out, force } = values;
-  await exporting.requireExportable({ model, out, force }); // before an engine is opened for it
-  const opened = await openCheck(values, call);
+  const request = requestOf(format, values);
+  const exporting = await import("../export/export.js");
+  await exporting.requireExportable(request); // before an engine is opened for it
+  const opened = await openCheck(format, values, call);
   try {
-    return await exporting.exportSavedModel({ model, out, force, check: opened?.tools ?? null });
+    return await exporting.exportModel(request, opened?.tools ?? null);
   } finally {
-    opened?.session.close();
+    opened?.close();
   }
 }
 
-/** null, with a warning, where TensorFlow is absent. */
+/** A format's own runtime; open models are closed by who opened them. */
+interface Runtime {
+  readonly open: OpenModelFile;
+  close?(): void;
+}
+
+const runtimes: Readonly<
+  Record<
+    ExportFormatName,
+    {
+      readonly name: string;
+      /** The engine whose absence explains itself; null for what is no engine. */
+      readonly engine: "onnx" | "tensorflow" | "wasm" | null;
+      start(values: ExportValues, call: Call): Promise<Runtime>;
+    }
+  >
+> = {
+  onnx: {
+    name: "model.onnx",
+    engine: "onnx",
+    async start({ threads }) {
+      const { onnxFileOpener } = await import("../engines/onnx/model-file.js");
+      return { open: onnxFileOpener(threads === undefined ? {} : { threads }) };
+    },
+  },
+  "saved-model": {
+    name: "the SavedModel",
+    engine: "tensorflow",
+    async start({ threads }, { verbose = false }) {
+      const { savedModelOpener } = await import("../engines/tensorflow/saved-model-file.js");
+      return { open: await savedModelOpener({ verbose, ...(threads === undefined ? {} : { threads }) }) };
+    },
+  },
+  tfjs: {
+    name: "the tfjs model",
+    engine: "wasm",
+    async start() {
+      const { graphModelOpener } = await import("../engines/wasm/graph-model-file.js");
+      return { open: await graphModelOpener() };
+    },
+  },
+  transformers: {
+    name: "the export",
+    engine: null,
+    async start({ python }) {
+      const { startTransformers } = await import("../engines/transformers/transformers-file.js");
+      return startTransformers(python);
+    },
+  },
+  safetensors: {
+    name: "the export",
+    engine: null,
+    // It opens its file itself, on the engine that runs the branches.
+    start: async () => ({ open: () => Promise.reject(new Error("safetensors has no runtime of its own")) }),
+  },
+};
+
+/** null, with a warning, where the runtime is absent. */
 async function openCheck(
-  values: Values<typeof exportOptions>,
+  format: ExportFormatName,
+  values: ExportValues,
   call: Call,
-): Promise<{ readonly tools: CheckTools; readonly session: Session } | null> {
-  const { threads } = values;
-  const open = async () => {
-    const { savedModelOpener } = await import("../engines/tensorflow/saved-model-file.js");
-    return savedModelOpener({ verbose: call.verbose ?? false, ...(threads === undefined ? {} : { threads }) });
+): Promise<{ readonly tools: CheckTools; close(): void } | null> {
+  const { name, engine, start } = runtimes[format];
+  const runtime = await openerOrWarning({ name, engine, open: () => start(values, call) }, call.reporter);
+  if (!runtime) return null;
+  let session: Session | undefined;
+  const close = () => {
+    runtime.close?.();
+    session?.close();
   };
-  const opener = await openerOrWarning({ name: "the SavedModel", engine: "tensorflow", open }, call.reporter);
-  if (!opener) return null;
-  const { knownTasks } = await import("../tasks/registry.js");
-  const tasks = knownTasks(await userTasks(values));
-  const session = await openSession(values, call);
-  return { tools: checkTools(opener, session, tasks, values.glueData), session };
+  try {
+    const { knownTasks } = await import("../tasks/registry.js");
+    const tasks = knownTasks(await userTasks(values));
+    session = await openSession(values, call);
+    return { tools: checkTools(runtime.open, session, tasks, values.glueData), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }

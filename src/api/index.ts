@@ -6,6 +6,8 @@ export type { DataReport } from "../data/check";
 export type { DownloadedTask } from "../data/glue/download";
 export type { Engine } from "../engines/engine";
 export { ExitCode, UserError } from "../errors/errors";
+export type { Exported, ExportPlan } from "../export/export";
+export type { ExportFormatName } from "../export/format";
 export type { ProgressBar, Reporter } from "../messages/reporter";
 export { Interrupted } from "../messages/reporter";
 export type { ServedTask } from "../predict/model";
@@ -49,7 +51,7 @@ export {
   planExperiment,
 } from "./experiment/plan";
 export { type ExperimentResult, type RunOptions, run } from "./experiment/run";
-export { type ExportOptions, exportSavedModel, planSavedModel } from "./export";
+export { type ExportOptions, exportModel, planExport } from "./export";
 export { type ImportOptions, importBranch } from "./import";
 export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
 export {

@@ -2,6 +2,7 @@
 
 import type { Engine } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
+import { oneLine } from "../errors/errors";
 import type { CheckTools } from "../export/check/model-check";
 import type { Reporter } from "../messages/reporter";
 import type { EngineName } from "../settings/engine";
@@ -9,13 +10,17 @@ import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 
 /** What opens the file; null, with a warning that says so, where the engine that does is absent. */
-export async function openerOrWarning(
-  file: { readonly name: string; readonly engine: EngineName; readonly open: () => Promise<OpenModelFile> },
+export async function openerOrWarning<T = OpenModelFile>(
+  file: { readonly name: string; readonly engine: EngineName | null; readonly open: () => Promise<T> },
   reporter: Reporter,
-): Promise<OpenModelFile | null> {
+): Promise<T | null> {
   try {
     return await file.open();
   } catch (error) {
+    if (file.engine === null) {
+      reporter.warn(`${file.name} is written but NOT CHECKED: ${oneLine(error)}`);
+      return null;
+    }
     const { explainAbsence } = await import("../engines/open.js");
     const { reason, remedy } = explainAbsence(file.engine, error);
     reporter.warn(`${file.name} is written but NOT CHECKED: ${reason}. ${remedy}`);

@@ -118,7 +118,7 @@ test("importing it starts nothing, changes no environment variable and loads not
   );
   const { before, after, names, loaded } = JSON.parse(run(process.execPath, ["imports.cjs"]));
   expect(after).toEqual(before);
-  expect(names).toEqual(expect.arrayContaining(["openModel", "select", "merge", "evaluate", "exportSavedModel"]));
+  expect(names).toEqual(expect.arrayContaining(["openModel", "select", "merge", "evaluate", "exportModel"]));
   const others = (loaded as string[]).filter(
     (file) => !/flexbert\/dist\/|imports\.cjs$/.test(file.replaceAll("\\", "/")),
   );

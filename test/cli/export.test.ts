@@ -38,6 +38,8 @@ test("--json and --dry-run", () => {
   const plan = JSON.parse(run("export saved-model --out planned/1 --dry-run --json").stdout);
   expect(plan).toEqual({
     dryRun: true,
+    format: "saved-model",
+    tasks: ["rte", "stsb"],
     out: "planned/1",
     bytes: expect.any(Number),
     signatures: ["serving_default", "rte", "stsb"],
@@ -49,8 +51,13 @@ test("--json and --dry-run", () => {
 
 test.each([
   ["export saved-model --out served/1", 2, /served\/1 holds a SavedModel already.*--force/],
-  ["export onnx", 2, /export takes saved-model, not onnx\. Merge writes model\.onnx/],
-  ["export tflite", 2, /export takes saved-model, not tflite\. Run: flexbert export --help/],
+  [
+    "export safetensor",
+    2,
+    /export takes onnx, .*, not safetensor \(did you mean "safetensors"\?\)\. Run: flexbert export --help/,
+  ],
+  ["export tflite", 2, /export takes onnx, saved-model, tfjs, transformers, safetensors, not tflite/],
+  ["export onnx --task rte,cola", 4, /merged has no task cola\. It has rte, stsb/],
   ["export saved-model --model nowhere", 4, /nowhere is no merged model.*Run: flexbert merge/],
 ])("%s", (line, status, message) => {
   const outcome = run(line);

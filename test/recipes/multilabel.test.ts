@@ -8,7 +8,7 @@ import type { StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { checkTask } from "../../src/data/check";
 import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
-import { exportSavedModel } from "../../src/export/saved-model/saved-model";
+import { exportModel } from "../../src/export/export";
 import { cachedFolder } from "../../src/files/cache";
 import { MANIFEST } from "../../src/merge/folder/manifest";
 import { merge } from "../../src/merge/merge";
@@ -156,8 +156,8 @@ test("are learnt, and a merged model keeps the threshold, predicts lists, scores
   await expect(evaluateTask(model, renamed, options)).rejects.toThrow(/topics is a multilabel there/);
   model.dispose();
 
-  const saved = { model: place("merged"), out: place("served/1"), force: false, check: null };
-  expect((await exportSavedModel(saved)).signatures).toContain("topics");
+  const saved = { format: "saved-model" as const, model: place("merged"), out: place("served/1"), force: false };
+  expect((await exportModel(saved, null)).contents["signatures"]).toContain("topics");
   const tasks = JSON.parse(readFileSync(path.join(place("served/1"), "assets.extra/tasks.json"), "utf8"));
   expect(tasks[1]).toMatchObject({ kind: "multilabel", threshold: 0.5 });
   const card = readFileSync(path.join(place("merged"), "README.md"), "utf8");

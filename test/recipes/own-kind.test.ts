@@ -12,7 +12,7 @@ import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
-import { exportSavedModel } from "../../src/export/saved-model/saved-model";
+import { exportModel } from "../../src/export/export";
 import { cachedFolder } from "../../src/files/cache";
 import { MANIFEST, readManifest } from "../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../src/merge/merge";
@@ -152,8 +152,14 @@ test("a kind that only its caller has goes from a tasks file to a served and exp
   expect((await evaluateTask(model, task, options)).score).toBe(student.record.score);
   model.dispose();
 
-  const saved = { model: place("merged"), out: place("served/1"), force: false, check: null, kinds: own };
-  expect((await exportSavedModel(saved)).signatures).toContain("grades");
+  const saved = {
+    format: "saved-model" as const,
+    model: place("merged"),
+    out: place("served/1"),
+    force: false,
+    kinds: own,
+  };
+  expect((await exportModel(saved, null)).contents["signatures"]).toContain("grades");
   expect(JSON.parse(readFileSync(path.join(place("merged"), MANIFEST), "utf8")).tasks[0].kind).toBe("ordinal");
   expect(readFileSync(path.join(place("merged"), "README.md"), "utf8")).toContain("one logit a step");
   const left = await removeTasks(place("merged"), ["sst2"], null, own);

@@ -1,8 +1,11 @@
 // flexbert export: a merged model in the format of another runtime.
 
-import { exportOptions, exportSavedModel, planSavedModel } from "../../api/export";
+import { type ExportOptions, exportModel, exportOptions, planExport } from "../../api/export";
 import { usageError } from "../../errors/errors";
+import type { Exported, ExportPlan } from "../../export/export";
+import { type ExportFormatName, exportFormatNames } from "../../export/format";
 import { formatBytes } from "../../files/atomic";
+import { didYouMean } from "../../messages/nearest";
 import { settingsOf } from "../../options/settings";
 import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
@@ -10,36 +13,51 @@ import { describeCheck } from "../model-check";
 
 export const exportCommand = defineCommand({
   description:
-    "Writes the merged model for TensorFlow Serving and others that load SavedModels: one graph with the shared layers in " +
-    "it once, weights beside it. Inputs are input_ids, attention_mask and token_type_ids, int32 [batch, length]. The " +
-    "signature serving_default gives the logits of every task under its name; a signature of a task's own name gives " +
-    "that task alone and runs only the layers that it needs. The folder's assets.extra/ has labels, lengths, vocabulary and the base's licence. " +
-    "Where TensorFlow is installed (flexbert engine install tensorflow), every output is compared with the branch run alone " +
-    "before the folder appears. model.onnx needs no export: merge writes it.",
-  arguments: [{ name: "<format>", help: "saved-model" }],
+    "Writes the merged model, or with --task some of its tasks, for other runtimes. Every output is compared with the " +
+    "branch run alone, in the runtime of the format where it is installed, before the folder appears: a logit that is " +
+    "off ends with exit code 5, and nothing is left.\n\n" +
+    "onnx: one graph with readable node names, weights inside; inputs are int64 [batch, length]. " +
+    "saved-model: for TensorFlow Serving; serving_default gives every task, a signature of a task's own name runs only " +
+    "what that task needs. " +
+    "tfjs: a GraphModel in shards of 4 MB for browsers and Node. " +
+    "transformers: a BertForSequenceClassification a task, which pipeline() loads; checked with --python. " +
+    "safetensors: a task's weights in one file with a README, for any other server. The last two make a folder a task; " +
+    "one task asked for is the folder itself.",
+  arguments: [{ name: "<format>", help: exportFormatNames.join(", ") }],
   options: { ...exportOptions, ...dryRun },
-  examples: ["export saved-model --model merged/ --out serving/flexbert/1", "export saved-model --dry-run --json"],
-  async run(values, terminal, [format]) {
-    if (format !== "saved-model") {
-      const hint = format === "onnx" ? ". Merge writes model.onnx into the merged folder" : "";
-      throw usageError(`export takes saved-model, not ${format}${hint}. Run: flexbert export --help`);
+  examples: [
+    "export onnx --model merged/ --out onnx/",
+    "export saved-model --model merged/ --out serving/flexbert/1",
+    "export transformers --task rte --out rte-bert/ --python .venv/bin/python",
+    "export tfjs --task sst2 --dry-run --json",
+  ],
+  async run(values, terminal, [given = ""]) {
+    const format = exportFormatNames.find((name) => name === given);
+    if (!format) {
+      throw usageError(
+        `export takes ${exportFormatNames.join(", ")}, not ${given}${didYouMean(given, exportFormatNames)}. Run: flexbert export --help`,
+      );
     }
-    const options = settingsOf(exportOptions, values);
-    const { out } = values;
+    const options: ExportOptions = { format, ...settingsOf(exportOptions, values) };
     if (values.dryRun) {
-      const plan = await planSavedModel(options);
-      if (terminal.json) terminal.printJson({ dryRun: true, ...plan });
-      else
-        terminal.print(
-          `would write ${out}: about ${formatBytes(plan.bytes)}, signatures ${plan.signatures.join(", ")}`,
-        );
+      const plan = await planExport(options);
+      if (terminal.json) terminal.printJson({ dryRun: true, ...printed(plan) });
+      else terminal.print(`would write ${plan.out}: about ${formatBytes(plan.bytes)}, ${contents(plan)}`);
       return;
     }
-    const exported = await exportSavedModel(options, terminal);
-    if (terminal.json) terminal.printJson(exported);
+    const exported = await exportModel(options, terminal);
+    if (terminal.json) terminal.printJson(printed(exported));
     else {
-      const { bytes, signatures, check } = exported;
-      terminal.print(`${out}: ${formatBytes(bytes)}, signatures ${signatures.join(", ")}; ${describeCheck(check)}`);
+      const { out, bytes, check } = exported;
+      terminal.print(`${out}: ${formatBytes(bytes)}, ${contents(exported)}; ${describeCheck(check)}`);
     }
   },
 });
+
+/** What the format holds stands beside the rest: `signatures`, `outputs` or `folders`. */
+const printed = <T extends ExportPlan | Exported>({ contents: held, ...rest }: T) => ({ ...rest, ...held });
+
+const contents = ({ contents: held }: { readonly format: ExportFormatName } & ExportPlan): string =>
+  Object.entries(held)
+    .map(([what, names]) => `${what} ${names.join(", ")}`)
+    .join("; ");

@@ -34,6 +34,8 @@ export type OnnxAttribute =
   | { readonly floats: readonly number[] };
 
 export interface OnnxNode {
+  /** For people; no two nodes of a graph may have the same. */
+  readonly name?: string;
   readonly op: string;
   /** "" is the standard. */
   readonly domain: string;
@@ -162,8 +164,10 @@ function graphMessage({ name, nodes, inputs, outputs }: OnnxGraph) {
   } satisfies MessageInitShape<typeof GraphProtoSchema>;
 }
 
-function nodeMessage({ op, domain, inputs, outputs, attributes }: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
+function nodeMessage(node: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
+  const { name, op, domain, inputs, outputs, attributes } = node;
   return {
+    ...(name === undefined ? {} : { name }),
     opType: op,
     ...(domain === "" ? {} : { domain }),
     input: [...inputs],

@@ -113,7 +113,7 @@ function lowerStep(step: Step, around: Surroundings): Signature {
   const placeholders = new Map(
     fed.map(([name, value], i) => [
       name,
-      placeholder(`${prefix}in${i}`, value.dtype, dimsOf(value, step.symbols), nodes),
+      placeholder(`${prefix}in${i}`, value.dtype, describeValue(value, step.symbols), nodes),
     ]),
   );
   const results =
@@ -131,11 +131,14 @@ function described(
   refs: ReadonlyMap<string, Ref>,
   symbols: readonly SymbolicSize[],
 ): Record<string, SignatureTensor> {
-  const entries = values.map(([name, value]) => [name, tensorInfo(refs.get(name) as Ref, dimsOf(value, symbols))]);
+  const entries = values.map(([name, value]) => [
+    name,
+    tensorInfo(refs.get(name) as Ref, describeValue(value, symbols)),
+  ]);
   return Object.fromEntries(entries);
 }
 
-const dimsOf = ({ shape }: ValueType, symbols: readonly SymbolicSize[]): number[] =>
+export const describeValue = ({ shape }: ValueType, symbols: readonly SymbolicSize[]): number[] =>
   shape.map((size) => (factorSize(size, symbols).symbols.length > 0 ? -1 : size));
 
 interface Results {
@@ -213,7 +216,7 @@ interface Body {
 }
 
 /** Reads of variables, the graph's nodes, and after all reads the writes. */
-function lowerBody(step: Step, around: Surroundings & { readonly inputs: ReadonlyMap<string, Ref> }): Body {
+export function lowerBody(step: Step, around: Surroundings & { readonly inputs: ReadonlyMap<string, Ref> }): Body {
   const { prefix, nodes, functions, handles, inputs, products } = around;
   const { graph, symbols, reads, writes } = step;
   const used = useCounts(graph);

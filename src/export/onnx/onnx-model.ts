@@ -22,6 +22,7 @@ import { scope } from "../../model/parameters";
 import type { HostTensor } from "../../model/tensors";
 import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
+import { nameNodes } from "./node-names";
 
 /** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
 const MOST_INSIDE = 2 ** 31 - 2 ** 26;
@@ -54,7 +55,11 @@ export async function onnxModelFile(
   const { graph, symbols } = traceMerged(typesOf(stored), await withHeads(tasks), config);
   const constants = inside ? await readStored(parts) : externalTensors(stored);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
-  const chunks = modelChunks({ ...model, docs: docs(tasks), metadata: metadata(manifest) });
+  const named = nameNodes(
+    model.graph,
+    tasks.map(({ name }) => name),
+  );
+  const chunks = modelChunks({ ...model, graph: named, docs: docs(tasks), metadata: metadata(manifest) });
   return { chunks, weights: inside ? "inside" : "blobs" };
 }
 

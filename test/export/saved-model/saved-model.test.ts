@@ -12,7 +12,7 @@ import { openEngine } from "../../../src/engines/open";
 import { savedModelOpener } from "../../../src/engines/tensorflow/saved-model-file";
 import { batchTensors, checkRows } from "../../../src/export/check/check-rows";
 import type { CheckTools } from "../../../src/export/check/model-check";
-import { exportSavedModel, planExport } from "../../../src/export/saved-model/saved-model";
+import { exportModel, planExport } from "../../../src/export/export";
 import { readTensors } from "../../../src/merge/folder/blobs";
 import { type Manifest, readManifest } from "../../../src/merge/folder/manifest";
 import { merge, removeTasks } from "../../../src/merge/merge";
@@ -41,8 +41,9 @@ beforeAll(async () => {
   tools = { engine, signal, glueData: place("glue"), taskOf, warn: () => undefined };
 });
 
+const format = "saved-model";
 const exported = (out: string, open: CheckTools["open"] | null = null, force = false) =>
-  exportSavedModel({ model: merged, out: place(out), force, check: open && { ...tools, open } });
+  exportModel({ format, model: merged, out: place(out), force }, open && { ...tools, open });
 
 const graphIn = (out: string) =>
   fromBinary(SavedModelSchema, readFileSync(path.join(place(out), "saved_model.pb"))).metaGraphs[0] as MetaGraphDef;
@@ -62,8 +63,8 @@ async function wantedLogits() {
 
 describe("the files", () => {
   test("have the shared layers once, a signature for all and one a task, and the weights beside the graph", async () => {
-    const { bytes, signatures, check } = await exported("files/1");
-    expect([signatures, check]).toEqual([["serving_default", "rte", "sst2", "stsb"], null]);
+    const { bytes, contents, check } = await exported("files/1");
+    expect([contents["signatures"], check]).toEqual([["serving_default", "rte", "sst2", "stsb"], null]);
     const { graphDef, signatureDef, metaInfoDef, saverDef } = graphIn("files/1");
     const count = (op: string) => graphDef?.node.filter((node) => node.op === op).length;
     const layers = 3 + 3 + 1 + 2; // shared, sst2, rte, stsb
@@ -239,21 +240,21 @@ describe("a folder appears whole or not at all", () => {
   });
 
   test("a plan writes nothing and has the bytes of the weights", async () => {
-    const plan = await planExport({ model: merged, out: place("plan/1"), force: false });
-    expect(plan.signatures).toEqual(["serving_default", "rte", "sst2", "stsb"]);
+    const plan = await planExport({ format, model: merged, out: place("plan/1"), force: false });
+    expect(plan.contents["signatures"]).toEqual(["serving_default", "rte", "sst2", "stsb"]);
     const { bytes } = await exported("planned/1");
     expect(Math.abs(plan.bytes / bytes - 1)).toBeLessThan(0.5);
     expect(existsSync(place("plan"))).toBe(false);
   });
 
   test("a model without tasks, a folder that is no model, a task named as the default signature", async () => {
-    const request = { out: place("none/1"), force: false, check: null };
-    await expect(exportSavedModel({ ...request, model: place("glue") })).rejects.toMatchObject({ exitCode: 4 });
+    const request = { format, out: place("none/1"), force: false } as const;
+    await expect(exportModel({ ...request, model: place("glue") }, null)).rejects.toMatchObject({ exitCode: 4 });
     const empty = place("empty");
     const all = (await readManifest(merged)).tasks.map(({ name }) => name);
     cpSync(merged, empty, { recursive: true });
     await removeTasks(empty, all, null);
-    await expect(exportSavedModel({ ...request, model: empty })).rejects.toMatchObject({
+    await expect(exportModel({ ...request, model: empty }, null)).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringMatching(/has no task/),
     });
@@ -262,7 +263,7 @@ describe("a folder appears whole or not at all", () => {
     const [first, ...rest] = manifest.tasks;
     const tasks = [{ ...first, name: "serving_default" }, ...rest];
     writeFileSync(path.join(clash, "flexbert.json"), JSON.stringify({ ...manifest, tasks }));
-    await expect(exportSavedModel({ ...request, model: clash })).rejects.toMatchObject({
+    await expect(exportModel({ ...request, model: clash }, null)).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringMatching(/named serving_default cannot have a signature/),
     });

@@ -1,0 +1,35 @@
+// What a merged model can be exported as: each format is a value of this shape in a folder of its own, and export.ts
+// gives all of them their folder, which appears complete and checked or not at all.
+
+import type { Manifest } from "../merge/folder/manifest";
+import type { BertConfig } from "../model/config";
+import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import type { CheckTools, ModelCheck } from "./check/model-check";
+
+export const exportFormatNames = ["onnx", "saved-model", "tfjs", "transformers", "safetensors"] as const;
+export type ExportFormatName = (typeof exportFormatNames)[number];
+
+/** A merged folder, and of its tasks those that are exported. */
+export interface ExportSource {
+  /** The merged folder. */
+  readonly model: string;
+  readonly manifest: Manifest;
+  readonly config: BertConfig;
+  readonly tokenizer: TokenizerSettings;
+  /** Whether exactly one task was asked for by name. */
+  readonly alone: boolean;
+}
+
+export interface ExportFormat {
+  readonly name: ExportFormatName;
+  /** "a SavedModel": for messages. */
+  readonly title: string;
+  /** Files of which an export of this format has one: --force replaces no other folder. */
+  isExport(folder: string): boolean;
+  /** What is in it beside the tasks, for people. Throws modelError (4) for a model that the format cannot hold. */
+  contents(source: ExportSource): Readonly<Record<string, readonly string[]>>;
+  /** Writes everything into a folder that is there. */
+  write(folder: string, source: ExportSource): Promise<void>;
+  /** Runs what lies in `folder`, which the errors call `out`, against the source. */
+  check(folder: string, out: string, source: ExportSource, tools: CheckTools): Promise<ModelCheck>;
+}

@@ -1,0 +1,97 @@
+// export safetensors: one task's weights in one file, with all that somebody needs who serves it by other means.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
+import { readSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
+import type { OpenModelFile } from "../../engines/model-file";
+import { licenceForCallers } from "../../merge/folder/licence";
+import { forCallers, type MergedTask } from "../../merge/folder/manifest";
+import { branchAxes, branchLogits } from "../../model/branch";
+import { bertConfigJson } from "../../model/config";
+import type { EntryPoint } from "../../model/entry-point";
+import type { CheckTools } from "../check/model-check";
+import type { ExportFormat, ExportSource } from "../format";
+import { writeFiles } from "../target";
+import { checkTaskFolders, taskDepth, taskFolder, taskTensors } from "../task-folders";
+
+const WEIGHTS = "model.safetensors";
+const TASK = "task.json";
+
+export const safetensorsFolder: ExportFormat = {
+  name: "safetensors",
+  title: "tasks' weights",
+  isExport: (folder) => existsSync(path.join(folder, TASK)) || existsSync(path.join(folder, "tasks.json")),
+  contents: (source) => ({ folders: source.manifest.tasks.map((task) => taskFolder(source, task)) }),
+  async write(folder, source) {
+    for (const task of source.manifest.tasks) {
+      await writeFiles(path.join(folder, taskFolder(source, task)), await taskFiles(source, task));
+    }
+    if (source.alone) return;
+    const list = source.manifest.tasks.map((task) => ({ task: task.name, folder: taskFolder(source, task) }));
+    await writeFiles(folder, { "tasks.json": json(list) });
+  },
+  check(folder, out, source, tools) {
+    const places = { folder, out, file: WEIGHTS, runtime: "flexbert" };
+    return checkTaskFolders(source, places, tools, (task) => openerOf(source, task, tools));
+  },
+};
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Runs a file's tensors as one whole model, from its embeddings up: the file alone, without the folder it came from. */
+const openerOf =
+  ({ config }: ExportSource, task: MergedTask, { engine }: CheckTools): OpenModelFile =>
+  async (file) => {
+    const { tensors } = await readSafetensors(file);
+    const head = await task.kind.head();
+    const place = { fork: null, layers: taskDepth(task) };
+    const whole: EntryPoint = (state, inputs) => ({
+      outputs: { [task.name]: branchLogits(state, inputs as never, place, config, head) },
+    });
+    const { hidden: _, ...axes } = branchAxes;
+    const program = await engine.load(tensors, { whole }, { whole: axes });
+    return { run: (inputs) => program.run("whole", inputs), close: async () => program.dispose() };
+  };
+
+async function taskFiles(source: ExportSource, task: MergedTask) {
+  const { tokenizer, manifest, config } = source;
+  const tensors = await taskTensors(source, task);
+  return {
+    [WEIGHTS]: [...safetensorsChunks(tensors, { task: task.name, base: manifest.base.name })],
+    [TASK]: json(forCallers(task)),
+    "config.json": json({ ...bertConfigJson(config), num_hidden_layers: taskDepth(task) }),
+    "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
+    "tokenizer_config.json": json(tokenizerConfigJson(tokenizer)),
+    "README.md": readme(source, task, Object.keys(tensors).length),
+  };
+}
+
+function readme({ manifest, config }: ExportSource, task: MergedTask, count: number): string {
+  const depth = taskDepth(task);
+  const input =
+    task.inputs === "pair" ? "`[CLS] text [SEP] pair [SEP]`, token types 0 and 1" : "`[CLS] text [SEP]`, token types 0";
+  const from =
+    task.fork === null
+      ? "All are the task's own."
+      : `Layers below ${task.fork} are the frozen ones of ${manifest.base.name}.`;
+  return `# ${task.name}
+
+One task of a merged flexbert model, whole: a BERT of ${depth} layers (hidden size ${config.hiddenSize}, ${config.numAttentionHeads} heads) with its
+pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
+
+- Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. WordPiece by \`vocab.txt\` and \`tokenizer_config.json\`.
+- Output: ${task.kind.card.output} Labels in id order, range and threshold: \`${TASK}\`.
+- Tensors have Hugging Face's names and orientation: \`bert.embeddings.*\`, \`bert.encoder.layer.0\` to \`${depth - 1}\`, \`bert.pooler.dense\`,
+  \`classifier\`. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
+- Licence of the base: ${licenceForCallers(manifest.base.name)}.
+
+\`\`\`python
+from safetensors.torch import load_file
+from transformers import BertConfig, BertForSequenceClassification
+
+model = BertForSequenceClassification(BertConfig.from_json_file("config.json", num_labels=${task.kind.outputs(task).length}))
+model.load_state_dict(load_file("${WEIGHTS}"))
+\`\`\`
+`;
+}

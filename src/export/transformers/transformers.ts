@@ -1,0 +1,108 @@
+// export transformers: an ordinary BertForSequenceClassification a task, as save_pretrained leaves one: the trunk's layers and
+// the branch's in one model, which knows nothing of the other tasks.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
+import { safetensorsChunks } from "../../checkpoints/formats/safetensors";
+import { modelError } from "../../errors/errors";
+import { licenceForCallers } from "../../merge/folder/licence";
+import type { MergedTask } from "../../merge/folder/manifest";
+import { bertConfigJson } from "../../model/config";
+import type { ExportFormat, ExportSource } from "../format";
+import { writeFiles } from "../target";
+import { checkTaskFolders, taskDepth, taskFolder, taskTensors } from "../task-folders";
+
+const WEIGHTS = "model.safetensors";
+const CONFIG = "config.json";
+
+export const transformers: ExportFormat = {
+  name: "transformers",
+  title: "transformers' models",
+  isExport: (folder) => hasModel(folder) || existsSync(path.join(folder, "tasks.json")),
+  contents(source) {
+    const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined);
+    if (foreign) {
+      throw modelError(
+        `${foreign.name} is a task of the kind ${foreign.kind.name}, for which transformers has no problem_type. ` +
+          "Name other tasks with --task",
+      );
+    }
+    return { folders: source.manifest.tasks.map((task) => taskFolder(source, task)) };
+  },
+  async write(folder, source) {
+    for (const task of source.manifest.tasks) {
+      const own = path.join(folder, taskFolder(source, task));
+      await writeFiles(own, await taskFiles(source, task));
+    }
+    if (source.alone) return;
+    const list = source.manifest.tasks.map((task) => ({ task: task.name, folder: taskFolder(source, task) }));
+    await writeFiles(folder, { "tasks.json": json(list) });
+  },
+  check(folder, out, source, tools) {
+    const places = { folder, out, file: ".", runtime: "transformers" };
+    return checkTaskFolders(source, places, tools, ({ name }) => async (target) => {
+      const file = await tools.open(target);
+      const run: typeof file.run = async (inputs) => {
+        const { logits } = await file.run(inputs);
+        return logits ? { [name]: logits } : {};
+      };
+      return { run, close: () => file.close() };
+    });
+  },
+};
+
+const hasModel = (folder: string) => existsSync(path.join(folder, CONFIG)) && existsSync(path.join(folder, WEIGHTS));
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+
+async function taskFiles(source: ExportSource, task: MergedTask) {
+  const { tokenizer, manifest } = source;
+  const special = ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+  const settings = { ...tokenizerConfigJson(tokenizer), model_max_length: task.maxLength };
+  return {
+    [WEIGHTS]: [...safetensorsChunks(await taskTensors(source, task))],
+    [CONFIG]: json(classifierConfig(source, task)),
+    "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
+    "tokenizer_config.json": json(settings),
+    "special_tokens_map.json": json(
+      Object.fromEntries(Object.entries(settings).filter(([key]) => special.includes(key))),
+    ),
+    "README.md": card(source, task, licenceForCallers(manifest.base.name)),
+  };
+}
+
+/** A regression has one output, which transformers names as it names any. */
+function classifierConfig({ config }: ExportSource, task: MergedTask): object {
+  const names = task.kind.definedBy === "labels" ? task.labels : ["LABEL_0"];
+  return {
+    ...bertConfigJson(config),
+    architectures: ["BertForSequenceClassification"],
+    num_hidden_layers: taskDepth(task),
+    problem_type: task.kind.problemType,
+    id2label: Object.fromEntries(names.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(names.map((label, id) => [label, id])),
+    dtype: "float32",
+  };
+}
+
+function card({ manifest }: ExportSource, task: MergedTask, licence: string): string {
+  const call =
+    task.inputs === "pair"
+      ? `classify({"text": "A man plays.", "text_pair": "Someone plays."}, truncation=True)`
+      : `classify("A film to see twice.", truncation=True)`;
+  const own =
+    task.fork === null ? "all its own" : `the lower ${task.fork} of them the frozen ones of ${manifest.base.name}`;
+  return `# ${task.name}
+
+Exported by flexbert from a merged model: ${taskDepth(task)} encoder layers, ${own}. ${task.kind.card.output}
+Licence of the base: ${licence}.
+
+\`\`\`python
+from transformers import pipeline
+
+classify = pipeline("text-classification", model=".")
+print(${call})
+\`\`\`
+`;
+}
