@@ -59,5 +59,5 @@ const printed = <T extends ExportPlan | Exported>({ contents: held, ...rest }: T
 
 const contents = ({ contents: held }: { readonly format: ExportFormatName } & ExportPlan): string =>
   Object.entries(held)
-    .map(([what, names]) => `${what} ${names.join(", ")}`)
+    .map(([what, names]) => (names[0] === "." ? "the task's own folder" : `${what} ${names.join(", ")}`))
     .join("; ");

@@ -51,11 +51,10 @@ export function nameNodes(graph: OnnxGraph, tasks: readonly string[]): OnnxGraph
 function moduleOf(weight: string, tasks: readonly string[]): string | null {
   const task = tasks.find((name) => weight.startsWith(scope(name)));
   const own = task === undefined ? weight : weight.slice(scope(task).length);
-  const parts = own.split(".");
-  if (parts.length < 2) return null;
-  const path = parts
-    .slice(0, -1)
-    .join("/")
+  const [, name] = /^([\w.]+)\.(?:weight|bias)$/.exec(own) ?? [];
+  if (name === undefined) return null;
+  const path = name
+    .replaceAll(".", "/")
     .replace(/^bert\//, "")
     .replace(/^encoder\/layer\/(\d+)/, (_, index: string) => `layer_${index.padStart(2, "0")}`)
     .replace("attention/self/", "attention/");

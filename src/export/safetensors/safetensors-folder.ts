@@ -69,6 +69,7 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
 
 function readme({ manifest, config }: ExportSource, task: MergedTask, count: number): string {
   const depth = taskDepth(task);
+  const outputs = task.kind.outputs(task).length;
   const input =
     task.inputs === "pair" ? "`[CLS] text [SEP] pair [SEP]`, token types 0 and 1" : "`[CLS] text [SEP]`, token types 0";
   const from =
@@ -81,7 +82,7 @@ One task of a merged flexbert model, whole: a BERT of ${depth} layers (hidden si
 pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
 
 - Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. WordPiece by \`vocab.txt\` and \`tokenizer_config.json\`.
-- Output: ${task.kind.card.output} Labels in id order, range and threshold: \`${TASK}\`.
+- Output: logits [batch, ${outputs}]. What they stand for (labels in id order, range, threshold) is in \`${TASK}\`.
 - Tensors have Hugging Face's names and orientation: \`bert.embeddings.*\`, \`bert.encoder.layer.0\` to \`${depth - 1}\`, \`bert.pooler.dense\`,
   \`classifier\`. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
 - Licence of the base: ${licenceForCallers(manifest.base.name)}.
@@ -90,7 +91,7 @@ pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
-model = BertForSequenceClassification(BertConfig.from_json_file("config.json", num_labels=${task.kind.outputs(task).length}))
+model = BertForSequenceClassification(BertConfig.from_pretrained(".", num_labels=${outputs}))
 model.load_state_dict(load_file("${WEIGHTS}"))
 \`\`\`
 `;

@@ -95,7 +95,7 @@ function card({ manifest }: ExportSource, task: MergedTask, licence: string): st
     task.fork === null ? "all its own" : `the lower ${task.fork} of them the frozen ones of ${manifest.base.name}`;
   return `# ${task.name}
 
-Exported by flexbert from a merged model: ${taskDepth(task)} encoder layers, ${own}. ${task.kind.card.output}
+Exported by flexbert from a merged model: ${taskDepth(task)} encoder layers, ${own}.
 Licence of the base: ${licence}.
 
 \`\`\`python
