@@ -8,7 +8,7 @@ import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import type { SweepTrial } from "../recipes/trial/trial";
 import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
-import { chooseTeacher } from "../selection/teacher";
+import { teachingRun } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
@@ -22,7 +22,7 @@ export type Resolution =
   | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
   /** No teacher yet: trials of its task that make one are not finished. */
   | { readonly kind: "waiting" }
-  /** The teacher has no more layers than the student would have: the task keeps its teacher. */
+  /** The teacher is no larger than the student would be: the task keeps its teacher. */
   | { readonly kind: "unneeded" };
 
 export interface Force {
@@ -109,7 +109,7 @@ export function createResolver(
       }
       // Ties go by the order of folders, as in the commands that read the same folders.
       const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
-      const teacher = chooseTeacher(byFolder, experiment.chooseBy);
+      const teacher = teachingRun(byFolder, experiment.chooseBy);
       if (teacher) teachers.set(task, teacher);
       return teacher;
     },
@@ -126,8 +126,8 @@ export function createResolver(
     if (recipe.makes === "students" && !teacher) return { kind: "waiting" };
     if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
     const sweep: SweepSettings = { recipe, task, base, training, teacher, data: await resolver.data(task) };
-    const { place, init, options } = spec;
-    const variant = { place, ...(init ? { init } : {}), options };
+    const { place, init, initLayers, options } = spec;
+    const variant = { place, ...(init ? { init } : {}), ...(initLayers ? { initLayers } : {}), options };
     return { kind: "trial", sweep, ...sweepTrial(sweep, variant, seed, work.checkpoints) };
   };
 

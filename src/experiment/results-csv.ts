@@ -6,6 +6,9 @@ import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
 import type { TrialResult } from "./results";
 
+/** Columns of their own, by what every run has: of these options they say the same. */
+const ofPlace: readonly string[] = ["init", "initLayers", "studentForks"];
+
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
  * are undefined; epochs count from 1, as in the log.
@@ -13,11 +16,12 @@ import type { TrialResult } from "./results";
 export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
     Object.keys(inFile).flatMap((name) =>
-      inFile[name] !== "required" && name !== "init"
+      inFile[name] !== "required" && !ofPlace.includes(name)
         ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const]
         : [],
     ),
   );
+  const someLayers = results.some(({ spec }) => spec.initLayers !== undefined);
   const rows = results.map(({ spec, run }) => ({
     trial: spec.index,
     step: spec.recipe.method,
@@ -25,6 +29,7 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
     layers: kOf(spec.place),
     fork: run?.record.fork ?? "",
     init: spec.init ?? "",
+    ...(someLayers ? { init_layers: spec.initLayers ?? "" } : {}),
     ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
     learning_rate: spec.training.learningRate,
     epochs: spec.training.epochs,

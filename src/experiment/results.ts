@@ -2,7 +2,7 @@
 // process, and however often it was stopped. Times and machines stay out of them.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { kOf } from "../model/place";
+import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
 import { compareScores } from "../tasks/metrics";
 import { spreadOf } from "../tasks/scores";
@@ -32,6 +32,8 @@ export interface ScoreLine {
   readonly step: string;
   /** k, or a student's l. */
   readonly layers: K;
+  /** "teacher": that of the task's teacher. */
+  readonly fork: PlaceRequest["fork"];
   readonly init: string | null;
   readonly trials: number;
   readonly seeds: number;
@@ -51,7 +53,7 @@ export function labelledLines(results: readonly TrialResult[]): { readonly label
   const groups = new Map<string, TrialResult[]>();
   for (const result of results) {
     const { recipe, task, place, init } = result.spec;
-    const key = [recipe.method, task.name, init ?? "", kOf(place)].join(" ");
+    const key = [recipe.method, task.name, init ?? "", kOf(place), place.fork].join(" ");
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
   return [...groups.values()].flatMap((group) => {
@@ -65,6 +67,7 @@ export function labelledLines(results: readonly TrialResult[]): { readonly label
       task: task.name,
       step: recipe.method,
       layers: kOf(place),
+      fork: place.fork,
       init: init ?? null,
       trials: runs.length,
       seeds: new Set(runs.map(({ record }) => record.seed)).size,

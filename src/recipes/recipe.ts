@@ -6,6 +6,7 @@ import type { Base, BaseDescription } from "../checkpoints/bases/base";
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { Place, PlaceRequest } from "../model/place";
+import type { ForkRange } from "../options/forks";
 import type { K, LayerRange } from "../options/layers";
 import type { Definitions, Values } from "../options/option";
 import type { TrainingOptions } from "../settings/training";
@@ -23,6 +24,8 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly place: PlaceRequest;
   /** What a student begins as. */
   readonly init?: NonNullable<RunRecord["init"]>;
+  /** Which of its teacher's layers it begins as; absent: those at its own depth, and the base's where the teacher has none. */
+  readonly initLayers?: NonNullable<RunRecord["initLayers"]>;
   /** They change the weights: the id hashes them. */
   readonly options: O;
 }
@@ -33,6 +36,8 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Varian
   readonly task: Task;
   readonly base: BaseDescription;
   readonly place: Place;
+  /** The same as it is said: a fork that is the teacher's as "teacher". */
+  readonly asked: PlaceRequest;
   readonly seed: number;
   readonly data: TaskData;
   readonly training: TrainingOptions;
@@ -55,6 +60,12 @@ export interface Layers {
   /** Of the base. */
   readonly total: number;
   fitting(flag: string, range: LayerRange): readonly K[];
+  /** Every number of layers of one option above every fork of another that has room for it, from the shallowest fork. */
+  placing(
+    flags: { readonly forks: string; readonly layers: string },
+    forks: ForkRange,
+    layers: LayerRange,
+  ): readonly PlaceRequest[];
 }
 
 /** What a recipe prepares from, once for all its trials of a task. */
@@ -112,6 +123,10 @@ export type Recipes = Readonly<Record<string, Recipe>>;
 export const defineRecipe = <D extends Definitions, O extends OwnOptions, P>(
   recipe: Recipe<D, O, P>,
 ): Recipe<D, O, P> => recipe;
+
+/** How a trial is told from others. */
+export const describeSettings = ({ recipe, asked, ...variant }: TrialSettings): Description =>
+  recipe.describe({ ...variant, place: asked });
 
 export const recipesThatMake = (makes: Recipe["makes"], recipes: Recipes): Recipe[] =>
   Object.values(recipes).filter((recipe) => recipe.makes === makes);

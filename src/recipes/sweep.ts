@@ -10,12 +10,12 @@ import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import { headOf, type Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
-import type { Recipe, Variant } from "./recipe";
+import { describeSettings, type Recipe, type Variant } from "./recipe";
 import { readTaskData } from "./trial/task-data";
 import { checkTeacher } from "./trial/teacher";
 import { finishedRun, runLockedTrial, runTrial, type SweepTrial } from "./trial/trial";
 import { openTrunks } from "./trial/trunks";
-import { isNeeded, type SweepSettings, sweepTrial } from "./trial/variants";
+import { isNeeded, type SweepSettings, sweepTrial, whyNot } from "./trial/variants";
 
 /** One task's trials of one recipe: every variant with every seed. */
 export interface Sweep {
@@ -51,8 +51,7 @@ export async function runSweep(
   const { run, halving } = sweep;
   const settings = read ?? (await readSweep(sweep));
   const trials = trialsOf(sweep, settings, needed);
-  const forks = trials.flatMap((planned) => planned.settings.place.fork ?? []);
-  const opened = openSweep(settings, run, context, halving ? [...new Set(forks)] : []);
+  const opened = openSweep(settings, run, context, revisitedForks(trials, settings.teacher, halving !== undefined));
   const train = (planned: SweepTrial, force: boolean, until?: number) =>
     opened.train(planned, { label: labelOf(planned), force, until });
   try {
@@ -89,24 +88,45 @@ export async function readSweep({ recipe, task, base, teacher, training, run }: 
   };
 }
 
-const trialsOf = ({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] =>
-  variants.flatMap((variant) => seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)));
+/** Each once, from the shallowest fork to the deepest: a fork that was asked for may be the teacher's too. */
+function trialsOf({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] {
+  const trials = variants.flatMap((variant) =>
+    seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)),
+  );
+  return byFork([...new Map(trials.map((planned) => [planned.trial.folder, planned])).values()]);
+}
+
+/** In the order in which each frozen layer is computed once; full branches, which have none, come first. */
+export const byFork = <T extends Pick<SweepTrial, "settings">>(trials: readonly T[]): T[] =>
+  trials.toSorted((a, b) => (a.settings.place.fork ?? -1) - (b.settings.place.fork ?? -1));
+
+/**
+ * Forks that the trunk comes back to: those under the teacher's, whose outputs are the first that is computed; with
+ * halving all, which are trained in turns.
+ */
+export function revisitedForks(
+  trials: readonly Pick<SweepTrial, "settings">[],
+  teacher: StoredRun | null,
+  halving = false,
+): number[] {
+  const forks = new Set(trials.flatMap(({ settings }) => settings.place.fork ?? []));
+  const first = teacher?.record.fork ?? 0;
+  return [...forks].filter((fork) => halving || fork < first);
+}
 
 function neededVariants({ task, base, teacher, variants }: Sweep, { reporter }: RunContext<Engine>): Variant[] {
   if (!teacher) return [...variants];
   checkTeacher(teacher, task, base);
-  const { layers } = teacher.record;
-  for (const { place } of variants.filter((variant) => !isNeeded(variant, teacher))) {
-    reporter.log(
-      `${task.name}: its teacher has ${layers} layers, no more than a student of ${place.layers}: it keeps its teacher`,
-    );
+  for (const variant of variants) {
+    const reason = whyNot(variant, teacher);
+    if (reason !== null) reporter.log(`${task.name}: ${reason}`);
   }
   return variants.filter((variant) => isNeeded(variant, teacher));
 }
 
 /** "rte k=5 seed 1". */
 const labelOf = ({ settings }: SweepTrial): string =>
-  `${settings.task.name} ${settings.recipe.describe(settings).label} seed ${settings.seed}`;
+  `${settings.task.name} ${describeSettings(settings).label} seed ${settings.seed}`;
 
 export interface TrainHow {
   /** How logs name the trial. */

@@ -4,6 +4,8 @@ import path from "node:path";
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import { dataError, modelError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
+import { placeRequest } from "../../model/place";
+import { fitForks } from "../../options/forks";
 import { fitLayers } from "../../options/layers";
 import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
@@ -50,6 +52,12 @@ const layersOf = ({ config: { numHiddenLayers: total } }: BaseDescription, { rep
     const { values, note } = fitLayers(flag, range, total);
     if (note) reporter.log(note);
     return values;
+  },
+  placing(flags, forks, layers) {
+    const { values } = fitLayers(flags.layers, layers, total);
+    const { places, note } = fitForks(flags, forks, { range: layers, values }, total);
+    if (note) reporter.log(note);
+    return places.map(placeRequest);
   },
 });
 

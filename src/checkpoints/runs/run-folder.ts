@@ -44,6 +44,8 @@ export interface RunRecord extends Place {
     readonly score: number | null;
   };
   readonly init?: "teacher" | "pretrained";
+  /** Of a student that began as layers of its teacher's other than those at its own depth. */
+  readonly initLayers?: "bottom" | "top" | "spread";
   readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
   readonly devData: {
     readonly sha256: string;

@@ -9,18 +9,14 @@ import { outputSize, type Task } from "../../tasks/task";
 import { splitLogits } from "../../training/loop/branch-source";
 import { logitsStep } from "../../training/step/step";
 import type { Preparation } from "../recipe";
+import type { PlacedTeacher } from "./initial-branch";
 
-/** Throws modelError (4) for a run of another base or with other labels, and for one that shares no trunk. */
+/** Throws modelError (4) for a run of another base or with other labels. */
 export function checkTeacher({ record, folder }: StoredRun, task: Task, base: BaseDescription): void {
   if (record.base.sha256 !== base.sha256) {
     throw modelError(
       `the teacher ${folder} was trained on ${record.base.name} (sha256 ${record.base.sha256.slice(0, 8)}), ` +
         `the base is ${base.name} (${base.sha256.slice(0, 8)}). Give --base ${record.base.name}`,
-    );
-  }
-  if (record.fork === null) {
-    throw modelError(
-      `the teacher ${folder} trained its embeddings (k = full): it shares no trunk. Fine-tune with a --k`,
     );
   }
   if (record.labels.join("\n") !== task.labels.join("\n")) {
@@ -32,6 +28,12 @@ export function checkTeacher({ record, folder }: StoredRun, task: Task, base: Ba
 
 /** The teacher's tensors, checked against the hash in its record. */
 export const teacherBranch = ({ teacher }: Preparation): Promise<HostTensors> => loadBranch(teacher as StoredRun);
+
+/** The same with where its layers stand. */
+export const placedTeacher = async (preparation: Preparation): Promise<PlacedTeacher> => ({
+  branch: await teacherBranch(preparation),
+  place: (preparation.teacher as StoredRun).record,
+});
 
 /** Its logits [rows, outputs] on every train row, without dropout. */
 export async function teacherLogits(

@@ -25,7 +25,7 @@ import { thresholdOf } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
-import type { TrialSettings, TrialWork } from "../recipe";
+import { describeSettings, type TrialSettings, type TrialWork } from "../recipe";
 
 /** A trial of a sweep, before it is trained. */
 export interface SweepTrial {
@@ -38,7 +38,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, seed, data, training, teacher } = settings;
+  const { recipe, task, base, place, init, initLayers, seed, data, training, teacher } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -57,6 +57,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     options,
     ...(teacher ? { teacher: teacher.sha256 } : {}),
     ...(init ? { init } : {}),
+    ...(initLayers ? { initLayers } : {}),
   });
   const record: RunRecord = {
     format: RUN_FORMAT,
@@ -71,6 +72,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     seed,
     ...(teacher ? { teacher } : {}),
     ...(init ? { init } : {}),
+    ...(initLayers ? { initLayers } : {}),
     trainData: data.trainData,
     devData: data.devData,
     labels: task.labels,
@@ -86,7 +88,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     tokensPerSecond: null,
     startedAt: "",
   };
-  const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
+  const name = `${describeSettings(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
 
@@ -210,9 +212,9 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
-  const { recipe, task, base, seed, training } = settings;
+  const { task, base, seed, training } = settings;
   return configFile(task, base, run, {
-    ...recipe.describe(settings).config,
+    ...describeSettings(settings).config,
     ...recorded(trainingSettings, training),
     ...settings.options,
     seed,

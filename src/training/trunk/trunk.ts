@@ -58,11 +58,14 @@ export interface TrunkOptions {
   readonly folder: string;
   /** What the progress bar says: "rte train". */
   readonly label: string;
-  /** Forks whose activations stay readable beside later ones, each in memory of its own; none where absent. */
+  /**
+   * Forks whose activations stay readable beside later ones, each in memory of its own while the budget has room and then
+   * on disk; where neither has, the way back to one begins anew. None where absent.
+   */
   readonly keep?: ReadonlySet<number>;
 }
 
-/** Opens the trunk of one split. Nothing is computed before `at`. `keep` is for those that fit `budget` together. */
+/** Opens the trunk of one split. Nothing is computed before `at`. */
 export async function openTrunk(
   base: TrunkBase,
   rows: EncodedRows,
@@ -70,10 +73,14 @@ export async function openTrunk(
   context: RunContext<Engine>,
 ): Promise<Trunk> {
   const bytes = rows.tokens * base.config.hiddenSize * 4;
-  if (bytes <= options.budget)
-    return storedTrunk(base, rows, memoryStore(rows.lengths, base.config.hiddenSize), options, context);
-  const store = await diskStore(rows.lengths, base.config.hiddenSize, options.folder);
-  if (store) return storedTrunk(base, rows, store, options, context);
+  let inMemory = 0;
+  const openStore: OpenStore = async () => {
+    if ((inMemory + 1) * bytes > options.budget) return diskStore(rows.lengths, base.config.hiddenSize, options.folder);
+    inMemory += 1;
+    return memoryStore(rows.lengths, base.config.hiddenSize);
+  };
+  const store = await openStore();
+  if (store) return storedTrunk(base, rows, store, openStore, options, context);
   context.reporter.warn(
     `${options.label}: trunk activations need ${(bytes / 1e9).toFixed(1)} GB, which neither --cache-budget ` +
       `(${(options.budget / 1e9).toFixed(1)} GB) nor the disk has: every step runs the frozen layers again`,
@@ -81,17 +88,35 @@ export async function openTrunk(
   return recomputingTrunk(base, rows, context);
 }
 
+/** Another place for a split's activations; null where there is none. */
+type OpenStore = () => Promise<ActivationStore | null>;
+
 function storedTrunk(
   base: TrunkBase,
   rows: EncodedRows,
-  opened: ActivationStore,
+  first: ActivationStore,
+  openStore: OpenStore,
   options: TrunkOptions,
   context: RunContext<Engine>,
 ): Trunk {
-  let store = opened;
+  let store = first;
+  const opened = [first];
   const kept = new Map<number, ActivationStore>();
   /** Where the next pass writes: over what it reads, unless that is kept. */
-  const target = () => ([...kept.values()].includes(store) ? memoryStore(rows.lengths, base.config.hiddenSize) : store);
+  const target = async () => {
+    const [fork] = [...kept].find(([, own]) => own === store) ?? [];
+    if (fork === undefined) return store;
+    const another = opened.find((own) => ![...kept.values()].includes(own)) ?? (await openStore());
+    if (another) {
+      if (!opened.includes(another)) opened.push(another);
+      return another;
+    }
+    kept.delete(fork);
+    context.reporter.warn(
+      `${options.label}: no room to keep activations under fork ${fork} beside others: they will be computed again`,
+    );
+    return store;
+  };
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
   let tokensComputed = 0;
@@ -99,7 +124,7 @@ function storedTrunk(
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
     const started = performance.now();
-    const into = target();
+    const into = await target();
     const program = await context.engine.load(state, { forward: entry }, { forward: branchAxes });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
@@ -123,14 +148,14 @@ function storedTrunk(
   };
   const reached = (fork: number) => {
     depth = fork;
-    if (options.keep?.has(fork)) kept.set(fork, store);
+    if (options.keep?.has(fork) && !kept.has(fork)) kept.set(fork, store);
   };
   const reading = (fork: number, from: ActivationStore): Activations => {
     return { fork, read: (batch, size) => from.read(batch, size), takeCost: cost.take };
   };
 
   return {
-    place: opened.place,
+    place: first.place,
     get tokensComputed() {
       return tokensComputed;
     },
@@ -157,7 +182,7 @@ function storedTrunk(
       return reading(fork, store);
     },
     async dispose() {
-      for (const one of new Set([opened, store, ...kept.values()])) await one.dispose();
+      for (const one of opened) await one.dispose();
     },
   };
 }
