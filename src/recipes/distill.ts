@@ -84,6 +84,8 @@ export const distill = defineRecipe({
     return places.map((place) => ({ place, ...start, options: { temperature, alpha } }));
   },
 
+  standsAlone: ({ studentForks }) => !studentForks.values.includes("same"),
+
   describe({ place: { layers, fork }, init, initLayers }) {
     const [at, on, own] = fork === "teacher" ? ["", "", {}] : [`-f${fork}`, ` f=${fork}`, { studentForks: fork }];
     return {

@@ -109,6 +109,8 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   /** The variants that options ask for, from the shallowest fork to the deepest: no trunk layer is computed twice. */
   settings(values: Values<D>, layers: Layers): Variant<O>[];
   describe(variant: Variant<O>): Description;
+  /** Whether all its students stand on forks of their own, none on its teacher's. Absent: never. */
+  standsAlone?(values: Values<D>): boolean;
   /** Whether its sweep stops trials that lag behind: halving/. Absent: never. */
   halves?(values: Values<D>): boolean;
   /** Runs before the first trial of a task that is not finished. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import { dataError, modelError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
-import { placeRequest } from "../../model/place";
+import { kOf, placeRequest } from "../../model/place";
 import { fitForks } from "../../options/forks";
 import { fitLayers } from "../../options/layers";
 import type { Values } from "../../options/option";
@@ -70,8 +70,8 @@ async function withRuns(values: TrainingValues, open: typeof describeBaseOf, cal
 
 async function teacherOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
   const teacher = await findTeacher(base, task, values, call);
-  const { layers, seed, score } = teacher.record;
-  call.reporter.log(`${task.name}: the teacher is k=${layers} seed ${seed}, ${formatScore(score)} points`);
+  const { seed, score } = teacher.record;
+  call.reporter.log(`${task.name}: the teacher is k=${kOf(teacher.record)} seed ${seed}, ${formatScore(score)} points`);
   return teacher;
 }
 
