@@ -4,7 +4,7 @@ import { fitLayers, layerRange } from "../../src/options/layers";
 
 const names = { forks: "student-forks", layers: "student-layers" };
 
-function fit(forks: string, layers: string, total = 6) {
+function fitted(forks: string, layers: string, total = 6) {
   const range = layerRange({ full: false })(layers);
   const { values } = fitLayers(names.layers, range, total);
   const { places, note } = fitForks(names, forkRange(forks), { range, values }, total);
@@ -32,16 +32,16 @@ test("lists of a YAML file are read too", () => {
 });
 
 test("from the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest", () => {
-  expect(fit("3,same,1", "1,2")).toEqual({ places: "same:2 same:1 1:2 1:1 3:2 3:1", note: null });
-  expect(fit("0", "6")).toEqual({ places: "0:6", note: null });
+  expect(fitted("3,same,1", "1,2")).toEqual({ places: "same:2 same:1 1:2 1:1 3:2 3:1", note: null });
+  expect(fitted("0", "6")).toEqual({ places: "0:6", note: null });
 });
 
 test("what a range has no room for is cut, and said so", () => {
-  expect(fit("2-5", "1-2")).toEqual({
+  expect(fitted("2-5", "1-2")).toEqual({
     places: "2:2 2:1 3:2 3:1 4:2 4:1 5:1",
     note: "student-forks 2-5: the base has 6 layers, running students of 1 on 2-5; 2 on 2-4",
   });
-  expect(fit("same,4-9", "1-3")).toEqual({
+  expect(fitted("same,4-9", "1-3")).toEqual({
     places: "same:3 same:2 same:1 4:2 4:1 5:1",
     note: "student-forks same,4-9: the base has 6 layers, running students of 1 on same,4-5; 2 on same,4; 3 on same",
   });
@@ -74,6 +74,6 @@ test.each([
     "--student-layers 1,3: the base has 6 layers, and above fork 4 there is no room for 3. Give at most 2, or a shallower --student-forks",
   ],
 ])("--student-forks %s with %s layers is refused", (forks, layers, message) => {
-  expect(() => fit(forks, layers)).toThrow(message);
-  expect(() => fit(forks, layers)).toThrow(expect.objectContaining({ exitCode: 2 }));
+  expect(() => fitted(forks, layers)).toThrow(message);
+  expect(() => fitted(forks, layers)).toThrow(expect.objectContaining({ exitCode: 2 }));
 });
