@@ -10,7 +10,7 @@ import { placeRequest } from "../model/place";
 import { fitForks } from "../options/forks";
 import { fitLayers } from "../options/layers";
 import { configKey } from "../options/option";
-import type { Layers, Recipe, Variant } from "../recipes/recipe";
+import { type Layers, type Recipe, startOf, type Variant } from "../recipes/recipe";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { Block, Experiment } from "./read";
@@ -133,7 +133,7 @@ export function inShard({ index, count }: Shard, trial: Pick<TrialSpec, "index">
 /** "rte k=5 seed 1, 4 epochs at 2e-5": one trial in the log. */
 export function describeSpec(spec: TrialSpec): string {
   const { recipe, task, init, seed, training } = spec;
-  const what = recipe.describe(spec).label + (init ? ` from ${init}` : "");
+  const what = recipe.describe(spec).label + (init ? ` from ${startOf(spec)}` : "");
   const { epochs, learningRate } = training;
   return `${task.name} ${what} seed ${seed}, ${counted(epochs, "epoch")} at ${learningRate}`;
 }

@@ -130,5 +130,9 @@ export const defineRecipe = <D extends Definitions, O extends OwnOptions, P>(
 export const describeSettings = ({ recipe, asked, ...variant }: TrialSettings): Description =>
   recipe.describe({ ...variant, place: asked });
 
+/** What a student begins as, in words: "teacher", "teacher, top"; "" for what is no student. */
+export const startOf = ({ init, initLayers }: Pick<Variant, "init" | "initLayers">): string =>
+  [init, initLayers].filter((word) => word !== undefined).join(", ");
+
 export const recipesThatMake = (makes: Recipe["makes"], recipes: Recipes): Recipe[] =>
   Object.values(recipes).filter((recipe) => recipe.makes === makes);

@@ -48,7 +48,10 @@ describe("studentOfTeacher", () => {
     const branch = Object.fromEntries(
       Object.entries(branchOfBase(base, place, head, 1)).map(([name, { shape, data }]) => [
         name,
-        float32(shape, Float32Array.from(data, (value) => value + 1)),
+        float32(
+          shape,
+          Float32Array.from(data, (value) => value + 1),
+        ),
       ]),
     );
     return { branch, place };

@@ -122,9 +122,7 @@ describe("on any fork", () => {
     const reason = (fork: number | "teacher", layers: number, initLayers?: Variant["initLayers"]) =>
       whyNot({ ...student, place: { fork, layers }, ...(initLayers ? { initLayers } : {}) }, teacher);
     expect([reason(2, 2), reason(3, 1), reason(0, 3), reason("teacher", 2)]).toEqual([null, null, null, null]);
-    expect(reason("teacher", 3)).toBe(
-      "its teacher has 3 layers, no more than a student of 3: it keeps its teacher",
-    );
+    expect(reason("teacher", 3)).toBe("its teacher has 3 layers, no more than a student of 3: it keeps its teacher");
     expect(reason(1, 3)).toBe(reason("teacher", 3));
     expect(reason(0, 4)).toBe(
       "its teacher has 3 layers above fork 1, no more than a student of 4 above fork 0: it keeps its teacher",
@@ -140,7 +138,9 @@ describe("on any fork", () => {
   test("a full teacher has no fork to stand on, and teaches students elsewhere", () => {
     const full = { folder: "t", record: { ...teacher?.record, fork: null, layers: 4 } } as SweepSettings["teacher"];
     expect(of({ place: { fork: 1, layers: 2 } }, { teacher: full })).toMatch(/^l2-f1-teacher-seed7-/);
-    expect(() => of({}, { teacher: full })).toThrow(/k = full\): it shares no trunk, and no student stands on its fork/);
+    expect(() => of({}, { teacher: full })).toThrow(
+      /k = full\): it shares no trunk, and no student stands on its fork/,
+    );
   });
 
   test("config.yaml of the paper's place says nothing of forks", () => {
