@@ -35,6 +35,11 @@ export const reportOptions = {
   }),
   ...checkpointOptions,
   merged: optional(text, { ...modelFolder("--merged"), help: "show what this merged folder holds, too" }),
+  latency: optional(text, {
+    flag: "--latency",
+    value: "<file>",
+    help: "what layers cost, as select --measure writes it: the front against ms",
+  }),
   thresholds: option(decimals({ min: 0 }), {
     flag: "--thresholds",
     value: "<points>",
@@ -105,13 +110,20 @@ export async function makeReport(options: ReportOptions, { recipes }: Call): Pro
   const own = await userTasks(values);
   const only = values.task === undefined || values.task === "all" ? null : resolveTasks(values.task, own);
   const { out, checkpoints, base, merged, thresholds, chooseBy } = values;
+  const latency = values.latency === undefined ? undefined : await readLatencyFile(values.latency);
   const report = await buildReport({
     ...{ checkpoints, recipes, thresholds, chooseBy, labels: knownTasks(own) },
     ...(base === undefined ? {} : { base }),
     ...(merged === undefined ? {} : { merged }),
+    ...(latency === undefined ? {} : { latency }),
     ...(only === null ? {} : { only: only.map(({ name }) => name) }),
   });
   return { report, out, files: await writeReport(report, out, packageVersion()) };
+}
+
+async function readLatencyFile(file: string) {
+  const { readLatency } = await import("../selection/latency.js");
+  return readLatency(file);
 }
 
 /** The numbers of the report's tables. */
