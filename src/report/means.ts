@@ -62,15 +62,43 @@ export function meansOfTeaching(tasks: readonly TaskResults[]): MeansFound {
   for (const flag of flags) {
     const values = valuesOf(students, flag);
     if (values.length < 2) continue;
-    const [baseline, ...others] = values;
-    const found = others.flatMap((value): Means[] => {
-      const pairs = pairsOf(students, flag, baseline, value);
-      return pairs.length > 0 ? [{ flag, value, baseline, pairs }] : [];
-    });
-    if (found.length === 0) entangled.push(flag);
+    const dependents = dependentsOf(students, flag, flags);
+    // Of two that always come together the first stands for both.
+    const stands = dependents.find((name) => dependentsOf(students, name, flags).includes(flag));
+    const second = stands !== undefined && flags.indexOf(stands) < flags.indexOf(flag);
+    const own = second ? values.filter((value) => value !== null) : values;
+    const found = comparedValues(students, flag, own, dependents);
+    if (found.length === 0 && !second) entangled.push(flag);
     means.push(...found);
   }
   return { means, entangled };
+}
+
+/** Each value against the first one that any other can be compared with. */
+function comparedValues(
+  students: readonly Student[],
+  flag: string,
+  values: readonly unknown[],
+  dependents: readonly string[],
+): Means[] {
+  for (const baseline of values) {
+    const found = values.flatMap((value): Means[] => {
+      if (value === baseline) return [];
+      const ignored = baseline === null ? [flag, ...dependents] : [flag];
+      const pairs = pairsOf(students, flag, baseline, value, ignored);
+      return pairs.length > 0 ? [{ flag, value, baseline, pairs }] : [];
+    });
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/** Settings that only students with this one have, such as the weight of a loss: they come with it. */
+function dependentsOf(students: readonly Student[], flag: string, flags: readonly string[]): string[] {
+  const has = (name: string) => students.filter(({ facets }) => (facets.get(name) ?? null) !== null);
+  const own = new Set(has(flag));
+  if (own.size === students.length) return [];
+  return flags.filter((name) => name !== flag && has(name).length > 0 && has(name).every((one) => own.has(one)));
 }
 
 const key = (value: unknown) => canonicalJson({ value: value ?? null });
@@ -91,19 +119,25 @@ function valuesOf(students: readonly Student[], flag: string): unknown[] {
     isPlain(value) ? Number.POSITIVE_INFINITY : count;
   const [first] = [...counts.values()].sort((a, b) => rank(b) - rank(a) || (key(a.value) < key(b.value) ? -1 : 1));
   const others = [...counts.values()].filter((one) => one !== first).map(({ value }) => value);
-  return [first?.value, ...others.sort(compareValues)];
+  return first ? [first.value, ...others.sort(compareValues)] : [];
 }
 
 const compareValues = (a: unknown, b: unknown) =>
   typeof a === "number" && typeof b === "number" ? a - b : key(a) < key(b) ? -1 : 1;
 
 /** Students with `value` beside those that are the same in all else and have `baseline`. */
-function pairsOf(students: readonly Student[], flag: string, baseline: unknown, value: unknown): Pair[] {
+function pairsOf(
+  students: readonly Student[],
+  flag: string,
+  baseline: unknown,
+  value: unknown,
+  ignored: readonly string[],
+): Pair[] {
   const restOf = ({ task, run: { record }, facets }: Student) =>
     canonicalJson({
       ...{ task: task.name, method: record.method, layers: record.layers, seed: record.seed },
       train: record.trainData.sha256,
-      facets: Object.fromEntries([...facets].filter(([name, own]) => name !== flag && own !== null)),
+      facets: Object.fromEntries([...facets].filter(([name, own]) => !ignored.includes(name) && own !== null)),
     });
   const has = (wanted: unknown) => (student: Student) => key(student.facets.get(flag)) === key(wanted);
   const before = new Map(students.filter(has(baseline)).map((student) => [restOf(student), student]));

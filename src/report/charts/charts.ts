@@ -183,9 +183,13 @@ export function tradeoffChart({ cost, counts, front, sameFork, thresholds, metho
     title: "average score, points",
     scale: { zero: false, nice: true, padding: 14 },
   };
-  const legend = { title: null, columns: Math.min(3, domain.length) };
+  const legend = { title: null, columns: domain.length > 3 ? 2 : domain.length };
   const color = { ...scales.color, legend };
   const shape = { ...scales.shape, legend };
+  // The paper's places lie under the same number of layers on any fork: their names go where there is room.
+  const isSame = ({ label }: TradeoffRow) => sameFork !== null && label.includes("@same");
+  const under = { align: "left", baseline: "top", dx: 6, dy: 3 };
+  const over = { align: "right", baseline: "bottom", dx: -6, dy: -3 };
   const line = (rows: readonly FrontRow[], name: string, dash: readonly number[]) => ({
     data: { values: named(rows, name) },
     layer: [
@@ -211,12 +215,12 @@ export function tradeoffChart({ cost, counts, front, sameFork, thresholds, metho
       ...(sameFork ? [line(sameFork, "same fork", [6, 3])] : []),
       {
         data: { values: named(thresholds, "by threshold c") },
-        layer: [point(70), text({ align: "left", baseline: "top", dx: 6, dy: 3 })],
+        layer: [point(70), text(under)],
       },
-      {
-        data: { values: named(methods, "method") },
-        layer: [point(80), text({ align: "right", baseline: "bottom", dx: -6, dy: -3 })],
-      },
+      ...[methods.filter(isSame), methods.filter((row) => !isSame(row))].map((rows, i) => ({
+        data: { values: named(rows, "method") },
+        layer: [point(80), text(i === 0 ? under : over)],
+      })),
     ],
   };
 }

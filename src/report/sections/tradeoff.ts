@@ -105,7 +105,11 @@ function frontFigure(
         spec: tradeoffChart({
           ...{ cost: axis.title, counts: axis.counts, front: front.map(row) },
           sameFork: sameFork?.map(row) ?? null,
-          thresholds: labelled(path, costOf).map(({ point, label }) => ({ ...row(point), label })),
+          // Beside a second front there is no room for their values, which the table has.
+          thresholds: labelled(path, costOf).map(({ point, label }) => ({
+            ...row(point),
+            label: sameFork ? "" : label,
+          })),
           methods: named,
         }),
       },
