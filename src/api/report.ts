@@ -75,6 +75,17 @@ export interface ReportResult {
       readonly sd: number | null;
       readonly seeds: number;
     }[];
+    /** Of each place and start, by layers and fork. */
+    readonly students: readonly {
+      readonly method: string;
+      readonly layers: number;
+      readonly fork: number | null;
+      readonly init: "teacher" | "pretrained" | null;
+      readonly max: number | null;
+      readonly mean: number | null;
+      readonly sd: number | null;
+      readonly seeds: number;
+    }[];
   }[];
   readonly methods: readonly {
     readonly method: string;
@@ -87,6 +98,7 @@ export interface ReportResult {
       readonly task: string | undefined;
       readonly score: number | null;
       readonly layers: number | null;
+      readonly fork: number | null;
       readonly verdict: string | null;
     }[];
   }[];
@@ -132,11 +144,18 @@ export async function describeReport({ report, out, files }: MadeReport): Promis
   return { out, page: path.join(out, PAGE), files, ...described(report) };
 }
 
+const scoresOf = ({ best, spread, scores }: Report["tasks"][number]["arms"][number]) => ({
+  max: best.record.score,
+  mean: spread?.mean ?? null,
+  sd: spread?.sd ?? null,
+  seeds: scores.size,
+});
+
 function described({ base, tasks, methods, document }: Report): Omit<ReportResult, "out" | "page" | "files"> {
   return {
     base,
     warnings: document.warnings,
-    tasks: tasks.map(({ name, metric, devRows, chosen, teacher, arms }) => ({
+    tasks: tasks.map(({ name, metric, devRows, chosen, teacher, arms, students }) => ({
       task: name,
       metric,
       split: "dev",
@@ -145,11 +164,12 @@ function described({ base, tasks, methods, document }: Report): Omit<ReportResul
       teacher: teacher?.folder ?? null,
       scores: arms.map((arm) => ({
         k: kOf(arm),
-        max: arm.best.record.score,
-        mean: arm.spread?.mean ?? null,
-        sd: arm.spread?.sd ?? null,
-        seeds: arm.scores.size,
+        ...scoresOf(arm),
       })),
+      students: students.map((arm) => {
+        const { method, layers, fork, init } = arm;
+        return { method, layers, fork, init, ...scoresOf(arm) };
+      }),
     })),
     methods: methods.map(({ name, average, cost, cells }) => ({
       method: name,
@@ -161,6 +181,7 @@ function described({ base, tasks, methods, document }: Report): Omit<ReportResul
         task: tasks.filter((task) => task.chosen)[i]?.name,
         score: cell?.score ?? null,
         layers: cell?.layers ?? null,
+        fork: cell?.fork ?? null,
         verdict: cell?.comparison?.verdict ?? null,
       })),
     })),

@@ -118,11 +118,11 @@ describe("fronts", () => {
     ]);
     // The deepest fork and the tasks' own layers: 3 + 1 + 1, 3 + 2 + 1, 3 + 2 + 2, 3 + 2 + 3, 3 + 4 + 3.
     expect(rowsOf(table)).toEqual([
-      ["5 layers", "1 (fork 3)", "1", "5", "60.0", "50.0", "+10.0"],
-      ["6 layers", "2 (fork 3)", "1", "6", "64.0", "52.5", "+11.5"],
-      ["7 layers", "2 (fork 3)", "2", "7", "66.5", "55.0", "+11.5"],
-      ["8 layers", "2 (fork 3)", "3", "8", "69.0", "65.0", "+4.0"],
-      ["10 layers", "4", "3", "10", "70.0", "70.0", "0.0"],
+      ["5 layers", "1 (fork 3)", "1 (fork 3)", "5", "60.0", "50.0", "+10.0"],
+      ["6 layers", "2 (fork 3)", "1 (fork 3)", "6", "64.0", "52.5", "+11.5"],
+      ["7 layers", "2 (fork 3)", "2 (fork 3)", "7", "66.5", "55.0", "+11.5"],
+      ["8 layers", "2 (fork 3)", "3 (fork 3)", "8", "69.0", "65.0", "+4.0"],
+      ["10 layers", "4 (fork 2)", "3 (fork 3)", "10", "70.0", "70.0", "0.0"],
     ]);
     const { csv, panels } = block<ReportChart>(report, "chart-tradeoff");
     expect(csv.header).toEqual([

@@ -8,11 +8,12 @@ import type { Cell, ReportChart, ReportSection, ReportTable } from "../document"
 import { type Means, meansOfTeaching, type Pair } from "../means";
 import { listOf, points, provenance, signedPoints } from "../words";
 
-/** null where no two students differ in one setting alone. */
+/** null where no two students differ in one setting alone, their start from the teacher or the base aside. */
 export function meansSection(all: readonly TaskResults[]): ReportSection | null {
   const tasks = all.filter(({ students }) => students.length > 0);
   const { means, entangled } = meansOfTeaching(tasks);
-  if (means.length === 0) return null;
+  // The start alone is compared over its seeds by the table of students.
+  if (means.every(({ flag }) => flag === "--init")) return null;
   return {
     id: "means",
     title: "What each means of teaching gave",

@@ -52,6 +52,7 @@ export function studentsSection(all: readonly TaskResults[], recipes: Recipes): 
               same,
               same.flatMap(({ students }) => students),
               titles,
+              elsewhere ? "Scores of students above their teacher's fork" : "Students' scores",
             ),
           ]
         : []),
@@ -72,6 +73,7 @@ function studentsBoxes(
   tasks: readonly TaskResults[],
   arms: readonly Arm[],
   titles: ReadonlyMap<string, string>,
+  what: string,
 ): ReportChart {
   const panels = tasks.flatMap((task) =>
     [...groupBy(task.students, ({ method }) => method)].map(([method, own]) => {
@@ -98,7 +100,7 @@ function studentsBoxes(
   return {
     kind: "chart",
     id: "chart-students",
-    caption: `Students' scores; box: quartiles, whiskers: all seeds, points: each seed. The line is the teacher's best seed. ${provenance(tasks, arms)}`,
+    caption: `${what}; box: quartiles, whiskers: all seeds, points: each seed. The line is the teacher's best seed. ${provenance(tasks, arms)}`,
     panels,
     notes: few ? ["A box of fewer than five seeds shows little more than its points."] : [],
     csv: {

@@ -1,6 +1,6 @@
 // Tables of the choices that thresholds make, and of those on a Pareto front.
 
-import { onTeachersFork } from "../collect";
+import { hasOtherForks } from "../collect";
 import type { Cell, ReportTable } from "../document";
 import { costOn, type Fronts, layersAxis, NO_BREAK } from "../fronts";
 import type { TaskArms } from "../methods";
@@ -20,12 +20,11 @@ function thresholdRange({ from, to }: ThresholdPoint): string {
   return range.replaceAll(" ", NO_BREAK);
 }
 
-/** Of each task the layers of its choice, and its fork where that is not its teacher's. */
-const choiceCells = (tasks: readonly TaskArms[], { choice }: TradeoffPoint): Cell[] =>
-  choice.map(({ layers, fork }, i) => {
-    const results = tasks[i]?.results as TaskArms["results"];
-    return { text: String(layers), ...(onTeachersFork({ layers, fork }, results) ? {} : { detail: `fork ${fork}` }) };
-  });
+/** Of each task the layers of its choice, and its fork where students stand on several. */
+function choiceCells(tasks: readonly TaskArms[], { choice }: TradeoffPoint): Cell[] {
+  const elsewhere = hasOtherForks(tasks.map(({ results }) => results));
+  return choice.map(({ layers, fork }) => ({ text: String(layers), ...(elsewhere ? { detail: `fork ${fork}` } : {}) }));
+}
 
 export function thresholdTable(tasks: readonly TaskArms[], path: readonly ThresholdPoint[]): ReportTable {
   const results = tasks.map((task) => task.results);
