@@ -1,17 +1,16 @@
-// Students on any fork, trained on a tiny base: where they begin, what is computed once for all of them, stopped and
-// resumed, merged beside branches of other forks. What they are called is in trial/trial.test.ts.
+// Students on any fork, trained on a tiny base: where they begin, what is computed once for all of them, merged beside
+// branches of other forks. Stopped and resumed they are in forks.slow.test.ts. What they are called is in trial/trial.test.ts.
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
-import { loadBranch, metricsFile, modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
+import { loadBranch, modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { cachedFolder } from "../../src/files/cache";
 import { merge } from "../../src/merge/merge";
-import { Interrupted } from "../../src/messages/reporter";
 import { branchLogits } from "../../src/model/branch";
 import { type Place, type PlaceRequest, placeOf } from "../../src/model/place";
 import type { HostTensors } from "../../src/model/tensors";
@@ -159,29 +158,6 @@ describe("what is computed once", () => {
   });
 });
 
-test("stopped at any step and repeated, they end with the same bytes", async () => {
-  const variants = [student("teacher", 1), student(3, 1), student(1, 2)];
-  const teacher = await teacherIn("stopped", 2);
-  const undisturbed = quietContext(await wasm());
-  const expected = await runSweep(sweepIn("undisturbed", teacher, variants), undisturbed.context);
-  let stops = 0;
-  for (;;) {
-    let left = 9 + (stops % 5);
-    const { context } = quietContext(await wasm(), (abort) => void (--left === 0 && abort()));
-    try {
-      const runs = await runSweep(sweepIn("stopped", teacher, variants), context);
-      const bytes = (some: readonly StoredRun[]) =>
-        some.map(({ folder: own }) => [readFileSync(modelFile(own)), readFileSync(metricsFile(own), "utf8")]);
-      expect(bytes(runs)).toEqual(bytes(expected));
-      break;
-    } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
-      if (++stops > 40) throw new Error("no progress between stops");
-    }
-  }
-  expect(stops).toBeGreaterThan(1);
-});
-
 test("a student that is no smaller than its teacher is not made, and that is said with both places", async () => {
   const teacher = await teacherIn("kept", 2);
   const { context, lines } = quietContext(await wasm());
@@ -202,7 +178,7 @@ test("a full teacher's students stand on forks of their own; on its own there is
   await expect(runSweep(sweepIn("full", teacher, [student("teacher", 1)]), context)).rejects.toMatchObject({
     exitCode: 4,
     message: expect.stringMatching(
-      /shares no trunk, and no student stands on its fork\. Give students forks of their own/,
+      /shares no trunk, and no student stands on its fork\. Give --student-forks such as 2-4/,
     ),
   });
 });

@@ -63,7 +63,7 @@ function placeOn({ place: { fork, layers } }: Pick<Variant, "place">, teacher: S
   if (teacher.record.fork !== null) return { fork: teacher.record.fork, layers };
   throw modelError(
     `the teacher ${teacher.folder} trained its embeddings (k = full): it shares no trunk, and no student stands on its ` +
-      "fork. Give students forks of their own, or fine-tune with a --k",
+      "fork. Give --student-forks such as 2-4, or fine-tune with a --k",
   );
 }
 
