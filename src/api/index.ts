@@ -54,6 +54,7 @@ export { type ExperimentResult, type RunOptions, run } from "./experiment/run";
 export { type ExportOptions, exportModel, planExport } from "./export";
 export { type ImportOptions, importBranch } from "./import";
 export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
+export { type Inspection, type InspectOptions, inspect } from "./inspect";
 export {
   type ChosenRun,
   type MergeOptions,

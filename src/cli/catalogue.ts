@@ -51,8 +51,12 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./commands/merge.js")).mergeCommand,
   },
+  inspect: {
+    summary: "what a merged model holds, as a picture",
+    load: async () => (await import("./commands/inspect.js")).inspectCommand,
+  },
   export: {
-    summary: "a merged model as a TensorFlow SavedModel",
+    summary: "a merged model in the format of another runtime",
     load: async () => (await import("./commands/export.js")).exportCommand,
   },
   report: {

@@ -104,7 +104,7 @@ describe("flexbert --help", () => {
         [["--merged", "--model"], "-m"],
       ]);
     }
-    expect(named.sort()).toEqual(["eval", "export", "predict", "report", "submit"]);
+    expect(named.sort()).toEqual(["eval", "export", "inspect", "predict", "report", "submit"]);
   });
 
   test("without a command, help goes to stderr and the exit code is 2", () => {
