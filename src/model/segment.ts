@@ -8,27 +8,12 @@ import type { EntryPoint, Tensors } from "./entry-point";
 import type { HeadForward } from "./heads";
 import { embedPacked, type Packing, packedLayers, rowsOf } from "./packed";
 import { ownLayers, type Place } from "./place";
+import type { Stretch } from "./stretches";
 
 /** Shapes of one call, for tracing: batch sizes are arbitrary, and none equals another. */
 const EXAMPLE = { source: 7, tokens: 5, rows: 2, length: 3 } as const;
 
 type CallTypes = Readonly<Record<string, { readonly shape: readonly number[]; readonly dtype: "float32" | "int32" }>>;
-
-/** A stretch of the trunk: encoder layers `from` to `to`, without the last, over the embeddings where it is the bottom one. */
-export interface Stretch {
-  readonly from: number;
-  readonly to: number;
-  readonly bottom: boolean;
-}
-
-/**
- * The stretches between cut points: where branches fork off, or an answer may be given early.
- * @param cuts layers, counted from 0 at the bottom; in any order, and more than once
- */
-export function stretchesOf(cuts: readonly number[]): Stretch[] {
-  const ordered = [...new Set(cuts)].sort((a, b) => a - b);
-  return ordered.map((to, i) => ({ from: ordered[i - 1] ?? 0, to, bottom: i === 0 }));
-}
 
 /** Gives hidden [tokens, hidden], what leaves its topmost layer. Its state has the tensors of its layers. */
 export const stretchEntry = (config: BertConfig, { from, to, bottom }: Stretch): EntryPoint => {

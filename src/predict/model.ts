@@ -1,23 +1,21 @@
-// A model to predict with: a merged folder, or one run over its base. Each trunk layer is computed once for all tasks
-// that a call asks for, and no layer that they do not need.
+// A model to predict with: a merged folder, or one run over its base, in pieces (segments/). Each trunk layer is computed
+// once for all tasks that want it, and of each row no layer that its tasks do not need.
 
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { openBase } from "../checkpoints/bases/base";
 import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
-import type { Engine, Program } from "../engines/engine";
+import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { readShared, readTensors } from "../merge/folder/blobs";
 import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifest";
-import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
-import type { EntryPoint } from "../model/entry-point";
-import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
-import { float32, type HostTensors } from "../model/tensors";
+import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import { type Task, thresholdOf, withHeads } from "../tasks/task";
+import { type Task, thresholdOf } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
+import { openSegments, type Segments } from "./segments/segments";
 
 /** A task as a model serves it. */
 export type ServedTask = Pick<
@@ -25,17 +23,11 @@ export type ServedTask = Pick<
   "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
 >;
 
-export interface ServedModel {
+export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {
   readonly folder: string;
   readonly config: BertConfig;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
-  /**
-   * Logits of one batch for some of the tasks. Inputs: input_ids, token_type_ids, attention_mask, all
-   * [batch, length]. Outputs: [batch, labels] or [batch, 1] by task name.
-   */
-  run(inputs: HostTensors, tasks: readonly string[]): Promise<HostTensors>;
-  dispose(): void;
 }
 
 /** What a model is made of before it is loaded into an engine. */
@@ -44,8 +36,6 @@ interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
   /** Embeddings and trunk layers under their own names, branches under `task/<name>/`. */
   readonly tensors: HostTensors;
 }
-
-export const wanted = (task: string) => `want/${task}`;
 
 /**
  * Opens a merged folder or a run folder.
@@ -66,31 +56,16 @@ export async function openModel(
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
   const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
-  const entries = { predict: predictEntry(parts.config, await withHeads(parts.tasks)) };
-  const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
   const { config, tokenizer, tasks } = parts;
+  const { tracedPieces } = await import("./segments/traced.js");
+  const segments = openSegments(config, tasks, tracedPieces(engine, config, tasks, parts.tensors));
   return {
     folder,
     config,
     // Once a model: to build it takes as long as to read a thousand texts with it.
     tokenizer: createTokenizer(tokenizer, config.vocabSize),
     tasks,
-    run(inputs, names) {
-      const wants = names.map((name) => [wanted(name), float32([], Float32Array.of(1))] as const);
-      return program.run("predict", { ...inputs, ...Object.fromEntries(wants) });
-    },
-    dispose: () => program.dispose(),
-  };
-}
-
-/**
- * The multi-head graph for the tasks that are wanted. An input `want/<task>` asks for a task, so what runs is known
- * from the names of the inputs alone.
- */
-export function predictEntry(config: BertConfig, tasks: readonly TaskHead[]): EntryPoint {
-  return (state, inputs) => {
-    const asked = tasks.filter(({ name }) => wanted(name) in inputs);
-    return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
+    ...segments,
   };
 }
 

@@ -6,7 +6,7 @@ import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core
 import * as tf from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import type { Engine } from "../../src/engines/engine";
-import { MODE_VARIABLE } from "../../src/engines/tensorflow/tensorflow";
+import { MODE_VARIABLE } from "../../src/engines/tensorflow/load";
 import type { BertConfig } from "../../src/model/config";
 import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";

@@ -21,6 +21,7 @@ import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { engineAbsence, withInitialCache } from "../../engines/engines";
+import { paddedLogits } from "../../padded-logits";
 import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
@@ -53,7 +54,8 @@ async function wantedLogits() {
   const rows = await checkRows(manifest.tasks, createTokenizer(base.tokenizer), 64, tools);
   const batch = batchTensors(rows.batches[1], 0);
   const model = await openModel(merged, tools.engine, { taskOf });
-  const logits = await model.run(
+  const logits = await paddedLogits(
+    model,
     batch,
     manifest.tasks.map(({ name }) => name),
   );
@@ -182,7 +184,7 @@ describe("a folder appears whole or not at all", () => {
     async () => {
       const model = await openModel(merged, tools.engine, { taskOf });
       const names = manifest.tasks.map(({ name }) => name);
-      const run: ModelFile["run"] = async (inputs) => change(await model.run(inputs, names));
+      const run: ModelFile["run"] = async (inputs) => change(await paddedLogits(model, inputs, names));
       return { run, close: async () => model.dispose() };
     };
 

@@ -1,0 +1,44 @@
+// A graph that was lowered before, run from its file: nothing is traced, and TensorFlow.js is not loaded.
+
+import type { HostTensor, HostTensors } from "../../model/tensors";
+import type { GraphProgram } from "../engine";
+import { emptyTensor, type OnnxRuntime, type OrtTensor, type OrtValueMetadata, toOrt } from "./runtime";
+
+export async function openGraphProgram(
+  runtime: OnnxRuntime,
+  sessionOptions: Readonly<Record<string, unknown>>,
+  file: string,
+): Promise<GraphProgram> {
+  const session = await runtime.InferenceSession.create(file, sessionOptions);
+  const { inputMetadata, outputMetadata } = session;
+  return {
+    inputs: inputMetadata.map(({ name }) => name),
+    async run(inputs) {
+      const feeds: Record<string, OrtTensor> = {};
+      for (const { name } of inputMetadata) feeds[name] = toOrt(runtime, inputs[name] as HostTensor);
+      const sizes = sizesOf(inputMetadata, inputs);
+      // Written in place: what onnxruntime allocates by itself is copied once more on its way out.
+      const outputs: HostTensors = {};
+      const fetches: Record<string, OrtTensor> = {};
+      for (const { name, type, shape } of outputMetadata) {
+        const known = shape.map((size) => (typeof size === "number" ? size : (sizes.get(size) as number)));
+        outputs[name] = emptyTensor({ dtype: type, shape: known });
+        fetches[name] = toOrt(runtime, outputs[name]);
+      }
+      await session.run(feeds, fetches);
+      return outputs;
+    },
+    dispose: () => void session.release(),
+  };
+}
+
+/** What each symbolic size is in a call. */
+function sizesOf(metadata: readonly OrtValueMetadata[], inputs: HostTensors): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { name, shape } of metadata) {
+    for (const [axis, size] of shape.entries()) {
+      if (typeof size === "string") sizes.set(size, inputs[name]?.shape[axis] as number);
+    }
+  }
+  return sizes;
+}
