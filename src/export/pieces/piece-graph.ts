@@ -38,7 +38,9 @@ export const branchGraph = (
 ): readonly Uint8Array[] => pieceGraph(branchEntry(config, place, head), branchCall(config, place, head), weights);
 
 function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): readonly Uint8Array[] {
-  const types = Object.fromEntries([...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
+  const types = Object.fromEntries(
+    [...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]),
+  );
   const { graph, symbols } = traceEntry(entry, types, call, packedAxes);
   const { nodes, inputs, outputs } = optimise(graph);
   const state = unprefixed(inputs, statePrefix);
