@@ -57,11 +57,15 @@ export interface ServedTasks {
   readonly definitions: readonly Task[];
 }
 
-/** Opens the model with the named tasks, or all of them. */
+/**
+ * Opens the model with the named tasks, or all of them.
+ * @param inputs what the rows are, where that is known: the pieces of tasks that take others stay closed
+ */
 export async function openServedModel(
   values: ModelValues,
   names: readonly string[] | undefined,
   call: Call,
+  inputs?: "single" | "pair",
 ): Promise<ServedTasks> {
   const folder = values.model ?? "merged";
   if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
@@ -78,6 +82,7 @@ export async function openServedModel(
     const opened = await model.openModel(folder, session.engine, {
       taskOf,
       ...(names ? { names } : {}),
+      ...(inputs ? { inputs } : {}),
       ...(values.base === undefined ? {} : { base: values.base }),
     });
     return { model: opened, session, tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };

@@ -20,7 +20,7 @@ import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
 import { type Task, thresholdOf } from "../tasks/task";
 import { writeCard } from "./card";
-import { BLOBS, type OnCreated, readTensors, writeBlob } from "./folder/blobs";
+import { BLOBS, type OnCreated, readShared, readTensors, writeBlob } from "./folder/blobs";
 import {
   type Blob,
   filesOf,
@@ -31,6 +31,7 @@ import {
   readManifest,
   stageManifest,
 } from "./folder/manifest";
+import { writePieces } from "./pieces";
 
 /** Files of the base's own beside its weights. */
 const SHARED_TEXTS = ["config.json", "vocab.txt", "tokenizer_config.json"] as const;
@@ -82,7 +83,8 @@ export async function merge(request: MergeRequest): Promise<Merged> {
       const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
       return { ...shared, ...scoped(task.name, await loadBranch(selection.run)) };
     };
-    return commit(out, old, contents, request.onnx, tensorsOf);
+    const pieces = { float32: await writePieces(out, contents, base.config, old, onCreated) };
+    return commit(out, old, { ...contents, pieces }, request.onnx, tensorsOf);
   });
 }
 
@@ -93,7 +95,7 @@ export async function removeTasks(
   onnx: OnnxRequest | null,
   kinds?: Kinds,
 ): Promise<Merged> {
-  return changeFolder(out, "removing tasks", kinds, async () => {
+  return changeFolder(out, "removing tasks", kinds, async (onCreated) => {
     const old = await readManifest(out, kinds);
     const missing = names.find((name) => !old.tasks.some((task) => task.name === name));
     if (missing !== undefined) {
@@ -104,7 +106,9 @@ export async function removeTasks(
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
     const contents = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
-    return commit(out, old, contents, onnx, (task) => readTensors(out, contents, [task]));
+    const { config } = await readShared(out, old);
+    const pieces = { float32: await writePieces(out, contents, config, old, onCreated) };
+    return commit(out, old, { ...contents, pieces }, onnx, (task) => readTensors(out, contents, [task]));
   });
 }
 
@@ -233,7 +237,7 @@ async function writeShared(
   base: Base,
   tasks: readonly MergedTask[],
   onCreated: OnCreated,
-): Promise<Omit<Manifest, "tasks" | "onnx">> {
+): Promise<Omit<Manifest, "tasks" | "pieces" | "onnx">> {
   const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
   const embeddings = await writeBlob(out, "embeddings", embeddingTensors(base.tensors), {}, onCreated);
   const trunk: Blob[] = [];
@@ -266,6 +270,6 @@ async function removeUnused(out: string, old: Manifest | null, manifest: Manifes
   const used = new Set([...filesOf(manifest), ...(old ? filesOf(old) : [])]);
   for (const name of await readdir(path.join(out, BLOBS))) {
     const file = `${BLOBS}/${name}`;
-    if (name.endsWith(".safetensors") && !used.has(file)) await rm(path.join(out, file), { force: true });
+    if (/\.(safetensors|onnx)$/.test(name) && !used.has(file)) await rm(path.join(out, file), { force: true });
   }
 }

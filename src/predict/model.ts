@@ -15,7 +15,8 @@ import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
 import { type Task, thresholdOf } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
-import { openSegments, type Segments } from "./segments/segments";
+import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import { storedPieces } from "./segments/stored";
 
 /** A task as a model serves it. */
 export type ServedTask = Pick<
@@ -30,11 +31,12 @@ export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" |
   readonly tasks: readonly ServedTask[];
 }
 
-/** What a model is made of before it is loaded into an engine. */
+/** What a model is made of. */
 interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
   readonly tokenizer: TokenizerSettings;
-  /** Embeddings and trunk layers under their own names, branches under `task/<name>/`. */
-  readonly tensors: HostTensors;
+  readonly pieces: PieceSource;
+  /** Where the trunk is cut beside the forks of the tasks that are loaded. */
+  readonly cuts: readonly number[];
 }
 
 /**
@@ -43,6 +45,7 @@ interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
  * @param options.taskOf finds the task of a run folder, which stores its name alone
  * @param options.base where a run's base lies, if not in the cache under its name
  * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
+ * @param options.inputs opens the pieces of tasks that take these; those of others when they are first asked for
  */
 export async function openModel(
   folder: string,
@@ -52,13 +55,21 @@ export async function openModel(
     readonly taskOf: (name: string) => Task;
     readonly base?: string;
     readonly kinds?: Kinds;
+    readonly inputs?: "single" | "pair";
   },
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
-  const { config, tokenizer, tasks } = parts;
-  const { tracedPieces } = await import("./segments/traced.js");
-  const segments = openSegments(config, tasks, tracedPieces(engine, config, tasks, parts.tensors));
+  const parts = merged
+    ? await mergedParts(folder, engine, options)
+    : await runParts(folder, engine, options.taskOf, options.base);
+  const { config, tokenizer, tasks, cuts, pieces } = parts;
+  const segments = openSegments(config, tasks, pieces, cuts);
+  try {
+    await segments.open(tasks.filter(({ inputs }) => inputs === (options.inputs ?? inputs)).map(({ name }) => name));
+  } catch (error) {
+    segments.dispose();
+    throw error;
+  }
   return {
     folder,
     config,
@@ -71,6 +82,7 @@ export async function openModel(
 
 async function mergedParts(
   folder: string,
+  engine: Engine,
   { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
 ): Promise<Parts> {
   const manifest = await readManifest(folder, kinds);
@@ -82,11 +94,31 @@ async function mergedParts(
   }
   const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
   const { config, tokenizer } = await readShared(folder, manifest);
+  // Stored ones are cut at the forks of all tasks, whichever are loaded.
+  const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
+  const stored = storedPieces(engine, folder, manifest);
+  if (stored) return { folder, config, tokenizer, tasks, cuts, pieces: stored };
   const tensors = await readTensors(folder, manifest, tasks);
-  return { folder, config, tokenizer, tasks, tensors };
+  return { folder, config, tokenizer, tasks, cuts, pieces: await traced(engine, config, tasks, tensors) };
 }
 
-async function runParts(folder: string, taskOf: (name: string) => Task, baseName?: string): Promise<Parts> {
+/** Apart from what the folder of a merged model has stored: it loads tfjs. */
+async function traced(
+  engine: Engine,
+  config: BertConfig,
+  tasks: readonly ServedTask[],
+  tensors: HostTensors,
+): Promise<PieceSource> {
+  const { tracedPieces } = await import("./segments/traced.js");
+  return tracedPieces(engine, config, tasks, tensors);
+}
+
+async function runParts(
+  folder: string,
+  engine: Engine,
+  taskOf: (name: string) => Task,
+  baseName?: string,
+): Promise<Parts> {
   const record = await readRecord(folder);
   if (!record) throw modelError(`${folder} is neither a merged model nor a run folder. Give --model with one of them`);
   if (record.state !== "finished") throw modelError(`${folder} is not finished. Repeat the command that began it`);
@@ -105,5 +137,6 @@ async function runParts(folder: string, taskOf: (name: string) => Task, baseName
   const task: ServedTask = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
   const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
-  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], tensors };
+  const pieces = await traced(engine, base.config, [task], tensors);
+  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], cuts: [], pieces };
 }

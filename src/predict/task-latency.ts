@@ -1,7 +1,7 @@
 // How long a model's tasks take: each asked for alone, and all at once, in turn, so that a slow moment of the machine falls
 // on all alike.
 
-import { unpaddedInputs } from "../batches/token-inputs";
+import { tokenRows } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
 import type { ServedModel } from "./model";
 
@@ -33,12 +33,13 @@ export async function measureTasks(model: ServedModel, options: TaskLatencyOptio
   const names = model.tasks.map(({ name }) => name);
   const calls: readonly (readonly string[])[] = [...names.map((name) => [name]), names];
   const times = calls.map((): number[] => []);
-  const inputs = unpaddedInputs([batchSize, length], new Int32Array(batchSize * length).fill(1));
+  const row = { ids: new Int32Array(length).fill(1), typeIds: new Int32Array(length), truncated: 0 };
+  const rows = tokenRows(Array(batchSize).fill(row), model.tokenizer.padId);
   for (let round = 0; round < latencyRounds; round++) {
     for (const [i, call] of calls.entries()) {
       if (signal.aborted) throw new Interrupted(null);
       const started = performance.now();
-      await model.run(inputs, call);
+      for await (const _ of model.run(rows, Array(batchSize).fill(call)));
       if (round >= WARM_UP) times[i]?.push(performance.now() - started);
     }
     onRound?.();

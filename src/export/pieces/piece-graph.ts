@@ -15,9 +15,6 @@ import type { Place } from "../../model/place";
 import { branchCall, branchEntry, stretchCall, stretchEntry } from "../../model/segment";
 import type { Stretch } from "../../model/stretches";
 
-/** What the inputs of a stored graph mean. Another number: read by no flexbert that does not know it. */
-export const PIECE_INTERFACE = 1;
-
 /** A weight by where it lies: a file in the graph's own folder. */
 export interface WeightPlace extends StoredTensor {
   readonly file: string;

@@ -31,9 +31,19 @@ export async function writeBlob(
   metadata: Record<string, string>,
   onCreated: OnCreated,
 ): Promise<Blob> {
-  const chunks = [...safetensorsChunks(tensors, metadata)];
+  return writeNamed(out, name, "safetensors", [...safetensorsChunks(tensors, metadata)], onCreated);
+}
+
+/** Bytes under blobs/, named by their content like all that lies there. */
+export async function writeNamed(
+  out: string,
+  name: string,
+  suffix: "safetensors" | "onnx",
+  chunks: readonly Uint8Array[],
+  onCreated: OnCreated,
+): Promise<Blob> {
   const sha256 = sha256Hex(...chunks);
-  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.safetensors`;
+  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.${suffix}`;
   const target = path.join(out, file);
   const exists = existsSync(target);
   if (!exists || (await sha256File(target)) !== sha256) {

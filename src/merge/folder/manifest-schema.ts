@@ -1,9 +1,10 @@
 // The manifest's shape, checked when one is read. Apart from manifest.ts because zod takes long to load.
 
 import { z } from "zod";
+import { PIECE_INTERFACE } from "./pieces";
 
 const blob = {
-  file: z.string().regex(/^blobs\/[\w.-]+\.safetensors$/, "is no file under blobs/"),
+  file: z.string().regex(/^blobs\/[\w.-]+$/, "is no file under blobs/"),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "is no sha256"),
 };
 
@@ -26,6 +27,18 @@ const task = z.object({
   run: z.string(),
 });
 
+const layer = z.int().nonnegative();
+
+// Of an interface that this flexbert does not know, the rest is not looked at.
+const pieces = z.union([
+  z.object({
+    interface: z.literal(PIECE_INTERFACE),
+    stretches: z.array(z.object({ ...blob, from: layer, to: layer, bottom: z.boolean() })),
+    branches: z.record(z.string(), z.object(blob)),
+  }),
+  z.object({ interface: z.int() }),
+]);
+
 export const manifestSchema = z
   .object({
     format: z.literal(1),
@@ -34,6 +47,8 @@ export const manifestSchema = z
     embeddings: z.object(blob),
     trunk: z.array(z.object(blob)),
     tasks: z.array(task),
+    // Absent where a flexbert merged that stored none.
+    pieces: z.record(z.string(), pieces).optional(),
     // Absent where an earlier flexbert merged.
     onnx: z
       .object({ file: z.literal("model.onnx"), sha256: blob.sha256 })

@@ -11,6 +11,7 @@ import type { TaskBranch } from "../../model/multi-head";
 import { kinds } from "../../tasks/kinds";
 import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
 import { thresholdOf } from "../../tasks/task";
+import { graphsOf, type PiecesByPrecision } from "./pieces";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST = "flexbert.json";
@@ -47,6 +48,8 @@ export interface Manifest {
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
   readonly trunk: readonly Blob[];
   readonly tasks: readonly MergedTask[];
+  /** Graphs of its pieces; absent where none were stored. */
+  readonly pieces?: PiecesByPrecision;
   /** All of it as one graph for onnxruntime and others, at model.onnx; null where that was left out. */
   readonly onnx: Blob | null;
 }
@@ -92,8 +95,8 @@ export function stageManifest(folder: string, manifest: Manifest): Promise<Stage
 }
 
 /** Every blob that a manifest names. */
-export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
-  return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
+export function filesOf({ embeddings, trunk, tasks, pieces }: Manifest): string[] {
+  return [embeddings, ...trunk, ...tasks, ...graphsOf(pieces)].map(({ file }) => file);
 }
 
 /** What a caller of a model's file must know of a task beside the graph. */
