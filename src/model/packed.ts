@@ -23,9 +23,9 @@ export interface Packing {
   readonly to_tokens: Tensor2D;
 }
 
-/** The axes of a packed call whose sizes differ between calls. `source` are the tokens of the program below. */
+/** The axes of a packed call whose sizes differ between calls. `source` are the tokens of the piece below. */
 export const packedAxes = {
-  hidden: ["source", null],
+  below: ["source", null],
   tokens: ["tokens"],
   input_ids: ["tokens"],
   token_type_ids: ["tokens"],

@@ -55,7 +55,7 @@ function callTypes(config: BertConfig, bottom: boolean, others: readonly string[
   const { source, tokens, rows, length } = EXAMPLE;
   const heads = config.numAttentionHeads;
   const shapes: Readonly<Record<string, readonly number[]>> = {
-    hidden: [source, config.hiddenSize],
+    below: [source, config.hiddenSize],
     tokens: [tokens],
     ...{ input_ids: [tokens], token_type_ids: [tokens], position_ids: [tokens] },
     attention_mask: [rows, length],
@@ -63,11 +63,11 @@ function callTypes(config: BertConfig, bottom: boolean, others: readonly string[
     to_tokens: [tokens, heads],
     first: [rows],
   };
-  const names = [...(bottom ? ["input_ids", "token_type_ids", "position_ids"] : ["hidden", "tokens"]), ...others];
+  const names = [...(bottom ? ["input_ids", "token_type_ids", "position_ids"] : ["below", "tokens"]), ...others];
   return Object.fromEntries(
     names.map((name) => [
       name,
-      { shape: shapes[name] as readonly number[], dtype: name === "hidden" ? "float32" : "int32" },
+      { shape: shapes[name] as readonly number[], dtype: name === "below" ? "float32" : "int32" },
     ]),
   );
 }
@@ -80,4 +80,4 @@ function embedded(state: Tensors, inputs: Tensors, config: BertConfig): Tensor2D
 }
 
 /** The tokens of the rows that run here, of all that left the piece below. */
-const chosen = (inputs: Tensors): Tensor2D => tf.gather(inputs["hidden"] as Tensor2D, inputs["tokens"] as Tensor1D);
+const chosen = (inputs: Tensors): Tensor2D => tf.gather(inputs["below"] as Tensor2D, inputs["tokens"] as Tensor1D);

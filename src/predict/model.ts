@@ -3,17 +3,13 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { openBase } from "../checkpoints/bases/base";
-import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { readShared, readTensors } from "../merge/folder/blobs";
 import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifest";
 import type { BertConfig } from "../model/config";
-import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
-import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import { type Task, thresholdOf } from "../tasks/task";
+import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { openSegments, type PieceSource, type Segments } from "./segments/segments";
 import { storedPieces } from "./segments/stored";
@@ -59,9 +55,9 @@ export async function openModel(
   },
 ): Promise<ServedModel> {
   const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged
+  const parts: Parts = merged
     ? await mergedParts(folder, engine, options)
-    : await runParts(folder, engine, options.taskOf, options.base);
+    : await (await import("./run-parts.js")).runParts(folder, engine, options.taskOf, options.base);
   const { config, tokenizer, tasks, cuts, pieces } = parts;
   const segments = openSegments(config, tasks, pieces, cuts);
   try {
@@ -98,45 +94,7 @@ async function mergedParts(
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const stored = storedPieces(engine, folder, manifest);
   if (stored) return { folder, config, tokenizer, tasks, cuts, pieces: stored };
+  const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
   const tensors = await readTensors(folder, manifest, tasks);
-  return { folder, config, tokenizer, tasks, cuts, pieces: await traced(engine, config, tasks, tensors) };
-}
-
-/** Apart from what the folder of a merged model has stored: it loads tfjs. */
-async function traced(
-  engine: Engine,
-  config: BertConfig,
-  tasks: readonly ServedTask[],
-  tensors: HostTensors,
-): Promise<PieceSource> {
-  const { tracedPieces } = await import("./segments/traced.js");
-  return tracedPieces(engine, config, tasks, tensors);
-}
-
-async function runParts(
-  folder: string,
-  engine: Engine,
-  taskOf: (name: string) => Task,
-  baseName?: string,
-): Promise<Parts> {
-  const record = await readRecord(folder);
-  if (!record) throw modelError(`${folder} is neither a merged model nor a run folder. Give --model with one of them`);
-  if (record.state !== "finished") throw modelError(`${folder} is not finished. Repeat the command that began it`);
-  const base = await openBase(baseName ?? record.base.name, { lowerCase: record.base.lowerCase });
-  if (base.sha256 !== record.base.sha256) {
-    throw modelError(
-      `${folder} was trained on ${record.base.name} with sha256 ${record.base.sha256.slice(0, 8)}; ` +
-        `the one that is here has ${base.sha256.slice(0, 8)}. Run: flexbert pull ${record.base.name}`,
-    );
-  }
-  const definition = taskOf(record.task);
-  const { kind, inputs, range } = definition;
-  const { fork, layers, labels, options } = record;
-  const { maxLength } = options;
-  const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
-  const task: ServedTask = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
-  const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
-  const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
-  const pieces = await traced(engine, base.config, [task], tensors);
-  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], cuts: [], pieces };
+  return { folder, config, tokenizer, tasks, cuts, pieces: tracedPieces(engine, config, tasks, tensors) };
 }

@@ -171,8 +171,9 @@ export function optionsOf<D extends Definitions>(definitions: D, { folder, recor
 /** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where either file is gone or damaged. */
 export async function recordedTasksFile(folder: string): Promise<string | null> {
   try {
+    const text = await readFile(path.join(folder, files.config), "utf8");
     const { parse } = await import("yaml"); // late: it takes longer to load than a status takes
-    const config: unknown = parse(await readFile(path.join(folder, files.config), "utf8"));
+    const config: unknown = parse(text);
     const { tasks } = Object(config) as { tasks?: unknown };
     return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
   } catch {

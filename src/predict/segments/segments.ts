@@ -229,7 +229,7 @@ async function runPiece(
 ): Promise<HostTensors> {
   const { run, inputs } = await program();
   const given: HostTensors = { ...packed.inputs };
-  if (below) Object.assign(given, { hidden: below.hidden, tokens: chosenTokens(below.packed, packed, rows.lengths) });
+  if (below) Object.assign(given, { below: below.hidden, tokens: chosenTokens(below.packed, packed, rows.lengths) });
   onRun?.({ piece: name, rows: packed.rows.length, tokens: packed.tokens, layers });
   return run(Object.fromEntries(inputs.map((input) => [input, given[input] as HostTensor])));
 }
