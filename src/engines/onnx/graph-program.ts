@@ -4,12 +4,19 @@ import type { HostTensor, HostTensors } from "../../model/tensors";
 import type { GraphProgram } from "../engine";
 import { emptyTensor, type OnnxRuntime, type OrtTensor, type OrtValueMetadata, toOrt } from "./runtime";
 
+/**
+ * Nothing is left for the optimiser: the graph is written with the operators that it would choose, and looking for more
+ * takes a third of the time to open one. And no arena: each session keeps one of its own, as large as the largest batch has
+ * made it, and a model has as many sessions as it has pieces.
+ */
+const OPTIONS = { graphOptimizationLevel: "disabled", enableCpuMemArena: false };
+
 export async function openGraphProgram(
   runtime: OnnxRuntime,
   sessionOptions: Readonly<Record<string, unknown>>,
   file: string,
 ): Promise<GraphProgram> {
-  const session = await runtime.InferenceSession.create(file, sessionOptions);
+  const session = await runtime.InferenceSession.create(file, { ...sessionOptions, ...OPTIONS });
   const { inputMetadata, outputMetadata } = session;
   return {
     inputs: inputMetadata.map(({ name }) => name),
