@@ -58,7 +58,7 @@ export async function inspect(options: InspectOptions = {}, caller: Caller = {})
   if (kind !== null && kind !== ".svg" && kind !== ".html") {
     throw usageError(`--out ${out}: a picture is written as .svg or as .html. Name such a file`);
   }
-  const { readManifest } = await import("../merge/folder/manifest.js");
+  const { readManifest } = await import("../merge/folder/version.js");
   const { readShared } = await import("../merge/folder/blobs.js");
   const { outlineModel } = await import("../merge/picture/outline.js");
   const { textPicture } = await import("../merge/picture/text.js");

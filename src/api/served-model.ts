@@ -1,9 +1,7 @@
 // A model as the functions that use one open it: which folder, which of its tasks, and the engine that runs them.
 
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { usageError } from "../errors/errors";
-import { MANIFEST } from "../merge/folder/manifest";
+import { isMergedFolder } from "../merge/folder/pointer";
 import type { Given } from "../options/given";
 import { optional, type Values } from "../options/option";
 import { text } from "../options/readers";
@@ -64,7 +62,7 @@ export async function openServedModel(
   call: Call,
 ): Promise<ServedTasks> {
   const folder = values.model ?? "merged";
-  if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
+  if (values.model === undefined && !isMergedFolder(folder)) {
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
   }
   const { knownTasks, resolveTasks } = await import("../tasks/registry.js");

@@ -89,7 +89,7 @@ async function planFiles(values: SubmitValues, call: Call): Promise<readonly Pla
     throw usageError(
       `--out ${values.out} is a folder: it takes the file to write, such as ${path.join(values.out, "submission.zip")}`,
     );
-  const { readManifest } = await import("../merge/folder/manifest.js");
+  const { readManifest } = await import("../merge/folder/version.js");
   const { submissionFiles } = await import("../data/glue/submission.js");
   const predict = await import("../predict/glue-submission.js");
   const plan = await predict.planSubmission(await readManifest(values.merged), submissionFiles(), values);

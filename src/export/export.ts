@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 import { modelError } from "../errors/errors";
 import { blobsOf, checkBlob, readShared } from "../merge/folder/blobs";
-import { readManifest } from "../merge/folder/manifest";
+import { readManifest } from "../merge/folder/version";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { CheckTools, ModelCheck } from "./check/model-check";
 import type { ExportFormat, ExportFormatName, ExportSource } from "./format";

@@ -1,14 +1,14 @@
 // A model to predict with: a merged folder, or one run over its base. Each trunk layer is computed once for all tasks
 // that a call asks for, and no layer that they do not need.
 
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { openBase } from "../checkpoints/bases/base";
 import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import { readShared, readTensors } from "../merge/folder/blobs";
-import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifest";
+import { blobsOf, readShared } from "../merge/folder/blobs";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import { isMergedFolder } from "../merge/folder/pointer";
+import { type OpenVersion, openVersion } from "../merge/folder/version";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import type { EntryPoint } from "../model/entry-point";
@@ -47,24 +47,23 @@ interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
 
 export const wanted = (task: string) => `want/${task}`;
 
-/**
- * Opens a merged folder or a run folder.
- * @param options.names the tasks to load, all by default; layers that only others need are not read
- * @param options.taskOf finds the task of a run folder, which stores its name alone
- * @param options.base where a run's base lies, if not in the cache under its name
- * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
- */
-export async function openModel(
-  folder: string,
-  engine: Engine,
-  options: {
-    readonly names?: readonly string[];
-    readonly taskOf: (name: string) => Task;
-    readonly base?: string;
-    readonly kinds?: Kinds;
-  },
-): Promise<ServedModel> {
-  const merged = existsSync(path.join(folder, MANIFEST));
+/** What of a folder is opened. */
+export interface ModelSource {
+  /** The tasks to load, all by default; layers that only others need are not read. */
+  readonly names?: readonly string[];
+  /** Finds the task of a run folder, which stores its name alone. */
+  readonly taskOf: (name: string) => Task;
+  /** Where a run's base lies, if not in the cache under its name. */
+  readonly base?: string;
+  /** Of a merged folder: hash or tag; the current one by default. */
+  readonly version?: string | undefined;
+  /** The kinds that tasks of a merged folder may have, flexbert's by default. */
+  readonly kinds?: Kinds;
+}
+
+/** Opens a merged folder or a run folder. */
+export async function openModel(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
+  const merged = isMergedFolder(folder);
   const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
   const entries = { predict: predictEntry(parts.config, await withHeads(parts.tasks)) };
   const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
@@ -96,18 +95,36 @@ export function predictEntry(config: BertConfig, tasks: readonly TaskHead[]): En
 
 async function mergedParts(
   folder: string,
-  { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
+  { names, kinds, version: wanted }: Pick<ModelSource, "names" | "kinds" | "version">,
 ): Promise<Parts> {
-  const manifest = await readManifest(folder, kinds);
+  const version = await openVersion(folder, { version: wanted, kinds }, (manifest) => filesFor(manifest, names));
+  try {
+    return await partsOf(version, names);
+  } finally {
+    await version.close();
+  }
+}
+
+/** The blobs of the tasks that are loaded: another's may be missing. */
+function filesFor(manifest: Manifest, names: readonly string[] | undefined): string[] {
+  const { shared, own } = blobsOf(manifest, servedTasks(manifest, names));
+  return [...shared, ...own].map(({ file }) => file);
+}
+
+const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) =>
+  tasks.filter(({ name }) => !names || names.includes(name));
+
+async function partsOf(version: OpenVersion, names: readonly string[] | undefined): Promise<Parts> {
+  const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
     throw modelError(
       `${folder} has no task ${missing}. It has ${manifest.tasks.map(({ name }) => name).join(", ") || "none"}`,
     );
   }
-  const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
+  const tasks = servedTasks(manifest, names);
   const { config, tokenizer } = await readShared(folder, manifest);
-  const tensors = await readTensors(folder, manifest, tasks);
+  const tensors = await version.readTensors(tasks);
   return { folder, config, tokenizer, tasks, tensors };
 }
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { cachedFolder } from "../../src/files/cache";
-import { readManifest } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
 

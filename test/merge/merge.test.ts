@@ -5,7 +5,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { openEngine } from "../../src/engines/open";
-import { filesOf, readManifest } from "../../src/merge/folder/manifest";
+import { filesOf } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
 import { overhead } from "../../src/model/overhead";
 import { evaluateTask } from "../../src/predict/evaluate";

@@ -4,7 +4,8 @@ import path from "node:path";
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import type { OnnxReport } from "../../export/onnx/onnx";
-import { MANIFEST, type MergedTask } from "../../merge/folder/manifest";
+import type { MergedTask } from "../../merge/folder/manifest";
+import { POINTER } from "../../merge/folder/pointer";
 import type { Merged } from "../../merge/merge";
 import { type Savings, savings } from "../../merge/savings";
 import { overhead } from "../../model/overhead";
@@ -134,7 +135,7 @@ async function describe(
   }
   return {
     out,
-    manifest: path.join(out, MANIFEST),
+    manifest: path.join(out, POINTER),
     tasks: manifest.tasks,
     baseLayers: manifest.base.layers,
     overhead: overhead(manifest),

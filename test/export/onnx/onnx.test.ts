@@ -10,7 +10,8 @@ import { onnxFileOpener } from "../../../src/engines/onnx/model-file";
 import { openEngine } from "../../../src/engines/open";
 import type { CheckTools } from "../../../src/export/check/model-check";
 import { sha256Hex } from "../../../src/files/hash";
-import { filesOf, readManifest } from "../../../src/merge/folder/manifest";
+import { filesOf } from "../../../src/merge/folder/manifest";
+import { readManifest } from "../../../src/merge/folder/version";
 import { merge, removeTasks, type Selection } from "../../../src/merge/merge";
 import { float32, type HostTensor, int32, sizeOf } from "../../../src/model/tensors";
 import { openModel } from "../../../src/predict/model";
@@ -35,13 +36,13 @@ beforeAll(async () => {
   tools = { engine, open, signal, glueData: place("glue"), taskOf, warn: () => undefined };
 });
 
-const mergeInto = (out: string, chosen: readonly Selection[], changes: Partial<CheckTools> = {}, mostInside = 1e9) =>
+const mergeInto = (out: string, chosen: readonly Selection[], changes: Partial<CheckTools> = {}) =>
   merge({
     out,
     base,
     selections: chosen,
     allowUnshared: true,
-    onnx: { check: { ...tools, ...changes }, mostInside },
+    onnx: { check: { ...tools, ...changes } },
   });
 
 const modelIn = (out: string) => fromBinary(ModelProtoSchema, readFileSync(onnxOf(out)));
