@@ -13,6 +13,8 @@ export interface ExportRequest extends Target {
   readonly format: ExportFormatName;
   /** The merged folder. */
   readonly model: string;
+  /** Hash or tag; the current one by default. */
+  readonly version?: string | undefined;
   /** Of its tasks; all of them where it is left out. */
   readonly tasks?: readonly string[];
   /** The kinds that tasks of the folder may have; flexbert's by default. */

@@ -9,6 +9,7 @@ import { ONNX, type StagedOnnx } from "../export/onnx/onnx";
 import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { stamped } from "../files/format";
+import { canonicalJson } from "../files/hash";
 import { lockFolder } from "../files/lock";
 import type { Kinds } from "../tasks/kinds/kind";
 import { CARD, modelCard } from "./card";
@@ -85,7 +86,7 @@ export async function changeFolder<T>(
 async function hasCommitted(out: string, before: FolderState | null): Promise<boolean> {
   if (!isMergedFolder(out)) return false;
   const now = await readState(out).catch(() => null);
-  return !now || now.pointer.log.length !== (before?.pointer.log.length ?? 0);
+  return !now || canonicalJson(now.pointer) !== canonicalJson(before?.pointer ?? null);
 }
 
 /** What a killed process had begun to write. The lock is held, so no other process writes here. */

@@ -63,7 +63,7 @@ export async function merge(request: MergeRequest): Promise<Merged> {
   const names = selections.map(({ task }) => task.name);
   return changeFolder(out, "merging", kinds, async (change) => {
     const { old, onCreated } = change;
-    requireMode(out, old?.manifest ?? null, names, mode);
+    requireMode(out, old?.manifest.tasks ?? [], names, mode);
     if (old && old.manifest.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.manifest.base, base);
     const kept = (old?.manifest.tasks ?? []).filter(({ name }) => !names.includes(name));
     const added: MergedTask[] = [];
@@ -95,7 +95,7 @@ export async function removeTasks(
   return changeFolder(out, "removing tasks", kinds, async (change) => {
     if (!change.old) throw modelError(`${out} is no merged model. Run: flexbert merge --out ${out}`);
     const { manifest: old } = change.old;
-    requireMode(out, old, names, "update");
+    requireMode(out, old.tasks, names, "update");
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
     const contents = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
@@ -127,9 +127,15 @@ async function finish(
   }
 }
 
-function requireMode(out: string, old: Manifest | null, names: readonly string[], mode: MergeMode): void {
+/** Throws usageError (2) for a name that `mode` wants in the folder and is not, or the other way round. */
+export function requireMode(
+  out: string,
+  tasks: readonly { readonly name: string }[],
+  names: readonly string[],
+  mode: MergeMode,
+): void {
   if (mode === "merge") return;
-  const has = old?.tasks.map(({ name }) => name) ?? [];
+  const has = tasks.map(({ name }) => name);
   const there = has.join(", ") || "none";
   for (const name of names) {
     if (mode === "update" && !has.includes(name)) {

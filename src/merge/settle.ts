@@ -5,12 +5,14 @@
 import { existsSync } from "node:fs";
 import { copyFile, link, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { failure } from "../errors/errors";
 import { isFolder, ONNX, removeOnnx } from "../export/onnx/onnx";
 import { syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
 import { sha256File } from "../files/hash";
 import { storageFailure } from "../files/storage-failure";
 import { CARD, hasCard, modelCard } from "./card";
 import type { OnCreated } from "./folder/blobs";
+import type { Manifest } from "./folder/manifest";
 import { type FoundVersion, versionFile } from "./folder/version";
 
 /** Makes a graph the version's own, where it is the one that its manifest names. */
@@ -43,6 +45,14 @@ export async function settle(out: string, { id, manifest }: FoundVersion): Promi
   const text = await readFile(versionFile(out, id, ".md"), "utf8").catch(() => modelCard(manifest));
   if (!existsSync(card) || ((await hasCard(out)) && (await readFile(card, "utf8")) !== text)) {
     await writeFileAtomic(card, text);
+  }
+}
+
+/** Throws failure (1) where something that is no file stands where the version's graph or card goes. */
+export async function requirePlaces(out: string, { onnx }: Pick<Manifest, "onnx">): Promise<void> {
+  for (const name of [...(onnx ? [ONNX] : []), CARD]) {
+    const target = path.join(out, name);
+    if (await isFolder(target)) throw failure(`${target} is a folder, and a file is to stand there. Move it away`);
   }
 }
 

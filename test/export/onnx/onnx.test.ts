@@ -191,8 +191,8 @@ describe("the graph", () => {
     await expectEqualBranches(place("full"), chosen);
   });
 
-  test("with more weights than a file takes it refers to the blobs, and gives the same", async () => {
-    const { onnx } = await mergeInto(place("large"), selections, {}, 1000);
+  test("its weights are the blobs', which are named in its folder, and it gives the same", async () => {
+    const { onnx } = await mergeInto(place("large"), selections);
     expect(onnx?.weights).toBe("blobs");
     expect(onnx?.bytes).toBeLessThan(100_000);
     const locations = graphIn(place("large")).initializer.flatMap(({ externalData }) =>
