@@ -25,7 +25,7 @@ import {
   writePointer,
 } from "./folder/pointer";
 import { type FoundVersion, readVersion, versionFile } from "./folder/version";
-import { keepGraph, settle } from "./settle";
+import { keepGraph, requirePlaces, settle } from "./settle";
 
 /** What the log says of a change. */
 export interface Logged {
@@ -117,6 +117,7 @@ export async function commitVersion(
     await settle(out, old);
     return { ...old, isNew: false, converted: false };
   }
+  await requirePlaces(out, manifest);
   const { id, text } = encodeManifest(manifest);
   if (state?.single) await writeConverted(change, state.single);
   const version = { id, manifest };

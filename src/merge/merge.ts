@@ -79,7 +79,7 @@ export async function merge(request: MergeRequest): Promise<Merged> {
         ...scoped(task.name, await loadBranch(selection.run)),
       };
     };
-    const command = [mode, ...names].join(" ");
+    const command = [mode, ...[...names].sort()].join(" ");
     return finish(change, contents, request, names, tensorsOf, { command, note: request.note ?? null });
   });
 }
