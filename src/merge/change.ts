@@ -10,7 +10,7 @@ import { isTemporaryName, writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { stamped } from "../files/format";
 import { canonicalJson } from "../files/hash";
-import { lockFolder } from "../files/lock";
+import { lockFolder, removeLockLeftovers } from "../files/lock";
 import type { Kinds } from "../tasks/kinds/kind";
 import { CARD, modelCard } from "./card";
 import { BLOBS, type OnCreated } from "./folder/blobs";
@@ -91,6 +91,7 @@ async function hasCommitted(out: string, before: FolderState | null): Promise<bo
 
 /** What a killed process had begun to write. The lock is held, so no other process writes here. */
 async function removeLeftovers(out: string): Promise<void> {
+  await removeLockLeftovers(out);
   const begun = (names: readonly string[], of: readonly string[]) =>
     names.filter((name) => isTemporaryName(name) && of.some((target) => name.startsWith(`.${target}`)));
   for (const name of begun(await readdir(out), [ONNX, POINTER, CARD])) await rm(path.join(out, name), { force: true });
