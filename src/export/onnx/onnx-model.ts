@@ -8,11 +8,12 @@ import type { ValueTypes } from "../../compile/entry";
 import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
-import { blobsOf, missingBlob, readTensors } from "../../merge/folder/blobs";
+import { blobsOf, missingBlob } from "../../merge/folder/blobs";
 import { licenceForCallers } from "../../merge/folder/licence";
 import { type Blob, forCallers, type Manifest, type MergedTask, tokenInputNames } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
+import type { HostTensor } from "../../model/tensors";
 import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
 import { nameNodes } from "./node-names";
@@ -20,21 +21,17 @@ import { nameNodes } from "./node-names";
 /** What of a manifest says where the weights lie. */
 type MergedParts = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 
-/**
- * The bytes of an ONNX model of a merged folder whose blobs are written. Equal folders give equal bytes.
- * @param weights where they lie: in the file, or in the folder's blobs, to which it then refers (safetensors holds them as
- *   ONNX's external data has them); their bytes are then not read
- */
+/** Weights of a model: their values, or where they lie. */
+export type Constants = Readonly<Record<string, HostTensor | ExternalTensor>>;
+
+/** The bytes of an ONNX model of a manifest's tasks, which has these weights. Equal tasks and weights give equal bytes. */
 export async function onnxModelFile(
-  folder: string,
-  manifest: MergedParts & Pick<Manifest, "base">,
+  manifest: Pick<Manifest, "base" | "tasks">,
   config: BertConfig,
-  weights: "inside" | "blobs",
+  constants: Constants,
 ): Promise<readonly Uint8Array[]> {
   const { tasks } = manifest;
   requireNames(tasks);
-  const constants =
-    weights === "inside" ? await readTensors(folder, manifest, tasks) : await externalTensors(folder, manifest);
   const { graph, symbols } = traceMerged(typesOf(constants), await withHeads(tasks), config);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
   const named = nameNodes(
@@ -53,8 +50,11 @@ function requireNames(tasks: readonly MergedTask[]): void {
   );
 }
 
-/** Every tensor by where it lies, from the blobs' headers. */
-async function externalTensors(folder: string, manifest: MergedParts): Promise<Record<string, ExternalTensor>> {
+/**
+ * Every tensor of a folder by where it lies, from its blobs' headers: safetensors holds the bytes as ONNX's external data has
+ * them, and they are not read.
+ */
+export async function weightsInBlobs(folder: string, manifest: MergedParts): Promise<Record<string, ExternalTensor>> {
   const { shared, own } = blobsOf(manifest, manifest.tasks);
   const all: Record<string, ExternalTensor> = {};
   const add = async ({ file }: Blob, prefix: string) => {

@@ -60,9 +60,9 @@ export async function stageOnnx(
   if (await isFolder(path.join(out, ONNX))) throw inTheWay(out);
   const { config, tokenizer } = await readShared(out, manifest);
   // Loads tfjs, which a merge without the file does not need.
-  const { onnxModelFile } = await import("./onnx-model.js");
+  const { onnxModelFile, weightsInBlobs } = await import("./onnx-model.js");
   const { onlyOutputs, outputDigests } = await import("../../compile/onnx/subgraph.js");
-  const bytes = Buffer.concat(await onnxModelFile(out, manifest, config, "blobs"));
+  const bytes = Buffer.concat(await onnxModelFile(manifest, config, await weightsInBlobs(out, manifest)));
   const known = await digestsOf(options.before, outputDigests);
   const now = outputDigests(bytes);
   const unchanged = manifest.tasks.map(({ name }) => name).filter((name) => known.get(name) === now.get(name));

@@ -22,6 +22,7 @@ import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { engineAbsence, withInitialCache } from "../../engines/engines";
+import { storeManifest } from "../../merged";
 import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
@@ -263,7 +264,7 @@ describe("a folder appears whole or not at all", () => {
     cpSync(merged, clash, { recursive: true });
     const [first, ...rest] = manifest.tasks;
     const tasks = [{ ...first, name: "serving_default" }, ...rest];
-    writeFileSync(path.join(clash, "flexbert.json"), JSON.stringify({ ...manifest, tasks }));
+    storeManifest(clash, { ...manifest, tasks });
     await expect(exportModel({ ...request, model: clash }, null)).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringMatching(/named serving_default cannot have a signature/),
