@@ -1,5 +1,6 @@
 // The Python and JavaScript that README and docs show runs as it stands there, in a folder that has what its page speaks of,
-// and gives what `flexbert predict` gives, of texts that a task cuts too.
+// and gives what `flexbert predict` gives, of texts that a task cuts too: hugot#73, openvinotoolkit/model_server#3519 and
+// huggingface/sentence-transformers#929, where longer texts gave other results, or an error of the runtime's.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
