@@ -1,14 +1,12 @@
 // Reads an experiment file: what is written, checked, with its defaults and the tasks that it names. All problems come
 // in one report. Whether data and base are there is for the plan to find out.
 
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { withLabels } from "../data/labels";
-import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import { configKey, type Definition, type Values } from "../options/option";
 import { defaultOf, settingsFrom } from "../options/settings";
-import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
+import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
 import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
@@ -61,9 +59,7 @@ export interface Experiment {
 
 /** @throws UserError (exit code 2) naming the file and every problem in it with its line */
 export async function readExperiment(file: string, recipes: Recipes): Promise<Experiment> {
-  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw usageError(`${file}: cannot read the experiment file (${cause.code})`, cause);
-  });
+  const text = await readYamlText(file, "the experiment file");
   const { content, report } = parseYamlFile(file, text);
   const schema = experimentSchema(recipes);
   const { normal, written } = withBlockLists(content ?? {}, recipes);

@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import { type BaseDescription, recordedBase } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -26,6 +26,7 @@ import { type BranchTraining, trainBranch } from "../../training/loop/train-bran
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
 import type { TrialSettings, TrialWork } from "../recipe";
+import { unscoredRecord } from "./record";
 
 /** A trial of a sweep, before it is trained. */
 export interface SweepTrial {
@@ -58,34 +59,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     ...(teacher ? { teacher: teacher.sha256 } : {}),
     ...(init ? { init } : {}),
   });
-  const record: RunRecord = {
-    format: RUN_FORMAT,
-    id,
-    state: "running",
-    method,
-    task: task.name,
-    base: recordedBase(base),
-    layers: place.layers,
-    fork: place.fork,
-    full,
-    seed,
-    ...(teacher ? { teacher } : {}),
-    ...(init ? { init } : {}),
-    trainData: data.trainData,
-    devData: data.devData,
-    labels: task.labels,
-    metric: task.metric,
-    score: null,
-    metrics: {},
-    bestEpoch: null,
-    steps: 0,
-    options,
-    engine: "",
-    threads: 0,
-    seconds: 0,
-    tokensPerSecond: null,
-    startedAt: "",
-  };
+  const record = unscoredRecord({ id, method, task, base, ...place, seed, teacher, init, data, options });
   const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
