@@ -60,7 +60,7 @@ export interface BranchTraining {
 }
 
 export interface TrainedBranch {
-  /** Whether every epoch was run, or only those up to `until`, with the state saved. */
+  /** Whether every epoch was run, or patience ended it; else only those up to `until` were, with the state saved. */
   readonly complete: boolean;
   /** Of the best epoch. */
   readonly branch: HostTensors;
@@ -118,15 +118,16 @@ export async function trainBranch(request: BranchTraining, context: RunContext<E
   let status: "finished" | "failed" | "stopped" = "failed";
   let compileSeconds = 0;
   try {
-    for (; position.epoch < end; position.epoch++, position.batch = 0) {
+    for (; position.epoch < end && !isExhausted(position, settings); position.epoch++, position.batch = 0) {
       const work = { total: perEpoch * settings.epochs, bar, clock, context, tracked };
       await trainEpoch(training, program, batchesOf(position.epoch), position, work);
       await evaluateEpoch(training, program, position, work);
       await save(folder, program, { ...position, epoch: position.epoch + 1, batch: 0, ...spent(position, clock) });
     }
-    if (position.epoch >= settings.epochs) {
+    if (isComplete(position, settings)) {
       const { score, epoch } = position.best as Best;
       await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
+      if (position.epoch < settings.epochs) sayExhausted(training, position, context);
       status = "finished";
     } else status = "stopped";
     compileSeconds = sayCompiled(training.label, program, context);
@@ -142,7 +143,7 @@ export async function trainBranch(request: BranchTraining, context: RunContext<E
   const { seconds, joules } = spent(position, clock);
   return {
     ...best,
-    complete: position.epoch >= settings.epochs,
+    complete: isComplete(position, settings),
     bestEpoch: best.epoch,
     steps: position.step,
     seconds,
@@ -150,6 +151,22 @@ export async function trainBranch(request: BranchTraining, context: RunContext<E
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
     cost: trialCost(training, { ...settings, buckets, epoch: batchesOf(0), joules }),
   };
+}
+
+/** Whether the epochs behind a position are as many without a better dev score as patience allows. */
+const isExhausted = ({ epoch, best }: Position, { patience }: Pick<EpochSettings, "patience">): boolean =>
+  patience !== undefined && best !== null && epoch - 1 - best.epoch >= patience;
+
+const isComplete = (position: Position, settings: EpochSettings): boolean =>
+  position.epoch >= settings.epochs || isExhausted(position, settings);
+
+function sayExhausted(
+  { label, settings }: BranchTraining,
+  { epoch }: Position,
+  { reporter }: RunContext<Engine>,
+): void {
+  const { patience = 0, epochs } = settings;
+  reporter.log(`${label}: stopped after epoch ${epoch} of ${epochs}, ${patience} without a better dev score`);
 }
 
 /** Logs what was compiled, and returns its seconds; 0 on an engine that compiles nothing. */
