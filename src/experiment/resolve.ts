@@ -8,7 +8,7 @@ import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import type { SweepTrial } from "../recipes/trial/trial";
 import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
-import { chooseTeacher } from "../selection/teacher";
+import { chooseTeacher, seedsOf } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
@@ -58,7 +58,7 @@ export function createResolver(
   const data = new Map<Task, Promise<TaskData>>();
   const resolved = new Map<number, Resolution>();
   const outcomes = new Map<number, StoredRun | "unneeded">();
-  const teachers = new Map<Task, StoredRun>();
+  const teachers = new Map<Task, { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] }>();
 
   const resolver: Resolver = {
     experiment,
@@ -97,22 +97,26 @@ export function createResolver(
       if (!force?.includes(spec)) return true;
       return record.startedAt >= force.since || (record.finishedAt ?? "") >= force.since;
     },
-    async teacher(task) {
-      const known = teachers.get(task);
-      if (known) return known;
-      const runs: StoredRun[] = [];
-      for (const spec of trials) {
-        if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
-        const run = await resolver.outcome(spec);
-        if (run === null || run === "unneeded") return null;
-        runs.push(run);
-      }
-      // Ties go by the order of folders, as in the commands that read the same folders.
-      const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
-      const teacher = chooseTeacher(byFolder, experiment.chooseBy);
-      if (teacher) teachers.set(task, teacher);
-      return teacher;
-    },
+    teacher: async (task) => (await teachersOf(task))?.teacher ?? null,
+  };
+
+  const teachersOf = async (task: Task) => {
+    const known = teachers.get(task);
+    if (known) return known;
+    const runs: StoredRun[] = [];
+    for (const spec of trials) {
+      if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
+      const run = await resolver.outcome(spec);
+      if (run === null || run === "unneeded") return null;
+      runs.push(run);
+    }
+    // Ties go by the order of folders, as in the commands that read the same folders.
+    const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
+    const teacher = chooseTeacher(byFolder, experiment.chooseBy);
+    if (!teacher) return null;
+    const found = { teacher, seedsOfTeacher: seedsOf(teacher, runs) };
+    teachers.set(task, found);
+    return found;
   };
 
   const finished = async (spec: TrialSpec, trial: StoredRun): Promise<StoredRun | null> => {
@@ -122,12 +126,13 @@ export function createResolver(
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
     const { recipe, task, seed, training } = spec;
-    const teacher = recipe.makes === "students" ? await resolver.teacher(task) : null;
-    if (recipe.makes === "students" && !teacher) return { kind: "waiting" };
+    const found = recipe.makes === "students" ? await teachersOf(task) : null;
+    if (recipe.makes === "students" && !found) return { kind: "waiting" };
+    const teacher = found?.teacher ?? null;
     if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
-    const sweep: SweepSettings = { recipe, task, base, training, teacher, data: await resolver.data(task) };
-    const { place, init, options } = spec;
-    const variant = { place, ...(init ? { init } : {}), options };
+    const sweep: SweepSettings = { recipe, task, base, training, teacher, ...found, data: await resolver.data(task) };
+    const { place, init, teachers: count, options } = spec;
+    const variant = { place, ...(init ? { init } : {}), ...(count ? { teachers: count } : {}), options };
     return { kind: "trial", sweep, ...sweepTrial(sweep, variant, seed, work.checkpoints) };
   };
 

@@ -14,6 +14,7 @@ import type { BranchSource } from "../training/loop/branch-source";
 import type { BranchTraining } from "../training/loop/train-branch";
 import type { RunContext } from "../training/tracking/tracker";
 import type { TaskData } from "./trial/task-data";
+import type { Trunks } from "./trial/trunks";
 
 /** Options of one recipe's trials, by the names that ids and records have them under. */
 export type OwnOptions = Readonly<Record<string, unknown>>;
@@ -23,6 +24,8 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly place: PlaceRequest;
   /** What a student begins as. */
   readonly init?: NonNullable<RunRecord["init"]>;
+  /** Seeds of the teacher whose mean output teaches; absent: the teacher alone. */
+  readonly teachers?: number;
   /** They change the weights: the id hashes them. */
   readonly options: O;
 }
@@ -38,6 +41,8 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Varian
   readonly training: TrainingOptions;
   /** Of a student. */
   readonly teacher?: NonNullable<RunRecord["teacher"]>;
+  /** Of a student whose variant asks for several: all of them, the teacher first. */
+  readonly taughtBy?: readonly StoredRun[];
 }
 
 /** How a variant is told from others. */
@@ -64,6 +69,8 @@ export interface Preparation extends Pick<RunContext<Engine>, "engine" | "report
   readonly data: TaskData;
   /** The task's teacher; there whenever students are made. */
   readonly teacher: StoredRun | null;
+  /** As in {@link Trunks}. */
+  readonly store: Trunks["store"];
   /** Both splits as a branch at a place reads them. */
   under(place: Place): Promise<{ readonly train: BranchSource; readonly dev: BranchSource }>;
 }
@@ -103,6 +110,8 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   /** Runs before the first trial of a task that is not finished. */
   prepare(preparation: Preparation): Promise<P>;
   work(trial: TrialSettings<O> & { readonly base: Base }, prepared: P): Promise<TrialWork>;
+  /** Gives back what `prepare` and `work` hold, after the last trial. */
+  release?(prepared: P): Promise<void>;
 }
 
 /** Recipes by their method. Students come after the teachers that they learn from. */

@@ -25,6 +25,8 @@ export interface Sweep {
   readonly base: BaseDescription | Base;
   /** Of what makes students: a finished run of this task on this base, not full. */
   readonly teacher?: StoredRun;
+  /** Its other seeds, for variants with several teachers. */
+  readonly seedsOfTeacher?: readonly StoredRun[];
   /** As the recipe's settings give them. */
   readonly variants: readonly Variant[];
   readonly seeds: readonly number[];
@@ -77,13 +79,15 @@ export async function plannedTrials(
 }
 
 /** What the trials of a sweep have in common, its data read and encoded. */
-export async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
+export async function readSweep(sweep: Sweep): Promise<SweepSettings> {
+  const { recipe, task, base, teacher, seedsOfTeacher, training, run } = sweep;
   if (teacher) checkTeacher(teacher, task, base);
   return {
     recipe,
     task,
     base,
     teacher: teacher ?? null,
+    ...(seedsOfTeacher ? { seedsOfTeacher } : {}),
     training,
     data: await readTaskData(task, base, training.maxLength, run),
   };
@@ -129,25 +133,28 @@ export interface OpenSweep {
  * @param revisited as in openTrunks
  */
 export function openSweep(
-  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training">,
+  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training" | "seedsOfTeacher">,
   run: ExecutionOptions,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): OpenSweep {
   for (const note of data.notes) context.reporter.warn(note);
-  const { under, dispose } = openTrunks(task, base, data, run, context, revisited);
+  const { under, store, dispose } = openTrunks(task, base, data, run, context, revisited);
   let prepared: { readonly value: unknown } | null = null;
   return {
     async train({ trial, settings }, { label, force, until, locked = false }) {
       const weights = await withWeights(base);
       if (!prepared && settings.init !== "teacher") tellNewPooler(task, weights, context);
-      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, under }) };
+      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, store, under }) };
       const work = await recipe.work({ ...settings, base: weights }, prepared.value);
       const sources = await under(settings.place);
       const training = { trial, settings, run: { ...run, force }, label, sources, work, until };
       return locked ? runLockedTrial(training, context) : runTrial(training, context);
     },
-    dispose,
+    async dispose() {
+      if (prepared) await recipe.release?.(prepared.value);
+      await dispose();
+    },
   };
 }
 

@@ -13,7 +13,7 @@ import { executionSettings, type sweepOptions, trainingSettings } from "../../se
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, type describeBaseOf, labelledTasks, seedsOf, tasksFileOf, userTasks } from "../session";
-import { findTeacher, hasRuns } from "../stored-runs";
+import { findTeachers, hasRuns } from "../stored-runs";
 
 /** Values of the recipe's own options and of those of all training. */
 export type TrainingValues = Values<typeof sweepOptions> & Readonly<Record<string, unknown>>;
@@ -40,7 +40,7 @@ export async function sweepsOf(
   };
   if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));
   const sweeps: Sweep[] = [];
-  for (const task of tasks) sweeps.push({ ...shared, task, teacher: await teacherOf(base, task, values, call) });
+  for (const task of tasks) sweeps.push({ ...shared, task, ...(await teachersOf(base, task, values, call)) });
   return sweeps;
 }
 
@@ -60,11 +60,11 @@ async function withRuns(values: TrainingValues, open: typeof describeBaseOf, cal
   throw modelError(`no teacher in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
 }
 
-async function teacherOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
-  const teacher = await findTeacher(base, task, values, call);
-  const { layers, seed, score } = teacher.record;
+async function teachersOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
+  const found = await findTeachers(base, task, values, call);
+  const { layers, seed, score } = found.teacher.record;
   call.reporter.log(`${task.name}: the teacher is k=${layers} seed ${seed}, ${formatScore(score)} points`);
-  return teacher;
+  return found;
 }
 
 async function withData(values: TrainingValues, open: typeof describeBaseOf, call: Call) {

@@ -38,7 +38,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, seed, data, training, teacher } = settings;
+  const { recipe, task, base, place, init, seed, data, training, teacher, taughtBy } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -56,6 +56,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     seed,
     options,
     ...(teacher ? { teacher: teacher.sha256 } : {}),
+    ...(taughtBy ? { teachers: taughtBy.map(({ record }) => record.sha256) } : {}),
     ...(init ? { init } : {}),
   });
   const record: RunRecord = {
@@ -70,6 +71,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     full,
     seed,
     ...(teacher ? { teacher } : {}),
+    ...(taughtBy ? { taughtBy: taughtBy.map(referenceTo) } : {}),
     ...(init ? { init } : {}),
     trainData: data.trainData,
     devData: data.devData,
@@ -89,6 +91,11 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
   const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
+
+/** A teacher as records of its students name it. */
+export const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun) => {
+  return { id, folder, sha256: sha256 as string, score };
+};
 
 const tokenizerHashes = new WeakMap<object, string>();
 

@@ -225,7 +225,7 @@ async function trainEpoch(
     const step = position.step + 1;
     const rate = learningRateAt(step, total, settings.learningRate, settings.warmup);
     const started = performance.now();
-    const outputs = await program.run("train", await stepInputs(training, batch, step, rate));
+    const outputs = await program.run("train", await stepInputs(training, batch, { step, total, rate }));
     clock.stepSeconds += (performance.now() - started) / 1000;
     clock.tokens += batch.rows.length * batch.length;
     const loss = scalar(outputs["loss"]);
@@ -270,7 +270,13 @@ async function evaluateEpoch(
   }
 }
 
-async function stepInputs(training: OpenedTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
+interface StepOf {
+  readonly step: number;
+  readonly total: number;
+  readonly rate: number;
+}
+
+async function stepInputs(training: OpenedTraining, batch: Batch, { step, total, rate }: StepOf): Promise<HostTensors> {
   const { settings, train, config, place, loss, head, inputs } = training;
   const size = settings.batchSize;
   const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
@@ -279,7 +285,7 @@ async function stepInputs(training: OpenedTraining, batch: Batch, step: number, 
     row_weights: float32([size], weights),
     ...scalarInputs(rate, settings.weightDecay, step),
     ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads, head }, size, batch.length, step),
-    ...(await readInputs(inputs, batch, size, step)),
+    ...(await readInputs(inputs, batch, size, step, total)),
   };
 }
 
