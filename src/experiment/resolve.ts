@@ -6,7 +6,7 @@ import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
-import type { SweepTrial } from "../recipes/trial/trial";
+import { type SweepTrial, storedRun } from "../recipes/trial/trial";
 import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
 import { chooseTeacher, seedsOf } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
@@ -133,7 +133,11 @@ export function createResolver(
     const sweep: SweepSettings = { recipe, task, base, training, teacher, ...found, data: await resolver.data(task) };
     const { place, init, teachers: count, options } = spec;
     const variant = { place, ...(init ? { init } : {}), ...(count ? { teachers: count } : {}), options };
-    return { kind: "trial", sweep, ...sweepTrial(sweep, variant, seed, work.checkpoints) };
+    const resolution = (settings: SweepSettings): Resolution => {
+      return { kind: "trial", sweep: settings, ...sweepTrial(settings, variant, seed, work.checkpoints) };
+    };
+    const former = spec.former && resolution({ ...sweep, training: spec.former });
+    return former?.kind === "trial" && (await storedRun(former.trial)) ? former : resolution(sweep);
   };
 
   return resolver;

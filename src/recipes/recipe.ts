@@ -98,6 +98,11 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   /** Its own options, beside those of all training. */
   readonly options: D;
   /**
+   * Where its training has other defaults than all training. Changed ones hide nothing: an experiment goes on with runs that
+   * it began with those of all training.
+   */
+  readonly defaults?: Partial<TrainingOptions>;
+  /**
    * How its section of an experiment file takes them: "required", a "value", or a "list" of which each gives trials of its
    * own. Those left out are the command's alone.
    */
