@@ -52,6 +52,21 @@ export const perStoredRow = (stored: TokenValues, width: number): BatchInput => 
   read: async (batch, size) => float32([size, width], await stored.read({ ...batch, length: 1 }, size)),
 });
 
+/** One value for every row, and 0 for filler rows: [size, ...shape]. */
+export const everyRow = (
+  value: number,
+  shape: readonly number[] = [],
+  dtype: HostTensor["dtype"] = "float32",
+): BatchInput => ({
+  axes: [null, ...shape.map(() => null)],
+  read(batch, size) {
+    const [whole, width] = [[size, ...shape], sizeOf(shape)];
+    const filled = batch.rows.length * width;
+    if (dtype === "int32") return int32(whole, new Int32Array(size * width).fill(value, 0, filled));
+    return float32(whole, new Float32Array(size * width).fill(value, 0, filled));
+  },
+});
+
 /** A number that changes from step to step. */
 export const perStep = (value: (step: number, total: number) => number): BatchInput => ({
   axes: [],
