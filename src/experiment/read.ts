@@ -42,6 +42,8 @@ export interface Experiment {
   readonly base: string;
   readonly lowerCase?: boolean;
   readonly tasks: readonly Task[];
+  /** Every task that the file could name: GLUE's and the user's own. */
+  readonly known: readonly Task[];
   /** Absolute path of the user's own tasks, if the file names one. */
   readonly tasksFile: string | null;
   /** Of one task's data. */
@@ -220,6 +222,7 @@ function toExperiment(
     base: content.base ?? defaultOf(baseOptions.base),
     ...(content.lower_case === undefined ? {} : { lowerCase: content.lower_case }),
     tasks,
+    known,
     tasksFile,
     samples: samplesOf(content),
     ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),

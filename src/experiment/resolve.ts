@@ -7,7 +7,7 @@ import type { BaseDescription } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { type SweepTrial, storedRun } from "../recipes/trial/trial";
-import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
+import { isNeeded, readTransfers, type SweepSettings, sweepTrial, transferKey } from "../recipes/trial/variants";
 import { chooseTeacher, seedsOf } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
@@ -17,6 +17,8 @@ import type { Experiment } from "./read";
 
 /** How this process does its work; data limits are the experiment's. */
 export type WorkOfCall = Omit<ExecutionOptions, keyof typeof samples | "force">;
+
+type Transfers = NonNullable<SweepSettings["transfers"]>;
 
 export type Resolution =
   | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
@@ -58,6 +60,7 @@ export function createResolver(
   const data = new Map<Task, Promise<TaskData>>();
   const resolved = new Map<number, Resolution>();
   const outcomes = new Map<number, StoredRun | "unneeded">();
+  const transfers = new Map<string, Promise<Transfers>>();
   const teachers = new Map<Task, { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] }>();
 
   const resolver: Resolver = {
@@ -119,6 +122,16 @@ export function createResolver(
     return found;
   };
 
+  /** Texts without labels, which are read once for all trials of a task that ask for the same. */
+  const transfersOf = async (task: Task, { transfer }: TrialSpec): Promise<Transfers> => {
+    if (!transfer) return new Map();
+    const key = `${task.name} ${transferKey(transfer)}`;
+    const places = { tasks: experiment.known, all: experiment.tasks, folder: path.dirname(experiment.file) };
+    const reading = transfers.get(key) ?? readTransfers([{ transfer }], task, places, resolver.run(task));
+    transfers.set(key, reading);
+    return reading;
+  };
+
   const finished = async (spec: TrialSpec, trial: StoredRun): Promise<StoredRun | null> => {
     const record = await readRecord(trial.folder);
     return record?.state === "finished" && resolver.counts(spec, record) ? { folder: trial.folder, record } : null;
@@ -130,9 +143,20 @@ export function createResolver(
     if (recipe.makes === "students" && !found) return { kind: "waiting" };
     const teacher = found?.teacher ?? null;
     if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
-    const sweep: SweepSettings = { recipe, task, base, training, teacher, ...found, data: await resolver.data(task) };
-    const { place, init, teachers: count, options } = spec;
-    const variant = { place, ...(init ? { init } : {}), ...(count ? { teachers: count } : {}), options };
+    const transfers = await transfersOf(task, spec);
+    const sweep: SweepSettings = {
+      transfers,
+      recipe,
+      task,
+      base,
+      training,
+      teacher,
+      ...found,
+      data: await resolver.data(task),
+    };
+    const { place, init, teachers: count, transfer, options } = spec;
+    const several = { ...(count ? { teachers: count } : {}), ...(transfer ? { transfer } : {}) };
+    const variant = { place, ...(init ? { init } : {}), ...several, options };
     const resolution = (settings: SweepSettings): Resolution => {
       return { kind: "trial", sweep: settings, ...sweepTrial(settings, variant, seed, work.checkpoints) };
     };

@@ -4,66 +4,12 @@
 
 import { ownLayers } from "../model/place";
 import { layerRange } from "../options/layers";
-import { option, optional, silentDefault } from "../options/option";
-import { choice, decimal, integer } from "../options/readers";
-import { fromRecorded, recorded, settingsOf } from "../options/settings";
+import { option } from "../options/option";
+import { choice } from "../options/readers";
+import { fromRecorded } from "../options/settings";
 import { headOf } from "../tasks/task";
 import { defineRecipe } from "./recipe";
-
-/** How a student is taught, beside its layers and what it begins as: ids hash them, those at their default but the first two apart. */
-const teaching = {
-  temperature: option(decimal({ min: 0.01 }), {
-    flag: "--temperature",
-    value: "<T>",
-    help: "softens both distributions",
-    fallback: 2,
-  }),
-  alpha: option(decimal({ min: 0, max: 1 }), {
-    flag: "--alpha",
-    value: "<share>",
-    help: "weight of the teacher's outputs against the labels",
-    fallback: 0.5,
-  }),
-  alphaEnd: optional(decimal({ min: 0, max: 1 }), {
-    flag: "--alpha-end",
-    value: "<share>",
-    help: "what that weight becomes by the last step, in a line (default it stays)",
-  }),
-  match: silentDefault(
-    option(choice(["none", "pooled", "cls", "tokens"]), {
-      flag: "--match",
-      value: "<state>",
-      help: "draws a state of the last layer to the teacher's too: pooled, cls or tokens",
-      fallback: "none",
-    }),
-  ),
-  matchWeight: silentDefault(
-    option(decimal({ min: 0 }), {
-      flag: "--match-weight",
-      value: "<weight>",
-      help: "of that state's squared error",
-      fallback: 1,
-    }),
-  ),
-  teachers: silentDefault(
-    option(teacherCount, {
-      flag: "--teachers",
-      value: "<best|n>",
-      help: "learn from the best seed, or from the mean of n seeds' outputs",
-      fallback: "best",
-    }),
-  ),
-};
-
-/** Seeds of the teacher; "best" is the teacher alone. */
-function teacherCount(given: unknown): number {
-  if (given === "best") return 1;
-  try {
-    return integer({ min: 1, max: 1000 })(given);
-  } catch {
-    throw new Error("best, or a number of seeds");
-  }
-}
+import { taughtAs, teaching, transferring } from "./teaching-options";
 
 export const distill = defineRecipe({
   method: "distill",
@@ -78,6 +24,8 @@ export const distill = defineRecipe({
     "distill --student-layers 2",
     "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
+    "distill --task stsb --student-layers 1 --match tokens --learning-rate 3e-4 --epochs 8",
+    "distill --task mrpc --student-layers 1 --transfer task:qqp,more-pairs.csv --transfer-rows 20000",
   ],
   options: {
     studentLayers: option(layerRange({ full: false }), {
@@ -88,6 +36,7 @@ export const distill = defineRecipe({
       fallback: "2",
     }),
     ...teaching,
+    ...transferring,
     init: option(choice(["teacher", "pretrained"]), {
       flag: "--init",
       value: "<from>",
@@ -98,18 +47,15 @@ export const distill = defineRecipe({
   inFile: {
     ...{ studentLayers: "required", init: "list", temperature: "value", alpha: "value", alphaEnd: "value" },
     ...{ match: "list", matchWeight: "value", teachers: "value" },
+    ...{ transfer: "value", transferRows: "value", transferShare: "value" },
+    ...{ transferConfidence: "value", transferBalance: "value" },
   },
 
   /** On the teacher's fork, from the most layers to the fewest. */
   settings({ studentLayers, init, ...values }, { fitting }) {
     const counts = (fitting("student-layers", studentLayers) as number[]).sort((a, b) => b - a);
-    const { match, matchWeight, ...options } = recorded(teaching, settingsOf(teaching, values));
-    const matched = match ? { match, ...(matchWeight === undefined ? {} : { matchWeight }) } : {};
-    const several = options.teachers ? { teachers: options.teachers } : {};
-    return counts.map((layers) => ({
-      ...{ place: { fork: "teacher", layers }, init, ...several },
-      options: { ...options, ...matched },
-    }));
+    const taught = taughtAs(values);
+    return counts.map((layers) => ({ place: { fork: "teacher", layers }, init, ...taught }));
   },
 
   describe({ place: { layers }, init }) {
@@ -122,13 +68,19 @@ export const distill = defineRecipe({
     return openTeaching(preparation);
   },
 
-  async work({ task, base, place, seed, init, taughtBy, options }, taught) {
+  async work({ task, base, place, seed, init, taughtBy, transfer, training, options }, taught) {
     const { branchOfBase, branchOfTeacher } = await import("./trial/initial-branch.js");
     const { distillationLoss } = await import("./losses.js");
     const { alpha, alphaEnd, temperature, match, matchWeight } = fromRecorded(teaching, options);
+    const { transferConfidence: confidence, transferBalance: balance } = fromRecorded(transferring, options);
+    const { batchSize } = training;
     const state = match === "none" ? null : match;
     const head = headOf(task, base.config.hiddenSize);
     const [, layer] = ownLayers(place);
+    const labelled = !transfer ? "all" : transfer.share < 1 ? "some" : "none";
+    const lesson = { taughtBy, state, alpha, alphaEnd, someUnlabelled: labelled === "some" };
+    const inputs = await taught.inputs(lesson);
+    const extra = transfer && (await taught.extra(lesson, { texts: transfer, confidence, balance, batchSize }));
     return {
       initial:
         init === "teacher"
@@ -137,9 +89,11 @@ export const distill = defineRecipe({
       loss: distillationLoss(await task.kind.head(), {
         alpha: alphaEnd === undefined ? alpha : "scheduled",
         temperature,
+        labelled,
         match: state ? { state, weight: matchWeight, layer } : undefined,
       }),
-      inputs: await taught.inputs({ taughtBy, state, alpha, alphaEnd }),
+      inputs,
+      ...(extra ? { extra } : {}),
     };
   },
 

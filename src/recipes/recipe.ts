@@ -11,9 +11,11 @@ import type { Definitions, Values } from "../options/option";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { BranchSource } from "../training/loop/branch-source";
+import type { ExtraRows } from "../training/loop/step-rows";
 import type { BranchTraining } from "../training/loop/train-branch";
 import type { RunContext } from "../training/tracking/tracker";
 import type { TaskData } from "./trial/task-data";
+import type { TransferRequest, TransferTexts } from "./trial/transfer";
 import type { Trunks } from "./trial/trunks";
 
 /** Options of one recipe's trials, by the names that ids and records have them under. */
@@ -26,12 +28,14 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly init?: NonNullable<RunRecord["init"]>;
   /** Seeds of the teacher whose mean output teaches; absent: the teacher alone. */
   readonly teachers?: number;
+  /** Texts without labels that are trained on too. */
+  readonly transfer?: TransferRequest;
   /** They change the weights: the id hashes them. */
   readonly options: O;
 }
 
 /** A trial with everything that can change its weights. */
-export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Variant<O> {
+export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Omit<Variant<O>, "transfer"> {
   readonly recipe: Recipe;
   readonly task: Task;
   readonly base: BaseDescription;
@@ -43,6 +47,8 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Varian
   readonly teacher?: NonNullable<RunRecord["teacher"]>;
   /** Of a student whose variant asks for several: all of them, the teacher first. */
   readonly taughtBy?: readonly StoredRun[];
+  /** What its variant's request means for its task. */
+  readonly transfer?: TransferTexts;
 }
 
 /** How a variant is told from others. */
@@ -73,10 +79,15 @@ export interface Preparation extends Pick<RunContext<Engine>, "engine" | "report
   readonly store: Trunks["store"];
   /** Both splits as a branch at a place reads them. */
   under(place: Place): Promise<{ readonly train: BranchSource; readonly dev: BranchSource }>;
+  /** Texts without labels as a branch at a place reads them. */
+  transferred(texts: TransferTexts, place: Place): Promise<BranchSource>;
 }
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained towards, and what for that is read. */
-export type TrialWork = Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside">;
+export interface TrialWork extends Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside"> {
+  /** Of a trial with a transfer set: which of its rows are trained on, and what their batches carry. */
+  readonly extra?: Omit<ExtraRows, "source">;
+}
 
 /**
  * D: its definitions; O: the options of a trial, out of their values; P: what it prepares.

@@ -9,6 +9,7 @@ import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
 import type { Layers, Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
+import type { TransferPlaces } from "../../recipes/trial/transfer";
 import { executionSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
@@ -39,8 +40,10 @@ export async function sweepsOf(
     halving: recipe.halves?.(values) ? values.chooseBy : undefined,
   };
   if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));
+  const transferPlaces = await placesOfTransfer(values);
   const sweeps: Sweep[] = [];
-  for (const task of tasks) sweeps.push({ ...shared, task, ...(await teachersOf(base, task, values, call)) });
+  for (const task of tasks)
+    sweeps.push({ ...shared, task, transferPlaces, ...(await teachersOf(base, task, values, call)) });
   return sweeps;
 }
 
@@ -52,6 +55,13 @@ const layersOf = ({ config: { numHiddenLayers: total } }: BaseDescription, { rep
     return values;
   },
 });
+
+/** Every known task may be named; all those with train data are all. */
+async function placesOfTransfer(values: TrainingValues): Promise<TransferPlaces> {
+  const { knownTasks } = await import("../../tasks/registry.js");
+  const tasks = knownTasks(await userTasks(values));
+  return { tasks, all: tasks, folder: "." };
+}
 
 async function withRuns(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
   const base = await open(values, call);

@@ -39,6 +39,7 @@ const fields: Readonly<Record<string, Check>> = {
   teacher: (value) => value === undefined || holds({ sha256: isText })(value, {}),
   taughtBy: (value) =>
     value === undefined || (Array.isArray(value) && value.every((one) => holds({ sha256: isText })(one, {}))),
+  transfer: (value) => value === undefined || rows(value, {}),
   trainData: rows,
   devData: rows,
   score: isScore,

@@ -38,7 +38,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, seed, data, training, teacher, taughtBy } = settings;
+  const { recipe, task, base, place, init, seed, data, training, teacher, taughtBy, transfer } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -57,6 +57,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     options,
     ...(teacher ? { teacher: teacher.sha256 } : {}),
     ...(taughtBy ? { teachers: taughtBy.map(({ record }) => record.sha256) } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     ...(init ? { init } : {}),
   });
   const record: RunRecord = {
@@ -73,6 +74,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     ...(teacher ? { teacher } : {}),
     ...(taughtBy ? { taughtBy: taughtBy.map(referenceTo) } : {}),
     ...(init ? { init } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows, from: transfer.from } } : {}),
     trainData: data.trainData,
     devData: data.devData,
     labels: task.labels,
@@ -126,8 +128,8 @@ export interface TrialTraining {
   /** How logs name it. */
   readonly label: string;
   /** Both splits as its branch reads them. */
-  readonly sources: Pick<BranchTraining, "train" | "dev">;
-  readonly work: TrialWork;
+  readonly sources: Pick<BranchTraining, "train" | "dev" | "extra">;
+  readonly work: Omit<TrialWork, "extra">;
   /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
   readonly until?: number | undefined;
 }
@@ -217,9 +219,10 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
-  const { recipe, task, base, seed, training } = settings;
+  const { recipe, task, base, seed, training, transfer } = settings;
   return configFile(task, base, run, {
     ...recipe.describe(settings).config,
+    ...(transfer ? { transfer: transfer.from } : {}),
     ...recorded(trainingSettings, training),
     ...settings.options,
     seed,

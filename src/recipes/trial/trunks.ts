@@ -14,6 +14,8 @@ import type { RunContext } from "../../training/tracking/tracker";
 import { type ActivationStore, openStore, storeBytes } from "../../training/trunk/activation-store";
 import { openTrunk, type Trunk } from "../../training/trunk/trunk";
 import type { TaskData } from "./task-data";
+import type { TransferTexts } from "./transfer";
+import { openTransfers } from "./transfer-trunks";
 
 /** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
 const TRUNK_SCRATCH = ".trunk-cache";
@@ -21,6 +23,8 @@ const TRUNK_SCRATCH = ".trunk-cache";
 export interface Trunks {
   /** Both splits as a branch at this place reads them. Forks must come in ascending order to cost nothing twice. */
   under(place: Place): Promise<{ train: BranchSource; dev: BranchSource }>;
+  /** Texts without labels as a branch at this place reads them: encoded and computed when they are first asked for. */
+  transferred(texts: TransferTexts, place: Place): Promise<BranchSource>;
   /**
    * Room for further values of rows, `width` a position, in what is left of --cache-budget or on the disk; its holder
    * disposes it. Throws failure (1) where neither has any. @param what names the values in that error
@@ -75,6 +79,8 @@ export function openTrunks(
     return { train, dev };
   };
 
+  const left = (): number => Math.max(0, work.cacheBudget - held - transfers.memoryBytes());
+  const transfers = openTransfers(task, base, data.maxLength, folder, left, context);
   describeRows(task, data, context);
   return {
     async under({ fork }) {
@@ -94,22 +100,23 @@ export function openTrunks(
       };
       return last;
     },
+    transferred: (texts, place) => transfers.under(texts, place),
     async store(lengths, width, what) {
-      const budget = Math.max(0, work.cacheBudget - held);
-      const opened = await openStore(lengths, width, { budget, folder });
-      if (!opened) throw noRoom(`${task.name}: ${what}`, storeBytes(lengths, width), budget, work.checkpoints);
-      held += opened.memoryBytes;
+      const store = await openStore(lengths, width, { budget: left(), folder });
+      if (!store) throw noRoom(`${task.name}: ${what}`, storeBytes(lengths, width), left(), work.checkpoints);
+      held += store.memoryBytes;
       return {
-        ...opened,
+        ...store,
         async dispose() {
-          held -= opened.memoryBytes;
-          await opened.dispose();
+          held -= store.memoryBytes;
+          await store.dispose();
         },
       };
     },
     async dispose() {
       await opened?.train.dispose();
       await opened?.dev.dispose();
+      await transfers.dispose();
     },
   };
 }

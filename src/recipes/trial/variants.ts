@@ -2,8 +2,11 @@
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError } from "../../errors/errors";
+import { canonicalJson } from "../../files/hash";
 import type { Place } from "../../model/place";
+import type { Task } from "../../tasks/task";
 import type { TrialSettings, Variant } from "../recipe";
+import { readTransfer, type TransferPlaces, type TransferRequest, type TransferTexts } from "./transfer";
 import { describeTrial, referenceTo, type SweepTrial } from "./trial";
 
 /** What the trials of a sweep have in common. */
@@ -12,6 +15,8 @@ export interface SweepSettings extends Pick<TrialSettings, "recipe" | "task" | "
   readonly teacher: StoredRun | null;
   /** The teacher's other seeds. */
   readonly seedsOfTeacher?: readonly StoredRun[];
+  /** By {@link transferKey}, what the variants' requests mean for the task. */
+  readonly transfers?: ReadonlyMap<string, TransferTexts>;
 }
 
 /** Whether there is anything to train: a task keeps a teacher that has no more layers than the student would have. */
@@ -20,14 +25,18 @@ export const isNeeded = ({ place }: Variant, teacher: StoredRun | null): boolean
 
 /** One variant with one seed; a student stands where its teacher's fork is, and is known by its teacher. */
 export function sweepTrial(
-  { teacher, seedsOfTeacher = [], ...common }: SweepSettings,
+  { teacher, seedsOfTeacher = [], transfers, ...common }: SweepSettings,
   variant: Variant,
   seed: number,
   checkpoints: string,
 ): SweepTrial {
   const place = placeOn(variant, teacher);
+  const { transfer: asked, ...own } = variant;
+  const transfer = asked && transfers?.get(transferKey(asked));
+  if (asked && !transfer) throw new Error("the transfer set of a variant was not read");
   const settings: TrialSettings = {
-    ...{ ...common, ...variant, place, seed },
+    ...{ ...common, ...own, place, seed },
+    ...(transfer ? { transfer } : {}),
     ...(teacher ? { teacher: referenceTo(teacher), ...taughtBy(variant, teacher, seedsOfTeacher) } : {}),
   };
   return { settings, trial: describeTrial(settings, checkpoints) };
@@ -51,4 +60,22 @@ function taughtBy({ teachers = 1 }: Variant, teacher: StoredRun, others: readonl
     );
   }
   return { taughtBy: [teacher, ...others.slice(0, teachers - 1)] };
+}
+
+/** What tells requests of one task apart. */
+export const transferKey = (request: TransferRequest): string => canonicalJson(request);
+
+/** What each of the variants asks for. */
+export async function readTransfers(
+  variants: readonly Pick<Variant, "transfer">[],
+  task: Task,
+  places: TransferPlaces,
+  data: Parameters<typeof readTransfer>[3],
+): Promise<ReadonlyMap<string, TransferTexts>> {
+  const found = new Map<string, TransferTexts>();
+  for (const { transfer } of variants) {
+    if (!transfer || found.has(transferKey(transfer))) continue;
+    found.set(transferKey(transfer), await readTransfer(transfer, task, places, data));
+  }
+  return found;
 }
