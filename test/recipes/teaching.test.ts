@@ -7,7 +7,6 @@ import { beforeAll, expect, test } from "@jest/globals";
 import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
-import type { Reporter } from "../../src/messages/reporter";
 import { placesOf } from "../../src/model/place";
 import { layerRange } from "../../src/options/layers";
 import { settingsFrom } from "../../src/options/settings";
@@ -19,6 +18,7 @@ import { glueTasks } from "../../src/tasks/glue";
 import { describeEachEngine } from "../engines/engines";
 import { finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import { stopAt } from "./stopping";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-taught", { dropout: 0.1 });
@@ -46,19 +46,6 @@ async function teachersIn(checkpoints: string, engine: Engine) {
 }
 
 const bytesOf = (run: StoredRun | undefined) => readFileSync(modelFile((run as StoredRun).folder));
-
-/** A reporter that aborts at a step of what it calls so. */
-const stopAt = (step: number, label: RegExp, abort: AbortController): Reporter => ({
-  log: () => undefined,
-  warn: () => undefined,
-  progress(title) {
-    let done = 0;
-    const advance = () => {
-      if (label.test(title) && ++done === step) abort.abort();
-    };
-    return { advance, end: () => undefined };
-  },
-});
 
 const everything = { match: "tokens", match_weight: 0.3, teachers: 3, alpha: 0.9, alpha_end: 0.1 };
 
