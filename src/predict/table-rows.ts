@@ -1,5 +1,6 @@
 // The rows of a table as predict takes them: texts, the file's own ids, and the other columns where they are kept.
 
+import type { Reading } from "../data/reading/reading";
 import { onlyPosition } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
@@ -7,7 +8,6 @@ import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
 import type { Column } from "../tasks/task";
-import type { Reading } from "./reading";
 import type { InputRow } from "./rows";
 
 /** A row that cannot be predicted. */

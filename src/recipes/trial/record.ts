@@ -9,6 +9,8 @@ import type { TaskData } from "./task-data";
 export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "seed" | "options"> {
   /** Students only. */
   readonly teacher?: RunRecord["teacher"] | undefined;
+  readonly taughtBy?: RunRecord["taughtBy"] | undefined;
+  readonly transfer?: RunRecord["transfer"] | undefined;
   readonly init?: RunRecord["init"] | undefined;
   readonly task: Task;
   readonly base: BaseDescription;
@@ -17,7 +19,7 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
 
 /** Keys stand in the order in which run.json has always had them. */
 export function unscoredRecord(run: UnscoredRun): RunRecord {
-  const { id, method, task, base, layers, fork, seed, teacher, init, data, options } = run;
+  const { id, method, task, base, layers, fork, seed, teacher, taughtBy, init, transfer, data, options } = run;
   return {
     format: RUN_FORMAT,
     id,
@@ -30,7 +32,9 @@ export function unscoredRecord(run: UnscoredRun): RunRecord {
     full: fork === null,
     seed,
     ...(teacher ? { teacher } : {}),
+    ...(taughtBy ? { taughtBy } : {}),
     ...(init ? { init } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows, from: transfer.from } } : {}),
     trainData: data.trainData,
     devData: data.devData,
     labels: task.labels,

@@ -39,7 +39,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, seed, data, training, teacher } = settings;
+  const { recipe, task, base, place, init, seed, data, training, teacher, taughtBy, transfer } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -57,12 +57,21 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     seed,
     options,
     ...(teacher ? { teacher: teacher.sha256 } : {}),
+    ...(taughtBy ? { teachers: taughtBy.map(({ record }) => record.sha256) } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     ...(init ? { init } : {}),
   });
-  const record = unscoredRecord({ id, method, task, base, ...place, seed, teacher, init, data, options });
+  const taught = taughtBy?.map(referenceTo);
+  const run = { id, method, task, base, ...place, seed, teacher, taughtBy: taught, init, transfer, data, options };
+  const record = unscoredRecord(run);
   const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
+
+/** A teacher as records of its students name it. */
+export const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun) => {
+  return { id, folder, sha256: sha256 as string, score };
+};
 
 const tokenizerHashes = new WeakMap<object, string>();
 
@@ -93,8 +102,8 @@ export interface TrialTraining {
   /** How logs name it. */
   readonly label: string;
   /** Both splits as its branch reads them. */
-  readonly sources: Pick<BranchTraining, "train" | "dev">;
-  readonly work: TrialWork;
+  readonly sources: Pick<BranchTraining, "train" | "dev" | "extra">;
+  readonly work: Omit<TrialWork, "extra">;
   /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
   readonly until?: number | undefined;
 }
@@ -184,9 +193,10 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
-  const { recipe, task, base, seed, training } = settings;
+  const { recipe, task, base, seed, training, transfer } = settings;
   return configFile(task, base, run, {
     ...recipe.describe(settings).config,
+    ...(transfer ? { transfer: transfer.from } : {}),
     ...recorded(trainingSettings, training),
     ...settings.options,
     seed,

@@ -1,16 +1,17 @@
-// How a file of rows to predict is read: as --columns and --quotes say, as the task says whose file it is, or by its header.
+// How a file of texts is read, to predict them or to learn from them without labels: as --columns and --quotes say, as the
+// task says whose file it is, or by its header.
 
 import { realpath } from "node:fs/promises";
-import { findSplitFile } from "../data/read-split";
-import { formOf } from "../data/rows";
-import { layoutOf } from "../data/rows/layout";
-import { headerAdvice } from "../data/rows/strange";
-import { firstCells, type Layout, openTable } from "../data/rows/table";
-import type { ByteSource } from "../data/rows/text-blocks";
-import { dataError } from "../errors/errors";
-import { didYouMean } from "../messages/nearest";
-import { isKeyed } from "../tasks/format";
-import type { SplitName, Task } from "../tasks/task";
+import { dataError } from "../../errors/errors";
+import { didYouMean } from "../../messages/nearest";
+import { isKeyed } from "../../tasks/format";
+import type { SplitName, Task } from "../../tasks/task";
+import { findSplitFile } from "../read-split";
+import { formOf } from "../rows";
+import { layoutOf } from "../rows/layout";
+import { headerAdvice } from "../rows/strange";
+import { firstCells, type Layout, openTable } from "../rows/table";
+import type { ByteSource } from "../rows/text-blocks";
 import {
   agreed,
   type Header,
@@ -37,6 +38,8 @@ export interface ReadingPlace {
   /** Whether any of the tasks takes pairs. */
   readonly takesPairs: boolean;
   readonly glueData: string;
+  /** What else the user may do than to name columns as people do; absent: say so with --columns. */
+  readonly otherwise?: string;
 }
 
 /** Throws dataError (3) for a file that is empty or no text, for columns that it lacks, and where two tasks disagree. */
@@ -67,7 +70,7 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
   throw dataError(
     `${bytes.name} has no column of texts among ${header.names.join(", ")}` +
       (hint === null
-        ? ". Name one of them text, and for pairs another one pair, or say which they are: --columns text=NAME or text=NAME,pair=NAME"
+        ? `. Name one of them text, and for pairs another one pair, or ${place.otherwise ?? "say which they are: --columns text=NAME or text=NAME,pair=NAME"}`
         : `; ${hint}`),
   );
 }
