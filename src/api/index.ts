@@ -56,13 +56,32 @@ export { type ImportOptions, importBranch } from "./import";
 export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
 export { type Inspection, type InspectOptions, inspect } from "./inspect";
 export {
+  type DiffOptions,
+  diffVersions,
+  type GcOptions,
+  gc,
+  type HistoryOptions,
+  history,
+  planGc,
+  type RollbackOptions,
+  type RollbackResult,
+  rollback,
+  type TagOptions,
+  tag,
+} from "./merge/history";
+export {
+  addTasks,
   type ChosenRun,
   type MergeOptions,
   type MergeResult,
   merge,
+  planAdd,
   planMerge,
+  planUpdate,
   type RemoveOptions,
   removeTasks,
+  type UpdateOptions,
+  updateTasks,
 } from "./merge/merge";
 export { type EngineOptions, openEngine } from "./open-engine";
 export {

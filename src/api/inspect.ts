@@ -9,11 +9,12 @@ import { option, optional, toggle, type Values } from "../options/option";
 import { integer, text } from "../options/readers";
 import type { TaskLatency } from "../predict/task-latency";
 import { engineOptions } from "../settings/engine";
-import { modelFolder } from "../settings/model";
+import { modelFolder, versionOption } from "../settings/model";
 import { type Call, type Caller, callOf } from "./caller";
 
 export const inspectOptions = {
   model: option(text, { ...modelFolder("--model"), help: "the merged folder", fallback: "merged" }),
+  ...versionOption,
   out: optional(text, {
     flag: "--out",
     short: "-o",
@@ -40,6 +41,11 @@ export type InspectOptions = Given<typeof inspectOptions>;
 
 export interface Inspection extends ModelOutline {
   readonly folder: string;
+  /** The first digits of its manifest's hash. */
+  readonly version: string;
+  readonly tags: readonly string[];
+  /** How many versions of the folder are there. */
+  readonly versions: number;
   /** Milliseconds, where they were measured. */
   readonly latency: (TaskLatency & { readonly engine: string }) | null;
   /** The picture in characters. */
@@ -58,18 +64,19 @@ export async function inspect(options: InspectOptions = {}, caller: Caller = {})
   if (kind !== null && kind !== ".svg" && kind !== ".html") {
     throw usageError(`--out ${out}: a picture is written as .svg or as .html. Name such a file`);
   }
-  const { readManifest } = await import("../merge/folder/manifest.js");
+  const { readVersion } = await import("../merge/folder/version.js");
   const { readShared } = await import("../merge/folder/blobs.js");
   const { outlineModel } = await import("../merge/picture/outline.js");
   const { textPicture } = await import("../merge/picture/text.js");
-  const manifest = await readManifest(folder);
+  const { id: version, manifest } = await readVersion(folder, { version: values.version });
   const { config } = await readShared(folder, manifest);
+  const { tags, versions } = await placeInHistory(folder, version);
   const sizeOf = (file: string) => {
     const blob = path.join(folder, file);
     return existsSync(blob) ? statSync(blob).size : null;
   };
   const outline = outlineModel(manifest, config, sizeOf);
-  const latency = values.measure ? await measure(values, call) : null;
+  const latency = values.measure ? await measure({ ...values, version }, call) : null;
   const note = noteOf(latency);
   if (out !== undefined) {
     const { writeFileAtomic } = await import("../files/atomic.js");
@@ -78,7 +85,14 @@ export async function inspect(options: InspectOptions = {}, caller: Caller = {})
     const { htmlPicture } = await import("../merge/picture/html.js");
     await writeFileAtomic(out, kind === ".svg" ? svg : htmlPicture(outline, svg, latency?.tasks ?? null));
   }
-  return { folder, ...outline, latency, picture: textPicture(outline, note) };
+  return { folder, version, tags, versions, ...outline, latency, picture: textPicture(outline, note) };
+}
+
+async function placeInHistory(folder: string, version: string) {
+  const { historyOf } = await import("../merge/history/rollback.js");
+  const there = (await historyOf(folder)).filter(({ isThere }) => isThere);
+  const tags = there.find((entry) => entry.version === version)?.tags ?? [];
+  return { tags, versions: new Set(there.map((entry) => entry.version)).size };
 }
 
 /** ", 12.3 ms" behind a task's name. */

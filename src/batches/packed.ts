@@ -33,8 +33,8 @@ export function packRows(all: TokenRows, rows: readonly number[], heads: number)
   const toTokens = new Int32Array(tokens * heads);
   for (const [i, row] of rows.entries()) {
     const [start, own] = [starts[i] as number, lengths[row] as number];
-    ids.set(all.ids[row] as Int32Array, start);
-    typeIds.set(all.typeIds[row] as Int32Array, start);
+    ids.set(all.ids.at(row) as Int32Array, start);
+    typeIds.set(all.typeIds.at(row) as Int32Array, start);
     mask.fill(1, i * length, i * length + own);
     for (let position = 0; position < length; position++) {
       // Padding is the row's first token again: attention masks it, and any number will do.

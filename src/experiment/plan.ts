@@ -26,6 +26,8 @@ export interface TrialSpec extends Variant {
   readonly task: Task;
   readonly seed: number;
   readonly training: TrainingOptions;
+  /** As in {@link Block}. */
+  readonly former?: TrainingOptions;
 }
 
 /** The trials of one task in one step: they share data, trunk and teacher. */
@@ -72,14 +74,23 @@ const variantsOf = ({ recipe, values }: Block, layers: Layers): Variant[] =>
 
 /** Of one task: variants from the most layers to the fewest, each with every training and seed. */
 const specsOf = (
-  { recipe, variants, trainings, seeds }: Block & { readonly variants: readonly Variant[] },
+  { recipe, variants, trainings, former, seeds }: Block & { readonly variants: readonly Variant[] },
   task: Task,
 ): Omit<TrialSpec, "index">[] =>
   variants.flatMap((variant) =>
-    trainings.flatMap((training) => seeds.map((seed) => ({ ...variant, recipe, task, seed, training }))),
+    trainings.flatMap((training, i) =>
+      seeds.map((seed) => ({
+        ...variant,
+        recipe,
+        task,
+        seed,
+        training,
+        ...(former?.[i] ? { former: former[i] } : {}),
+      })),
+    ),
   );
 
-const keyOf = ({ recipe, task, ...rest }: Omit<TrialSpec, "index">) =>
+const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
 
 function fitted({ file }: Experiment, flag: string, range: LayerRange, total: number, notes: string[]) {

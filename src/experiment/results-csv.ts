@@ -8,15 +8,17 @@ import type { TrialResult } from "./results";
 
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
- * are undefined; epochs count from 1, as in the log.
+ * are undefined; epochs count from 1, as in the log. An option that came later than files without it has a column where a
+ * trial has a value of it.
  */
 export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
-    Object.keys(inFile).flatMap((name) =>
-      inFile[name] !== "required" && name !== "init"
-        ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const]
-        : [],
-    ),
+    Object.keys(inFile).flatMap((name) => {
+      const { flag, silent, fallback } = options[name] as Definition<unknown>;
+      const always = !silent && fallback !== undefined;
+      const told = always || results.some(({ spec }) => spec.options[name] !== undefined);
+      return told && inFile[name] !== "required" && name !== "init" ? [[name, configKey(flag)] as const] : [];
+    }),
   );
   const rows = results.map(({ spec, run }) => ({
     trial: spec.index,
@@ -26,8 +28,8 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
     fork: run?.record.fork ?? "",
     init: spec.init ?? "",
     ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
-    learning_rate: spec.training.learningRate,
-    epochs: spec.training.epochs,
+    learning_rate: run?.record.options["learningRate"] ?? spec.training.learningRate,
+    epochs: run?.record.options["epochs"] ?? spec.training.epochs,
     seed: spec.seed,
     id: run?.record.id ?? "unneeded",
     metric: spec.task.metric,

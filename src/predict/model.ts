@@ -2,11 +2,12 @@
 // once for all tasks that want it, and of each row no layer that its tasks do not need.
 
 import { existsSync } from "node:fs";
-import path from "node:path";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import { readShared, readTensors } from "../merge/folder/blobs";
-import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifest";
+import { blobsOf, readShared } from "../merge/folder/blobs";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import { isMergedFolder, readState } from "../merge/folder/pointer";
+import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
 import type { BertConfig } from "../model/config";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
@@ -35,33 +36,52 @@ interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
   readonly cuts: readonly number[];
 }
 
-/**
- * Opens a merged folder or a run folder.
- * @param options.names the tasks to load, all by default; layers that only others need are not read
- * @param options.taskOf finds the task of a run folder, which stores its name alone
- * @param options.base where a run's base lies, if not in the cache under its name
- * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
- * @param options.inputs opens the pieces of tasks that take these; those of others when they are first asked for
- */
-export async function openModel(
-  folder: string,
-  engine: Engine,
-  options: {
-    readonly names?: readonly string[];
-    readonly taskOf: (name: string) => Task;
-    readonly base?: string;
-    readonly kinds?: Kinds;
-    readonly inputs?: "single" | "pair";
-  },
-): Promise<ServedModel> {
-  const merged = existsSync(path.join(folder, MANIFEST));
-  const parts: Parts = merged
-    ? await mergedParts(folder, engine, options)
-    : await (await import("./run-parts.js")).runParts(folder, engine, options.taskOf, options.base);
-  const { config, tokenizer, tasks, cuts, pieces } = parts;
+/** What of a folder is opened. */
+export interface ModelSource {
+  /** The tasks to load, all by default; layers that only others need are not read. */
+  readonly names?: readonly string[];
+  /** Finds the task of a run folder, which stores its name alone. */
+  readonly taskOf: (name: string) => Task;
+  /** Where a run's base lies, if not in the cache under its name. */
+  readonly base?: string;
+  /** Of a merged folder: hash or tag; the current one by default. */
+  readonly version?: string | undefined;
+  /** The kinds that tasks of a merged folder may have, flexbert's by default. */
+  readonly kinds?: Kinds;
+  /** Opens the pieces of tasks that take these; those of others when they are first asked for. */
+  readonly inputs?: "single" | "pair";
+}
+
+/** Opens a merged folder or a run folder. */
+export async function openModel(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
+  if (isMergedFolder(folder)) return openMerged(folder, engine, options);
+  const { runParts } = await import("./run-parts.js");
+  return opened(await runParts(folder, engine, options.taskOf, options.base), options);
+}
+
+/** A version may be removed while its graphs are opened by their names: then what is current is opened. */
+async function openMerged(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
+  for (;;) {
+    const { kinds, version: wanted, names } = options;
+    const version = await openVersion(folder, { version: wanted, kinds }, (manifest) =>
+      storedPieces(engine, folder, manifest) ? [] : filesFor(manifest, names),
+    );
+    try {
+      return await opened(await partsOf(version, engine, names), options);
+    } catch (error) {
+      if (existsSync(versionFile(folder, version.id, ".json"))) throw error;
+      if ((await readState(folder, kinds)).single) throw error; // of format 1, which has no versions to remove
+    } finally {
+      await version.close();
+    }
+  }
+}
+
+async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<ServedModel> {
+  const { folder, config, tokenizer, tasks, cuts, pieces } = parts;
   const segments = openSegments(config, tasks, pieces, cuts);
   try {
-    await segments.open(tasks.filter(({ inputs }) => inputs === (options.inputs ?? inputs)).map(({ name }) => name));
+    await segments.open(tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name));
   } catch (error) {
     segments.dispose();
     throw error;
@@ -76,25 +96,30 @@ export async function openModel(
   };
 }
 
-async function mergedParts(
-  folder: string,
-  engine: Engine,
-  { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
-): Promise<Parts> {
-  const manifest = await readManifest(folder, kinds);
+/** The blobs of the tasks that are loaded: another's may be missing. */
+function filesFor(manifest: Manifest, names: readonly string[] | undefined): string[] {
+  const { shared, own } = blobsOf(manifest, servedTasks(manifest, names));
+  return [...shared, ...own].map(({ file }) => file);
+}
+
+const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) =>
+  tasks.filter(({ name }) => !names || names.includes(name));
+
+async function partsOf(version: OpenVersion, engine: Engine, names: readonly string[] | undefined): Promise<Parts> {
+  const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
     throw modelError(
       `${folder} has no task ${missing}. It has ${manifest.tasks.map(({ name }) => name).join(", ") || "none"}`,
     );
   }
-  const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
+  const tasks = servedTasks(manifest, names);
   const { config, tokenizer } = await readShared(folder, manifest);
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const stored = storedPieces(engine, folder, manifest);
   if (stored) return { folder, config, tokenizer, tasks, cuts, pieces: stored };
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
-  const tensors = await readTensors(folder, manifest, tasks);
+  const tensors = await version.readTensors(tasks);
   return { folder, config, tokenizer, tasks, cuts, pieces: tracedPieces(engine, config, tasks, tensors) };
 }

@@ -1,12 +1,18 @@
 // What a sweep would do, without doing it.
 
-import type { BaseDescription } from "../checkpoints/bases/base";
 import type { Place } from "../model/place";
 import { halvedWork } from "./halving/rule";
 import { plannedTrials, type Sweep } from "./sweep";
-import { cacheBytes, estimateTrial, type TrialEstimate, trunkFlops } from "./trial/estimate";
-import type { TaskData } from "./trial/task-data";
+import {
+  cacheBytes,
+  estimateTrial,
+  type TrialEstimate,
+  transferBytes,
+  transferFlops,
+  trunkFlops,
+} from "./trial/estimate";
 import { finishedRun, type SweepTrial } from "./trial/trial";
+import type { SweepSettings } from "./trial/variants";
 
 export interface PlannedTrial extends Place, TrialEstimate {
   readonly task: string;
@@ -30,7 +36,7 @@ export async function planSweep(sweep: Sweep): Promise<SweepPlan> {
   const { settings, trials } = await plannedTrials(sweep);
   const planned: PlannedTrial[] = [];
   for (const trial of trials) planned.push(await planTrial(trial, sweep.run.force));
-  const shared = sharedWork(planned, settings.base, settings.data);
+  const shared = sharedWork(planned, settings);
   const halved = sweep.halving ? { halved: halvedTrials(planned, sweep.training.epochs) } : {};
   return { trials: planned, ...shared, ...halved };
 }
@@ -41,15 +47,23 @@ async function planTrial({ trial, settings }: SweepTrial, force: boolean): Promi
   return { task: task.name, folder: trial.folder, ...place, seed, finished, ...estimateTrial(settings) };
 }
 
+/** Texts without labels pass the teacher too: of it the trunk of its students is the smaller part. */
 function sharedWork(
   trials: readonly PlannedTrial[],
-  base: BaseDescription,
-  data: TaskData,
+  { base, data, teacher, transfers }: SweepSettings,
 ): Pick<SweepPlan, "trunkFlops" | "cacheBytes"> {
   const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
   if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
   const deepest = Math.max(...open.map(({ fork }) => fork ?? 0));
-  return { trunkFlops: trunkFlops(base, data, deepest), cacheBytes: cacheBytes(base, data) };
+  const texts = [...(transfers?.values() ?? [])];
+  const layers = deepest + (teacher?.record.layers ?? 0);
+  return {
+    trunkFlops: texts.reduce(
+      (sum, one) => sum + transferFlops(base, data, one, layers),
+      trunkFlops(base, data, deepest),
+    ),
+    cacheBytes: texts.reduce((sum, one) => sum + transferBytes(base, data, one), cacheBytes(base, data)),
+  };
 }
 
 /** What halving leaves of a sweep's work; full branches run to their end. */

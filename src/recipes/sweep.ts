@@ -13,9 +13,10 @@ import { searchByHalving } from "./halving/halving";
 import type { Recipe, Variant } from "./recipe";
 import { readTaskData } from "./trial/task-data";
 import { checkTeacher } from "./trial/teacher";
-import { finishedRun, runLockedTrial, runTrial, type SweepTrial } from "./trial/trial";
+import type { TransferPlaces } from "./trial/transfer";
+import { finishedRun, runLockedTrial, runTrial, type SweepTrial, type TrialTraining } from "./trial/trial";
 import { openTrunks } from "./trial/trunks";
-import { isNeeded, type SweepSettings, sweepTrial } from "./trial/variants";
+import { isNeeded, readTransfers, type SweepSettings, sweepTrial } from "./trial/variants";
 
 /** One task's trials of one recipe: every variant with every seed. */
 export interface Sweep {
@@ -25,6 +26,10 @@ export interface Sweep {
   readonly base: BaseDescription | Base;
   /** Of what makes students: a finished run of this task on this base, not full. */
   readonly teacher?: StoredRun;
+  /** Its other seeds, for variants with several teachers. */
+  readonly seedsOfTeacher?: readonly StoredRun[];
+  /** Where the sources of variants' transfer sets are found. */
+  readonly transferPlaces?: TransferPlaces;
   /** As the recipe's settings give them. */
   readonly variants: readonly Variant[];
   readonly seeds: readonly number[];
@@ -76,16 +81,21 @@ export async function plannedTrials(
   return { settings, trials: trialsOf(sweep, settings, needed) };
 }
 
+const noPlaces: TransferPlaces = { tasks: [], all: [], folder: "." };
+
 /** What the trials of a sweep have in common, its data read and encoded. */
-export async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
+export async function readSweep(sweep: Sweep): Promise<SweepSettings> {
+  const { recipe, task, base, teacher, seedsOfTeacher, transferPlaces, variants, training, run } = sweep;
   if (teacher) checkTeacher(teacher, task, base);
   return {
     recipe,
     task,
     base,
     teacher: teacher ?? null,
+    ...(seedsOfTeacher ? { seedsOfTeacher } : {}),
     training,
     data: await readTaskData(task, base, training.maxLength, run),
+    transfers: await readTransfers(variants, task, transferPlaces ?? noPlaces, run),
   };
 }
 
@@ -129,25 +139,39 @@ export interface OpenSweep {
  * @param revisited as in openTrunks
  */
 export function openSweep(
-  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training">,
+  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training" | "seedsOfTeacher" | "transfers">,
   run: ExecutionOptions,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): OpenSweep {
   for (const note of data.notes) context.reporter.warn(note);
-  const { under, dispose } = openTrunks(task, base, data, run, context, revisited);
+  const { dispose, ...trunks } = openTrunks(task, base, data, run, context, revisited);
   let prepared: { readonly value: unknown } | null = null;
   return {
     async train({ trial, settings }, { label, force, until, locked = false }) {
       const weights = await withWeights(base);
       if (!prepared && settings.init !== "teacher") tellNewPooler(task, weights, context);
-      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, under }) };
-      const work = await recipe.work({ ...settings, base: weights }, prepared.value);
-      const sources = await under(settings.place);
-      const training = { trial, settings, run: { ...run, force }, label, sources, work, until };
+      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, ...trunks }) };
+      const { extra, ...work } = await recipe.work({ ...settings, base: weights }, prepared.value);
+      const sources: TrialTraining["sources"] = await trunks.under(settings.place);
+      const { transfer, place } = settings;
+      const beside =
+        extra && transfer ? { extra: { ...extra, source: await trunks.transferred(transfer, place) } } : {};
+      const training = {
+        trial,
+        settings,
+        run: { ...run, force },
+        label,
+        sources: { ...sources, ...beside },
+        work,
+        until,
+      };
       return locked ? runLockedTrial(training, context) : runTrial(training, context);
     },
-    dispose,
+    async dispose() {
+      if (prepared) await recipe.release?.(prepared.value);
+      await dispose();
+    },
   };
 }
 

@@ -32,6 +32,7 @@ test("the picture and the figures", () => {
   expect(stdout).toContain("[ layer 2  ]───[layer 3]─[head] stsb\n");
   expect(stdout).toMatch(/^rte +2 +2 +4 /m);
   expect(stdout).toContain("3 shared + 3 task layers of 8 (75.0 %)");
+  expect(stdout).toMatch(/^version [0-9a-f]{8}, 1 version here: flexbert history$/m);
   expect(stdout).not.toMatch(/\bms\b/);
 });
 

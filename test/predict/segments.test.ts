@@ -70,7 +70,7 @@ const rowsOf = (lengths: readonly number[]): TokenRows =>
   );
 /** Of a row, by its number: alone it has the ids that it has among others. */
 const oneOf = ({ ids, typeIds, padId }: TokenRows, row: number): TokenRows => {
-  const encoding = { ids: ids[row] as Int32Array, typeIds: typeIds[row] as Int32Array, truncated: 0 };
+  const encoding = { ids: ids.at(row) as Int32Array, typeIds: typeIds.at(row) as Int32Array, truncated: 0 };
   return tokenRows([encoding], padId);
 };
 

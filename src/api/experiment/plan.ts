@@ -106,7 +106,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
   }
 }
 
-function describeListed({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
+function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {
   const { index, recipe, task, place, init, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {
@@ -119,6 +119,7 @@ function describeListed({ spec, id, folder, state, teacher, ...cost }: ListedTri
     ...recorded(trainingSettings, training),
     ...options,
     ...(init ? { init } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     state,
     folder,
     teacher,

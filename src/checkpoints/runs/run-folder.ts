@@ -21,6 +21,13 @@ import { recordProblem } from "./run-record";
 
 export const RUN_FORMAT = 1;
 
+export interface RecordedTeacher {
+  readonly id: string;
+  readonly folder: string;
+  readonly sha256: string;
+  readonly score: number | null;
+}
+
 /** run.json: what a trial is, how far it came and what it scored. Scores are fractions; null is NaN. */
 export interface RunRecord extends Place {
   readonly format: typeof RUN_FORMAT;
@@ -37,13 +44,12 @@ export interface RunRecord extends Place {
   readonly full: boolean;
   readonly seed: number;
   /** Students only. */
-  readonly teacher?: {
-    readonly id: string;
-    readonly folder: string;
-    readonly sha256: string;
-    readonly score: number | null;
-  };
+  readonly teacher?: RecordedTeacher;
+  /** Of students that the mean of several seeds taught: all of them, the teacher first. */
+  readonly taughtBy?: readonly RecordedTeacher[];
   readonly init?: "teacher" | "pretrained";
+  /** Texts without labels that its teacher labelled: the hash of all of them, how many were taken, and what they are of. */
+  readonly transfer?: { readonly sha256: string; readonly rows: number; readonly from: readonly string[] };
   readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
   readonly devData: {
     readonly sha256: string;

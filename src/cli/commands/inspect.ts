@@ -4,6 +4,7 @@ import { type Inspection, inspect, inspectOptions } from "../../api/inspect";
 import { formatBytes } from "../../files/atomic";
 import { taskCells } from "../../merge/picture/html";
 import { formatCount, formatLayers } from "../../messages/quantities";
+import { counted } from "../../messages/words";
 import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
@@ -31,7 +32,8 @@ export const inspectCommand = defineCommand({
 });
 
 function print(found: Inspection, terminal: Terminal): void {
-  const { base, hiddenSize, tasks, overhead, separate, parameters, bytes, latency, picture } = found;
+  const { version, tags, versions, base, hiddenSize, tasks, overhead, separate, parameters, bytes, latency, picture } =
+    found;
   terminal.print(`${base.name} (${base.layers} layers of ${hiddenSize}), ${tasks.length} tasks\n\n${picture}\n\n`);
   const columns = ["task", "fork", "own layers", "layers alone", "parameters", "size", "dev score"];
   const rows = tasks.map((task) => [
@@ -44,6 +46,8 @@ function print(found: Inspection, terminal: Terminal): void {
     `\n${formatLayers(overhead)}${share}; ${formatCount(parameters)} parameters in place of ` +
       `${formatCount(separate.parameters)}${bytes === null ? "" : `, ${formatBytes(bytes)}`}`,
   );
+  const named = tags.length > 0 ? ` (${tags.join(", ")})` : "";
+  terminal.print(`version ${version}${named}, ${counted(versions, "version")} here: flexbert history`);
   if (!latency) return;
   const sum = Object.values(latency.tasks).reduce((total, ms) => total + ms, 0);
   terminal.print(

@@ -2,6 +2,7 @@
 
 import { type OpenModel, openModel } from "../../api/open-model";
 import { modelOptions } from "../../api/served-model";
+import type { TextColumns } from "../../data/reading/reading";
 import { dataError, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
@@ -9,7 +10,6 @@ import { counted } from "../../messages/words";
 import { option, optional, toggle } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
-import type { TextColumns } from "../../predict/reading";
 import type { RowFile } from "../../predict/row-file";
 import type { InputRow, PredictedRow } from "../../predict/rows";
 import { taskOptions } from "../../settings/tasks";

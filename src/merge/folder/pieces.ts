@@ -35,11 +35,3 @@ export function piecesOf(pieces: PiecesByPrecision | undefined, precision = "flo
   const found = pieces?.[precision];
   return found && "stretches" in found ? found : null;
 }
-
-/** Every file of them. */
-export function graphsOf(pieces: PiecesByPrecision = {}): GraphFile[] {
-  return Object.keys(pieces).flatMap((precision) => {
-    const known = piecesOf(pieces, precision);
-    return known ? [...known.stretches, ...Object.values(known.branches)] : [];
-  });
-}

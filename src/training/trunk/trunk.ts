@@ -14,7 +14,7 @@ import { embeddingTensors, layerTensors } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
-import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
+import { type ActivationStore, memoryStore, openStore, type StoreOptions } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
 const TRUNK_BATCH = 32;
@@ -44,6 +44,8 @@ export interface TrunkCost {
 export interface Trunk {
   /** Where activations are kept, for the log: "in memory (93 MB)". */
   readonly place: string;
+  /** Bytes of memory that the activations of one fork take. */
+  readonly memoryBytes: number;
   /** Token positions that layers computed so far, for tokens a second. */
   readonly tokensComputed: number;
   /** Activations of the layer under `fork`, computed up from where the trunk stands. Earlier ones are overwritten. */
@@ -51,11 +53,8 @@ export interface Trunk {
   dispose(): Promise<void>;
 }
 
-export interface TrunkOptions {
-  /** Bytes of memory that this split's activations may take. */
-  readonly budget: number;
-  /** Folder for activations that do not fit in memory. */
-  readonly folder: string;
+/** `budget`: bytes of memory that this split's activations may take. */
+export interface TrunkOptions extends StoreOptions {
   /** What the progress bar says: "rte train". */
   readonly label: string;
   /** Forks whose activations stay readable beside later ones, each in memory of its own; none where absent. */
@@ -70,9 +69,7 @@ export async function openTrunk(
   context: RunContext<Engine>,
 ): Promise<Trunk> {
   const bytes = rows.tokens * base.config.hiddenSize * 4;
-  if (bytes <= options.budget)
-    return storedTrunk(base, rows, memoryStore(rows.lengths, base.config.hiddenSize), options, context);
-  const store = await diskStore(rows.lengths, base.config.hiddenSize, options.folder);
+  const store = await openStore(rows.lengths, base.config.hiddenSize, options);
   if (store) return storedTrunk(base, rows, store, options, context);
   context.reporter.warn(
     `${options.label}: trunk activations need ${(bytes / 1e9).toFixed(1)} GB, which neither --cache-budget ` +
@@ -131,6 +128,7 @@ function storedTrunk(
 
   return {
     place: opened.place,
+    memoryBytes: opened.memoryBytes,
     get tokensComputed() {
       return tokensComputed;
     },
@@ -168,6 +166,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
   const cost = costCounter();
   return {
     place: "recomputed at every step",
+    memoryBytes: 0,
     get tokensComputed() {
       return tokensComputed;
     },
