@@ -64,10 +64,25 @@ export function listTrials(experiment: Experiment, total: number): TrialList {
       asked.filter(({ tasks }) => tasks.includes(task)).flatMap((block) => specsOf(block, task)),
     );
   });
+  for (const spec of specs) requireSeeds(experiment, spec, specs);
   // Two blocks may ask for the same student.
   const unique = [...new Map(specs.map((spec) => [keyOf(spec), spec])).values()];
   return { trials: unique.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
 }
+
+/** The seeds of a teacher are there before its students: a file that makes too few says so before hours of work. */
+function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs: readonly Spec[]): void {
+  const makers = specs.filter((spec) => spec.task === task && spec.recipe.makes === "teachers");
+  const seeds = new Set(makers.map(({ seed }) => seed)).size;
+  if (teachers <= seeds) return;
+  const [maker] = makers;
+  throw usageError(
+    `${file}: teachers: ${teachers}, and ${task.name} has ${counted(seeds, "seed")} of each teacher. ` +
+      `Give ${maker?.recipe.method} seeds: ${teachers}, or fewer teachers`,
+  );
+}
+
+type Spec = Omit<TrialSpec, "index">;
 
 const variantsOf = ({ recipe, values }: Block, layers: Layers): Variant[] =>
   values.flatMap((one) => recipe.settings(one, layers));

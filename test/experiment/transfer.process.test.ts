@@ -137,4 +137,10 @@ test("keys are checked with the others", async () => {
   expect(stderr).toMatch(/distill.transfer_share: takes a number from 0.01 to 1, got 0/);
   expect(stderr).toMatch(/distill.teachers: takes best, or a number of seeds, got "many"/);
   expect(stderr).toMatch(/distill.matsch: unknown key \(did you mean "match"\?\)/);
+  writeFileSync(
+    bad,
+    `base: ${base.name}\ntasks: rte\nfinetune: { k: 1, seeds: 2 }\ndistill: { student_layers: 1, teachers: 3 }\n`,
+  );
+  const few = await flexbert(["plan", bad]);
+  expect(few.stderr).toMatch(/bad.yaml: teachers: 3, and rte has 2 seeds of each teacher\. Give finetune seeds: 3/);
 });

@@ -1,6 +1,7 @@
 // From a variant that a recipe names to a trial with its place, id and folder.
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { IMPORTED } from "../../checkpoints/runs/run-record";
 import { modelError } from "../../errors/errors";
 import { canonicalJson } from "../../files/hash";
 import type { Place } from "../../model/place";
@@ -53,6 +54,11 @@ function taughtBy({ teachers = 1 }: Variant, teacher: StoredRun, others: readonl
   if (teachers === 1) return {};
   const { task, layers, method } = teacher.record;
   if (others.length + 1 < teachers) {
+    if (method === IMPORTED) {
+      throw modelError(
+        `--teachers ${teachers}: the teacher of ${task} was imported, and has no other seeds. Leave it out`,
+      );
+    }
     const seeds = others.length === 0 ? "one seed" : `${others.length + 1} seeds`;
     throw modelError(
       `--teachers ${teachers}: ${task} has ${seeds} of its teacher ${teacher.folder}. ` +
