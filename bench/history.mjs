@@ -169,8 +169,8 @@ async function measure(what, line) {
 }
 
 async function load(rounds) {
-  const files = { "external data": "merged/model.onnx", "self-contained": "alone.onnx" };
-  await measure("export onnx", "export onnx --model merged --out alone.onnx");
+  const files = { "external data": "merged/model.onnx", "self-contained": "alone/model.onnx" };
+  await measure("export onnx", "export onnx --model merged --out alone");
   console.log("\n| model | MB | open, s | 1 x 16, ms | 8 x 32, ms |\n|---|---|---|---|---|");
   const best = {};
   for (let round = 0; round < rounds; round++) {
