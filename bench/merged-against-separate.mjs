@@ -3,16 +3,20 @@
 //   node bench/merged-against-separate.mjs MERGED_FOLDER CHECKPOINTS GLUE_FOLDER [ENGINE]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { showUsage } from "./usage.mjs";
+
+const require = createRequire(import.meta.url);
+const { readManifest } = require("../dist/merge/folder/version.js");
 
 showUsage(import.meta.url);
 
 const [merged, checkpoints, glue, engine = "auto"] = process.argv.slice(2);
 const bin = path.join(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../bin/flexbert.js");
 const scratch = mkdtempSync(path.join(os.tmpdir(), "flexbert-bench-"));
-const manifest = JSON.parse(readFileSync(path.join(merged, "flexbert.json"), "utf8"));
+const manifest = await readManifest(merged);
 
 function evaluate(model, task) {
   const file = path.join(scratch, "predictions.jsonl");

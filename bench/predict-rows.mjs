@@ -1,9 +1,11 @@
-// `predict` over many rows of CSV: rows a second, peak memory, and whether rows out are rows in, of this checkout and of
-// others, on a merged model of one layer, 16 wide, with random weights: what is measured is the reader more than the model.
+// `predict` over many rows of CSV: rows a second, whether memory is flat, and whether rows out are rows in and in their
+// order, of this checkout and of others, on a merged model of one layer, 16 wide, with random weights: what is measured is
+// the reader more than the model. Ends with 1 where this checkout loses a row or its memory grows with the file.
 //
-//   npm run build && node bench/predict-rows.mjs [--rows N] [--engine NAME] [FLEXBERT_FOLDER...]     default 1,000,000, wasm
+//   npm run build && node bench/predict-rows.mjs [--rows N] [--rounds N] [--engine NAME] [FLEXBERT_FOLDER...]
 //
-// FLEXBERT_FOLDER: another built checkout, such as an older one; each runs the same file, one after the other, in turn.
+// By default 1,000,000 rows, 3 rounds, wasm. FLEXBERT_FOLDER: another built checkout, such as one from before a change. In
+// each round every checkout runs the same file, one after the other, the next round in the other order.
 import { spawnSync } from "node:child_process";
 import {
   closeSync,
@@ -19,6 +21,7 @@ import {
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { showUsage } from "./usage.mjs";
 
@@ -28,7 +31,11 @@ const { randomBase, writeBase } = require("../dist/checkpoints/bases/random-base
 showUsage(import.meta.url);
 
 const { values, positionals } = parseArgs({
-  options: { rows: { type: "string", default: "1000000" }, engine: { type: "string", default: "wasm" } },
+  options: {
+    rows: { type: "string", default: "1000000" },
+    rounds: { type: "string", default: "3" },
+    engine: { type: "string", default: "wasm" },
+  },
   allowPositionals: true,
 });
 const rows = Number(values.rows);
@@ -45,12 +52,12 @@ function cell(i) {
   return i % 10 === 0 ? `"${text(i)}, and ""so"" on"` : text(i);
 }
 
-function writeCsv(file) {
+function writeCsv(file, count) {
   const out = openSync(file, "w");
   writeSync(out, "id,text,note\n");
-  for (let from = 0; from < rows; from += 10_000) {
+  for (let from = 0; from < count; from += 10_000) {
     const lines = Array.from(
-      { length: Math.min(10_000, rows - from) },
+      { length: Math.min(10_000, count - from) },
       (_, i) => `${from + i},${cell(from + i)},n${i}\n`,
     );
     writeSync(out, lines.join(""));
@@ -82,9 +89,13 @@ function flexbert(checkout, args) {
   return { seconds: (performance.now() - started) / 1000, peak: Number(readFileSync(peakFile, "utf8")) * 1024, stderr };
 }
 
-async function countLines(file) {
-  let count = 0;
-  for await (const chunk of createReadStream(file)) for (const byte of chunk) if (byte === 10) count++;
+/** Rows of a TSV of predictions whose ids go from 0 up without a hole; NaN from the first that does not. */
+async function rowsInOrder(file) {
+  let count = -1; // the header
+  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (count >= 0 && line.slice(0, line.indexOf("\t")) !== String(count)) return Number.NaN;
+    count++;
+  }
   return count;
 }
 
@@ -115,19 +126,47 @@ flexbert(here, [
   ...engine,
 ]);
 flexbert(here, ["merge", "--no-onnx", "--base", "./tiny", ...engine]);
-writeCsv(path.join(folder, "rows.csv"));
-writeFileSync(path.join(folder, "few.csv"), "id,text,note\n1,good,n\n");
+const tenth = Math.ceil(rows / 10);
+for (const [name, count] of Object.entries({ all: rows, tenth, one: 1 }))
+  writeCsv(path.join(folder, `${name}.csv`), count);
 
-console.log(`${rows} rows of CSV, engine ${values.engine}, Node ${process.version}`);
-for (const checkout of [here, ...positionals.map((given) => path.resolve(given))]) {
-  const predict = (input) => ["predict", "--file", input, "--format", "tsv", "--output", "out.tsv", ...engine];
-  const start = flexbert(checkout, predict("few.csv"));
-  const { seconds, peak, stderr } = flexbert(checkout, predict("rows.csv"));
-  const out = (await countLines(path.join(folder, "out.tsv"))) - 1;
-  const said = /, ([\d.]+) rows and/.exec(stderr)?.[1];
-  console.log(
-    `${checkout}: ${out} rows out${out === rows ? "" : " (NOT the rows in)"}, ${seconds.toFixed(1)} s, ` +
-      `${Math.round(rows / (seconds - start.seconds))} rows a second without the start (predict says ${said}), ` +
-      `peak ${Math.round(peak / 1e6)} MB (one row: ${Math.round(start.peak / 1e6)} MB)`,
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
+
+/** One file through one checkout. */
+async function predict(checkout, name) {
+  const args = ["predict", "--file", `${name}.csv`, "--format", "tsv", "--output", "out.tsv", ...engine];
+  const { seconds, peak } = flexbert(checkout, args);
+  return { seconds, peak, out: await rowsInOrder(path.join(folder, "out.tsv")) };
+}
+
+console.log(
+  `${rows} rows of CSV, engine ${values.engine}, Node ${process.version}, load ${os.loadavg()[0].toFixed(1)}`,
+);
+const runs = new Map([here, ...positionals.map((given) => path.resolve(given))].map((checkout) => [checkout, []]));
+for (let round = 0; round < Number(values.rounds); round++) {
+  const order = [...runs.keys()];
+  for (const checkout of round % 2 ? order.reverse() : order) {
+    const start = await predict(checkout, "one");
+    const few = await predict(checkout, "tenth");
+    const all = await predict(checkout, "all");
+    const speed = rows / (all.seconds - start.seconds);
+    runs.get(checkout).push({ speed, start, few, all });
+    console.log(`round ${round + 1}, ${checkout}: ${all.seconds.toFixed(1)} s, ${Math.round(speed)} rows a second`);
+  }
+}
+for (const [checkout, measured] of runs) {
+  const peaks = ["one", "tenth", "all"].map((_, i) =>
+    median(measured.map(({ start, few, all }) => [start, few, all][i].peak)),
   );
+  const whole = measured.every(({ few, all }) => few.out === tenth && all.out === rows);
+  // The garbage that V8 leaves lying differs from run to run; a reader that holds rows takes hundreds of bytes for each.
+  const flat = peaks[2] - peaks[1] < 64e6;
+  console.log(
+    `${checkout}: rows out ${whole ? "are rows in, in order" : "are NOT the rows in"}; ` +
+      `${Math.round(median(measured.map(({ speed }) => speed)))} rows a second (median of ${measured.length}, start left out); ` +
+      `peak memory ${megabytes(peaks[2])}, of a tenth of the rows ${megabytes(peaks[1])}, of one ${megabytes(peaks[0])}: ` +
+      `${flat ? "flat" : "it GROWS with the file"}`,
+  );
+  if (checkout === here && !(whole && flat)) process.exitCode = 1;
 }

@@ -218,4 +218,5 @@ def main():
     write_json(folder / "wordpiece-tiny.json", wordpiece(words, "tiny-bert/vocab.txt", [True]), "cases")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ import { type Given, readGiven } from "../options/given";
 import { option, optional, toggle, type Values } from "../options/option";
 import { choice, list, text } from "../options/readers";
 import { engineOptions } from "../settings/engine";
-import { modelFolder } from "../settings/model";
+import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { checkTools, openerOrWarning } from "./model-check";
@@ -20,6 +20,7 @@ export const exportOptions = {
     help: "the merged folder",
     fallback: "merged",
   }),
+  ...versionOption,
   task: optional(list, {
     flag: "--task",
     short: "-t",
@@ -52,9 +53,9 @@ export interface ExportOptions extends Given<typeof exportOptions> {
 
 const readFormat = choice(exportFormatNames);
 
-function requestOf(format: ExportFormatName, { model, out, force, task }: ExportValues): ExportRequest {
+function requestOf(format: ExportFormatName, { model, version, out, force, task }: ExportValues): ExportRequest {
   const place = out ?? (format === "saved-model" ? "saved-model/1" : format);
-  return { format: readFormat(format), model, out: place, force, ...(task ? { tasks: task } : {}) };
+  return { format: readFormat(format), model, version, out: place, force, ...(task ? { tasks: task } : {}) };
 }
 
 /** What an export would write: bytes of the weights, tasks, contents. Throws as {@link exportModel} does. */

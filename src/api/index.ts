@@ -54,14 +54,34 @@ export { type ExperimentResult, type RunOptions, run } from "./experiment/run";
 export { type ExportOptions, exportModel, planExport } from "./export";
 export { type ImportOptions, importBranch } from "./import";
 export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
+export { type Inspection, type InspectOptions, inspect } from "./inspect";
 export {
+  type DiffOptions,
+  diffVersions,
+  type GcOptions,
+  gc,
+  type HistoryOptions,
+  history,
+  planGc,
+  type RollbackOptions,
+  type RollbackResult,
+  rollback,
+  type TagOptions,
+  tag,
+} from "./merge/history";
+export {
+  addTasks,
   type ChosenRun,
   type MergeOptions,
   type MergeResult,
   merge,
+  planAdd,
   planMerge,
+  planUpdate,
   type RemoveOptions,
   removeTasks,
+  type UpdateOptions,
+  updateTasks,
 } from "./merge/merge";
 export { type EngineOptions, openEngine } from "./open-engine";
 export {

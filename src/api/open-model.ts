@@ -63,8 +63,13 @@ export interface OpenModel {
 /**
  * Opens a merged folder or a run folder. Throws UserError (2) where there is none by default, (4) for one that is missing,
  * damaged or has no such task, (6) for an engine that is not here.
+ * @param rows some of those that will be predicted, where they are known: what takes others is opened when it is asked for
  */
-export async function openModel(options: ModelOptions = {}, caller: Caller = {}): Promise<OpenModel> {
+export async function openModel(
+  options: ModelOptions = {},
+  caller: Caller = {},
+  rows: readonly GivenRow[] = [],
+): Promise<OpenModel> {
   const call = callOf(caller);
   const values = readGiven(modelOptions, options);
   const own = await userTasks(values);
@@ -72,7 +77,9 @@ export async function openModel(options: ModelOptions = {}, caller: Caller = {})
   const { knownTasks } = await import("../tasks/registry.js");
   // Some tasks are diagnostics of another: its head predicts them.
   const servedBy = (name: string) => knownTasks(own).find((task) => task.name === name)?.predictedWith ?? name;
-  const opened = await openServedModel(values, names?.map(servedBy), call);
+  const [first] = rows.map(rowOf);
+  const inputs = first && (first.pair === null ? "single" : "pair");
+  const opened = await openServedModel(values, names?.map(servedBy), call, inputs);
   return describeModel(opened, names !== undefined, call);
 }
 
@@ -82,7 +89,7 @@ export async function predict(
   options: ModelOptions = {},
   caller: Caller = {},
 ): Promise<PredictedRow[]> {
-  const model = await openModel(options, caller);
+  const model = await openModel(options, caller, rows);
   try {
     return await model.predict(rows);
   } finally {

@@ -1,16 +1,14 @@
 // A model as the functions that use one open it: which folder, which of its tasks, and the engine that runs them.
 
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { usageError } from "../errors/errors";
-import { MANIFEST } from "../merge/folder/manifest";
+import { isMergedFolder } from "../merge/folder/pointer";
 import type { Given } from "../options/given";
 import { optional, type Values } from "../options/option";
 import { text } from "../options/readers";
 import type { ServedModel } from "../predict/model";
 import { baseOptions } from "../settings/base";
 import { engineOptions, precisionOption } from "../settings/engine";
-import { modelFolder } from "../settings/model";
+import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
@@ -21,6 +19,7 @@ export const modelOptions = {
     ...modelFolder("--model"),
     help: "a merged folder or a run folder (default merged)",
   }),
+  ...versionOption,
   task: optional(taskOptions.task.read, {
     ...taskOptions.task,
     help: "tasks of the model: a name or a comma list (default all)",
@@ -43,7 +42,7 @@ export function namesOf(task: string | undefined): string[] | undefined {
   return task.split(",").map((name) => name.trim());
 }
 
-type ModelValues = EngineValues & Pick<Values<typeof modelOptions>, "model" | "tasks" | "base">;
+type ModelValues = EngineValues & Pick<Values<typeof modelOptions>, "model" | "version" | "tasks" | "base">;
 
 /** A served model with what else its commands need. */
 export interface ServedTasks {
@@ -57,15 +56,22 @@ export interface ServedTasks {
   readonly definitions: readonly Task[];
 }
 
-/** Opens the model with the named tasks, or all of them. */
+/**
+ * Opens the model with the named tasks, or all of them.
+ * @param inputs what the rows are, where that is known: the pieces of tasks that take others stay closed
+ */
 export async function openServedModel(
   values: ModelValues,
   names: readonly string[] | undefined,
   call: Call,
+  inputs?: "single" | "pair",
 ): Promise<ServedTasks> {
   const folder = values.model ?? "merged";
-  if (values.model === undefined && !existsSync(path.join(folder, MANIFEST))) {
+  if (values.model === undefined && !isMergedFolder(folder)) {
     throw usageError("there is no merged model in ./merged. Give --model with a merged folder or a run folder");
+  }
+  if (values.version !== undefined && !isMergedFolder(folder)) {
+    throw usageError(`--version ${values.version} is of a merged folder, and ${folder} is none`);
   }
   const { knownTasks, resolveTasks } = await import("../tasks/registry.js");
   const model = await import("../predict/model.js");
@@ -78,7 +84,9 @@ export async function openServedModel(
     const opened = await model.openModel(folder, session.engine, {
       taskOf,
       ...(names ? { names } : {}),
+      ...(inputs ? { inputs } : {}),
       ...(values.base === undefined ? {} : { base: values.base }),
+      version: values.version,
     });
     return { model: opened, session, tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };
   } catch (error) {

@@ -8,7 +8,7 @@ import { subfolders } from "../files/folder";
 import { recipesThatMake } from "../recipes/recipe";
 import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
-import { chooseTeacher, comparableRuns, teachingRun } from "../selection/teacher";
+import { chooseTeacher, comparableRuns, seedsOf, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
@@ -29,13 +29,19 @@ export async function runsOf(
 export const hasRuns = (base: BaseDescription, task: Task, checkpoints: string, { recipes }: Call): boolean =>
   hasTaskRuns(recipesThatMake("teachers", recipes), checkpoints, base.name, task.name);
 
+/** A task's teacher and its other seeds. */
+export interface Teachers {
+  readonly teacher: StoredRun;
+  readonly seedsOfTeacher: readonly StoredRun[];
+}
+
 /** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
-export async function findTeacher(
+export async function findTeachers(
   base: BaseDescription,
   task: Task,
   values: { readonly checkpoints: string; readonly chooseBy: ChooseBy },
   call: Call,
-): Promise<StoredRun> {
+): Promise<Teachers> {
   const [first] = recipesThatMake("teachers", call.recipes);
   const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
   const { teachers } = await runsOf(base, task, values.checkpoints, call);
@@ -48,7 +54,7 @@ export async function findTeacher(
   for (const line of leftOut({ teachers, students: [] }, values.chooseBy)) {
     call.reporter.log(`${task.name}: ${line}`);
   }
-  return teacher;
+  return { teacher, seedsOfTeacher: seedsOf(teacher, teachers) };
 }
 
 /** Why a command found no run of any task that it knows: there is none, or its task is described in a file not named. */

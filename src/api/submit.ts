@@ -12,7 +12,7 @@ import { option, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
 import type { PlannedFile } from "../predict/glue-submission";
 import { engineOptions } from "../settings/engine";
-import { modelFolder } from "../settings/model";
+import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
 import { openServedModel, type ServedTasks } from "./served-model";
@@ -23,6 +23,7 @@ export const submitOptions = {
     help: "the merged model",
     fallback: "merged",
   }),
+  ...versionOption,
   out: option(text, {
     flag: "--out",
     short: "-o",
@@ -59,7 +60,7 @@ export async function planSubmission(
   options: SubmitOptions = {},
   caller: Caller = {},
 ): Promise<readonly PlannedSubmission[]> {
-  const plan = await planFiles(readGiven(submitOptions, options), callOf(caller));
+  const { plan } = await planFiles(readGiven(submitOptions, options), callOf(caller));
   return plan.map(({ name, testFile, rows, predictedWith }) => ({ name, rows, predictedWith, testFile }));
 }
 
@@ -67,8 +68,8 @@ export async function planSubmission(
 export async function submit(options: SubmitOptions = {}, caller: Caller = {}): Promise<Submission> {
   const call = callOf(caller);
   const values = readGiven(submitOptions, options);
-  const plan = await planFiles(values, call);
-  const contents = await predictAll(plan, values, call);
+  const { plan, version } = await planFiles(values, call);
+  const contents = await predictAll(plan, { ...values, version }, call);
   const { checkSubmissionFile, describePredictions } = await import("../data/glue/submission.js");
   for (const file of plan) checkSubmissionFile(file, contents[file.name] as string);
   const { writeZip } = await import("../files/zip-write.js");
@@ -84,19 +85,24 @@ export async function submit(options: SubmitOptions = {}, caller: Caller = {}): 
   return { out: values.out, bytes: statSync(values.out).size, sha256: await sha256File(values.out), files };
 }
 
-async function planFiles(values: SubmitValues, call: Call): Promise<readonly PlannedFile[]> {
+/** The version is the one that the files are planned for: another may be the current one when they are predicted. */
+async function planFiles(
+  values: SubmitValues,
+  call: Call,
+): Promise<{ readonly plan: readonly PlannedFile[]; readonly version: string }> {
   if (existsSync(values.out) && statSync(values.out).isDirectory())
     throw usageError(
       `--out ${values.out} is a folder: it takes the file to write, such as ${path.join(values.out, "submission.zip")}`,
     );
-  const { readManifest } = await import("../merge/folder/manifest.js");
+  const { readVersion } = await import("../merge/folder/version.js");
   const { submissionFiles } = await import("../data/glue/submission.js");
   const predict = await import("../predict/glue-submission.js");
-  const plan = await predict.planSubmission(await readManifest(values.merged), submissionFiles(), values);
+  const { id, manifest } = await readVersion(values.merged, { version: values.version });
+  const plan = await predict.planSubmission(manifest, submissionFiles(), values);
   // Not hidden by --quiet: nobody may take a constant for a prediction.
   const filled = plan.filter(({ predictedWith }) => predictedWith === null).map(({ name }) => name);
   if (filled.length > 0) call.reporter.warn(`not predicted, but filled with one constant: ${filled.join(", ")}`);
-  return plan;
+  return { plan, version: id };
 }
 
 const partsFolder = (out: string) => `${out}.parts`;
@@ -145,6 +151,6 @@ async function predictAll(
 }
 
 function openMerged(values: SubmitValues, names: readonly string[], call: Call): Promise<ServedTasks> {
-  const { merged, engine, threads } = values;
-  return openServedModel({ model: merged, tasks: undefined, base: undefined, engine, threads }, names, call);
+  const { merged, version, engine, threads } = values;
+  return openServedModel({ model: merged, version, tasks: undefined, base: undefined, engine, threads }, names, call);
 }

@@ -6,10 +6,16 @@ import type { Task } from "../tasks/task";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { Batch } from "./batches";
 
+/** The values of each row: an array of arrays, or what finds them elsewhere. */
+export interface RowValues {
+  readonly length: number;
+  at(row: number): Int32Array | undefined;
+}
+
 /** Rows as a model reads them. */
 export interface TokenRows {
-  readonly ids: readonly Int32Array[];
-  readonly typeIds: readonly Int32Array[];
+  readonly ids: RowValues;
+  readonly typeIds: RowValues;
   /** Tokens of each row, special ones included. */
   readonly lengths: Int32Array;
   readonly padId: number;
@@ -62,8 +68,8 @@ export function padBatch(rows: TokenRows, batch: Batch, size: number) {
   const ids = new Int32Array(size * length).fill(rows.padId);
   const typeIds = new Int32Array(size * length);
   for (const [i, row] of batch.rows.entries()) {
-    ids.set(rows.ids[row] as Int32Array, i * length);
-    typeIds.set(rows.typeIds[row] as Int32Array, i * length);
+    ids.set(rows.ids.at(row) as Int32Array, i * length);
+    typeIds.set(rows.typeIds.at(row) as Int32Array, i * length);
   }
   return { ids, typeIds, mask: attentionMask(rows.lengths, batch, size) };
 }

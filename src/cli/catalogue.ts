@@ -51,8 +51,44 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "merge tasks into one multi-head model",
     load: async () => (await import("./commands/merge.js")).mergeCommand,
   },
+  update: {
+    summary: "replace tasks of a merged model by their newest runs",
+    load: async () => (await import("./commands/update.js")).updateCommand,
+  },
+  add: {
+    summary: "add tasks to a merged model",
+    load: async () => (await import("./commands/update.js")).addCommand,
+  },
+  remove: {
+    summary: "take tasks out of a merged model",
+    load: async () => (await import("./commands/update.js")).removeCommand,
+  },
+  history: {
+    summary: "the versions of a merged model",
+    load: async () => (await import("./commands/history.js")).historyCommand,
+  },
+  diff: {
+    summary: "how two versions of a merged model differ",
+    load: async () => (await import("./commands/diff.js")).diffCommand,
+  },
+  rollback: {
+    summary: "go back to an earlier version of a merged model",
+    load: async () => (await import("./commands/rollback.js")).rollbackCommand,
+  },
+  tag: {
+    summary: "name a version of a merged model",
+    load: async () => (await import("./commands/tag.js")).tagCommand,
+  },
+  gc: {
+    summary: "remove old versions of a merged model",
+    load: async () => (await import("./commands/gc.js")).gcCommand,
+  },
+  inspect: {
+    summary: "what a merged model holds, as a picture",
+    load: async () => (await import("./commands/inspect.js")).inspectCommand,
+  },
   export: {
-    summary: "a merged model as a TensorFlow SavedModel",
+    summary: "a merged model in the format of another runtime",
     load: async () => (await import("./commands/export.js")).exportCommand,
   },
   report: {

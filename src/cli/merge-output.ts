@@ -1,11 +1,29 @@
 // What merge prints: the folder's tasks, what they cost together, and what its check found.
 
-import type { MergeResult } from "../api/merge/merge";
+import type { ChosenRun, MergeResult } from "../api/merge/merge";
 import { formatBytes } from "../files/atomic";
 import { formatCount, formatLayers, formatScore } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { describeOnnx } from "./model-check";
 import { type Terminal, table } from "./terminal";
+
+/** What a merge would take. */
+export function printChoice(chosen: readonly ChosenRun[], terminal: Terminal): void {
+  if (terminal.json) terminal.printJson(chosen);
+  else {
+    const rows = chosen.map(({ task, method, fork, layers, score }) => [
+      task,
+      method,
+      fork ?? "none",
+      layers,
+      formatScore(score),
+    ]);
+    terminal.print(table(["task", "method", "fork", "layers", "score"], rows));
+  }
+}
+
+export const reportMerged = (merged: MergeResult, terminal: Terminal): void =>
+  terminal.json ? terminal.printJson(merged) : printMerged(merged, terminal);
 
 export function printMerged(merged: MergeResult, terminal: Terminal): void {
   const { out, tasks, baseLayers, overhead: cost, saved, onnx } = merged;

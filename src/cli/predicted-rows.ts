@@ -1,5 +1,6 @@
 // Predicted rows as text: a table for people, TSV, or JSON lines.
 
+import { dataError } from "../errors/errors";
 import type { ServedTask } from "../predict/model";
 import type { PredictedRow } from "../predict/rows";
 import type { Prediction } from "../tasks/kinds/kind";
@@ -27,20 +28,17 @@ export async function* printedRows(
   format: "table" | "tsv" | "jsonl",
 ): AsyncGenerator<string, void, undefined> {
   const { tasks, ids, pairs, kept } = shape;
-  const outputs = tasks.flatMap(({ kind, name }) => kind.columns(name));
+  const names = columnNames(shape, format);
   const cellsOf = ({ predictions }: PredictedRow) =>
     tasks.flatMap(({ kind, name }) => kind.cells(predictions[name] as Prediction));
   const keptOf = ({ columns }: PredictedRow) => kept.map((name) => plainCell(columns?.[name]));
   if (format === "table") {
     const shown: string[][] = [];
     for await (const row of rows) shown.push([shortened(row), ...keptOf(row).map(oneCell), ...cellsOf(row)]);
-    yield `${table(["text", ...kept, ...outputs], shown)}\n`;
+    yield `${table(names, shown)}\n`;
     return;
   }
-  const lines =
-    format === "tsv"
-      ? [[...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : []), ...kept, ...outputs].map(oneCell).join("\t")]
-      : [];
+  const lines = format === "tsv" ? [names.map(oneCell).join("\t")] : [];
   for await (const row of rows) {
     if (format === "jsonl") lines.push(JSON.stringify(row));
     else {
@@ -52,6 +50,17 @@ export async function* printedRows(
     lines.length = 0;
   }
   if (lines.length > 0) yield `${lines.join("\n")}\n`;
+}
+
+/** Throws dataError (3) for two of one name: whoever reads the table again would take one for the other. */
+function columnNames({ tasks, ids, pairs, kept }: RowShape, format: "table" | "tsv" | "jsonl"): string[] {
+  const outputs = tasks.flatMap(({ kind, name }) => kind.columns(name));
+  const own = format === "table" ? ["text"] : [...(ids ? ["id"] : []), "text", ...(pairs ? ["pair"] : [])];
+  const twice = kept.find((name) => own.includes(name) || outputs.includes(name));
+  if (format === "jsonl" || twice === undefined) return [...own, ...kept, ...outputs];
+  throw dataError(
+    `--keep-columns: the file's column "${twice}" has the name of one that predict writes. Rename it, or give --format jsonl, which keeps them apart`,
+  );
 }
 
 function shortened({ text, pair }: PredictedRow): string {

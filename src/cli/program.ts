@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Option, Command as Program } from "commander";
 import { ExitCode, UserError, usageError } from "../errors/errors";
 import { packageVersion } from "../files/version";
+import { decodeText } from "../files/written-text";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
 import { talk } from "../settings/call";
@@ -130,12 +131,14 @@ function toOption({ flag, short, value, help, fallback }: Definition<unknown>): 
 
 async function readConfig(file: string): Promise<ConfigFile> {
   const { parseDocument } = await import("yaml");
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, "utf8");
+    bytes = readFileSync(file);
   } catch (error) {
     throw new UserError(ExitCode.usage, `--config ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
+  const text = decodeText(bytes);
+  if (text === null) throw new UserError(ExitCode.usage, `--config ${file} is no text. Save it as UTF-8`);
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem) throw new UserError(ExitCode.usage, `${file}: ${problem.message.split("\n")[0]}`);

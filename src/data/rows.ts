@@ -8,6 +8,7 @@ import { didYouMean } from "../messages/nearest";
 import { counted } from "../messages/words";
 import { formatByName, isKeyed } from "../tasks/format";
 import type { Column, Columns, SplitSource } from "../tasks/task";
+import { headerAdvice } from "./rows/strange";
 import { firstCells, openTable, type Table, type TableRow } from "./rows/table";
 import type { ByteSource } from "./rows/text-blocks";
 
@@ -92,7 +93,7 @@ async function namesIn(bytes: ByteSource, source: SplitSource): Promise<readonly
 function positionsOf(table: Table, source: SplitSource, file: string): Position[] {
   const { names, width } = table;
   return (Object.entries(source.columns) as [Role, Column][]).flatMap(([role, column]): Position[] => {
-    const position = names ? names.indexOf(String(column)) : Number(column);
+    const position = names ? onlyPosition(names, String(column), file) : Number(column);
     const keyed = isKeyed(source.format);
     if (position >= 0 && (names || position < width)) return [[role, keyed ? String(column) : position]];
     // Later rows may have the key that the first ones lack.
@@ -106,15 +107,19 @@ function positionsOf(table: Table, source: SplitSource, file: string): Position[
   });
 }
 
+/** Throws dataError (3) for a name that two columns have: nobody can say which is meant. -1 for a name that none has. */
+export function onlyPosition(names: readonly string[], column: string, file: string): number {
+  const position = names.indexOf(column);
+  if (names.lastIndexOf(column) === position) return position;
+  throw dataError(`${file}: two columns are named "${column}", and which one is meant is not said. Rename one of them`);
+}
+
 function missingColumn(source: SplitSource, file: string, column: Column, found: readonly string[]): Error {
   const taken = Object.values(source.columns);
   const free = found.filter((name) => !taken.includes(name));
   const names = found.map((name) => `"${name}"`).join(", ");
-  const advice = found.some((name) => name.includes("\0"))
-    ? "it may be UTF-16 without a byte order mark: save it as UTF-8"
-    : found.includes(`"${column}"`)
-      ? "its names stand in quotes: say quotes: csv"
-      : "name its columns so, or put the right file there";
+  const quoted = found.includes(`"${column}"`) ? "its names stand in quotes: say quotes: csv" : null;
+  const advice = headerAdvice(found, source) ?? quoted ?? "name its columns so, or put the right file there";
   return dataError(
     `${file}: there is no column "${column}"${didYouMean(String(column), free)}; the file has ${names}; ${advice}`,
   );

@@ -23,6 +23,14 @@ export interface Compilation {
   readonly seconds: number;
 }
 
+/** A function that was compiled before: a piece of a merged model. */
+export interface GraphProgram {
+  /** Names of what it reads. */
+  readonly inputs: readonly string[];
+  run(inputs: HostTensors): Promise<HostTensors>;
+  dispose(): void;
+}
+
 export interface Engine {
   readonly name: EngineName;
   /** One line for logs: version, device, threads. */
@@ -36,6 +44,11 @@ export interface Engine {
     entries: Readonly<Record<E, EntryPoint>>,
     axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
   ): Promise<Program<E>>;
+  /**
+   * Opens a graph that was lowered before: an ONNX file, and the files beside it that hold its weights. Absent where an
+   * engine runs no such files. Throws the runtime's error for one that does not open.
+   */
+  readonly openGraph?: (file: string) => Promise<GraphProgram>;
   /** Tensors that the engine holds now: equal before and after any complete piece of work. */
   tensorCount(): number;
   dispose(): void;

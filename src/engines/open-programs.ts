@@ -1,10 +1,8 @@
 // The programs of an engine that are loaded and not yet disposed: what tells a leak where an engine keeps no tensors.
 
-import type { Program } from "./engine";
-
 export interface OpenPrograms {
   /** The program, counted until it is disposed. */
-  counted<E extends string>(program: Program<E>): Program<E>;
+  counted<P extends { dispose(): void }>(program: P): P;
   count(): number;
 }
 

@@ -5,10 +5,7 @@ import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
 import { npmCommand } from "../files/optional-packages";
 import { type EngineName, engineNames, type Precision } from "../settings/engine";
 import type { Engine, EngineAbsence } from "./engine";
-import { openOnnx } from "./onnx/onnx";
-import { explainTensorflowAbsence } from "./tensorflow/load";
-import { openTensorflow } from "./tensorflow/tensorflow";
-import { openWasm } from "./wasm/wasm";
+import { explainTensorflowAbsence, locateTensorflow, MODE_VARIABLE } from "./tensorflow/load";
 
 export interface EngineOptions {
   readonly threads?: number;
@@ -26,10 +23,15 @@ export interface OpenedEngine {
   readonly absent: readonly EngineAbsence[];
 }
 
+/** Each loads what it needs: tfjs alone takes longer than a short text's answer. */
 const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> = {
-  tensorflow: openTensorflow,
-  onnx: openOnnx,
-  wasm: openWasm,
+  async tensorflow(options) {
+    // Its absence is told without loading anything. A wrong setting is told first, and its module knows which are right.
+    if (process.env[MODE_VARIABLE] === undefined) locateTensorflow();
+    return (await import("./tensorflow/tensorflow.js")).openTensorflow(options);
+  },
+  onnx: async (options) => (await import("./onnx/onnx.js")).openOnnx(options),
+  wasm: async () => (await import("./wasm/wasm.js")).openWasm(),
 };
 
 /**

@@ -4,7 +4,16 @@ import { existsSync } from "node:fs";
 import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
 import { placeOf } from "../model/place";
-import { cacheBytes, estimateTrial, type TrialEstimate, trunkFlops } from "../recipes/trial/estimate";
+import {
+  cacheBytes,
+  estimateTrial,
+  type Transferred,
+  type TrialEstimate,
+  transferBytes,
+  transferFlops,
+  trunkFlops,
+} from "../recipes/trial/estimate";
+import type { TransferTexts } from "../recipes/trial/transfer";
 import type { TrialGroup, TrialSpec } from "./plan";
 import { groupTrials } from "./plan";
 import type { Resolver } from "./resolve";
@@ -22,6 +31,8 @@ export interface ListedTrial extends TrialEstimate {
   readonly folder: string | null;
   readonly teacher: { readonly id: string; readonly layers: number; readonly fork: number | null } | null;
   readonly state: TrialState;
+  /** Texts without labels that it learns from, once they are known. */
+  readonly transfer?: Pick<TransferTexts, "sha256" | "rows" | "share">;
   /** Of its branch's file; while it trains, its state takes about eight times as much. */
   readonly bytes: number;
 }
@@ -47,8 +58,12 @@ export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]):
     trials.push(...listed);
     if (!listed.some(isOpen)) continue;
     const data = await resolver.data(group.task);
-    sharedFlops += trunkFlops(resolver.base, data, sharedLayers(resolver, group, listed));
-    spilled = Math.max(spilled, cacheBytes(resolver.base, data) - resolver.run(group.task).cacheBudget);
+    const transfers = transfersOf(listed);
+    const { base } = resolver;
+    sharedFlops += trunkFlops(base, data, sharedLayers(resolver, group, listed));
+    for (const one of transfers) sharedFlops += transferFlops(base, data, one, base.config.numHiddenLayers);
+    const texts = Math.max(0, ...transfers.map((one) => transferBytes(base, data, one)));
+    spilled = Math.max(spilled, cacheBytes(base, data) + texts - resolver.run(group.task).cacheBudget);
   }
   // A fork that was asked for may be the teacher's, which was asked for too: one trial with two numbers.
   const byPlace = new Map(trials.filter(isOpen).map((trial) => [trial.folder ?? trial.spec.index, trial]));
@@ -60,6 +75,12 @@ export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]):
     openFlops: open.reduce((sum, { flops }) => sum + flops, sharedFlops),
     openBytes: open.reduce((sum, { bytes }) => sum + bytes, 8 * largest + spilled),
   };
+}
+
+/** Different texts without labels of trials with work left. */
+function transfersOf(listed: readonly ListedTrial[]): Transferred[] {
+  const asked = listed.filter(isOpen).flatMap(({ transfer }) => transfer ?? []);
+  return [...new Map(asked.map((one) => [`${one.sha256} ${one.rows}`, one])).values()];
 }
 
 const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" && state !== "unneeded";
@@ -83,13 +104,15 @@ async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTri
   const found = await resolver.resolve(spec);
   // The work of a student does not depend on its fork, which may not be known before its teacher is.
   const place = found.kind === "trial" ? found.settings.place : placeOf(base.config.numHiddenLayers, asked.layers);
-  const cost = estimateTrial({ base, place, data: await resolver.data(task), training, task });
+  const transfer = found.kind === "trial" ? found.settings.transfer : spec.transfer;
+  const cost = estimateTrial({ base, place, data: await resolver.data(task), training, task, transfer });
   const common = { spec, ...cost, bytes: 4 * cost.trainable };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
   const { trial } = found;
   const { teacher } = found.sweep;
   return {
     ...common,
+    ...(found.settings.transfer ? { transfer: found.settings.transfer } : {}),
     id: trial.record.id,
     folder: trial.folder,
     teacher: teacher ? { id: teacher.record.id, layers: teacher.record.layers, fork: teacher.record.fork } : null,

@@ -28,6 +28,8 @@ export interface TrialSpec extends Variant {
   readonly task: Task;
   readonly seed: number;
   readonly training: TrainingOptions;
+  /** As in {@link Block}. */
+  readonly former?: TrainingOptions;
 }
 
 /** The trials of one task in one step: they share data, trunk and teacher. */
@@ -64,6 +66,7 @@ export function listTrials(experiment: Experiment, total: number): TrialList {
       asked.filter(({ tasks }) => tasks.includes(task)).flatMap((block) => specsOf(block, task)),
     );
   });
+  for (const spec of specs) requireSeeds(experiment, spec, specs);
   // Two blocks may ask for the same student.
   const unique = [...new Map(specs.map((spec) => [keyOf(spec), spec])).values()];
   return { trials: unique.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
@@ -79,16 +82,39 @@ function variantsOf({ recipe, values }: Block, layers: Layers, file: string): Va
   }
 }
 
+/** The seeds of a teacher are there before its students: a file that makes too few says so before hours of work. */
+function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs: readonly Spec[]): void {
+  const makers = specs.filter((spec) => spec.task === task && spec.recipe.makes === "teachers");
+  const seeds = new Set(makers.map(({ seed }) => seed)).size;
+  if (teachers <= seeds) return;
+  const [maker] = makers;
+  throw usageError(
+    `${file}: teachers: ${teachers}, and ${task.name} has ${counted(seeds, "seed")} of each teacher. ` +
+      `Give ${maker?.recipe.method} seeds: ${teachers}, or fewer teachers`,
+  );
+}
+
+type Spec = Omit<TrialSpec, "index">;
+
 /** Of one task: variants from the most layers to the fewest, each with every training and seed. */
 const specsOf = (
-  { recipe, variants, trainings, seeds }: Block & { readonly variants: readonly Variant[] },
+  { recipe, variants, trainings, former, seeds }: Block & { readonly variants: readonly Variant[] },
   task: Task,
 ): Omit<TrialSpec, "index">[] =>
   variants.flatMap((variant) =>
-    trainings.flatMap((training) => seeds.map((seed) => ({ ...variant, recipe, task, seed, training }))),
+    trainings.flatMap((training, i) =>
+      seeds.map((seed) => ({
+        ...variant,
+        recipe,
+        task,
+        seed,
+        training,
+        ...(former?.[i] ? { former: former[i] } : {}),
+      })),
+    ),
   );
 
-const keyOf = ({ recipe, task, ...rest }: Omit<TrialSpec, "index">) =>
+const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
 
 /** Layers of a base of `total`, options by their keys in the file. */

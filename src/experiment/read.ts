@@ -1,14 +1,13 @@
 // Reads an experiment file: what is written, checked, with its defaults and the tasks that it names. All problems come
 // in one report. Whether data and base are there is for the plan to find out.
 
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { withLabels } from "../data/labels";
-import { usageError } from "../errors/errors";
+import { canonicalJson } from "../files/hash";
 import { didYouMean } from "../messages/nearest";
 import { configKey, type Definition, type Values } from "../options/option";
-import { defaultOf, settingsFrom } from "../options/settings";
-import { type EntryPath, type Problem, parseYamlFile, schemaProblems } from "../options/yaml-file";
+import { defaultOf, settingsFrom, withDefaults } from "../options/settings";
+import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
 import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
 import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
@@ -29,6 +28,8 @@ export interface Block {
   /** Of the recipe's own options. */
   readonly values: readonly Values<Recipe["options"]>[];
   readonly trainings: readonly TrainingOptions[];
+  /** What they would be without the recipe's own defaults, in the same order: runs that were begun so go on. Absent: the same. */
+  readonly former?: readonly TrainingOptions[];
   readonly seeds: readonly number[];
 }
 
@@ -39,6 +40,8 @@ export interface Experiment {
   readonly base: string;
   readonly lowerCase?: boolean;
   readonly tasks: readonly Task[];
+  /** Every task that the file could name: GLUE's and the user's own. */
+  readonly known: readonly Task[];
   /** Absolute path of the user's own tasks, if the file names one. */
   readonly tasksFile: string | null;
   /** Of one task's data. */
@@ -61,9 +64,7 @@ export interface Experiment {
 
 /** @throws UserError (exit code 2) naming the file and every problem in it with its line */
 export async function readExperiment(file: string, recipes: Recipes): Promise<Experiment> {
-  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw usageError(`${file}: cannot read the experiment file (${cause.code})`, cause);
-  });
+  const text = await readYamlText(file, "the experiment file");
   const { content, report } = parseYamlFile(file, text);
   const schema = experimentSchema(recipes);
   const { normal, written } = withBlockLists(content ?? {}, recipes);
@@ -229,7 +230,7 @@ function toExperiment(
       recipe,
       tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
       values: ownValues(recipe, block),
-      ...sweepOf(block, content),
+      ...sweepOf(recipe, block, content),
     })),
   );
   return {
@@ -238,6 +239,7 @@ function toExperiment(
     base: content.base ?? defaultOf(baseOptions.base),
     ...(content.lower_case === undefined ? {} : { lowerCase: content.lower_case }),
     tasks,
+    known,
     tasksFile,
     samples: samplesOf(content),
     ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),
@@ -267,17 +269,25 @@ function ownValues({ options, inFile }: Recipe, block: FileBlock): Block["values
   return combined.map((one) => settingsFrom(options, one));
 }
 
-/** A block's seeds and training options: its own, else those at the file's top, else the flags' defaults. */
-function sweepOf(block: FileBlock, top: ExperimentFile): Pick<Block, "seeds" | "trainings"> {
+/** A block's seeds and training options: its own, else those at the file's top, else the recipe's or the flags' defaults. */
+function sweepOf(
+  { defaults = {} }: Recipe,
+  block: FileBlock,
+  top: ExperimentFile,
+): Pick<Block, "seeds" | "trainings" | "former"> {
   const given = { ...top, ...block };
-  const { learning_rate: rates = [defaultOf(trainingSettings.learningRate)] } = given;
-  const { epochs: counts = [defaultOf(trainingSettings.epochs)] } = given;
-  return {
-    seeds: given.seeds ?? [1],
-    trainings: rates.flatMap((rate) =>
-      counts.map((epochs) => settingsFrom(trainingSettings, { ...given, learning_rate: rate, epochs })),
-    ),
-  };
+  const trainings = trainingsOf(given, withDefaults(trainingSettings, defaults));
+  const former = trainingsOf(given, trainingSettings);
+  const changed = canonicalJson({ trainings }) !== canonicalJson({ trainings: former });
+  return { seeds: given.seeds ?? [1], trainings, ...(changed ? { former } : {}) };
+}
+
+function trainingsOf(given: FileBlock, definitions: typeof trainingSettings): TrainingOptions[] {
+  const { learning_rate: rates = [defaultOf(definitions.learningRate)] } = given;
+  const { epochs: counts = [defaultOf(definitions.epochs)] } = given;
+  return rates.flatMap((rate) =>
+    counts.map((epochs) => settingsFrom(definitions, { ...given, learning_rate: rate, epochs })),
+  );
 }
 
 function samplesOf({ max_train_samples: train, max_eval_samples: dev }: ExperimentFile): Experiment["samples"] {

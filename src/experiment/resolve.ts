@@ -6,9 +6,9 @@ import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
-import type { SweepTrial } from "../recipes/trial/trial";
-import { isNeeded, type SweepSettings, sweepTrial } from "../recipes/trial/variants";
-import { teachingRun } from "../selection/teacher";
+import { type SweepTrial, storedRun } from "../recipes/trial/trial";
+import { isNeeded, readTransfers, type SweepSettings, sweepTrial, transferKey } from "../recipes/trial/variants";
+import { seedsOf, teachingRun } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
@@ -17,6 +17,8 @@ import type { Experiment } from "./read";
 
 /** How this process does its work; data limits are the experiment's. */
 export type WorkOfCall = Omit<ExecutionOptions, keyof typeof samples | "force">;
+
+type Transfers = NonNullable<SweepSettings["transfers"]>;
 
 export type Resolution =
   | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
@@ -58,7 +60,8 @@ export function createResolver(
   const data = new Map<Task, Promise<TaskData>>();
   const resolved = new Map<number, Resolution>();
   const outcomes = new Map<number, StoredRun | "unneeded">();
-  const teachers = new Map<Task, StoredRun>();
+  const transfers = new Map<string, Promise<Transfers>>();
+  const teachers = new Map<Task, { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] }>();
 
   const resolver: Resolver = {
     experiment,
@@ -97,22 +100,36 @@ export function createResolver(
       if (!force?.includes(spec)) return true;
       return record.startedAt >= force.since || (record.finishedAt ?? "") >= force.since;
     },
-    async teacher(task) {
-      const known = teachers.get(task);
-      if (known) return known;
-      const runs: StoredRun[] = [];
-      for (const spec of trials) {
-        if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
-        const run = await resolver.outcome(spec);
-        if (run === null || run === "unneeded") return null;
-        runs.push(run);
-      }
-      // Ties go by the order of folders, as in the commands that read the same folders.
-      const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
-      const teacher = teachingRun(byFolder, experiment.chooseBy);
-      if (teacher) teachers.set(task, teacher);
-      return teacher;
-    },
+    teacher: async (task) => (await teachersOf(task))?.teacher ?? null,
+  };
+
+  const teachersOf = async (task: Task) => {
+    const known = teachers.get(task);
+    if (known) return known;
+    const runs: StoredRun[] = [];
+    for (const spec of trials) {
+      if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
+      const run = await resolver.outcome(spec);
+      if (run === null || run === "unneeded") return null;
+      runs.push(run);
+    }
+    // Ties go by the order of folders, as in the commands that read the same folders.
+    const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
+    const teacher = teachingRun(byFolder, experiment.chooseBy);
+    if (!teacher) return null;
+    const found = { teacher, seedsOfTeacher: seedsOf(teacher, runs) };
+    teachers.set(task, found);
+    return found;
+  };
+
+  /** Texts without labels, which are read once for all trials of a task that ask for the same. */
+  const transfersOf = async (task: Task, { transfer }: TrialSpec): Promise<Transfers> => {
+    if (!transfer) return new Map();
+    const key = `${task.name} ${transferKey(transfer)}`;
+    const places = { tasks: experiment.known, all: experiment.tasks, folder: path.dirname(experiment.file) };
+    const reading = transfers.get(key) ?? readTransfers([{ transfer }], task, places, resolver.run(task));
+    transfers.set(key, reading);
+    return reading;
   };
 
   const finished = async (spec: TrialSpec, trial: StoredRun): Promise<StoredRun | null> => {
@@ -122,13 +139,30 @@ export function createResolver(
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
     const { recipe, task, seed, training } = spec;
-    const teacher = recipe.makes === "students" ? await resolver.teacher(task) : null;
-    if (recipe.makes === "students" && !teacher) return { kind: "waiting" };
+    const found = recipe.makes === "students" ? await teachersOf(task) : null;
+    if (recipe.makes === "students" && !found) return { kind: "waiting" };
+    const teacher = found?.teacher ?? null;
     if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
-    const sweep: SweepSettings = { recipe, task, base, training, teacher, data: await resolver.data(task) };
-    const { place, init, initLayers, options } = spec;
-    const variant = { place, ...(init ? { init } : {}), ...(initLayers ? { initLayers } : {}), options };
-    return { kind: "trial", sweep, ...sweepTrial(sweep, variant, seed, work.checkpoints) };
+    const transfers = await transfersOf(task, spec);
+    const sweep: SweepSettings = {
+      transfers,
+      recipe,
+      task,
+      base,
+      training,
+      teacher,
+      ...found,
+      data: await resolver.data(task),
+    };
+    const { place, init, initLayers, teachers: count, transfer, options } = spec;
+    const start = { ...(init ? { init } : {}), ...(initLayers ? { initLayers } : {}) };
+    const several = { ...(count ? { teachers: count } : {}), ...(transfer ? { transfer } : {}) };
+    const variant = { place, ...start, ...several, options };
+    const resolution = (settings: SweepSettings): Resolution => {
+      return { kind: "trial", sweep: settings, ...sweepTrial(settings, variant, seed, work.checkpoints) };
+    };
+    const former = spec.former && resolution({ ...sweep, training: spec.former });
+    return former?.kind === "trial" && (await storedRun(former.trial)) ? former : resolution(sweep);
   };
 
   return resolver;

@@ -11,15 +11,17 @@ const ofPlace: readonly string[] = ["init", "initLayers", "studentForks"];
 
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
- * are undefined; epochs count from 1, as in the log.
+ * are undefined; epochs count from 1, as in the log. An option that came later than files without it has a column where a
+ * trial has a value of it.
  */
 export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
-    Object.keys(inFile).flatMap((name) =>
-      inFile[name] !== "required" && !ofPlace.includes(name)
-        ? [[name, configKey((options[name] as Definition<unknown>).flag)] as const]
-        : [],
-    ),
+    Object.keys(inFile).flatMap((name) => {
+      const { flag, silent, fallback } = options[name] as Definition<unknown>;
+      const always = !silent && fallback !== undefined;
+      const told = always || results.some(({ spec }) => spec.options[name] !== undefined);
+      return told && inFile[name] !== "required" && !ofPlace.includes(name) ? [[name, configKey(flag)] as const] : [];
+    }),
   );
   const someLayers = results.some(({ spec }) => spec.initLayers !== undefined);
   const rows = results.map(({ spec, run }) => ({
@@ -31,8 +33,8 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
     init: spec.init ?? "",
     ...(someLayers ? { init_layers: spec.initLayers ?? "" } : {}),
     ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
-    learning_rate: spec.training.learningRate,
-    epochs: spec.training.epochs,
+    learning_rate: run?.record.options["learningRate"] ?? spec.training.learningRate,
+    epochs: run?.record.options["epochs"] ?? spec.training.epochs,
     seed: spec.seed,
     id: run?.record.id ?? "unneeded",
     metric: spec.task.metric,

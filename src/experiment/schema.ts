@@ -99,13 +99,13 @@ function gridsOf<D extends Definitions>(definitions: D): ListKeysOf<D> {
   return Object.fromEntries(keys) as ListKeysOf<D>;
 }
 
-const { learningRate, epochs, batchSize, ...ofAllBlocks } = trainingSettings;
+const { learningRate, epochs, batchSize, patience, ...ofAllBlocks } = trainingSettings;
 
 /** What may stand at the top, for all blocks, and in a block, for that one. */
 const blockKeys = {
   seeds: seeds.optional(),
   ...gridsOf({ learningRate, epochs }),
-  ...valuesOf({ batchSize }),
+  ...valuesOf({ batchSize, patience }),
 };
 
 /** A block of a recipe's section: its own options as it says, and what may stand in any block. */

@@ -2,8 +2,9 @@
 
 import { stat } from "node:fs/promises";
 import { modelError } from "../errors/errors";
-import { blobsOf, checkBlob, readShared } from "../merge/folder/blobs";
-import { readManifest } from "../merge/folder/manifest";
+import { blobsOf, readShared } from "../merge/folder/blobs";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import { type OpenVersion, openVersion } from "../merge/folder/version";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { CheckTools, ModelCheck } from "./check/model-check";
 import type { ExportFormat, ExportFormatName, ExportSource } from "./format";
@@ -13,6 +14,8 @@ export interface ExportRequest extends Target {
   readonly format: ExportFormatName;
   /** The merged folder. */
   readonly model: string;
+  /** Hash or tag; the current one by default. */
+  readonly version?: string | undefined;
   /** Of its tasks; all of them where it is left out. */
   readonly tasks?: readonly string[];
   /** The kinds that tasks of the folder may have; flexbert's by default. */
@@ -45,33 +48,29 @@ const formats: Readonly<Record<ExportFormatName, () => Promise<ExportFormat>>> =
   safetensors: async () => (await import("./safetensors/safetensors-folder.js")).safetensorsFolder,
 };
 
-interface Ready {
+interface Opened {
   readonly format: ExportFormat;
   readonly source: ExportSource;
   readonly about: About;
+  /** The version's files are the source's until then, whatever gc removes. */
+  close(): Promise<void>;
 }
 
 /**
- * The model, where it can be exported to that place.
- * Throws usageError (2) where something lies there already, modelError (4) for a folder that is no merged model, a task that
- * it has not, or a model that the format cannot hold.
+ * Whether the model can be exported to that place.
+ * Throws usageError (2) where something lies there already, modelError (4) for a folder that is no merged model, a version or a
+ * task that it has not, or a model that the format cannot hold.
  */
-export async function requireExportable(request: ExportRequest): Promise<Ready> {
-  const format = await formats[request.format]();
-  requireRoom(request, format);
-  const source = await readSource(request);
-  const { model, manifest } = source;
-  const { shared, own } = blobsOf(manifest, manifest.tasks);
-  let bytes = 0;
-  for (const blob of [...shared, ...own]) bytes += (await stat(await checkBlob(model, blob))).size;
-  const tasks = manifest.tasks.map(({ name }) => name);
-  const about = { format: request.format, out: request.out, bytes, tasks, contents: format.contents(source) };
-  return { format, source, about };
+export async function requireExportable(request: ExportRequest): Promise<void> {
+  await (await openSource(request)).close();
 }
 
 /** What an export would write. Throws as {@link requireExportable} does. */
-export const planExport = async (request: ExportRequest): Promise<ExportPlan> =>
-  (await requireExportable(request)).about;
+export async function planExport(request: ExportRequest): Promise<ExportPlan> {
+  const { about, close } = await openSource(request);
+  await close();
+  return about;
+}
 
 /**
  * Writes the folder, which appears complete and checked or not at all.
@@ -79,23 +78,54 @@ export const planExport = async (request: ExportRequest): Promise<ExportPlan> =>
  * @param tools null where the runtime of the format is absent: the model is written all the same
  */
 export async function exportModel(request: ExportRequest, tools: CheckTools | null): Promise<Exported> {
-  const { format, source, about } = await requireExportable(request);
+  const { format, source, about, close } = await openSource(request);
   const { out } = request;
-  return stageFolder(out, about.bytes, async (folder) => {
-    await format.write(folder, source);
-    const bytes = await folderBytes(folder);
-    const check = tools && (await format.check(folder, out, source, tools));
-    return { ...about, bytes, check };
-  });
+  try {
+    return await stageFolder(out, about.bytes, async (folder) => {
+      await format.write(folder, source);
+      const bytes = await folderBytes(folder);
+      const check = tools && (await format.check(folder, out, source, tools));
+      return { ...about, bytes, check };
+    });
+  } finally {
+    await close();
+  }
 }
 
-async function readSource({ model, kinds, tasks: names }: ExportRequest): Promise<ExportSource> {
-  const manifest = await readManifest(model, kinds);
+async function openSource(request: ExportRequest): Promise<Opened> {
+  const format = await formats[request.format]();
+  requireRoom(request, format);
+  const { model, version, kinds, tasks: names } = request;
+  const blobs = ({ tasks, ...shared }: Manifest) => {
+    const { shared: under, own } = blobsOf(shared, chosen(tasks, names));
+    return [...under, ...own].map(({ file }) => file);
+  };
+  const opened = await openVersion(model, { version, kinds }, blobs);
+  try {
+    const source = await sourceOf(opened, names);
+    const tasks = source.manifest.tasks.map(({ name }) => name);
+    const about = { format: request.format, out: request.out, tasks, contents: format.contents(source) };
+    return { format, source, about: { ...about, bytes: source.bytes }, close: opened.close };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+const chosen = (tasks: readonly MergedTask[], names: readonly string[] | undefined) =>
+  tasks.filter(({ name }) => !names || names.includes(name));
+
+async function sourceOf(opened: OpenVersion, names: readonly string[] | undefined): Promise<ExportSource> {
+  const { folder, manifest, pathOf, readTensors, readBytes } = opened;
   const all = manifest.tasks.map(({ name }) => name);
-  if (all.length === 0) throw modelError(`${model} has no task. Run: flexbert merge --out ${model}`);
+  if (all.length === 0) throw modelError(`${folder} has no task. Run: flexbert merge --out ${folder}`);
   const missing = names?.find((name) => !all.includes(name));
-  if (missing !== undefined) throw modelError(`${model} has no task ${missing}. It has ${all.join(", ")}`);
-  const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
-  const shared = await readShared(model, manifest);
-  return { model, manifest: { ...manifest, tasks }, ...shared, alone: names !== undefined && tasks.length === 1 };
+  if (missing !== undefined) throw modelError(`${folder} has no task ${missing}. It has ${all.join(", ")}`);
+  const tasks = chosen(manifest.tasks, names);
+  const texts = await readShared(folder, manifest);
+  const { shared, own } = blobsOf(manifest, tasks);
+  let bytes = 0;
+  for (const blob of [...shared, ...own]) bytes += (await stat(pathOf(blob))).size;
+  const alone = names !== undefined && tasks.length === 1;
+  return { manifest: { ...manifest, tasks }, ...texts, bytes, readTensors, readBytes, alone };
 }

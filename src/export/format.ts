@@ -1,8 +1,9 @@
 // What a merged model can be exported as: each format is a value of this shape in a folder of its own, and export.ts
 // gives all of them their folder, which appears complete and checked or not at all.
 
-import type { Manifest } from "../merge/folder/manifest";
+import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
 import type { BertConfig } from "../model/config";
+import type { HostTensors } from "../model/tensors";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
 import type { CheckTools, ModelCheck } from "./check/model-check";
 
@@ -11,11 +12,15 @@ export type ExportFormatName = (typeof exportFormatNames)[number];
 
 /** A merged folder, and of its tasks those that are exported. */
 export interface ExportSource {
-  /** The merged folder. */
-  readonly model: string;
   readonly manifest: Manifest;
   readonly config: BertConfig;
   readonly tokenizer: TokenizerSettings;
+  /** Of the weights. */
+  readonly bytes: number;
+  /** The tensors that some of its tasks need, as OpenVersion has them. */
+  readTensors(tasks: readonly MergedTask[]): Promise<HostTensors>;
+  /** A blob's bytes. */
+  readBytes(blob: Blob): Promise<Uint8Array>;
   /** Whether exactly one task was asked for by name. */
   readonly alone: boolean;
 }

@@ -3,7 +3,6 @@
 
 import path from "node:path";
 import type { OpenModelFile } from "../engines/model-file";
-import { readTensors } from "../merge/folder/blobs";
 import type { MergedTask } from "../merge/folder/manifest";
 import { scope } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
@@ -14,8 +13,8 @@ import type { ExportSource } from "./format";
 export const taskFolder = ({ alone }: ExportSource, { name }: MergedTask): string => (alone ? "." : name);
 
 /** Every tensor that the task needs, under Hugging Face's names: layers 0 to fork of the trunk, then its own. */
-export async function taskTensors({ model, manifest }: ExportSource, task: MergedTask): Promise<HostTensors> {
-  const tensors = await readTensors(model, manifest, [task]);
+export async function taskTensors({ readTensors }: ExportSource, task: MergedTask): Promise<HostTensors> {
+  const tensors = await readTensors([task]);
   const prefix = scope(task.name);
   return Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [
@@ -38,7 +37,7 @@ export async function checkTaskFolders(
   tools: CheckTools,
   openerOf: (task: MergedTask) => OpenModelFile,
 ): Promise<ModelCheck> {
-  const { model, manifest, config, tokenizer } = source;
+  const { manifest, config, tokenizer } = source;
   const checks: ModelCheck[] = [];
   for (const task of manifest.tasks) {
     const own = path.join(taskFolder(source, task), places.file);
@@ -50,7 +49,7 @@ export async function checkTaskFolders(
       tasks: [task],
       config,
       tokenizer,
-      tensorsOf: (wanted: MergedTask) => readTensors(model, manifest, [wanted]),
+      tensorsOf: (wanted: MergedTask) => source.readTensors([wanted]),
     };
     checks.push(await checkModel(checked, { ...tools, open: openerOf(task) }));
   }

@@ -4,12 +4,12 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../errors/errors";
-import { temporaryPath } from "./atomic";
+import { isLeftover, temporaryPath } from "./atomic";
 import { makeFolder } from "./folder";
 import { processStart } from "./process-start";
 import { storageFailure } from "./storage-failure";
@@ -65,6 +65,20 @@ export async function lockHolder(folder: string): Promise<string | null> {
   const file = path.join(folder, lockName);
   const holder = existsSync(file) ? await readHolder(file) : null;
   return holder !== null && isAlive(holder) ? heldMessage(folder, file, holder) : null;
+}
+
+/**
+ * Removes what processes left that were killed while they locked or unlocked the folder: beginnings of lock files, and
+ * guards of takeovers. For who holds the lock: nobody takes it over meanwhile, so a guard guards nothing.
+ */
+export async function removeLockLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const file = path.join(folder, name);
+    if (name.startsWith(`.${lockName}`) && isLeftover(name)) await rm(file, { force: true });
+    if (!name.startsWith(`${lockName}-`)) continue;
+    const holder = await readHolder(file);
+    if (holder && !isAlive(holder)) await rm(file, { force: true });
+  }
 }
 
 function heldMessage(folder: string, file: string, holder: Holder): string {

@@ -1,59 +1,53 @@
-// Merging (paper, section 2.3): branches of one base become one multi-head model whose shared frozen layers are
-// stored, and later run, once. Blobs are named by content and written first; the manifest's rename is the commit.
-// A task is added, replaced or removed without touching another's blob.
+// Merging (paper, section 2.3): branches of one base become one multi-head model whose shared frozen layers are stored, and
+// later run, once. A task is added, replaced or removed alone: of a folder that is there nothing is read, hashed or written
+// but the task's own files, and each change is a version of the folder (change.ts).
 
 import { existsSync } from "node:fs";
-import { readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import type { Base } from "../checkpoints/bases/base";
+import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
 import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
-import { ONNX, type OnnxReport, type OnnxRequest, removeOnnx, stageOnnx } from "../export/onnx/onnx";
-import { isTemporaryName, writeFileAtomic } from "../files/atomic";
-import { makeFolder } from "../files/folder";
-import { stamped } from "../files/format";
-import { lockFolder } from "../files/lock";
+import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
+import { writeFileAtomic } from "../files/atomic";
 import { bertConfigJson } from "../model/config";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
 import { type Task, thresholdOf } from "../tasks/task";
-import { writeCard } from "./card";
-import { BLOBS, type OnCreated, readTensors, writeBlob } from "./folder/blobs";
-import {
-  type Blob,
-  filesOf,
-  MANIFEST,
-  MANIFEST_FORMAT,
-  type Manifest,
-  type MergedTask,
-  readManifest,
-  stageManifest,
-} from "./folder/manifest";
-
-/** Files of the base's own beside its weights. */
-const SHARED_TEXTS = ["config.json", "vocab.txt", "tokenizer_config.json"] as const;
+import { type Change, type Committed, type Contents, changeFolder, commitVersion, type Logged } from "./change";
+import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
+import type { Blob, Manifest, MergedTask } from "./folder/manifest";
+import { versionFile } from "./folder/version";
+import { writePieces } from "./pieces";
 
 export interface Selection {
   readonly task: Task;
   readonly run: StoredRun;
 }
 
+/** Which tasks a merge may meet in the folder: any, only those that it replaces, none of those that it adds. */
+export type MergeMode = "merge" | "update" | "add";
+
 export interface MergeRequest {
   readonly out: string;
-  readonly base: Base;
+  /** Its weights are read where the folder lacks layers. */
+  readonly base: Base | BaseDescription;
   readonly selections: readonly Selection[];
+  readonly mode?: MergeMode;
   /** Takes branches that trained their embeddings: they are stored and computed apart. */
   readonly allowUnshared: boolean;
   /** Writes model.onnx too; null leaves it out, and removes one that is there. */
   readonly onnx: OnnxRequest | null;
+  /** For the folder's log. */
+  readonly note?: string | null;
   /** The kinds that tasks of the folder may have; flexbert's by default. */
   readonly kinds?: Kinds;
 }
 
 /** What a merge left in the folder. */
-export interface Merged {
+export interface Merged extends Omit<Committed, "id"> {
+  readonly version: string;
   readonly manifest: Manifest;
   /** null where model.onnx was not asked for, or no task is left. */
   readonly onnx: OnnxReport | null;
@@ -61,28 +55,34 @@ export interface Merged {
 
 /**
  * Adds or replaces the selected tasks in the merged folder, which is created where it is absent.
- * Throws modelError (4) for branches of another base, before anything is written. Whatever it throws, the folder is as it was.
+ * Throws modelError (4) for branches of another base, before anything is written, and usageError (2) for a task that `mode`
+ * wants there and is not, or the other way round. Whatever it throws, the folder is as it was.
  */
 export async function merge(request: MergeRequest): Promise<Merged> {
-  const { out, base, selections, kinds } = request;
+  const { out, base, selections, kinds, mode = "merge" } = request;
   for (const selection of selections) checkSelection(selection, request);
-  return changeFolder(out, "merging", kinds, async (onCreated) => {
-    const old = existsSync(path.join(out, MANIFEST)) ? await readManifest(out, kinds) : null;
-    if (old && old.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.base, base);
-    const kept = (old?.tasks ?? []).filter(({ name }) => !selections.some(({ task }) => task.name === name));
+  const names = selections.map(({ task }) => task.name);
+  return changeFolder(out, "merging", kinds, async (change) => {
+    const { old, onCreated } = change;
+    requireMode(out, old?.manifest.tasks ?? [], names, mode);
+    if (old && old.manifest.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.manifest.base, base);
+    const kept = (old?.manifest.tasks ?? []).filter(({ name }) => !names.includes(name));
     const added: MergedTask[] = [];
     for (const selection of selections) added.push(await writeTask(out, selection, onCreated));
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const contents = { ...(await writeShared(out, base, tasks, onCreated)), tasks };
+    const contents = { ...old?.manifest, ...(await writeShared(change, base, tasks)), tasks };
     const tensorsOf = async (task: MergedTask): Promise<HostTensors> => {
       const selection = selections.find((chosen) => chosen.task.name === task.name);
       if (!selection) return readTensors(out, contents, [task]);
       // From where they came, not from what was just written: the check of model.onnx is then one of the blobs too.
-      const { fork } = task;
-      const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
-      return { ...shared, ...scoped(task.name, await loadBranch(selection.run)) };
+      return {
+        ...(await sharedUnder(task, out, contents, base)),
+        ...scoped(task.name, await loadBranch(selection.run)),
+      };
     };
-    return commit(out, old, contents, request.onnx, tensorsOf);
+    const pieces = { float32: await writePieces(out, contents, base.config, old?.manifest ?? null, onCreated) };
+    const command = [mode, ...[...names].sort()].join(" ");
+    return finish(change, { ...contents, pieces }, request, names, tensorsOf, { command, note: request.note ?? null });
   });
 }
 
@@ -92,99 +92,66 @@ export async function removeTasks(
   names: readonly string[],
   onnx: OnnxRequest | null,
   kinds?: Kinds,
+  note: string | null = null,
 ): Promise<Merged> {
-  return changeFolder(out, "removing tasks", kinds, async () => {
-    const old = await readManifest(out, kinds);
-    const missing = names.find((name) => !old.tasks.some((task) => task.name === name));
-    if (missing !== undefined) {
-      throw usageError(
-        `${out} has no task ${missing}. It has ${old.tasks.map(({ name }) => name).join(", ") || "none"}`,
-      );
-    }
+  return changeFolder(out, "removing tasks", kinds, async (change) => {
+    if (!change.old) throw modelError(`${out} is no merged model. Run: flexbert merge --out ${out}`);
+    const { manifest: old } = change.old;
+    requireMode(out, old.tasks, names, "update");
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
     const contents = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
-    return commit(out, old, contents, onnx, (task) => readTensors(out, contents, [task]));
+    const { config } = await readShared(out, old);
+    const pieces = { float32: await writePieces(out, contents, config, old, change.onCreated) };
+    const tensorsOf = (task: MergedTask) => readTensors(out, contents, [task]);
+    return finish(change, { ...contents, pieces }, { onnx }, [], tensorsOf, {
+      command: ["remove", ...names].join(" "),
+      note,
+    });
   });
 }
 
-/** Runs `change` under the folder's lock. Where it fails, the files and folders that it made are removed. */
-async function changeFolder(
-  out: string,
-  purpose: string,
-  kinds: Kinds | undefined,
-  change: (onCreated: OnCreated) => Promise<Merged>,
-): Promise<Merged> {
-  const blobs = path.join(out, BLOBS);
-  const made = [blobs, out].filter((folder) => !existsSync(folder));
-  const created: string[] = [];
-  let done = false;
-  await makeFolder(blobs);
-  const unlock = await lockFolder(out, purpose);
-  try {
-    await removeLeftovers(out);
-    const merged = await change((file) => created.push(file));
-    done = true;
-    return merged;
-  } finally {
-    if (!done) await removeCreated(out, created, kinds);
-    await unlock();
-    if (!done) for (const folder of made) await rmdir(folder).catch(() => {}); // somebody else may use it by now
-  }
-}
-
-/** Takes back what a merge wrote before it failed, unless the manifest names it: the failure may come after the commit. */
-async function removeCreated(out: string, created: readonly string[], kinds: Kinds | undefined): Promise<void> {
-  let named: readonly string[] = [];
-  if (existsSync(path.join(out, MANIFEST))) {
-    const manifest = await readManifest(out, kinds).catch(() => null);
-    if (!manifest) return; // in doubt everything stays; the next merge removes what nobody needs
-    named = [...filesOf(manifest), ...SHARED_TEXTS];
-  }
-  const kept = new Set(named.map((file) => path.join(out, file)));
-  for (const file of created) if (!kept.has(file)) await rm(file, { force: true });
-}
-
-/** What a killed process had begun to write. The lock is held, so no other process writes here. */
-async function removeLeftovers(out: string): Promise<void> {
-  const begun = (names: readonly string[], of: readonly string[]) =>
-    names.filter((name) => isTemporaryName(name) && of.some((target) => name.startsWith(`.${target}`)));
-  for (const name of begun(await readdir(out), [ONNX, MANIFEST])) await rm(path.join(out, name), { force: true });
-  const blobs = path.join(out, BLOBS);
-  for (const name of begun(await readdir(blobs), [""])) await rm(path.join(blobs, name), { force: true });
-}
-
-/**
- * Makes model.onnx and the manifest the folder's. Both lie whole on the disk before either is renamed; a process that
- * dies between the two leaves an old manifest whose hash the new file does not have, until the next merge.
- */
-async function commit(
-  out: string,
-  old: Manifest | null,
-  contents: Omit<Manifest, "onnx">,
-  request: OnnxRequest | null,
+/** Makes and checks the graph, and commits. @param checked the tasks whose outputs are compared whatever is there */
+async function finish(
+  change: Change,
+  contents: Contents,
+  { onnx: request }: Pick<MergeRequest, "onnx">,
+  checked: readonly string[],
   tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+  logged: Logged,
 ): Promise<Merged> {
-  const onnx = request && contents.tasks.length > 0 ? await stageOnnx(out, contents, request, tensorsOf) : null;
-  const named = onnx && { file: onnx.report.file, sha256: onnx.report.sha256 };
-  const manifest: Manifest = stamped({ ...contents, onnx: named });
+  const { out, old } = change;
+  const before = old?.manifest.onnx ? versionFile(out, old.id, ".onnx") : null;
+  const graph =
+    request && contents.tasks.length > 0
+      ? await stageOnnx(out, contents, request, { checked, before, tensorsOf })
+      : null;
   try {
-    const staged = await stageManifest(out, manifest);
-    try {
-      await onnx?.commit();
-      await staged.commit();
-    } catch (error) {
-      await staged.discard();
-      throw error;
-    }
-  } catch (error) {
-    await onnx?.discard();
-    throw error;
+    const { id, ...committed } = await commitVersion(change, contents, graph, logged);
+    return { ...committed, version: id, onnx: graph?.report ?? null };
+  } finally {
+    await graph?.discard();
   }
-  if (!onnx) await removeOnnx(out);
-  await writeCard(out, manifest);
-  await removeUnused(out, old, manifest);
-  return { manifest, onnx: onnx?.report ?? null };
+}
+
+/** Throws usageError (2) for a name that `mode` wants in the folder and is not, or the other way round. */
+export function requireMode(
+  out: string,
+  tasks: readonly { readonly name: string }[],
+  names: readonly string[],
+  mode: MergeMode,
+): void {
+  if (mode === "merge") return;
+  const has = tasks.map(({ name }) => name);
+  const there = has.join(", ") || "none";
+  for (const name of names) {
+    if (mode === "update" && !has.includes(name)) {
+      throw usageError(`${out} has no task ${name}. It has ${there}. A new one comes by flexbert add`);
+    }
+    if (mode === "add" && has.includes(name)) {
+      throw usageError(`${out} has a task ${name} already. It has ${there}. flexbert update replaces it`);
+    }
+  }
 }
 
 function checkSelection({ task, run }: Selection, { base, allowUnshared }: MergeRequest): void {
@@ -227,45 +194,55 @@ async function writeTask(out: string, { task, run }: Selection, onCreated: OnCre
   };
 }
 
-/** Embeddings, the trunk's layers, config and tokenizer: what the tasks share. */
+const layerName = (layer: number) => `trunk-layer-${String(layer).padStart(2, "0")}`;
+
+/**
+ * Embeddings, the trunk's layers, config and tokenizer: what the tasks share. What the version before has is taken from it
+ * by name, unread; the base's weights are read where a blob is missing.
+ */
 async function writeShared(
-  out: string,
-  base: Base,
+  { out, old, onCreated }: Change,
+  base: Base | BaseDescription,
   tasks: readonly MergedTask[],
-  onCreated: OnCreated,
-): Promise<Omit<Manifest, "tasks" | "onnx">> {
+): Promise<Pick<Manifest, "base" | "embeddings" | "trunk">> {
   const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const embeddings = await writeBlob(out, "embeddings", embeddingTensors(base.tensors), {}, onCreated);
+  const kept = (blob: Blob | undefined) => (blob && existsSync(path.join(out, blob.file)) ? blob : null);
+  const write = async (name: string, tensors: (weights: HostTensors) => HostTensors) =>
+    writeBlob(out, name, tensors((await withWeights(base)).tensors), {}, onCreated);
+  const embeddings = kept(old?.manifest.embeddings) ?? (await write("embeddings", embeddingTensors));
   const trunk: Blob[] = [];
   for (let layer = 0; layer < depth; layer++) {
-    const name = `trunk-layer-${String(layer).padStart(2, "0")}`;
-    trunk.push(await writeBlob(out, name, layerTensors(base.tensors, layer, layer + 1), {}, onCreated));
+    const known = kept(old?.manifest.trunk[layer]);
+    trunk.push(known ?? (await write(layerName(layer), (weights) => layerTensors(weights, layer, layer + 1))));
   }
-  const texts: Record<(typeof SHARED_TEXTS)[number], string> = {
+  await writeTexts(out, base, onCreated);
+  const { name, sha256, config } = base;
+  return { base: old?.manifest.base ?? { name, sha256, layers: config.numHiddenLayers }, embeddings, trunk };
+}
+
+/** The base's own files beside its weights: written with the first task, and the same ever after. */
+async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<void> {
+  const texts: Record<string, string> = {
     "config.json": JSON.stringify(bertConfigJson(base.config), null, 2),
     "vocab.txt": base.tokenizer.tokens.join("\n"),
     "tokenizer_config.json": JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2),
   };
-  for (const file of SHARED_TEXTS) await writeOnce(path.join(out, file), `${texts[file]}\n`, onCreated);
-  const { name, sha256, config } = base;
-  return { format: MANIFEST_FORMAT, base: { name, sha256, layers: config.numHiddenLayers }, embeddings, trunk };
-}
-
-/** A file of the base's own: written with the first task, and the same ever after. */
-async function writeOnce(file: string, content: string, onCreated: OnCreated): Promise<void> {
-  if (existsSync(file)) return;
-  await writeFileAtomic(file, content);
-  onCreated(file);
-}
-
-/**
- * Removes blobs that neither the new manifest nor the one before names: a reader that opened the old manifest a
- * moment ago still finds its files, until the next merge.
- */
-async function removeUnused(out: string, old: Manifest | null, manifest: Manifest): Promise<void> {
-  const used = new Set([...filesOf(manifest), ...(old ? filesOf(old) : [])]);
-  for (const name of await readdir(path.join(out, BLOBS))) {
-    const file = `${BLOBS}/${name}`;
-    if (name.endsWith(".safetensors") && !used.has(file)) await rm(path.join(out, file), { force: true });
+  for (const [name, text] of Object.entries(texts)) {
+    const file = path.join(out, name);
+    if (existsSync(file)) continue;
+    await writeFileAtomic(file, `${text}\n`);
+    onCreated(file);
   }
+}
+
+/** The base's own layers under a task where they are at hand, else the folder's. */
+async function sharedUnder(
+  task: MergedTask,
+  out: string,
+  contents: Contents,
+  base: Base | BaseDescription,
+): Promise<HostTensors> {
+  if (task.fork === null) return {};
+  if ("tensors" in base) return { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, task.fork) };
+  return readTrunk(out, contents, task.fork);
 }

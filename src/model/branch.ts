@@ -2,6 +2,7 @@
 // read of its layers.
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { BertConfig } from "./config";
 import type { Dropout } from "./dropout";
 import { attentionBias, embed, encoderLayers } from "./encoder";
@@ -58,8 +59,12 @@ export function branchOutputs(
   const from = place.fork === null ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const { record, outputs } = openRecorder(reads);
   const positions = topPositions(place, reads, head);
-  const top = encoderLayers(tensors, from, bias, config, ownLayers(place), dropout, positions, record);
-  return outputs(head.logits(tensors, head.positions === "first" ? firstPosition(top) : top, dropout));
+  const layers = ownLayers(place);
+  const [, above] = layers;
+  const top = encoderLayers(tensors, from, bias, config, layers, dropout, positions, record);
+  const onPooled = (pooled: Tensor2D) => record("pooled", above, tf.expandDims(pooled, 1) as Tensor3D);
+  const read = head.positions === "first" ? firstPosition(top) : top;
+  return outputs(head.logits(tensors, read, dropout, reads.pooled?.[above] === undefined ? undefined : onPooled));
 }
 
 function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {

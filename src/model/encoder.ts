@@ -30,10 +30,14 @@ export function embed(
   const words = tf.gather<Tensor>(params.word, ids);
   const positions = tf.slice(params.position, [0, 0], [length, -1]); // [length, hidden]
   const types = tf.gather<Tensor>(params.tokenType, typeIds);
-  const sum = tf.add(tf.add(words, types), positions) as Tensor3D; // [batch, length, hidden]
+  const sum = embedSum(words, types, positions) as Tensor3D; // [batch, length, hidden]
   const normal = layerNorm(sum, params.norm, config.layerNormEps);
   return dropout ? dropout(embeddingSite, normal) : normal;
 }
+
+/** In this order wherever it is computed: another one rounds otherwise. */
+export const embedSum = (words: Tensor, types: Tensor, positions: Tensor): Tensor =>
+  tf.add(tf.add(words, types), positions);
 
 /**
  * 0 where a token is, a large negative number where padding is.

@@ -17,9 +17,10 @@ export interface HeadForward {
   /**
    * @param tensors holds the head's
    * @param hidden [batch, length, hidden], what leaves the topmost layer; [batch, 1, hidden] where it reads the first
+   * @param onPooled of a head with BERT's pooler: takes note of its output [batch, hidden], before dropout
    * @returns [batch, outputs]
    */
-  logits(tensors: Named, hidden: Tensor3D, dropout?: Dropout): Tensor2D;
+  logits(tensors: Named, hidden: Tensor3D, dropout?: Dropout, onPooled?: (pooled: Tensor2D) => void): Tensor2D;
 }
 
 export interface Head extends HeadForward {
@@ -32,9 +33,10 @@ export interface Head extends HeadForward {
 /** tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
 export const pooledHead: HeadForward = {
   positions: "first",
-  logits(tensors, first, dropout) {
+  logits(tensors, first, dropout, onPooled) {
     const [batch, , width] = first.shape;
     const pooled = tf.tanh(dense(tf.reshape(first, [batch, width]) as Tensor2D, poolerParameters(tensors)));
+    onPooled?.(pooled);
     return dense(dropout ? dropout(pooledSite, pooled) : pooled, classifierParameters(tensors));
   },
 };

@@ -1,6 +1,6 @@
 // Losses over one batch. Each is the weighted mean over real rows: filler rows have weight 0.
 
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { fusedKernels, runFused } from "./fused";
 
@@ -98,6 +98,20 @@ export function binarySoftTargetLoss(
   const crossEntropy = binaryCrossEntropy(tf.div(student, temperature) as Tensor2D, targets, weights);
   const entropy = binaryCrossEntropy(softened, targets, weights);
   return tf.mul(tf.sub(crossEntropy, entropy), temperature * temperature);
+}
+
+/**
+ * Squared error of states with a teacher's: mean over the last axis, then over the positions that have weight. So a student's
+ * last layer is drawn to its teacher's beside its outputs: hints (Romero et al. 2015, FitNets), of a transformer's [CLS] (Sun
+ * et al. 2019, Patient Knowledge Distillation, which compares several layers' and normalises them) and of all its tokens (Jiao
+ * et al. 2020, TinyBERT, the hidden states of its transformer-layer distillation).
+ * @param student [batch, positions, width]
+ * @param teacher of the same shape; no gradient flows into it
+ * @param weights [batch, positions], 0 for padding and for filler rows
+ */
+export function stateError(student: Tensor3D, teacher: Tensor3D, weights: Tensor2D): Scalar {
+  const errors = tf.mean(tf.squaredDifference(student, teacher), 2); // [batch, positions]
+  return tf.div(tf.sum(tf.mul(errors, weights)), tf.sum(weights));
 }
 
 /**

@@ -1,7 +1,7 @@
 // Layer norm, exact GELU and the affine map, with gradients written out: fewer passes over memory than the
 // composed ones. Pure functions inside the caller's tidy.
 
-import type { Tensor, Tensor1D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { fusedKernels, runFused } from "./fused";
 import type { DenseParams, LayerNormParams } from "./parameters";
@@ -21,11 +21,11 @@ export function dense<T extends Tensor>(x: T, { weight, bias }: DenseParams): T 
 
 /**
  * Layer normalisation over the last dimension (Ba et al. 2016), variance without Bessel's correction.
- * @param x [batch, length, hidden]
+ * @param x [..., hidden]
  */
-export function layerNorm(x: Tensor3D, { weight, bias }: LayerNormParams, epsilon: number): Tensor3D {
+export function layerNorm<T extends Tensor>(x: T, { weight, bias }: LayerNormParams, epsilon: number): T {
   const normalise = tf.customGrad((...args) => {
-    const [input, scale, offset, save] = args as unknown as [Tensor3D, Tensor1D, Tensor1D, tf.GradSaveFunc];
+    const [input, scale, offset, save] = args as unknown as [T, Tensor1D, Tensor1D, tf.GradSaveFunc];
     const inputs = { x: input, scale, offset };
     const [value, normal, inverse] = runFused(fusedKernels.layerNorm, inputs, { epsilon }, () =>
       composedNorm(input, scale, offset, epsilon),
@@ -33,12 +33,12 @@ export function layerNorm(x: Tensor3D, { weight, bias }: LayerNormParams, epsilo
     save([normal, inverse, scale]);
     return { value, gradFunc: (dy: Tensor, saved: Tensor[]) => layerNormGradient(dy, saved) };
   });
-  return normalise(x, weight, bias) as Tensor3D;
+  return normalise(x, weight, bias) as T;
 }
 
-function composedNorm(x: Tensor3D, scale: Tensor1D, offset: Tensor1D, epsilon: number): Tensor[] {
+function composedNorm(x: Tensor, scale: Tensor1D, offset: Tensor1D, epsilon: number): Tensor[] {
   const centred = tf.sub(x, tf.mean(x, -1, true));
-  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // [batch, length, 1]
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)); // [..., 1]
   const normal = tf.mul(centred, inverse);
   return [tf.add(tf.mul(normal, scale), offset), normal, inverse];
 }

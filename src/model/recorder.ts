@@ -19,10 +19,12 @@ export interface Sites {
   readonly hidden: Tensor3D;
   /** Probabilities of encoder layer i before their dropout. [batch, heads, length that attends, length] */
   readonly attention: Tensor4D;
+  /** What the classifier of a pooled head reads of layer i - 1, before its dropout; of the topmost layer alone. [batch, 1, hidden] */
+  readonly pooled: Tensor3D;
 }
 
 export type Site = keyof Sites;
-const siteNames = ["hidden", "attention"] as const satisfies readonly Site[];
+const siteNames = ["hidden", "attention", "pooled"] as const satisfies readonly Site[];
 
 /** Takes note of a value of a layer, if it is read. */
 export type Recorder = <S extends Site>(site: S, layer: number, x: Sites[S]) => void;

@@ -21,6 +21,21 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dimension) => product * dimension, 1);
 }
 
+/** Tensors of one dtype one after the other along their first axis; the others are equal. */
+export function joinRows(parts: readonly HostTensor[]): HostTensor {
+  const [first, ...rest] = parts;
+  if (!first) throw new Error("no tensor to join");
+  if (rest.length === 0) return first;
+  const shape = [parts.reduce((rows, part) => rows + (part.shape[0] ?? 0), 0), ...first.shape.slice(1)];
+  const data = first.dtype === "int32" ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return data instanceof Int32Array ? int32(shape, data) : float32(shape, data);
+}
+
 export const copied = (tensor: HostTensor): HostTensor =>
   tensor.dtype === "int32" ? int32(tensor.shape, tensor.data.slice()) : float32(tensor.shape, tensor.data.slice());
 

@@ -9,7 +9,7 @@ import { camelCase, type Definition, type Definitions, type Values } from "./opt
 type GivenLayers = LayerRange | string | number | readonly (number | "full")[];
 
 /** Options that are comma lists on the command line, and may be lists here. */
-type Lists = "task" | "remove" | "labels";
+type Lists = "task" | "remove" | "labels" | "transfer";
 
 type GivenAs<K, T> = T extends LayerRange ? GivenLayers : K extends Lists ? T | readonly string[] : T;
 

@@ -114,3 +114,12 @@ export function bytes(total: () => number) {
     return Math.floor(amount * factor);
   };
 }
+
+/** 90s, 30m, 1h, 7d, 1.5h, or seconds without a unit. In ms. */
+export function duration(given: unknown): number {
+  const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*$/i.exec(String(given));
+  const factor = units[(match?.[2] || "s").toLowerCase()];
+  if (!match || factor === undefined) throw new Error("a time such as 90s, 30m, 1h or 7d");
+  return Number(match[1]) * factor * 1000;
+}

@@ -22,6 +22,15 @@ type Silent<D extends Definitions> = { [K in keyof D]: D[K] extends { silent: tr
 export const defaultOf = <T>({ read, fallback }: Definition<T>): T =>
   fallback === undefined ? (undefined as T) : read(fallback);
 
+/** Definitions with other defaults for some of them. */
+export const withDefaults = <D extends Definitions>(definitions: D, defaults: Readonly<Record<string, unknown>>): D =>
+  Object.fromEntries(
+    Object.entries(definitions).map(([name, definition]) => [
+      name,
+      name in defaults ? { ...definition, fallback: defaults[name] } : definition,
+    ]),
+  ) as D;
+
 /** A group's own values out of those of more definitions. */
 export function settingsOf<D extends Definitions>(definitions: D, values: SettingsOf<D>): SettingsOf<D> {
   const own = Object.keys(definitions).map((name) => [name, (values as Record<string, unknown>)[name]] as const);

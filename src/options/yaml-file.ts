@@ -1,8 +1,10 @@
 // A YAML file that a user wrote: its content, and one report that names every problem in it with its line.
 
+import { readFile } from "node:fs/promises";
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
+import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
 
 /** Where in a file: ["tasks", 0, "columns", "text"]. */
@@ -17,6 +19,21 @@ export interface YamlFile {
   readonly content: unknown;
   /** One line for one problem; else a line each, in the file's order. */
   report(problems: readonly Problem[]): UserError;
+}
+
+/**
+ * Reads the text of a file.
+ * @param what an error calls it: "the tasks file"
+ * @throws UserError (exit code 2) for one that cannot be read or is no text
+ */
+export async function readYamlText(file: string, what: string): Promise<string> {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    throw usageError(`${file}: cannot read ${what} (${cause.code})`, cause);
+  });
+  const text = decodeText(bytes);
+  if (text === null)
+    throw usageError(`${file}: ${what} is neither UTF-8 nor UTF-16 with a byte order mark. Save it as UTF-8`);
+  return text;
 }
 
 /**

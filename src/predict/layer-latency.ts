@@ -5,12 +5,13 @@ import { unpaddedInputs } from "../batches/token-inputs";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
+import type { EntryPoint } from "../model/entry-point";
 import { pooledParameters } from "../model/head-parameters";
 import { pooledHead } from "../model/heads";
+import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import { layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
-import { predictEntry, wanted } from "./model";
 
 export interface LatencyOptions {
   readonly batchSize: number;
@@ -31,6 +32,16 @@ const graphs = {
   second: { fork: 0, layers: 1 },
   long: { fork: 0, layers: 1 + EXTRA },
   deep: { fork: EXTRA, layers: 1 },
+};
+
+const wanted = (task: string) => `want/${task}`;
+
+/** All tasks as one function; an input `want/<task>` asks for a task, so each set of them is a graph of its own. */
+const predictEntry = (config: Base["config"], tasks: readonly TaskHead[]): EntryPoint => {
+  return (state, inputs) => {
+    const asked = tasks.filter(({ name }) => wanted(name) in inputs);
+    return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
+  };
 };
 
 /** Times calls in turn, so that a slow moment of the machine falls on all alike, and takes medians. */

@@ -1,23 +1,19 @@
-// A model to predict with: a merged folder, or one run over its base. Each trunk layer is computed once for all tasks
-// that a call asks for, and no layer that they do not need.
+// A model to predict with: a merged folder, or one run over its base, in pieces (segments/). Each trunk layer is computed
+// once for all tasks that want it, and of each row no layer that its tasks do not need.
 
 import { existsSync } from "node:fs";
-import path from "node:path";
-import { openBase } from "../checkpoints/bases/base";
-import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
-import type { Engine, Program } from "../engines/engine";
+import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
-import { readShared, readTensors } from "../merge/folder/blobs";
-import { MANIFEST, type MergedTask, readManifest } from "../merge/folder/manifest";
-import { branchAxes } from "../model/branch";
+import { blobsOf, readShared } from "../merge/folder/blobs";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import { isMergedFolder, readState } from "../merge/folder/pointer";
+import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
 import type { BertConfig } from "../model/config";
-import type { EntryPoint } from "../model/entry-point";
-import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
-import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
-import { float32, type HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import { type Task, thresholdOf, withHeads } from "../tasks/task";
+import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
+import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import { storedPieces } from "./segments/stored";
 
 /** A task as a model serves it. */
 export type ServedTask = Pick<
@@ -25,110 +21,105 @@ export type ServedTask = Pick<
   "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
 >;
 
-export interface ServedModel {
+export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {
   readonly folder: string;
   readonly config: BertConfig;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
-  /**
-   * Logits of one batch for some of the tasks. Inputs: input_ids, token_type_ids, attention_mask, all
-   * [batch, length]. Outputs: [batch, labels] or [batch, 1] by task name.
-   */
-  run(inputs: HostTensors, tasks: readonly string[]): Promise<HostTensors>;
-  dispose(): void;
 }
 
-/** What a model is made of before it is loaded into an engine. */
+/** What a model is made of. */
 interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
   readonly tokenizer: TokenizerSettings;
-  /** Embeddings and trunk layers under their own names, branches under `task/<name>/`. */
-  readonly tensors: HostTensors;
+  readonly pieces: PieceSource;
+  /** Where the trunk is cut beside the forks of the tasks that are loaded. */
+  readonly cuts: readonly number[];
 }
 
-export const wanted = (task: string) => `want/${task}`;
+/** What of a folder is opened. */
+export interface ModelSource {
+  /** The tasks to load, all by default; layers that only others need are not read. */
+  readonly names?: readonly string[];
+  /** Finds the task of a run folder, which stores its name alone. */
+  readonly taskOf: (name: string) => Task;
+  /** Where a run's base lies, if not in the cache under its name. */
+  readonly base?: string;
+  /** Of a merged folder: hash or tag; the current one by default. */
+  readonly version?: string | undefined;
+  /** The kinds that tasks of a merged folder may have, flexbert's by default. */
+  readonly kinds?: Kinds;
+  /** Opens the pieces of tasks that take these; those of others when they are first asked for. */
+  readonly inputs?: "single" | "pair";
+}
 
-/**
- * Opens a merged folder or a run folder.
- * @param options.names the tasks to load, all by default; layers that only others need are not read
- * @param options.taskOf finds the task of a run folder, which stores its name alone
- * @param options.base where a run's base lies, if not in the cache under its name
- * @param options.kinds the kinds that tasks of a merged folder may have, flexbert's by default
- */
-export async function openModel(
-  folder: string,
-  engine: Engine,
-  options: {
-    readonly names?: readonly string[];
-    readonly taskOf: (name: string) => Task;
-    readonly base?: string;
-    readonly kinds?: Kinds;
-  },
-): Promise<ServedModel> {
-  const merged = existsSync(path.join(folder, MANIFEST));
-  const parts = merged ? await mergedParts(folder, options) : await runParts(folder, options.taskOf, options.base);
-  const entries = { predict: predictEntry(parts.config, await withHeads(parts.tasks)) };
-  const program: Program<"predict"> = await engine.load(parts.tensors, entries, { predict: branchAxes });
-  const { config, tokenizer, tasks } = parts;
+/** Opens a merged folder or a run folder. */
+export async function openModel(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
+  if (isMergedFolder(folder)) return openMerged(folder, engine, options);
+  const { runParts } = await import("./run-parts.js");
+  return opened(await runParts(folder, engine, options.taskOf, options.base), options);
+}
+
+/** A version may be removed while its graphs are opened by their names: then what is current is opened. */
+async function openMerged(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
+  for (;;) {
+    const { kinds, version: wanted, names } = options;
+    const version = await openVersion(folder, { version: wanted, kinds }, (manifest) =>
+      storedPieces(engine, folder, manifest) ? [] : filesFor(manifest, names),
+    );
+    try {
+      return await opened(await partsOf(version, engine, names), options);
+    } catch (error) {
+      if (existsSync(versionFile(folder, version.id, ".json"))) throw error;
+      if ((await readState(folder, kinds)).single) throw error; // of format 1, which has no versions to remove
+    } finally {
+      await version.close();
+    }
+  }
+}
+
+async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<ServedModel> {
+  const { folder, config, tokenizer, tasks, cuts, pieces } = parts;
+  const segments = openSegments(config, tasks, pieces, cuts);
+  try {
+    await segments.open(tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name));
+  } catch (error) {
+    segments.dispose();
+    throw error;
+  }
   return {
     folder,
     config,
     // Once a model: to build it takes as long as to read a thousand texts with it.
     tokenizer: createTokenizer(tokenizer, config.vocabSize),
     tasks,
-    run(inputs, names) {
-      const wants = names.map((name) => [wanted(name), float32([], Float32Array.of(1))] as const);
-      return program.run("predict", { ...inputs, ...Object.fromEntries(wants) });
-    },
-    dispose: () => program.dispose(),
+    ...segments,
   };
 }
 
-/**
- * The multi-head graph for the tasks that are wanted. An input `want/<task>` asks for a task, so what runs is known
- * from the names of the inputs alone.
- */
-export function predictEntry(config: BertConfig, tasks: readonly TaskHead[]): EntryPoint {
-  return (state, inputs) => {
-    const asked = tasks.filter(({ name }) => wanted(name) in inputs);
-    return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
-  };
+/** The blobs of the tasks that are loaded: another's may be missing. */
+function filesFor(manifest: Manifest, names: readonly string[] | undefined): string[] {
+  const { shared, own } = blobsOf(manifest, servedTasks(manifest, names));
+  return [...shared, ...own].map(({ file }) => file);
 }
 
-async function mergedParts(
-  folder: string,
-  { names, kinds }: { readonly names?: readonly string[]; readonly kinds?: Kinds },
-): Promise<Parts> {
-  const manifest = await readManifest(folder, kinds);
+const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) =>
+  tasks.filter(({ name }) => !names || names.includes(name));
+
+async function partsOf(version: OpenVersion, engine: Engine, names: readonly string[] | undefined): Promise<Parts> {
+  const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
     throw modelError(
       `${folder} has no task ${missing}. It has ${manifest.tasks.map(({ name }) => name).join(", ") || "none"}`,
     );
   }
-  const tasks = manifest.tasks.filter(({ name }) => !names || names.includes(name));
+  const tasks = servedTasks(manifest, names);
   const { config, tokenizer } = await readShared(folder, manifest);
-  const tensors = await readTensors(folder, manifest, tasks);
-  return { folder, config, tokenizer, tasks, tensors };
-}
-
-async function runParts(folder: string, taskOf: (name: string) => Task, baseName?: string): Promise<Parts> {
-  const record = await readRecord(folder);
-  if (!record) throw modelError(`${folder} is neither a merged model nor a run folder. Give --model with one of them`);
-  if (record.state !== "finished") throw modelError(`${folder} is not finished. Repeat the command that began it`);
-  const base = await openBase(baseName ?? record.base.name, { lowerCase: record.base.lowerCase });
-  if (base.sha256 !== record.base.sha256) {
-    throw modelError(
-      `${folder} was trained on ${record.base.name} with sha256 ${record.base.sha256.slice(0, 8)}; ` +
-        `the one that is here has ${base.sha256.slice(0, 8)}. Run: flexbert pull ${record.base.name}`,
-    );
-  }
-  const definition = taskOf(record.task);
-  const { kind, inputs, range } = definition;
-  const { fork, layers, labels, options } = record;
-  const { maxLength } = options;
-  const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
-  const task: ServedTask = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
-  const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
-  const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
-  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], tensors };
+  // Stored ones are cut at the forks of all tasks, whichever are loaded.
+  const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
+  const stored = storedPieces(engine, folder, manifest);
+  if (stored) return { folder, config, tokenizer, tasks, cuts, pieces: stored };
+  const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
+  const tensors = await version.readTensors(tasks);
+  return { folder, config, tokenizer, tasks, cuts, pieces: tracedPieces(engine, config, tasks, tensors) };
 }

@@ -2,12 +2,12 @@
 
 import { sortedBatches } from "../batches/batches";
 import { tokenRows } from "../batches/rows";
-import { tokenInputs } from "../batches/token-inputs";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
 import { outputSize } from "../tasks/task";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { ServedModel, ServedTask } from "./model";
+import type { PieceRun } from "./segments/segments";
 
 /** Rows of one batch. */
 const PREDICT_BATCH = 64;
@@ -21,6 +21,8 @@ export interface PredictOptions {
   readonly signal: AbortSignal;
   /** Called after each batch with the rows done in it and their tokens, padding not counted. */
   readonly onRows?: (rows: number, tokens: number) => void;
+  /** Called with each piece of the model that runs. */
+  readonly onRun?: (run: PieceRun) => void;
 }
 
 /** One encoding, and the row and tasks that it stands for. */
@@ -32,39 +34,37 @@ interface Unit {
 
 /**
  * Logits [rows, outputs] of every row by task name.
- * Tasks of different maximum lengths share a row's pass where its encoding is the same for both.
+ * Tasks of different maximum lengths share a row's pass where its encoding is the same for both; where it is not, the
+ * row's encodings go in one batch like rows that ask for different tasks.
  */
 export async function computeLogits(
   model: ServedModel,
   rows: readonly Row[],
   tasks: readonly ServedTask[],
-  { signal, onRows }: PredictOptions,
+  { signal, onRows, onRun }: PredictOptions,
 ): Promise<Record<string, Float32Array>> {
   const { tokenizer } = model;
   const results: Record<string, Float32Array> = {};
   for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputSize(task));
-  for (const units of groupByTasks(rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks)))) {
-    const names = (units[0] as Unit).tasks;
-    const encoded = tokenRows(
-      units.map(({ encoding }) => encoding),
-      tokenizer.padId,
-    );
-    for (const batch of sortedBatches(encoded.lengths, PREDICT_BATCH)) {
-      if (signal.aborted) throw new Interrupted(null);
-      const outputs = await model.run(tokenInputs(encoded, batch, batch.rows.length), names);
-      for (const name of names) {
-        const { data, shape } = outputs[name] as (typeof outputs)[string];
-        const width = shape[1] as number;
-        for (const [i, unit] of batch.rows.entries()) {
-          const { row } = units[unit] as Unit;
-          results[name]?.set(data.subarray(i * width, (i + 1) * width) as Float32Array, row * width);
-        }
+  const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks));
+  const lengths = units.map(({ encoding }) => encoding.ids.length);
+  for (const batch of sortedBatches(lengths, PREDICT_BATCH)) {
+    if (signal.aborted) throw new Interrupted(null);
+    const taken = batch.rows.map((unit) => units[unit] as Unit);
+    const encodings = taken.map(({ encoding }) => encoding);
+    const wants = taken.map((unit) => unit.tasks);
+    for await (const part of model.run(tokenRows(encodings, tokenizer.padId), wants, onRun)) {
+      const { data, shape } = part.logits;
+      const width = shape[1] as number;
+      for (const [i, at] of part.rows.entries()) {
+        const { row } = taken[at] as Unit;
+        results[part.task]?.set(data.subarray(i * width, (i + 1) * width) as Float32Array, row * width);
       }
-      onRows?.(
-        batch.rows.length,
-        batch.rows.reduce((sum, unit) => sum + (encoded.lengths[unit] as number), 0),
-      );
     }
+    onRows?.(
+      taken.length,
+      encodings.reduce((sum, { ids }) => sum + ids.length, 0),
+    );
   }
   return results;
 }
@@ -80,17 +80,6 @@ function encodeRow(tokenizer: Tokenizer, { text, pair }: Row, row: number, tasks
     else units.push({ row, encoding, tasks: names });
   }
   return units;
-}
-
-function groupByTasks(units: readonly Unit[]): Unit[][] {
-  const groups = new Map<string, Unit[]>();
-  for (const unit of units) {
-    const key = unit.tasks.join(",");
-    const group = groups.get(key);
-    if (group) group.push(unit);
-    else groups.set(key, [unit]);
-  }
-  return [...groups.values()];
 }
 
 /** The prediction of one row of logits [rows, outputs]. */

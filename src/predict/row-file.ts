@@ -2,13 +2,13 @@
 // at once; then its rows come as they are needed, each of them, in order. Stdin and pipes come once.
 
 import { stat } from "node:fs/promises";
+import { findReading, type ReadingOptions, type ReadingPlace } from "../data/reading/find-reading";
+import type { Reading } from "../data/reading/reading";
 import { fileBytes, passingBytes } from "../data/rows/file-bytes";
 import { firstLine, isJson, looksQuoted } from "../data/rows/layout";
 import { type ByteSource, linesOf } from "../data/rows/text-blocks";
 import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
-import { findReading, type ReadingOptions, type ReadingPlace } from "./find-reading";
-import type { Reading } from "./reading";
 import type { InputRow } from "./rows";
 import { type BrokenInput, openInput } from "./table-rows";
 

@@ -1,12 +1,13 @@
 // The rows of a table as predict takes them: texts, the file's own ids, and the other columns where they are kept.
 
+import type { Reading } from "../data/reading/reading";
+import { onlyPosition } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
 import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
 import type { Column } from "../tasks/task";
-import type { Reading } from "./reading";
 import type { InputRow } from "./rows";
 
 /** A row that cannot be predicted. */
@@ -34,7 +35,7 @@ export async function openInput(
   const keyed = isKeyed(layout.format);
   const at = (column: Column): number | string => {
     if (keyed) return String(column);
-    const position = table.names ? table.names.indexOf(String(column)) : Number(column);
+    const position = table.names ? onlyPosition(table.names, String(column), bytes.name) : Number(column);
     if (position >= 0 && position < table.width) return position;
     throw dataError(`${bytes.name}: there is no column ${column}: rows have ${counted(table.width, "column")}`);
   };

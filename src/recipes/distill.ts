@@ -4,12 +4,15 @@
 // The teacher's logits are computed once for all students, like the trunk's activations.
 
 import { usageError } from "../errors/errors";
+import { ownLayers } from "../model/place";
 import { forkRange } from "../options/forks";
 import { layerRange } from "../options/layers";
 import { option } from "../options/option";
-import { choice, decimal } from "../options/readers";
-import { headOf, outputSize } from "../tasks/task";
+import { choice } from "../options/readers";
+import { fromRecorded } from "../options/settings";
+import { headOf } from "../tasks/task";
 import { defineRecipe } from "./recipe";
+import { taughtAs, teaching, transferring } from "./teaching-options";
 
 export const distill = defineRecipe({
   method: "distill",
@@ -26,6 +29,8 @@ export const distill = defineRecipe({
     "distill --task cola --student-layers 2 --student-forks same,3 --init-layers spread",
     "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
+    "distill --task stsb --student-layers 1 --match tokens --learning-rate 3e-4 --epochs 8",
+    "distill --task mrpc --student-layers 1 --transfer task:qqp,more-pairs.csv --transfer-rows 20000",
   ],
   options: {
     studentLayers: option(layerRange({ full: false }), {
@@ -41,18 +46,8 @@ export const distill = defineRecipe({
       help: "frozen layers under them: same (as their teacher), 2-5, 3 or same,2-5",
       fallback: "same",
     }),
-    temperature: option(decimal({ min: 0.01 }), {
-      flag: "--temperature",
-      value: "<T>",
-      help: "softens both distributions",
-      fallback: 2,
-    }),
-    alpha: option(decimal({ min: 0, max: 1 }), {
-      flag: "--alpha",
-      value: "<share>",
-      help: "weight of the teacher's outputs against the labels",
-      fallback: 0.5,
-    }),
+    ...teaching,
+    ...transferring,
     init: option(choice(["teacher", "pretrained"]), {
       flag: "--init",
       value: "<from>",
@@ -68,11 +63,14 @@ export const distill = defineRecipe({
   },
   inFile: {
     ...{ studentLayers: "required", studentForks: "value", init: "list", initLayers: "list" },
-    ...{ temperature: "value", alpha: "value" },
+    ...{ temperature: "value", alpha: "value", alphaEnd: "value" },
+    ...{ match: "list", matchWeight: "value", teachers: "value" },
+    ...{ transfer: "value", transferRows: "value", transferShare: "value" },
+    ...{ transferConfidence: "value", transferBalance: "value" },
   },
 
   /** From the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest. */
-  settings({ studentLayers, studentForks, init, initLayers: which, temperature, alpha }, { placing }) {
+  settings({ studentLayers, studentForks, init, initLayers: which, ...values }, { placing }) {
     if (init === "pretrained" && which !== "depth") {
       throw usageError(
         `--init-layers ${which} names layers of the teacher, and --init pretrained takes the base's at the student's depth. ` +
@@ -81,7 +79,8 @@ export const distill = defineRecipe({
     }
     const places = placing({ forks: "student-forks", layers: "student-layers" }, studentForks, studentLayers);
     const start = which === "depth" ? { init } : { init, initLayers: which };
-    return places.map((place) => ({ place, ...start, options: { temperature, alpha } }));
+    const taught = taughtAs(values);
+    return places.map((place) => ({ place, ...start, ...taught }));
   },
 
   standsAlone: ({ studentForks }) => !studentForks.values.includes("same"),
@@ -95,25 +94,46 @@ export const distill = defineRecipe({
     };
   },
 
-  /** The teacher's branch and its logits on every train row, without dropout. */
+  /** The teachers' outputs are computed when the first student asks for them, once for all that ask for the same. */
   async prepare(preparation) {
-    const { placedTeacher, teacherLogits } = await import("./trial/teacher.js");
-    const teacher = await placedTeacher(preparation);
-    return { teacher, logits: await teacherLogits(teacher.branch, preparation) };
+    const { openTeaching } = await import("./trial/teaching.js");
+    return openTeaching(preparation);
   },
 
-  async work({ task, base, place, seed, init, initLayers, options }, { teacher, logits }) {
+  /** The outputs of one or several teachers, with or without a state, on the same rows. */
+  lesson({ taughtBy = [], transfer, options: { match } }) {
+    const texts = transfer ? { sha256: transfer.sha256, rows: transfer.rows } : null;
+    return [match ?? null, taughtBy.map(({ record }) => record.sha256 ?? null), texts];
+  },
+
+  async work({ task, base, place, seed, init, initLayers, taughtBy, transfer, training, options }, taught) {
     const { branchOfBase, studentOfTeacher } = await import("./trial/initial-branch.js");
     const { distillationLoss } = await import("./losses.js");
-    const { perRow } = await import("../training/loop/batch-inputs.js");
+    const { alpha, alphaEnd, temperature, match, matchWeight } = fromRecorded(teaching, options);
+    const { transferConfidence: confidence, transferBalance: balance } = fromRecorded(transferring, options);
+    const { batchSize } = training;
+    const state = match === "none" ? null : match;
     const head = headOf(task, base.config.hiddenSize);
+    const [, layer] = ownLayers(place);
+    const labelled = !transfer ? "all" : transfer.share < 1 ? "some" : "none";
+    const lesson = { taughtBy, state, alpha, alphaEnd, someUnlabelled: labelled === "some" };
+    const inputs = await taught.inputs(lesson);
+    const extra = transfer && (await taught.extra(lesson, { texts: transfer, confidence, balance, batchSize }));
     return {
       initial:
         init === "teacher"
-          ? studentOfTeacher(teacher, base, place, head, initLayers)
+          ? studentOfTeacher(await taught.teacher(), base, place, head, initLayers)
           : branchOfBase(base, place, head, seed),
-      loss: distillationLoss(await task.kind.head(), options),
-      inputs: { teacher_logits: perRow(logits, [outputSize(task)]) },
+      loss: distillationLoss(await task.kind.head(), {
+        alpha: alphaEnd === undefined ? alpha : "scheduled",
+        temperature,
+        labelled,
+        match: state ? { state, weight: matchWeight, layer } : undefined,
+      }),
+      inputs,
+      ...(extra ? { extra } : {}),
     };
   },
+
+  release: (taught) => taught.close(),
 });

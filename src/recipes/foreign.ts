@@ -154,6 +154,12 @@ export function labelOrder(
     return null;
   }
   const labels = given ?? named;
+  const contradiction = given ? null : contradictionOf(foreign);
+  if (contradiction !== null) {
+    throw modelError(
+      `${folder}: its config.json ${contradiction}. Give --labels with the names of outputs 0 to ${outputs - 1}`,
+    );
+  }
   if (!labels) {
     throw modelError(
       `${folder} does not name its labels (its config.json has ${declared === null ? "no id2label" : "LABEL_0, ... alone"}). ` +
@@ -170,6 +176,19 @@ export function labelOrder(
     given && named && named.join() !== given.join() ? `, though its config.json says ${named.join(", ")}` : "";
   log(`${folder}: its outputs are ${labels.join(", ")}, as ${source} says${but}`);
   return labels;
+}
+
+/** What label2id says otherwise than id2label; LABEL_0, LABEL_1, ... say nothing. */
+function contradictionOf(foreign: Base): string | null {
+  const { id2label, label2id } = declaredOf(foreign, "config");
+  const byId = Object(id2label) as Declared;
+  for (const [label, id] of Object.entries(Object(label2id) as Declared)) {
+    const other = byId[String(id)];
+    if (/^LABEL_\d+$/.test(label) || typeof other !== "string" || /^LABEL_\d+$/.test(other) || other === label)
+      continue;
+    return `calls output ${id} ${shown(other)} in id2label and ${shown(label)} in label2id`;
+  }
+  return null;
 }
 
 /** How many labels config.json has names for, numbered ones too; null where it says nothing. */

@@ -2,7 +2,7 @@
 // the base's bit for bit. The first layer that differs is the branch's first.
 
 import path from "node:path";
-import { type Base, openBase, recordedBase } from "../checkpoints/bases/base";
+import { type Base, openBase } from "../checkpoints/bases/base";
 import { compareTensors } from "../checkpoints/bases/compare";
 import {
   createRun,
@@ -31,6 +31,7 @@ import type { RunContext } from "../training/tracking/tracker";
 import { configFile } from "./config-file";
 import { finetune } from "./finetune";
 import { labelOrder, mapLabels, requireHead, requireSameModel, tellUnknown } from "./foreign";
+import { unscoredRecord } from "./trial/record";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";
 
@@ -127,6 +128,11 @@ async function describeImport(
     task: task.name,
     devData: data.devData,
   };
+  const options = { maxLength };
+  const recordOf = (id: string): RunRecord => ({
+    ...unscoredRecord({ id, method: IMPORTED, task, base, ...place, seed: 0, data, options }),
+    startedAt: new Date().toISOString(),
+  });
   const at = (id: string) =>
     path.join(methodFolder(run.checkpoints, base.name, task.name, finetune.method), `${kName(place)}-import-${id}`);
   const id = id8(earlier);
@@ -134,46 +140,16 @@ async function describeImport(
   if (kept?.state === "finished" && kept.options.maxLength === maxLength) {
     const stored = await loadBranch({ folder: at(id), record: kept });
     if (hashHead(stored, task, base) === hashHead(branch, task, base)) {
-      return { folder: at(id), record: importRecord(request, place, id, data) };
+      return { folder: at(id), record: recordOf(id) };
     }
   }
-  const own = id8({ ...earlier, head: hashHead(branch, task, base), options: { maxLength } });
-  return { folder: at(own), record: importRecord(request, place, own, data) };
+  const own = id8({ ...earlier, head: hashHead(branch, task, base), options });
+  return { folder: at(own), record: recordOf(own) };
 }
 
 function hashHead(branch: HostTensors, task: Task, base: Base): string {
   const names = headOf(task, base.config.hiddenSize).map(({ name }) => name);
   return sha256Hex(...names.flatMap((name) => [`\n${name}\n`, bytesOf(branch[name] as HostTensor)]));
-}
-
-function importRecord({ task, base, maxLength }: ImportRequest, place: Place, id: string, data: TaskData): RunRecord {
-  const { trainData, devData } = data;
-  return {
-    format: RUN_FORMAT,
-    id,
-    state: "running",
-    method: IMPORTED,
-    task: task.name,
-    base: recordedBase(base),
-    layers: place.layers,
-    fork: place.fork,
-    full: false,
-    seed: 0,
-    trainData,
-    devData,
-    labels: task.labels,
-    metric: task.metric,
-    score: null,
-    metrics: {},
-    bestEpoch: null,
-    steps: 0,
-    options: { maxLength },
-    engine: "",
-    threads: 0,
-    seconds: 0,
-    tokensPerSecond: null,
-    startedAt: new Date().toISOString(),
-  };
 }
 
 function findPlace(base: Base, foreign: Base): Place {

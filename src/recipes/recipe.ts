@@ -12,9 +12,12 @@ import type { Definitions, Values } from "../options/option";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { BranchSource } from "../training/loop/branch-source";
+import type { ExtraRows } from "../training/loop/step-rows";
 import type { BranchTraining } from "../training/loop/train-branch";
 import type { RunContext } from "../training/tracking/tracker";
 import type { TaskData } from "./trial/task-data";
+import type { TransferRequest, TransferTexts } from "./trial/transfer";
+import type { Trunks } from "./trial/trunks";
 
 /** Options of one recipe's trials, by the names that ids and records have them under. */
 export type OwnOptions = Readonly<Record<string, unknown>>;
@@ -26,12 +29,16 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly init?: NonNullable<RunRecord["init"]>;
   /** Which of its teacher's layers it begins as; absent: those at its own depth, and the base's where the teacher has none. */
   readonly initLayers?: NonNullable<RunRecord["initLayers"]>;
+  /** Seeds of the teacher whose mean output teaches; absent: the teacher alone. */
+  readonly teachers?: number;
+  /** Texts without labels that are trained on too. */
+  readonly transfer?: TransferRequest;
   /** They change the weights: the id hashes them. */
   readonly options: O;
 }
 
 /** A trial with everything that can change its weights. */
-export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Variant<O> {
+export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Omit<Variant<O>, "transfer"> {
   readonly recipe: Recipe;
   readonly task: Task;
   readonly base: BaseDescription;
@@ -43,6 +50,10 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Varian
   readonly training: TrainingOptions;
   /** Of a student. */
   readonly teacher?: NonNullable<RunRecord["teacher"]>;
+  /** Of a student whose variant asks for several: all of them, the teacher first. */
+  readonly taughtBy?: readonly StoredRun[];
+  /** What its variant's request means for its task. */
+  readonly transfer?: TransferTexts;
 }
 
 /** How a variant is told from others. */
@@ -75,12 +86,19 @@ export interface Preparation extends Pick<RunContext<Engine>, "engine" | "report
   readonly data: TaskData;
   /** The task's teacher; there whenever students are made. */
   readonly teacher: StoredRun | null;
+  /** As in {@link Trunks}. */
+  readonly store: Trunks["store"];
   /** Both splits as a branch at a place reads them. */
   under(place: Place): Promise<{ readonly train: BranchSource; readonly dev: BranchSource }>;
+  /** Texts without labels as a branch at a place reads them. */
+  transferred(texts: TransferTexts, place: Place): Promise<BranchSource>;
 }
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained towards, and what for that is read. */
-export type TrialWork = Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside">;
+export interface TrialWork extends Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside"> {
+  /** Of a trial with a transfer set: which of its rows are trained on, and what their batches carry. */
+  readonly extra?: Omit<ExtraRows, "source">;
+}
 
 /**
  * D: its definitions; O: the options of a trial, out of their values; P: what it prepares.
@@ -102,6 +120,11 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   /** Its own options, beside those of all training. */
   readonly options: D;
   /**
+   * Where its training has other defaults than all training. Changed ones hide nothing: an experiment goes on with runs that
+   * it began with those of all training.
+   */
+  readonly defaults?: Partial<TrainingOptions>;
+  /**
    * How its section of an experiment file takes them: "required", a "value", or a "list" of which each gives trials of its
    * own. Those left out are the command's alone.
    */
@@ -115,7 +138,14 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   halves?(values: Values<D>): boolean;
   /** Runs before the first trial of a task that is not finished. */
   prepare(preparation: Preparation): Promise<P>;
+  /**
+   * What a trial reads that is computed once for those that read the same: they follow one another in a sweep. Absent: the
+   * same for all.
+   */
+  lesson?(trial: TrialSettings<O>): unknown;
   work(trial: TrialSettings<O> & { readonly base: Base }, prepared: P): Promise<TrialWork>;
+  /** Gives back what `prepare` and `work` hold, after the last trial. */
+  release?(prepared: P): Promise<void>;
 }
 
 /** Recipes by their method. Students come after the teachers that they learn from. */

@@ -3,7 +3,14 @@
 import type { Place } from "../model/place";
 import { halvedWork } from "./halving/rule";
 import { plannedTrials, type Sweep } from "./sweep";
-import { cacheBytes, estimateTrial, type TrialEstimate, trunkFlops } from "./trial/estimate";
+import {
+  cacheBytes,
+  estimateTrial,
+  type TrialEstimate,
+  transferBytes,
+  transferFlops,
+  trunkFlops,
+} from "./trial/estimate";
 import { finishedRun, type SweepTrial } from "./trial/trial";
 import type { SweepSettings } from "./trial/variants";
 
@@ -40,19 +47,29 @@ async function planTrial({ trial, settings }: SweepTrial, force: boolean): Promi
   return { task: task.name, folder: trial.folder, ...place, seed, finished, ...estimateTrial(settings) };
 }
 
+/** Texts without labels pass the teacher too: of it the trunk of its students is the smaller part. */
 function sharedWork(
   trials: readonly PlannedTrial[],
-  { base, data, teacher }: SweepSettings,
+  { base, data, teacher, transfers }: SweepSettings,
 ): Pick<SweepPlan, "trunkFlops" | "cacheBytes"> {
   const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
   if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
   const first = teacher?.record.fork ?? 0;
   const forks = new Set(open.map(({ fork }) => fork ?? 0));
+  const deepest = Math.max(first, ...forks);
   // Students' forks under their teacher's are kept while its outputs are computed.
-  const kept = [...forks].filter((fork) => fork < first).length;
+  const stores = 1 + [...forks].filter((fork) => fork < first).length;
+  const texts = [...(transfers?.values() ?? [])];
+  const layers = deepest + (teacher?.record.layers ?? 0);
   return {
-    trunkFlops: trunkFlops(base, data, Math.max(first, ...forks)),
-    cacheBytes: (1 + kept) * cacheBytes(base, data),
+    trunkFlops: texts.reduce(
+      (sum, one) => sum + transferFlops(base, data, one, layers),
+      trunkFlops(base, data, deepest),
+    ),
+    cacheBytes: texts.reduce(
+      (sum, one) => sum + stores * transferBytes(base, data, one),
+      stores * cacheBytes(base, data),
+    ),
   };
 }
 

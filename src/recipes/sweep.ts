@@ -5,6 +5,7 @@
 import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
+import { canonicalJson } from "../files/hash";
 import type { ChooseBy } from "../settings/selection";
 import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import { headOf, type Task } from "../tasks/task";
@@ -13,9 +14,10 @@ import { searchByHalving } from "./halving/halving";
 import { describeSettings, type Recipe, type Variant } from "./recipe";
 import { readTaskData } from "./trial/task-data";
 import { checkTeacher } from "./trial/teacher";
-import { finishedRun, runLockedTrial, runTrial, type SweepTrial } from "./trial/trial";
+import type { TransferPlaces } from "./trial/transfer";
+import { finishedRun, runLockedTrial, runTrial, type SweepTrial, type TrialTraining } from "./trial/trial";
 import { openTrunks } from "./trial/trunks";
-import { isNeeded, type SweepSettings, sweepTrial, whyNot } from "./trial/variants";
+import { isNeeded, readTransfers, type SweepSettings, sweepTrial, whyNot } from "./trial/variants";
 
 /** One task's trials of one recipe: every variant with every seed. */
 export interface Sweep {
@@ -25,6 +27,10 @@ export interface Sweep {
   readonly base: BaseDescription | Base;
   /** Of what makes students: a finished run of this task on this base, not full. */
   readonly teacher?: StoredRun;
+  /** Its other seeds, for variants with several teachers. */
+  readonly seedsOfTeacher?: readonly StoredRun[];
+  /** Where the sources of variants' transfer sets are found. */
+  readonly transferPlaces?: TransferPlaces;
   /** As the recipe's settings give them. */
   readonly variants: readonly Variant[];
   readonly seeds: readonly number[];
@@ -75,42 +81,58 @@ export async function plannedTrials(
   return { settings, trials: trialsOf(sweep, settings, needed) };
 }
 
+const noPlaces: TransferPlaces = { tasks: [], all: [], folder: "." };
+
 /** What the trials of a sweep have in common, its data read and encoded. */
-export async function readSweep({ recipe, task, base, teacher, training, run }: Sweep): Promise<SweepSettings> {
+export async function readSweep(sweep: Sweep): Promise<SweepSettings> {
+  const { recipe, task, base, teacher, seedsOfTeacher, transferPlaces, variants, training, run } = sweep;
   if (teacher) checkTeacher(teacher, task, base);
   return {
     recipe,
     task,
     base,
     teacher: teacher ?? null,
+    ...(seedsOfTeacher ? { seedsOfTeacher } : {}),
     training,
     data: await readTaskData(task, base, training.maxLength, run),
+    transfers: await readTransfers(variants, task, transferPlaces ?? noPlaces, run),
   };
 }
 
-/** Each once, from the shallowest fork to the deepest: a fork that was asked for may be the teacher's too. */
+/** Each once: a fork that was asked for may be the teacher's, which was asked for too. */
 function trialsOf({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] {
   const trials = variants.flatMap((variant) =>
     seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)),
   );
-  return byFork([...new Map(trials.map((planned) => [planned.trial.folder, planned])).values()]);
+  return inOrder([...new Map(trials.map((planned) => [planned.trial.folder, planned])).values()]);
 }
 
-/** In the order in which each frozen layer is computed once; full branches, which have none, come first. */
-export const byFork = <T extends Pick<SweepTrial, "settings">>(trials: readonly T[]): T[] =>
-  trials.toSorted((a, b) => (a.settings.place.fork ?? -1) - (b.settings.place.fork ?? -1));
+const lessonOf = ({ settings }: Planned): string =>
+  canonicalJson({ lesson: settings.recipe.lesson?.(settings) ?? null });
+
+type Planned = Pick<SweepTrial, "settings">;
+
+/**
+ * In the order in which most is computed once: trials of one lesson together, from the shallowest fork to the deepest; full
+ * branches, which have none, first.
+ */
+export function inOrder<T extends Planned>(trials: readonly T[]): T[] {
+  const lessons = [...new Set(trials.map(lessonOf))];
+  const fork = ({ settings }: Planned) => settings.place.fork ?? -1;
+  return lessons.flatMap((lesson) =>
+    trials.filter((trial) => lessonOf(trial) === lesson).sort((a, b) => fork(a) - fork(b)),
+  );
+}
 
 /**
  * Forks that the trunk comes back to: those under the teacher's, whose outputs are the first that is computed; with
- * halving all, which are trained in turns.
+ * halving, or lessons one after the other, all, and the teacher's.
  */
-export function revisitedForks(
-  trials: readonly Pick<SweepTrial, "settings">[],
-  teacher: StoredRun | null,
-  halving = false,
-): number[] {
+export function revisitedForks(trials: readonly Planned[], teacher: StoredRun | null, halving = false): number[] {
   const forks = new Set(trials.flatMap(({ settings }) => settings.place.fork ?? []));
   const first = teacher?.record.fork ?? 0;
+  const rounds = new Set(trials.map(lessonOf)).size;
+  if (teacher && rounds > 1 && forks.size > 1) return [...forks.add(first)];
   return [...forks].filter((fork) => halving || fork < first);
 }
 
@@ -149,25 +171,39 @@ export interface OpenSweep {
  * @param revisited as in openTrunks
  */
 export function openSweep(
-  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training">,
+  { recipe, task, base, teacher, data }: Omit<SweepSettings, "training" | "seedsOfTeacher" | "transfers">,
   run: ExecutionOptions,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): OpenSweep {
   for (const note of data.notes) context.reporter.warn(note);
-  const { under, dispose } = openTrunks(task, base, data, run, context, revisited);
+  const { dispose, ...trunks } = openTrunks(task, base, data, run, context, revisited);
   let prepared: { readonly value: unknown } | null = null;
   return {
     async train({ trial, settings }, { label, force, until, locked = false }) {
       const weights = await withWeights(base);
       if (!prepared && settings.init !== "teacher") tellNewPooler(task, weights, context);
-      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, under }) };
-      const work = await recipe.work({ ...settings, base: weights }, prepared.value);
-      const sources = await under(settings.place);
-      const training = { trial, settings, run: { ...run, force }, label, sources, work, until };
+      prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, ...trunks }) };
+      const { extra, ...work } = await recipe.work({ ...settings, base: weights }, prepared.value);
+      const sources: TrialTraining["sources"] = await trunks.under(settings.place);
+      const { transfer, place } = settings;
+      const beside =
+        extra && transfer ? { extra: { ...extra, source: await trunks.transferred(transfer, place) } } : {};
+      const training = {
+        trial,
+        settings,
+        run: { ...run, force },
+        label,
+        sources: { ...sources, ...beside },
+        work,
+        until,
+      };
       return locked ? runLockedTrial(training, context) : runTrial(training, context);
     },
-    dispose,
+    async dispose() {
+      if (prepared) await recipe.release?.(prepared.value);
+      await dispose();
+    },
   };
 }
 

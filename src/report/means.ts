@@ -41,9 +41,14 @@ function facetsOf({ record }: StoredRun, { taughtBy }: TaskResults): Facets {
     ["--student-forks", record.fork === taughtBy?.record.fork ? "same" : record.fork],
     ["--init", record.init ?? null],
     ["--init-layers", record.initLayers ?? null],
+    ["--transfer", record.transfer ? transferText(record.transfer) : null],
     ...Object.entries(record.options).map(([name, value]) => [flagOf(name), value] as const),
   ]);
 }
+
+/** Texts are told by their hash; people, by where they came from. */
+const transferText = ({ from, rows, sha256 }: NonNullable<StoredRun["record"]["transfer"]>) =>
+  `${from.join(",")} (${rows} rows, ${sha256.slice(0, 8)})`;
 
 interface Student {
   readonly task: TaskResults;

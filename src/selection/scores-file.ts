@@ -1,10 +1,10 @@
 // A table of scores from elsewhere (--scores FILE.csv): columns task, base_layers, fork, layers, score; one row a
 // candidate, in the order that breaks ties. Other columns are left alone. Scores are points or fractions throughout.
 
-import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
+import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
 import type { Place } from "../model/place";
 import { compareScores } from "../tasks/metrics";
@@ -79,8 +79,9 @@ async function readText(file: string): Promise<string> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw dataError(`--scores ${file} cannot be read (${error.code}). Give a CSV file`, error);
   });
-  if (!isUtf8(bytes)) throw dataError(`${file} is not UTF-8; save it as CSV in UTF-8`);
-  return new TextDecoder().decode(bytes); // without the byte order mark of spreadsheets
+  const text = decodeText(bytes);
+  if (text === null) throw dataError(`${file} is not UTF-8; save it as CSV in UTF-8`);
+  return text;
 }
 
 function toRows(text: string, file: string): Row[] {

@@ -2,6 +2,7 @@
 // the same dev rows, and the smaller k wins a tie.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { canonicalJson } from "../files/hash";
 import { byK, kOf, type Place } from "../model/place";
 import type { K } from "../options/layers";
 import type { ChooseBy } from "../settings/selection";
@@ -56,6 +57,20 @@ export function teachingRun(runs: readonly StoredRun[], by: ChooseBy): StoredRun
   const teacher = chooseTeacher(runs, by);
   const finished = runs.filter(({ record }) => record.state === "finished");
   return teacher ?? (finished.length > 0 ? bestRun(finished) : null);
+}
+
+/** Finished runs that differ from a teacher in their seed alone, by seed. */
+export function seedsOf(teacher: StoredRun, runs: readonly StoredRun[]): StoredRun[] {
+  const arm = ({ record: { method, base, layers, fork, options, trainData, devData, labels } }: StoredRun) =>
+    canonicalJson({
+      ...{ method, base: base.sha256, layers, fork, options, labels },
+      ...{ train: trainData.sha256, dev: devData.sha256 },
+    });
+  const { seed } = teacher.record;
+  const others = runs.filter(
+    (run) => run.record.state === "finished" && run.record.seed !== seed && arm(run) === arm(teacher),
+  );
+  return others.sort((a, b) => a.record.seed - b.record.seed);
 }
 
 /** The run with the highest score; the first seed wins a tie. */

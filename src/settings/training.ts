@@ -39,6 +39,11 @@ const loopSettings = {
     help: "rows a step",
     fallback: 32,
   }),
+  patience: optional(integer({ min: 1, max: 10000 }), {
+    flag: "--patience",
+    value: "<n>",
+    help: "stop after n epochs without a better dev score (default never); the rate falls as planned",
+  }),
   ...maxLength,
   warmup: option(decimal({ min: 0, max: 1 }), {
     flag: "--warmup",

@@ -1,11 +1,9 @@
 // The user's own tasks, read from a YAML file (tasks.yaml): files, columns, labels or a range, metric.
 // Whether the data files exist and hold what they should is for src/data to say when a task is used.
 
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { usageError } from "../errors/errors";
-import { parseYamlFile } from "../options/yaml-file";
+import { parseYamlFile, readYamlText } from "../options/yaml-file";
 import type { Format } from "./format";
 import { kinds } from "./kinds";
 import type { Kind, Kinds } from "./kinds/kind";
@@ -33,10 +31,7 @@ export function userTasksJsonSchema(): object {
  * @throws UserError (exit code 2) naming the file and every problem in it with its line
  */
 export async function readUserTasks(file: string, known: Kinds = kinds): Promise<Task[]> {
-  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    throw usageError(`${file}: cannot read the tasks file (${cause.code})`, cause);
-  });
-  return parseUserTasks(text, file, known);
+  return parseUserTasks(await readYamlText(file, "the tasks file"), file, known);
 }
 
 /** The same of the file's text, which need not be written yet. */

@@ -104,7 +104,9 @@ describe("flexbert --help", () => {
         [["--merged", "--model"], "-m"],
       ]);
     }
-    expect(named.sort()).toEqual(["eval", "export", "predict", "report", "submit"]);
+    const shown = ["eval", "export", "inspect", "predict", "report", "submit"];
+    const changed = ["add", "diff", "gc", "history", "remove", "rollback", "tag", "update"];
+    expect(named.sort()).toEqual([...shown, ...changed].sort());
   });
 
   test("without a command, help goes to stderr and the exit code is 2", () => {

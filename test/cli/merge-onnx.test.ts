@@ -5,7 +5,7 @@ import path from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { cachedFolder } from "../../src/files/cache";
-import { readManifest } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
 
@@ -26,13 +26,13 @@ test("merge writes it, checks it on dev rows and says so in one line", () => {
   const { status, stdout, stderr } = run("merge --base tiny");
   expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(
-    /^model\.onnx: [\d.]+ kB, outputs rte, stsb; largest difference from the branches alone \S+ on 10 dev rows$/m,
+    /^model\.onnx: [\d.]+ kB \(its weights stay in blobs\/\), outputs rte, stsb; largest difference from the branches alone \S+ on 10 dev rows$/m,
   );
 });
 
 test("--json carries it", () => {
   const { onnx } = JSON.parse(run("merge --base tiny --json").stdout);
-  expect(onnx).toMatchObject({ file: "model.onnx", weights: "inside", check: { tolerance: 1e-4 } });
+  expect(onnx).toMatchObject({ file: "model.onnx", weights: "blobs", check: { tolerance: 1e-4 } });
   expect(onnx.check.largestDifference).toBeLessThan(1e-5);
   expect(onnx.check.tasks).toEqual([
     expect.objectContaining({ task: "rte", rows: path.join("glue-data", "RTE", "dev.tsv") }),

@@ -7,6 +7,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { sha256Hex } from "../../src/files/hash";
 import { packageVersion } from "../../src/files/version";
+import { storedManifest } from "../merged";
 import { flexbert } from "./flexbert";
 import { oldWorkspace } from "./old-workspace";
 
@@ -93,9 +94,9 @@ describe("what 0.1.0 chose, merged and said", () => {
   test("merge writes the same manifest and the same blobs", () => {
     run((lines["merge"] as string).replace("--out merged", "--out merged-today"));
     // The graph of a later version may be another one; merge itself compares its outputs with the branches'.
-    const { onnx, flexbert, ...manifest } = json("merged-today/flexbert.json");
+    const { onnx, flexbert, ...manifest } = storedManifest(path.join(cwd, "merged-today"));
     const { onnx: _, ...old } = json("merged/flexbert.json");
-    expect(manifest).toEqual(old);
+    expect(manifest).toEqual({ ...old, format: 2 });
     expect(flexbert).toBe(packageVersion());
     expect(onnx.sha256).toBe(sha256Hex(read("merged-today/model.onnx")));
     expect(filesIn("merged-today/blobs")).toEqual(filesIn("merged/blobs"));
@@ -136,7 +137,7 @@ describe("what 0.1.0 chose, merged and said", () => {
   test("merge adds a task to the folder, and the others stay", () => {
     const { tasks: before } = json("merged/flexbert.json");
     run("merge --task verdict --select teacher --out merged --tasks tasks.yaml --base tiny");
-    const { tasks } = json("merged/flexbert.json");
+    const { tasks } = storedManifest(path.join(cwd, "merged"));
     expect(tasks.map(({ name }: { name: string }) => name)).toEqual(["closeness", "mood", "verdict"]);
     expect(tasks.slice(0, 2)).toEqual(before);
   });
@@ -144,17 +145,17 @@ describe("what 0.1.0 chose, merged and said", () => {
 
 describe("what a newer flexbert wrote is refused with its name", () => {
   test.each([
-    ["run.json", () => `${folderOf(/^k03-seed1-/, "closeness/finetune")}/run.json`, "status", 4],
-    ["a manifest", () => "merged/flexbert.json", "predict --model merged --text a", 4],
+    ["run.json", () => `${folderOf(/^k03-seed1-/, "closeness/finetune")}/run.json`, "status", 4, 1],
+    ["a manifest", () => "merged/flexbert.json", "predict --model merged --text a", 4, 2],
     // What --select names is an option's value, and a wrong one is exit 2 whatever is wrong with it.
-    ["a selection", () => "chosen/selection.json", "merge --select chosen/selection.json --base tiny", 2],
-  ])("%s", (_, fileOf, line, code) => {
+    ["a selection", () => "chosen/selection.json", "merge --select chosen/selection.json --base tiny", 2, 1],
+  ])("%s", (_, fileOf, line, code, known) => {
     const file = fileOf();
     const before = read(file);
-    writeFileSync(path.join(cwd, file), JSON.stringify({ ...json(file), format: 2, flexbert: "9.1.0" }));
+    writeFileSync(path.join(cwd, file), JSON.stringify({ ...json(file), format: known + 1, flexbert: "9.1.0" }));
     const { status, stderr } = flexbert(line.split(" "), { cwd, env });
     writeFileSync(path.join(cwd, file), before);
-    const named = `${file} has format 2; this flexbert reads format 1. It was made by flexbert 9.1.0; this is ${packageVersion()}`;
+    const named = `${file} has format ${known + 1}; this flexbert reads format ${known}. It was made by flexbert 9.1.0; this is ${packageVersion()}`;
     expect([status, stderr]).toEqual([code, expect.stringContaining(named)]);
     expect(stderr.split("\n").filter((text) => !/^engine: |^$/.test(text))).toHaveLength(1);
   });

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { randomBase, writeBase } from "../../src/checkpoints/bases/random-base";
 import { cachedFolder } from "../../src/files/cache";
 import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
+import { storedManifest } from "../merged";
 import { temporaryFolder, tinyConfig, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
 
@@ -103,7 +104,7 @@ describe("what reads their results", () => {
 
   test("eval of the merged model and of the run give the same logits within 1e-5", () => {
     expect(run("eval --model merged/ --task rte --predictions merged.jsonl").status).toBe(0);
-    const manifest = JSON.parse(readFileSync(path.join(cwd, "merged/flexbert.json"), "utf8"));
+    const manifest = storedManifest(path.join(cwd, "merged"));
     const rte = manifest.tasks.find(({ name }: { name: string }) => name === "rte");
     const folder = `checkpoints/bert-base-uncased/rte/distill/${rte.run.split(" ")[1]}`;
     const alone = run(`eval --model ${folder} --predictions alone.jsonl --json`);
@@ -131,9 +132,7 @@ describe("what reads their results", () => {
 
   test("a task is removed, and added again, without touching the other's blob", () => {
     const blobOf = (name: string) =>
-      JSON.parse(readFileSync(path.join(cwd, "merged/flexbert.json"), "utf8")).tasks.find(
-        (task: { name: string }) => task.name === name,
-      )?.file;
+      storedManifest(path.join(cwd, "merged")).tasks.find((task: { name: string }) => task.name === name)?.file;
     const stsb = blobOf("stsb");
     expect(run("merge --out merged/ --remove rte").status).toBe(0);
     expect(blobOf("rte")).toBeUndefined();

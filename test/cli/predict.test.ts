@@ -101,6 +101,50 @@ describe("files", () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining("it takes columns by name, as text=NAME")]);
   });
 
+  // chemprop/chemprop#174: predictions overwrite the file's own column of the task's name
+  test("--keep-columns refuses a column that has the name of an output, and writes nothing", () => {
+    const line = "predict --keep-columns --output kept.out --format";
+    for (const [header, twice] of [
+      ["text,sst2", "sst2"],
+      ["text,sst2 score", "sst2 score"],
+    ]) {
+      write("named.csv", `${header}\na good film,mine\n`);
+      const { status, stderr } = run(`${line} tsv --file named.csv`);
+      expect([status, stderr]).toEqual([
+        3,
+        expect.stringContaining(`the file's column "${twice}" has the name of one that predict writes`),
+      ]);
+      expect(readdirSync(cwd)).not.toContain("kept.out");
+    }
+    write("named.csv", "message,text\na good film,mine\n");
+    expect(run(`${line} tsv --file named.csv --columns text=message`).stderr).toContain('column "text" has the name');
+    expect(run(`${line} jsonl --file named.csv --columns text=message`).status).toBe(0);
+    expect(JSON.parse(readFileSync(path.join(cwd, "kept.out"), "utf8"))).toMatchObject({
+      text: "a good film",
+      columns: { text: "mine" },
+    });
+  });
+
+  // fastai/fastai#975: predictions come in the order of lengths, beside the texts of the file's order
+  test("each row has its own prediction, whatever its length and its neighbours'", () => {
+    const texts = Array.from(
+      { length: 150 },
+      (_, i) => `${"very ".repeat((i * 37) % 23)}${i % 2 ? "good" : "dull"} film ${i}`,
+    );
+    const predicted = (lines: readonly string[]) =>
+      run("predict --format jsonl", `${lines.join("\n")}\n`)
+        .stdout.trim()
+        .split("\n")
+        .map((row) => JSON.parse(row) as { text: string; predictions: { sst2: { score: number } } });
+    const [there, back] = [predicted(texts), predicted([...texts].reverse()).reverse()];
+    expect(there.map(({ text }) => text)).toEqual(texts);
+    expect(new Set(there.map(({ predictions }) => predictions.sst2.score)).size).toBeGreaterThan(20);
+    for (const [i, { text, predictions }] of back.entries()) {
+      expect(text).toBe(texts[i]);
+      expect(predictions.sst2.score).toBeCloseTo(there[i]?.predictions.sst2.score as number, 5);
+    }
+  });
+
   test("rows of GLUE's files are read as the task says, with its ids; two tasks that disagree ask for --columns", () => {
     write("qnli.tsv", "index\tquestion\tsentence\n7\tthe film\tshe saw the film\n");
     expect(cellsOf(run("predict --file qnli.tsv --task rte --format tsv").stdout)[1]).toEqual(

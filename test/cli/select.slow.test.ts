@@ -4,6 +4,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
+import { storedManifest } from "../merged";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
 
@@ -141,7 +142,7 @@ describe("from stored runs", () => {
     expect(readJson("own.json").tasks.map(({ score }: { score: number }) => score)).toEqual([0.7, 0.8]);
     const { status, stderr } = run("merge --base ./tiny --select own.json --out merged-own");
     expect([status, stderr]).toEqual([0, expect.stringMatching(/rte: own\.json comes from a table .*finetune\/k03/)]);
-    const shapes = readJson("merged-own/flexbert.json").tasks;
+    const shapes = storedManifest(path.join(cwd, "merged-own")).tasks;
     expect(shapes.map(({ fork, layers }: { fork: number; layers: number }) => [fork, layers])).toEqual([
       [1, 3],
       [2, 1],

@@ -5,74 +5,17 @@ import { expect, test } from "@jest/globals";
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
-import type { Engine } from "../../src/engines/engine";
-import { MODE_VARIABLE } from "../../src/engines/tensorflow/tensorflow";
-import type { BertConfig } from "../../src/model/config";
-import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
+import { MODE_VARIABLE } from "../../src/engines/tensorflow/load";
 import type { Tensors } from "../../src/model/entry-point";
-import { heads, pooledHead } from "../../src/model/heads";
-import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
-import { placeOf } from "../../src/model/place";
-import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
+import { heads } from "../../src/model/heads";
+import type { HostTensor } from "../../src/model/tensors";
 import { distillationLoss, labelLoss } from "../../src/recipes/losses";
-import { stepScalars, withMoments } from "../../src/training/step/adamw";
-import { type Loss, reading, trainStep } from "../../src/training/step/step";
-import {
-  describeEachTinyBert,
-  type Expected,
-  loadTinyBert,
-  type OwnExpected,
-  ownReference,
-  trainedLayers,
-} from "../reference";
+import { reading } from "../../src/training/step/step";
+import { describeEachTinyBert, loadTinyBert, type OwnExpected, ownReference } from "../reference";
+import { expectPyTorchsLosses, floats, forward, largestDifference, type Objective } from "./curves";
 import { describeEachEngine } from "./engines";
 
-/** The place of the trained layers. */
-const trainedPlace = ({ numHiddenLayers }: BertConfig) => placeOf(numHiddenLayers, trainedLayers);
-
-const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
-
-/** Every layer's output and attention, and the logits of the top layer's first position alone. */
-async function forward(engine: Engine, config: BertConfig, tensors: HostTensors, expected: Expected) {
-  const program = await engine.load(tensors, {
-    forward: (state, inputs) => {
-      const bias = attentionBias(inputs["mask"] as Tensor2D);
-      const ids = inputs["ids"] as Tensor2D;
-      const types = inputs["types"] as Tensor2D;
-      const outputs: Tensors = { hidden0: embed(embeddingParameters(state), ids, types, config) };
-      for (let layer = 0; layer < config.numHiddenLayers; layer++) {
-        const hidden = outputs[`hidden${layer}`] as Parameters<typeof encoderLayer>[1];
-        const params = layerParameters(state, layer);
-        const above = encoderLayer(params, hidden, bias, config, layer, undefined, "all", (site, index, x) => {
-          outputs[`${site}${index}`] = x;
-        });
-        outputs[`hidden${layer + 1}`] = above;
-      }
-      const layers = [0, config.numHiddenLayers] as const;
-      const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers, undefined, "first");
-      return { outputs: { ...outputs, logits: pooledHead.logits(state, first) } };
-    },
-  });
-  const outputs = await program.run("forward", {
-    ids: matrix(expected.input_ids),
-    types: matrix(expected.token_type_ids),
-    mask: matrix(expected.attention_mask),
-  });
-  program.dispose();
-  return outputs as Record<string, HostTensor>;
-}
-
-const largestDifference = (actual: ArrayLike<number>, expected: readonly number[]) =>
-  expected.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (actual[i] as number))), 0);
-
-type Objective = (expected: Expected) => {
-  readonly loss: Loss;
-  readonly curve: Expected["labels"];
-  readonly inputs?: HostTensors;
-};
-
 const { classification } = heads;
-const floats = (rows: number[][]) => float32([rows.length, rows[0]?.length ?? 0], Float32Array.from(rows.flat()));
 
 const objectives: Readonly<Record<"labels" | "distill", Objective>> = {
   labels: ({ labels }) => ({ loss: labelLoss(classification), curve: labels }),
@@ -82,38 +25,6 @@ const objectives: Readonly<Record<"labels" | "distill", Objective>> = {
     inputs: { teacher_logits: floats(distill.teacher_logits) },
   }),
 };
-
-async function expectPyTorchsLosses(engine: Engine, folder: string, objective: Objective): Promise<void> {
-  const { expected, config, tensors } = await loadTinyBert(folder);
-  const before = engine.tensorCount();
-  const outputs = await forward(engine, config, tensors, expected);
-  const { loss, curve, inputs } = objective(expected);
-  const place = trainedPlace(config);
-  const program = await engine.load(withMoments(branchTensors(tensors, place)), {
-    train: trainStep({ place, config, loss, clipNorm: 1 }),
-  });
-  const rows = expected.class_ids.length;
-  const batch: HostTensors = {
-    hidden: outputs[`hidden${place.fork}`] as HostTensor,
-    attention_mask: matrix(expected.attention_mask),
-    labels: int32([rows], Int32Array.from(expected.class_ids)),
-    row_weights: float32([rows], new Float32Array(rows).fill(1)),
-    ...inputs,
-  };
-  for (const [i, wanted] of curve.losses.entries()) {
-    const scalars = Object.entries(stepScalars(1e-3, 0.01, i + 1)).map(([name, value]) => [
-      name,
-      float32([], Float32Array.of(value)),
-    ]);
-    const result = await program.run("train", { ...batch, ...Object.fromEntries(scalars) });
-    const relative = (name: string, value: number) =>
-      Math.abs(((result[name] as HostTensor).data[0] as number) / value - 1);
-    expect(relative("loss", wanted)).toBeLessThan(1e-3);
-    expect(relative("grad_norm", curve.grad_norms[i] as number)).toBeLessThan(1e-3);
-  }
-  program.dispose();
-  expect(engine.tensorCount()).toBe(before);
-}
 
 describeEachTinyBert("PyTorch's values", (folder) => {
   describeEachEngine("tiny BERT", (open, name) => {

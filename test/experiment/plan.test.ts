@@ -8,6 +8,7 @@ import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";
 import { kOf } from "../../src/model/place";
 import { float32 } from "../../src/model/tensors";
+import type { Recipes } from "../../src/recipes/recipe";
 import { recipes } from "../../src/recipes/recipes";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 
@@ -23,10 +24,15 @@ distill:
   - { tasks: [rte], student_layers: 1, init: [teacher, pretrained], epochs: 1 }
 `;
 
-async function open(content = text, name = "e.yaml", glueData = path.join(folder, "glue")) {
+async function open(
+  content = text,
+  name = "e.yaml",
+  glueData = path.join(folder, "glue"),
+  available: Recipes = recipes,
+) {
   const file = path.join(folder, name);
   writeFileSync(file, content);
-  const experiment = await readExperiment(file, recipes);
+  const experiment = await readExperiment(file, available);
   const { trials } = listTrials(experiment, 4);
   const work = { checkpoints: path.join(folder, "checkpoints"), glueData, cacheBudget: 1e9, saveEvery: 60 };
   const resolver = createResolver(experiment, tinyBase("tiny"), trials, work);
@@ -61,6 +67,36 @@ test("one total order: step, task, layers from the largest, training options, se
     ["distill", "stsb", 2],
     ["distill", "rte", 3],
   ]);
+});
+
+test("a recipe's own defaults: what a file gives wins, and runs of before go on", async () => {
+  const eager = { ...recipes, finetune: { ...recipes.finetune, defaults: { learningRate: 3e-4, batchSize: 16 } } };
+  const content = "tasks: rte\nmax_length: 32\nfinetune: { k: 1 }\n";
+  const glue = path.join(folder, "glue");
+  const trainingOf = async (written: string) => {
+    const { trials } = await open(written, "defaults.yaml", glue, eager);
+    const [
+      {
+        training: { learningRate, batchSize, epochs },
+      },
+    ] = trials as [TrialSpec];
+    return { learningRate, batchSize, epochs };
+  };
+  expect(await trainingOf(content)).toEqual({ learningRate: 3e-4, batchSize: 16, epochs: 3 });
+  expect(await trainingOf(`${content}learning_rate: 1e-4\n`)).toEqual({ learningRate: 1e-4, batchSize: 16, epochs: 3 });
+  expect(await trainingOf(content.replace("k: 1", "k: 1, batch_size: 8"))).toMatchObject({ batchSize: 8 });
+
+  const before = await open(content, "before.yaml");
+  const fresh = await open(content, "after.yaml", glue, eager);
+  const [old] = before.trials as [TrialSpec];
+  const [spec] = fresh.trials as [TrialSpec];
+  const oldId = await idOf(before.resolver, old);
+  expect(await idOf(fresh.resolver, spec)).not.toBe(oldId);
+  const found = await before.resolver.resolve(old);
+  if (found.kind !== "trial") throw new Error(found.kind);
+  await createRun(found.trial.folder, found.trial.record, {});
+  const after = await open(content, "after.yaml", glue, eager);
+  expect(await idOf(after.resolver, spec)).toBe(oldId);
 });
 
 test("shares partition the plan, whatever their number", async () => {

@@ -1,7 +1,7 @@
 // Inputs of the kinds on which users of other tools were failed, made by hand and kept beside the project (shared/data):
 // each with its right value. The same kinds in inputs of the clone's own: test/data/rows, test/predict/row-file.test.ts.
 
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import { countBroken, readSplit } from "../../src/data/read-split";
@@ -11,6 +11,7 @@ import type { Task } from "../../src/tasks/task";
 import { readUserTasks } from "../../src/tasks/user-tasks";
 import { createTokenizer } from "../../src/tokenizer/tokenizer";
 import { embeddedVocabulary } from "../../src/tokenizer/vocabulary";
+import { flexbert } from "../cli/flexbert";
 import { sharedData } from "../shared-data";
 import { unless } from "../skips";
 
@@ -121,5 +122,35 @@ describe("field cases of rows", () => {
     const tokenizer = createTokenizer({ tokens: embeddedVocabulary(), lowerCase: true });
     const { ids } = tokenizer.encode("is it raining", "", 128);
     expect(Array.from(ids, (id) => tokenizer.settings.tokens[id])).toEqual(["[CLS]", "is", "it", "raining", "[SEP]"]);
+    // ids of transformers 5.23.0, BertTokenizer of bert-base-uncased: tokenizer("is it raining", "")
+    const input = readFileSync(at("empty-pair/pairs.tsv"), "utf8");
+    const { stdout } = flexbert(["tokenize", "--pairs"], { cwd: folder, input });
+    const rows = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).input_ids);
+    expect(rows).toEqual([
+      [101, 2003, 2009, 24057, 102],
+      [101, 102, 2073, 2024, 2017, 102],
+      [101, 2003, 2009, 102, 2748, 102],
+    ]);
+  });
+});
+
+describe("every report that the field cases name", () => {
+  /** Repository#number, and of "#281, #345" both. */
+  const reportsIn = (text: string) =>
+    [...text.matchAll(/([\w.-]+)#(\d+)((?:, #\d+)*)/g)].flatMap(([, name, first, more = ""]) =>
+      [first, ...more.matchAll(/\d+/g)].map((number) => `${name}#${number}`),
+    );
+
+  test("is named by a test", () => {
+    const tests = (readdirSync(path.join(__dirname, ".."), { recursive: true }) as string[]).filter((file) =>
+      file.endsWith(".test.ts"),
+    );
+    const tested = new Set(tests.flatMap((file) => reportsIn(readFileSync(path.join(__dirname, "..", file), "utf8"))));
+    const named = reportsIn(readFileSync(at("README.md"), "utf8"));
+    expect(named.length).toBeGreaterThan(25);
+    expect(named.filter((report) => !tested.has(report))).toEqual([]);
   });
 });

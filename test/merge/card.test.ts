@@ -7,7 +7,8 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { openEngine } from "../../src/engines/open";
 import { modelCard, writeCard } from "../../src/merge/card";
-import { type Manifest, type MergedTask, readManifest } from "../../src/merge/folder/manifest";
+import type { Manifest, MergedTask } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { merge, removeTasks } from "../../src/merge/merge";
 import { markdownText } from "../../src/messages/markdown";
 import { placesOf } from "../../src/model/place";
@@ -27,7 +28,7 @@ const task = (name: string, fields: Partial<MergedTask> = {}): MergedTask => ({
 });
 
 const manifest = (tasks: readonly MergedTask[], base = "owner/some-bert"): Manifest => ({
-  ...{ format: 1, base: { name: base, sha256, layers: 6 }, embeddings: { file: "e", sha256 }, trunk: [], tasks },
+  ...{ format: 2, base: { name: base, sha256, layers: 6 }, embeddings: { file: "e", sha256 }, trunk: [], tasks },
   onnx: null,
 });
 

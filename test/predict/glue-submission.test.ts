@@ -9,9 +9,11 @@ import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { ExitCode } from "../../src/errors/errors";
 import { cachedFolder } from "../../src/files/cache";
-import { type Manifest, readManifest } from "../../src/merge/folder/manifest";
+import type { Manifest } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { merge } from "../../src/merge/merge";
 import { placesOf } from "../../src/model/place";
+import { float32 } from "../../src/model/tensors";
 import { planSubmission, predictFile } from "../../src/predict/glue-submission";
 import { openModel, type ServedModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
@@ -207,15 +209,18 @@ describe("predictFile", () => {
     const reversed = async (model: ServedModel): Promise<ServedModel> => ({
       ...model,
       tasks: model.tasks.map((task) => ({ ...task, labels: [...task.labels].reverse() })),
-      run: async (inputs, names) => {
-        const outputs = await model.run(inputs, names);
-        return Object.fromEntries(
-          Object.entries(outputs).map(([name, { shape, data, ...rest }]) => {
-            const width = shape[1] as number;
-            const at = (i: number) => i - (i % width) + (width - 1 - (i % width));
-            return [name, { ...rest, shape, data: data.map((_, i) => data[at(i)] as number) }];
-          }),
-        ) as Awaited<ReturnType<ServedModel["run"]>>;
+      async *run(...call) {
+        for await (const { logits, ...part } of model.run(...call)) {
+          const width = logits.shape[1] as number;
+          const at = (i: number) => i - (i % width) + (width - 1 - (i % width));
+          yield {
+            ...part,
+            logits: float32(
+              logits.shape,
+              Float32Array.from(logits.data, (_, i) => logits.data[at(i)] as number),
+            ),
+          };
+        }
       },
     });
     const model = await open(["mnli"]);
@@ -234,10 +239,11 @@ describe("predictFile", () => {
     const model = await open(["stsb"]);
     const broken: ServedModel = {
       ...model,
-      run: async (inputs, names) => {
-        const outputs = await model.run(inputs, names);
-        for (const { data } of Object.values(outputs)) data[0] = Number.NaN;
-        return outputs;
+      async *run(...call) {
+        for await (const part of model.run(...call)) {
+          part.logits.data[0] = Number.NaN;
+          yield part;
+        }
       },
     };
     try {

@@ -1,8 +1,9 @@
 // Which batches a model is asked for, and what becomes of its logits: over a model that says what it was given.
 
 import { describe, expect, test } from "@jest/globals";
+import type { TokenRows } from "../../src/batches/rows";
 import { Interrupted } from "../../src/messages/reporter";
-import { float32, type HostTensors } from "../../src/model/tensors";
+import { float32 } from "../../src/model/tensors";
 import type { ServedModel, ServedTask } from "../../src/predict/model";
 import { computeLogits, type Row, toPrediction } from "../../src/predict/predict";
 import { fittingTasks, type InputRow, predictRows } from "../../src/predict/rows";
@@ -20,19 +21,19 @@ const words = (count: number) => single("good ".repeat(count).trim());
 
 /** Gives each row the number of its tokens, and minus that, as logits. */
 function countingModel() {
-  const calls: { readonly tasks: readonly string[]; readonly shape: readonly number[] }[] = [];
+  const calls: { readonly wants: readonly (readonly string[])[]; readonly lengths: readonly number[] }[] = [];
   const model: ServedModel = {
     ...{ folder: "m", config: base.config, tokenizer: createTokenizer(base.tokenizer), tasks: [] },
-    async run({ attention_mask: mask }: HostTensors, tasks) {
-      const { shape, data } = mask as HostTensors[string];
-      const [rows = 0, length = 0] = shape;
-      calls.push({ tasks, shape });
-      const tokens = Array.from({ length: rows }, (_, i) =>
-        Array.from(data.subarray(i * length, (i + 1) * length)).reduce((sum, one) => sum + one, 0),
-      );
-      const logits = float32([rows, 2], Float32Array.from(tokens.flatMap((count) => [count, -count])));
-      return Object.fromEntries(tasks.map((name) => [name, logits]));
+    async *run({ lengths }: TokenRows, wants) {
+      calls.push({ wants, lengths: Array.from(lengths) });
+      for (const task of new Set(wants.flat())) {
+        const rows = [...wants.keys()].filter((row) => wants[row]?.includes(task));
+        const logits = Float32Array.from(rows.flatMap((row) => [lengths[row] as number, -(lengths[row] as number)]));
+        yield { task, rows, logits: float32([rows.length, 2], logits) };
+      }
     },
+    open: async () => undefined,
+    replace: async () => undefined,
     dispose: () => undefined,
   };
   return { model, calls };
@@ -48,12 +49,12 @@ describe("computeLogits", () => {
     const onRows = (rows: number, tokens: number) => void read.push([rows, tokens]);
     const { a } = await computeLogits(model, lengths.map(words), [task("a", 64)], { signal, onRows });
     expect(counts(a)).toEqual(lengths.map((count) => count + 2)); // with [CLS] and [SEP]
-    expect(calls.map(({ shape }) => shape[0])).toEqual([64, 36]);
+    expect(calls.map(({ lengths }) => lengths.length)).toEqual([64, 36]);
     expect(read.map(([rows]) => rows)).toEqual([64, 36]);
     expect(read.reduce((sum, [, tokens]) => sum + tokens, 0)).toBe(lengths.reduce((sum, one) => sum + one + 2, 0));
   });
 
-  test("asks for all tasks in one pass, apart only for rows that one of them cuts shorter", async () => {
+  test("asks for all tasks in one pass, and puts what one of them cuts shorter into the same batch", async () => {
     const { model, calls } = countingModel();
     const rows = [words(2), words(9)];
     const logits = await computeLogits(model, rows, [task("short", 6), task("long", 64)], { signal });
@@ -61,14 +62,12 @@ describe("computeLogits", () => {
       [4, 6],
       [4, 11],
     ]);
-    expect(calls.map(({ tasks, shape }) => [[...tasks].sort().join(), shape[0]])).toEqual(
-      expect.arrayContaining([
-        ["long,short", 1],
-        ["long", 1],
-        ["short", 1],
-      ]),
-    );
-    expect(calls).toHaveLength(3);
+    expect(calls).toHaveLength(1);
+    expect(calls[0]?.wants.map((names, i) => [[...names].sort().join(), calls[0]?.lengths[i]])).toEqual([
+      ["long,short", 4],
+      ["short", 6],
+      ["long", 11],
+    ]);
   });
 
   test("stops before the next batch", async () => {

@@ -5,8 +5,11 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
+import { encodeExamples } from "../../src/batches/rows";
+import { tokenInputs } from "../../src/batches/token-inputs";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { loadBranch, modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
+import { readSplit } from "../../src/data/read-split";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import { cachedFolder } from "../../src/files/cache";
@@ -23,6 +26,7 @@ import { planSweep } from "../../src/recipes/sweep-plan";
 import { branchOfBase, studentOfTeacher } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import { headOf, type Task } from "../../src/tasks/task";
+import { createTokenizer } from "../../src/tokenizer/tokenizer";
 import type { RunContext } from "../../src/training/tracking/tracker";
 import { describeEachEngine } from "../engines/engines";
 import { finetune } from "../sweeps";
@@ -110,6 +114,25 @@ async function noting(): Promise<{ context: RunContext<Engine>; passes: string[]
 }
 
 describe("what is computed once", () => {
+  test("by students that are taught differently: outputs once for each, the frozen layers once for all", async () => {
+    const teacher = await teacherIn("lessons", 2);
+    const { context, passes, lines } = await noting();
+    const matching = { options: { temperature: 2, alpha: 0.5, match: "tokens" } };
+    const variants = [student(1, 1), student(1, 1, matching), student(3, 1), student(3, 1, matching)];
+    const runs = await runSweep(sweepIn("lessons", teacher, variants), context);
+    expect(runs.map(({ record: { fork, options } }) => [fork, options["match"] ?? null])).toEqual([
+      [1, null],
+      [3, null],
+      [1, "tokens"],
+      [3, "tokens"],
+    ]);
+    const frozen = passes.filter((label) => /^rte train: (embeddings|frozen)/.test(label));
+    expect(frozen.map((label) => label.replace(/ of .*/, ""))).toEqual(
+      ["embeddings", "frozen layer 1", "frozen layer 2", "frozen layer 3"].map((pass) => `rte train: ${pass}`),
+    );
+    expect(lines.filter((line) => /computing the teacher's outputs/.test(line))).toHaveLength(2);
+  });
+
   const variants = [student(3, 1), student(1, 1), student("teacher", 1), student(2, 1), student(1, 2), student(0, 2)];
 
   test.each([
@@ -125,7 +148,9 @@ describe("what is computed once", () => {
     ]);
     for (const split of ["train", "dev"]) {
       expect(
-        passes.filter((label) => label.startsWith(`rte ${split}: `)).map((label) => label.replace(/ of .*/, "")),
+        passes
+          .filter((label) => label.startsWith(`rte ${split}: `) && !label.endsWith("outputs"))
+          .map((label) => label.replace(/ of .*/, "")),
       ).toEqual(
         ["embeddings", "frozen layer 1", "frozen layer 2", "frozen layer 3"].map((pass) => `rte ${split}: ${pass}`),
       );
@@ -233,43 +258,25 @@ test("its logits are those of the base's embeddings, its layers under the fork, 
   const own = await loadBranch(run);
   const whole: HostTensors = { ...base.tensors, ...own };
   const place: Place = { fork: null, layers: 3 };
-  const ids = [2, 5, 7, 9, 3, 6, 8, 3];
-  const inputs = (named: Record<string, tf.Tensor>) => {
-    const row = (values: number[]) => tf.tensor2d([values], [1, ids.length], "int32");
-    return branchLogits(
-      named,
-      {
-        input_ids: row(ids),
-        token_type_ids: row([0, 0, 0, 0, 0, 1, 1, 1]),
-        attention_mask: row(ids.map(() => 1)),
-      },
-      place,
-      base.config,
-    );
-  };
+  const glueData = path.join(folder, "glue");
+  const { examples } = await readSplit(glueTasks.rte, "dev", { glueData });
+  const rows = encodeExamples(glueTasks.rte, examples, createTokenizer(base.tokenizer), 32);
+  const batch = { rows: [0, 1], length: 32 };
   const logits = tf.tidy(() => {
-    const named = Object.fromEntries(
-      Object.entries(whole).map(([name, { data, shape }]) => [name, tf.tensor(data as Float32Array, [...shape])]),
-    );
-    return inputs(named).dataSync();
+    const tensors = (host: HostTensors) =>
+      Object.fromEntries(
+        Object.entries(host).map(([name, { data, shape, dtype }]) => [
+          name,
+          tf.tensor(data as Float32Array, [...shape], dtype as "float32"),
+        ]),
+      );
+    const inputs = tensors(tokenInputs(rows, batch, 2)) as unknown as Parameters<typeof branchLogits>[1];
+    return branchLogits(tensors(whole), inputs, place, base.config).dataSync();
   });
-  const taskOf = () => glueTasks.rte;
-  const model = await openModel(run.folder, engine, { taskOf });
-  const hostRow = (values: number[]) => ({
-    dtype: "int32" as const,
-    shape: [1, ids.length],
-    data: Int32Array.from(values),
-  });
-  const served = await model.run(
-    {
-      input_ids: hostRow(ids),
-      token_type_ids: hostRow([0, 0, 0, 0, 0, 1, 1, 1]),
-      attention_mask: hostRow(ids.map(() => 1)),
-    },
-    ["rte"],
-  );
-  const given = served["rte"]?.data as Float32Array;
-  expect(given).toHaveLength(2);
-  for (const [i, value] of given.entries()) expect(value).toBeCloseTo(logits[i] as number, 5);
+  const model = await openModel(run.folder, engine, { taskOf: () => glueTasks.rte });
+  const { signal } = new AbortController();
+  const served = await evaluateTask(model, glueTasks.rte, { split: "dev", glueData, skipBroken: false, signal });
+  expect(logits).toHaveLength(4);
+  for (const [i, value] of logits.entries()) expect(served.logits[i]).toBeCloseTo(value, 5);
   model.dispose();
 });

@@ -12,6 +12,7 @@ import { openModel } from "../../src/predict/model";
 import { importBranch } from "../../src/recipes/import";
 import type { Task } from "../../src/tasks/task";
 import { parseUserTasks } from "../../src/tasks/user-tasks";
+import { paddedLogits } from "../padded-logits";
 import { describeEachTinyBert, loadTinyBert } from "../reference";
 import { quietContext, temporaryFolder, tinyRun } from "../tiny";
 
@@ -65,7 +66,8 @@ describeEachTinyBert("a fine-tuned folder", (folder) => {
       shape: [rows, length],
       data: Int32Array.from(values.flat()),
     });
-    const { nli } = await model.run(
+    const { nli } = await paddedLogits(
+      model,
       {
         input_ids: input(expected.input_ids),
         token_type_ids: input(expected.token_type_ids),

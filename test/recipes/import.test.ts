@@ -195,6 +195,15 @@ describe("refused, with nothing written:", () => {
     ["a name too many", { config: { id2label: { 0: "a", 1: "b", 2: "c" } } }, /names 3 labels, its classifier has 2/],
     ["fewer than outputs", { config: { id2label: { 0: "entailment" } } }, /names 1 labels, its classifier has 2/, null],
     ["--labels of one name", {}, /has 2 outputs, --labels names 1: entailment/, ["entailment"]],
+    // huggingface/transformers#28589: a script wrote one of the two as the copy of another task's
+    [
+      "two orders of labels",
+      {
+        config: { id2label: { 0: "entailment", 1: "not_entailment" }, label2id: { entailment: 1, not_entailment: 0 } },
+      },
+      /config.json calls output 1 "not_entailment" in id2label and "entailment" in label2id. Give --labels/,
+      null,
+    ],
     ["a name twice", {}, /--labels names the label "entailment" twice/, ["entailment", "entailment"]],
   ])("%s", async (_, change, message, labels = rte.labels) => {
     const { imported, checkpoints } = await importing(theirs(), labels, change);
@@ -226,6 +235,10 @@ test.each<[string, Theirs]>([
     "dropout, as training had it",
     { config: { hidden_dropout_prob: 0.3, classifier_dropout: 0.2, initializer_range: 1 } },
   ],
+  [
+    "two orders of labels, where --labels says which",
+    { config: { id2label: { 0: "entailment", 1: "not_entailment" }, label2id: { entailment: 1, not_entailment: 0 } } },
+  ],
   ["its problem said", { config: { problem_type: "single_label_classification" } }],
   ["settings said that are BERT's", { tokenizer: { strip_accents: null, padding_side: "right" } }],
 ])("taken, because no output depends on it: %s", async (_, change) => {
@@ -235,8 +248,10 @@ test.each<[string, Theirs]>([
 
 test("the order of outputs and what config.json has beside BERT's keys is said", async () => {
   const id2label = { 0: "not_entailment", 1: "entailment" };
+  // As transformers fills it in beside an id2label.
+  const label2id = { LABEL_0: 0, LABEL_1: 1 };
   const { imported, lines } = await importing(theirs(), null, {
-    config: { id2label, adapters: {}, tie_word_embeddings: true },
+    config: { id2label, label2id, adapters: {}, tie_word_embeddings: true },
   });
   const { folder: place } = await imported;
   expect(lines).toContainEqual(

@@ -10,7 +10,6 @@ import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
 import { exportModel } from "../../src/export/export";
 import { cachedFolder } from "../../src/files/cache";
-import { MANIFEST } from "../../src/merge/folder/manifest";
 import { merge } from "../../src/merge/merge";
 import { evaluateTask } from "../../src/predict/evaluate";
 import { openModel } from "../../src/predict/model";
@@ -19,6 +18,7 @@ import { glueTasks } from "../../src/tasks/glue";
 import type { Task } from "../../src/tasks/task";
 import { readUserTasks } from "../../src/tasks/user-tasks";
 import { describeEachEngine } from "../engines/engines";
+import { storedManifest } from "../merged";
 import { distill, finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { trainTiny } from "../trained";
@@ -121,7 +121,7 @@ test("are learnt, and a merged model keeps the threshold, predicts lists, scores
   const selections = [{ task, run: trained }, other];
   const merged = await merge({ out: place("merged"), base, selections, allowUnshared: false, onnx: { check } });
   expect(merged.onnx?.check?.largestDifference).toBeLessThan(1e-4);
-  const written = JSON.parse(readFileSync(path.join(place("merged"), MANIFEST), "utf8")).tasks[1];
+  const written = storedManifest(place("merged")).tasks[1];
   expect(written).toMatchObject({
     name: "topics",
     kind: "multilabel",

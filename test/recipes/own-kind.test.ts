@@ -14,7 +14,7 @@ import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
 import { exportModel } from "../../src/export/export";
 import { cachedFolder } from "../../src/files/cache";
-import { MANIFEST, readManifest } from "../../src/merge/folder/manifest";
+import { readManifest } from "../../src/merge/folder/version";
 import { merge, removeTasks } from "../../src/merge/merge";
 import { pooledSite } from "../../src/model/dropout";
 import type { Head } from "../../src/model/heads";
@@ -27,6 +27,7 @@ import { kinds } from "../../src/tasks/kinds";
 import { defineKind, type ValuePrediction } from "../../src/tasks/kinds/kind";
 import type { Task } from "../../src/tasks/task";
 import { readUserTasks } from "../../src/tasks/user-tasks";
+import { storedManifest } from "../merged";
 import { distill, finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { trainTiny } from "../trained";
@@ -160,7 +161,7 @@ test("a kind that only its caller has goes from a tasks file to a served and exp
     kinds: own,
   };
   expect((await exportModel(saved, null)).contents["signatures"]).toContain("grades");
-  expect(JSON.parse(readFileSync(path.join(place("merged"), MANIFEST), "utf8")).tasks[0].kind).toBe("ordinal");
+  expect(storedManifest(place("merged")).tasks[0].kind).toBe("ordinal");
   expect(readFileSync(path.join(place("merged"), "README.md"), "utf8")).toContain("one logit a step");
   const left = await removeTasks(place("merged"), ["sst2"], null, own);
   expect(left.manifest.tasks.map(({ kind }) => kind)).toEqual([ordinal]);

@@ -66,7 +66,7 @@ const common = ({ experiment, checkpoints }: StepContext) => ({
 
 /** Tasks that an earlier version of the file had merged into the same folder. */
 async function strangers({ experiment, outputs }: StepContext): Promise<string[]> {
-  const { readManifest } = await import("../../merge/folder/manifest.js");
+  const { readManifest } = await import("../../merge/folder/version.js");
   const { tasks } = await readManifest(outputs.merged);
   return tasks.map(({ name }) => name).filter((name) => !experiment.tasks.some((task) => task.name === name));
 }

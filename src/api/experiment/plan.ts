@@ -106,7 +106,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
   }
 }
 
-function describeListed({ spec, id, folder, state, teacher, ...cost }: ListedTrial) {
+function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {
   const { index, recipe, task, place, init, initLayers, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {
@@ -122,6 +122,7 @@ function describeListed({ spec, id, folder, state, teacher, ...cost }: ListedTri
     ...options,
     ...(init ? { init } : {}),
     ...(initLayers ? { initLayers } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     state,
     folder,
     teacher,

@@ -7,6 +7,7 @@ import { counted } from "../../messages/words";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
 import type { ChooseBy } from "../../settings/selection";
+import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";
@@ -21,7 +22,13 @@ interface ChoiceValues {
   readonly allowUnshared: boolean;
 }
 
-export async function chooseRuns(base: BaseDescription, values: ChoiceValues, call: Call): Promise<Selection[]> {
+/** @param fits which tasks are meant where none is named */
+export async function chooseRuns(
+  base: BaseDescription,
+  values: ChoiceValues,
+  call: Call,
+  fits: (task: Task) => boolean = () => true,
+): Promise<Selection[]> {
   const { select, checkpoints } = values;
   if (select !== undefined && namesFile(select)) {
     const selections = await selectedRuns(select, base, values, call);
@@ -29,7 +36,7 @@ export async function chooseRuns(base: BaseDescription, values: ChoiceValues, ca
     return selections;
   }
   const choose = select === undefined ? () => "student" as const : parseSelect(select);
-  const tasks = await chosenTasks(values, (task) => hasRuns(base, task, checkpoints, call));
+  const tasks = await chosenTasks(values, (task) => fits(task) && hasRuns(base, task, checkpoints, call));
   if (tasks.length === 0) {
     throw await noRuns(base, checkpoints, call);
   }

@@ -1,21 +1,25 @@
-// Runs into one multi-head model; tasks are added, replaced and removed alone.
+// Runs into one multi-head model; tasks are added, replaced and removed alone, and each change is a version of the folder.
 
 import path from "node:path";
-import type { BaseDescription } from "../../checkpoints/bases/base";
+import type { Base, BaseDescription } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
+import { usageError } from "../../errors/errors";
 import type { OnnxReport } from "../../export/onnx/onnx";
-import { MANIFEST, type MergedTask } from "../../merge/folder/manifest";
-import type { Merged } from "../../merge/merge";
+import type { MergedTask } from "../../merge/folder/manifest";
+import { isMergedFolder, POINTER } from "../../merge/folder/pointer";
+import type { Merged, MergeMode } from "../../merge/merge";
 import { type Savings, savings } from "../../merge/savings";
 import { overhead } from "../../model/overhead";
 import { type Given, readGiven } from "../../options/given";
-import { option, optional, toggle } from "../../options/option";
+import { option, optional, toggle, type Values } from "../../options/option";
 import { names, text } from "../../options/readers";
-import { baseOptions } from "../../settings/base";
+import { baseOptions, DEFAULT_BASE } from "../../settings/base";
 import { engineOptions } from "../../settings/engine";
+import { mergedOption } from "../../settings/model";
 import { chooseBy } from "../../settings/selection";
 import { taskOptions } from "../../settings/tasks";
 import { checkpointOptions } from "../../settings/work";
+import type { Task } from "../../tasks/task";
 import { type Call, type Caller, callOf } from "../caller";
 import { describeBaseOf, openBaseOf } from "../session";
 import { chooseRuns } from "./choose";
@@ -29,8 +33,11 @@ const noOnnx = {
   noOnnx: toggle({ flag: "--no-onnx", help: "leave model.onnx out, and remove one that is there" }),
 };
 
-export const mergeOptions = {
-  ...out,
+export const noteOption = {
+  note: optional(text, { flag: "--note", value: "<text>", help: "a line for the folder's history", inConfig: false }),
+};
+
+const choice = {
   ...taskOptions,
   select: optional(text, {
     flag: "--select",
@@ -38,10 +45,33 @@ export const mergeOptions = {
     help: "teacher, best, kd-2, kd-2@same, rte=teacher,cola=kd-2@3, or select's file",
   }),
   allowUnshared: toggle({ flag: "--allow-unshared", help: "take branches of k = full, which share no layer" }),
+};
+
+export const mergeOptions = {
+  ...out,
+  ...choice,
   ...baseOptions,
   ...checkpointOptions,
   ...chooseBy,
   ...noOnnx,
+  ...noteOption,
+  ...engineOptions,
+};
+
+/** Of update and add, whose folder knows its base. */
+export const updateOptions = {
+  ...mergedOption,
+  ...choice,
+  ...baseOptions,
+  base: optional(text, {
+    ...baseOptions.base,
+    fallback: undefined,
+    help: `${baseOptions.base.help} (default the merged folder's)`,
+  }),
+  ...checkpointOptions,
+  ...chooseBy,
+  ...noOnnx,
+  ...noteOption,
   ...engineOptions,
 };
 
@@ -53,10 +83,12 @@ export const removeOptions = {
   tasks,
   glueData,
   ...noOnnx,
+  ...noteOption,
   ...engineOptions,
 };
 
 export type MergeOptions = Given<typeof mergeOptions>;
+export type UpdateOptions = Given<typeof updateOptions>;
 export type RemoveOptions = Omit<Given<typeof removeOptions>, "remove"> & {
   /** Names of tasks in the folder. */
   readonly remove: string | readonly string[];
@@ -70,8 +102,12 @@ export interface ChosenRun extends Pick<RunRecord, "method" | "fork" | "layers" 
 
 export interface MergeResult {
   readonly out: string;
-  /** Where the manifest lies. */
+  /** Where flexbert.json lies. */
   readonly manifest: string;
+  /** The folder's version now: the first digits of its manifest's hash. */
+  readonly version: string;
+  /** Whether it is a new one: where nothing is new, there is none. */
+  readonly isNew: boolean;
   /** Every task of the folder; scores are fractions. */
   readonly tasks: readonly MergedTask[];
   /** Encoder layers of the base. */
@@ -87,27 +123,41 @@ export interface MergeResult {
 /** What a merge would take. Throws as {@link merge} does before it writes anything. */
 export async function planMerge(options: MergeOptions = {}, caller: Caller = {}): Promise<ChosenRun[]> {
   const call = callOf(caller);
-  const values = readGiven(mergeOptions, options);
-  const selections = await chooseRuns(await describeBaseOf(values, call), values, call);
-  return selections.map(({ task, run: { folder, record } }) => {
-    const { method, fork, layers, score } = record;
-    return { task: task.name, folder, method, fork, layers, score };
-  });
+  return (await planned(mergeValues(readGiven(mergeOptions, options)), call)).map(chosenRun);
 }
 
 /**
  * Merges each task's chosen run into the folder: those named are added or replaced, the others stay as they are.
  * Throws UserError (4) for a task without a run and for runs of another base, (5) where model.onnx differs from a branch.
  */
-export async function merge(options: MergeOptions = {}, caller: Caller = {}): Promise<MergeResult> {
-  const call = callOf(caller);
-  const values = readGiven(mergeOptions, options);
-  const base = await openBaseOf(values, call);
-  const selections = await chooseRuns(base, values, call);
-  const { out, allowUnshared } = values;
-  const merging = await import("../../merge/merge.js");
-  const merged = await withOnnx(values, call, (onnx) => merging.merge({ out, base, selections, allowUnshared, onnx }));
-  return describe(merged, base, out, call);
+export function merge(options: MergeOptions = {}, caller: Caller = {}): Promise<MergeResult> {
+  return merging(mergeValues(readGiven(mergeOptions, options)), callOf(caller));
+}
+
+/** What an update would take. Throws as {@link updateTasks} does before it writes anything. */
+export async function planUpdate(options: UpdateOptions = {}, caller: Caller = {}): Promise<ChosenRun[]> {
+  return (await planned(folderValues("update", readGiven(updateOptions, options)), callOf(caller))).map(chosenRun);
+}
+
+/**
+ * As {@link merge}, of tasks that are in the folder already: those named, or all that have runs.
+ * Throws UserError (2) for one that is not.
+ */
+export function updateTasks(options: UpdateOptions = {}, caller: Caller = {}): Promise<MergeResult> {
+  return merging(folderValues("update", readGiven(updateOptions, options)), callOf(caller));
+}
+
+/** What an addition would take. Throws as {@link addTasks} does before it writes anything. */
+export async function planAdd(options: UpdateOptions = {}, caller: Caller = {}): Promise<ChosenRun[]> {
+  return (await planned(folderValues("add", readGiven(updateOptions, options)), callOf(caller))).map(chosenRun);
+}
+
+/**
+ * As {@link merge}, of tasks that the folder does not have: those named, or all that have runs.
+ * Throws UserError (2) for one that is there.
+ */
+export function addTasks(options: UpdateOptions = {}, caller: Caller = {}): Promise<MergeResult> {
+  return merging(folderValues("add", readGiven(updateOptions, options)), callOf(caller));
 }
 
 /** Takes tasks out of a merged folder. Throws UserError (2) for one that is not in it. */
@@ -115,13 +165,93 @@ export async function removeTasks(options: RemoveOptions, caller: Caller = {}): 
   const call = callOf(caller);
   const values = readGiven(removeOptions, options);
   const removed = (values.remove ?? "").split(",").map((name) => name.trim());
-  const merging = await import("../../merge/merge.js");
-  const merged = await withOnnx(values, call, (onnx) => merging.removeTasks(values.out, removed, onnx));
-  return describe(merged, null, values.out, call);
+  const { removeTasks: remove } = await import("../../merge/merge.js");
+  const { out, note = null } = values;
+  const merged = await withOnnx(values, call, (onnx) => remove(out, removed, onnx, undefined, note));
+  return describe(merged, null, out, call);
+}
+
+interface MergeValues extends Omit<Values<typeof mergeOptions>, "base"> {
+  readonly mode: MergeMode;
+  /** undefined: the folder's. */
+  readonly base: string | undefined;
+}
+
+const mergeValues = (values: Values<typeof mergeOptions>): MergeValues => ({ ...values, mode: "merge" });
+
+const folderValues = (mode: MergeMode, { merged, ...values }: Values<typeof updateOptions>): MergeValues => {
+  if (!isMergedFolder(merged)) {
+    throw usageError(
+      `${merged} is no merged model, so there is nothing to ${mode}. Run: flexbert merge --out ${merged}`,
+    );
+  }
+  return { ...values, out: merged, mode };
+};
+
+async function merging(values: MergeValues, call: Call): Promise<MergeResult> {
+  const { out, mode, allowUnshared, note = null } = values;
+  const base = await baseOf(values, call);
+  const selections = await selectionsFor(values, base, call);
+  const { merge: into } = await import("../../merge/merge.js");
+  const request = { out, mode, base, selections, allowUnshared, note };
+  const merged = await withOnnx(values, call, (onnx) => into({ ...request, onnx }));
+  return describe(merged, base, out, call);
+}
+
+async function planned(values: MergeValues, call: Call) {
+  const base = isMergedFolder(values.out) ? await baseOf(values, call) : await describeBaseOf(withBase(values), call);
+  return selectionsFor(values, base, call);
+}
+
+const chosenRun = ({ task, run: { folder, record } }: Awaited<ReturnType<typeof chooseRuns>>[number]): ChosenRun => {
+  const { method, fork, layers, score } = record;
+  return { task: task.name, folder, method, fork, layers, score };
+};
+
+const withBase = (values: MergeValues) => ({ ...values, base: values.base ?? DEFAULT_BASE });
+
+/**
+ * The base of the folder where that is the one that is named, by its hash, unread: a branch on top of it needs no more.
+ * Else the base itself, with its weights.
+ */
+async function baseOf(values: MergeValues, call: Call): Promise<Base | BaseDescription> {
+  const { out, lowerCase } = values;
+  if (!isMergedFolder(out)) return openBaseOf(withBase(values), call);
+  const { readManifest } = await import("../../merge/folder/version.js");
+  const { readShared } = await import("../../merge/folder/blobs.js");
+  const manifest = await readManifest(out);
+  const { name, sha256 } = manifest.base;
+  if ((values.base ?? name) !== name) return describeBaseOf(withBase(values), call);
+  const { config, tokenizer } = await readShared(out, manifest);
+  return { name, folder: name, sha256, config, tokenizer, ...(lowerCase === undefined ? {} : { lowerCase }) };
+}
+
+async function selectionsFor(values: MergeValues, base: BaseDescription, call: Call) {
+  const { mode, out } = values;
+  if (mode === "merge") return chooseRuns(base, values, call);
+  const { readManifest } = await import("../../merge/folder/version.js");
+  const { tasks } = await readManifest(out);
+  const isThere = ({ name }: Task) => tasks.some((task) => task.name === name);
+  const named = values.task !== undefined && values.task !== "all";
+  if (named) await requireTasks(values, mode, isThere);
+  return chooseRuns(base, values, call, (task) => isThere(task) === (mode === "update"));
+}
+
+/** Before runs are looked for: that a task is not there is the first thing to say of it. */
+async function requireTasks({ task, tasks, out }: MergeValues, mode: MergeMode, isThere: (task: Task) => boolean) {
+  const { chosenTasks } = await import("../session.js");
+  const { requireMode } = await import("../../merge/merge.js");
+  const chosen = await chosenTasks({ task, tasks }, () => true);
+  requireMode(
+    out,
+    chosen.filter(isThere),
+    chosen.map(({ name }) => name),
+    mode,
+  );
 }
 
 async function describe(
-  { manifest, onnx }: Merged,
+  { manifest, version, isNew, converted, onnx }: Merged,
   base: BaseDescription | null,
   out: string,
   call: Call,
@@ -132,13 +262,26 @@ async function describe(
       `${path.join(out, CARD)} is not flexbert's model card and was left as it is: move it away and merge again`,
     );
   }
+  tellConverted(converted, out, call);
+  call.reporter.log(isNew ? `${out}: version ${version}` : `${out}: nothing is new, version ${version} stays`);
   return {
     out,
-    manifest: path.join(out, MANIFEST),
+    manifest: path.join(out, POINTER),
+    version,
+    isNew,
     tasks: manifest.tasks,
     baseLayers: manifest.base.layers,
     overhead: overhead(manifest),
     ...(base ? { saved: savings(manifest, base.config) } : {}),
     onnx,
   };
+}
+
+/** Not hidden by --quiet: who reads the folder with flexbert 0.1.0 can no longer. */
+export function tellConverted(converted: boolean, out: string, { reporter }: Call): void {
+  if (!converted) return;
+  reporter.warn(
+    `${out} was of format 1 and is of format 2 now, which flexbert 0.1.0 does not read. What it held is a version of it: ` +
+      `flexbert history --merged ${out}`,
+  );
 }

@@ -11,11 +11,12 @@ import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
 import type { Layers, Recipe } from "../../recipes/recipe";
 import type { Sweep } from "../../recipes/sweep";
+import type { TransferPlaces } from "../../recipes/trial/transfer";
 import { executionSettings, type sweepOptions, trainingSettings } from "../../settings/training";
 import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, type describeBaseOf, labelledTasks, seedsOf, tasksFileOf, userTasks } from "../session";
-import { findTeacher, hasRuns } from "../stored-runs";
+import { findTeachers, hasRuns } from "../stored-runs";
 
 /** Values of the recipe's own options and of those of all training. */
 export type TrainingValues = Values<typeof sweepOptions> & Readonly<Record<string, unknown>>;
@@ -41,8 +42,10 @@ export async function sweepsOf(
     halving: recipe.halves?.(values) ? values.chooseBy : undefined,
   };
   if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));
+  const transferPlaces = await placesOfTransfer(values);
   const sweeps: Sweep[] = [];
-  for (const task of tasks) sweeps.push({ ...shared, task, teacher: await teacherOf(base, task, values, call) });
+  for (const task of tasks)
+    sweeps.push({ ...shared, task, transferPlaces, ...(await teachersOf(base, task, values, call)) });
   return sweeps;
 }
 
@@ -61,6 +64,13 @@ const layersOf = ({ config: { numHiddenLayers: total } }: BaseDescription, { rep
   },
 });
 
+/** Every known task may be named; all those with train data are all. */
+async function placesOfTransfer(values: TrainingValues): Promise<TransferPlaces> {
+  const { knownTasks } = await import("../../tasks/registry.js");
+  const tasks = knownTasks(await userTasks(values));
+  return { tasks, all: tasks, folder: "." };
+}
+
 async function withRuns(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
   const base = await open(values, call);
   const tasks = await chosenTasks(values, (task) => hasRuns(base, task, values.checkpoints, call));
@@ -68,11 +78,12 @@ async function withRuns(values: TrainingValues, open: typeof describeBaseOf, cal
   throw modelError(`no teacher in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
 }
 
-async function teacherOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
-  const teacher = await findTeacher(base, task, values, call);
-  const { seed, score } = teacher.record;
-  call.reporter.log(`${task.name}: the teacher is k=${kOf(teacher.record)} seed ${seed}, ${formatScore(score)} points`);
-  return teacher;
+async function teachersOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
+  const found = await findTeachers(base, task, values, call);
+  const { seed, score } = found.teacher.record;
+  const k = kOf(found.teacher.record);
+  call.reporter.log(`${task.name}: the teacher is k=${k} seed ${seed}, ${formatScore(score)} points`);
+  return found;
 }
 
 async function withData(values: TrainingValues, open: typeof describeBaseOf, call: Call) {

@@ -4,6 +4,7 @@ import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { formatScore } from "../../messages/quantities";
 import { type Given, readGiven } from "../../options/given";
 import type { Definitions } from "../../options/option";
+import { withDefaults } from "../../options/settings";
 import { distill as distillation } from "../../recipes/distill";
 import { finetune as finetuning } from "../../recipes/finetune";
 import type { SearchReport } from "../../recipes/halving/rule";
@@ -21,7 +22,10 @@ import { sweepsOf, type TrainingValues } from "./sweeps";
 const shared = { ...sweepOptions, ...trackerOptions };
 
 /** A recipe's own options and those of all training, in the order of its command's help. */
-export const trainOptions = (recipe: Recipe): Definitions => ({ ...(recipe.options as Definitions), ...shared });
+export const trainOptions = (recipe: Recipe): Definitions => ({
+  ...(recipe.options as Definitions),
+  ...withDefaults(shared, recipe.defaults ?? {}),
+});
 
 export type FinetuneOptions = Given<typeof finetuning.options & typeof shared>;
 export type DistillOptions = Given<typeof distillation.options & typeof shared>;

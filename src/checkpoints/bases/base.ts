@@ -14,6 +14,7 @@ import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { readBaseTokenizer } from "./base-tokenizer";
 import { SOURCE_FILE } from "./cached";
 import { readJson } from "./json";
+import { otherContent } from "./other-content";
 import { baseSha256, hashWeights, readWeights } from "./weights";
 
 /** What a base is beside its weights. */
@@ -135,7 +136,8 @@ async function inFolder<B extends BaseOutline>(
   const cached = cachedFolder(nameOrFolder, cache);
   if (configFile(cached)) return read(cached, nameOrFolder);
   if (existsSync(resolved)) {
-    throw modelError(`${nameOrFolder} has neither config.json nor bert_config.json. Give the folder of a BERT model`);
+    const instead = (await otherContent(resolved)) || ". Give the folder of a BERT model";
+    throw modelError(`${nameOrFolder} has neither config.json nor bert_config.json${instead}`);
   }
   if (looksLikePath(nameOrFolder)) throw modelError(`${nameOrFolder} does not exist. Give a folder or a model's name`);
   throw modelError(`the base ${nameOrFolder} is not in the cache. Run: flexbert pull ${nameOrFolder}`);

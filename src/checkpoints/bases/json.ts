@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
 import { storageFailure } from "../../files/storage-failure";
+import { requireContent } from "../formats/placeholder";
 
 /** A parsed JSON file, or null where there is none. Throws modelError (4) naming the file for anything but JSON. */
 export async function readJson(file: string): Promise<unknown> {
@@ -16,12 +17,12 @@ export async function readJson(file: string): Promise<unknown> {
   }
 }
 
-/** A file's text without a byte order mark, or null where there is none. */
+/** A file's text without a byte order mark, or null where there is none. Throws modelError (4) for what stands in its place. */
 export async function readText(file: string): Promise<string | null> {
   if (!existsSync(file)) return null;
-  try {
-    return (await readFile(file, "utf8")).replace(/^\ufeff/, "");
-  } catch (error) {
+  const text = await readFile(file, "utf8").catch((error) => {
     throw storageFailure(error, file, "cannot read");
-  }
+  });
+  requireContent(text, file);
+  return text.replace(/^\ufeff/, "");
 }

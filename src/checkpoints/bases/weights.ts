@@ -16,6 +16,7 @@ import { readTf1Checkpoint } from "../formats/tf1-checkpoint";
 import { openTorch } from "../formats/torch";
 import type { OpenWeightFile, WeightFile } from "../formats/weight-file";
 import { nameFromHuggingFace, nameFromTensorFlow } from "./names";
+import { otherContent } from "./other-content";
 import { checkParameters, isClassifier, isSurplusLayer, parameterShapes } from "./parameter-shapes";
 import { readShardIndex } from "./shards";
 
@@ -65,7 +66,9 @@ async function formOf(folder: string): Promise<Form | null> {
   if (form) return form;
   if ((await readdir(folder)).some((name) => name.endsWith(".index"))) return null;
   const files = weightForms.map(({ file }) => file).join(", ");
-  throw modelError(`${folder} has no weights. It needs one of ${files}, or a TensorFlow checkpoint (NAME.index)`);
+  throw modelError(
+    `${folder} has no weights. It needs one of ${files}, or a TensorFlow checkpoint (NAME.index)${await otherContent(folder)}`,
+  );
 }
 
 /** Picks the tensors that are BERT's, and refuses layers that the config does not have. */

@@ -7,6 +7,7 @@ import { modelError, oneLine } from "../../errors/errors";
 import { onOneLine } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
+import { requireContent } from "./placeholder";
 
 /** Bytes of one element, of every dtype of the format; src/checkpoints/formats/safetensors.ts says which are read. */
 const elementBytes: Readonly<Record<string, number>> = {
@@ -71,6 +72,7 @@ export async function readHeader(handle: FileHandle, path: string): Promise<Safe
   const { size } = await handle.stat();
   const prefix = await readRange(handle, 0, 8);
   if (prefix.length < 8) throw damaged(path, `it has ${size} bytes, too few for a header`);
+  requireContent(await readRange(handle, 0, 64), path);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
   if (length > BigInt(LARGEST_HEADER)) {
     throw damaged(

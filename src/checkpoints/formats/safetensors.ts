@@ -14,27 +14,34 @@ import type { WeightFile } from "./weight-file";
 
 const DATA_ALIGNMENT = 8;
 
-/**
- * Reads a whole file once, for its tensors and the SHA-256 of its bytes. Throws modelError as {@link readSafetensors}.
- */
-export async function readHashedSafetensors(
-  path: string,
-): Promise<{ readonly tensors: HostTensors; readonly sha256: string }> {
+/** A file's tensors, and the SHA-256 of its bytes. */
+export interface HashedWeights {
+  readonly tensors: HostTensors;
+  readonly sha256: string;
+}
+
+/** Reads a whole file once. Throws modelError as {@link readSafetensors}. */
+export async function readHashedSafetensors(path: string): Promise<HashedWeights> {
   const handle = await openWeights(path);
   try {
-    const header = await readHeader(handle, path);
-    const hash = createHash("sha256");
-    // The header's tensors tile the file; in whatever order it names them, bytes are hashed as they lie.
-    const stored = [...header.tensors].sort(([, a], [, b]) => a.position - b.position);
-    hash.update(await readRange(handle, 0, header.dataStart));
-    const read: [string, HostTensor][] = [];
-    for (const [name, tensor] of stored) {
-      read.push([name, await readTensor(handle, path, name, tensor, (bytes) => hash.update(bytes))]);
-    }
-    return { tensors: Object.fromEntries(read), sha256: hash.digest("hex") };
+    return await readHashedWeights(handle, path);
   } finally {
     await handle.close();
   }
+}
+
+/** The same from an open file, which stays open. */
+export async function readHashedWeights(handle: FileHandle, path: string): Promise<HashedWeights> {
+  const header = await readHeader(handle, path);
+  const hash = createHash("sha256");
+  // The header's tensors tile the file; in whatever order it names them, bytes are hashed as they lie.
+  const stored = [...header.tensors].sort(([, a], [, b]) => a.position - b.position);
+  hash.update(await readRange(handle, 0, header.dataStart));
+  const read: [string, HostTensor][] = [];
+  for (const [name, tensor] of stored) {
+    read.push([name, await readTensor(handle, path, name, tensor, (bytes) => hash.update(bytes))]);
+  }
+  return { tensors: Object.fromEntries(read), sha256: hash.digest("hex") };
 }
 
 /**

@@ -10,6 +10,7 @@ import { readRange } from "../../files/positioned-read";
 import { type HostTensor, sizeOf } from "../../model/tensors";
 import { decodeTensor } from "./number-formats";
 import { PickleError, type PickleValue } from "./pickle";
+import { requireContent } from "./placeholder";
 import { openWeights } from "./safetensors-header";
 import { openLegacy } from "./torch-legacy";
 import { adviceFor, extentOf, isTensor, type StorageBytes, type TensorView, type TorchFile } from "./torch-tensors";
@@ -55,9 +56,7 @@ async function openArchive(handle: FileHandle, file: string): Promise<TorchFile>
   if (head.length === 0) throw modelError(`${file} is empty. Fetch it again`);
   const text = new TextDecoder("latin1").decode(head);
   if (text.startsWith("PK\x03\x04")) return openTorchZip(handle);
-  if (text.startsWith("version https://git-lfs")) {
-    throw modelError(`${file} is a pointer of git-lfs, its content was not fetched. Run git lfs pull there`);
-  }
+  requireContent(text, file);
   if (text.slice(257, 262) === "ustar") {
     throw modelError(`${file} is a tar file of PyTorch 0.1, which is not read. Load and save it with a newer PyTorch`);
   }

@@ -56,8 +56,24 @@ export async function fetchFromHub(name: string, request: FetchRequest, weightsS
     }
     return `${endpoint}/${repository}@${commit}`;
   } catch (error) {
+    if (isMissing(error)) await refuseAdapter(repository, () => get(ADAPTER, revision), request.folder);
     throw error instanceof StatusError ? refusal(error, name, endpoint) : error;
   }
+}
+
+const ADAPTER = "adapter_config.json";
+
+/** A repository without config.json may be an adapter's. */
+async function refuseAdapter(repository: string, get: () => Promise<unknown>, folder: string): Promise<void> {
+  const isAdapter = await get().then(
+    () => true,
+    () => false,
+  );
+  await rm(path.join(folder, ADAPTER), { force: true });
+  if (!isAdapter) return;
+  throw modelError(
+    `${repository} is an adapter, which is no whole model: merge it into its base first (merge_and_unload in peft)`,
+  );
 }
 
 function downloadRequest(file: string, url: string, request: FetchRequest & { sha256?: string }): DownloadRequest {

@@ -21,6 +21,13 @@ import { recordProblem } from "./run-record";
 
 export const RUN_FORMAT = 1;
 
+export interface RecordedTeacher {
+  readonly id: string;
+  readonly folder: string;
+  readonly sha256: string;
+  readonly score: number | null;
+}
+
 /** run.json: what a trial is, how far it came and what it scored. Scores are fractions; null is NaN. */
 export interface RunRecord extends Place {
   readonly format: typeof RUN_FORMAT;
@@ -37,15 +44,14 @@ export interface RunRecord extends Place {
   readonly full: boolean;
   readonly seed: number;
   /** Students only. */
-  readonly teacher?: {
-    readonly id: string;
-    readonly folder: string;
-    readonly sha256: string;
-    readonly score: number | null;
-  };
+  readonly teacher?: RecordedTeacher;
+  /** Of students that the mean of several seeds taught: all of them, the teacher first. */
+  readonly taughtBy?: readonly RecordedTeacher[];
   readonly init?: "teacher" | "pretrained";
   /** Of a student that began as layers of its teacher's other than those at its own depth. */
   readonly initLayers?: "bottom" | "top" | "spread";
+  /** Texts without labels that its teacher labelled: the hash of all of them, how many were taken, and what they are of. */
+  readonly transfer?: { readonly sha256: string; readonly rows: number; readonly from: readonly string[] };
   readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };
   readonly devData: {
     readonly sha256: string;
@@ -173,8 +179,9 @@ export function optionsOf<D extends Definitions>(definitions: D, { folder, recor
 /** The tasks file that a run's config.yaml names; null for GLUE's tasks, and where either file is gone or damaged. */
 export async function recordedTasksFile(folder: string): Promise<string | null> {
   try {
+    const text = await readFile(path.join(folder, files.config), "utf8");
     const { parse } = await import("yaml"); // late: it takes longer to load than a status takes
-    const config: unknown = parse(await readFile(path.join(folder, files.config), "utf8"));
+    const config: unknown = parse(text);
     const { tasks } = Object(config) as { tasks?: unknown };
     return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
   } catch {

@@ -37,6 +37,9 @@ const fields: Readonly<Record<string, Check>> = {
   full: (value) => typeof value === "boolean",
   seed: isCount,
   teacher: (value) => value === undefined || holds({ sha256: isText })(value, {}),
+  taughtBy: (value) =>
+    value === undefined || (Array.isArray(value) && value.every((one) => holds({ sha256: isText })(one, {}))),
+  transfer: (value) => value === undefined || rows(value, {}),
   trainData: rows,
   devData: rows,
   score: isScore,

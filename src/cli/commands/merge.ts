@@ -1,29 +1,20 @@
 // flexbert merge: one multi-head model of each task's chosen run; tasks are added, replaced and removed alone.
 
-import {
-  type ChosenRun,
-  type MergeResult,
-  merge,
-  mergeOptions,
-  planMerge,
-  removeOptions,
-  removeTasks,
-} from "../../api/merge/merge";
-import { formatScore } from "../../messages/quantities";
+import { merge, mergeOptions, planMerge, removeOptions, removeTasks } from "../../api/merge/merge";
 import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
-import { printMerged } from "../merge-output";
-import { type Terminal, table } from "../terminal";
+import { printChoice, reportMerged } from "../merge-output";
 
 const { out, task, tasks, glueData, select, ...others } = mergeOptions;
 
 export const mergeCommand = defineCommand({
   description:
     "Takes each task's best student if it has one, else its teacher, and writes one folder that holds the shared frozen " +
-    "layers once. In a folder that exists, the tasks named are added or replaced and the others stay as they are. " +
-    "The folder's model.onnx is the whole model as one graph for onnxruntime and others; it is compared with each branch " +
-    "run alone (by --engine) on a few dev rows before anything counts.",
+    "layers once. In a folder that exists, the tasks named are added or replaced, which makes a new version of it; the others " +
+    "stay as they are, to the bit. The folder's model.onnx is the whole model as one graph for onnxruntime and others, its " +
+    "weights in blobs/; what changed of it is compared with each branch run alone (by --engine) on a few dev rows before " +
+    "anything counts.",
   options: {
     ...{ out, task, tasks, glueData, select, remove: removeOptions.remove },
     ...others,
@@ -41,27 +32,10 @@ export const mergeCommand = defineCommand({
   async run(values, terminal) {
     const { remove } = values;
     if (remove !== undefined) {
-      return report(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
+      return reportMerged(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
     }
     const options = settingsOf(mergeOptions, values);
     if (values.dryRun) printChoice(await planMerge(options, terminal), terminal);
-    else report(await merge(options, terminal), terminal);
+    else reportMerged(await merge(options, terminal), terminal);
   },
 });
-
-function printChoice(chosen: readonly ChosenRun[], terminal: Terminal): void {
-  if (terminal.json) terminal.printJson(chosen);
-  else {
-    const rows = chosen.map(({ task, method, fork, layers, score }) => [
-      task,
-      method,
-      fork ?? "none",
-      layers,
-      formatScore(score),
-    ]);
-    terminal.print(table(["task", "method", "fork", "layers", "score"], rows));
-  }
-}
-
-const report = (merged: MergeResult, terminal: Terminal): void =>
-  terminal.json ? terminal.printJson(merged) : printMerged(merged, terminal);

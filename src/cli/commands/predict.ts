@@ -2,6 +2,7 @@
 
 import { type OpenModel, openModel } from "../../api/open-model";
 import { modelOptions } from "../../api/served-model";
+import type { TextColumns } from "../../data/reading/reading";
 import { dataError, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatSeconds } from "../../messages/quantities";
@@ -9,7 +10,6 @@ import { counted } from "../../messages/words";
 import { option, optional, toggle } from "../../options/option";
 import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
-import type { TextColumns } from "../../predict/reading";
 import type { RowFile } from "../../predict/row-file";
 import type { InputRow, PredictedRow } from "../../predict/rows";
 import { taskOptions } from "../../settings/tasks";
@@ -75,7 +75,7 @@ export const predictCommand = defineCommand({
   ],
   async run(values, terminal, args) {
     const given = givenRows(values, args);
-    const model = await openModel(settingsOf(modelOptions, values), terminal);
+    const model = await openModel(settingsOf(modelOptions, values), terminal, given?.first);
     try {
       await predictRows(model, given ?? (await fileRows(model, values)), values, terminal);
     } finally {
@@ -95,7 +95,7 @@ interface InputValues {
 }
 
 /** The rows of the command line itself; null where there are none. */
-function givenRows(values: InputValues, args: readonly string[]): RowFile | null {
+function givenRows(values: InputValues, args: readonly string[]): (RowFile & { first: InputRow[] }) | null {
   const { text, pair, file } = values;
   if (pair !== undefined && text === undefined) throw usageError("--pair is the second text of --text: give both");
   const given = [text !== undefined, file !== undefined, args.length > 0].filter(Boolean).length;
@@ -112,7 +112,7 @@ function givenRows(values: InputValues, args: readonly string[]): RowFile | null
   async function* each() {
     yield* rows;
   }
-  return { rows: each(), total: rows.length, ids: false, kept: [], notes: [] };
+  return { rows: each(), first: rows.slice(0, 1), total: rows.length, ids: false, kept: [], notes: [] };
 }
 
 const fileRows = (model: OpenModel, { file, columns, quotes, keepColumns, glueData }: InputValues): Promise<RowFile> =>

@@ -3,25 +3,28 @@
 
 import { dataError } from "../../errors/errors";
 import { isKeyed } from "../../tasks/format";
-import { firstLine, layoutOf } from "../rows/layout";
-import { type Layout, openTable, type TableRow } from "../rows/table";
+import { layoutOf } from "../rows/layout";
+import { headerAdvice } from "../rows/strange";
+import { firstCells, type Layout, openTable, type TableRow } from "../rows/table";
 import type { ByteSource } from "../rows/text-blocks";
 
-/** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between semicolons. */
+/** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between other signs. */
 export async function guessLayout(bytes: ByteSource): Promise<Layout> {
   const usual = await layoutOf(bytes);
   if (isKeyed(usual.format)) return usual;
-  const first = (await firstLine(bytes)) ?? "";
-  if (!/[,\t]/.test(first) && first.includes(";")) {
-    throw dataError(`${bytes.name}: its cells stand between semicolons. Save it with commas or tabs`);
-  }
   const plain = await firstRows(bytes, { ...usual, header: false });
-  const quoted =
-    usual.quotes === "csv" || !looksWrong(plain)
-      ? null
-      : await firstRows(bytes, { ...usual, quotes: "csv", header: false });
-  const read = quoted?.every(({ problem }) => problem === undefined) ? quoted : plain;
-  const quotes = read === quoted ? "csv" : usual.quotes;
+  const cells = (await firstCells(bytes, { ...usual, quotes: "ordinary" })) ?? [];
+  const advice = headerAdvice(cells, usual);
+  // A lone CR ends no line, and texts may have one; of a whole file it is the end of every line.
+  if (advice !== null && (plain.length === 1 || !cells.some((cell) => cell.includes("\r")))) {
+    throw dataError(`${bytes.name}: ${advice}`);
+  }
+  const isBroken = ({ problem }: TableRow) => problem !== undefined;
+  const doubtful = usual.format === "tsv" && (usual.quotes === "csv" ? plain.some(isBroken) : looksWrong(plain));
+  const other = usual.quotes === "csv" ? "ordinary" : "csv";
+  const otherwise = doubtful ? await firstRows(bytes, { ...usual, quotes: other, header: false }) : null;
+  const read = otherwise && !otherwise.some(isBroken) ? otherwise : plain;
+  const quotes = read === otherwise ? other : usual.quotes;
   return { ...usual, quotes, header: hasHeader(read.map(({ cells }) => cells as readonly string[])) };
 }
 

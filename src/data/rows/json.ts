@@ -38,14 +38,33 @@ export async function* jsonRecords(
 function toRecord(written: string, line: number): JsonRecord {
   if (written.trim() === "") return { line, cells: {}, problem: "empty line" };
   try {
-    const value: unknown = JSON.parse(written);
+    const value = parseExactly(written);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       return { line, cells: value as Record<string, unknown> };
     }
     return { line, cells: {}, problem: "not a JSON object" };
   } catch (error) {
-    return { line, cells: {}, problem: `not JSON (${oneLine(error)})` };
+    const open = /^\s*\{/.test(written) && written.split("{").length > written.split("}").length;
+    return { line, cells: {}, problem: open ? OPEN : `not JSON (${oneLine(error)})` };
   }
+}
+
+const OPEN = "not JSON (an object begins and does not end in this line)";
+
+const LONG_NUMBER = /(?<![\d.])\d{16}|\de\+?\d{3}/i;
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
+
+/** Numbers that JavaScript's cannot hold (ids of 64 bits have more digits) become texts with the digits that they have. */
+function parseExactly(written: string): unknown {
+  const value: unknown = JSON.parse(written);
+  if (!LONG_NUMBER.test(written)) return value;
+  return JSON.parse(written.replace(TOKEN, (token) => (isExact(token) ? token : `"${token}"`)));
+}
+
+/** Whether a whole number is written again with the same digits, and any other is finite. */
+function isExact(token: string): boolean {
+  if (token.startsWith('"')) return true;
+  return /[.e]/i.test(token) ? Number.isFinite(Number(token)) : token === "-0" || String(Number(token)) === token;
 }
 
 const [LINE_FEED, QUOTE, COMMA, BACKSLASH] = [0x0a, 0x22, 0x2c, 0x5c];

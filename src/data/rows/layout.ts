@@ -11,7 +11,9 @@ export const usualQuotes = (format: Format): Layout["quotes"] => (format === "cs
 /** With a header. Throws dataError (3) for bytes that are no text. */
 export async function layoutOf(bytes: ByteSource): Promise<Layout> {
   const format = await formatOf(bytes);
-  return { format, header: true, quotes: usualQuotes(format) };
+  // Programs that part cells by tabs and call it CSV quote as CSV does.
+  const quotes = format === "tsv" && formatByName(bytes.name) === "csv" ? "csv" : usualQuotes(format);
+  return { format, header: true, quotes };
 }
 
 async function formatOf(bytes: ByteSource): Promise<Format> {

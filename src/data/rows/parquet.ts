@@ -3,7 +3,9 @@
 
 import { dataError, oneLine } from "../../errors/errors";
 import { npmCommand } from "../../files/optional-packages";
+import { fileBytes } from "./file-bytes";
 import type { JsonRecord } from "./json";
+import { isPointer, pointerAdvice } from "./strange";
 
 /** Its first and last bytes. */
 export const PARQUET_MAGIC = Buffer.from("PAR1");
@@ -13,6 +15,10 @@ const CHUNK = 4096;
 
 /** Records in the order of the file, lines counted as rows from 1. Throws dataError (3) for a file that cannot be read. */
 export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[], void, undefined> {
+  for await (const chunk of fileBytes(file).open()) {
+    if (isPointer(chunk.subarray(0, 64))) throw dataError(`${file}: ${pointerAdvice}`);
+    break;
+  }
   const { parquetMetadataAsync, parquetReadObjects, asyncBufferFromFile } = await load(file);
   let start = 0;
   try {

@@ -7,6 +7,7 @@ import { type Format, isKeyed } from "../../tasks/format";
 import { type DelimitedRecord, delimitedRecords } from "./delimited";
 import { type JsonRecord, jsonRecords } from "./json";
 import { parquetRecords } from "./parquet";
+import { headerAdvice } from "./strange";
 import { type ByteSource, textBlocks } from "./text-blocks";
 
 export interface TableRow {
@@ -68,6 +69,9 @@ async function openDelimited(source: ByteSource, layout: Layout): Promise<Table>
     throw dataError(`${source.name}: line ${header.line}, the header: ${header.problem}; close the quote`);
   }
   const names = header ? header.cells.map((name) => name.trim()) : null;
+  if (names && first.length === begin + 1 && names.some((name) => name.includes("\r"))) {
+    throw dataError(`${source.name}: ${headerAdvice(names, layout)}`);
+  }
   const width = names?.length ?? mostCommonWidth(first);
   const below = behind(all, header ? begin + 1 : 0);
   // Of one column, an empty line is a row whose cell is empty.
@@ -79,6 +83,12 @@ async function openKeyed(source: ByteSource, format: Format): Promise<Table> {
   const records = format === "parquet" ? parquetRecords(source.name) : jsonRecords(textBlocks(source), source.name);
   const { first, all } = await lookAhead(records);
   if (first.every(({ problem }) => problem === EMPTY)) throw emptyFile(source.name);
+  const told = first.find(({ problem }) => problem !== EMPTY);
+  if (told?.problem !== undefined && first.every(({ problem }) => problem !== undefined)) {
+    throw dataError(
+      `${source.name}: no row can be read, line ${told.line}: ${told.problem}; JSON is one object a line, or one array of objects`,
+    );
+  }
   const keys = new Set<string>();
   for (const { cells } of first) {
     for (const [key, value] of Object.entries(cells)) if (value !== null && value !== undefined) keys.add(key);

@@ -4,6 +4,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { dataError } from "../../errors/errors";
+import { isPointer, packedAdvice, pointerAdvice } from "./strange";
 
 /** Where bytes come from, file or stdin, and what errors call it. */
 export interface ByteSource {
@@ -33,6 +34,7 @@ export async function* textBlocks({ name, open }: ByteSource): AsyncGenerator<Te
   let size = 0;
   let offset = 0;
   const decode = (bytes: Buffer): TextBlock => {
+    if (offset === 0 && isPointer(bytes.subarray(0, 64))) throw dataError(`${name}: ${pointerAdvice}`);
     const text = decoded(bytes, encoding ?? "utf-8", { name, line, offset });
     const block = { text: (offset === 0 ? text.replace(/^\uFEFF/, "") : text).replaceAll("\r\n", "\n"), line };
     line += countLines(text);
@@ -113,6 +115,8 @@ function decoded(bytes: Buffer, encoding: Encoding, place: Place): string {
 const hex = (byte: number | undefined) => `0x${(byte ?? 0).toString(16).padStart(2, "0")}`;
 
 function notUtf8(bytes: Buffer, { name, line, offset }: Place): Error {
+  const packed = offset === 0 ? packedAdvice(bytes) : null;
+  if (packed !== null) return dataError(`${name}: ${packed}`);
   const at = firstInvalid(bytes);
   const lineStart = bytes.subarray(0, at).lastIndexOf(LINE_FEED) + 1;
   const where = line + countLines(bytes.subarray(0, lineStart).toString("latin1"));

@@ -4,15 +4,13 @@
 import { availableParallelism } from "node:os";
 import type { DynamicAxes, EntryPoint } from "../../model/entry-point";
 import type { HostTensors } from "../../model/tensors";
-import { registerGradients } from "../eager";
 import type { Engine } from "../engine";
 import { openPrograms } from "../open-programs";
-import { loadOnnxProgram } from "./program";
+import { openGraphProgram } from "./graph-program";
 import { loadOnnxRuntime } from "./runtime";
 
 export async function openOnnx(options: { threads?: number; verbose?: boolean }): Promise<Engine> {
   const runtime = loadOnnxRuntime();
-  await registerGradients();
   const threads = options.threads ?? availableParallelism();
   const sessionOptions = {
     executionProviders: ["cpu"],
@@ -38,8 +36,13 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
       entries: Readonly<Record<E, EntryPoint>>,
       axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
     ) {
+      // Loaded by the first program that is traced: what was lowered before does without tfjs.
+      const { registerGradients } = await import("../eager.js");
+      await registerGradients();
+      const { loadOnnxProgram } = await import("./program.js");
       return programs.counted(loadOnnxProgram<E>(runtime, sessionOptions, state, entries, axes));
     },
+    openGraph: async (file) => programs.counted(await openGraphProgram(runtime, sessionOptions, file)),
     tensorCount: () => programs.count(),
     dispose: () => undefined,
   };

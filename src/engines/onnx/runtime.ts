@@ -21,7 +21,16 @@ export interface OrtTensor {
   readonly dims: readonly number[];
 }
 
+export interface OrtValueMetadata {
+  readonly name: string;
+  readonly type: string;
+  /** Names are symbolic sizes. */
+  readonly shape: readonly (number | string)[];
+}
+
 export interface OrtSession {
+  readonly inputMetadata: readonly OrtValueMetadata[];
+  readonly outputMetadata: readonly OrtValueMetadata[];
   run(
     feeds: Readonly<Record<string, OrtTensor>>,
     fetches?: Readonly<Record<string, OrtTensor>>,

@@ -15,6 +15,12 @@ import { ADDON, STDERR_SWITCH } from "./install/compile-addon";
 import type { SessionBinding } from "./session";
 import { withStderrHeld } from "./stderr-switch";
 
+/**
+ * For benchmarks and tests: how steps run. eager is op by op; the others say what XLA compiles of a train step, auto
+ * updates where the state is large.
+ */
+export const MODE_VARIABLE = "FLEXBERT_TENSORFLOW_MODE";
+
 export interface TensorflowSource {
   readonly from: "FLEXBERT_TFJS_NODE" | "build" | "package";
   /** The package whose JavaScript is loaded. */

@@ -11,16 +11,11 @@ import type { Precision } from "../../settings/engine";
 import { loadEagerly, registerGradients } from "../eager";
 import type { Engine } from "../engine";
 import { openPrograms } from "../open-programs";
-import { type LoadedTensorflow, loadTensorflow, locateTensorflow, prepareEnvironment } from "./load";
+import { type LoadedTensorflow, loadTensorflow, locateTensorflow, MODE_VARIABLE, prepareEnvironment } from "./load";
 import { loadTensorflowProgram } from "./program";
 
 const BACKEND = "tensorflow";
 
-/**
- * For benchmarks and tests: how steps run. eager is op by op; the others say what XLA compiles of a train step, auto
- * updates where the state is large.
- */
-export const MODE_VARIABLE = "FLEXBERT_TENSORFLOW_MODE";
 const modes = { auto: "auto", eager: "eager", graph: "nothing", loops: "loops", xla: "everything" } as const;
 type Mode = (typeof modes)[keyof typeof modes];
 

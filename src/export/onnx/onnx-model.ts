@@ -1,22 +1,16 @@
 // model.onnx: the merged model as one graph of standard operators, the shared layers in it once. Traced from the function
 // that serving runs, lowered with batch and length symbolic. What a caller must know beside the graph is its metadata.
 
-import { readSafetensors } from "../../checkpoints/formats/safetensors";
-import { readSafetensorsHeader, type StoredTensor } from "../../checkpoints/formats/safetensors-header";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { readSafetensorsHeader } from "../../checkpoints/formats/safetensors-header";
 import type { ValueTypes } from "../../compile/entry";
 import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
-import { blobsOf, checkBlob } from "../../merge/folder/blobs";
+import { blobsOf, missingBlob } from "../../merge/folder/blobs";
 import { licenceForCallers } from "../../merge/folder/licence";
-import {
-  type Blob,
-  forCallers,
-  MANIFEST_FORMAT,
-  type Manifest,
-  type MergedTask,
-  tokenInputNames,
-} from "../../merge/folder/manifest";
+import { type Blob, forCallers, type Manifest, type MergedTask, tokenInputNames } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
 import type { HostTensor } from "../../model/tensors";
@@ -24,43 +18,27 @@ import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
 import { nameNodes } from "./node-names";
 
-/** Readers refuse protobuf messages of 2 GiB; the graph itself takes some of them. */
-const MOST_INSIDE = 2 ** 31 - 2 ** 26;
-
 /** What of a manifest says where the weights lie. */
 type MergedParts = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 
-export interface OnnxModelFile {
-  readonly chunks: readonly Uint8Array[];
-  /** Where the weights lie: in the file, or in the folder's blobs, to which it then refers. */
-  readonly weights: "inside" | "blobs";
-}
+/** Weights of a model: their values, or where they lie. */
+export type Constants = Readonly<Record<string, HostTensor | ExternalTensor>>;
 
-/**
- * The bytes of model.onnx for a merged folder whose blobs are written. Equal folders give equal bytes.
- * @param mostInside weights of more bytes stay in the blobs: safetensors holds them as ONNX's external data has them
- */
+/** The bytes of an ONNX model of a manifest's tasks, which has these weights. Equal tasks and weights give equal bytes. */
 export async function onnxModelFile(
-  folder: string,
-  manifest: MergedParts & Pick<Manifest, "base">,
+  manifest: Pick<Manifest, "base" | "tasks">,
   config: BertConfig,
-  mostInside = MOST_INSIDE,
-): Promise<OnnxModelFile> {
+  constants: Constants,
+): Promise<readonly Uint8Array[]> {
   const { tasks } = manifest;
   requireNames(tasks);
-  const parts = await partsOf(folder, manifest);
-  const stored = await storedTensors(parts);
-  const bytes = [...stored.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const inside = bytes <= mostInside;
-  const { graph, symbols } = traceMerged(typesOf(stored), await withHeads(tasks), config);
-  const constants = inside ? await readStored(parts) : externalTensors(stored);
+  const { graph, symbols } = traceMerged(typesOf(constants), await withHeads(tasks), config);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
   const named = nameNodes(
     model.graph,
     tasks.map(({ name }) => name),
   );
-  const chunks = modelChunks({ ...model, graph: named, docs: docs(tasks), metadata: metadata(manifest) });
-  return { chunks, weights: inside ? "inside" : "blobs" };
+  return modelChunks({ ...model, graph: named, docs: docs(tasks), metadata: metadata(manifest) });
 }
 
 function requireNames(tasks: readonly MergedTask[]): void {
@@ -72,70 +50,44 @@ function requireNames(tasks: readonly MergedTask[]): void {
   );
 }
 
-/** A blob that is there and whole, and the prefix under which the graph has its tensors. */
-interface Part {
-  readonly file: string;
-  readonly path: string;
-  readonly prefix: string;
-}
-
-async function partsOf(folder: string, manifest: MergedParts): Promise<Part[]> {
+/**
+ * Every tensor of a folder by where it lies, from its blobs' headers: safetensors holds the bytes as ONNX's external data has
+ * them, and they are not read.
+ */
+export async function weightsInBlobs(folder: string, manifest: MergedParts): Promise<Record<string, ExternalTensor>> {
   const { shared, own } = blobsOf(manifest, manifest.tasks);
-  const part = async (blob: Blob, prefix: string) => ({
-    file: blob.file,
-    path: await checkBlob(folder, blob),
-    prefix,
-  });
-  const parts: Part[] = [];
-  for (const blob of shared) parts.push(await part(blob, ""));
-  for (const task of own) parts.push(await part(task, scope(task.name)));
-  return parts;
-}
-
-/** A tensor by where it lies. */
-interface Stored extends StoredTensor {
-  readonly file: string;
-}
-
-async function storedTensors(parts: readonly Part[]): Promise<Map<string, Stored>> {
-  const all = new Map<string, Stored>();
-  for (const { path, file, prefix } of parts) {
-    const { tensors } = await readSafetensorsHeader(path);
-    for (const [name, tensor] of tensors) all.set(prefix + name, { ...tensor, file });
-  }
+  const all: Record<string, ExternalTensor> = {};
+  const add = async ({ file }: Blob, prefix: string) => {
+    const target = path.join(folder, file);
+    if (!existsSync(target)) throw missingBlob(folder, file);
+    const { tensors } = await readSafetensorsHeader(target);
+    for (const [name, { shape, position, bytes }] of tensors) {
+      const data = { location: file, offset: position, length: bytes };
+      all[prefix + name] = { shape, dtype: "float32", data };
+    }
+  };
+  for (const blob of shared) await add(blob, "");
+  for (const task of own) await add(task, scope(task.name));
   return all;
 }
 
-async function readStored(parts: readonly Part[]): Promise<Record<string, HostTensor>> {
-  const all: Record<string, HostTensor> = {};
-  for (const { path, prefix } of parts) {
-    const { tensors } = await readSafetensors(path);
-    for (const [name, tensor] of Object.entries(tensors)) all[prefix + name] = tensor;
-  }
-  return all;
-}
-
-const typesOf = (stored: ReadonlyMap<string, Stored>): ValueTypes =>
-  Object.fromEntries([...stored].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
-
-function externalTensors(stored: ReadonlyMap<string, Stored>): Record<string, ExternalTensor> {
-  const external = ({ shape, file, position, bytes }: Stored): ExternalTensor => ({
-    shape,
-    dtype: "float32",
-    data: { location: file, offset: position, length: bytes },
-  });
-  return Object.fromEntries([...stored].map(([name, tensor]) => [name, external(tensor)]));
-}
+const typesOf = (tensors: Readonly<Record<string, { readonly shape: readonly number[] }>>): ValueTypes =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, { shape }]) => [name, { shape: [...shape], dtype: "float32" }]),
+  );
 
 const docs = (tasks: readonly MergedTask[]) =>
   `BERT with one head a task, made by flexbert. Inputs input_ids, attention_mask (1 for tokens, 0 for padding) and ` +
   `token_type_ids, all int64 [batch, length]. Outputs: ${tasks.map(({ name }) => name).join(", ")}, float32 logits ` +
   "[batch, classes], or values [batch, 1] of a regression. Labels and maximum lengths are in the metadata, as JSON.";
 
+/** Of the metadata below, which is that of 0.1.0. */
+const METADATA_FORMAT = 1;
+
 /** All values are text: that is what ONNX's metadata holds. */
 function metadata({ base, tasks }: Pick<Manifest, "base" | "tasks">): Record<string, string> {
   return {
-    "flexbert.format": String(MANIFEST_FORMAT),
+    "flexbert.format": String(METADATA_FORMAT),
     "flexbert.base": base.name,
     "flexbert.base_sha256": base.sha256,
     "flexbert.base_license": licenceForCallers(base.name),

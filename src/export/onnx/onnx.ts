@@ -1,17 +1,16 @@
-// model.onnx from made to checked, before it counts: it lies beside its place until the merge commits it.
+// model.onnx of a merged folder, from made to checked, before it counts: it lies beside its place until the change commits
+// it. A few MB of graph, whose weights are the folder's blobs.
 
 import { existsSync } from "node:fs";
-import { rm, stat } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../../errors/errors";
-import { requireFreeSpace, type StagedFile, stageFile } from "../../files/atomic";
-import { sha256File, sha256Hex } from "../../files/hash";
+import { requireFreeSpace, stageFile, temporaryPath } from "../../files/atomic";
+import { sha256Hex } from "../../files/hash";
 import { readShared } from "../../merge/folder/blobs";
 import type { Blob, Manifest, MergedTask } from "../../merge/folder/manifest";
-import type { BertConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import type { CheckTools, ModelCheck } from "../check/model-check";
-import type { OnnxModelFile } from "./onnx-model";
 
 export const ONNX = "model.onnx";
 
@@ -20,63 +19,95 @@ const ADVICE = "The folder is as it was. Please report it; with --no-onnx the fi
 export interface OnnxRequest {
   /** null where onnxruntime-node is absent: the file is written all the same. */
   readonly check: CheckTools | null;
-  /** Bytes of weights that the file takes in; more stay in the blobs. As much as the format allows by default. */
-  readonly mostInside?: number;
 }
 
 /** What was written, and what the check found. */
 export interface OnnxReport extends Blob {
   readonly bytes: number;
-  readonly weights: OnnxModelFile["weights"];
+  readonly weights: "blobs";
+  /** Tasks that the graph computes by the same nodes from the same weights as the version before. */
+  readonly unchanged: readonly string[];
+  /** Of the other tasks; null where there is none, or nothing to check with. */
   readonly check: ModelCheck | null;
 }
 
 export interface StagedOnnx {
   readonly report: OnnxReport;
-  commit(): Promise<void>;
+  /** Where it lies until it is discarded: beside its blobs, so that it can be run. */
+  readonly path: string;
   discard(): Promise<void>;
 }
 
+export interface StageOptions {
+  /** Tasks whose outputs are compared whether they changed or not. */
+  readonly checked: readonly string[];
+  /** The graph of the version before. */
+  readonly before: string | null;
+  /** A task's own tensors, scoped, and the shared ones under it. */
+  readonly tensorsOf: (task: MergedTask) => Promise<HostTensors>;
+}
+
 /**
- * Makes and checks the file of a folder whose blobs are written.
- * @param tensorsOf a task's own tensors, scoped, and the shared ones under it
+ * Makes the file of a folder whose blobs are written, and checks it. Only the outputs of tasks that changed are computed,
+ * from the nodes that they need: of the others the graph itself is compared, so that their weights stay unread.
  */
 export async function stageOnnx(
   out: string,
-  manifest: Omit<Manifest, "onnx">,
+  manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks">,
   request: OnnxRequest,
-  tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+  options: StageOptions,
 ): Promise<StagedOnnx> {
+  if (await isFolder(path.join(out, ONNX))) throw inTheWay(out);
   const { config, tokenizer } = await readShared(out, manifest);
-  const { staged, ...written } = await writeModel(out, manifest, config, request.mostInside);
+  // Loads tfjs, which a merge without the file does not need.
+  const { onnxModelFile, weightsInBlobs } = await import("./onnx-model.js");
+  const { onlyOutputs, outputDigests } = await import("../../compile/onnx/subgraph.js");
+  const bytes = Buffer.concat(await onnxModelFile(manifest, config, await weightsInBlobs(out, manifest)));
+  const known = await digestsOf(options.before, outputDigests);
+  const now = outputDigests(bytes);
+  const unchanged = manifest.tasks.map(({ name }) => name).filter((name) => known.get(name) === now.get(name));
+  const compared = manifest.tasks.filter(({ name }) => options.checked.includes(name) || !unchanged.includes(name));
+  await requireFreeSpace(out, bytes.length, path.join(out, ONNX));
+  const staged = await stageFile(path.join(out, ONNX), bytes);
+  const part = temporaryPath(path.join(out, ONNX));
   try {
-    const { tasks } = manifest;
-    const file = { path: staged.path, name: path.join(out, ONNX), runtime: "onnxruntime", advice: ADVICE };
-    const { checkModel } = await import("../check/model-check.js");
-    const check = request.check
-      ? await checkModel({ ...file, tasks, config, tokenizer, tensorsOf }, request.check)
-      : null;
-    return { ...staged, report: { file: ONNX, ...written, check } };
+    let check: ModelCheck | null = null;
+    if (request.check && compared.length > 0) {
+      const isWhole = compared.length === manifest.tasks.length;
+      const names = compared.map(({ name }) => name);
+      if (!isWhole) await writeFile(part, onlyOutputs(bytes, names));
+      const file = { path: isWhole ? staged.path : part, name: path.join(out, ONNX), runtime: "onnxruntime" };
+      const { checkModel } = await import("../check/model-check.js");
+      const { tensorsOf } = options;
+      const checked = { ...file, advice: ADVICE, tasks: compared, config, tokenizer, tensorsOf };
+      check = await checkModel(checked, request.check);
+    }
+    const sha256 = sha256Hex(bytes);
+    const report = { file: ONNX, sha256, bytes: bytes.length, weights: "blobs" as const, unchanged, check };
+    return { report, path: staged.path, discard: staged.discard };
   } catch (error) {
     await staged.discard();
     throw error;
+  } finally {
+    await rm(part, { force: true });
   }
 }
 
-/** Apart from the check, which wants the memory that the weights take here. */
-async function writeModel(
-  out: string,
-  manifest: Omit<Manifest, "onnx">,
-  config: BertConfig,
-  mostInside: number | undefined,
-) {
-  // Loads tfjs, which a merge without the file does not need.
-  const { onnxModelFile } = await import("./onnx-model.js");
-  const { chunks, weights } = await onnxModelFile(out, manifest, config, mostInside);
-  const sha256 = sha256Hex(...chunks);
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  return { staged: await stageUnlessThere(path.join(out, ONNX), chunks, sha256, bytes), sha256, bytes, weights };
+/** Of a graph that is not there, or is no graph: none. */
+async function digestsOf(
+  file: string | null,
+  digest: (model: Uint8Array) => ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, string>> {
+  if (file === null || !existsSync(file)) return new Map();
+  try {
+    return digest(await readFile(file));
+  } catch {
+    return new Map(); // then every task counts as changed, and is checked
+  }
 }
+
+const inTheWay = (out: string) =>
+  failure(`${path.join(out, ONNX)} is a folder, and a file is to stand there. Move it away, or give --no-onnx`);
 
 /** Removes a file that no longer says what the folder says; a folder of that name is not ours. */
 export async function removeOnnx(out: string): Promise<void> {
@@ -84,21 +115,4 @@ export async function removeOnnx(out: string): Promise<void> {
   if (!(await isFolder(target))) await rm(target, { force: true });
 }
 
-const isFolder = async (target: string) => existsSync(target) && (await stat(target)).isDirectory();
-
-/** A file that lies there already, whole, is not written again. */
-async function stageUnlessThere(
-  target: string,
-  chunks: readonly Uint8Array[],
-  sha256: string,
-  bytes: number,
-): Promise<StagedFile> {
-  if (await isFolder(target)) {
-    throw failure(`${target} is a folder, and a file is to stand there. Move it away, or give --no-onnx`);
-  }
-  if (existsSync(target) && (await sha256File(target)) === sha256) {
-    return { path: target, commit: async () => undefined, discard: async () => undefined };
-  }
-  await requireFreeSpace(path.dirname(target), bytes, target);
-  return stageFile(target, chunks);
-}
+export const isFolder = async (target: string) => existsSync(target) && (await stat(target)).isDirectory();

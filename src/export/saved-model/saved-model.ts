@@ -9,7 +9,6 @@ import { joinGelus } from "../../compile/tensorflow/passes";
 import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../../compile/tensorflow/saved-model";
 import { toStoredModel } from "../../compile/tensorflow/tensorflow";
 import { modelError } from "../../errors/errors";
-import { readTensors } from "../../merge/folder/blobs";
 import { licenceForCallers } from "../../merge/folder/licence";
 import { forCallers } from "../../merge/folder/manifest";
 import type { TaskHead } from "../../model/multi-head";
@@ -26,7 +25,7 @@ export const savedModel: ExportFormat = {
   isExport: (folder) => existsSync(path.join(folder, SAVED_MODEL)),
   contents: (source) => ({ signatures: Object.keys(signaturesOf(source)) }),
   write: writeSavedModel,
-  check(folder, out, { model, manifest, config, tokenizer }, tools) {
+  check(folder, out, { manifest, config, tokenizer, readTensors }, tools) {
     const checked = {
       path: folder,
       name: out,
@@ -35,7 +34,7 @@ export const savedModel: ExportFormat = {
       tasks: manifest.tasks,
       config,
       tokenizer,
-      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors(model, manifest, [task]),
+      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
     };
     return checkModel(checked, tools);
   },
@@ -50,8 +49,8 @@ function signaturesOf({ manifest: { tasks } }: ExportSource): Record<string, str
 }
 
 async function writeSavedModel(folder: string, source: ExportSource): Promise<void> {
-  const { model, manifest, tokenizer } = source;
-  const tensors = await readTensors(model, manifest, manifest.tasks);
+  const { manifest, tokenizer } = source;
+  const tensors = await source.readTensors(manifest.tasks);
   const { index, data } = tensorBundle(tensors);
   const { name, sha256 } = manifest.base;
   await writeFiles(folder, {

@@ -6,7 +6,6 @@ import path from "node:path";
 import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
 import { toGraphModel } from "../../compile/tensorflow/graph-model";
 import { modelError } from "../../errors/errors";
-import { readTensors } from "../../merge/folder/blobs";
 import { licenceForCallers } from "../../merge/folder/licence";
 import { forCallers, tokenInputNames } from "../../merge/folder/manifest";
 import { withHeads } from "../../tasks/task";
@@ -41,7 +40,7 @@ export const tfjs: ExportFormat = {
       "tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
     });
   },
-  check(folder, out, { model, manifest, config, tokenizer }, tools) {
+  check(folder, out, { manifest, config, tokenizer, readTensors }, tools) {
     const checked = {
       path: path.join(folder, MODEL),
       name: path.join(out, MODEL),
@@ -50,14 +49,14 @@ export const tfjs: ExportFormat = {
       tasks: manifest.tasks,
       config,
       tokenizer,
-      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors(model, manifest, [task]),
+      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
     };
     return checkModel(checked, tools);
   },
 };
 
-async function graphModel({ model, manifest, config }: ExportSource) {
-  const weights = await readTensors(model, manifest, manifest.tasks);
+async function graphModel({ manifest, config, readTensors }: ExportSource) {
+  const weights = await readTensors(manifest.tasks);
   const types = Object.fromEntries(
     Object.entries(weights).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
   );

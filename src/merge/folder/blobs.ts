@@ -1,24 +1,31 @@
 // The weights of a merged folder: files under blobs/, named by their content, and what is read of them.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { type FileHandle, readFile } from "node:fs/promises";
 import path from "node:path";
 import { readBaseTokenizer } from "../../checkpoints/bases/base-tokenizer";
 import { requireFinite } from "../../checkpoints/formats/finite";
-import { readHashedSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
+import {
+  type HashedWeights,
+  readHashedSafetensors,
+  readHashedWeights,
+  safetensorsChunks,
+} from "../../checkpoints/formats/safetensors";
 import { modelError, oneLine } from "../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { sha256File, sha256Hex } from "../../files/hash";
+import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
 import { scoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
-import { type Blob, MANIFEST, type Manifest } from "./manifest";
+import type { Blob, Manifest } from "./manifest";
 
 export const BLOBS = "blobs";
 
 type Shared = Pick<Manifest, "embeddings" | "trunk">;
-type Sharing = Blob & { readonly name: string; readonly fork: number | null };
+/** A task, as far as it decides which blobs it needs. */
+export type Sharing = Blob & { readonly name: string; readonly fork: number | null };
 
 /** Called with the path of each file that was not there before. */
 export type OnCreated = (file: string) => void;
@@ -31,9 +38,19 @@ export async function writeBlob(
   metadata: Record<string, string>,
   onCreated: OnCreated,
 ): Promise<Blob> {
-  const chunks = [...safetensorsChunks(tensors, metadata)];
+  return writeNamed(out, name, "safetensors", [...safetensorsChunks(tensors, metadata)], onCreated);
+}
+
+/** Bytes under blobs/, named by their content like all that lies there. */
+export async function writeNamed(
+  out: string,
+  name: string,
+  suffix: "safetensors" | "onnx",
+  chunks: readonly Uint8Array[],
+  onCreated: OnCreated,
+): Promise<Blob> {
   const sha256 = sha256Hex(...chunks);
-  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.safetensors`;
+  const file = `${BLOBS}/${name}-${sha256.slice(0, 8)}.${suffix}`;
   const target = path.join(out, file);
   const exists = existsSync(target);
   if (!exists || (await sha256File(target)) !== sha256) {
@@ -46,30 +63,52 @@ export async function writeBlob(
 }
 
 /** Where a blob lies, after its hash was compared. Throws modelError (4) where it is missing or has other bytes. */
-export async function checkBlob(folder: string, { file, sha256 }: Blob): Promise<string> {
-  const target = path.join(folder, file);
-  if (!existsSync(target)) throw modelError(`${target} is missing, which ${MANIFEST} names. Merge again`);
-  requireHash(target, await sha256File(target), sha256);
+export async function checkBlob(folder: string, blob: Blob): Promise<string> {
+  const target = path.join(folder, blob.file);
+  if (!existsSync(target)) throw missingBlob(folder, blob.file);
+  requireHash(target, await sha256File(target), blob.sha256);
   return target;
 }
 
+export const missingBlob = (folder: string, file: string) =>
+  modelError(`${path.join(folder, file)} is missing, which the folder's manifest names. Merge again`);
+
+/** Throws modelError (4) for bytes that are not the blob's. */
+export const checkHash = (target: string, bytes: Uint8Array, { sha256 }: Blob): void =>
+  requireHash(target, sha256Hex(bytes), sha256);
+
 function requireHash(target: string, found: string, named: string): void {
   if (found === named) return;
-  throw modelError(`${target} has sha256 ${found.slice(0, 8)}, ${MANIFEST} says ${named.slice(0, 8)}. Merge again`);
+  throw modelError(
+    `${target} has sha256 ${found.slice(0, 8)}, the manifest says ${named.slice(0, 8)}. Remove it and merge again`,
+  );
 }
 
 /** A blob's tensors, after its hash was compared, from one reading of it. */
 async function readBlob(folder: string, blob: Blob): Promise<HostTensors> {
   const target = path.join(folder, blob.file);
   try {
-    const { tensors, sha256 } = await readHashedSafetensors(target);
-    requireHash(target, sha256, blob.sha256);
-    requireFinite(tensors, target);
-    return tensors;
+    return checked(target, await readHashedSafetensors(target), blob);
   } catch (error) {
     await checkBlob(folder, blob); // other bytes are the first thing to say of a file that is no weight file
     throw error;
   }
+}
+
+/** The same from an open file, whose name may be gone. */
+export async function readBlobFrom(handle: FileHandle, target: string, blob: Blob): Promise<HostTensors> {
+  try {
+    return checked(target, await readHashedWeights(handle, target), blob);
+  } catch (error) {
+    checkHash(target, await readRange(handle, 0, (await handle.stat()).size), blob);
+    throw error;
+  }
+}
+
+function checked(target: string, { tensors, sha256 }: HashedWeights, blob: Blob): HostTensors {
+  requireHash(target, sha256, blob.sha256);
+  requireFinite(tensors, target);
+  return tensors;
 }
 
 /** The blobs that some of a folder's tasks need: those they share first, then each task's own. */
@@ -88,6 +127,13 @@ export async function readTensors(folder: string, manifest: Shared, tasks: reado
   const tensors: HostTensors = {};
   for (const blob of shared) Object.assign(tensors, await readBlob(folder, blob));
   for (const task of own) Object.assign(tensors, scoped(task.name, await readBlob(folder, task)));
+  return tensors;
+}
+
+/** Embeddings and the lowest layers of the trunk. */
+export async function readTrunk(folder: string, { embeddings, trunk }: Shared, depth: number): Promise<HostTensors> {
+  const tensors: HostTensors = {};
+  for (const blob of [embeddings, ...trunk.slice(0, depth)]) Object.assign(tensors, await readBlob(folder, blob));
   return tensors;
 }
 

@@ -1,15 +1,19 @@
-// The manifest's shape, checked when one is read. Apart from manifest.ts because zod takes long to load.
+// The shapes of flexbert.json and of a version's manifest, checked when one is read. Apart because zod takes long to load.
 
 import { z } from "zod";
+import { PIECE_INTERFACE } from "./pieces";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "is no sha256");
 
 const blob = {
-  file: z.string().regex(/^blobs\/[\w.-]+\.safetensors$/, "is no file under blobs/"),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, "is no sha256"),
+  file: z.string().regex(/^blobs\/[\w.-]+$/, "is no file under blobs/"),
+  sha256,
 };
 
 const score = z.number().nullable();
 
-const task = z.object({
+// Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
+const task = z.looseObject({
   ...blob,
   name: z.string().min(1),
   kind: z.string(),
@@ -26,17 +30,31 @@ const task = z.object({
   run: z.string(),
 });
 
+const layer = z.int().nonnegative();
+
+// Of an interface that this flexbert does not know, the rest is not looked at.
+const pieces = z.union([
+  z.looseObject({
+    interface: z.literal(PIECE_INTERFACE),
+    stretches: z.array(z.looseObject({ ...blob, from: layer, to: layer, bottom: z.boolean() })),
+    branches: z.record(z.string(), z.looseObject(blob)),
+  }),
+  z.looseObject({ interface: z.int() }),
+]);
+
 export const manifestSchema = z
-  .object({
-    format: z.literal(1),
+  .looseObject({
+    format: z.union([z.literal(1), z.literal(2)]),
     flexbert: z.string().optional(),
-    base: z.object({ name: z.string(), sha256: z.string(), layers: z.int().positive() }),
-    embeddings: z.object(blob),
-    trunk: z.array(z.object(blob)),
+    base: z.looseObject({ name: z.string(), sha256: z.string(), layers: z.int().positive() }),
+    embeddings: z.looseObject(blob),
+    trunk: z.array(z.looseObject(blob)),
     tasks: z.array(task),
-    // Absent where an earlier flexbert merged.
+    // Absent where a flexbert merged that stored none.
+    pieces: z.record(z.string(), pieces).optional(),
+    // Absent where an early 0.1.0 merged.
     onnx: z
-      .object({ file: z.literal("model.onnx"), sha256: blob.sha256 })
+      .looseObject({ file: z.literal("model.onnx"), sha256 })
       .nullable()
       .default(null),
   })
@@ -44,3 +62,15 @@ export const manifestSchema = z
     message: "a task forks above the trunk's layers",
     path: ["trunk"],
   });
+
+const version = z.string().regex(/^[0-9a-f]{8}$/, "is no version");
+
+export const pointerSchema = z.looseObject({
+  format: z.literal(2),
+  flexbert: z.string().optional(),
+  current: version,
+  tags: z.record(z.string(), version),
+  log: z
+    .array(z.looseObject({ version, time: z.iso.datetime(), command: z.string(), note: z.string().nullable() }))
+    .min(1),
+});

@@ -1,19 +1,21 @@
-// flexbert.json: what a merged folder holds. Blobs are named by their content, so renaming a new manifest over the old
-// commits a merge: a reader sees one version or the other. model.onnx changes with it; its hash says to which it belongs.
+// A version of a merged folder: what it holds, as manifests/<sha8>.json says it. The file is named by its own hash and never
+// changes, so it has no time and no tag in it. A folder of format 1 has its one manifest in flexbert.json, and is read as
+// the version that its first change will make of it.
 
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import path from "node:path";
-import { modelError, oneLine } from "../../errors/errors";
-import { type StagedFile, stageFile } from "../../files/atomic";
-import { formatProblem } from "../../files/format";
+import { modelError } from "../../errors/errors";
+import { stamped } from "../../files/format";
+import { canonicalJson, sha256Hex } from "../../files/hash";
 import type { TaskBranch } from "../../model/multi-head";
 import { kinds } from "../../tasks/kinds";
 import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
 import { thresholdOf } from "../../tasks/task";
+import type { PiecesByPrecision } from "./pieces";
 
-export const MANIFEST_FORMAT = 1;
-export const MANIFEST = "flexbert.json";
+export const MANIFEST_FORMAT = 2;
+export const MANIFESTS = "manifests";
+
+/** Digits of a hash that name a version and, in blobs' names, a content. */
+const ID_DIGITS = 8;
 
 /** Inputs of model.onnx, in the order in which Hugging Face's exports of BERT have them. */
 export const tokenInputNames = ["input_ids", "attention_mask", "token_type_ids"] as const;
@@ -38,43 +40,51 @@ export interface MergedTask extends Blob, TaskBranch, Labelled {
   readonly run: string;
 }
 
+/**
+ * Keys that this flexbert does not know are kept, of the manifest and of tasks that a change leaves alone: what they name
+ * under `file` is a file of the version's like any other.
+ */
 export interface Manifest {
   readonly format: typeof MANIFEST_FORMAT;
-  /** The version that wrote it; absent where 0.1.0 did. */
+  /** The version of flexbert that wrote it; absent where 0.1.0 did. */
   readonly flexbert?: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
   readonly embeddings: Blob;
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
   readonly trunk: readonly Blob[];
   readonly tasks: readonly MergedTask[];
-  /** All of it as one graph for onnxruntime and others, at model.onnx; null where that was left out. */
+  /** Graphs of its pieces; absent where none were stored. */
+  readonly pieces?: PiecesByPrecision;
+  /** All of it as one graph, at model.onnx while the version is the current one; null where that was left out. */
   readonly onnx: Blob | null;
 }
 
 /**
- * The manifest of a merged folder. Throws modelError (4) naming file and cause.
+ * The bytes that a manifest has as a file, and the version that it is. Keys are sorted: what was read and is written again
+ * has its bytes, whoever wrote it.
+ */
+export function encodeManifest(manifest: Manifest): { readonly id: string; readonly text: string } {
+  const plain: unknown = JSON.parse(JSON.stringify(manifest)); // kinds as names, -0 as 0
+  const text = `${JSON.stringify(JSON.parse(canonicalJson(plain)), null, 2)}\n`;
+  return { id: idOf(text), text };
+}
+
+/** The version whose manifest has these bytes. */
+export const idOf = (text: string | Uint8Array): string => sha256Hex(text).slice(0, ID_DIGITS);
+
+/**
+ * What a file says, of format 1 or 2. Throws modelError (4) naming file and cause.
  * @param known the kinds that tasks of the folder may have
  */
-export async function readManifest(folder: string, known: Kinds = kinds): Promise<Manifest> {
-  const file = path.join(folder, MANIFEST);
-  if (!existsSync(file))
-    throw modelError(`${folder} is no merged model: it has no ${MANIFEST}. Run: flexbert merge --out ${folder}`);
+export async function parseManifest(json: unknown, file: string, known: Kinds = kinds): Promise<Manifest> {
   const { manifestSchema } = await import("./manifest-schema.js");
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    throw modelError(`${file} is damaged (${oneLine(error)}). Merge again`, error);
-  }
-  const foreign = formatProblem(json, MANIFEST_FORMAT);
-  if (foreign !== null) throw modelError(`${file} ${foreign}`);
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
     const [problem] = parsed.error.issues;
     throw modelError(`${file} is damaged: ${problem?.path.join(".")}: ${problem?.message}. Merge again`);
   }
   const tasks = parsed.data.tasks.map((task) => ({ ...task, kind: kindOf(task, known, file) }));
-  return { ...parsed.data, tasks } as Manifest;
+  return { ...parsed.data, format: MANIFEST_FORMAT, tasks } as unknown as Manifest;
 }
 
 function kindOf({ name, kind }: { name: string; kind: string }, known: Kinds, file: string): Kind {
@@ -86,14 +96,23 @@ function kindOf({ name, kind }: { name: string; kind: string }, known: Kinds, fi
   );
 }
 
-/** A manifest that becomes the folder's when it is committed. */
-export function stageManifest(folder: string, manifest: Manifest): Promise<StagedFile> {
-  return stageFile(path.join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+/** Every file that a manifest names, under keys of its own and under those that nobody here knows; model.onnx is none. */
+export function filesOf(manifest: Manifest): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { file } = value as { file?: unknown };
+    if (typeof file === "string" && file.includes("/")) found.add(file);
+    for (const member of Object.values(value)) visit(member);
+  };
+  visit(JSON.parse(JSON.stringify(manifest)));
+  return [...found];
 }
 
-/** Every blob that a manifest names. */
-export function filesOf({ embeddings, trunk, tasks }: Manifest): string[] {
-  return [embeddings, ...trunk, ...tasks].map(({ file }) => file);
+/** Whether two manifests hold the same, whichever flexbert wrote them. */
+export function sameContent(a: Manifest, b: Manifest): boolean {
+  const { text } = encodeManifest(stamped(a));
+  return text === encodeManifest(stamped(b)).text;
 }
 
 /** What a caller of a model's file must know of a task beside the graph. */

@@ -91,7 +91,10 @@ function armsOf(sweep: readonly SweepTrial[]): SweepArm[] {
 
 async function scoresUpTo(run: StoredRun, metric: string, epoch: number) {
   const scores = await scoresOf(run, metric);
-  if (scores.length >= epoch) return scores;
+  // Patience may have ended a run before the rung: its best score stands.
+  const { state, options } = run.record;
+  const ended = state === "finished" && options["patience"] !== undefined;
+  if (scores.length >= epoch || ended) return scores;
   throw modelError(
     `${run.folder}: metrics.jsonl has dev scores of ${scores.length} epochs, and halving needs those of ${epoch}. ` +
       "Run again with --search full, or with --force",

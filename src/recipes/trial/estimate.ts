@@ -12,6 +12,7 @@ import type { Place } from "../../model/place";
 import { headOf, type Task } from "../../tasks/task";
 import type { TrialSettings } from "../recipe";
 import type { TaskData } from "./task-data";
+import { type TransferRequest, transferRows } from "./transfer";
 
 export interface TrialEstimate {
   /** Parameters with and without gradients. */
@@ -24,25 +25,32 @@ export interface TrialEstimate {
   readonly flops: number;
 }
 
-/** What a trial takes, whatever its seed. */
+/** What a trial takes, whatever its seed. Texts without labels count as if they were as long as the train rows. */
 export function estimateTrial({
   base,
   place,
   data,
   training,
   task,
-}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task">): TrialEstimate {
+  transfer,
+}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task"> & {
+  readonly transfer?: Transferred | undefined;
+}): TrialEstimate {
   const { config } = base;
   const { fork, layers } = place;
   const trainable = branchParameterCount(config, place, task);
   const belowFork = fork === null ? 0 : embeddingParameterCount(config) + fork * layerParameterCount(config);
   const padded = paddedTokens(data.train);
-  const forward = branchFlops(config, layers, padded.tokens, padded.longest);
+  const perEpoch = epochSteps(data, training.batchSize, transfer);
+  const rows = data.train.lengths.length;
+  // As many tokens a step as without others beside them.
+  const tokens = transfer ? (padded.tokens / Math.max(1, rows)) * perEpoch * training.batchSize : padded.tokens;
+  const forward = branchFlops(config, layers, tokens, padded.longest);
   const evaluation = branchFlops(config, layers, data.dev.tokens, padded.longest);
   return {
     trainable,
     frozen: belowFork,
-    steps: stepsPerEpoch(data.train.ids.length, training.batchSize) * training.epochs,
+    steps: perEpoch * training.epochs,
     memoryBytes:
       stepBytes(config, layers, training.batchSize, padded.longest, trainable) +
       (fork === null ? 0 : cacheBytes(base, data)),
@@ -50,6 +58,27 @@ export function estimateTrial({
     flops: training.epochs * (3 * forward + evaluation),
   };
 }
+
+/** What is known of texts without labels: `rows` may be unknown until they are read. */
+export type Transferred = Pick<TransferRequest, "share" | "rows">;
+
+function epochSteps({ train }: TaskData, batchSize: number, transfer: Transferred | undefined): number {
+  const rows = train.lengths.length;
+  if (!transfer) return stepsPerEpoch(rows, batchSize);
+  const own = batchSize - transferRows(transfer.share, batchSize);
+  return own === 0 ? stepsPerEpoch(transfer.rows ?? rows, batchSize) : stepsPerEpoch(rows, own);
+}
+
+/** Tokens of texts without labels, were they as long as the train rows. */
+const transferTokens = ({ train }: TaskData, { rows = 0 }: Transferred): number =>
+  Math.round((rows * train.tokens) / Math.max(1, train.lengths.length));
+
+/** Forward work of so many layers on texts without labels, once. */
+export const transferFlops = (base: BaseDescription, data: TaskData, transfer: Transferred, layers: number): number =>
+  layers * layerFlops(base.config, transferTokens(data, transfer), paddedTokens(data.train).longest);
+
+export const transferBytes = (base: BaseDescription, data: TaskData, transfer: Transferred): number =>
+  transferTokens(data, transfer) * base.config.hiddenSize * 4;
 
 /** Forward work of the first `fork` layers on all rows, once. */
 export function trunkFlops(base: BaseDescription, data: TaskData, fork: number): number {

@@ -14,6 +14,8 @@ export interface TaskData {
   readonly dev: EncodedRows;
   readonly trainData: RunRecord["trainData"];
   readonly devData: RunRecord["devData"];
+  /** Tokens that rows were cut to. */
+  readonly maxLength: number;
   /** What its reader should be told of the files: rows left out, and what looks wrong. */
   readonly notes: readonly string[];
 }
@@ -50,6 +52,7 @@ export async function readTaskData(
     dev: encodeExamples(task, dev.examples, tokenizer, maxLength),
     trainData: describe(train),
     devData: { ...describe(dev), ...limitOf(dev, rows.maxEvalSamples) },
+    maxLength,
     notes: [train, dev].flatMap(splitNotes),
   };
 }

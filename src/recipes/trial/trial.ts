@@ -1,7 +1,7 @@
 // A trial: one branch to train, its identity, its run folder, and what is left to do in it.
 
 import path from "node:path";
-import { type BaseDescription, recordedBase } from "../../checkpoints/bases/base";
+import type { BaseDescription } from "../../checkpoints/bases/base";
 import {
   createRun,
   finishRun,
@@ -26,6 +26,7 @@ import { type BranchTraining, trainBranch } from "../../training/loop/train-bran
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
 import { describeSettings, type TrialSettings, type TrialWork } from "../recipe";
+import { unscoredRecord } from "./record";
 
 /** A trial of a sweep, before it is trained. */
 export interface SweepTrial {
@@ -38,7 +39,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, initLayers, seed, data, training, teacher } = settings;
+  const { recipe, task, base, place, init, initLayers, seed, data, training, teacher, taughtBy, transfer } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -56,41 +57,23 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     seed,
     options,
     ...(teacher ? { teacher: teacher.sha256 } : {}),
+    ...(taughtBy ? { teachers: taughtBy.map(({ record }) => record.sha256) } : {}),
+    ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     ...(init ? { init } : {}),
     ...(initLayers ? { initLayers } : {}),
   });
-  const record: RunRecord = {
-    format: RUN_FORMAT,
-    id,
-    state: "running",
-    method,
-    task: task.name,
-    base: recordedBase(base),
-    layers: place.layers,
-    fork: place.fork,
-    full,
-    seed,
-    ...(teacher ? { teacher } : {}),
-    ...(init ? { init } : {}),
-    ...(initLayers ? { initLayers } : {}),
-    trainData: data.trainData,
-    devData: data.devData,
-    labels: task.labels,
-    metric: task.metric,
-    score: null,
-    metrics: {},
-    bestEpoch: null,
-    steps: 0,
-    options,
-    engine: "",
-    threads: 0,
-    seconds: 0,
-    tokensPerSecond: null,
-    startedAt: "",
-  };
+  const taught = taughtBy?.map(referenceTo);
+  const start = { init, initLayers };
+  const run = { id, method, task, base, ...place, seed, teacher, taughtBy: taught, ...start, transfer, data, options };
+  const record = unscoredRecord(run);
   const name = `${describeSettings(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
+
+/** A teacher as records of its students name it. */
+export const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun) => {
+  return { id, folder, sha256: sha256 as string, score };
+};
 
 const tokenizerHashes = new WeakMap<object, string>();
 
@@ -121,8 +104,8 @@ export interface TrialTraining {
   /** How logs name it. */
   readonly label: string;
   /** Both splits as its branch reads them. */
-  readonly sources: Pick<BranchTraining, "train" | "dev">;
-  readonly work: TrialWork;
+  readonly sources: Pick<BranchTraining, "train" | "dev" | "extra">;
+  readonly work: Omit<TrialWork, "extra">;
   /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
   readonly until?: number | undefined;
 }
@@ -212,9 +195,10 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
-  const { task, base, seed, training } = settings;
+  const { task, base, seed, training, transfer } = settings;
   return configFile(task, base, run, {
     ...describeSettings(settings).config,
+    ...(transfer ? { transfer: transfer.from } : {}),
     ...recorded(trainingSettings, training),
     ...settings.options,
     seed,

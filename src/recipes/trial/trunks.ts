@@ -5,14 +5,18 @@ import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
 import { type BaseDescription, withWeights } from "../../checkpoints/bases/base";
 import type { Engine } from "../../engines/engine";
+import { failure } from "../../errors/errors";
 import { counted } from "../../messages/words";
 import type { Place } from "../../model/place";
 import type { WorkOptions } from "../../settings/work";
 import type { Task } from "../../tasks/task";
 import type { BranchSource } from "../../training/loop/branch-source";
 import type { RunContext } from "../../training/tracking/tracker";
+import { type ActivationStore, openStore, storeBytes } from "../../training/trunk/activation-store";
 import { openTrunk, type Trunk } from "../../training/trunk/trunk";
 import type { TaskData } from "./task-data";
+import type { TransferTexts } from "./transfer";
+import { openTransfers } from "./transfer-trunks";
 
 /** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
 const TRUNK_SCRATCH = ".trunk-cache";
@@ -20,6 +24,13 @@ const TRUNK_SCRATCH = ".trunk-cache";
 export interface Trunks {
   /** Both splits as a branch at this place reads them. Forks must come in ascending order to cost nothing twice. */
   under(place: Place): Promise<{ train: BranchSource; dev: BranchSource }>;
+  /** Texts without labels as a branch at this place reads them: encoded and computed when they are first asked for. */
+  transferred(texts: TransferTexts, place: Place): Promise<BranchSource>;
+  /**
+   * Room for further values of rows, `width` a position, in what is left of --cache-budget or on the disk; its holder
+   * disposes it. Throws failure (1) where neither has any. @param what names the values in that error
+   */
+  store(lengths: ArrayLike<number>, width: number, what: string): Promise<ActivationStore>;
   dispose(): Promise<void>;
 }
 
@@ -35,12 +46,14 @@ export function openTrunks(
   revisited: readonly number[] = [],
 ): Trunks {
   let opened: { train: Trunk; dev: Trunk } | null = null;
+  /** Bytes of memory that trunks and stores take. */
+  let held = 0;
+  const folder = path.join(work.checkpoints, TRUNK_SCRATCH);
   let last: { readonly fork: number | null; readonly train: BranchSource; readonly dev: BranchSource } | null = null;
 
   const open = async () => {
     const weights = await withWeights(base);
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
-    const folder = path.join(work.checkpoints, TRUNK_SCRATCH);
     // Dev rows are read after every epoch and are few: they take their memory first.
     const keep = new Set(revisited);
     const devBudget = work.cacheBudget;
@@ -57,6 +70,7 @@ export function openTrunks(
       { budget: trainBudget, folder, label: `${task.name} train`, keep },
       context,
     );
+    held += train.memoryBytes + dev.memoryBytes;
     const forks = keep.size > 0 ? `, and kept under ${counted(keep.size, "fork")}` : "";
     context.reporter.log(
       `${task.name}: trunk activations of ${data.train.tokens + data.dev.tokens} tokens ${train.place}${forks}`,
@@ -64,6 +78,8 @@ export function openTrunks(
     return { train, dev };
   };
 
+  const left = (): number => Math.max(0, work.cacheBudget - held - transfers.memoryBytes());
+  const transfers = openTransfers(task, base, data.maxLength, { folder, left, revisited }, context);
   describeRows(task, data, context);
   return {
     async under({ fork }) {
@@ -83,11 +99,33 @@ export function openTrunks(
       };
       return last;
     },
+    transferred: (texts, place) => transfers.under(texts, place),
+    async store(lengths, width, what) {
+      const store = await openStore(lengths, width, { budget: left(), folder });
+      if (!store) throw noRoom(`${task.name}: ${what}`, storeBytes(lengths, width), left(), work.checkpoints);
+      held += store.memoryBytes;
+      return {
+        ...store,
+        async dispose() {
+          held -= store.memoryBytes;
+          await store.dispose();
+        },
+      };
+    },
     async dispose() {
       await opened?.train.dispose();
       await opened?.dev.dispose();
+      await transfers.dispose();
     },
   };
+}
+
+function noRoom(what: string, bytes: number, left: number, folder: string): Error {
+  const size = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
+  return failure(
+    `${what} take ${size(bytes)}, which neither the rest of --cache-budget (${size(left)}) nor the disk of ${folder} has. ` +
+      "Free space there, or give more --cache-budget",
+  );
 }
 
 function describeRows(task: Task, { train, dev }: TaskData, { reporter }: RunContext<Engine>): void {

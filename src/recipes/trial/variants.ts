@@ -1,16 +1,24 @@
 // From a variant that a recipe names to a trial with its place, id and folder.
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { IMPORTED } from "../../checkpoints/runs/run-record";
 import { modelError } from "../../errors/errors";
+import { canonicalJson } from "../../files/hash";
 import { counted } from "../../messages/words";
-import { isSmaller, type Place, type PlaceRequest } from "../../model/place";
+import { isSmaller, kOf, type Place, type PlaceRequest } from "../../model/place";
+import type { Task } from "../../tasks/task";
 import type { TrialSettings, Variant } from "../recipe";
-import { describeTrial, type SweepTrial } from "./trial";
+import { readTransfer, type TransferPlaces, type TransferRequest, type TransferTexts } from "./transfer";
+import { describeTrial, referenceTo, type SweepTrial } from "./trial";
 
 /** What the trials of a sweep have in common. */
 export interface SweepSettings extends Pick<TrialSettings, "recipe" | "task" | "base" | "training" | "data"> {
   /** Of what makes students: the finished run that teaches them. */
   readonly teacher: StoredRun | null;
+  /** The teacher's other seeds. */
+  readonly seedsOfTeacher?: readonly StoredRun[];
+  /** By {@link transferKey}, what the variants' requests mean for the task. */
+  readonly transfers?: ReadonlyMap<string, TransferTexts>;
 }
 
 /** Whether there is anything to train: {@link whyNot}. */
@@ -41,8 +49,8 @@ export function whyNot(variant: Variant, teacher: StoredRun | null): string | nu
  * the teacher's bottom ones: that start has one name.
  */
 export function sweepTrial(
-  { teacher, ...common }: SweepSettings,
-  { initLayers, ...variant }: Variant,
+  { teacher, seedsOfTeacher = [], transfers, ...common }: SweepSettings,
+  { initLayers, transfer: texts, ...variant }: Variant,
   seed: number,
   checkpoints: string,
 ): SweepTrial {
@@ -50,9 +58,12 @@ export function sweepTrial(
   const ofTeacher = teacher !== null && place.fork === teacher.record.fork;
   const asked: PlaceRequest = ofTeacher ? { ...place, fork: "teacher" } : place;
   const named = initLayers && !(ofTeacher && initLayers === "bottom") ? { initLayers } : {};
+  const transfer = texts && transfers?.get(transferKey(texts));
+  if (texts && !transfer) throw new Error("the transfer set of a variant was not read");
   const settings: TrialSettings = {
     ...{ ...common, ...variant, ...named, place, asked, seed },
-    ...(teacher ? { teacher: referenceTo(teacher) } : {}),
+    ...(transfer ? { transfer } : {}),
+    ...(teacher ? { teacher: referenceTo(teacher), ...taughtBy(variant, teacher, seedsOfTeacher) } : {}),
   };
   return { settings, trial: describeTrial(settings, checkpoints) };
 }
@@ -67,6 +78,39 @@ function placeOn({ place: { fork, layers } }: Pick<Variant, "place">, teacher: S
   );
 }
 
-const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun) => {
-  return { id, folder, sha256: sha256 as string, score };
-};
+/** The teacher and as many of its other seeds as a variant asks for. Throws modelError (4) where there are fewer. */
+function taughtBy({ teachers = 1 }: Variant, teacher: StoredRun, others: readonly StoredRun[]) {
+  if (teachers === 1) return {};
+  const { task, method } = teacher.record;
+  if (others.length + 1 < teachers) {
+    if (method === IMPORTED) {
+      throw modelError(
+        `--teachers ${teachers}: the teacher of ${task} was imported, and has no other seeds. Leave it out`,
+      );
+    }
+    const seeds = others.length === 0 ? "one seed" : `${others.length + 1} seeds`;
+    throw modelError(
+      `--teachers ${teachers}: ${task} has ${seeds} of its teacher ${teacher.folder}. ` +
+        `Run: flexbert ${method} --task ${task} --k ${kOf(teacher.record)} --seeds ${teachers}, with its other options`,
+    );
+  }
+  return { taughtBy: [teacher, ...others.slice(0, teachers - 1)] };
+}
+
+/** What tells requests of one task apart. */
+export const transferKey = (request: TransferRequest): string => canonicalJson(request);
+
+/** What each of the variants asks for. */
+export async function readTransfers(
+  variants: readonly Pick<Variant, "transfer">[],
+  task: Task,
+  places: TransferPlaces,
+  data: Parameters<typeof readTransfer>[3],
+): Promise<ReadonlyMap<string, TransferTexts>> {
+  const found = new Map<string, TransferTexts>();
+  for (const { transfer } of variants) {
+    if (!transfer || found.has(transferKey(transfer))) continue;
+    found.set(transferKey(transfer), await readTransfer(transfer, task, places, data));
+  }
+  return found;
+}

@@ -45,6 +45,11 @@ export const classification = defineKind({
     const label = labels[id] as string;
     return { label, score: scores[label] as number, scores };
   },
+  exclusive: true,
+  confidence(logits) {
+    const most = logits[largest(logits)] as number;
+    return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
+  },
   cells: ({ label, score }: ClassPrediction) => [label, score.toFixed(4)],
   columns: (task) => [task, `${task} score`],
 

@@ -88,6 +88,10 @@ export interface Kind {
   /** The label that a row's logits [outputs] stand for. */
   decide(logits: Float32Array, task: Labelled): Label;
   predict(logits: Float32Array, task: Labelled): Prediction;
+  /** The probability of what is decided, of the least certain label where each is decided alone; absent where there is none. */
+  confidence?(logits: Float32Array, task: Labelled): number;
+  /** Whether a row is of one class, whose id is decided: such rows can be balanced. Absent: it is not. */
+  readonly exclusive?: boolean;
   /** A prediction as cells of a table, and what stands above them. */
   cells(prediction: Prediction): readonly string[];
   columns(task: string): readonly string[];

@@ -43,6 +43,12 @@ export const multilabel = defineKind({
     const scores = Object.fromEntries(task.labels.map((label, id) => [label, sigmoid(logits[id] as number)]));
     return { labels: decided(logits, task).map((id) => task.labels[id] as string), scores };
   },
+  /** Of the side of the threshold that a label is on. */
+  confidence: (logits, { threshold = THRESHOLD }) =>
+    logits.reduce((least, logit) => {
+      const score = sigmoid(logit);
+      return Math.min(least, score >= threshold ? score : 1 - score);
+    }, 1),
   cells: ({ labels, scores }: LabelsPrediction) => [
     labels.join(SEPARATOR),
     labels.map((label) => scores[label]?.toFixed(4)).join(SEPARATOR),

@@ -41,14 +41,26 @@ export async function splitLogits<E extends string>(
   signal: AbortSignal,
 ): Promise<Float32Array> {
   const all = new Float32Array(source.rows.lengths.length * outputs);
-  for (const batch of sortedBatches(source.rows.lengths, EVALUATION_BATCH)) {
-    if (signal.aborted) throw new Interrupted(null);
-    const { logits } = await program.run(entry, await branchInputs(source, batch, batch.rows.length));
+  await eachOutput(program, entry, source, signal, (batch, { logits }) => {
     const values = (logits as { data: Float32Array }).data;
     for (const [i, row] of batch.rows.entries())
       all.set(values.subarray(i * outputs, (i + 1) * outputs), row * outputs);
-  }
+  });
   return all;
+}
+
+/** What a branch gives for every row, batch by batch, without dropout. */
+export async function eachOutput<E extends string>(
+  program: Program<E>,
+  entry: E,
+  source: BranchSource,
+  signal: AbortSignal,
+  take: (batch: Batch, outputs: HostTensors) => void | Promise<void>,
+): Promise<void> {
+  for (const batch of sortedBatches(source.rows.lengths, EVALUATION_BATCH)) {
+    if (signal.aborted) throw new Interrupted(null);
+    await take(batch, await program.run(entry, await branchInputs(source, batch, batch.rows.length)));
+  }
 }
 
 /** What the task's kind decides of logits [rows, outputs], in the form of the rows' labels. */

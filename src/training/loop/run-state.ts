@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints/runs/run-folder";
 import type { Program } from "../../engines/engine";
 import type { HostTensors } from "../../model/tensors";
+import type { LoopOptions } from "../../settings/training";
 import { withoutFrozen } from "../step/state";
 
 /** The best epoch so far. */
@@ -27,6 +28,13 @@ export interface Position {
   joules: number | null;
   best: Best | null;
 }
+
+/** Whether the epochs behind a position are as many without a better dev score as patience allows. */
+export const isExhausted = ({ epoch, best }: Position, { patience }: Pick<LoopOptions, "patience">): boolean =>
+  patience !== undefined && best !== null && epoch - 1 - best.epoch >= patience;
+
+export const isComplete = (position: Position, settings: Pick<LoopOptions, "patience" | "epochs">): boolean =>
+  position.epoch >= settings.epochs || isExhausted(position, settings);
 
 const BEST = "best/";
 

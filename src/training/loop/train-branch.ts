@@ -2,8 +2,8 @@
 // kept. Its state is saved at each epoch's end, every `saveEvery` seconds and when the run is stopped; a run that
 // is killed and resumed ends with the bytes of one left alone. What is trained and why is the recipes' matter.
 
-import { type Batch, epochBatches, stepsPerEpoch } from "../../batches/batches";
-import { chooseBuckets } from "../../batches/buckets";
+import type { Batch } from "../../batches/batches";
+import { rowCount } from "../../batches/mixed";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../../engines/engine";
 import { failure } from "../../errors/errors";
@@ -14,7 +14,7 @@ import { branchAxes } from "../../model/branch";
 import type { BertConfig } from "../../model/config";
 import type { Head } from "../../model/heads";
 import type { Place } from "../../model/place";
-import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
+import type { HostTensor, HostTensors } from "../../model/tensors";
 import type { LoopOptions } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
@@ -23,11 +23,12 @@ import { type Beside, branchIn, initialState, withFrozen } from "../step/state";
 import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
-import { axesOf, type BatchInput, perRow, readInputs } from "./batch-inputs";
-import { type BranchSource, branchInputs, scoreLogits, splitLogits } from "./branch-source";
+import { type BatchInput, everyRow, perRow } from "./batch-inputs";
+import { type BranchSource, scoreLogits, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
-import { type Best, type Position, restore, save } from "./run-state";
+import { type Best, isComplete, isExhausted, type Position, restore, save } from "./run-state";
+import { type ExtraRows, openStepRows, type StepRows } from "./step-rows";
 
 /** Steps between two lines of metrics.jsonl. */
 const LOG_EVERY = 10;
@@ -54,13 +55,15 @@ export interface BranchTraining {
   readonly dev: BranchSource;
   /** What batches of the train split carry beside tokens and labels, by the name of the loss's input. */
   readonly inputs?: Readonly<Record<string, BatchInput>>;
+  /** Rows without labels beside the train split's. */
+  readonly extra?: ExtraRows | undefined;
   /** What a step reads or trains beside the branch. */
   readonly beside?: Partial<Beside<HostTensor>>;
   readonly settings: EpochSettings;
 }
 
 export interface TrainedBranch {
-  /** Whether every epoch was run, or only those up to `until`, with the state saved. */
+  /** Whether every epoch was run, or patience ended it; else only those up to `until` were, with the state saved. */
   readonly complete: boolean;
   /** Of the best epoch. */
   readonly branch: HostTensors;
@@ -80,20 +83,25 @@ export interface TrainedBranch {
 /** A training with what its task's kind adds: the head, and labels among the inputs. */
 interface OpenedTraining extends BranchTraining {
   readonly head: Head;
-  readonly inputs: NonNullable<BranchTraining["inputs"]>;
+  readonly rows: StepRows;
 }
 
 async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
-  const { task, train, inputs } = training;
+  const { task, train, inputs, extra, settings } = training;
   const { target } = task.kind;
   const labels = perRow(train.rows.labels, target.shape(task), target.dtype);
-  return { ...training, head: await task.kind.head(), inputs: { labels, ...inputs } };
+  // Any number will do where there is no label: the loss gives it no weight.
+  const none = everyRow(0, target.shape(task), target.dtype);
+  const others = extra ? { extra: { ...extra, inputs: { labels: none, ...extra.inputs } } } : {};
+  const { batchSize, seed } = settings;
+  const rows = openStepRows({ train, inputs: { labels, ...inputs }, ...others, batchSize, seed });
+  return { ...training, head: await task.kind.head(), rows };
 }
 
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */
 export async function trainBranch(request: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
   const training = await openTraining(request);
-  const { folder, settings, place, config, loss, head, inputs, beside = {} } = training;
+  const { folder, settings, place, config, loss, head, rows, beside = {} } = training;
   const saved = await restore(folder);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
@@ -105,28 +113,26 @@ export async function trainBranch(request: BranchTraining, context: RunContext<E
       train: trainStep({ place, config, loss, head, clipNorm: settings.clipNorm }),
       logits: logitsStep(place, config, head),
     },
-    { train: stepAxes(config, place, loss.reads, axesOf(inputs), head), logits: branchAxes },
+    { train: stepAxes(config, place, loss.reads, rows.axes, head), logits: branchAxes },
   );
-  const buckets = chooseBuckets(training.train.rows.lengths);
-  const perEpoch = stepsPerEpoch(training.train.rows.lengths.length, settings.batchSize);
+  const { perEpoch } = rows;
   const end = settings.until ?? settings.epochs;
   const bar = context.reporter.progress(training.label, perEpoch * settings.epochs, position.step);
   const clock: Clock = { started: performance.now(), stepSeconds: 0, tokens: 0, meter: openEnergyMeter() };
-  const batchesOf = (epoch: number) =>
-    epochBatches(training.train.rows.lengths, buckets, settings.batchSize, settings.seed, epoch);
   const tracked = await beginTracking(context, { folder, label: training.label, step: position.step });
   let status: "finished" | "failed" | "stopped" = "failed";
   let compileSeconds = 0;
   try {
-    for (; position.epoch < end; position.epoch++, position.batch = 0) {
+    for (; position.epoch < end && !isExhausted(position, settings); position.epoch++, position.batch = 0) {
       const work = { total: perEpoch * settings.epochs, bar, clock, context, tracked };
-      await trainEpoch(training, program, batchesOf(position.epoch), position, work);
+      await trainEpoch(training, program, rows.batches(position.epoch), position, work);
       await evaluateEpoch(training, program, position, work);
       await save(folder, program, { ...position, epoch: position.epoch + 1, batch: 0, ...spent(position, clock) });
     }
-    if (position.epoch >= settings.epochs) {
+    if (isComplete(position, settings)) {
       const { score, epoch } = position.best as Best;
       await tracked.log(position.step, { "best/score": score, "best/epoch": epoch + 1 });
+      if (position.epoch < settings.epochs) sayExhausted(training, position, context);
       status = "finished";
     } else status = "stopped";
     compileSeconds = sayCompiled(training.label, program, context);
@@ -142,14 +148,23 @@ export async function trainBranch(request: BranchTraining, context: RunContext<E
   const { seconds, joules } = spent(position, clock);
   return {
     ...best,
-    complete: position.epoch >= settings.epochs,
+    complete: isComplete(position, settings),
     bestEpoch: best.epoch,
     steps: position.step,
     seconds,
     compileSeconds,
     tokensPerSecond: clock.stepSeconds > 0 ? clock.tokens / clock.stepSeconds : null,
-    cost: trialCost(training, { ...settings, buckets, epoch: batchesOf(0), joules }),
+    cost: trialCost(training, { ...settings, buckets: rows.buckets, epoch: rows.batches(0), joules }),
   };
+}
+
+function sayExhausted(
+  { label, settings }: BranchTraining,
+  { epoch }: Position,
+  { reporter }: RunContext<Engine>,
+): void {
+  const { patience = 0, epochs } = settings;
+  reporter.log(`${label}: stopped after epoch ${epoch} of ${epochs}, ${patience} without a better dev score`);
 }
 
 /** Logs what was compiled, and returns its seconds; 0 on an engine that compiles nothing. */
@@ -208,9 +223,9 @@ async function trainEpoch(
     const step = position.step + 1;
     const rate = learningRateAt(step, total, settings.learningRate, settings.warmup);
     const started = performance.now();
-    const outputs = await program.run("train", await stepInputs(training, batch, step, rate));
+    const outputs = await program.run("train", await stepInputs(training, batch, { step, total, rate }));
     clock.stepSeconds += (performance.now() - started) / 1000;
-    clock.tokens += batch.rows.length * batch.length;
+    clock.tokens += rowCount(batch) * batch.length;
     const loss = scalar(outputs["loss"]);
     const gradNorm = scalar(outputs["grad_norm"]);
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw diverged(training, step, loss, gradNorm);
@@ -253,16 +268,22 @@ async function evaluateEpoch(
   }
 }
 
-async function stepInputs(training: OpenedTraining, batch: Batch, step: number, rate: number): Promise<HostTensors> {
-  const { settings, train, config, place, loss, head, inputs } = training;
-  const size = settings.batchSize;
-  const weights = Float32Array.from({ length: size }, (_, i) => (i < batch.rows.length ? 1 : 0));
+interface StepOf {
+  readonly step: number;
+  readonly total: number;
+  readonly rate: number;
+}
+
+async function stepInputs(
+  { settings, config, place, loss, head, rows }: OpenedTraining,
+  batch: Batch,
+  { step, total, rate }: StepOf,
+): Promise<HostTensors> {
+  const { batchSize, seed, weightDecay } = settings;
   return {
-    ...(await branchInputs(train, batch, size)),
-    row_weights: float32([size], weights),
-    ...scalarInputs(rate, settings.weightDecay, step),
-    ...dropoutInputs({ config, place, seed: settings.seed, reads: loss.reads, head }, size, batch.length, step),
-    ...(await readInputs(inputs, batch, size, step)),
+    ...(await rows.inputs(batch, step, total)),
+    ...scalarInputs(rate, weightDecay, step),
+    ...dropoutInputs({ config, place, seed, reads: loss.reads, head }, batchSize, batch.length, step),
   };
 }
 

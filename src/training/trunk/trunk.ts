@@ -14,7 +14,7 @@ import { embeddingTensors, layerTensors } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
-import { type ActivationStore, diskStore, memoryStore } from "./activation-store";
+import { type ActivationStore, openStore, type StoreOptions } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
 const TRUNK_BATCH = 32;
@@ -44,6 +44,8 @@ export interface TrunkCost {
 export interface Trunk {
   /** Where activations are kept, for the log: "in memory (93 MB)". */
   readonly place: string;
+  /** Bytes of memory that activations take, or will once every fork that is kept has been reached. */
+  readonly memoryBytes: number;
   /** Token positions that layers computed so far, for tokens a second. */
   readonly tokensComputed: number;
   /** Activations of the layer under `fork`, computed up from where the trunk stands. Earlier ones are overwritten. */
@@ -51,11 +53,8 @@ export interface Trunk {
   dispose(): Promise<void>;
 }
 
-export interface TrunkOptions {
-  /** Bytes of memory that this split's activations may take. */
-  readonly budget: number;
-  /** Folder for activations that do not fit in memory. */
-  readonly folder: string;
+/** `budget`: bytes of memory that this split's activations may take. */
+export interface TrunkOptions extends StoreOptions {
   /** What the progress bar says: "rte train". */
   readonly label: string;
   /**
@@ -74,13 +73,14 @@ export async function openTrunk(
 ): Promise<Trunk> {
   const bytes = rows.tokens * base.config.hiddenSize * 4;
   let inMemory = 0;
-  const openStore: OpenStore = async () => {
-    if ((inMemory + 1) * bytes > options.budget) return diskStore(rows.lengths, base.config.hiddenSize, options.folder);
-    inMemory += 1;
-    return memoryStore(rows.lengths, base.config.hiddenSize);
+  const another: OpenStore = async () => {
+    const budget = options.budget - inMemory * bytes;
+    const store = await openStore(rows.lengths, base.config.hiddenSize, { ...options, budget });
+    if (store && store.memoryBytes > 0) inMemory += 1;
+    return store;
   };
-  const store = await openStore();
-  if (store) return storedTrunk(base, rows, store, openStore, options, context);
+  const store = await another();
+  if (store) return storedTrunk(base, rows, store, another, options, context);
   context.reporter.warn(
     `${options.label}: trunk activations need ${(bytes / 1e9).toFixed(1)} GB, which neither --cache-budget ` +
       `(${(options.budget / 1e9).toFixed(1)} GB) nor the disk has: every step runs the frozen layers again`,
@@ -95,7 +95,7 @@ function storedTrunk(
   base: TrunkBase,
   rows: EncodedRows,
   first: ActivationStore,
-  openStore: OpenStore,
+  openAnother: OpenStore,
   options: TrunkOptions,
   context: RunContext<Engine>,
 ): Trunk {
@@ -106,7 +106,7 @@ function storedTrunk(
   const target = async () => {
     const [fork] = [...kept].find(([, own]) => own === store) ?? [];
     if (fork === undefined) return store;
-    const another = opened.find((own) => ![...kept.values()].includes(own)) ?? (await openStore());
+    const another = opened.find((own) => ![...kept.values()].includes(own)) ?? (await openAnother());
     if (another) {
       if (!opened.includes(another)) opened.push(another);
       return another;
@@ -117,6 +117,7 @@ function storedTrunk(
     );
     return store;
   };
+  const storesWithin = (budget: number) => Math.max(1, Math.floor(budget / Math.max(1, first.memoryBytes)));
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
   let tokensComputed = 0;
@@ -156,6 +157,8 @@ function storedTrunk(
 
   return {
     place: first.place,
+    // What it may come to hold: others must not take it before.
+    memoryBytes: Math.min((options.keep?.size ?? 0) + 1, storesWithin(options.budget)) * first.memoryBytes,
     get tokensComputed() {
       return tokensComputed;
     },
@@ -193,6 +196,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
   const cost = costCounter();
   return {
     place: "recomputed at every step",
+    memoryBytes: 0,
     get tokensComputed() {
       return tokensComputed;
     },

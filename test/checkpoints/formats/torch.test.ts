@@ -144,7 +144,8 @@ describe("files that are no weights of PyTorch's", () => {
       Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
       "pointer of git-lfs",
     ],
-    ["text", Buffer.from("<html>404</html>"), "is damaged or no weights of PyTorch"],
+    ["text", Buffer.from("404, not found"), "is damaged or no weights of PyTorch"],
+    ["a web page", Buffer.from("<html>404</html>"), "is a web page, which a server sent"],
     [
       "a tar",
       Buffer.concat([Buffer.alloc(257), Buffer.from("ustar\0"), Buffer.alloc(300)]),

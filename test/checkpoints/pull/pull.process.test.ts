@@ -203,6 +203,24 @@ describe("what cannot be pulled is one line", () => {
     await expect(pulling).rejects.toThrow(`${server.url} has no model org/other. Check the name`);
   });
 
+  // lm-sys/FastChat#502: what training an adapter leaves has no config.json
+  test("an adapter, which has no config.json (exit 4)", async () => {
+    published = { "adapter_config.json": Buffer.from("{}"), "adapter_model.safetensors": weights() };
+    await expectRefused(
+      ExitCode.model,
+      "org/tiny is an adapter, which is no whole model: merge it into its base first",
+    );
+    expect(asked()).toEqual(["main/config.json", "main/adapter_config.json"]);
+    expect(existsSync(path.join(cache, ".pulling/org--tiny/files/adapter_config.json"))).toBe(false);
+  });
+
+  // microsoft/OmniParser#34: of a mirror, too
+  test("pointers of git-lfs, before weights travel (exit 4)", async () => {
+    published["vocab.txt"] = Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 231508\n");
+    await expectRefused(ExitCode.model, /vocab\.txt is a pointer of git-lfs/);
+    expect(asked().filter((url) => url?.endsWith(".safetensors"))).toEqual([]);
+  });
+
   test.each([401, 403])("a closed model (%d, exit 4) names HF_TOKEN", async (status) => {
     faults["config.json"] = { status };
     await expectRefused(

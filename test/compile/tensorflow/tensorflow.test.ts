@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { lowerings } from "../../../src/compile/tensorflow/ops";
 import type { Engine } from "../../../src/engines/engine";
 import { openEngine } from "../../../src/engines/open";
-import { MODE_VARIABLE } from "../../../src/engines/tensorflow/tensorflow";
+import { MODE_VARIABLE } from "../../../src/engines/tensorflow/load";
 import type { EntryPoint } from "../../../src/model/entry-point";
 import type { HostTensor, HostTensors } from "../../../src/model/tensors";
 import type { Precision } from "../../../src/settings/engine";

@@ -14,13 +14,16 @@ import { batchTensors, checkRows } from "../../../src/export/check/check-rows";
 import type { CheckTools } from "../../../src/export/check/model-check";
 import { exportModel, planExport } from "../../../src/export/export";
 import { readTensors } from "../../../src/merge/folder/blobs";
-import { type Manifest, readManifest } from "../../../src/merge/folder/manifest";
+import type { Manifest } from "../../../src/merge/folder/manifest";
+import { readManifest } from "../../../src/merge/folder/version";
 import { merge, removeTasks } from "../../../src/merge/merge";
 import { float32, type HostTensor, type HostTensors } from "../../../src/model/tensors";
 import { openModel } from "../../../src/predict/model";
 import type { Task } from "../../../src/tasks/task";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { engineAbsence, withInitialCache } from "../../engines/engines";
+import { storeManifest } from "../../merged";
+import { paddedLogits } from "../../padded-logits";
 import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
@@ -53,7 +56,8 @@ async function wantedLogits() {
   const rows = await checkRows(manifest.tasks, createTokenizer(base.tokenizer), 64, tools);
   const batch = batchTensors(rows.batches[1], 0);
   const model = await openModel(merged, tools.engine, { taskOf });
-  const logits = await model.run(
+  const logits = await paddedLogits(
+    model,
     batch,
     manifest.tasks.map(({ name }) => name),
   );
@@ -182,7 +186,7 @@ describe("a folder appears whole or not at all", () => {
     async () => {
       const model = await openModel(merged, tools.engine, { taskOf });
       const names = manifest.tasks.map(({ name }) => name);
-      const run: ModelFile["run"] = async (inputs) => change(await model.run(inputs, names));
+      const run: ModelFile["run"] = async (inputs) => change(await paddedLogits(model, inputs, names));
       return { run, close: async () => model.dispose() };
     };
 
@@ -262,7 +266,7 @@ describe("a folder appears whole or not at all", () => {
     cpSync(merged, clash, { recursive: true });
     const [first, ...rest] = manifest.tasks;
     const tasks = [{ ...first, name: "serving_default" }, ...rest];
-    writeFileSync(path.join(clash, "flexbert.json"), JSON.stringify({ ...manifest, tasks }));
+    storeManifest(clash, { ...manifest, tasks });
     await expect(exportModel({ ...request, model: clash }, null)).rejects.toMatchObject({
       exitCode: 4,
       message: expect.stringMatching(/named serving_default cannot have a signature/),

@@ -1,6 +1,6 @@
 // tfjs models: files that tf.loadGraphModel loads, the shared layers in them once, and a page that classifies with one.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { predict } from "../../../src/api/open-model";
@@ -14,6 +14,7 @@ import { merge } from "../../../src/merge/merge";
 import type { ClassPrediction } from "../../../src/tasks/kinds/kind";
 import type { Task } from "../../../src/tasks/task";
 import { browserAbsence, withPage } from "../../browser";
+import { storeManifest } from "../../merged";
 import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
@@ -137,7 +138,7 @@ describe("a model that has no place in tfjs", () => {
     cpSync(merged, clash, { recursive: true });
     const [first, ...rest] = manifest.tasks;
     const tasks = [{ ...first, name: "input_ids" }, ...rest];
-    writeFileSync(path.join(clash, "flexbert.json"), JSON.stringify({ ...manifest, tasks }));
+    storeManifest(clash, { ...manifest, tasks });
     await expect(
       exportModel({ format: "tfjs", model: clash, out: place("none"), force: false }, null),
     ).rejects.toMatchObject({ exitCode: 4, message: expect.stringMatching(/named input_ids cannot be an output/) });

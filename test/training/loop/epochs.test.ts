@@ -70,6 +70,36 @@ const lines = (name: string) =>
     .split("\n")
     .map((line) => JSON.parse(line));
 
+test("patience ends a run after so many epochs that are no better, and so does the resumed one", async () => {
+  const [none, half, most] = [
+    [1, 0, 1, 0],
+    [0, 0, 0, 0],
+    [0, 1, 0, 0],
+  ];
+  const patient = (name: string, patience: number, until?: number): BranchTraining => {
+    const { settings, ...rest } = training(name, 6, until);
+    return { ...rest, settings: { ...settings, patience } };
+  };
+  const predicted = [half, most, most, none, most, most] as number[][];
+  const { context, lines: log } = quietContext(scripted({ predicted }));
+  const trained = await trainBranch(patient("patience", 2), context);
+  expect(trained).toMatchObject({ complete: true, bestEpoch: 1, steps: 8, score: 0.75 });
+  expect(log.at(-1)).toBe("patience: stopped after epoch 4 of 6, 2 without a better dev score");
+  const before = await trainBranch(patient("begun", 2, 3), quietContext(scripted({ predicted })).context);
+  expect(before).toMatchObject({ complete: false, bestEpoch: 1, steps: 6 });
+  const rest = predicted.slice(3);
+  const resumed = await trainBranch(patient("begun", 2), quietContext(scripted({ predicted: rest })).context);
+  expect(resumed).toMatchObject({ complete: true, bestEpoch: 1, steps: 8 });
+  // Its state says that it is done: what asks for it again trains nothing.
+  const again = await trainBranch(
+    patient("begun", 2),
+    quietContext(scripted({ predicted: [most] as number[][] })).context,
+  );
+  expect(again).toMatchObject({ complete: true, bestEpoch: 1, steps: 8 });
+  const never = await trainBranch(patient("never", 6), quietContext(scripted({ predicted })).context);
+  expect(never).toMatchObject({ complete: true, steps: 12 });
+});
+
 test("the branch of the best epoch is kept, of equal ones that of the first", async () => {
   const predicted = [
     [0, 0, 0, 0],

@@ -139,7 +139,7 @@ describeEachEngine("what is beside the branch", (open) => {
     const engine = await open();
     const { train, inputs } = await prepare(folder, engine);
     const batch = { rows: [3, 1, 8], length: 20 };
-    const carried = { ...(await branchInputs(train, batch, 4)), ...(await readInputs(inputs, batch, 4, 1)) };
+    const carried = { ...(await branchInputs(train, batch, 4)), ...(await readInputs(inputs, batch, 4, 1, 1)) };
     const weights = { row_weights: float32([4], Float32Array.of(1, 1, 1, 0)) };
     const state = initialState(branchOfBase(base, student, head, 1), projection, false);
     const run = async (step: Loss, beside: HostTensors, given: HostTensors) => {

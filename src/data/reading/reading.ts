@@ -1,11 +1,11 @@
-// Which columns of a file predict reads and how the file is written: as a task says whose columns it has, by the names that
+// Which columns of a file of texts are read and how the file is written: as a task says whose columns it has, by the names that
 // people give to columns of texts, or as a task's file without a header.
 
-import { usualQuotes } from "../data/rows/layout";
-import type { Layout } from "../data/rows/table";
-import { dataError } from "../errors/errors";
-import { isKeyed } from "../tasks/format";
-import type { Columns, SplitSource, Task } from "../tasks/task";
+import { dataError } from "../../errors/errors";
+import { isKeyed } from "../../tasks/format";
+import type { Columns, SplitSource, Task } from "../../tasks/task";
+import { usualQuotes } from "../rows/layout";
+import type { Layout } from "../rows/table";
 
 /** Columns by name, or by position in a file without a header. */
 export type TextColumns = Pick<Columns, "text" | "pair" | "index">;

@@ -1,15 +1,17 @@
-// How a file of rows to predict is read: as --columns and --quotes say, as the task says whose file it is, or by its header.
+// How a file of texts is read, to predict them or to learn from them without labels: as --columns and --quotes say, as the
+// task says whose file it is, or by its header.
 
 import { realpath } from "node:fs/promises";
-import { findSplitFile } from "../data/read-split";
-import { formOf } from "../data/rows";
-import { layoutOf } from "../data/rows/layout";
-import { firstCells, type Layout, openTable } from "../data/rows/table";
-import type { ByteSource } from "../data/rows/text-blocks";
-import { dataError } from "../errors/errors";
-import { didYouMean } from "../messages/nearest";
-import { isKeyed } from "../tasks/format";
-import type { SplitName, Task } from "../tasks/task";
+import { dataError } from "../../errors/errors";
+import { didYouMean } from "../../messages/nearest";
+import { isKeyed } from "../../tasks/format";
+import type { SplitName, Task } from "../../tasks/task";
+import { findSplitFile } from "../read-split";
+import { formOf } from "../rows";
+import { layoutOf } from "../rows/layout";
+import { headerAdvice } from "../rows/strange";
+import { firstCells, type Layout, openTable } from "../rows/table";
+import type { ByteSource } from "../rows/text-blocks";
 import {
   agreed,
   type Header,
@@ -36,6 +38,8 @@ export interface ReadingPlace {
   /** Whether any of the tasks takes pairs. */
   readonly takesPairs: boolean;
   readonly glueData: string;
+  /** What else the user may do than to name columns as people do; absent: say so with --columns. */
+  readonly otherwise?: string;
 }
 
 /** Throws dataError (3) for a file that is empty or no text, for columns that it lacks, and where two tasks disagree. */
@@ -51,7 +55,9 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
   // TSV may have CSV's quotes without being called CSV: a task may say so, or the header shows it.
   const doubtful = layout.format === "tsv" && !options.quotes && header.names.some((name) => name.startsWith('"'));
   const headers: [Header, ...Header[]] = [header];
-  if (layout.format === "tsv" && !options.quotes) headers.push(await headerOf(bytes, { ...layout, quotes: "csv" }));
+  if (layout.format === "tsv" && !options.quotes) {
+    headers.push(await headerOf(bytes, { ...layout, quotes: layout.quotes === "csv" ? "ordinary" : "csv" }));
+  }
   const byTask = agreed(readingsByNames(headers, place.tasks), bytes.name);
   const byUse = readingByUse(header);
   const found =
@@ -60,9 +66,12 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
     (doubtful ? readingByUse(headers[1] as Header) : null) ??
     agreed(readingsByRow((await firstCells(bytes, layout)) ?? [], layout, place.tasks), bytes.name);
   if (found) return found;
+  const hint = headerAdvice(header.names, layout);
   throw dataError(
-    `${bytes.name} has no column of texts among ${header.names.join(", ")}. Name one of them text, and for pairs another ` +
-      "one pair, or say which they are: --columns text=NAME or text=NAME,pair=NAME",
+    `${bytes.name} has no column of texts among ${header.names.join(", ")}` +
+      (hint === null
+        ? `. Name one of them text, and for pairs another one pair, or ${place.otherwise ?? "say which they are: --columns text=NAME or text=NAME,pair=NAME"}`
+        : `; ${hint}`),
   );
 }
 
@@ -97,11 +106,12 @@ async function givenReading(bytes: ByteSource, layout: Layout, columns: TextColu
   if (!layout.header && !isKeyed(layout.format)) return { layout, columns };
   const header = await headerOf(bytes, layout);
   const { names } = header;
+  const hint = headerAdvice(names, layout);
   for (const column of Object.values(columns).map(String)) {
     if (names.includes(column)) continue;
     throw dataError(
       `${bytes.name}: there is no column "${column}"${didYouMean(column, names)}; ` +
-        `the file has ${names.map((name) => `"${name}"`).join(", ")}. Give one of them with --columns`,
+        `the file has ${names.map((name) => `"${name}"`).join(", ")}${hint === null ? ". Give one of them with --columns" : `; ${hint}`}`,
     );
   }
   return { layout, columns: { ...idColumn(header), ...columns } };

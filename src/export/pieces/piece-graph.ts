@@ -1,0 +1,56 @@
+// A piece of the merged model (model/segment.ts) as an ONNX graph whose weights are external data: the blobs beside it. Lowered
+// once, where the piece is stored; who opens it traces nothing and needs no tfjs. For onnxruntime alone: products carry
+// transposes and factors as com.microsoft's operators have them, and no other pass is left for its optimiser but its own.
+
+import type { StoredTensor } from "../../checkpoints/formats/safetensors-header";
+import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../../compile/entry";
+import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
+import { modelChunks } from "../../compile/onnx/proto";
+import { optimise } from "../../compile/passes/passes";
+import type { BertConfig } from "../../model/config";
+import type { EntryPoint } from "../../model/entry-point";
+import type { HeadForward } from "../../model/heads";
+import { packedAxes } from "../../model/packed";
+import type { Place } from "../../model/place";
+import { branchCall, branchEntry, stretchCall, stretchEntry } from "../../model/segment";
+import type { Stretch } from "../../model/stretches";
+
+/** A weight by where it lies: a file in the graph's own folder. */
+export interface WeightPlace extends StoredTensor {
+  readonly file: string;
+}
+
+/** By the names that the piece has for its tensors. */
+export type Weights = ReadonlyMap<string, WeightPlace>;
+
+/** The bytes of a stretch's graph. Equal stretches over equal blobs give equal bytes. */
+export const stretchGraph = (config: BertConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
+  pieceGraph(stretchEntry(config, stretch), stretchCall(config, stretch), weights);
+
+export const branchGraph = (
+  config: BertConfig,
+  place: Place,
+  head: HeadForward,
+  weights: Weights,
+): readonly Uint8Array[] => pieceGraph(branchEntry(config, place, head), branchCall(config, place, head), weights);
+
+function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): readonly Uint8Array[] {
+  const types = Object.fromEntries(
+    [...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]),
+  );
+  const { graph, symbols } = traceEntry(entry, types, call, packedAxes);
+  const { nodes, inputs, outputs } = optimise(graph);
+  const state = unprefixed(inputs, statePrefix);
+  const named = {
+    inputs: new Map(Object.entries({ ...state, ...unprefixed(inputs, inputPrefix) })),
+    outputs: new Map(Object.entries(unprefixed(outputs, outputPrefix))),
+  };
+  const constants = Object.fromEntries([...weights].map(([name, place]) => [name, externalTensor(place)]));
+  return modelChunks(toOnnxModel({ nodes, ...named }, { constants, symbols }));
+}
+
+const externalTensor = ({ shape, file, position, bytes }: WeightPlace): ExternalTensor => ({
+  shape,
+  dtype: "float32",
+  data: { location: file, offset: position, length: bytes },
+});

@@ -1,0 +1,83 @@
+// What a merged model is made of, in figures: for its picture, its card and `flexbert inspect`.
+
+import type { BertConfig } from "../../model/config";
+import { headParameterCount } from "../../model/head-parameters";
+import { overhead } from "../../model/overhead";
+import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
+import { headOf } from "../../tasks/task";
+import type { Manifest, MergedTask } from "../folder/manifest";
+
+/** Weights, and the bytes of the file that holds them; null where the file was not looked at. */
+export interface Part {
+  readonly parameters: number;
+  readonly bytes: number | null;
+}
+
+export interface TaskOutline extends Part {
+  readonly name: string;
+  readonly kind: string;
+  readonly inputs: "single" | "pair";
+  /** Outputs of the head. */
+  readonly outputs: number;
+  /** Frozen layers under the branch; null where it has embeddings of its own. */
+  readonly fork: number | null;
+  readonly layers: number;
+  readonly metric: string;
+  /** Of the dev split, a fraction; null where it is undefined. */
+  readonly score: number | null;
+  /** What the task would cost by itself: the layers under its fork and its own, with embeddings. */
+  readonly alone: { readonly layers: number; readonly parameters: number };
+}
+
+export interface ModelOutline extends Part {
+  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  readonly hiddenSize: number;
+  readonly embeddings: Part;
+  /** The shared layers, from the bottom. */
+  readonly trunk: readonly Part[];
+  readonly tasks: readonly TaskOutline[];
+  /** Encoder layers that all tasks together run, those shared among them, and the share of one whole base a task. */
+  readonly overhead: { readonly layers: number; readonly shared: number; readonly share: number };
+  /** One whole base a task. */
+  readonly separate: { readonly layers: number; readonly parameters: number };
+}
+
+/** @param bytesOf of a blob; without it no bytes are told */
+export function outlineModel(
+  manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks">,
+  config: BertConfig,
+  bytesOf: (file: string) => number | null = () => null,
+): ModelOutline {
+  const layer = layerParameterCount(config);
+  const embeddings: Part = {
+    parameters: embeddingParameterCount(config),
+    bytes: bytesOf(manifest.embeddings.file),
+  };
+  const trunk = manifest.trunk.map(({ file }) => ({ parameters: layer, bytes: bytesOf(file) }));
+  const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config.hiddenSize));
+  const tasks = manifest.tasks.map((task): TaskOutline => {
+    const { name, kind, inputs, fork, layers, metric, score } = task;
+    const own = layers * layer + headOfTask(task) + (fork === null ? embeddings.parameters : 0);
+    const under = fork === null ? 0 : embeddings.parameters + fork * layer;
+    const alone = { layers: (fork ?? 0) + layers, parameters: under + own };
+    const outputs = kind.outputs(task).length;
+    const told = { name, kind: kind.name, inputs, outputs, fork, layers, metric, score, alone };
+    return { ...told, parameters: own, bytes: bytesOf(task.file) };
+  });
+  const parts = [embeddings, ...trunk, ...tasks];
+  const whole = embeddings.parameters + config.numHiddenLayers * layer;
+  return {
+    base: manifest.base,
+    hiddenSize: config.hiddenSize,
+    embeddings,
+    trunk,
+    tasks,
+    overhead: overhead(manifest),
+    separate: {
+      layers: tasks.length * config.numHiddenLayers,
+      parameters: manifest.tasks.reduce((sum, task) => sum + whole + headOfTask(task), 0),
+    },
+    parameters: parts.reduce((sum, part) => sum + part.parameters, 0),
+    bytes: parts.some(({ bytes }) => bytes === null) ? null : parts.reduce((sum, part) => sum + (part.bytes ?? 0), 0),
+  };
+}

@@ -1,0 +1,84 @@
+// The graphs of a merged folder's pieces, written beside the blobs that hold their weights. What the version before has over
+// the same blobs is taken from it: a change of one task lowers that task's branch alone, and reads no other blob.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { readSafetensorsHeader } from "../checkpoints/formats/safetensors-header";
+import { branchGraph, stretchGraph, type WeightPlace, type Weights } from "../export/pieces/piece-graph";
+import type { BertConfig } from "../model/config";
+import { type Stretch, stretchesOf } from "../model/stretches";
+import { type OnCreated, writeNamed } from "./folder/blobs";
+import type { Blob, Manifest, MergedTask } from "./folder/manifest";
+import { PIECE_INTERFACE, type Pieces, piecesOf, type StretchGraph } from "./folder/pieces";
+
+type Contents = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
+
+/** @param before the folder's version before */
+export async function writePieces(
+  out: string,
+  contents: Contents,
+  config: BertConfig,
+  before: Manifest | null,
+  onCreated: OnCreated,
+): Promise<Pieces> {
+  const kept = keptGraphs(out, before);
+  const stretches: StretchGraph[] = [];
+  for (const stretch of stretchesOf(contents.tasks.flatMap(({ fork }) => fork ?? []))) {
+    const blobs = blobsUnder(contents, stretch);
+    const graph =
+      kept.stretch(stretch, blobs) ??
+      (await write(nameOf(stretch), stretchGraph(config, stretch, await weightsOf(out, blobs))));
+    stretches.push({ ...stretch, file: graph.file, sha256: graph.sha256 });
+  }
+  const branches: Record<string, Blob> = {};
+  for (const task of contents.tasks) {
+    const graph = async () => branchGraph(config, task, await task.kind.head(), await weightsOf(out, [task]));
+    branches[task.name] = kept.branch(task) ?? (await write(task.name, await graph()));
+  }
+  return { interface: PIECE_INTERFACE, stretches, branches };
+
+  function write(name: string, chunks: readonly Uint8Array[]): Promise<Blob> {
+    return writeNamed(out, name, "onnx", chunks, onCreated);
+  }
+}
+
+const nameOf = ({ from, to, bottom }: Stretch): string => {
+  const [first, last] = [from, to].map((layer) => String(layer).padStart(2, "0"));
+  return `trunk-${first}-${last}${bottom ? "-embeddings" : ""}`;
+};
+
+/** What a stretch has its weights from. */
+const blobsUnder = ({ embeddings, trunk }: Pick<Manifest, "embeddings" | "trunk">, { from, to, bottom }: Stretch) => [
+  ...(bottom ? [embeddings] : []),
+  ...trunk.slice(from, to),
+];
+
+/** Graphs of the version before that still hold: over the same blobs, and there. */
+function keptGraphs(out: string, before: Manifest | null) {
+  const pieces = piecesOf(before?.pieces);
+  const there = (graph: Blob | undefined) => (graph && existsSync(path.join(out, graph.file)) ? graph : null);
+  const same = (a: readonly Blob[], b: readonly Blob[]) => `${a.map(hashOf)}` === `${b.map(hashOf)}`;
+  return {
+    stretch({ from, to, bottom }: Stretch, blobs: readonly Blob[]): Blob | null {
+      const found = pieces?.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
+      return before && found && same(blobsUnder(before, found), blobs) ? there(found) : null;
+    },
+    branch({ name, sha256, fork, layers, kind }: MergedTask): Blob | null {
+      const old = before?.tasks.find((task) => task.name === name);
+      const equal = old?.sha256 === sha256 && old.fork === fork && old.layers === layers && old.kind === kind;
+      return equal ? there(pieces?.branches[name]) : null;
+    },
+  };
+}
+
+const hashOf = ({ sha256 }: Blob): string => sha256;
+
+/** Where the tensors of blobs lie, by their names: read from the files' headers alone. */
+async function weightsOf(out: string, blobs: readonly Blob[]): Promise<Weights> {
+  const weights = new Map<string, WeightPlace>();
+  for (const { file } of blobs) {
+    const { tensors } = await readSafetensorsHeader(path.join(out, file));
+    for (const [name, tensor] of tensors) weights.set(name, { ...tensor, file: path.posix.basename(file) });
+  }
+  return weights;
+}

@@ -1,0 +1,83 @@
+// The merged model in pieces that run alone: the trunk between two cut points, and each branch. A piece takes packed tokens
+// (packed.ts) of the rows that need it, chosen from those of the piece below, and knows of no other piece.
+
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { BertConfig } from "./config";
+import type { EntryPoint, Tensors } from "./entry-point";
+import type { HeadForward } from "./heads";
+import { embedPacked, type Packing, packedLayers, rowsOf } from "./packed";
+import { ownLayers, type Place } from "./place";
+import type { Stretch } from "./stretches";
+
+/** Shapes of one call, for tracing: batch sizes are arbitrary, and none equals another. */
+const EXAMPLE = { source: 7, tokens: 5, rows: 2, length: 3 } as const;
+
+type CallTypes = Readonly<Record<string, { readonly shape: readonly number[]; readonly dtype: "float32" | "int32" }>>;
+
+/** Gives hidden [tokens, hidden], what leaves its topmost layer. Its state has the tensors of its layers. */
+export const stretchEntry = (config: BertConfig, { from, to, bottom }: Stretch): EntryPoint => {
+  return (state, inputs) => {
+    const below = bottom ? embedded(state, inputs, config) : chosen(inputs);
+    return { outputs: { hidden: packedLayers(state, below, packing(inputs), config, [from, to]) } };
+  };
+};
+
+/** Gives logits [rows, outputs]. Its state has the branch's own tensors under their own names. */
+export const branchEntry = (config: BertConfig, place: Place, head: HeadForward): EntryPoint => {
+  return (state, inputs) => {
+    const below = place.fork === null ? embedded(state, inputs, config) : chosen(inputs);
+    const [first, laid] = [inputs["first"], packing(inputs)];
+    const top = packedLayers(state, below, laid, config, ownLayers(place), head.positions, first as Tensor1D);
+    const [rows, width] = top.shape;
+    const byRow = head.positions === "all" ? rowsOf(top, laid, config) : tf.reshape(top, [rows, 1, width]);
+    return { outputs: { logits: head.logits(state, byRow as Tensor3D) } };
+  };
+};
+
+/** Types of a stretch's inputs in one call. */
+export const stretchCall = (config: BertConfig, { bottom }: Stretch): CallTypes =>
+  callTypes(config, bottom, ["attention_mask", "to_rows", "to_tokens"]);
+
+/** Types of a branch's inputs in one call: those that it reads, which compiled programs take no more of. */
+export function branchCall(config: BertConfig, { fork, layers }: Place, { positions }: HeadForward): CallTypes {
+  const inner = positions === "all" || layers > 1;
+  const names = [
+    "attention_mask",
+    "to_rows",
+    ...(inner ? ["to_tokens"] : []),
+    ...(positions === "first" ? ["first"] : []),
+  ];
+  return callTypes(config, fork === null, names);
+}
+
+function callTypes(config: BertConfig, bottom: boolean, others: readonly string[]): CallTypes {
+  const { source, tokens, rows, length } = EXAMPLE;
+  const heads = config.numAttentionHeads;
+  const shapes: Readonly<Record<string, readonly number[]>> = {
+    below: [source, config.hiddenSize],
+    tokens: [tokens],
+    ...{ input_ids: [tokens], token_type_ids: [tokens], position_ids: [tokens] },
+    attention_mask: [rows, length],
+    to_rows: [rows, heads, length],
+    to_tokens: [tokens, heads],
+    first: [rows],
+  };
+  const names = [...(bottom ? ["input_ids", "token_type_ids", "position_ids"] : ["below", "tokens"]), ...others];
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      { shape: shapes[name] as readonly number[], dtype: name === "below" ? "float32" : "int32" },
+    ]),
+  );
+}
+
+const packing = (inputs: Tensors): Packing => inputs as unknown as Packing;
+
+function embedded(state: Tensors, inputs: Tensors, config: BertConfig): Tensor2D {
+  const [ids, types, positions] = ["input_ids", "token_type_ids", "position_ids"].map((name) => inputs[name]);
+  return embedPacked(state, ids as Tensor, types as Tensor, positions as Tensor, config);
+}
+
+/** The tokens of the rows that run here, of all that left the piece below. */
+const chosen = (inputs: Tensors): Tensor2D => tf.gather(inputs["below"] as Tensor2D, inputs["tokens"] as Tensor1D);

@@ -1,0 +1,33 @@
+// A run folder as a model of one task. Apart from model.ts because a merged folder needs nothing of what this loads.
+
+import { openBase } from "../checkpoints/bases/base";
+import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
+import type { Engine } from "../engines/engine";
+import { modelError } from "../errors/errors";
+import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
+import { type Task, thresholdOf } from "../tasks/task";
+import { tracedPieces } from "./segments/traced";
+
+/** Its branch over the base's own layers. Throws modelError (4) for a folder that is no finished run of the base that is here. */
+export async function runParts(folder: string, engine: Engine, taskOf: (name: string) => Task, baseName?: string) {
+  const record = await readRecord(folder);
+  if (!record) throw modelError(`${folder} is neither a merged model nor a run folder. Give --model with one of them`);
+  if (record.state !== "finished") throw modelError(`${folder} is not finished. Repeat the command that began it`);
+  const base = await openBase(baseName ?? record.base.name, { lowerCase: record.base.lowerCase });
+  if (base.sha256 !== record.base.sha256) {
+    throw modelError(
+      `${folder} was trained on ${record.base.name} with sha256 ${record.base.sha256.slice(0, 8)}; ` +
+        `the one that is here has ${base.sha256.slice(0, 8)}. Run: flexbert pull ${record.base.name}`,
+    );
+  }
+  const definition = taskOf(record.task);
+  const { kind, inputs, range } = definition;
+  const { fork, layers, labels, options } = record;
+  const { maxLength } = options;
+  const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
+  const task = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
+  const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
+  const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
+  const pieces = tracedPieces(engine, base.config, [task], tensors);
+  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], cuts: [], pieces };
+}

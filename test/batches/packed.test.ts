@@ -1,0 +1,45 @@
+// Rows packed without padding: where tokens lie, and which rows go through attention together.
+
+import { expect, test } from "@jest/globals";
+import { chosenTokens, groupRows, packRows } from "../../src/batches/packed";
+import { tokenRows } from "../../src/batches/rows";
+
+const rows = tokenRows(
+  [[11, 12, 13], [21], [31, 32]].map((ids) => ({
+    ids: Int32Array.from(ids),
+    typeIds: Int32Array.from(ids, (_, i) => i),
+    truncated: 0,
+  })),
+  0,
+);
+const list = (tensor: { readonly data: Int32Array } | undefined) => Array.from(tensor?.data ?? []);
+
+test("tokens stand one after another, and each head's place by row leads back to its token", () => {
+  const { tokens, inputs, starts } = packRows(rows, [2, 0], 2);
+  expect([tokens, Array.from(starts)]).toEqual([5, [0, 2]]);
+  expect(list(inputs["input_ids"])).toEqual([31, 32, 11, 12, 13]);
+  expect(list(inputs["token_type_ids"])).toEqual([0, 1, 0, 1, 2]);
+  expect(list(inputs["position_ids"])).toEqual([0, 1, 0, 1, 2]);
+  expect(list(inputs["first"])).toEqual([0, 2]);
+  expect(inputs["attention_mask"]?.shape).toEqual([2, 3]);
+  expect(list(inputs["attention_mask"])).toEqual([1, 1, 0, 1, 1, 1]);
+  const toRows = list(inputs["to_rows"]); // [rows, heads, length]
+  expect(toRows.slice(0, 6)).toEqual([0, 2, 0, 1, 3, 1]);
+  for (const [place, cell] of list(inputs["to_tokens"]).entries()) expect(toRows[cell]).toBe(place);
+});
+
+test("of the tokens below, those of some of the rows", () => {
+  const below = packRows(rows, [0, 1, 2], 1);
+  const above = packRows(rows, [2, 0], 1);
+  expect(list(chosenTokens(below, above, rows.lengths))).toEqual([4, 5, 0, 1, 2]);
+  expect(() => chosenTokens(above, below, rows.lengths)).toThrow(/row 1 is not among/);
+});
+
+test("rows part where attention's padding would cost a tenth of all products", () => {
+  const cost = { products: 10_000, attention: 10 };
+  expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], cost)).toEqual([[3, 1, 0, 2]]);
+  const lengths = [8, 512, 8, 8];
+  expect(groupRows(lengths, [0, 1, 2, 3], cost)).toEqual([[1], [0, 2, 3]]);
+  expect(groupRows(lengths, [2], cost)).toEqual([[2]]);
+  expect(groupRows(lengths, [], cost)).toEqual([]);
+});
