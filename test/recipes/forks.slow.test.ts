@@ -37,7 +37,7 @@ test("they end with the same bytes", async () => {
   const expected = await runSweep(sweep("undisturbed"), quietContext(await wasm()).context);
   let stops = 0;
   for (;;) {
-    let left = 9 + (stops % 5);
+    let left = 13 + (stops % 7);
     const { context } = quietContext(await wasm(), (abort) => void (--left === 0 && abort()));
     try {
       const runs = await runSweep(sweep("stopped"), context);
