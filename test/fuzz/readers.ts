@@ -102,7 +102,20 @@ const baseCommands = (base: string) => [
   `import ${base} --task mood ${own} --base tiny --labels bad,good --checkpoints scratch/checkpoints --engine wasm --threads 1`,
 ];
 
+const versionCommands = (folder: string) => [
+  `inspect ${folder}`,
+  `inspect ${folder} --json`,
+  `history --merged ${folder}`,
+  `history --merged ${folder} --json`,
+  `diff nowhere --merged ${folder}`,
+  `rollback nowhere --merged ${folder}`,
+  `gc --merged ${folder} --dry-run --json`,
+  `update --merged ${folder} --task mood --dry-run ${own} --base tiny`,
+  `add --merged ${folder} --dry-run ${own} --base tiny --json`,
+];
+
 const servedCommands = [
+  ...versionCommands("merged"),
   "predict --model merged --engine wasm --threads 1 the-film",
   "predict --model merged --engine wasm --threads 1 --json the-film",
   `RARELY eval --model merged --engine wasm --threads 1 ${own} --max-eval-samples 4`,
@@ -110,6 +123,7 @@ const servedCommands = [
   `merge --out merged --remove mood --dry-run ${own} --base tiny`,
   `RARELY report --out scratch/report --merged merged ${own}`,
   "export saved-model --model merged --out scratch/saved --dry-run",
+  "export onnx --model merged --out scratch/onnx --dry-run --json",
   "submit --merged merged --out scratch/s.zip --dry-run",
 ];
 
@@ -245,6 +259,18 @@ export const readers: Readonly<Record<string, Reader>> = {
     edit: zip,
   },
   "flexbert.json": { files: ["merged/flexbert.json"], commands: () => servedCommands, codes: [0, 2, 3, 4], edit: json },
+  "a folder's versions": {
+    files: ["served/flexbert.json"],
+    commands: () => [
+      ...versionCommands("served"),
+      "tag prod --merged served",
+      "diff prod --merged served --json",
+      "predict --model served --engine wasm --threads 1 the-film",
+      `RARELY eval --model served --engine wasm --threads 1 ${own} --max-eval-samples 4`,
+    ],
+    codes: [0, 2, 3, 4],
+    edit: json,
+  },
   "run.json": {
     files: [run, student, unfinished].map((folder) => `${folder}/run.json`),
     commands: () => [...runCommands, ...branchCommands],

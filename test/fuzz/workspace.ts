@@ -8,6 +8,7 @@ import { sha256Hex } from "../../src/files/hash";
 import { parseVocabulary } from "../../src/tokenizer/vocabulary";
 import { copyFolder } from "../checkpoints/copy-folder";
 import { fixture } from "../checkpoints/formats/torch-files";
+import { flexbert } from "../cli/flexbert";
 import { zipOf } from "../data/zip-writer";
 import { temporaryFolder } from "../files/temporary-folder";
 import { ownReference } from "../reference";
@@ -53,6 +54,11 @@ export async function makeWorkspace(): Promise<Workspace> {
     NO_COLOR: "1",
     CI: "1",
   };
+  // A merged folder of today's format, with two versions.
+  cpSync(at("merged"), at("served"), { recursive: true });
+  const line = "remove --merged served --task closeness --no-onnx --tasks tasks.yaml --engine wasm";
+  const { status, stderr } = flexbert(line.split(" "), { cwd: folder, env });
+  if (status !== 0) throw new Error(stderr);
   const made = contentsOf(folder);
   const changes = () => {
     const now = contentsOf(folder);
