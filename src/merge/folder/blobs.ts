@@ -14,6 +14,7 @@ import {
 import { modelError, oneLine } from "../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { sha256File, sha256Hex } from "../../files/hash";
+import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
 import { scoped } from "../../model/parameters";
@@ -150,7 +151,7 @@ export async function readShared(
 
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, "utf8"));
+    return parseJson(await readFile(file, "utf8"));
   } catch (error) {
     throw modelError(`${file} is missing or damaged (${oneLine(error)}). Merge again into a new folder`, error);
   }
