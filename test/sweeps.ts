@@ -2,10 +2,22 @@
 
 import type { StoredRun } from "../src/checkpoints/runs/run-folder";
 import type { Engine } from "../src/engines/engine";
-import type { Place } from "../src/model/place";
+import { type Place, placeRequest } from "../src/model/place";
+import { fitForks } from "../src/options/forks";
+import type { Layers } from "../src/recipes/recipe";
 import { recipes } from "../src/recipes/recipes";
 import { runSweep, type Sweep } from "../src/recipes/sweep";
 import type { RunContext } from "../src/training/tracking/tracker";
+
+/** A base of so many layers, for recipes that are asked for variants: what has no room is left out without a word. */
+export const layersOf = (total: number): Layers => ({
+  total,
+  fitting: (_, { values }) => values.filter((value) => value === "full" || value <= total),
+  placing: (_, forks, range) =>
+    fitForks({ forks: "forks", layers: "layers" }, forks, { range, values: range.values }, total).places.map(
+      placeRequest,
+    ),
+});
 
 type Common = Omit<Sweep, "recipe" | "variants">;
 

@@ -35,6 +35,11 @@ export const reportOptions = {
   }),
   ...checkpointOptions,
   merged: optional(text, { ...modelFolder("--merged"), help: "show what this merged folder holds, too" }),
+  latency: optional(text, {
+    flag: "--latency",
+    value: "<file>",
+    help: "what layers cost, as select --measure writes it: the front against ms",
+  }),
   thresholds: option(decimals({ min: 0 }), {
     flag: "--thresholds",
     value: "<points>",
@@ -70,6 +75,17 @@ export interface ReportResult {
       readonly sd: number | null;
       readonly seeds: number;
     }[];
+    /** Of each place and start, by layers and fork. */
+    readonly students: readonly {
+      readonly method: string;
+      readonly layers: number;
+      readonly fork: number | null;
+      readonly init: "teacher" | "pretrained" | null;
+      readonly max: number | null;
+      readonly mean: number | null;
+      readonly sd: number | null;
+      readonly seeds: number;
+    }[];
   }[];
   readonly methods: readonly {
     readonly method: string;
@@ -82,6 +98,7 @@ export interface ReportResult {
       readonly task: string | undefined;
       readonly score: number | null;
       readonly layers: number | null;
+      readonly fork: number | null;
       readonly verdict: string | null;
     }[];
   }[];
@@ -105,13 +122,20 @@ export async function makeReport(options: ReportOptions, { recipes }: Call): Pro
   const own = await userTasks(values);
   const only = values.task === undefined || values.task === "all" ? null : resolveTasks(values.task, own);
   const { out, checkpoints, base, merged, thresholds, chooseBy } = values;
+  const latency = values.latency === undefined ? undefined : await readLatencyFile(values.latency);
   const report = await buildReport({
     ...{ checkpoints, recipes, thresholds, chooseBy, labels: knownTasks(own) },
     ...(base === undefined ? {} : { base }),
     ...(merged === undefined ? {} : { merged }),
+    ...(latency === undefined ? {} : { latency }),
     ...(only === null ? {} : { only: only.map(({ name }) => name) }),
   });
   return { report, out, files: await writeReport(report, out, packageVersion()) };
+}
+
+async function readLatencyFile(file: string) {
+  const { readLatency } = await import("../selection/latency.js");
+  return readLatency(file);
 }
 
 /** The numbers of the report's tables. */
@@ -120,11 +144,18 @@ export async function describeReport({ report, out, files }: MadeReport): Promis
   return { out, page: path.join(out, PAGE), files, ...described(report) };
 }
 
+const scoresOf = ({ best, spread, scores }: Report["tasks"][number]["arms"][number]) => ({
+  max: best.record.score,
+  mean: spread?.mean ?? null,
+  sd: spread?.sd ?? null,
+  seeds: scores.size,
+});
+
 function described({ base, tasks, methods, document }: Report): Omit<ReportResult, "out" | "page" | "files"> {
   return {
     base,
     warnings: document.warnings,
-    tasks: tasks.map(({ name, metric, devRows, chosen, teacher, arms }) => ({
+    tasks: tasks.map(({ name, metric, devRows, chosen, teacher, arms, students }) => ({
       task: name,
       metric,
       split: "dev",
@@ -133,11 +164,12 @@ function described({ base, tasks, methods, document }: Report): Omit<ReportResul
       teacher: teacher?.folder ?? null,
       scores: arms.map((arm) => ({
         k: kOf(arm),
-        max: arm.best.record.score,
-        mean: arm.spread?.mean ?? null,
-        sd: arm.spread?.sd ?? null,
-        seeds: arm.scores.size,
+        ...scoresOf(arm),
       })),
+      students: students.map((arm) => {
+        const { method, layers, fork, init } = arm;
+        return { method, layers, fork, init, ...scoresOf(arm) };
+      }),
     })),
     methods: methods.map(({ name, average, cost, cells }) => ({
       method: name,
@@ -149,6 +181,7 @@ function described({ base, tasks, methods, document }: Report): Omit<ReportResul
         task: tasks.filter((task) => task.chosen)[i]?.name,
         score: cell?.score ?? null,
         layers: cell?.layers ?? null,
+        fork: cell?.fork ?? null,
         verdict: cell?.comparison?.verdict ?? null,
       })),
     })),

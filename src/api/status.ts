@@ -78,8 +78,9 @@ function nextStep(
 ): string {
   const unfinished = [...teachers, ...students].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
-  if (!teacher) return `flexbert finetune --task ${task}${flags}`;
-  // A teacher of one layer has no smaller student.
-  const isDistilled = students.length > 0 || teacher.record.layers === 1;
+  // Students of a full run stand on forks of their own, and are there to be merged.
+  if (!teacher && students.length === 0) return `flexbert finetune --task ${task}${flags}`;
+  // A teacher of one layer has no smaller student on its fork.
+  const isDistilled = students.length > 0 || teacher?.record.layers === 1;
   return isDistilled ? `flexbert merge --out merged/${flags}` : `flexbert distill --task ${task}${flags}`;
 }

@@ -8,7 +8,7 @@ import { subfolders } from "../files/folder";
 import { recipesThatMake } from "../recipes/recipe";
 import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
-import { chooseTeacher, comparableRuns, seedsOf } from "../selection/teacher";
+import { chooseTeacher, comparableRuns, seedsOf, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import type { Call } from "./caller";
@@ -45,7 +45,7 @@ export async function findTeachers(
   const [first] = recipesThatMake("teachers", call.recipes);
   const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
   const { teachers } = await runsOf(base, task, values.checkpoints, call);
-  const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], values.chooseBy);
+  const teacher = teachingRun(comparableRuns(teachers)[0] ?? [], values.chooseBy);
   if (!teacher) {
     throw modelError(
       `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,

@@ -4,6 +4,7 @@ import type { Listing } from "../experiment/listing";
 import { labelledLines, type TrialResult } from "../experiment/results";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
+import { startOf } from "../recipes/recipe";
 import { type Terminal, table } from "./terminal";
 
 export const experimentArgument = [{ name: "<file>", help: "the experiment, such as experiments/smoke.yaml" }] as const;
@@ -20,7 +21,7 @@ export function printListing(
     spec.recipe.method,
     spec.task.name,
     spec.recipe.describe(spec).label,
-    spec.init ?? "",
+    startOf(spec),
     spec.seed,
     spec.training.learningRate,
     spec.training.epochs,
@@ -44,16 +45,18 @@ export function printListing(
 
 /** Scores by task and layers, in points. */
 export function printScores(results: readonly TrialResult[], terminal: Terminal): void {
-  const rows = labelledLines(results).map(({ label, line: { task, init, max, mean, deviation, trials, seeds } }) => [
-    task,
-    label,
-    init ?? "",
-    formatScore(max),
-    formatScore(mean),
-    deviation === null ? "-" : (100 * deviation).toFixed(1),
-    trials,
-    seeds,
-  ]);
+  const rows = labelledLines(results).map(
+    ({ label, line: { task, init, initLayers, max, mean, deviation, trials, seeds } }) => [
+      task,
+      label,
+      [init, initLayers].filter(Boolean).join(", "),
+      formatScore(max),
+      formatScore(mean),
+      deviation === null ? "-" : (100 * deviation).toFixed(1),
+      trials,
+      seeds,
+    ],
+  );
   terminal.print("dev scores in points");
   terminal.print(table(["task", "layers", "init", "max", "mean", "sd", "trials", "seeds"], rows));
   const kept = results.filter(({ run }) => run === null).length;

@@ -44,13 +44,14 @@ export function printPlan(plan: TrainingPlan, plans: readonly SweepPlan[], termi
     trial.task,
     kOf(trial),
     trial.seed,
+    trial.fork ?? "none",
     formatCount(trial.trainable),
     formatCount(trial.frozen),
     trial.steps,
     formatBytes(trial.memoryBytes),
     trial.finished ? "finished" : formatSeconds(trial.seconds),
   ]);
-  terminal.print(table(["task", "layers", "seed", "trainable", "frozen", "steps", "memory", "estimate"], rows));
+  terminal.print(table(["task", "layers", "seed", "fork", "trainable", "frozen", "steps", "memory", "estimate"], rows));
   const cache = plans.reduce((largest, plan) => Math.max(largest, plan.cacheBytes), 0);
   terminal.print(
     `\n${open.length} of ${trials.length} trials to run, about ${formatSeconds(totalSeconds)} (${formatSeconds(trunkSeconds)} of it for the ` +

@@ -59,13 +59,16 @@ function describeSearch(task: string, { halving, full, stopped, saved, of }: Sea
 export function printStudents({ sweep, runs }: TrainedSweep, terminal: Terminal): void {
   const rows = runs.map(({ record }) => [
     record.layers,
+    record.fork ?? "none",
     record.seed,
     formatScore(record.score),
     formatSeconds(record.seconds),
     formatRates([record.tokensPerSecond]),
   ]);
   terminal.print(headOfStudents(sweep));
-  terminal.print(rows.length > 0 ? `${table(["layers", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher);
+  terminal.print(
+    rows.length > 0 ? `${table(["layers", "fork", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher,
+  );
 }
 
 /** The line above a task's students. */

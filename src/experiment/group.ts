@@ -4,10 +4,11 @@
 import { readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { tryLockFolder } from "../files/lock";
-import { type OpenSweep, openSweep } from "../recipes/sweep";
+import { type OpenSweep, openSweep, revisitedForks } from "../recipes/sweep";
+import type { SweepTrial } from "../recipes/trial/trial";
 import type { RunContext } from "../training/tracking/tracker";
 import { describeSpec, type TrialGroup, type TrialSpec } from "./plan";
-import type { Resolver } from "./resolve";
+import type { Resolution, Resolver } from "./resolve";
 
 export interface OpenGroup {
   /** Trains a trial to its end, or says who has it. What another process finished meanwhile is left as it is. */
@@ -16,8 +17,16 @@ export interface OpenGroup {
 }
 
 /** Opens a group. Nothing is computed before its first trial is claimed. */
-export function openGroup({ task }: TrialGroup, resolver: Resolver, context: RunContext<Engine>): OpenGroup {
+export function openGroup({ task, trials }: TrialGroup, resolver: Resolver, context: RunContext<Engine>): OpenGroup {
   let opened: OpenSweep | null = null;
+  const open = async ({ sweep }: Extract<Resolution, { kind: "trial" }>) => {
+    const all: SweepTrial[] = [];
+    for (const spec of trials) {
+      const found = await resolver.resolve(spec);
+      if (found.kind === "trial") all.push(found);
+    }
+    return openSweep(sweep, resolver.run(task), context, revisitedForks(all, sweep.teacher));
+  };
   return {
     async train(spec) {
       const found = await resolver.resolve(spec);
@@ -28,7 +37,7 @@ export function openGroup({ task }: TrialGroup, resolver: Resolver, context: Run
         const record = await readRecord(found.trial.folder);
         const counts = resolver.counts(spec, record);
         if (record?.state === "finished" && counts) return "done";
-        opened ??= openSweep(found.sweep, resolver.run(task), context);
+        opened ??= await open(found);
         const label = `trial ${spec.index}, ${describeSpec(spec)}`;
         await opened.train(found, { label, force: record !== null && !counts, locked: true });
         return "done";

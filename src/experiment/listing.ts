@@ -29,7 +29,7 @@ export interface ListedTrial extends TrialEstimate {
   /** null until a student's teacher is chosen. */
   readonly id: string | null;
   readonly folder: string | null;
-  readonly teacher: { readonly id: string; readonly layers: number } | null;
+  readonly teacher: { readonly id: string; readonly layers: number; readonly fork: number | null } | null;
   readonly state: TrialState;
   /** Texts without labels that it learns from, once they are known. */
   readonly transfer?: Pick<TransferTexts, "sha256" | "rows" | "share">;
@@ -65,7 +65,9 @@ export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]):
     const texts = Math.max(0, ...transfers.map((one) => transferBytes(base, data, one)));
     spilled = Math.max(spilled, cacheBytes(base, data) + texts - resolver.run(group.task).cacheBudget);
   }
-  const open = trials.filter(isOpen);
+  // A fork that was asked for may be the teacher's, which was asked for too: one trial with two numbers.
+  const byPlace = new Map(trials.filter(isOpen).map((trial) => [trial.folder ?? trial.spec.index, trial]));
+  const open = [...byPlace.values()];
   const largest = Math.max(0, ...open.map(({ bytes }) => bytes));
   return {
     trials,
@@ -83,17 +85,24 @@ function transfersOf(listed: readonly ListedTrial[]): Transferred[] {
 
 const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" && state !== "unneeded";
 
-/** Teachers run the layers below their deepest fork once; students those of the trunk and of the teacher. */
+/**
+ * Branches run the layers below their deepest fork once; students' teacher its own beside them. One that is not chosen yet
+ * has all: what it lacks of its own is trunk under the students that stand on its fork.
+ */
 function sharedLayers({ base }: Resolver, { recipe }: TrialGroup, listed: readonly ListedTrial[]): number {
-  if (recipe.makes === "students") return base.config.numHiddenLayers;
-  return Math.max(0, ...listed.filter(isOpen).map(({ spec }) => Number(spec.place.fork)));
+  const open = listed.filter(isOpen);
+  const own = open.find(({ teacher }) => teacher)?.teacher ?? null;
+  const forks = open.map(({ spec }) => (spec.place.fork === "teacher" ? (own?.fork ?? 0) : (spec.place.fork ?? 0)));
+  const deepest = Math.max(0, ...forks);
+  if (recipe.makes === "teachers") return deepest;
+  return Math.max(deepest, own?.fork ?? 0) + (own?.layers ?? base.config.numHiddenLayers);
 }
 
 async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTrial> {
   const { base } = resolver;
   const { task, training, place: asked } = spec;
   const found = await resolver.resolve(spec);
-  // The work of a student does not depend on its fork, which is not known before its teacher is.
+  // The work of a student does not depend on its fork, which may not be known before its teacher is.
   const place = found.kind === "trial" ? found.settings.place : placeOf(base.config.numHiddenLayers, asked.layers);
   const transfer = found.kind === "trial" ? found.settings.transfer : spec.transfer;
   const cost = estimateTrial({ base, place, data: await resolver.data(task), training, task, transfer });
@@ -106,7 +115,7 @@ async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTri
     ...(found.settings.transfer ? { transfer: found.settings.transfer } : {}),
     id: trial.record.id,
     folder: trial.folder,
-    teacher: teacher ? { id: teacher.record.id, layers: teacher.record.layers } : null,
+    teacher: teacher ? { id: teacher.record.id, layers: teacher.record.layers, fork: teacher.record.fork } : null,
     state: await stateOf(resolver, spec, trial.folder),
   };
 }

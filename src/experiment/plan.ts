@@ -3,12 +3,14 @@
 // depends on what is trained already, nor on data. A student's teacher is not known before those are done, so its trial
 // has an index from the start and an id once its teacher is chosen (resolve.ts).
 
-import { usageError } from "../errors/errors";
+import { UserError, usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
 import { counted } from "../messages/words";
-import { fitLayers, type LayerRange } from "../options/layers";
+import { placeRequest } from "../model/place";
+import { fitForks } from "../options/forks";
+import { fitLayers } from "../options/layers";
 import { configKey } from "../options/option";
-import type { Layers, Recipe, Variant } from "../recipes/recipe";
+import { type Layers, type Recipe, startOf, type Variant } from "../recipes/recipe";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { Block, Experiment } from "./read";
@@ -56,10 +58,10 @@ export function stepsOf(experiment: Experiment): string[] {
  */
 export function listTrials(experiment: Experiment, total: number): TrialList {
   const notes: string[] = [];
-  const layers: Layers = { total, fitting: (flag, range) => fitted(experiment, flag, range, total, notes) };
+  const layers = layersOf(total, (note) => notes.push(note));
   const specs = Object.values(experiment.recipes).flatMap((recipe) => {
     const blocks = experiment.blocks.filter((block) => block.recipe === recipe);
-    const asked = blocks.map((block) => ({ ...block, variants: variantsOf(block, layers) }));
+    const asked = blocks.map((block) => ({ ...block, variants: variantsOf(block, layers, experiment.file) }));
     return experiment.tasks.flatMap((task) =>
       asked.filter(({ tasks }) => tasks.includes(task)).flatMap((block) => specsOf(block, task)),
     );
@@ -68,6 +70,16 @@ export function listTrials(experiment: Experiment, total: number): TrialList {
   // Two blocks may ask for the same student.
   const unique = [...new Map(specs.map((spec) => [keyOf(spec), spec])).values()];
   return { trials: unique.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
+}
+
+/** What a recipe makes of a block's values; what it finds wrong is wrong in the file. */
+function variantsOf({ recipe, values }: Block, layers: Layers, file: string): Variant[] {
+  try {
+    return values.flatMap((one) => recipe.settings(one, layers));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw usageError(`${file}: ${error.message.replace(/^--/, "")}`, error);
+  }
 }
 
 /** The seeds of a teacher are there before its students: a file that makes too few says so before hours of work. */
@@ -83,9 +95,6 @@ function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs:
 }
 
 type Spec = Omit<TrialSpec, "index">;
-
-const variantsOf = ({ recipe, values }: Block, layers: Layers): Variant[] =>
-  values.flatMap((one) => recipe.settings(one, layers));
 
 /** Of one task: variants from the most layers to the fewest, each with every training and seed. */
 const specsOf = (
@@ -108,15 +117,22 @@ const specsOf = (
 const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
 
-function fitted({ file }: Experiment, flag: string, range: LayerRange, total: number, notes: string[]) {
-  try {
-    const { values, note } = fitLayers(configKey(flag), range, total);
-    if (note) notes.push(note);
-    return values;
-  } catch (error) {
-    throw usageError(`${file}: ${(error as Error).message.replace(/^--/, "")}`, error);
-  }
-}
+/** Layers of a base of `total`, options by their keys in the file. */
+const layersOf = (total: number, note: (line: string) => void): Layers => ({
+  total,
+  fitting(flag, range) {
+    const fitted = fitLayers(configKey(flag), range, total);
+    if (fitted.note) note(fitted.note);
+    return fitted.values;
+  },
+  placing(flags, forks, range) {
+    const keys = { forks: configKey(flags.forks), layers: configKey(flags.layers) };
+    const { values } = fitLayers(keys.layers, range, total);
+    const { places, note: cut } = fitForks(keys, forks, { range, values }, total);
+    if (cut) note(cut);
+    return places.map(placeRequest);
+  },
+});
 
 /** Consecutive trials of one step and task. */
 export function groupTrials(trials: readonly TrialSpec[]): TrialGroup[] {
@@ -143,7 +159,7 @@ export function inShard({ index, count }: Shard, trial: Pick<TrialSpec, "index">
 /** "rte k=5 seed 1, 4 epochs at 2e-5": one trial in the log. */
 export function describeSpec(spec: TrialSpec): string {
   const { recipe, task, init, seed, training } = spec;
-  const what = recipe.describe(spec).label + (init ? ` from ${init}` : "");
+  const what = recipe.describe(spec).label + (init ? ` from ${startOf(spec)}` : "");
   const { epochs, learningRate } = training;
   return `${task.name} ${what} seed ${seed}, ${counted(epochs, "epoch")} at ${learningRate}`;
 }

@@ -71,10 +71,11 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
   const parsed = schema.parse(normal);
   const fail = (problems: readonly Problem[]) => report(problems.map((p) => ({ ...p, path: written(p.path) })));
   const problems = "data" in parsed ? [] : parsed.issues.flatMap((one) => schemaProblems(one, normal, schema.keysAt));
+  const placed = "data" in parsed ? withForksOfTheirOwn(parsed.data, recipes) : [];
   // Names are checked beside everything else, so that they come in the same report.
   const tasksFile = tasksFileOf(normal, file);
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
-  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema));
+  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema, placed));
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
   const { tasks: named } = parsed.data;
   const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
@@ -157,7 +158,21 @@ function choiceProblems(content: unknown, tasks: readonly string[], outside: (na
     .map(outside);
 }
 
-function contradictions(content: unknown, recipes: Recipes, { keysAt }: ExperimentSchema): Problem[] {
+/** Recipes whose students all stand on forks of their own, which a teacher that shares no trunk may teach. */
+const withForksOfTheirOwn = ({ sections }: ExperimentFile, recipes: Recipes): string[] =>
+  recipesThatMake("students", recipes).flatMap((recipe) => {
+    const blocks = sections[recipe.method] ?? [];
+    const values = blocks.flatMap((block) => ownValues(recipe, block));
+    const placed = values.length > 0 && values.every((one) => recipe.standsAlone?.(one) ?? false);
+    return placed ? [recipe.method] : [];
+  });
+
+function contradictions(
+  content: unknown,
+  recipes: Recipes,
+  { keysAt }: ExperimentSchema,
+  placed: readonly string[],
+): Problem[] {
   const problems: Problem[] = [];
   const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
   const isStep = (given: unknown) => given !== undefined && given !== false;
@@ -170,18 +185,24 @@ function contradictions(content: unknown, recipes: Recipes, { keysAt }: Experime
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }
   }
-  return [...problems, ...teacherProblems(content, recipes, isStep)];
+  return [...problems, ...teacherProblems(content, recipes, isStep, placed)];
 }
 
 /** A file without teachers, and one whose only teachers share no trunk. */
-function teacherProblems(content: unknown, recipes: Recipes, isStep: (given: unknown) => boolean): Problem[] {
+function teacherProblems(
+  content: unknown,
+  recipes: Recipes,
+  isStep: (given: unknown) => boolean,
+  placed: readonly string[],
+): Problem[] {
   if (typeof content !== "object" || content === null || Array.isArray(content)) return [];
   const steps = content as Readonly<Record<string, unknown>>;
   const all = recipesThatMake("teachers", recipes);
   const made = all.filter(({ method }) => steps[method] !== undefined);
   if (made.length === 0) return all.slice(0, 1).map(({ method }) => ({ path: [method], message: "is missing" }));
   const students = recipesThatMake("students", recipes).map(({ method }) => method);
-  const needy = [...students, "select", "merge"].filter((step) => isStep(steps[step]));
+  const others = placed.length > 0 ? [] : ["select", "merge"]; // what is there to choose then are the students
+  const needy = [...students.filter((step) => !placed.includes(step)), ...others].filter((step) => isStep(steps[step]));
   if (needy.length === 0) return [];
   const full = made.flatMap(({ method, options, inFile }) => {
     const required = Object.keys(inFile).filter((name) => inFile[name] === "required");

@@ -8,7 +8,7 @@ import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { type SweepTrial, storedRun } from "../recipes/trial/trial";
 import { isNeeded, readTransfers, type SweepSettings, sweepTrial, transferKey } from "../recipes/trial/variants";
-import { chooseTeacher, seedsOf } from "../selection/teacher";
+import { seedsOf, teachingRun } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
@@ -24,7 +24,7 @@ export type Resolution =
   | (SweepTrial & { readonly kind: "trial"; readonly sweep: SweepSettings })
   /** No teacher yet: trials of its task that make one are not finished. */
   | { readonly kind: "waiting" }
-  /** The teacher has no more layers than the student would have: the task keeps its teacher. */
+  /** The teacher is no larger than the student would be: the task keeps its teacher. */
   | { readonly kind: "unneeded" };
 
 export interface Force {
@@ -115,7 +115,7 @@ export function createResolver(
     }
     // Ties go by the order of folders, as in the commands that read the same folders.
     const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
-    const teacher = chooseTeacher(byFolder, experiment.chooseBy);
+    const teacher = teachingRun(byFolder, experiment.chooseBy);
     if (!teacher) return null;
     const found = { teacher, seedsOfTeacher: seedsOf(teacher, runs) };
     teachers.set(task, found);
@@ -154,9 +154,10 @@ export function createResolver(
       ...found,
       data: await resolver.data(task),
     };
-    const { place, init, teachers: count, transfer, options } = spec;
+    const { place, init, initLayers, teachers: count, transfer, options } = spec;
+    const start = { ...(init ? { init } : {}), ...(initLayers ? { initLayers } : {}) };
     const several = { ...(count ? { teachers: count } : {}), ...(transfer ? { transfer } : {}) };
-    const variant = { place, ...(init ? { init } : {}), ...several, options };
+    const variant = { place, ...start, ...several, options };
     const resolution = (settings: SweepSettings): Resolution => {
       return { kind: "trial", sweep: settings, ...sweepTrial(settings, variant, seed, work.checkpoints) };
     };

@@ -6,6 +6,9 @@ import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
 import type { TrialResult } from "./results";
 
+/** Columns of their own, by what every run has: of these options they say the same. */
+const ofPlace: readonly string[] = ["init", "initLayers", "studentForks"];
+
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
  * are undefined; epochs count from 1, as in the log. An option that came later than files without it has a column where a
@@ -17,9 +20,10 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
       const { flag, silent, fallback } = options[name] as Definition<unknown>;
       const always = !silent && fallback !== undefined;
       const told = always || results.some(({ spec }) => spec.options[name] !== undefined);
-      return told && inFile[name] !== "required" && name !== "init" ? [[name, configKey(flag)] as const] : [];
+      return told && inFile[name] !== "required" && !ofPlace.includes(name) ? [[name, configKey(flag)] as const] : [];
     }),
   );
+  const someLayers = results.some(({ spec }) => spec.initLayers !== undefined);
   const rows = results.map(({ spec, run }) => ({
     trial: spec.index,
     step: spec.recipe.method,
@@ -27,6 +31,7 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
     layers: kOf(spec.place),
     fork: run?.record.fork ?? "",
     init: spec.init ?? "",
+    ...(someLayers ? { init_layers: spec.initLayers ?? "" } : {}),
     ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
     learning_rate: run?.record.options["learningRate"] ?? spec.training.learningRate,
     epochs: run?.record.options["epochs"] ?? spec.training.epochs,

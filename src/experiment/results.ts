@@ -2,8 +2,9 @@
 // process, and however often it was stopped. Times and machines stay out of them.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { kOf } from "../model/place";
+import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
+import { startOf } from "../recipes/recipe";
 import { compareScores } from "../tasks/metrics";
 import { spreadOf } from "../tasks/scores";
 import type { TrialSpec } from "./plan";
@@ -32,7 +33,11 @@ export interface ScoreLine {
   readonly step: string;
   /** k, or a student's l. */
   readonly layers: K;
+  /** "teacher": that of the task's teacher. */
+  readonly fork: PlaceRequest["fork"];
   readonly init: string | null;
+  /** Of its teacher's layers, those that it begins as; null for those at its own depth. */
+  readonly initLayers: string | null;
   readonly trials: number;
   readonly seeds: number;
   /** Fractions; null where a score is undefined. */
@@ -50,22 +55,24 @@ export const scoreLines = (results: readonly TrialResult[]): ScoreLine[] =>
 export function labelledLines(results: readonly TrialResult[]): { readonly label: string; readonly line: ScoreLine }[] {
   const groups = new Map<string, TrialResult[]>();
   for (const result of results) {
-    const { recipe, task, place, init } = result.spec;
-    const key = [recipe.method, task.name, init ?? "", kOf(place)].join(" ");
+    const { recipe, task, place } = result.spec;
+    const key = [recipe.method, task.name, startOf(result.spec), kOf(place), place.fork].join(" ");
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
   return [...groups.values()].flatMap((group) => {
     const runs = group.flatMap(({ run }) => (run ? [run] : []));
     const [first] = group;
     if (!first || runs.length === 0) return [];
-    const { recipe, task, place, init } = first.spec;
+    const { recipe, task, place, init, initLayers } = first.spec;
     const scores = runs.map(({ record }) => record.score);
     const spread = spreadOf(scores);
     const line = {
       task: task.name,
       step: recipe.method,
       layers: kOf(place),
+      fork: place.fork,
       init: init ?? null,
+      initLayers: initLayers ?? null,
       trials: runs.length,
       seeds: new Set(runs.map(({ record }) => record.seed)).size,
       max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),

@@ -9,6 +9,8 @@ import type { Engine } from "../engines/engine";
 import { modelError, UserError } from "../errors/errors";
 import { lockHolder, tryLockFolder } from "../files/lock";
 import { Interrupted } from "../messages/reporter";
+import { inOrder } from "../recipes/sweep";
+import type { SweepTrial } from "../recipes/trial/trial";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { openGroup } from "./group";
@@ -88,7 +90,8 @@ async function workOnSome(
 ): Promise<boolean> {
   const ready: TrialSpec[] = [];
   for (const spec of open) if ((await resolver.resolve(spec)).kind === "trial") ready.push(spec);
-  const groups = groupTrials(ready);
+  const groups: TrialGroup[] = [];
+  for (const group of groupTrials(ready)) groups.push(await inOrderOfWork(resolver, group));
   for (const alone of [true, false]) {
     for (const group of groups) {
       const claim = alone
@@ -103,6 +106,16 @@ async function workOnSome(
     }
   }
   return false;
+}
+
+/** The plan does not know the teacher's fork, beside which students stand: its order would run frozen layers twice. */
+async function inOrderOfWork(resolver: Resolver, group: TrialGroup): Promise<TrialGroup> {
+  const found: (SweepTrial & { readonly spec: TrialSpec })[] = [];
+  for (const spec of group.trials) {
+    const resolved = await resolver.resolve(spec);
+    if (resolved.kind === "trial") found.push({ ...resolved, spec });
+  }
+  return { ...group, trials: inOrder(found).map(({ spec }) => spec) };
 }
 
 const groupFolder = ({ experiment: _, base, run }: Resolver, { task, recipe }: TrialGroup) =>

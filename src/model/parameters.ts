@@ -102,6 +102,13 @@ export function layerTensors<T>(tensors: Readonly<Record<string, T>>, from: numb
   return select(tensors, (name) => prefixes.some((prefix) => name.startsWith(prefix)));
 }
 
+/** The encoder layer that a tensor belongs to. */
+export const layerOf = (name: string): number => Number(/^bert\.encoder\.layer\.(\d+)\./.exec(name)?.[1]);
+
+/** The name of the same tensor in another encoder layer. */
+export const inLayer = (name: string, index: number): string =>
+  name.replace(layerPrefix(layerOf(name)), () => layerPrefix(index));
+
 /**
  * The tensors that a branch trains and stores: its layers and head; its embeddings when full.
  * @param head names of the head's tensors; without them, the pooler and the classifier

@@ -1,6 +1,7 @@
 // Where a branch stands on the base: the frozen layers under it, and its own above them. Whatever is trained, merged or
 // served carries its place; `k` is how people write that of a branch that reaches the base's top.
 
+import type { Fork } from "../options/forks";
 import type { K } from "../options/layers";
 
 export interface Place {
@@ -15,6 +16,12 @@ export interface PlaceRequest {
   readonly fork: Place["fork"] | "teacher";
   readonly layers: number;
 }
+
+/** A place as --student-forks and --student-layers say it. */
+export const placeRequest = ({ fork, layers }: { readonly fork: Fork; readonly layers: number }): PlaceRequest => ({
+  fork: fork === "same" ? "teacher" : fork,
+  layers,
+});
 
 /** The branch of a base of `total` layers that trains its top k. */
 export const placeOf = (total: number, k: K): Place =>
@@ -33,6 +40,13 @@ export const kName = (place: PlaceRequest): string => `k${String(kOf(place)).pad
 /** From the fewest layers to the most; full branches last. */
 export const byK = (a: Place, b: Place): number =>
   Number(a.fork === null) - Number(b.fork === null) || a.layers - b.layers;
+
+/**
+ * Whether a student there can cost less than its teacher, alone or beside others: it has fewer layers of its own, or ends
+ * lower. A full teacher shares nothing, so that every student does.
+ */
+export const isSmaller = (student: Place, teacher: Place): boolean =>
+  teacher.fork === null || student.layers < teacher.layers || ownLayers(student)[1] < ownLayers(teacher)[1];
 
 /** The lowest of its encoder layers and the one past its topmost, counted from 0 at the bottom of the base. */
 export function ownLayers({ fork, layers }: Place): readonly [from: number, to: number] {

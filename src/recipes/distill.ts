@@ -1,8 +1,11 @@
 // Knowledge distillation (paper, section 2.2): a student of l layers on the teacher's fork, initialised from the
-// teacher's bottommost l layers with its pooler and head, learns the teacher's softened outputs and the labels.
+// teacher's bottommost l layers with its pooler and head, learns the teacher's softened outputs and the labels. Ours:
+// on any fork of the trunk, initialised from the teacher's layers at the same depth, else the base's.
 // The teacher's logits are computed once for all students, like the trunk's activations.
 
+import { usageError } from "../errors/errors";
 import { ownLayers } from "../model/place";
+import { forkRange } from "../options/forks";
 import { layerRange } from "../options/layers";
 import { option } from "../options/option";
 import { choice } from "../options/readers";
@@ -18,10 +21,12 @@ export const distill = defineRecipe({
   short: "KD",
   summary: "distil teachers into students of 1 to 3 layers",
   description:
-    "Trains small students on the teacher's fork, initialised from its bottommost layers, on its softened outputs and " +
+    "Trains small students on the teacher's fork or any other, initialised from its layers, on its softened outputs and " +
     "the labels.\nWithout --task, every task with a teacher.",
   examples: [
     "distill --student-layers 2",
+    "distill --student-layers 1,2 --student-forks 2-5",
+    "distill --task cola --student-layers 2 --student-forks same,3 --init-layers spread",
     "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
     "distill --task stsb --student-layers 1 --match tokens --learning-rate 3e-4 --epochs 8",
@@ -35,31 +40,58 @@ export const distill = defineRecipe({
       help: "layers of the students: 2, 1-3 or 1,2,3",
       fallback: "2",
     }),
+    studentForks: option(forkRange, {
+      flag: "--student-forks",
+      value: "<forks>",
+      help: "frozen layers under them: same (as their teacher), 2-5, 3 or same,2-5",
+      fallback: "same",
+    }),
     ...teaching,
     ...transferring,
     init: option(choice(["teacher", "pretrained"]), {
       flag: "--init",
       value: "<from>",
-      help: "students begin as the teacher's bottom layers, or the base's",
+      help: "students begin as the teacher's layers, or the base's",
       fallback: "teacher",
+    }),
+    initLayers: option(choice(["depth", "bottom", "top", "spread"]), {
+      flag: "--init-layers",
+      value: "<which>",
+      help: "of the teacher's layers: at the student's depth (the base's where it has none), bottom, top or spread",
+      fallback: "depth",
     }),
   },
   inFile: {
-    ...{ studentLayers: "required", init: "list", temperature: "value", alpha: "value", alphaEnd: "value" },
+    ...{ studentLayers: "required", studentForks: "value", init: "list", initLayers: "list" },
+    ...{ temperature: "value", alpha: "value", alphaEnd: "value" },
     ...{ match: "list", matchWeight: "value", teachers: "value" },
     ...{ transfer: "value", transferRows: "value", transferShare: "value" },
     ...{ transferConfidence: "value", transferBalance: "value" },
   },
 
-  /** On the teacher's fork, from the most layers to the fewest. */
-  settings({ studentLayers, init, ...values }, { fitting }) {
-    const counts = (fitting("student-layers", studentLayers) as number[]).sort((a, b) => b - a);
+  /** From the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest. */
+  settings({ studentLayers, studentForks, init, initLayers: which, ...values }, { placing }) {
+    if (init === "pretrained" && which !== "depth") {
+      throw usageError(
+        `--init-layers ${which} names layers of the teacher, and --init pretrained takes the base's at the student's depth. ` +
+          "Leave one of them out",
+      );
+    }
+    const places = placing({ forks: "student-forks", layers: "student-layers" }, studentForks, studentLayers);
+    const start = which === "depth" ? { init } : { init, initLayers: which };
     const taught = taughtAs(values);
-    return counts.map((layers) => ({ place: { fork: "teacher", layers }, init, ...taught }));
+    return places.map((place) => ({ place, ...start, ...taught }));
   },
 
-  describe({ place: { layers }, init }) {
-    return { name: `l${layers}-${init}`, label: `l=${layers}`, config: { studentLayers: layers, init } };
+  standsAlone: ({ studentForks }) => !studentForks.values.includes("same"),
+
+  describe({ place: { layers, fork }, init, initLayers }) {
+    const [at, on, own] = fork === "teacher" ? ["", "", {}] : [`-f${fork}`, ` f=${fork}`, { studentForks: fork }];
+    return {
+      name: `l${layers}${at}-${init}${initLayers ? `-${initLayers}` : ""}`,
+      label: `l=${layers}${on}`,
+      config: { studentLayers: layers, ...own, init, ...(initLayers ? { initLayers } : {}) },
+    };
   },
 
   /** The teachers' outputs are computed when the first student asks for them, once for all that ask for the same. */
@@ -68,8 +100,14 @@ export const distill = defineRecipe({
     return openTeaching(preparation);
   },
 
-  async work({ task, base, place, seed, init, taughtBy, transfer, training, options }, taught) {
-    const { branchOfBase, branchOfTeacher } = await import("./trial/initial-branch.js");
+  /** The outputs of one or several teachers, with or without a state, on the same rows. */
+  lesson({ taughtBy = [], transfer, options: { match } }) {
+    const texts = transfer ? { sha256: transfer.sha256, rows: transfer.rows } : null;
+    return [match ?? null, taughtBy.map(({ record }) => record.sha256 ?? null), texts];
+  },
+
+  async work({ task, base, place, seed, init, initLayers, taughtBy, transfer, training, options }, taught) {
+    const { branchOfBase, studentOfTeacher } = await import("./trial/initial-branch.js");
     const { distillationLoss } = await import("./losses.js");
     const { alpha, alphaEnd, temperature, match, matchWeight } = fromRecorded(teaching, options);
     const { transferConfidence: confidence, transferBalance: balance } = fromRecorded(transferring, options);
@@ -84,7 +122,7 @@ export const distill = defineRecipe({
     return {
       initial:
         init === "teacher"
-          ? branchOfTeacher(await taught.branch(), place, base.config, head)
+          ? studentOfTeacher(await taught.teacher(), base, place, head, initLayers)
           : branchOfBase(base, place, head, seed),
       loss: distillationLoss(await task.kind.head(), {
         alpha: alphaEnd === undefined ? alpha : "scheduled",

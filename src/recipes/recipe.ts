@@ -6,6 +6,7 @@ import type { Base, BaseDescription } from "../checkpoints/bases/base";
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import type { Place, PlaceRequest } from "../model/place";
+import type { ForkRange } from "../options/forks";
 import type { K, LayerRange } from "../options/layers";
 import type { Definitions, Values } from "../options/option";
 import type { TrainingOptions } from "../settings/training";
@@ -26,6 +27,8 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly place: PlaceRequest;
   /** What a student begins as. */
   readonly init?: NonNullable<RunRecord["init"]>;
+  /** Which of its teacher's layers it begins as; absent: those at its own depth, and the base's where the teacher has none. */
+  readonly initLayers?: NonNullable<RunRecord["initLayers"]>;
   /** Seeds of the teacher whose mean output teaches; absent: the teacher alone. */
   readonly teachers?: number;
   /** Texts without labels that are trained on too. */
@@ -40,6 +43,8 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Omit<V
   readonly task: Task;
   readonly base: BaseDescription;
   readonly place: Place;
+  /** The same as it is said: a fork that is the teacher's as "teacher". */
+  readonly asked: PlaceRequest;
   readonly seed: number;
   readonly data: TaskData;
   readonly training: TrainingOptions;
@@ -66,6 +71,12 @@ export interface Layers {
   /** Of the base. */
   readonly total: number;
   fitting(flag: string, range: LayerRange): readonly K[];
+  /** Every number of layers of one option above every fork of another that has room for it, from the shallowest fork. */
+  placing(
+    flags: { readonly forks: string; readonly layers: string },
+    forks: ForkRange,
+    layers: LayerRange,
+  ): readonly PlaceRequest[];
 }
 
 /** What a recipe prepares from, once for all its trials of a task. */
@@ -121,10 +132,17 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   /** The variants that options ask for, from the shallowest fork to the deepest: no trunk layer is computed twice. */
   settings(values: Values<D>, layers: Layers): Variant<O>[];
   describe(variant: Variant<O>): Description;
+  /** Whether all its students stand on forks of their own, none on its teacher's. Absent: never. */
+  standsAlone?(values: Values<D>): boolean;
   /** Whether its sweep stops trials that lag behind: halving/. Absent: never. */
   halves?(values: Values<D>): boolean;
   /** Runs before the first trial of a task that is not finished. */
   prepare(preparation: Preparation): Promise<P>;
+  /**
+   * What a trial reads that is computed once for those that read the same: they follow one another in a sweep. Absent: the
+   * same for all.
+   */
+  lesson?(trial: TrialSettings<O>): unknown;
   work(trial: TrialSettings<O> & { readonly base: Base }, prepared: P): Promise<TrialWork>;
   /** Gives back what `prepare` and `work` hold, after the last trial. */
   release?(prepared: P): Promise<void>;
@@ -137,6 +155,14 @@ export type Recipes = Readonly<Record<string, Recipe>>;
 export const defineRecipe = <D extends Definitions, O extends OwnOptions, P>(
   recipe: Recipe<D, O, P>,
 ): Recipe<D, O, P> => recipe;
+
+/** How a trial is told from others. */
+export const describeSettings = ({ recipe, asked, ...variant }: TrialSettings): Description =>
+  recipe.describe({ ...variant, place: asked });
+
+/** What a student begins as, in words: "teacher", "teacher, top"; "" for what is no student. */
+export const startOf = ({ init, initLayers }: Pick<Variant, "init" | "initLayers">): string =>
+  [init, initLayers].filter((word) => word !== undefined).join(", ");
 
 export const recipesThatMake = (makes: Recipe["makes"], recipes: Recipes): Recipe[] =>
   Object.values(recipes).filter((recipe) => recipe.makes === makes);

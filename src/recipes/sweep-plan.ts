@@ -54,7 +54,11 @@ function sharedWork(
 ): Pick<SweepPlan, "trunkFlops" | "cacheBytes"> {
   const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
   if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
-  const deepest = Math.max(...open.map(({ fork }) => fork ?? 0));
+  const first = teacher?.record.fork ?? 0;
+  const forks = new Set(open.map(({ fork }) => fork ?? 0));
+  const deepest = Math.max(first, ...forks);
+  // Students' forks under their teacher's are kept while its outputs are computed.
+  const stores = 1 + [...forks].filter((fork) => fork < first).length;
   const texts = [...(transfers?.values() ?? [])];
   const layers = deepest + (teacher?.record.layers ?? 0);
   return {
@@ -62,7 +66,10 @@ function sharedWork(
       (sum, one) => sum + transferFlops(base, data, one, layers),
       trunkFlops(base, data, deepest),
     ),
-    cacheBytes: texts.reduce((sum, one) => sum + transferBytes(base, data, one), cacheBytes(base, data)),
+    cacheBytes: texts.reduce(
+      (sum, one) => sum + stores * transferBytes(base, data, one),
+      stores * cacheBytes(base, data),
+    ),
   };
 }
 

@@ -5,18 +5,19 @@
 import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
+import { canonicalJson } from "../files/hash";
 import type { ChooseBy } from "../settings/selection";
 import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import { headOf, type Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { searchByHalving } from "./halving/halving";
-import type { Recipe, Variant } from "./recipe";
+import { describeSettings, type Recipe, type Variant } from "./recipe";
 import { readTaskData } from "./trial/task-data";
 import { checkTeacher } from "./trial/teacher";
 import type { TransferPlaces } from "./trial/transfer";
 import { finishedRun, runLockedTrial, runTrial, type SweepTrial, type TrialTraining } from "./trial/trial";
 import { openTrunks } from "./trial/trunks";
-import { isNeeded, readTransfers, type SweepSettings, sweepTrial } from "./trial/variants";
+import { isNeeded, readTransfers, type SweepSettings, sweepTrial, whyNot } from "./trial/variants";
 
 /** One task's trials of one recipe: every variant with every seed. */
 export interface Sweep {
@@ -56,8 +57,7 @@ export async function runSweep(
   const { run, halving } = sweep;
   const settings = read ?? (await readSweep(sweep));
   const trials = trialsOf(sweep, settings, needed);
-  const forks = trials.flatMap((planned) => planned.settings.place.fork ?? []);
-  const opened = openSweep(settings, run, context, halving ? [...new Set(forks)] : []);
+  const opened = openSweep(settings, run, context, revisitedForks(trials, settings.teacher, halving !== undefined));
   const train = (planned: SweepTrial, force: boolean, until?: number) =>
     opened.train(planned, { label: labelOf(planned), force, until });
   try {
@@ -99,24 +99,56 @@ export async function readSweep(sweep: Sweep): Promise<SweepSettings> {
   };
 }
 
-const trialsOf = ({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] =>
-  variants.flatMap((variant) => seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)));
+/** Each once: a fork that was asked for may be the teacher's, which was asked for too. */
+function trialsOf({ seeds, run }: Sweep, settings: SweepSettings, variants: readonly Variant[]): SweepTrial[] {
+  const trials = variants.flatMap((variant) =>
+    seeds.map((seed) => sweepTrial(settings, variant, seed, run.checkpoints)),
+  );
+  return inOrder([...new Map(trials.map((planned) => [planned.trial.folder, planned])).values()]);
+}
+
+const lessonOf = ({ settings }: Planned): string =>
+  canonicalJson({ lesson: settings.recipe.lesson?.(settings) ?? null });
+
+type Planned = Pick<SweepTrial, "settings">;
+
+/**
+ * In the order in which most is computed once: trials of one lesson together, from the shallowest fork to the deepest; full
+ * branches, which have none, first.
+ */
+export function inOrder<T extends Planned>(trials: readonly T[]): T[] {
+  const lessons = [...new Set(trials.map(lessonOf))];
+  const fork = ({ settings }: Planned) => settings.place.fork ?? -1;
+  return lessons.flatMap((lesson) =>
+    trials.filter((trial) => lessonOf(trial) === lesson).sort((a, b) => fork(a) - fork(b)),
+  );
+}
+
+/**
+ * Forks that the trunk comes back to: those under the teacher's, whose outputs are the first that is computed; with
+ * halving, or lessons one after the other, all, and the teacher's.
+ */
+export function revisitedForks(trials: readonly Planned[], teacher: StoredRun | null, halving = false): number[] {
+  const forks = new Set(trials.flatMap(({ settings }) => settings.place.fork ?? []));
+  const first = teacher?.record.fork ?? 0;
+  const rounds = new Set(trials.map(lessonOf)).size;
+  if (teacher && rounds > 1 && forks.size > 1) return [...forks.add(first)];
+  return [...forks].filter((fork) => halving || fork < first);
+}
 
 function neededVariants({ task, base, teacher, variants }: Sweep, { reporter }: RunContext<Engine>): Variant[] {
   if (!teacher) return [...variants];
   checkTeacher(teacher, task, base);
-  const { layers } = teacher.record;
-  for (const { place } of variants.filter((variant) => !isNeeded(variant, teacher))) {
-    reporter.log(
-      `${task.name}: its teacher has ${layers} layers, no more than a student of ${place.layers}: it keeps its teacher`,
-    );
+  for (const variant of variants) {
+    const reason = whyNot(variant, teacher);
+    if (reason !== null) reporter.log(`${task.name}: ${reason}`);
   }
   return variants.filter((variant) => isNeeded(variant, teacher));
 }
 
 /** "rte k=5 seed 1". */
 const labelOf = ({ settings }: SweepTrial): string =>
-  `${settings.task.name} ${settings.recipe.describe(settings).label} seed ${settings.seed}`;
+  `${settings.task.name} ${describeSettings(settings).label} seed ${settings.seed}`;
 
 export interface TrainHow {
   /** How logs name the trial. */

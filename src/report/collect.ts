@@ -5,10 +5,10 @@ import path from "node:path";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
-import { byK, kOf } from "../model/place";
+import { byK, kOf, type Place } from "../model/place";
 import type { Recipes } from "../recipes/recipe";
 import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
-import { chooseTeacher, comparableRuns } from "../selection/teacher";
+import { chooseTeacher, comparableRuns, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf, groupBy } from "./arms";
@@ -30,7 +30,9 @@ export interface TaskResults extends TaskLabel {
   /** The k that was chosen; null where only full fine-tuning was done. */
   readonly chosen: Arm | null;
   readonly teacher: StoredRun | null;
-  /** Of that teacher, by layers, those that began as the teacher first. */
+  /** The run that taught the students: the teacher, or that of full fine-tuning where nothing else was done. */
+  readonly taughtBy: StoredRun | null;
+  /** By layers, then by fork from the shallowest; of one place those that began as the teacher first. */
   readonly students: readonly Arm[];
   /** Every run that the report counts. */
   readonly runs: readonly StoredRun[];
@@ -97,18 +99,18 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
   if (!comparable || !first) return null;
   const teacher = chooseTeacher(comparable, by);
   const arms = [...groupBy(comparable, ({ record }) => kOf(record)).values()].map(armOf).sort(byK);
+  const taughtBy = teachingRun(comparable, by);
   const ofTeacher = students.filter(
     ({ record }) =>
       record.state === "finished" &&
-      teacher !== null &&
-      record.teacher?.sha256 === teacher.record.sha256 &&
+      record.teacher?.sha256 === taughtBy?.record.sha256 &&
       record.devData.sha256 === first.record.devData.sha256,
   );
-  const studentArms = [
-    ...groupBy(ofTeacher, ({ record }) => `${record.method} ${record.layers} ${record.init}`).values(),
-  ]
+  const isPretrained = ({ init }: Arm) => Number(init === "pretrained");
+  const armKey = ({ record: { method, layers, fork, init } }: StoredRun) => `${method} ${layers} ${fork} ${init}`;
+  const studentArms = [...groupBy(ofTeacher, armKey).values()]
     .map(armOf)
-    .sort((a, b) => a.layers - b.layers || Number(a.init === "pretrained") - Number(b.init === "pretrained"));
+    .sort((a, b) => a.layers - b.layers || (a.fork ?? 0) - (b.fork ?? 0) || isPretrained(a) - isPretrained(b));
   const runs = [...comparable, ...ofTeacher];
   const stored = [...teachers, ...students];
   const finished = stored.filter(({ record }) => record.state === "finished").length;
@@ -123,6 +125,7 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
     arms,
     chosen: arms.find(({ all }) => teacher !== null && all.includes(teacher)) ?? null,
     teacher,
+    taughtBy,
     students: studentArms,
     runs,
     leftOut: finished - runs.length,
@@ -132,3 +135,11 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
 
 /** 0.1.0 did not record it: there the score comes first among the metrics. */
 const metricOf = ({ record }: StoredRun): string => record.metric ?? (Object.keys(record.metrics)[0] as string);
+
+/** Whether a student stands where the paper puts it: on its teacher's fork. */
+export const onTeachersFork = ({ fork }: Place, { taughtBy }: Pick<TaskResults, "taughtBy">): boolean =>
+  fork === taughtBy?.record.fork;
+
+/** Whether any student of these tasks stands on another fork than its teacher's. */
+export const hasOtherForks = (tasks: readonly TaskResults[]): boolean =>
+  tasks.some((task) => task.students.some((arm) => !onTeachersFork(arm, task)));

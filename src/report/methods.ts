@@ -4,13 +4,13 @@
 import type { Manifest } from "../merge/folder/manifest";
 import { counted } from "../messages/words";
 import { overhead } from "../model/overhead";
-import type { Place } from "../model/place";
+import { isSmaller, type Place } from "../model/place";
 import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { pickByThreshold } from "../selection/threshold";
 import { compareScores } from "../tasks/metrics";
 import { type Spread, spreadOf } from "../tasks/scores";
 import type { Arm } from "./arms";
-import type { TaskResults } from "./collect";
+import { onTeachersFork, type TaskResults } from "./collect";
 import { type Comparison, compareOverSeeds, type SeedScores } from "./statistics";
 import type { TradeoffCandidate } from "./tradeoff";
 
@@ -44,7 +44,7 @@ export interface Average {
   readonly comparison: Comparison | null;
 }
 
-/** A task's candidates for selection: its teacher, and of each smaller size the best student. By layers. */
+/** A task's candidates for selection: of each smaller place the best student, by layers and fork, and its teacher, last. */
 export interface TaskArms {
   readonly results: TaskResults;
   readonly candidates: readonly (TradeoffCandidate & { readonly arm: Arm })[];
@@ -55,12 +55,13 @@ export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
   return tasks.flatMap((results) => {
     const { chosen, students } = results;
     if (!chosen || chosen.fork === null) return [];
-    const best = new Map<number, Arm>();
-    for (const arm of students) {
-      const other = best.get(arm.layers);
-      if (arm.layers < chosen.layers && (!other || isBetter(arm, other))) best.set(arm.layers, arm);
+    const best = new Map<string, Arm>();
+    for (const arm of students.filter((student) => isSmaller(student, chosen))) {
+      const place = `${arm.layers} ${arm.fork}`;
+      const other = best.get(place);
+      if (!other || isBetter(arm, other)) best.set(place, arm);
     }
-    const arms = [...[...best.values()].sort((a, b) => a.layers - b.layers), chosen];
+    const arms = [...best.values(), chosen];
     const candidates = arms.map((arm) => ({
       arm,
       layers: arm.layers,
@@ -93,8 +94,16 @@ export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds
   ];
   for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
     for (const size of sizesOf(tasks, name)) {
-      const meaning = `students of ${counted(size, "layer")}; a teacher that is no larger stays`;
-      methods.push(method(`${short}-${size}`, meaning, (task) => studentOf(task, name, size)));
+      const students = `students of ${counted(size, "layer")}`;
+      const stays = "a teacher that is no larger stays";
+      const elsewhere = standsElsewhere(tasks, name, size);
+      const where = elsewhere ? ", each task's above its best fork" : "";
+      methods.push(method(`${short}-${size}`, `${students}${where}; ${stays}`, (task) => studentOf(task, name, size)));
+      if (!elsewhere) continue;
+      const same = (task: TaskArms) => studentOf(task, name, size, true);
+      methods.push(
+        method(`${short}-${size}@same`, `${students} above their teachers' forks, as in the paper; ${stays}`, same),
+      );
     }
   }
   for (const threshold of new Set(thresholds)) {
@@ -112,17 +121,24 @@ const teacherOf = (candidates: TaskArms["candidates"]) => candidates.at(-1)?.arm
 /** Sizes of the students that a recipe made smaller than their teachers, from the fewest layers. */
 function sizesOf(tasks: readonly TaskArms[], method: string): number[] {
   const made = tasks.flatMap(({ results: { students, chosen } }) =>
-    students.filter((arm) => arm.method === method && arm.layers < (chosen?.layers ?? 0)),
+    students.filter((arm) => arm.method === method && chosen !== null && isSmaller(arm, chosen)),
   );
   return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
 }
 
-/** The better start of a recipe's students of one size. */
-function studentOf({ results, candidates }: TaskArms, method: string, size: number): Arm | null {
+const madeBy = ({ students }: TaskResults, method: string, size: number): Arm[] =>
+  students.filter((arm) => arm.method === method && arm.layers === size);
+
+/** Whether a recipe's students of one size stand on other forks than their teachers', too. */
+const standsElsewhere = (tasks: readonly TaskArms[], method: string, size: number): boolean =>
+  tasks.some(({ results }) => madeBy(results, method, size).some((arm) => !onTeachersFork(arm, results)));
+
+/** The best of a recipe's students of one size, whatever its fork and start; with `same`, on its teacher's fork. */
+function studentOf({ results, candidates }: TaskArms, method: string, size: number, same = false): Arm | null {
   const teacher = teacherOf(candidates);
-  if (teacher && teacher.layers <= size) return teacher;
-  const made = results.students.filter((arm) => arm.method === method && arm.layers === size);
-  return made.reduce<Arm | null>((best, arm) => (best && !isBetter(arm, best) ? best : arm), null);
+  const made = madeBy(results, method, size).filter((arm) => !same || onTeachersFork(arm, results));
+  const best = made.reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
+  return best ?? (teacher && teacher.layers <= size ? teacher : null);
 }
 
 function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {

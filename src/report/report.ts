@@ -11,6 +11,7 @@ import type { Manifest } from "../merge/folder/manifest";
 import { readManifest } from "../merge/folder/version";
 import { counted } from "../messages/words";
 import type { Recipes } from "../recipes/recipe";
+import type { LatencyModel } from "../selection/latency";
 import type { ChooseBy } from "../settings/selection";
 import { type Draw, type Drawing, draw as drawWithVega, standaloneSvg } from "./charts/draw";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
@@ -20,6 +21,7 @@ import { filesOfPage, htmlPage } from "./html";
 import { chartFile, dataFile, markdownReport } from "./markdown";
 import { compareMethods, type Method, tasksWithTeacher } from "./methods";
 import { curvesSection } from "./sections/curves";
+import { meansSection } from "./sections/means";
 import { methodsSection } from "./sections/methods";
 import { runsSection } from "./sections/runs";
 import { savingsSection } from "./sections/savings";
@@ -47,6 +49,8 @@ export interface ReportRequest {
   readonly thresholds: readonly number[];
   /** A merged folder to show beside the methods. */
   readonly merged?: string;
+  /** What layers cost: without it there is no front against milliseconds. */
+  readonly latency?: LatencyModel;
 }
 
 export interface Report {
@@ -61,13 +65,16 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
   const base = await reportedBase(request.checkpoints, request.base, request.recipes);
   const { tasks, unfinished } = await reportedTasks(request, base);
   const merged = request.merged === undefined ? null : await mergedOf(request.merged, tasks);
+  const { latency = null } = request;
+  if (latency) requireBase(latency, (tasks[0] as TaskResults).base);
   const withTeacher = tasksWithTeacher(tasks);
   const methods = compareMethods(withTeacher, { recipes: request.recipes, thresholds: request.thresholds, merged });
   const sections: (ReportSection | null)[] = [
     scoresSection(tasks, request.chooseBy),
     withTeacher.length > 0 ? methodsSection(withTeacher, methods) : null,
     studentsSection(tasks, request.recipes),
-    tradeoffSection(withTeacher, methods),
+    tradeoffSection(withTeacher, methods, latency),
+    meansSection(tasks),
     await curvesSection(tasks),
     timeSection(tasks, request.recipes),
     savingsSection(tasks),
@@ -120,6 +127,14 @@ async function mergedOf(
   throw modelError(
     `${folder} is merged from ${manifest.base.name} (sha256 ${manifest.base.sha256.slice(0, 8)}), the runs are of ` +
       `${base.name} (${base.sha256.slice(0, 8)}). Give the merged folder of these runs`,
+  );
+}
+
+function requireBase({ measured }: LatencyModel, base: TaskResults["base"]): void {
+  if (!measured || measured.baseSha256 === base.sha256) return;
+  throw usageError(
+    `--latency was measured on the base ${measured.base}, the runs are of ${base.name}. ` +
+      `Run: flexbert select --measure --base ${base.name} --latency FILE`,
   );
 }
 

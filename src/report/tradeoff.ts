@@ -71,15 +71,22 @@ export function thresholdPath(tasks: readonly TradeoffTask[], baseLayers: number
   return path;
 }
 
-/** The choices that no other beats in score with as few layers, by layers. */
-export function paretoFront(tasks: readonly TradeoffTask[], baseLayers: number): TradeoffPoint[] {
+/**
+ * The choices that no other beats in score at as low a cost, by cost.
+ * @param costOf of a choice; grows with its trunk and with its branches' layers
+ */
+export function paretoFront(
+  tasks: readonly TradeoffTask[],
+  baseLayers: number,
+  costOf: (point: TradeoffPoint) => number = ({ layers }) => layers,
+): TradeoffPoint[] {
   const forks = new Set(tasks.flatMap(({ candidates }) => candidates.map(({ fork }) => fork)));
   const points: TradeoffPoint[] = [];
   for (const shared of forks) {
     for (const choice of bestByLayers(tasks, shared)) points.push(evaluateChoice(tasks, choice, baseLayers));
   }
   const front: TradeoffPoint[] = [];
-  for (const point of points.sort((a, b) => a.layers - b.layers || b.average - a.average)) {
+  for (const point of points.sort((a, b) => costOf(a) - costOf(b) || b.average - a.average)) {
     if (point.average > (front.at(-1)?.average ?? Number.NEGATIVE_INFINITY) + 1e-12) front.push(point);
   }
   return front;

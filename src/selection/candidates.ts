@@ -1,16 +1,43 @@
-// Which run of a task is merged: `teacher`, `kd-L`, `best` or a task=choice list (a file that `select` wrote is read by
+// Which run of a task is merged: `teacher`, `kd-L`, `kd-L@FORK`, `best` or a task=choice list (a file that `select` wrote is read by
 // selection-file.ts); and a task's runs as candidates of a selection.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import { counted } from "../messages/words";
+import { isSmaller, type Place } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate } from "./candidate";
-import { bestRun, chooseTeacher, comparableRuns } from "./teacher";
+import { bestRun, chooseTeacher, comparableRuns, teachingRun } from "./teacher";
 
 /** "student": the best student if there is one, else the teacher: the default. */
-export type Choice = "student" | "teacher" | "best" | `kd-${number}`;
+export type Choice = "student" | "teacher" | "best" | `kd-${number}` | `kd-${number}@${number | "same"}`;
+
+/** Which students a kd- choice means. */
+export interface StudentChoice {
+  readonly layers: number;
+  /** "same": its teacher's, as in the paper; null: any. */
+  readonly fork: number | "same" | null;
+}
+
+/** kd-2: of 2 layers on any fork; kd-2@same: on its teacher's; kd-2@3: on fork 3. null for a choice of another kind. */
+export function studentChoice(choice: Choice): StudentChoice | null {
+  const [, layers, fork] = /^kd-([1-9]\d*)(?:@(same|\d+))?$/.exec(choice) ?? [];
+  if (layers === undefined) return null;
+  return { layers: Number(layers), fork: fork === undefined ? null : fork === "same" ? fork : Number(fork) };
+}
+
+/** Whether a student is one of those that are meant. */
+export const isMeant = ({ layers, fork }: StudentChoice, student: Place, teacher: Place | null): boolean =>
+  student.layers === layers && (fork === null || student.fork === (fork === "same" ? teacher?.fork : fork));
+
+/** Whether a teacher stays where there is no such student: it is no larger than one would be. */
+export const staysFor = ({ layers, fork }: StudentChoice, teacher: Place): boolean =>
+  typeof fork === "number" ? !isSmaller({ fork, layers }, teacher) : teacher.layers <= layers;
+
+/** The options of distill that make them. */
+export const studentOptions = ({ layers, fork }: StudentChoice): string =>
+  `--student-layers ${layers}${typeof fork === "number" ? ` --student-forks ${fork}` : ""}`;
 
 /** A task's finished runs on one base. */
 export interface Candidates {
@@ -19,7 +46,8 @@ export interface Candidates {
   readonly students: readonly StoredRun[];
 }
 
-const isChoice = (text: string): text is Choice => /^(teacher|best|kd-[1-9]\d*)$/.test(text);
+const isChoice = (text: string): text is Choice =>
+  text === "teacher" || text === "best" || studentChoice(text as Choice) !== null;
 
 /** Reads --select: one choice for all, or rte=teacher,cola=kd-2. Throws usageError (2). */
 export function parseSelect(text: string): (task: string) => Choice {
@@ -29,7 +57,7 @@ export function parseSelect(text: string): (task: string) => Choice {
     const [task = "", choice = ""] = part.split("=").map((word) => word.trim());
     if (!task || !isChoice(choice)) {
       throw usageError(
-        `--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, task=choice. Example: rte=teacher,cola=kd-2`,
+        `--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, kd-2@same, kd-2@3, task=choice. Example: rte=teacher,cola=kd-2`,
       );
     }
     chosen.set(task, choice);
@@ -52,7 +80,7 @@ export const tasksOfSelect = (text: string): string[] =>
 
 /** The run that a choice names. Throws modelError (4) with the command that would make it. */
 export function selectRun({ task, teachers, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
-  const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], by) ?? onlyFull(teachers);
+  const teacher = teachingRun(comparableRuns(teachers)[0] ?? [], by);
   const ofTeacher = studentsOf(students, teacher);
   if (choice === "teacher" || (choice === "student" && ofTeacher.length === 0)) {
     if (!teacher) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
@@ -60,23 +88,27 @@ export function selectRun({ task, teachers, students }: Candidates, choice: Choi
   }
   if (choice === "student") return bestRun(ofTeacher);
   if (choice === "best") {
-    const all = [...ofTeacher, ...(teacher ? [teacher] : [])];
+    // A full one shares no layer: it is taken where there is nothing else, and merge then says what it would cost.
+    const shares = teacher !== null && (teacher.record.fork !== null || ofTeacher.length === 0);
+    const all = [...ofTeacher, ...(shares ? [teacher] : [])];
     if (all.length === 0) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
     return bestRun(all.sort((a, b) => a.record.layers - b.record.layers));
   }
-  const layers = Number(choice.slice(3));
-  const matching = ofTeacher.filter(({ record }) => record.layers === layers);
+  const wanted = studentChoice(choice) as StudentChoice;
+  const matching = ofTeacher.filter(({ record }) => isMeant(wanted, record, teacher?.record ?? null));
   if (matching.length > 0) return bestRun(matching);
-  // KD-l keeps a teacher that is no larger than l.
-  if (teacher && teacher.record.layers <= layers) return teacher;
+  if (teacher && staysFor(wanted, teacher.record)) return teacher;
+  const above =
+    wanted.fork === null ? "" : ` above ${wanted.fork === "same" ? "its teacher's fork" : `fork ${wanted.fork}`}`;
   throw modelError(
-    `${task} has no student of ${layers} layers. Run: flexbert distill --task ${task} --student-layers ${layers}`,
+    `${task} has no student of ${counted(wanted.layers, "layer")}${above}. ` +
+      `Run: flexbert distill --task ${task} ${studentOptions(wanted)}`,
   );
 }
 
 /**
- * A task's candidates from the fewest layers to the most: the best student of each size that was scored on its teacher's
- * dev rows, the teacher, and with `allowUnshared` the best run of k = full. Also how many students were left out because
+ * A task's candidates from the fewest layers to the most, then from the shallowest fork: the best student of each place
+ * that was scored on its teacher's dev rows, the teacher, and with `allowUnshared` the best run of k = full. Also how many students were left out because
  * other dev rows scored them.
  */
 export function storedCandidates(
@@ -86,10 +118,10 @@ export function storedCandidates(
 ): { candidates: Candidate[]; incomparable: number } {
   const newest = comparableRuns(teachers)[0] ?? [];
   const teacher = chooseTeacher(newest, by);
-  const ofTeacher = studentsOf(students, teacher);
-  const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === teacher?.record.devData.sha256);
-  const sizes = [...new Set(comparable.map(({ record }) => record.layers))].sort((a, b) => a - b);
-  const best = sizes.map((size) => bestRun(comparable.filter(({ record }) => record.layers === size)));
+  const taught = teachingRun(newest, by);
+  const ofTeacher = studentsOf(students, taught);
+  const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === taught?.record.devData.sha256);
+  const best = bestByPlace(comparable);
   const full = newest.filter(({ record }) => record.fork === null);
   const candidates = [
     ...best.map((run) => toCandidate("student", run)),
@@ -102,7 +134,7 @@ export function storedCandidates(
 /** What a choice among a task's runs passes over, a line each: people should not have to find out by themselves. */
 export function leftOut({ teachers, students }: Omit<Candidates, "task">, by: ChooseBy): string[] {
   const [first = [], ...others] = comparableRuns(teachers);
-  const teacher = chooseTeacher(first, by);
+  const teacher = teachingRun(first, by);
   const runs = others.reduce((sum, group) => sum + group.length, 0);
   const finished = students.filter(({ record }) => record.state === "finished").length;
   const orphans = finished - studentsOf(students, teacher).length;
@@ -117,15 +149,23 @@ const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
   return { role, fork, layers, score, run };
 };
 
-/** Students of the teacher that is chosen now; those of an earlier teacher have another fork. */
+/** The best run of each place, from the fewest layers to the most, of equals from the shallowest fork. */
+function bestByPlace(students: readonly StoredRun[]): StoredRun[] {
+  const places = new Map<string, StoredRun[]>();
+  for (const run of students) {
+    const key = `${run.record.layers} ${run.record.fork}`;
+    places.set(key, [...(places.get(key) ?? []), run]);
+  }
+  const depth = ({ record: { layers, fork } }: StoredRun) => [layers, fork ?? 0] as const;
+  return [...places.values()].map(bestRun).sort((a, b) => {
+    const [[ownA, forkA], [ownB, forkB]] = [depth(a), depth(b)];
+    return ownA - ownB || forkA - forkB;
+  });
+}
+
+/** Students of the run that teaches now: those of an earlier one stand for scores that nobody would choose any more. */
 function studentsOf(students: readonly StoredRun[], teacher: StoredRun | null): StoredRun[] {
   return students.filter(
     ({ record }) => record.state === "finished" && teacher !== null && record.teacher?.sha256 === teacher.record.sha256,
   );
-}
-
-/** A full run where there is nothing else: merge then says what it would cost. */
-function onlyFull(teachers: readonly StoredRun[]): StoredRun | null {
-  const finished = teachers.filter(({ record }) => record.state === "finished");
-  return finished.length > 0 ? bestRun(finished) : null;
 }

@@ -1,22 +1,29 @@
-// The other selections: every task's teacher, its students of l layers (the paper's KD-l), its best candidate, or the
-// best student where there is one. The same words as merge --select takes.
+// The other selections: every task's teacher, its students of l layers (KD-l; the paper's stand on their teacher's fork),
+// its best candidate, or the best student where there is one. The same words as merge --select takes.
 
 import { modelError } from "../errors/errors";
 import { counted } from "../messages/words";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, Decision, TaskCandidates } from "./candidate";
-import type { Choice } from "./candidates";
+import { type Choice, isMeant, type StudentChoice, staysFor, studentChoice, studentOptions } from "./candidates";
 
 /** Throws modelError (4) naming the task and what it has where nothing fits. */
 export function chooseNamed({ task, candidates }: TaskCandidates, choice: Choice): Decision {
   const chosen = find(candidates, choice);
   if (!chosen) {
-    const sizes = candidates.map(({ role, layers }) => `a ${role} of ${counted(layers, "layer")}`).join(", ");
+    const sizes = describeSizes(candidates);
     throw modelError(`${task} has nothing for ${choice}: it has ${sizes}${remedy(task, choice)}`);
   }
   const keepsTeacher = choice.startsWith("kd-") && chosen.role !== "student";
   const note = keepsTeacher ? `${choice}: its teacher is no larger` : choice === "student" ? "best student" : choice;
   return { task, candidates, chosen, notes: candidates.map((candidate) => (candidate === chosen ? note : "")) };
+}
+
+/** "a student of 1 layer, a teacher of 5 layers"; with their forks where students stand on several. */
+function describeSizes(candidates: readonly Candidate[]): string {
+  const forks = new Set(candidates.map(({ fork }) => fork));
+  const above = ({ fork }: Candidate) => (forks.size > 1 ? ` above fork ${fork ?? "none"}` : "");
+  return candidates.map((one) => `a ${one.role} of ${counted(one.layers, "layer")}${above(one)}`).join(", ");
 }
 
 function find(candidates: readonly Candidate[], choice: Choice): Candidate | undefined {
@@ -25,13 +32,15 @@ function find(candidates: readonly Candidate[], choice: Choice): Candidate | und
   if (choice === "best") return bestCandidate(candidates);
   if (choice === "teacher") return teacher;
   if (choice === "student") return bestCandidate(students) ?? teacher;
-  const layers = Number(choice.slice(3));
-  const student = bestCandidate(students.filter((candidate) => candidate.layers === layers));
-  return student ?? (teacher && teacher.layers <= layers ? teacher : undefined);
+  const wanted = studentChoice(choice) as StudentChoice;
+  const student = bestCandidate(students.filter((candidate) => isMeant(wanted, candidate, teacher ?? null)));
+  return student ?? (teacher && staysFor(wanted, teacher) ? teacher : undefined);
 }
 
-const remedy = (task: string, choice: Choice) =>
-  choice.startsWith("kd-") ? `. Run: flexbert distill --task ${task} --student-layers ${choice.slice(3)}` : "";
+function remedy(task: string, choice: Choice): string {
+  const wanted = studentChoice(choice);
+  return wanted ? `. Run: flexbert distill --task ${task} ${studentOptions(wanted)}` : "";
+}
 
 /** The highest score; of equals the fewest layers, then the first. */
 function bestCandidate(candidates: readonly Candidate[]): Candidate | undefined {

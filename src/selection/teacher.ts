@@ -49,6 +49,16 @@ export function chooseTeacher(runs: readonly StoredRun[], by: ChooseBy): StoredR
   return chosen ? bestRun(chosen.runs) : null;
 }
 
+/**
+ * The run that students learn from: the teacher, or the best run of full fine-tuning where nothing else was done. That one
+ * shares no trunk, and its students stand on forks of their own.
+ */
+export function teachingRun(runs: readonly StoredRun[], by: ChooseBy): StoredRun | null {
+  const teacher = chooseTeacher(runs, by);
+  const finished = runs.filter(({ record }) => record.state === "finished");
+  return teacher ?? (finished.length > 0 ? bestRun(finished) : null);
+}
+
 /** Finished runs that differ from a teacher in their seed alone, by seed. */
 export function seedsOf(teacher: StoredRun, runs: readonly StoredRun[]): StoredRun[] {
   const arm = ({ record: { method, base, layers, fork, options, trainData, devData, labels } }: StoredRun) =>

@@ -8,7 +8,7 @@ import { flexbert } from "./flexbert";
 
 const cwd = temporaryFolder();
 const run = (line: string) =>
-  flexbert(`${line} --base ./tiny --max-length 32 --epochs 1`.split(" "), {
+  flexbert((line === "status" ? line : `${line} --base ./tiny --max-length 32 --epochs 1`).split(" "), {
     cwd,
     env: { FLEXBERT_CACHE: path.join(cwd, "cache") },
   });
@@ -43,4 +43,35 @@ test("beside a task that has students to train, it stands above their table", ()
   expect(stdout).not.toMatch(/stsb: students/);
   expect(stdout).toMatch(/^stsb +1 +1 /m);
   expect(stdout).toMatch(/^1 of 1 trials to run/m);
+});
+
+test("students on other forks: cut ranges, a place that is no smaller, and the table with their forks", () => {
+  const line = "distill --task stsb --student-layers 1-2 --student-forks same,1-9 --json";
+  const { stderr, stdout, status } = run(line);
+  expect(status).toBe(0);
+  expect(stderr).toContain(
+    "student-forks same,1-9: the base has 4 layers, running students of 1 on same,1-3; 2 on same,1-2\n",
+  );
+  expect(stderr).toContain("stsb: its teacher has 2 layers, no more than a student of 2: it keeps its teacher\n");
+  const [{ runs }] = JSON.parse(stdout).tasks;
+  const places = runs.map(({ fork, layers }: { fork: number; layers: number }) => [fork, layers]);
+  expect(places).toEqual([
+    [1, 2],
+    [1, 1],
+    [2, 1],
+    [3, 1],
+  ]);
+  const again = run(line.replace(" --json", ""));
+  expect(again.stdout).toMatch(/^layers +fork +seed +score .*\n2 +1 +1 .*\n1 +1 +1 .*\n1 +2 +1 .*\n1 +3 +1 /m);
+  expect(again.stdout).toMatch(/^0 runs trained, 4 finished before/m);
+  expect(run("status").stdout).toMatch(/l=1 f=1 \S+, l=1 f=3 \S+, l=1 \S+, l=2 f=1 /);
+});
+
+test.each([
+  ["--student-forks 3 --student-layers 2", /--student-forks 3: .* there is no room for 2\. Give forks of at most 2/],
+  ["--student-forks all", /--student-forks "all": it takes forks such as same, 2-5, 3 or same,2,4/],
+  ["--init pretrained --init-layers top", /--init-layers top names layers of the teacher, and --init pretrained/],
+])("distill %s is refused", (flags, message) => {
+  const { status, stderr } = run(`distill --task stsb ${flags}`);
+  expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
 });

@@ -1,6 +1,6 @@
 // The report with its charts drawn, as the built command writes it.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { palette } from "../../src/report/charts/palette";
@@ -23,6 +23,27 @@ beforeAll(async () => {
   await makeSeeds(checkpoints, [0.4, null, 0.42], { layers: 3, task: "cola", metric: "matthews" });
 });
 
+/** Every colour of every chart in a folder is one that the dark scheme knows. */
+function expectPalette(folder: string): void {
+  const known = new Set<string>(["none", "transparent", ...Object.values(palette).map(({ light }) => light)]);
+  for (const name of readdirSync(path.join(cwd, folder))) {
+    const svg = readFileSync(path.join(cwd, folder, name), "utf8");
+    const drawn = svg.slice(svg.indexOf("</style>"));
+    const colours = [...drawn.matchAll(/ (?:fill|stroke)="([^"]*)"/g)].map(([, colour = ""]) => colour);
+    expect(colours.length).toBeGreaterThan(10);
+    expect(colours.filter((colour) => !known.has(colour))).toEqual([]);
+    expect(drawn).not.toMatch(/NaN|undefined|Infinity| id="| style="/);
+    expect(svg).toMatch(/<title>.{20,}<\/title>/);
+    expect(svg).toContain("prefers-color-scheme: dark");
+    // What has neither fill nor stroke of its own would be drawn black.
+    for (const [shape] of drawn.matchAll(/<(?:text|path|line|rect) [^>]*>/g)) {
+      if (!/class="(background|foreground)"/.test(shape) && !/ d=""/.test(shape)) {
+        expect(shape).toMatch(/ (fill|stroke)="/);
+      }
+    }
+  }
+}
+
 describe("flexbert report", () => {
   test("writes a page with every chart in it, and the same charts and data as files", () => {
     const { status, stdout, stderr } = run("report --thresholds 1,2.5");
@@ -40,23 +61,27 @@ describe("flexbert report", () => {
   });
 
   test("charts use the palette alone, so that the dark scheme reaches every line and letter", () => {
-    const known = new Set<string>(["none", "transparent", ...Object.values(palette).map(({ light }) => light)]);
-    for (const name of readdirSync(path.join(cwd, "report/charts"))) {
-      const svg = readFileSync(path.join(cwd, "report/charts", name), "utf8");
-      const drawn = svg.slice(svg.indexOf("</style>"));
-      const colours = [...drawn.matchAll(/ (?:fill|stroke)="([^"]*)"/g)].map(([, colour = ""]) => colour);
-      expect(colours.length).toBeGreaterThan(10);
-      expect(colours.filter((colour) => !known.has(colour))).toEqual([]);
-      expect(drawn).not.toMatch(/NaN|undefined|Infinity| id="| style="/);
-      expect(svg).toMatch(/<title>.{20,}<\/title>/);
-      expect(svg).toContain("prefers-color-scheme: dark");
-      // What has neither fill nor stroke of its own would be drawn black.
-      for (const [shape] of drawn.matchAll(/<(?:text|path|line|rect) [^>]*>/g)) {
-        if (!/class="(background|foreground)"/.test(shape) && !/ d=""/.test(shape)) {
-          expect(shape).toMatch(/ (fill|stroke)="/);
-        }
-      }
-    }
+    expectPalette("report/charts");
+  });
+
+  test("students on other forks: charts by fork, of two fronts, in layers and milliseconds, and of what means gave", async () => {
+    const elsewhere = path.join(cwd, "forks");
+    const teacher = await makeRun(elsewhere, { layers: 4, score: 0.71 });
+    const student = { method: "distill", teacher, layers: 1 } as const;
+    await makeSeeds(elsewhere, [0.6, 0.61], student);
+    await makeSeeds(elsewhere, [0.65, 0.66], { ...student, fork: 3 });
+    await makeSeeds(elsewhere, [0.64, 0.67], { ...student, fork: 3, initLayers: "top" });
+    writeFileSync(path.join(cwd, "latency.json"), JSON.stringify({ sharedLayerMs: 1.5, branchLayerMs: 1.75 }));
+    const { status, stderr } = run("report --checkpoints forks --out report-forks --latency latency.json");
+    expect({ status, stderr: stderr.replace(/^warning: .*\n/gm, "") }).toEqual({ status: 0, stderr: "" });
+    expect(readdirSync(path.join(cwd, "report-forks/charts"))).toEqual(
+      expect.arrayContaining(["means.svg", "students-forks-rte.svg", "tradeoff-ms.svg", "tradeoff.svg"]),
+    );
+    expectPalette("report-forks/charts");
+    expect(run("report --checkpoints forks --latency nowhere.json")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/--latency nowhere.json cannot be read \(ENOENT\)/),
+    });
   });
 
   test("writes the same bytes again", () => {

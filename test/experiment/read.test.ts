@@ -144,6 +144,9 @@ merge: { select: best }
     ["tasks: rte\nfinetune: {k: 1}\ndistill: []\n", /distill: needs at least one block/],
     ["tasks: rte\nfinetune: {k: full}\nmerge:\n", /leaves no teacher, .* leave out merge/],
     ["tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1}\n", /leaves no teacher/],
+    ["tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1, student_forks: same}\n", /leaves no teacher/],
+    ["tasks: rte\nfinetune: {k: 1}\ndistill: {student_layers: 1, student_forks: all}\n", /student_forks: takes forks/],
+    ["tasks: rte\nfinetune: {k: 1}\ndistill: {student_layers: 1, init_layers: last}\n", /init_layers: takes one of/],
     ["tasks: rte\nfinetune: {k: 1}\nselect: {threshold: high}\n", /select.threshold: takes a number of at least 0/],
     ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: rta=kd-1}\n", /merge.select: "rta" is not among .*"rte"/],
     ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: kd2}\n", /merge.select: kd2: "kd2" is none of teacher, best/],
@@ -157,6 +160,44 @@ merge: { select: best }
     await expect(readExperiment(path.join(folder, "absent.yaml"), recipes)).rejects.toThrow(
       /absent.yaml: cannot read .*ENOENT/,
     );
+  });
+
+  test("students on forks of their own may have a full teacher, and are there to be chosen and merged", async () => {
+    const text = "tasks: rte\nfinetune: {k: full}\ndistill: {student_layers: 1, student_forks: 2-3}\nmerge:\n";
+    const experiment = await readExperiment(write(text), recipes);
+    expect(listTrials(experiment, 6).trials.map(({ place }) => place)).toEqual([
+      { fork: null, layers: 6 },
+      { fork: 2, layers: 1 },
+      { fork: 3, layers: 1 },
+    ]);
+  });
+
+  test("forks without room: a single one is refused, a range is cut; a start that contradicts the other is refused", async () => {
+    const students = (block: string) =>
+      readExperiment(write(`tasks: rte\nfinetune: {k: 3}\ndistill: {student_layers: 1-2, ${block}}\n`), recipes);
+    const { trials, notes } = listTrials(await students("student_forks: '4-9'"), 6);
+    expect(trials.slice(1).map(({ place }) => [place.fork, place.layers])).toEqual([
+      [4, 2],
+      [4, 1],
+      [5, 1],
+    ]);
+    expect(notes).toEqual(["student_forks 4-9: the base has 6 layers, running students of 1 on 4-5; 2 on 4"]);
+    const single = await students("student_forks: [2, 6]");
+    expect(() => listTrials(single, 6)).toThrow(
+      /^\S*trial-run.yaml: student_forks 2,6: the base has 6 layers, and above fork 6 there is no room for 1/,
+    );
+    const both = await students("init: [teacher, pretrained], init_layers: top");
+    expect(() => listTrials(both, 6)).toThrow(/trial-run.yaml: init-layers top names layers of the teacher/);
+  });
+
+  test("a list of starts gives students of each", async () => {
+    const text = "tasks: rte\nfinetune: {k: 3}\ndistill: {student_layers: 1, init_layers: [depth, top, spread]}\n";
+    const { trials } = listTrials(await readExperiment(write(text), recipes), 6);
+    expect(trials.slice(1).map(({ init, initLayers }) => [init, initLayers])).toEqual([
+      ["teacher", undefined],
+      ["teacher", "top"],
+      ["teacher", "spread"],
+    ]);
   });
 
   test("layers that the base does not have: a single one is refused, a range is cut", async () => {

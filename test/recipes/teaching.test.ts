@@ -16,7 +16,7 @@ import { runSweep } from "../../src/recipes/sweep";
 import { seedsOf } from "../../src/selection/teacher";
 import { glueTasks } from "../../src/tasks/glue";
 import { describeEachEngine } from "../engines/engines";
-import { finetune } from "../sweeps";
+import { finetune, layersOf } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { stopAt } from "./stopping";
 
@@ -33,7 +33,7 @@ const common = (checkpoints: string, cacheBudget = 1e9) => ({
 const variants = (given: Readonly<Record<string, unknown>>): Variant[] =>
   distill.settings(
     settingsFrom(distill.options, { student_layers: layerRange({ full: false })("1"), ...given }) as Values,
-    { total: 4, fitting: (_, { values }) => values },
+    layersOf(4),
   );
 type Values = Parameters<typeof distill.settings>[0];
 

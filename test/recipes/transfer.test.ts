@@ -16,7 +16,7 @@ import { plannedTrials, runSweep, type Sweep } from "../../src/recipes/sweep";
 import { glueTasks } from "../../src/tasks/glue";
 import type { Task } from "../../src/tasks/task";
 import { describeEachEngine } from "../engines/engines";
-import { finetune } from "../sweeps";
+import { finetune, layersOf } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { stopAt } from "./stopping";
 
@@ -53,7 +53,7 @@ type Values = Parameters<typeof distill.settings>[0];
 /** One-layer students as the command's options ask for them, by config key. */
 function sweepOf(teacher: StoredRun, given: Given, checkpoints: string, task: Task = rte, budget?: number): Sweep {
   const values = settingsFrom(distill.options, { student_layers: layerRange({ full: false })("1"), ...given });
-  const variants = distill.settings(values as Values, { total: 4, fitting: (_, range) => range.values });
+  const variants = distill.settings(values as Values, layersOf(4));
   return { ...common(checkpoints, task, budget), recipe: distill as Recipe, teacher, transferPlaces: places, variants };
 }
 

@@ -17,6 +17,9 @@ export interface MadeRun {
   readonly score: number | null;
   readonly metric?: string;
   readonly teacher?: RunRecord;
+  /** Of a student on another fork than its teacher's. */
+  readonly fork?: number;
+  readonly initLayers?: "bottom" | "top" | "spread";
   readonly init?: "teacher" | "pretrained";
   readonly options?: Record<string, unknown>;
   readonly state?: "running" | "finished";
@@ -37,7 +40,8 @@ export async function makeRun(checkpoints: string, run: MadeRun): Promise<RunRec
   const id = (++made).toString(16).padStart(8, "0");
   const record: RunRecord = {
     ...{ format: 1, id, state, method, task, base, layers, full, seed, labels: ["a", "b"], score },
-    fork: full ? null : (teacher?.fork ?? base.layers - layers),
+    fork: full ? null : (run.fork ?? teacher?.fork ?? base.layers - layers),
+    ...(run.initLayers ? { initLayers: run.initLayers } : {}),
     ...(teacher
       ? { teacher: { id: teacher.id, folder: "", sha256: teacher.sha256 as string, score: teacher.score }, init }
       : {}),

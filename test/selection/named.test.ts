@@ -24,6 +24,23 @@ describe("chooseNamed", () => {
     );
   });
 
+  test("kd-2 is the best on any fork, kd-2@same and kd-2@4 name one", () => {
+    const any = task("a", [2, 70, 2], [2, 72, 3], [2, 71, 4], [4, 75, 2]);
+    const fork = (choice: Parameters<typeof chooseNamed>[1]) => {
+      const { chosen } = chooseNamed(any, choice);
+      return [chosen.layers, chosen.fork];
+    };
+    expect(["kd-2", "kd-2@same", "kd-2@4", "kd-4@same"].map((choice) => fork(choice as "kd-2"))).toEqual([
+      [2, 3],
+      [2, 2],
+      [2, 4],
+      [4, 2],
+    ]);
+    expect(() => chooseNamed(any, "kd-1@3")).toThrow(
+      /^a has nothing for kd-1@3: it has a student of 2 layers above fork 2, .*Run: .* --student-layers 1 --student-forks 3$/,
+    );
+  });
+
   test("of equal scores the fewest layers win, then the first; an undefined score never", () => {
     const tied = task("a", [4, 70, 1], [2, 70, 3], [2, 70, 1], [1, null]);
     expect(chooseNamed(tied, "best").chosen).toBe(tied.candidates[1]);

@@ -14,6 +14,8 @@ interface Facts {
   readonly finishedAt?: string;
   readonly state?: RunRecord["state"];
   readonly teacher?: string;
+  /** Of a student that does not reach the top. */
+  readonly fork?: number;
 }
 
 function run({
@@ -26,13 +28,14 @@ function run({
   finishedAt = "2026",
   state = "finished",
   teacher,
+  fork = 6 - layers,
 }: Facts): StoredRun {
   const sha256 = `${layers}-${seed}-${full}`;
   const record = {
     state,
     layers,
     full,
-    fork: full ? null : 6 - layers,
+    fork: full ? null : fork,
     seed,
     score,
     sha256,
@@ -42,7 +45,7 @@ function run({
     devData: { sha256: dev, rows: limit ?? 100, skipped: 0, ...(limit === undefined ? {} : { limit }) },
     ...(teacher ? { teacher: { id: "t", folder: "t", sha256: teacher, score: 1 } } : {}),
   } as unknown as RunRecord;
-  return { folder: `${layers}-${seed}`, record };
+  return { folder: `${layers}-${seed}${6 - layers === fork ? "" : `-f${fork}`}`, record };
 }
 
 describe("chooseTeacher", () => {
@@ -128,6 +131,75 @@ describe("selectRun", () => {
     const choose = parseSelect("rte=teacher, cola=kd-2");
     expect([choose("rte"), choose("cola"), choose("mrpc")]).toEqual(["teacher", "kd-2", "student"]);
     expect(() => parseSelect("rte=")).toThrow(/task=choice/);
+  });
+});
+
+describe("students on any fork", () => {
+  const teacher = run({ layers: 4, score: 0.8 });
+  const student = (layers: number, fork: number, score: number, seed = 1) =>
+    run({ layers, fork, score, seed, teacher: teacher.record.sha256 as string });
+  const students = [
+    student(2, 2, 0.7), // the teacher's fork
+    student(2, 3, 0.75),
+    student(2, 3, 0.74, 2),
+    student(2, 4, 0.72),
+    student(1, 5, 0.6),
+  ];
+  const task = { task: "rte", teachers: [teacher], students };
+  const folderOf = (choice: Parameters<typeof selectRun>[1]) => selectRun(task, choice, "max").folder;
+
+  test("kd-2 is the best on any fork, kd-2@same that on its teacher's, kd-2@4 that on fork 4", () => {
+    expect(folderOf("kd-2")).toBe("2-1-f3");
+    expect(folderOf("kd-2@same")).toBe("2-1-f2");
+    expect(folderOf("kd-2@4")).toBe("2-1");
+    expect(folderOf("student")).toBe("2-1-f3");
+    expect(folderOf("best")).toBe("4-1");
+  });
+
+  test("a teacher stays for a place that is no smaller than its own, and what is missing is an error with the command", () => {
+    expect(["kd-4", "kd-4@same", "kd-5@1"].map((choice) => folderOf(choice as "kd-4"))).toEqual(["4-1", "4-1", "4-1"]);
+    expect(() => folderOf("kd-1@same")).toThrow(
+      "rte has no student of 1 layer above its teacher's fork. Run: flexbert distill --task rte --student-layers 1",
+    );
+    expect(() => folderOf("kd-1@3")).toThrow(
+      "rte has no student of 1 layer above fork 3. Run: flexbert distill --task rte --student-layers 1 --student-forks 3",
+    );
+    expect(() => folderOf("kd-4@1")).toThrow(/no student of 4 layers above fork 1/);
+  });
+
+  test("--select knows the fork", () => {
+    expect(["kd-2@same", "kd-12@0"].map((choice) => parseSelect(choice)("rte"))).toEqual(["kd-2@same", "kd-12@0"]);
+    expect(parseSelect("rte=kd-2@3, cola=kd-1@same")("cola")).toBe("kd-1@same");
+    for (const wrong of ["kd-2@", "kd-2@-1", "kd-2@all", "kd-0@1", "kd-2@1-3", "teacher@same"]) {
+      expect(() => parseSelect(wrong)).toThrow(/is none of teacher, best, kd-1, kd-2, kd-2@same, kd-2@3/);
+    }
+  });
+
+  test("are candidates of their own, the best run of each place, from the shallowest fork", () => {
+    const { candidates } = storedCandidates(task, "max", false);
+    expect(candidates.map(({ role, layers, fork, score }) => [role, layers, fork, score])).toEqual([
+      ["student", 1, 5, 0.6],
+      ["student", 2, 2, 0.7],
+      ["student", 2, 3, 0.75],
+      ["student", 2, 4, 0.72],
+      ["teacher", 4, 2, 0.8],
+    ]);
+  });
+
+  test("have a full run for a teacher where nothing else was done; it is no candidate itself", () => {
+    const full = run({ layers: 6, score: 0.9, full: true });
+    const own = run({ layers: 2, fork: 3, score: 0.7, teacher: full.record.sha256 as string });
+    const alone = { task: "rte", teachers: [full], students: [own] };
+    for (const choice of ["student", "best", "kd-2", "kd-2@3"] as const) {
+      expect(selectRun(alone, choice, "max")).toBe(own);
+    }
+    expect(selectRun(alone, "teacher", "max")).toBe(full);
+    expect(() => selectRun(alone, "kd-2@same", "max")).toThrow(/no student of 2 layers above its teacher's fork/);
+    const roles = (allow: boolean) => storedCandidates(alone, "max", allow).candidates.map(({ role }) => role);
+    expect([roles(false), roles(true)]).toEqual([["student"], ["student", "unshared"]]);
+    expect(leftOut(alone, "max")).toEqual([]);
+    // With a teacher that shares its trunk, that one teaches, and these are another's.
+    expect(leftOut({ ...alone, teachers: [full, teacher] }, "max")).toEqual(["1 student of other teachers left out"]);
   });
 });
 

@@ -107,7 +107,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
 }
 
 function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {
-  const { index, recipe, task, place, init, seed, training, options } = spec;
+  const { index, recipe, task, place, init, initLayers, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {
     index,
@@ -115,10 +115,13 @@ function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }:
     step: recipe.method,
     task: task.name,
     layers: kOf(place),
+    // "teacher": that of the task's teacher, which may not be chosen yet.
+    fork: place.fork,
     seed,
     ...recorded(trainingSettings, training),
     ...options,
     ...(init ? { init } : {}),
+    ...(initLayers ? { initLayers } : {}),
     ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     state,
     folder,

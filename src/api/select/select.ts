@@ -51,7 +51,7 @@ export const selectOptions = {
   select: optional(text, {
     flag: "--select",
     value: "<choice>",
-    help: "teacher, best, kd-2, or rte=teacher,cola=kd-2",
+    help: "teacher, best, kd-2, kd-2@same, or rte=teacher,cola=kd-2@3",
   }),
   latency: optional(text, {
     flag: "--latency",

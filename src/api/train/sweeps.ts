@@ -4,6 +4,8 @@ import path from "node:path";
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import { dataError, modelError } from "../../errors/errors";
 import { formatScore } from "../../messages/quantities";
+import { kOf, placeRequest } from "../../model/place";
+import { fitForks } from "../../options/forks";
 import { fitLayers } from "../../options/layers";
 import type { Values } from "../../options/option";
 import { settingsOf } from "../../options/settings";
@@ -54,6 +56,12 @@ const layersOf = ({ config: { numHiddenLayers: total } }: BaseDescription, { rep
     if (note) reporter.log(note);
     return values;
   },
+  placing(flags, forks, layers) {
+    const { values } = fitLayers(flags.layers, layers, total);
+    const { places, note } = fitForks(flags, forks, { range: layers, values }, total);
+    if (note) reporter.log(note);
+    return places.map(placeRequest);
+  },
 });
 
 /** Every known task may be named; all those with train data are all. */
@@ -72,8 +80,9 @@ async function withRuns(values: TrainingValues, open: typeof describeBaseOf, cal
 
 async function teachersOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
   const found = await findTeachers(base, task, values, call);
-  const { layers, seed, score } = found.teacher.record;
-  call.reporter.log(`${task.name}: the teacher is k=${layers} seed ${seed}, ${formatScore(score)} points`);
+  const { seed, score } = found.teacher.record;
+  const k = kOf(found.teacher.record);
+  call.reporter.log(`${task.name}: the teacher is k=${k} seed ${seed}, ${formatScore(score)} points`);
   return found;
 }
 

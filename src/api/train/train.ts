@@ -34,7 +34,7 @@ export type TrainGiven = Readonly<Record<string, unknown>>;
 export interface TrainedTask {
   readonly task: string;
   readonly runs: readonly RunSummary[];
-  /** The folder of the run that distillation learns from; null where no run can be one. */
+  /** The folder of the run that distillation learns from; null where none shares a trunk, and `k=full` would teach. */
   readonly teacher: string | null;
   /** Where teachers were trained over several k: what halving stopped, or would have. */
   readonly search?: SearchReport | null;

@@ -49,6 +49,8 @@ export interface RunRecord extends Place {
   /** Of students that the mean of several seeds taught: all of them, the teacher first. */
   readonly taughtBy?: readonly RecordedTeacher[];
   readonly init?: "teacher" | "pretrained";
+  /** Of a student that began as layers of its teacher's other than those at its own depth. */
+  readonly initLayers?: "bottom" | "top" | "spread";
   /** Texts without labels that its teacher labelled: the hash of all of them, how many were taken, and what they are of. */
   readonly transfer?: { readonly sha256: string; readonly rows: number; readonly from: readonly string[] };
   readonly trainData: { readonly sha256: string; readonly rows: number; readonly skipped: number };

@@ -13,7 +13,7 @@ export const reportCommand = defineCommand({
   options: { ...reportOptions, ...configOption },
   examples: [
     "report",
-    "report --out report/ --merged merged/",
+    "report --out report/ --merged merged/ --latency latency.json",
     "report --task rte,mrpc --base sentence-transformers/all-MiniLM-L6-v2 --thresholds 0.5,1,2",
   ],
   async run(values, terminal) {

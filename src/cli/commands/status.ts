@@ -2,9 +2,14 @@
 
 import { describeStatus, readStatuses, statusOptions } from "../../api/status";
 import { formatScore } from "../../messages/quantities";
+import type { Place } from "../../model/place";
 import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { table } from "../terminal";
+
+/** "l=2", and its fork where that is not its teacher's: "l=2 f=3". */
+const studentLabel = ({ layers, fork }: Place, teacher: Place | null) =>
+  teacher?.fork === fork ? `l=${layers}` : `l=${layers} f=${fork}`;
 
 export const statusCommand = defineCommand({
   options: statusOptions,
@@ -25,7 +30,8 @@ export const statusCommand = defineCommand({
         ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}`
         : "-";
       const best = students.map(
-        ({ record }) => `l=${record.layers} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
+        ({ record }) =>
+          `${studentLabel(record, teacher?.record ?? null)} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
       );
       const stopped = teachers.filter(({ record }) => record.state === "stopped").length;
       const runs = `${done} of ${teachers.length}${stopped > 0 ? `, ${stopped} stopped early` : ""}`;

@@ -12,6 +12,7 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
   readonly taughtBy?: RunRecord["taughtBy"] | undefined;
   readonly transfer?: RunRecord["transfer"] | undefined;
   readonly init?: RunRecord["init"] | undefined;
+  readonly initLayers?: RunRecord["initLayers"] | undefined;
   readonly task: Task;
   readonly base: BaseDescription;
   readonly data: Pick<TaskData, "trainData" | "devData">;
@@ -19,7 +20,8 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
 
 /** Keys stand in the order in which run.json has always had them. */
 export function unscoredRecord(run: UnscoredRun): RunRecord {
-  const { id, method, task, base, layers, fork, seed, teacher, taughtBy, init, transfer, data, options } = run;
+  const { id, method, task, base, layers, fork, seed, teacher, taughtBy, init, initLayers, transfer, data, options } =
+    run;
   return {
     format: RUN_FORMAT,
     id,
@@ -34,6 +36,7 @@ export function unscoredRecord(run: UnscoredRun): RunRecord {
     ...(teacher ? { teacher } : {}),
     ...(taughtBy ? { taughtBy } : {}),
     ...(init ? { init } : {}),
+    ...(initLayers ? { initLayers } : {}),
     ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows, from: transfer.from } } : {}),
     trainData: data.trainData,
     devData: data.devData,

@@ -17,17 +17,12 @@ import type { ActivationStore } from "../../training/trunk/activation-store";
 import { type Matched, matchedState } from "../losses";
 import type { Preparation } from "../recipe";
 
-/** Throws modelError (4) for a run of another base or with other labels, and for one that shares no trunk. */
+/** Throws modelError (4) for a run of another base or with other labels. */
 export function checkTeacher({ record, folder }: StoredRun, task: Task, base: BaseDescription): void {
   if (record.base.sha256 !== base.sha256) {
     throw modelError(
       `the teacher ${folder} was trained on ${record.base.name} (sha256 ${record.base.sha256.slice(0, 8)}), ` +
         `the base is ${base.name} (${base.sha256.slice(0, 8)}). Give --base ${record.base.name}`,
-    );
-  }
-  if (record.fork === null) {
-    throw modelError(
-      `the teacher ${folder} trained its embeddings (k = full): it shares no trunk. Fine-tune with a --k`,
     );
   }
   if (record.labels.join("\n") !== task.labels.join("\n")) {

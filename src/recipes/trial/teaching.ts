@@ -16,6 +16,7 @@ import {
 import type { BranchSource } from "../../training/loop/branch-source";
 import type { Matched } from "../losses";
 import type { Preparation, TrialWork } from "../recipe";
+import type { PlacedTeacher } from "./initial-branch";
 import { disposeOutputs, type TeacherOutputs, teacherOutputs } from "./teacher";
 import { type TransferTexts, transferRows } from "./transfer";
 import { poolOf, requireKind, type TransferPool } from "./transfer-pool";
@@ -44,8 +45,8 @@ export interface TransferRules {
 }
 
 export interface OpenTeaching {
-  /** The teacher's tensors, checked against the hash in its record. */
-  branch(): Promise<HostTensors>;
+  /** The teacher's tensors, checked against the hash in its record, and where its layers stand. */
+  teacher(): Promise<PlacedTeacher>;
   /** The inputs of a student's steps. Computes what they hold unless the student before read the same. */
   inputs(lesson: Lesson): Promise<Readonly<Record<string, BatchInput>>>;
   /** As `inputs`, of texts without labels: which of them batches have, and what those carry. */
@@ -66,9 +67,9 @@ export function openTeaching(preparation: Preparation): OpenTeaching {
   });
 
   return {
-    branch() {
+    async teacher() {
       branch ??= loadBranch(teacher);
-      return branch;
+      return { branch: await branch, place: teacher.record };
     },
     async inputs(lesson) {
       const { state, alpha, alphaEnd, someUnlabelled } = lesson;

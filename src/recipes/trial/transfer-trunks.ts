@@ -25,16 +25,20 @@ interface OpenTransfer {
   last: { readonly fork: number; readonly source: BranchSource } | null;
 }
 
-/**
- * Holds one set of texts at a time: trials that read the same come one after the other.
- * @param left bytes of memory that the task's own rows leave
- */
+interface TransferRoom {
+  readonly folder: string;
+  /** Bytes of memory that the task's own rows leave. */
+  left(): number;
+  /** As in openTrunks. */
+  readonly revisited: readonly number[];
+}
+
+/** Holds one set of texts at a time: trials that read the same come one after the other. */
 export function openTransfers(
   task: Task,
   base: BaseDescription,
   maxLength: number,
-  folder: string,
-  left: () => number,
+  { folder, left, revisited }: TransferRoom,
   context: RunContext<Engine>,
 ): Transfers {
   let opened: OpenTransfer | null = null;
@@ -49,7 +53,8 @@ export function openTransfers(
     context.reporter.log(`${label}: encoding ${texts.rows} rows of ${texts.from.join(", ")}`);
     const tokens = await texts.encode(base, maxLength, folder);
     try {
-      const trunk = await openTrunk(await withWeights(base), tokens.rows, { budget: left(), folder, label }, context);
+      const room = { budget: left(), folder, label, keep: new Set(revisited) };
+      const trunk = await openTrunk(await withWeights(base), tokens.rows, room, context);
       context.reporter.log(`${label}: trunk activations of ${tokens.rows.tokens} tokens ${trunk.place}`);
       return { key, tokens, trunk, last: null };
     } catch (error) {
@@ -60,12 +65,13 @@ export function openTransfers(
   return {
     memoryBytes: () => opened?.trunk.memoryBytes ?? 0,
     async under(texts, { fork }) {
-      if (fork === null) throw new Error("a full branch has no transfer set");
       const key = `${texts.sha256} ${texts.rows}`;
       if (opened?.key !== key) {
         await close();
         opened = await open(texts, key);
       }
+      // A full teacher reads the tokens themselves.
+      if (fork === null) return { rows: opened.tokens.rows, config: base.config, activations: null };
       if (opened.last?.fork === fork) return opened.last.source;
       const source = { rows: opened.tokens.rows, config: base.config, activations: await opened.trunk.at(fork) };
       opened.last = { fork, source };

@@ -25,7 +25,7 @@ import { thresholdOf } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
-import type { TrialSettings, TrialWork } from "../recipe";
+import { describeSettings, type TrialSettings, type TrialWork } from "../recipe";
 import { unscoredRecord } from "./record";
 
 /** A trial of a sweep, before it is trained. */
@@ -39,7 +39,7 @@ export interface SweepTrial {
  * and nothing else: not the engine, threads or paths.
  */
 export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
-  const { recipe, task, base, place, init, seed, data, training, teacher, taughtBy, transfer } = settings;
+  const { recipe, task, base, place, init, initLayers, seed, data, training, teacher, taughtBy, transfer } = settings;
   const { method } = recipe;
   const full = place.fork === null;
   const options = { ...recorded(trainingSettings, training), ...settings.options };
@@ -60,11 +60,13 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     ...(taughtBy ? { teachers: taughtBy.map(({ record }) => record.sha256) } : {}),
     ...(transfer ? { transfer: { sha256: transfer.sha256, rows: transfer.rows } } : {}),
     ...(init ? { init } : {}),
+    ...(initLayers ? { initLayers } : {}),
   });
   const taught = taughtBy?.map(referenceTo);
-  const run = { id, method, task, base, ...place, seed, teacher, taughtBy: taught, init, transfer, data, options };
+  const start = { init, initLayers };
+  const run = { id, method, task, base, ...place, seed, teacher, taughtBy: taught, ...start, transfer, data, options };
   const record = unscoredRecord(run);
-  const name = `${recipe.describe(settings).name}-seed${seed}-${id}`;
+  const name = `${describeSettings(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
 
@@ -193,9 +195,9 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 
 /** What repeats this one trial. */
 function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
-  const { recipe, task, base, seed, training, transfer } = settings;
+  const { task, base, seed, training, transfer } = settings;
   return configFile(task, base, run, {
-    ...recipe.describe(settings).config,
+    ...describeSettings(settings).config,
     ...(transfer ? { transfer: transfer.from } : {}),
     ...recorded(trainingSettings, training),
     ...settings.options,

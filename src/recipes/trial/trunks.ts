@@ -6,6 +6,7 @@ import type { EncodedRows } from "../../batches/rows";
 import { type BaseDescription, withWeights } from "../../checkpoints/bases/base";
 import type { Engine } from "../../engines/engine";
 import { failure } from "../../errors/errors";
+import { counted } from "../../messages/words";
 import type { Place } from "../../model/place";
 import type { WorkOptions } from "../../settings/work";
 import type { Task } from "../../tasks/task";
@@ -34,8 +35,7 @@ export interface Trunks {
 }
 
 /**
- * @param revisited forks that are asked for more than once, in any order: all of them are kept in memory where the
- *   budget has room; otherwise each way back to a shallower fork begins at the embeddings again
+ * @param revisited forks that are asked for again after deeper ones: they are kept, in memory while the budget has room
  */
 export function openTrunks(
   task: Task,
@@ -55,10 +55,9 @@ export function openTrunks(
     const weights = await withWeights(base);
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
     // Dev rows are read after every epoch and are few: they take their memory first.
+    const keep = new Set(revisited);
     const devBudget = work.cacheBudget;
-    const trainBudget = Math.max(0, work.cacheBudget - bytes(data.dev));
-    const all = revisited.length * (bytes(data.train) + bytes(data.dev)) <= work.cacheBudget;
-    const keep = new Set(all ? revisited : []);
+    const trainBudget = Math.max(0, work.cacheBudget - Math.max(1, keep.size) * bytes(data.dev));
     const dev = await openTrunk(
       weights,
       data.dev,
@@ -71,8 +70,8 @@ export function openTrunks(
       { budget: trainBudget, folder, label: `${task.name} train`, keep },
       context,
     );
-    held += Math.max(1, keep.size) * (train.memoryBytes + dev.memoryBytes);
-    const forks = keep.size > 1 ? `, ${keep.size} times: a fork each` : "";
+    held += train.memoryBytes + dev.memoryBytes;
+    const forks = keep.size > 0 ? `, and kept under ${counted(keep.size, "fork")}` : "";
     context.reporter.log(
       `${task.name}: trunk activations of ${data.train.tokens + data.dev.tokens} tokens ${train.place}${forks}`,
     );
@@ -80,7 +79,7 @@ export function openTrunks(
   };
 
   const left = (): number => Math.max(0, work.cacheBudget - held - transfers.memoryBytes());
-  const transfers = openTransfers(task, base, data.maxLength, folder, left, context);
+  const transfers = openTransfers(task, base, data.maxLength, { folder, left, revisited }, context);
   describeRows(task, data, context);
   return {
     async under({ fork }) {

@@ -4,7 +4,8 @@ import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { IMPORTED } from "../../checkpoints/runs/run-record";
 import { modelError } from "../../errors/errors";
 import { canonicalJson } from "../../files/hash";
-import type { Place } from "../../model/place";
+import { counted } from "../../messages/words";
+import { isSmaller, kOf, type Place, type PlaceRequest } from "../../model/place";
 import type { Task } from "../../tasks/task";
 import type { TrialSettings, Variant } from "../recipe";
 import { readTransfer, type TransferPlaces, type TransferRequest, type TransferTexts } from "./transfer";
@@ -20,39 +21,67 @@ export interface SweepSettings extends Pick<TrialSettings, "recipe" | "task" | "
   readonly transfers?: ReadonlyMap<string, TransferTexts>;
 }
 
-/** Whether there is anything to train: a task keeps a teacher that has no more layers than the student would have. */
-export const isNeeded = ({ place }: Variant, teacher: StoredRun | null): boolean =>
-  teacher === null || place.layers < teacher.record.layers;
+/** Whether there is anything to train: {@link whyNot}. */
+export const isNeeded = (variant: Variant, teacher: StoredRun | null): boolean => whyNot(variant, teacher) === null;
 
-/** One variant with one seed; a student stands where its teacher's fork is, and is known by its teacher. */
+/**
+ * Why a student is not made: its teacher is no larger, so that the task keeps it, or lacks the layers that it would begin
+ * as. null where there is something to train.
+ */
+export function whyNot(variant: Variant, teacher: StoredRun | null): string | null {
+  if (teacher === null) return null;
+  const { layers: own, fork } = teacher.record;
+  const place = placeOn(variant, teacher);
+  const { layers } = place;
+  if (!isSmaller(place, teacher.record)) {
+    const above = place.fork === fork ? ["", ""] : [` above fork ${fork}`, ` above fork ${place.fork}`];
+    return `its teacher has ${own} layers${above[0]}, no more than a student of ${layers}${above[1]}: it keeps its teacher`;
+  }
+  if (!variant.initLayers || layers <= own) return null;
+  return (
+    `its teacher has ${counted(own, "layer")}, too few for a student of ${layers} to begin as its ${variant.initLayers}: ` +
+    "none is made"
+  );
+}
+
+/**
+ * One variant with one seed; a student is known by its teacher. Above its teacher's fork the layers at its own depth are
+ * the teacher's bottom ones: that start has one name.
+ */
 export function sweepTrial(
   { teacher, seedsOfTeacher = [], transfers, ...common }: SweepSettings,
-  variant: Variant,
+  { initLayers, transfer: texts, ...variant }: Variant,
   seed: number,
   checkpoints: string,
 ): SweepTrial {
   const place = placeOn(variant, teacher);
-  const { transfer: asked, ...own } = variant;
-  const transfer = asked && transfers?.get(transferKey(asked));
-  if (asked && !transfer) throw new Error("the transfer set of a variant was not read");
+  const ofTeacher = teacher !== null && place.fork === teacher.record.fork;
+  const asked: PlaceRequest = ofTeacher ? { ...place, fork: "teacher" } : place;
+  const named = initLayers && !(ofTeacher && initLayers === "bottom") ? { initLayers } : {};
+  const transfer = texts && transfers?.get(transferKey(texts));
+  if (texts && !transfer) throw new Error("the transfer set of a variant was not read");
   const settings: TrialSettings = {
-    ...{ ...common, ...own, place, seed },
+    ...{ ...common, ...variant, ...named, place, asked, seed },
     ...(transfer ? { transfer } : {}),
     ...(teacher ? { teacher: referenceTo(teacher), ...taughtBy(variant, teacher, seedsOfTeacher) } : {}),
   };
   return { settings, trial: describeTrial(settings, checkpoints) };
 }
 
-function placeOn({ place: { fork, layers } }: Variant, teacher: StoredRun | null): Place {
+function placeOn({ place: { fork, layers } }: Pick<Variant, "place">, teacher: StoredRun | null): Place {
   if (fork !== "teacher") return { fork, layers };
   if (!teacher) throw new Error("a place on the teacher's fork was asked for without a teacher");
-  return { fork: teacher.record.fork, layers };
+  if (teacher.record.fork !== null) return { fork: teacher.record.fork, layers };
+  throw modelError(
+    `the teacher ${teacher.folder} trained its embeddings (k = full): it shares no trunk, and no student stands on its ` +
+      "fork. Give --student-forks such as 2-4, or fine-tune with a --k",
+  );
 }
 
 /** The teacher and as many of its other seeds as a variant asks for. Throws modelError (4) where there are fewer. */
 function taughtBy({ teachers = 1 }: Variant, teacher: StoredRun, others: readonly StoredRun[]) {
   if (teachers === 1) return {};
-  const { task, layers, method } = teacher.record;
+  const { task, method } = teacher.record;
   if (others.length + 1 < teachers) {
     if (method === IMPORTED) {
       throw modelError(
@@ -62,7 +91,7 @@ function taughtBy({ teachers = 1 }: Variant, teacher: StoredRun, others: readonl
     const seeds = others.length === 0 ? "one seed" : `${others.length + 1} seeds`;
     throw modelError(
       `--teachers ${teachers}: ${task} has ${seeds} of its teacher ${teacher.folder}. ` +
-        `Run: flexbert ${method} --task ${task} --k ${layers} --seeds ${teachers}, with its other options`,
+        `Run: flexbert ${method} --task ${task} --k ${kOf(teacher.record)} --seeds ${teachers}, with its other options`,
     );
   }
   return { taughtBy: [teacher, ...others.slice(0, teachers - 1)] };

@@ -7,13 +7,13 @@ export type ChartSpec = Readonly<Record<string, unknown>>;
 
 type Row = Readonly<Record<string, string | number | boolean | null>>;
 
-const PANEL = { width: 300, height: 190 };
+export const PANEL = { width: 300, height: 190 };
 const WIDE = { width: 340, height: 240 };
 
-const scoreAxis = (title: string) => ({ type: "quantitative", title, scale: { zero: false, nice: true } });
+export const scoreAxis = (title: string) => ({ type: "quantitative", title, scale: { zero: false, nice: true } });
 
 /** Colour, shape and dash that tell series apart, with one legend: of the shapes, or of lines without points. */
-function seriesScales(names: readonly string[], marks: "points" | "lines" = "points") {
+export function seriesScales(names: readonly string[], marks: "points" | "lines" = "points") {
   const domain = [...names];
   const pick = <T>(values: readonly T[]) => domain.map((_, i) => values[i % values.length] as T);
   const legend = domain.length > 1 ? { title: null } : null;
@@ -141,27 +141,41 @@ export function studentsChart(
   };
 }
 
-export interface TradeoffRow {
-  readonly layers: number;
-  readonly average: number;
+export interface TradeoffRow extends FrontRow {
   readonly label: string;
 }
 
-/** Score against layers: the Pareto front of all choices, the thresholds' choices, and the methods by name. */
-export function tradeoffChart(
-  front: readonly TradeoffRow[],
-  thresholds: readonly TradeoffRow[],
-  methods: readonly TradeoffRow[],
-): ChartSpec {
-  const domain = ["Pareto front", "by threshold c", "method"];
+export interface FrontRow {
+  /** Layers, or milliseconds. */
+  readonly cost: number;
+  readonly average: number;
+}
+
+export interface TradeoffChart {
+  /** What the x axis counts. */
+  readonly cost: string;
+  /** Whether costs are whole numbers. */
+  readonly counts: boolean;
+  readonly front: readonly FrontRow[];
+  /** The front of choices on teachers' forks alone; null where no student stands elsewhere. */
+  readonly sameFork: readonly FrontRow[] | null;
+  readonly thresholds: readonly TradeoffRow[];
+  readonly methods: readonly TradeoffRow[];
+}
+
+/** Score against cost: the Pareto front of all choices, that of the paper's, the thresholds' choices, methods by name. */
+export function tradeoffChart({ cost, counts, front, sameFork, thresholds, methods }: TradeoffChart): ChartSpec {
+  const fronts = sameFork ? ["any fork", "same fork"] : ["Pareto front"];
+  const domain = [...fronts, ...(thresholds.length > 0 ? ["by threshold c"] : []), "method"];
   const scales = seriesScales(domain);
-  const named = (rows: readonly TradeoffRow[], name: string): Row[] => rows.map((row) => ({ ...row, series: name }));
+  const named = (rows: readonly (TradeoffRow | FrontRow)[], name: string): Row[] =>
+    rows.map((row) => ({ ...row, series: name }));
   const x = {
-    field: "layers",
+    field: "cost",
     type: "quantitative",
-    title: "layers run for all tasks",
+    title: cost,
     scale: { zero: false, nice: false, padding: 48 },
-    axis: { tickMinStep: 1 },
+    axis: counts ? { tickMinStep: 1 } : {},
   };
   const y = {
     field: "average",
@@ -169,9 +183,23 @@ export function tradeoffChart(
     title: "average score, points",
     scale: { zero: false, nice: true, padding: 14 },
   };
-  const legend = { title: null, columns: domain.length };
+  const legend = { title: null, columns: domain.length > 3 ? 2 : domain.length };
   const color = { ...scales.color, legend };
   const shape = { ...scales.shape, legend };
+  // The paper's places lie under the same number of layers on any fork: their names go where there is room.
+  const isSame = ({ label }: TradeoffRow) => sameFork !== null && label.includes("@same");
+  const under = { align: "left", baseline: "top", dx: 6, dy: 3 };
+  const over = { align: "right", baseline: "bottom", dx: -6, dy: -3 };
+  const line = (rows: readonly FrontRow[], name: string, dash: readonly number[]) => ({
+    data: { values: named(rows, name) },
+    layer: [
+      {
+        mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5, strokeDash: dash },
+        encoding: { x, y, color },
+      },
+      point(24),
+    ],
+  });
   const point = (size: number) => ({
     mark: { type: "point", filled: true, size, opacity: 1 },
     encoding: { x, y, color, shape },
@@ -183,21 +211,16 @@ export function tradeoffChart(
   return {
     ...WIDE,
     layer: [
-      {
-        data: { values: named(front, "Pareto front") },
-        layer: [
-          { mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5 }, encoding: { x, y, color } },
-          point(24),
-        ],
-      },
+      line(front, fronts[0] as string, [1, 0]),
+      ...(sameFork ? [line(sameFork, "same fork", [6, 3])] : []),
       {
         data: { values: named(thresholds, "by threshold c") },
-        layer: [point(70), text({ align: "left", baseline: "top", dx: 6, dy: 3 })],
+        layer: [point(70), text(under)],
       },
-      {
-        data: { values: named(methods, "method") },
-        layer: [point(80), text({ align: "right", baseline: "bottom", dx: -6, dy: -3 })],
-      },
+      ...[methods.filter(isSame), methods.filter((row) => !isSame(row))].map((rows, i) => ({
+        data: { values: named(rows, "method") },
+        layer: [point(80), text(i === 0 ? under : over)],
+      })),
     ],
   };
 }

@@ -3,7 +3,7 @@
 import { kOf } from "../../model/place";
 import type { Arm } from "../arms";
 import { curvesChart } from "../charts/charts";
-import type { TaskResults } from "../collect";
+import { onTeachersFork, type TaskResults } from "../collect";
 import { type Curve, readCurve } from "../curves";
 import type { Panel, ReportChart, ReportSection } from "../document";
 import { metricName, points, provenance } from "../words";
@@ -45,8 +45,8 @@ export async function curvesSection(tasks: readonly TaskResults[]): Promise<Repo
   };
 }
 
-/** The chosen k (without one, the largest), and of each size the better start of its students. */
-function shownArms({ arms, chosen, students }: TaskResults): { name: string; arm: Arm }[] {
+/** The chosen k (without one, the largest), and of each size the best place and start of its students. */
+function shownArms({ arms, chosen, students, taughtBy }: TaskResults): { name: string; arm: Arm }[] {
   const teacher = chosen ?? arms.at(-1);
   const best = new Map<number, Arm>();
   for (const arm of students) {
@@ -54,7 +54,8 @@ function shownArms({ arms, chosen, students }: TaskResults): { name: string; arm
     const score = (candidate: Arm) => candidate.best.record.score ?? Number.NEGATIVE_INFINITY;
     if (!other || score(arm) > score(other)) best.set(arm.layers, arm);
   }
-  const shown = [...best.values()].map((arm) => ({ name: `student, l = ${arm.layers}`, arm }));
+  const above = (arm: Arm) => (onTeachersFork(arm, { taughtBy }) ? "" : ` above fork ${arm.fork}`);
+  const shown = [...best.values()].map((arm) => ({ name: `student, l = ${arm.layers}${above(arm)}`, arm }));
   const first = teacher ? [{ name: `teacher, k = ${kOf(teacher)}`, arm: teacher }] : [];
   return [...first, ...shown].slice(0, MOST_LINES);
 }

@@ -2,8 +2,8 @@
 
 import { counted } from "../../messages/words";
 import { kOf } from "../../model/place";
-import type { TaskResults } from "../collect";
-import type { ReportSection, ReportTable } from "../document";
+import { hasOtherForks, type TaskResults } from "../collect";
+import type { Cell, ReportSection, ReportTable } from "../document";
 import { metricName } from "../words";
 
 export function runsSection(tasks: readonly TaskResults[]): ReportSection {
@@ -43,7 +43,7 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
         { text: String(task.trainRows), ...leftOut(task.trainSkipped) },
         { text: String(task.devRows), ...leftOut(task.devSkipped) },
         { text: task.arms.map(kOf).join(", ") },
-        { text: [...new Set(task.students.map(({ layers }) => layers))].join(", ") || "none" },
+        studentsCell(task),
         { text: range(arms.map(({ scores }) => scores.size)) },
         { text: range(arms.map(({ settings }) => settings)) },
         { text: String(task.runs.length) },
@@ -73,6 +73,14 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
       ),
     },
   };
+}
+
+/** Their layers, and the forks where some stand on other ones than their teacher's. */
+function studentsCell(task: TaskResults): Cell {
+  const layers = [...new Set(task.students.map((arm) => arm.layers))];
+  const forks = [...new Set(task.students.map(({ fork }) => fork ?? 0))].sort((a, b) => a - b);
+  const detail = hasOtherForks([task]) ? { detail: `above forks ${forks.join(", ")}` } : {};
+  return { text: layers.join(", ") || "none", ...detail };
 }
 
 const leftOut = (skipped: number) => (skipped === 0 ? {} : { detail: `${counted(skipped, "broken row")} left out` });

@@ -1,9 +1,11 @@
-// Students by layers and start (the paper's Figure 2): box plots, and whether the start makes a difference.
+// Students by layers and start (the paper's Figure 2): box plots of those on their teacher's fork, and whether the start
+// makes a difference; those on other forks are in the table, and in a chart of their own.
 
+import type { Place } from "../../model/place";
 import type { Recipes } from "../../recipes/recipe";
 import { type Arm, groupBy } from "../arms";
 import { studentsChart } from "../charts/charts";
-import type { TaskResults } from "../collect";
+import { hasOtherForks, onTeachersFork, type TaskResults } from "../collect";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
 import { compareOverSeeds } from "../statistics";
 import {
@@ -17,6 +19,7 @@ import {
   spreadText,
   verdictText,
 } from "../words";
+import { studentForks } from "./student-forks";
 
 const startOf = ({ init }: Arm) => (init === "pretrained" ? "from the base" : "from the teacher");
 
@@ -27,15 +30,35 @@ export function studentsSection(all: readonly TaskResults[], recipes: Recipes): 
   const arms = tasks.flatMap(({ students }) => students);
   const titles = titlesOf(arms, recipes);
   const without = all.filter(({ students }) => students.length === 0).map(({ title }) => title);
+  const elsewhere = hasOtherForks(tasks);
+  const isSame = (task: TaskResults) => task.students.filter((arm) => onTeachersFork(arm, task));
+  const same = tasks.map((task) => ({ ...task, students: isSame(task) })).filter(({ students }) => students.length > 0);
   return {
     id: "students",
-    title: "Students by layers and start",
+    title: elsewhere ? "Students by layers, fork and start" : "Students by layers and start",
     paragraphs: [
-      "A student has the teacher's fork and fewer layers. It begins as the bottom layers of its teacher's branch, or as " +
-        "the pre-trained base's layers at the same depth; the head of the latter is new.",
+      elsewhere
+        ? "In the paper a student has its teacher's fork and fewer layers; others stand above other forks. It begins as " +
+          "layers of its teacher's branch, those at its own depth unless said otherwise (on the teacher's fork its " +
+          "bottom ones), or as the pre-trained base's layers at that depth; the head of the latter is new."
+        : "A student has the teacher's fork and fewer layers. It begins as the bottom layers of its teacher's branch, or as " +
+          "the pre-trained base's layers at the same depth; the head of the latter is new.",
       ...(without.length > 0 ? [`Without a student of its teacher: ${listOf(without)}.`] : []),
     ],
-    blocks: [studentsBoxes(tasks, arms, titles), studentsTable(tasks, arms, titles)],
+    blocks: [
+      ...(same.length > 0
+        ? [
+            studentsBoxes(
+              same,
+              same.flatMap(({ students }) => students),
+              titles,
+              elsewhere ? "Scores of students above their teacher's fork" : "Students' scores",
+            ),
+          ]
+        : []),
+      ...(elsewhere ? [studentForks(tasks, titles)] : []),
+      studentsTable(tasks, arms, titles),
+    ],
   };
 }
 
@@ -50,6 +73,7 @@ function studentsBoxes(
   tasks: readonly TaskResults[],
   arms: readonly Arm[],
   titles: ReadonlyMap<string, string>,
+  what: string,
 ): ReportChart {
   const panels = tasks.flatMap((task) =>
     [...groupBy(task.students, ({ method }) => method)].map(([method, own]) => {
@@ -64,7 +88,7 @@ function studentsBoxes(
       const means = own.map(
         (arm) => `${arm.layers} ${startOf(arm)}: ${arm.spread ? points(arm.spread.mean) : "undefined"}`,
       );
-      const teacher = task.teacher?.record.score ?? null;
+      const teacher = task.taughtBy?.record.score ?? null;
       return {
         name: `students-${task.name}${of === undefined ? "" : `-${method}`}`,
         alt: `${title}, dev ${metric} of students by layers and start, ${seedsText(own)}; means: ${means.join(", ")}. Teacher: ${points(teacher)}.`,
@@ -76,7 +100,7 @@ function studentsBoxes(
   return {
     kind: "chart",
     id: "chart-students",
-    caption: `Students' scores; box: quartiles, whiskers: all seeds, points: each seed. The line is the teacher's best seed. ${provenance(tasks, arms)}`,
+    caption: `${what}; box: quartiles, whiskers: all seeds, points: each seed. The line is the teacher's best seed. ${provenance(tasks, arms)}`,
     panels,
     notes: few ? ["A box of fewer than five seeds shows little more than its points."] : [],
     csv: {
@@ -93,21 +117,19 @@ function studentsBoxes(
   };
 }
 
-interface Pair {
+interface Pair extends Place {
   readonly task: TaskResults;
   readonly method: string;
-  readonly layers: number;
   readonly fromTeacher: Arm | null;
   readonly fromBase: Arm | null;
 }
 
 function pairsOf(task: TaskResults): Pair[] {
-  const made = new Map(task.students.map(({ method, layers }) => [`${method} ${layers}`, { method, layers }]));
-  return [...made.values()].map(({ method, layers }) => {
-    const find = (init: string) =>
-      task.students.find((arm) => arm.method === method && arm.layers === layers && (arm.init ?? "teacher") === init) ??
-      null;
-    return { task, method, layers, fromTeacher: find("teacher"), fromBase: find("pretrained") };
+  const made = groupBy(task.students, ({ method, layers, fork }) => `${method} ${layers} ${fork}`);
+  return [...made.values()].map((arms) => {
+    const { method, layers, fork } = arms[0] as Arm;
+    const find = (init: string) => arms.find((arm) => (arm.init ?? "teacher") === init) ?? null;
+    return { task, method, layers, fork, fromTeacher: find("teacher"), fromBase: find("pretrained") };
   });
 }
 
@@ -117,6 +139,7 @@ function studentsTable(
   titles: ReadonlyMap<string, string>,
 ): ReportTable {
   const detailOf = (method: string) => (titles.has(method) ? { detail: titles.get(method) as string } : {});
+  const elsewhere = hasOtherForks(tasks);
   const pairs = tasks.flatMap(pairsOf);
   const compared = pairs.map((pair) => {
     const { fromTeacher, fromBase } = pair;
@@ -138,9 +161,9 @@ function studentsTable(
       { title: "From the base", numeric: true },
       { title: "Gain of the teacher's layers", numeric: true },
     ],
-    rows: compared.map(({ task, method, layers, fromTeacher, fromBase, comparison }) => [
+    rows: compared.map(({ task, method, layers, fork, fromTeacher, fromBase, comparison }) => [
       { text: task.title, ...detailOf(method) },
-      { text: String(layers) },
+      { text: String(layers), ...(elsewhere ? { detail: forkText({ layers, fork }, task) } : {}) },
       armCell(fromTeacher),
       armCell(fromBase),
       comparison && comparison.difference !== null
@@ -157,16 +180,20 @@ function studentsTable(
       header: [
         ...["task", "metric", "split", "layers", "teacher_max", "teacher_mean", "teacher_sd", "teacher_seeds"],
         ...["base_max", "base_mean", "base_sd", "base_seeds", "difference", "half_width_95", "verdict"],
-        ...(titles.size > 0 ? ["method"] : []),
+        ...["fork", ...(titles.size > 0 ? ["method"] : [])],
       ],
-      rows: compared.map(({ task, method, layers, fromTeacher, fromBase, comparison }) => [
+      rows: compared.map(({ task, method, layers, fork, fromTeacher, fromBase, comparison }) => [
         ...[task.name, task.metric, "dev", layers, ...armFields(fromTeacher), ...armFields(fromBase)],
         ...[comparison?.difference ?? null, comparison?.halfWidth ?? null, comparison?.verdict ?? null],
-        ...(titles.size > 0 ? [method] : []),
+        ...[fork, ...(titles.size > 0 ? [method] : [])],
       ]),
     },
   };
 }
+
+/** "fork 3", and of the paper's place that it is the teacher's. */
+const forkText = (place: Place, task: TaskResults) =>
+  `fork ${place.fork}${onTeachersFork(place, task) ? ", its teacher's" : ""}`;
 
 const armFields = (arm: Arm | null) => [
   arm?.best.record.score ?? null,

@@ -1,165 +1,199 @@
-// Score against layers (the paper's Figure 5): Pareto front, thresholds, methods.
+// Score against layers (the paper's Figure 5) and, where it is known what a layer costs, against milliseconds: Pareto
+// front, beside it that of the paper's places alone, thresholds, methods.
 
-import { counted } from "../../messages/words";
+import { countLayers } from "../../model/overhead";
+import type { LatencyModel } from "../../selection/latency";
 import { groupBy } from "../arms";
 import { tradeoffChart } from "../charts/charts";
-import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import { hasOtherForks, onTeachersFork } from "../collect";
+import type { ReportChart, ReportSection } from "../document";
+import { type Axis, costOn, type Fronts, latencyAxis, layersAxis, NO_BREAK } from "../fronts";
 import type { Method, TaskArms } from "../methods";
 import { paretoFront, type ThresholdPoint, type TradeoffPoint, type TradeoffTask, thresholdPath } from "../tradeoff";
 import { points, provenance } from "../words";
+import { armsOf, frontTable, thresholdTable } from "./tradeoff-tables";
 
-/** null where no task has more than its teacher to choose from. */
-export function tradeoffSection(tasks: readonly TaskArms[], methods: readonly Method[]): ReportSection | null {
+/**
+ * null where no task has more than its teacher to choose from.
+ * @param latency what layers cost; null where that was not measured
+ */
+export function tradeoffSection(
+  tasks: readonly TaskArms[],
+  methods: readonly Method[],
+  latency: LatencyModel | null = null,
+): ReportSection | null {
   if (!tasks.some(({ candidates }) => candidates.length > 1)) return null;
   const base = tasks[0]?.results.base.layers as number;
-  const choices = tasks.map(
-    ({ results, candidates }): TradeoffTask => ({
-      task: results.title,
-      inAverage: results.inAverage,
-      candidates,
-    }),
-  );
-  const path = thresholdPath(choices, base);
-  const front = paretoFront(choices, base);
+  const choices = (keep: (task: TaskArms, place: TaskArms["candidates"][number]) => boolean) =>
+    tasks.map(
+      (task): TradeoffTask => ({
+        task: task.results.title,
+        inAverage: task.results.inAverage,
+        candidates: task.candidates.filter((candidate) => keep(task, candidate)),
+      }),
+    );
+  const all = choices(() => true);
+  const same = hasOtherForks(tasks.map(({ results }) => results))
+    ? choices(({ results, candidates }, one) => one === candidates.at(-1) || onTeachersFork(one, results))
+    : null;
+  const path = thresholdPath(all, base);
+  const frontsOn = (axis: Axis): Fronts => {
+    const costOf = costOn(axis);
+    return { axis, front: paretoFront(all, base, costOf), sameFork: same && paretoFront(same, base, costOf) };
+  };
+  const fronts = [layersAxis, ...(latency ? [latencyAxis(latency, tasks.length)] : [])].map(frontsOn);
   return {
     id: "tradeoff",
-    title: "Score against layers",
+    title: latency ? "Score against layers and milliseconds" : "Score against layers",
     paragraphs: [
       "Each task has its students and its teacher to choose from. The threshold c keeps adding layers to a task while " +
         "each brings at least c points; the Pareto front is the best average that any choice reaches with so many layers.",
+      ...(same
+        ? [
+            "A choice runs the trunk up to its deepest fork and every task's own layers. Beside the front of all choices " +
+              "stands that of the paper's places, where a student leaves the trunk at its teacher's fork.",
+          ]
+        : []),
+      ...(latency ? [measuredOn(latency)] : []),
     ],
-    blocks: [
-      tradeoffFigure(tasks, methods, path, front),
-      choicesTable(tasks, path, "thresholds"),
-      choicesTable(tasks, front, "front"),
-    ],
+    blocks: fronts.flatMap((one) => [
+      frontFigure(tasks, methods, path, one),
+      ...(one.axis === layersAxis ? [thresholdTable(tasks, path)] : []),
+      frontTable(tasks, one),
+    ]),
   };
 }
 
-function tradeoffFigure(
+function measuredOn({ measured }: LatencyModel): string {
+  const what = "Milliseconds are the sum over layers of what one costs, without tokenizing, queues and the network";
+  if (!measured) return `${what}, by figures that were given.`;
+  const { batchSize, length, engine } = measured;
+  return `${what}, measured for ${batchSize} x ${length} tokens on ${engine}.`;
+}
+
+function frontFigure(
   tasks: readonly TaskArms[],
   methods: readonly Method[],
   path: readonly ThresholdPoint[],
-  front: readonly TradeoffPoint[],
+  { axis, front, sameFork }: Fronts,
 ): ReportChart {
-  const row = ({ layers, average }: TradeoffPoint, label: string) => ({ layers, average: 100 * average, label });
-  const shown = methods.filter(({ name }) => !name.startsWith("mixed") && name !== "Full fine-tuning");
-  const placed = shown.flatMap(({ name, average, cost }) =>
-    average && average.score !== null && cost ? [{ name, layers: cost.layers, average: 100 * average.score }] : [],
-  );
+  const costOf = costOn(axis);
+  const row = (point: TradeoffPoint) => ({ cost: costOf(point), average: 100 * point.average });
+  const placed = placedMethods(methods, axis);
   // Methods that make the same choice share a point and its label.
-  const named = [...groupBy(placed, (method) => `${method.layers} ${method.average.toFixed(6)}`).values()].map(
-    (same) => ({ ...(same[0] as (typeof placed)[number]), label: same.map(({ name }) => name).join(", ") }),
+  const named = [...groupBy(placed, (method) => `${method.cost} ${method.average.toFixed(6)}`).values()].map(
+    (same) => ({
+      ...(same[0] as (typeof placed)[number]),
+      label: same.map(({ name }) => name).join(", "),
+    }),
   );
-  const arms = tasks.flatMap(({ candidates }) => candidates.map(({ arm }) => arm));
   const results = tasks.map((task) => task.results);
-  const rows = [
-    ...front.map((point) => ["pareto", null, null, point] as const),
-    ...path.map((point) => ["threshold", point.from, point.to, point] as const),
-  ];
+  const spoken = (some: readonly TradeoffPoint[]) =>
+    some.map((point) => `${axis.text(costOf(point))} ${points(point.average)}`.replaceAll(NO_BREAK, " ")).join(", ");
+  const what = axis === layersAxis ? "layers" : "milliseconds";
   return {
     kind: "chart",
-    id: "chart-tradeoff",
-    caption: `Average of each task's maximum over seeds against the layers that all tasks run. ${provenance(results, arms)}`,
+    id: `chart-tradeoff${axis.suffix}`,
+    caption: `Average of each task's maximum over seeds against the ${what} that all tasks run. ${provenance(results, armsOf(tasks))}`,
     panels: [
       {
-        name: "tradeoff",
+        name: `tradeoff${axis.suffix}`,
         alt:
-          `Average score against layers. Pareto front: ${front.map(({ layers, average }) => `${layers} layers ${points(average)}`).join(", ")}. ` +
-          `Methods: ${named.map(({ label, layers, average }) => `${label} ${layers} layers ${average.toFixed(1)}`).join(", ")}.`,
-        spec: tradeoffChart(
-          front.map((point) => row(point, "")),
-          labelled(path).map(({ point, label }) => row(point, label)),
-          named,
-        ),
+          `Average score against ${what}. Pareto front: ${spoken(front)}. ` +
+          `${sameFork ? `On the same fork alone: ${spoken(sameFork)}. ` : ""}` +
+          `Methods: ${named.map(({ label, cost, average }) => `${label} ${axis.text(cost)} ${average.toFixed(1)}`.replaceAll(NO_BREAK, " ")).join(", ")}.`,
+        spec: tradeoffChart({
+          ...{ cost: axis.title, counts: axis.counts, front: front.map(row) },
+          sameFork: sameFork?.map(row) ?? null,
+          // Beside a second front there is no room for their values, which the table has.
+          thresholds: labelled(path, costOf).map(({ point, label }) => ({
+            ...row(point),
+            label: sameFork ? "" : label,
+          })),
+          methods: named,
+        }),
       },
     ],
     notes: [
       "The averages are of single best runs: a step that is smaller than the noise in the tables above means nothing.",
     ],
-    csv: {
-      file: "tradeoff.csv",
-      header: [
-        "kind",
-        "threshold_above",
-        "threshold_up_to",
-        "layers",
-        "average",
-        ...results.map(({ name }) => `${name}_layers`),
-      ],
-      rows: [
-        ...rows.map(([kind, above, upTo, { layers, average, choice }]) => [
-          ...[kind, above, upTo, layers, average],
-          ...choice.map((candidate) => candidate.layers),
-        ]),
-        ...shown.flatMap(({ name, average, cost, cells }) =>
-          average && cost
-            ? [[name, null, null, cost.layers, average.score, ...cells.map((cell) => cell?.layers ?? null)]]
-            : [],
-        ),
-      ],
-    },
+    csv: frontCsv(tasks, methods, path, { axis, front, sameFork }),
   };
 }
 
-const NO_BREAK = "\u00a0";
+const isShown = ({ name }: Method) => !name.startsWith("mixed") && name !== "Full fine-tuning";
 
-/** "c > 2.31", "0.42 < c ≤ 2.31", "0 < c ≤ 0.42". */
-function thresholdRange({ from, to }: ThresholdPoint): string {
-  // As many digits as tell one end from the other.
-  const digits = [2, 3, 4, 5].find((count) => to === null || from.toFixed(count) !== to.toFixed(count)) ?? 6;
-  const number = (value: number) => (value === 0 ? "0" : value.toFixed(digits));
-  const range = to === null ? `c > ${number(from)}` : `${number(from)} < c ≤ ${number(to)}`;
-  return range.replaceAll(" ", NO_BREAK);
+function placedMethods(methods: readonly Method[], axis: Axis) {
+  return methods.filter(isShown).flatMap(({ name, average, cost, cells }) => {
+    const branches = cells.filter((cell) => cell !== null);
+    if (average === null || average.score === null || cost === null) return [];
+    return [{ name, cost: axis.costOf(countLayers(branches)), average: 100 * average.score }];
+  });
+}
+
+function frontCsv(
+  tasks: readonly TaskArms[],
+  methods: readonly Method[],
+  path: readonly ThresholdPoint[],
+  { axis, front, sameFork }: Fronts,
+): ReportChart["csv"] {
+  const names = tasks.map(({ results }) => results.name);
+  const places = (cells: readonly ({ readonly layers: number; readonly fork: number | null } | null)[]) => [
+    ...cells.map((cell) => cell?.layers ?? null),
+    ...cells.map((cell) => cell?.fork ?? null),
+  ];
+  const ms = (cells: readonly { readonly layers: number; readonly fork: number | null }[]) =>
+    axis === layersAxis ? [] : [axis.costOf(countLayers(cells))];
+  const rows = [
+    ...front.map((point) => ["pareto", null, null, point] as const),
+    ...(sameFork ?? []).map((point) => ["pareto_same_fork", null, null, point] as const),
+    ...path.map((point) => ["threshold", point.from, point.to, point] as const),
+  ];
+  return {
+    file: `tradeoff${axis.suffix}.csv`,
+    header: [
+      ...["kind", "threshold_above", "threshold_up_to", "layers", "average"],
+      ...names.map((name) => `${name}_layers`),
+      ...names.map((name) => `${name}_fork`),
+      ...(axis === layersAxis ? [] : ["ms"]),
+    ],
+    rows: [
+      ...rows.map(([kind, above, upTo, { layers, average, choice }]) => [
+        ...[kind, above, upTo, layers, average],
+        ...places(choice),
+        ...ms(choice),
+      ]),
+      ...methods
+        .filter(isShown)
+        .flatMap(({ name, average, cost, cells }) =>
+          average && cost
+            ? [
+                [
+                  ...[name, null, null, cost.layers, average.score],
+                  ...places(cells),
+                  ...ms(cells.filter((cell) => cell !== null)),
+                ],
+              ]
+            : [],
+        ),
+    ],
+  };
 }
 
 /** The largest threshold that makes each choice, where the chart has room for it: not beside a label that is near. */
-function labelled(path: readonly ThresholdPoint[]): { point: ThresholdPoint; label: string }[] {
+function labelled(
+  path: readonly ThresholdPoint[],
+  costOf: (point: ThresholdPoint) => number,
+): { point: ThresholdPoint; label: string }[] {
   const range = (values: readonly number[]) => Math.max(...values) - Math.min(...values) || 1;
-  const width = range(path.map(({ layers }) => layers));
+  const width = range(path.map(costOf));
   const height = range(path.map(({ average }) => average));
   let last: ThresholdPoint | null = null;
   return path.map((point) => {
     const apart = (from: ThresholdPoint) =>
-      Math.abs(point.layers - from.layers) > 0.13 * width || Math.abs(point.average - from.average) > 0.07 * height;
+      Math.abs(costOf(point) - costOf(from)) > 0.13 * width || Math.abs(point.average - from.average) > 0.07 * height;
     if (point.to === null || (last && !apart(last))) return { point, label: "" };
     last = point;
     return { point, label: `c ${point.to.toFixed(1)}` };
   });
-}
-
-function choicesTable(
-  tasks: readonly TaskArms[],
-  choices: readonly (TradeoffPoint | ThresholdPoint)[],
-  kind: "thresholds" | "front",
-): ReportTable {
-  const results = tasks.map((task) => task.results);
-  const arms = tasks.flatMap(({ candidates }) => candidates.map(({ arm }) => arm));
-  const first = (point: TradeoffPoint | ThresholdPoint): Cell =>
-    kind === "thresholds" && "to" in point
-      ? { text: thresholdRange(point) }
-      : { text: counted(point.layers, "layer").replace(" ", NO_BREAK) };
-  const what =
-    kind === "thresholds"
-      ? "Layers of each task's choice, by threshold."
-      : "Layers of each task's choice on the Pareto front: for a budget of layers, the best average.";
-  return {
-    kind: "table",
-    id: `table-${kind}`,
-    caption: `${what} ${provenance(results, arms)}`,
-    columns: [
-      { title: kind === "thresholds" ? "Threshold" : "Budget" },
-      ...results.map(({ title }) => ({ title, numeric: true })),
-      { title: "Layers in all", numeric: true },
-      { title: "Average", numeric: true },
-    ],
-    rows: choices.map((point) => [
-      first(point),
-      ...point.choice.map(({ layers }) => ({ text: String(layers) })),
-      { text: String(point.layers) },
-      { text: points(point.average) },
-    ]),
-    notes: [],
-    csv: null,
-  };
 }

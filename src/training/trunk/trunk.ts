@@ -14,7 +14,7 @@ import { embeddingTensors, layerTensors } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
-import { type ActivationStore, memoryStore, openStore, type StoreOptions } from "./activation-store";
+import { type ActivationStore, openStore, type StoreOptions } from "./activation-store";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
 const TRUNK_BATCH = 32;
@@ -44,7 +44,7 @@ export interface TrunkCost {
 export interface Trunk {
   /** Where activations are kept, for the log: "in memory (93 MB)". */
   readonly place: string;
-  /** Bytes of memory that the activations of one fork take. */
+  /** Bytes of memory that activations take, or will once every fork that is kept has been reached. */
   readonly memoryBytes: number;
   /** Token positions that layers computed so far, for tokens a second. */
   readonly tokensComputed: number;
@@ -57,11 +57,14 @@ export interface Trunk {
 export interface TrunkOptions extends StoreOptions {
   /** What the progress bar says: "rte train". */
   readonly label: string;
-  /** Forks whose activations stay readable beside later ones, each in memory of its own; none where absent. */
+  /**
+   * Forks whose activations stay readable beside later ones, each in memory of its own while the budget has room and then
+   * on disk; where neither has, the way back to one begins anew. None where absent.
+   */
   readonly keep?: ReadonlySet<number>;
 }
 
-/** Opens the trunk of one split. Nothing is computed before `at`. `keep` is for those that fit `budget` together. */
+/** Opens the trunk of one split. Nothing is computed before `at`. */
 export async function openTrunk(
   base: TrunkBase,
   rows: EncodedRows,
@@ -69,8 +72,15 @@ export async function openTrunk(
   context: RunContext<Engine>,
 ): Promise<Trunk> {
   const bytes = rows.tokens * base.config.hiddenSize * 4;
-  const store = await openStore(rows.lengths, base.config.hiddenSize, options);
-  if (store) return storedTrunk(base, rows, store, options, context);
+  let inMemory = 0;
+  const another: OpenStore = async () => {
+    const budget = options.budget - inMemory * bytes;
+    const store = await openStore(rows.lengths, base.config.hiddenSize, { ...options, budget });
+    if (store && store.memoryBytes > 0) inMemory += 1;
+    return store;
+  };
+  const store = await another();
+  if (store) return storedTrunk(base, rows, store, another, options, context);
   context.reporter.warn(
     `${options.label}: trunk activations need ${(bytes / 1e9).toFixed(1)} GB, which neither --cache-budget ` +
       `(${(options.budget / 1e9).toFixed(1)} GB) nor the disk has: every step runs the frozen layers again`,
@@ -78,17 +88,36 @@ export async function openTrunk(
   return recomputingTrunk(base, rows, context);
 }
 
+/** Another place for a split's activations; null where there is none. */
+type OpenStore = () => Promise<ActivationStore | null>;
+
 function storedTrunk(
   base: TrunkBase,
   rows: EncodedRows,
-  opened: ActivationStore,
+  first: ActivationStore,
+  openAnother: OpenStore,
   options: TrunkOptions,
   context: RunContext<Engine>,
 ): Trunk {
-  let store = opened;
+  let store = first;
+  const opened = [first];
   const kept = new Map<number, ActivationStore>();
   /** Where the next pass writes: over what it reads, unless that is kept. */
-  const target = () => ([...kept.values()].includes(store) ? memoryStore(rows.lengths, base.config.hiddenSize) : store);
+  const target = async () => {
+    const [fork] = [...kept].find(([, own]) => own === store) ?? [];
+    if (fork === undefined) return store;
+    const another = opened.find((own) => ![...kept.values()].includes(own)) ?? (await openAnother());
+    if (another) {
+      if (!opened.includes(another)) opened.push(another);
+      return another;
+    }
+    kept.delete(fork);
+    context.reporter.warn(
+      `${options.label}: no room to keep activations under fork ${fork} beside others: they will be computed again`,
+    );
+    return store;
+  };
+  const storesWithin = (budget: number) => Math.max(1, Math.floor(budget / Math.max(1, first.memoryBytes)));
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
   let tokensComputed = 0;
@@ -96,7 +125,7 @@ function storedTrunk(
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
     const started = performance.now();
-    const into = target();
+    const into = await target();
     const program = await context.engine.load(state, { forward: entry }, { forward: branchAxes });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
@@ -120,15 +149,16 @@ function storedTrunk(
   };
   const reached = (fork: number) => {
     depth = fork;
-    if (options.keep?.has(fork)) kept.set(fork, store);
+    if (options.keep?.has(fork) && !kept.has(fork)) kept.set(fork, store);
   };
   const reading = (fork: number, from: ActivationStore): Activations => {
     return { fork, read: (batch, size) => from.read(batch, size), takeCost: cost.take };
   };
 
   return {
-    place: opened.place,
-    memoryBytes: opened.memoryBytes,
+    place: first.place,
+    // What it may come to hold: others must not take it before.
+    memoryBytes: Math.min((options.keep?.size ?? 0) + 1, storesWithin(options.budget)) * first.memoryBytes,
     get tokensComputed() {
       return tokensComputed;
     },
@@ -155,7 +185,7 @@ function storedTrunk(
       return reading(fork, store);
     },
     async dispose() {
-      for (const one of new Set([opened, store, ...kept.values()])) await one.dispose();
+      for (const one of opened) await one.dispose();
     },
   };
 }
