@@ -1,6 +1,8 @@
 // Weights as int8 with a scale for each output channel, or as float16. Pure functions over arrays; compile/onnx/quantised.ts
 // computes with them.
 
+import type { HostTensor } from "./tensors";
+
 /** What the codes of a weight reach to: 127, or 63 where products of larger ones would saturate (engines/onnx/saturation.ts). */
 export const INT8_MOST = 127;
 export const INT7_MOST = 63;
@@ -113,19 +115,38 @@ function halfBits(bits: number): number {
   return sign | (kept + (rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0));
 }
 
-/** Factors below this part of their mean stay there: what is divided by them would become the next outlier. */
-const LEAST_FACTOR = 0.1;
+/** What a row is multiplied by before it is quantised, and the matrix's columns by the opposite. Both [in]. */
+export interface ColumnFactors {
+  readonly columns: Float32Array;
+  readonly inverse: Float32Array;
+}
+
+/** How much of what makes a column of a product's rows large goes into the matrix (Xiao et al. 2022 take 0.5 to 0.75). */
+const MOVED = 0.6;
 
 /**
- * What a layer norm's scale is moved by (Wei et al. 2022, Outlier Suppression, section 4.1): it is what makes some of the norm's
- * outputs much larger than the others, and multiplied into the columns of the next product it costs nothing, because there
- * each channel has a scale anyway. Rows are divided by it before they are quantised, in place of the norm, so that what else
- * reads the norm, the residual connection or another task's branch, need not know.
- * @param gamma [hidden]
+ * Moves outliers out of the rows of a product. Some columns of what leaves a layer norm are much larger than the others, and a
+ * row's one scale is theirs: divided by these factors they take part as others do, and the matrix, where each output has
+ * a scale of its own, is multiplied by them (Wei et al. 2022, Outlier Suppression, move gamma so; Xiao et al. 2022,
+ * SmoothQuant, what was measured, which does more: docs/decisions.md).
+ * @param largest of each column of the rows, the largest magnitude that was seen, [in]
+ * @param matrices all that read these rows, each [out, in]: query, key and value have one set of factors
  */
-export function movedFactors(gamma: Float32Array): { readonly columns: Float32Array; readonly inverse: Float32Array } {
-  const mean = gamma.reduce((sum, value) => sum + Math.abs(value), 0) / gamma.length;
-  const least = mean * LEAST_FACTOR || 1;
-  const columns = gamma.map((value) => Math.max(Math.abs(value), least));
+export function columnFactors(largest: Float32Array, matrices: readonly HostTensor[]): ColumnFactors {
+  const width = largest.length;
+  const weights = new Float32Array(width);
+  for (const { data } of matrices) {
+    for (let i = 0; i < data.length; i++) {
+      weights[i % width] = Math.max(weights[i % width] as number, Math.abs(data[i] as number));
+    }
+  }
+  const [rowFloor, columnFloor] = [floorOf(largest), floorOf(weights)];
+  const columns = largest.map((most, i) => {
+    const [row, column] = [Math.max(most, rowFloor), Math.max(weights[i] as number, columnFloor)];
+    return row ** MOVED / column ** (1 - MOVED);
+  });
   return { columns, inverse: columns.map((value) => 1 / value) };
 }
+
+/** Columns that are nearly all 0 get no factor beyond the others'. */
+const floorOf = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, value), 0) * 1e-3 || 1;

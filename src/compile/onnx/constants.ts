@@ -36,7 +36,8 @@ export interface Float16Weight extends ValueType {
 export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-export function initializersOf(name: string, constant: Constant): OnnxTensor[] {
+/** @param packed names in use: an inverse that several weights share is written once */
+export function initializersOf(name: string, constant: Constant, packed: Iterable<PackedNames>): OnnxTensor[] {
   const { shape, dtype } = constant;
   const stored = (as: string, type: ElementType, dims: Shape, data: ArrayBufferView | ExternalBytes): OnnxTensor => ({
     name: as,
@@ -48,11 +49,12 @@ export function initializersOf(name: string, constant: Constant): OnnxTensor[] {
   if ("halves" in constant) return [stored(float16Name(name), ElementType.float16, shape, constant.halves)];
   const { codes, scales, layout, inverse } = constant;
   const names = int8Names(name);
+  const isRead = [...packed].some((weight) => weight.inverse === names.inverse);
   const [rows, width] = shape as [number, number];
   return [
     stored(names[layout], ElementType.int8, layout === "matrix" ? [width, rows] : shape, codes),
     stored(names.scales, ElementType.float32, [rows], scales),
-    ...(inverse ? [stored(names.inverse, ElementType.float32, [width], inverse)] : []),
+    ...(inverse && isRead ? [stored(names.inverse, ElementType.float32, [width], inverse)] : []),
   ];
 }
 

@@ -31,6 +31,8 @@ export interface Emitter {
   once(key: string, make: () => readonly string[]): readonly string[];
   /** The parts of a weight that is stored as int8; null for any other value. */
   packed(value: Value): PackedNames | null;
+  /** What no element of a value lies below, where its node says so; null elsewhere. */
+  lowest(value: Value): number | null;
   /** Whether the nodes must all be of the standard. */
   readonly standard: boolean;
 }

@@ -65,7 +65,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
-    for (const made of initializersOf(name, tensor)) written.initializers.set(made.name, made);
+    for (const made of initializersOf(name, tensor, packed.values())) written.initializers.set(made.name, made);
   }
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
@@ -120,7 +120,7 @@ function narrowed(inputs: readonly (readonly [string, Value])[], written: Writte
 /** The nodes of a graph whose inputs have names; its outputs get the names that they have in the graph. */
 function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
   const nodes: OnnxNode[] = [];
-  const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph));
+  const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph), lowestOf(graph));
   for (const node of graph.nodes) {
     if (node.op === "Constant") {
       const [value] = node.outputs as [Value];
@@ -143,6 +143,19 @@ function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
   }
   return nodes;
 }
+
+/** Bounds from below, of values by id. */
+function lowestOf({ nodes }: Graph): Map<number, number> {
+  const bounds = new Map<number, number>();
+  for (const { op, inputs, outputs } of nodes) {
+    const bound = op === "Reshape" ? bounds.get(inputs[0]?.id ?? -1) : leasts[op];
+    if (bound !== undefined) bounds.set((outputs[0] as Value).id, bound);
+  }
+  return bounds;
+}
+
+/** GELU's least value is -0.16997, at -0.7518. */
+const leasts: Readonly<Record<string, number>> = { Gelu: -0.17, Relu: 0, Sigmoid: 0, Softmax: 0 };
 
 /** The output's name for each value that a node makes: the first one, where a value has several. */
 function outputNames({ outputs }: Graph): Map<number, string> {
@@ -184,6 +197,7 @@ function createEmitter(
   written: Written,
   outputs: ReadonlyMap<number, string>,
   used: ReadonlyMap<number, number>,
+  lowest: ReadonlyMap<number, number>,
 ): Emitter {
   const { initializers, names, symbols, standard, packed } = written;
   const shapes = new Map<string, string>();
@@ -244,6 +258,7 @@ function createEmitter(
       return known;
     },
     packed: ({ id }) => packed.get(id) ?? null,
+    lowest: ({ id }) => lowest.get(id) ?? null,
     standard,
     isUsed: ({ id }) => used.has(id),
   };

@@ -2,9 +2,9 @@
 // norms, and tables that are added row by row, which are few.
 
 import {
+  type ColumnFactors,
   type Int8Codes,
   type Int8Layout,
-  movedFactors,
   quantiseMatrix,
   quantiseTable,
   sevenBits,
@@ -36,14 +36,13 @@ function layoutAt({ op, inputs, attributes }: Node, at: number): Int8Layout | nu
   return plain && (inputs[0] as Value).shape.length === 2 ? "matrix" : null;
 }
 
-/** @param gamma of a matrix: the scale of the layer norm before it, which is to be moved into it ({@link movedFactors}) */
-export function int8Weight({ shape, data }: HostTensor, layout: Int8Layout, gamma?: Float32Array): HeldInt8 {
+/** @param factors of a matrix: what was moved into it */
+export function int8Weight({ shape, data }: HostTensor, layout: Int8Layout, factors?: ColumnFactors): HeldInt8 {
   const [values, size] = [data as Float32Array, shape as readonly [number, number]];
   const kept = { shape, dtype: "float32", layout } as const;
   if (layout === "table") return { ...kept, ...quantiseTable(values, size) };
-  if (!gamma) return { ...kept, ...quantiseMatrix(values, size) };
-  const { columns, inverse } = movedFactors(gamma);
-  return { ...kept, ...quantiseMatrix(values, size, columns), inverse };
+  if (!factors) return { ...kept, ...quantiseMatrix(values, size) };
+  return { ...kept, ...quantiseMatrix(values, size, factors.columns), inverse: factors.inverse };
 }
 
 /** An int8 weight in memory. */

@@ -8,8 +8,15 @@ import { type Node, only, type Value } from "../graph/graph";
 import type { Emitter } from "./lowering";
 import { ElementType } from "./proto";
 
-/** The code of 0. */
-const ZERO_POINT = 128;
+/** The code of 0 where values lie on both sides of it, as far to either. */
+const MIDDLE = 128;
+const HIGHEST = 255;
+
+/**
+ * The code of 0 after GELU, whose values reach down to -0.17 alone: a row that reaches up to 5 has steps half as large as
+ * around the middle. One that reaches to 0.9 and less would have smaller ones there, and matters little.
+ */
+const NEAR_LOWEST = 24;
 
 /**
  * x W^T, and + b, where W is stored as int8: its nodes are written. False for any other product.
@@ -23,33 +30,45 @@ export function quantisedProduct(node: Node, emitter: Emitter): boolean {
   if (packed.layout !== "matrix" || transposeA || !transposeB || alpha !== undefined || x.shape.length !== 2) {
     throw new Error(`${packed.codes} is no matrix of a plain product, and only that reads int8`);
   }
-  const [codes, column] = quantised(x, packed.inverse, emitter);
-  const one = emitter.scalar(1, "float32");
-  const inputs = [codes, packed.codes, one, packed.scales, emitter.scalar(ZERO_POINT, "uint8")];
+  const { codes, column, zero } = quantised(x, packed.inverse, emitter);
+  const inputs = [codes, packed.codes, emitter.scalar(1, "float32"), packed.scales, emitter.scalar(zero, "uint8")];
   const unscaled = emitter.node("MatMulIntegerToFloat", inputs);
   if (!bias) {
     emitter.node("Mul", [unscaled, column], {}, only(node));
     return true;
   }
-  emitter.node("Add", [emitter.node("Mul", [unscaled, column]), emitter.name(bias)], {}, only(node));
+  // As [1, out]: of an Add of [out] before a GELU onnxruntime makes its BiasGelu, which takes longer than both.
+  const row = emitter.node("Unsqueeze", [emitter.name(bias), emitter.integers([0])]);
+  emitter.node("Add", [emitter.node("Mul", [unscaled, column]), row], {}, only(node));
   return true;
 }
 
-/** Codes [rows, in] and scales [rows, 1] of a product's rows: query, key and value have the same. */
-function quantised(x: Value, inverse: string | null, emitter: Emitter): readonly [string, string] {
+/** A product's rows: codes [rows, in], scales [rows, 1], and the code of 0. Query, key and value have the same. */
+function quantised(x: Value, inverse: string | null, emitter: Emitter) {
   const given = emitter.name(x);
-  return emitter.once(`quantised ${given} ${inverse}`, () => {
+  const lowest = inverse === null ? emitter.lowest(x) : null; // what it is multiplied by may be anything
+  const zero = lowest === null ? MIDDLE : lowest < 0 ? NEAR_LOWEST : 0;
+  const [codes, column] = emitter.once(`quantised ${given} ${inverse}`, () => {
     const name = inverse === null ? given : emitter.node("Mul", [given, inverse]);
-    const axis = emitter.integers([1]);
-    const most = emitter.node("ReduceMax", [emitter.node("Abs", [name]), axis], { keepdims: { int: 0 } });
-    // Of a row of zeros it is 0: whatever its codes become then, they are multiplied by 0.
-    const scales = emitter.node("Mul", [most, emitter.scalar(1 / INT8_MOST, "float32")]); // [rows]
-    const [zeros] = emitter.once(`zero points ${x.shape[0]}`, () => [
-      emitter.node("Expand", [emitter.scalar(ZERO_POINT, "uint8"), emitter.shape(x.shape.slice(0, 1))]),
+    const scales = rowScales(name, lowest, zero, emitter);
+    const [zeros] = emitter.once(`zero points ${zero} ${x.shape[0]}`, () => [
+      emitter.node("Expand", [emitter.scalar(zero, "uint8"), emitter.shape(x.shape.slice(0, 1))]),
     ]) as [string];
-    const codes = emitter.node("QuantizeLinear", [name, scales, zeros], { axis: { int: 0 } });
-    return [codes, emitter.node("Unsqueeze", [scales, axis])];
-  }) as readonly [string, string];
+    const made = emitter.node("QuantizeLinear", [name, scales, zeros], { axis: { int: 0 } });
+    return [made, emitter.node("Unsqueeze", [scales, emitter.integers([1])])];
+  }) as [string, string];
+  return { codes, column, zero };
+}
+
+/** [rows]. Of a row of zeros it may be 0: whatever its codes become then, they are multiplied by 0. */
+function rowScales(x: string, lowest: number | null, zero: number, emitter: Emitter): string {
+  const largest = lowest === null ? emitter.node("Abs", [x]) : x;
+  const most = emitter.node("ReduceMax", [largest, emitter.integers([1])], { keepdims: { int: 0 } });
+  const reach = lowest === null ? INT8_MOST : HIGHEST - zero;
+  const scales = emitter.node("Mul", [most, emitter.scalar(1 / reach, "float32")]);
+  return lowest === null || lowest === 0
+    ? scales
+    : emitter.node("Max", [scales, emitter.scalar(-lowest / zero, "float32")]);
 }
 
 /** Rows of a table that is stored as int8: its nodes are written. False for any other. */

@@ -30,11 +30,7 @@ export function flattenRows(graph: Graph): Graph {
   return rewrite(graph, rule);
 }
 
-/**
- * Not GELU: right after a bias onnxruntime makes one BiasGelu of the two, which takes eight times as long as both
- * (docs/decisions.md).
- */
-const elementwise: ReadonlySet<string> = new Set(["Add", "Multiply", "Sub"]);
+const elementwise: ReadonlySet<string> = new Set(["Add", "Multiply", "Sub", "Gelu"]);
 
 /** The shape of two axes that a value was parted from, with the same last one; null where it was not. */
 function flatShape(value: Value, builder: Builder): Shape | null {
