@@ -4,7 +4,10 @@
 
 import type { StoredTensor } from "../../checkpoints/formats/safetensors-header";
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../../compile/entry";
-import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
+import type { Graph } from "../../compile/graph/graph";
+import type { SymbolicSize } from "../../compile/graph/symbols";
+import type { Constant, ExternalTensor } from "../../compile/onnx/constants";
+import { toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { optimise } from "../../compile/passes/passes";
 import type { BertConfig } from "../../model/config";
@@ -25,19 +28,29 @@ export type Weights = ReadonlyMap<string, WeightPlace>;
 
 /** The bytes of a stretch's graph. Equal stretches over equal blobs give equal bytes. */
 export const stretchGraph = (config: BertConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
-  pieceGraph(stretchEntry(config, stretch), stretchCall(config, stretch), weights);
+  lowerPiece(traceStretch(config, stretch, typesOf(weights)), externalTensors(weights));
 
 export const branchGraph = (
   config: BertConfig,
   place: Place,
   head: HeadForward,
   weights: Weights,
-): readonly Uint8Array[] => pieceGraph(branchEntry(config, place, head), branchCall(config, place, head), weights);
+): readonly Uint8Array[] => lowerPiece(traceBranch(config, place, head, typesOf(weights)), externalTensors(weights));
 
-function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): readonly Uint8Array[] {
-  const types = Object.fromEntries(
-    [...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]),
-  );
+/** A piece's graph before it is lowered. Its inputs are its weights and what a call gives, all under their own names. */
+export interface TracedPiece {
+  readonly graph: Graph;
+  readonly symbols: readonly SymbolicSize[];
+}
+
+/** @param types of the weights */
+export const traceStretch = (config: BertConfig, stretch: Stretch, types: ValueTypes): TracedPiece =>
+  tracePiece(stretchEntry(config, stretch), stretchCall(config, stretch), types);
+
+export const traceBranch = (config: BertConfig, place: Place, head: HeadForward, types: ValueTypes): TracedPiece =>
+  tracePiece(branchEntry(config, place, head), branchCall(config, place, head), types);
+
+function tracePiece(entry: EntryPoint, call: ValueTypes, types: ValueTypes): TracedPiece {
   const { graph, symbols } = traceEntry(entry, types, call, packedAxes);
   const { nodes, inputs, outputs } = optimise(graph);
   const state = unprefixed(inputs, statePrefix);
@@ -45,9 +58,19 @@ function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): read
     inputs: new Map(Object.entries({ ...state, ...unprefixed(inputs, inputPrefix) })),
     outputs: new Map(Object.entries(unprefixed(outputs, outputPrefix))),
   };
-  const constants = Object.fromEntries([...weights].map(([name, place]) => [name, externalTensor(place)]));
-  return modelChunks(toOnnxModel({ nodes, ...named }, { constants, symbols }));
+  return { graph: { nodes, ...named }, symbols };
 }
+
+export const lowerPiece = (
+  { graph, symbols }: TracedPiece,
+  constants: Readonly<Record<string, Constant>>,
+): readonly Uint8Array[] => modelChunks(toOnnxModel(graph, { constants, symbols }));
+
+const typesOf = (weights: Weights): ValueTypes =>
+  Object.fromEntries([...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
+
+const externalTensors = (weights: Weights): Record<string, ExternalTensor> =>
+  Object.fromEntries([...weights].map(([name, place]) => [name, externalTensor(place)]));
 
 const externalTensor = ({ shape, file, position, bytes }: WeightPlace): ExternalTensor => ({
   shape,
