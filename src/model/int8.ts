@@ -18,13 +18,14 @@ export type Int8Layout = "matrix" | "table";
 
 /**
  * Under which names the parts of a weight are stored: a matrix is turned to what integer products want, a table lies as it
- * did, and the name says which. `inverse`, [in], is what a row is multiplied by before it is quantised.
+ * did, and the name says which. `inverse`, [in], is what a row is multiplied by before it is quantised; query, key and
+ * value read the same rows and have the same.
  */
 export const int8Names = (weight: string) => ({
   matrix: `${weight}_int8`,
   table: `${weight}_int8_rows`,
   scales: `${weight}_scale`,
-  inverse: `${weight}_inverse`,
+  inverse: `${weight.replace(/(\.(query|key|value))?\.weight$/, "")}_inverse`,
 });
 export const float16Name = (weight: string) => `${weight}_float16`;
 

@@ -1,27 +1,15 @@
 // Pieces of a model (predict/segments) lowered by a plan, and pieces that tell what enters their products.
 
-import type { Graph, Value } from "../compile/graph/graph";
-import { newValue } from "../compile/graph/graph";
-import type { Constant } from "../compile/onnx/constants";
-import type { Engine, GraphProgram } from "../engines/engine";
-import { lowerPiece, type TracedPiece, traceBranch, traceStretch } from "../export/pieces/piece-graph";
-import type { BertConfig } from "../model/config";
-import { embeddingTensors, layerTensors, scope, unscoped } from "../model/parameters";
-import type { HostTensors } from "../model/tensors";
-import type { PieceSource, SegmentedTask } from "../predict/segments/segments";
-import type { Kind } from "../tasks/kinds/kind";
+import { type Graph, newValue, type Value } from "../compile/graph/graph";
+import type { Engine } from "../engines/engine";
+import type { HostTensor } from "../model/tensors";
+import { type PieceModel as LoweredModel, openPiece, piecesBy } from "../predict/segments/lowered";
+import type { PieceSource } from "../predict/segments/segments";
 import { type Int8Plan, int8Candidates, packTensors } from "./packing";
 
-export interface PieceModel {
+export interface PieceModel extends LoweredModel<HostTensor> {
   readonly engine: Engine;
-  readonly config: BertConfig;
-  readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[];
-  /** Embeddings and trunk layers under their own names, branches scoped by task. */
-  readonly tensors: HostTensors;
 }
-
-/** How a piece is lowered and run. `prefix` is what stands before its tensors' names in the model's. */
-type Open = (piece: TracedPiece, tensors: HostTensors, prefix: string) => Promise<GraphProgram>;
 
 /** Pieces whose weights are as the plan has them; as they are without one. */
 export function plannedPieces(model: PieceModel, plan: Int8Plan | null): PieceSource {
@@ -52,33 +40,6 @@ export function observedPieces(
       },
     };
   });
-}
-
-function piecesBy({ config, tasks, tensors }: PieceModel, open: Open): PieceSource {
-  return {
-    stretch(stretch) {
-      const { from, to, bottom } = stretch;
-      const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
-      return open(traceStretch(config, stretch, typesOf(own)), own, "");
-    },
-    async branch(name) {
-      const task = tasks.find((known) => known.name === name) as (typeof tasks)[number];
-      const own = unscoped(name, tensors);
-      return open(traceBranch(config, task, await task.kind.head(), typesOf(own)), own, scope(name));
-    },
-  };
-}
-
-const typesOf = (tensors: HostTensors) =>
-  Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
-
-function openPiece(
-  engine: Engine,
-  piece: TracedPiece,
-  constants: Readonly<Record<string, Constant>>,
-): Promise<GraphProgram> {
-  if (!engine.openGraph) throw new Error(`the engine ${engine.name} runs no int8`);
-  return engine.openGraph(Buffer.concat(lowerPiece(piece, constants)));
 }
 
 const SEEN = "largest/";

@@ -25,7 +25,7 @@ export interface Int8Weight extends ValueType {
   readonly codes: Int8Array | ExternalBytes;
   readonly scales: Float32Array | ExternalBytes;
   /** Of a matrix, [in]: rows are multiplied by it before they are quantised; its columns hold the opposite. */
-  readonly inverse?: Float32Array;
+  readonly inverse?: Float32Array | ExternalBytes;
 }
 
 export interface Float16Weight extends ValueType {
@@ -36,8 +36,7 @@ export interface Float16Weight extends ValueType {
 export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-/** @param packed names in use: an inverse that several weights share is written once */
-export function initializersOf(name: string, constant: Constant, packed: Iterable<PackedNames>): OnnxTensor[] {
+export function initializersOf(name: string, constant: Constant): OnnxTensor[] {
   const { shape, dtype } = constant;
   const stored = (as: string, type: ElementType, dims: Shape, data: ArrayBufferView | ExternalBytes): OnnxTensor => ({
     name: as,
@@ -49,28 +48,23 @@ export function initializersOf(name: string, constant: Constant, packed: Iterabl
   if ("halves" in constant) return [stored(float16Name(name), ElementType.float16, shape, constant.halves)];
   const { codes, scales, layout, inverse } = constant;
   const names = int8Names(name);
-  const isRead = [...packed].some((weight) => weight.inverse === names.inverse);
   const [rows, width] = shape as [number, number];
   return [
     stored(names[layout], ElementType.int8, layout === "matrix" ? [width, rows] : shape, codes),
     stored(names.scales, ElementType.float32, [rows], scales),
-    ...(inverse && isRead ? [stored(names.inverse, ElementType.float32, [width], inverse)] : []),
+    ...(inverse ? [stored(names.inverse, ElementType.float32, [width], inverse)] : []),
   ];
 }
 
 /** Names of the int8 parts of inputs, by the ids of their values. */
 export function packedInputs(graph: Graph, constants: Readonly<Record<string, Constant>>): Map<number, PackedNames> {
   const packed = new Map<number, PackedNames>();
-  const inverses = new Map<string, string>(); // by content: query, key and value are to share one quantisation
   for (const [name, { id }] of graph.inputs) {
     const constant = constants[name];
     if (!constant || !("codes" in constant)) continue;
     const { layout, inverse } = constant;
     const names = int8Names(name);
-    const content = inverse && Buffer.from(bytesOf(inverse)).toString("base64");
-    if (content !== undefined && !inverses.has(content)) inverses.set(content, names.inverse);
-    const shared = content === undefined ? null : (inverses.get(content) as string);
-    packed.set(id, { layout, codes: names[layout], scales: names.scales, inverse: shared });
+    packed.set(id, { layout, codes: names[layout], scales: names.scales, inverse: inverse ? names.inverse : null });
   }
   return packed;
 }

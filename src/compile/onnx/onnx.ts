@@ -65,7 +65,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
-    for (const made of initializersOf(name, tensor, packed.values())) written.initializers.set(made.name, made);
+    for (const made of initializersOf(name, tensor)) written.initializers.set(made.name, made);
   }
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {

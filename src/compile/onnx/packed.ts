@@ -46,7 +46,7 @@ export function int8Weight({ shape, data }: HostTensor, layout: Int8Layout, fact
 }
 
 /** An int8 weight in memory. */
-export type HeldInt8 = Int8Weight & Int8Codes;
+export type HeldInt8 = Int8Weight & Int8Codes & { readonly inverse?: Float32Array };
 
 /** A matrix for processors that saturate products of two full bytes; a table is no operand of such. */
 export const forSaturating = (weight: HeldInt8): HeldInt8 =>

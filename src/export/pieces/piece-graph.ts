@@ -4,11 +4,12 @@
 
 import type { StoredTensor } from "../../checkpoints/formats/safetensors-header";
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../../compile/entry";
-import type { Graph } from "../../compile/graph/graph";
+import type { Graph, Shape } from "../../compile/graph/graph";
 import type { SymbolicSize } from "../../compile/graph/symbols";
-import type { Constant, ExternalTensor } from "../../compile/onnx/constants";
+import type { Constant } from "../../compile/onnx/constants";
 import { toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
+import { fromPlaces } from "../../compile/onnx/stored";
 import { optimise } from "../../compile/passes/passes";
 import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
@@ -28,14 +29,23 @@ export type Weights = ReadonlyMap<string, WeightPlace>;
 
 /** The bytes of a stretch's graph. Equal stretches over equal blobs give equal bytes. */
 export const stretchGraph = (config: BertConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
-  lowerPiece(traceStretch(config, stretch, typesOf(weights)), externalTensors(weights));
+  lowerPlaced(weights, (types) => traceStretch(config, stretch, types));
 
 export const branchGraph = (
   config: BertConfig,
   place: Place,
   head: HeadForward,
   weights: Weights,
-): readonly Uint8Array[] => lowerPiece(traceBranch(config, place, head, typesOf(weights)), externalTensors(weights));
+): readonly Uint8Array[] => lowerPlaced(weights, (types) => traceBranch(config, place, head, types));
+
+function lowerPlaced(weights: Weights, trace: (types: ValueTypes) => TracedPiece): readonly Uint8Array[] {
+  const parts = [...weights].map(([name, { shape, file, position, bytes }]) => {
+    const data = { location: file, offset: position, length: bytes };
+    return [name, { shape, data }] as const;
+  });
+  const constants = fromPlaces(new Map(parts));
+  return lowerPiece(trace(typesOf(constants)), constants);
+}
 
 /** A piece's graph before it is lowered. Its inputs are its weights and what a call gives, all under their own names. */
 export interface TracedPiece {
@@ -66,14 +76,5 @@ export const lowerPiece = (
   constants: Readonly<Record<string, Constant>>,
 ): readonly Uint8Array[] => modelChunks(toOnnxModel(graph, { constants, symbols }));
 
-const typesOf = (weights: Weights): ValueTypes =>
-  Object.fromEntries([...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));
-
-const externalTensors = (weights: Weights): Record<string, ExternalTensor> =>
-  Object.fromEntries([...weights].map(([name, place]) => [name, externalTensor(place)]));
-
-const externalTensor = ({ shape, file, position, bytes }: WeightPlace): ExternalTensor => ({
-  shape,
-  dtype: "float32",
-  data: { location: file, offset: position, length: bytes },
-});
+export const typesOf = (weights: Readonly<Record<string, { readonly shape: Shape }>>): ValueTypes =>
+  Object.fromEntries(Object.entries(weights).map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));

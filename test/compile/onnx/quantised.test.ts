@@ -141,17 +141,17 @@ describe("a product with an int8 matrix", () => {
 });
 
 describe("query, key and value", () => {
-  const three: TracedFunction = ({ x, query, key, value, bias }) =>
+  const three: TracedFunction = ({ x, bias, ...weights }) =>
     Object.fromEntries(
-      Object.entries({ query, key, value }).map(([name, weight]) => [
+      Object.entries(weights).map(([name, weight]) => [
         `to ${name}`,
         dense(x as tf.Tensor2D, { weight: weight as tf.Tensor2D, bias: bias as tf.Tensor1D }),
       ]),
     );
   const weights = {
-    query: weight,
-    key: float32([OUT, IN], normals(seedKey(5), OUT * IN, 0.1)),
-    value: float32([OUT, IN], normals(seedKey(6), OUT * IN, 0.1)),
+    "self.query.weight": weight,
+    "self.key.weight": float32([OUT, IN], normals(seedKey(5), OUT * IN, 0.1)),
+    "self.value.weight": float32([OUT, IN], normals(seedKey(6), OUT * IN, 0.1)),
   };
   const largest = Float32Array.from({ length: IN }, (_, i) => (i === 7 ? 40 : i === 9 ? 0 : 0.5 + (i % 5) / 10));
   const factors = columnFactors(largest, Object.values(weights));
