@@ -7,6 +7,7 @@ import { scope } from "../model/parameters";
 import type { ServedTask } from "../predict/model";
 import { compareLogits, type Difference, type Measured } from "./measure";
 import { type Int8Plan, movedFactors, plainPlan } from "./packing";
+import type { PieceModel } from "./pieces";
 import { type FitModel, openTrials, type TrialOptions, type Trials } from "./trials";
 
 export interface FitOptions extends TrialOptions {
@@ -14,8 +15,8 @@ export interface FitOptions extends TrialOptions {
   readonly maxDrop: number;
   /** What is int8 already, and stays as it is. */
   readonly given?: Int8Plan;
-  /** Tasks that are measured, and whose branches the plan is for; all by default. Of fewer, the trunk is not touched. */
-  readonly only?: readonly string[];
+  /** Leaves the trunk as it is: of other tasks too. */
+  readonly keepTrunk?: boolean;
 }
 
 /** What was measured of one task. */
@@ -52,12 +53,12 @@ interface Fit {
 }
 
 /** Throws Interrupted where the signal is aborted. */
-export async function fitPlan(model: FitModel, options: FitOptions): Promise<Fitted> {
-  const names = model.tasks.map(({ name }) => name).filter((name) => options.only?.includes(name) ?? true);
+export async function fitPlan(model: FitModel & Pick<PieceModel, "engine">, options: FitOptions): Promise<Fitted> {
+  const names = model.tasks.map(({ name }) => name);
   const fit: Fit = {
     ...{ model, options, trials: openTrials(model, options), plan: options.given ?? plainPlan },
     ...{ before: new Map(), after: new Map(), moved: new Set(), ranked: new Map() },
-    trunkToo: names.length === model.tasks.length,
+    trunkToo: !options.keepTrunk,
   };
   const bar = options.reporter.progress("measure", 2 * names.length);
   try {

@@ -2,8 +2,8 @@
 // own names, a branch's in its task's scope.
 
 import type { Graph } from "../compile/graph/graph";
-import type { Constant } from "../compile/onnx/constants";
 import { int8Layouts, int8Weight } from "../compile/onnx/packed";
+import type { PackedWeights } from "../merge/folder/int8";
 import { type ColumnFactors, columnFactors, type Int8Layout } from "../model/int8";
 import type { HostTensors } from "../model/tensors";
 
@@ -13,9 +13,11 @@ export interface Int8Plan {
   readonly float32: ReadonlySet<string>;
   /** What was moved into a product's matrix, by its name. */
   readonly moved: ReadonlyMap<string, ColumnFactors>;
+  /** Weights that were made before and stay as they are. */
+  readonly made: Readonly<PackedWeights>;
 }
 
-export const plainPlan: Int8Plan = { float32: new Set(), moved: new Map() };
+export const plainPlan: Int8Plan = { float32: new Set(), moved: new Map(), made: {} };
 
 /** A table is int8 where rows are taken of many: the words. Of the others all rows together are a part in a hundred. */
 export const isWordTable = (weight: string): boolean => weight.endsWith("word_embeddings.weight");
@@ -29,10 +31,12 @@ export function int8Candidates(graph: Graph): Map<string, Int8Layout> {
  * Tensors in the forms that the plan has for them.
  * @param scope what stands before these names in the plan
  */
-export function packTensors(graph: Graph, tensors: HostTensors, plan: Int8Plan, scope = ""): Record<string, Constant> {
+export function packTensors(graph: Graph, tensors: HostTensors, plan: Int8Plan, scope = ""): PackedWeights {
   const candidates = int8Candidates(graph);
   return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]): [string, Constant] => {
+    Object.entries(tensors).map(([name, tensor]): [string, PackedWeights[string]] => {
+      const made = plan.made[scope + name];
+      if (made) return [name, made];
       const layout = candidates.get(name);
       if (!layout || plan.float32.has(scope + name)) return [name, tensor];
       return [name, int8Weight(tensor, layout, plan.moved.get(scope + name))];

@@ -8,7 +8,8 @@ import { compareLogits, logitsOf, type Measured, type MeasuredRows, type Measure
 import { type Int8Plan, isWordTable } from "./packing";
 import { observedPieces, type PieceModel, plannedPieces } from "./pieces";
 
-export interface FitModel extends Omit<PieceModel, "tasks"> {
+/** The engine apart: weights are packed without one. */
+export interface FitModel extends Omit<PieceModel, "tasks" | "engine"> {
   readonly folder: string;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
@@ -33,7 +34,7 @@ export interface Trials {
 const SOME = 32;
 
 /** Its functions throw Interrupted where the signal is aborted. */
-export function openTrials(model: FitModel, options: TrialOptions): Trials {
+export function openTrials(model: FitModel & Pick<PieceModel, "engine">, options: TrialOptions): Trials {
   const { signal, reporter } = options;
   const known = new Map<string, MeasuredRows>();
   const taskOf = (name: string) => model.tasks.find((task) => task.name === name) as ServedTask;
@@ -53,7 +54,7 @@ export function openTrials(model: FitModel, options: TrialOptions): Trials {
     const { folder, config, tokenizer } = model;
     const segments = openSegments(config, [task], source({ ...model, tasks: [task] }));
     try {
-      return await run({ folder, config, tokenizer, tasks: [task], ...segments }, task);
+      return await run({ folder, config, tokenizer, tasks: [task], weights: "int8", ...segments }, task);
     } finally {
       segments.dispose();
     }

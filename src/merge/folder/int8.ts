@@ -6,7 +6,7 @@ import { readSafetensorsHeader } from "../../checkpoints/formats/safetensors-hea
 import type { HeldInt8 } from "../../compile/onnx/packed";
 import { fromStored, type StoredPart, toStored } from "../../compile/onnx/stored";
 import { modelError, oneLine } from "../../errors/errors";
-import { scoped } from "../../model/parameters";
+import { scope, scoped } from "../../model/parameters";
 import type { HostTensor } from "../../model/tensors";
 import { checkBlob, type OnCreated, writeBlob } from "./blobs";
 import type { Blob } from "./manifest";
@@ -65,26 +65,19 @@ export async function readInt8Blob(folder: string, blob: Blob): Promise<PackedWe
 /** The weights that some tasks need: shared ones under their own names, branches scoped by task. */
 export async function readInt8(
   folder: string,
-  int8: Int8Parts,
-  tasks: readonly { readonly name: string; readonly fork: number | null }[],
-): Promise<PackedWeights> {
-  const { shared, own } = int8BlobsOf(int8, tasks);
-  const weights: PackedWeights = {};
-  for (const blob of shared) Object.assign(weights, await readInt8Blob(folder, blob));
-  for (const [name, blob] of own) Object.assign(weights, scoped(name, await readInt8Blob(folder, blob)));
-  return weights;
-}
-
-export function int8BlobsOf(
   { embeddings, trunk, tasks: branches }: Int8Parts,
   tasks: readonly { readonly name: string; readonly fork: number | null }[],
-): { readonly shared: readonly Blob[]; readonly own: readonly (readonly [name: string, blob: Blob])[] } {
+): Promise<PackedWeights> {
   const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
   const sharing = tasks.some(({ fork }) => fork !== null);
-  return {
-    shared: sharing ? [embeddings, ...trunk.slice(0, depth)] : [],
-    own: tasks.map(({ name }) => [name, branches[name] as Blob] as const),
-  };
+  const weights: PackedWeights = {};
+  for (const blob of sharing ? [embeddings, ...trunk.slice(0, depth)] : []) {
+    Object.assign(weights, await readInt8Blob(folder, blob));
+  }
+  for (const { name } of tasks) {
+    Object.assign(weights, scoped(name, await readInt8Blob(folder, branches[name] as Int8Task)));
+  }
+  return weights;
 }
 
 export const int8Files = ({ embeddings, trunk, tasks }: Int8Parts): Blob[] => [
@@ -92,3 +85,32 @@ export const int8Files = ({ embeddings, trunk, tasks }: Int8Parts): Blob[] => [
   ...trunk,
   ...Object.values(tasks),
 ];
+
+/** What a folder holds after a change, as far as it decides which weights there are. */
+interface Remaining {
+  readonly trunk: readonly Blob[];
+  readonly tasks: readonly { readonly name: string }[];
+}
+
+/** The int8 parts of what is left in a folder. */
+export function remainingInt8(int8: Int8Parts, contents: Remaining): Int8Parts {
+  const kept = (list: readonly string[]) => list.filter((weight) => !weightIsGone(weight, contents));
+  return {
+    ...int8,
+    trunk: int8.trunk.slice(0, contents.trunk.length),
+    tasks: Object.fromEntries(contents.tasks.map(({ name }) => [name, int8.tasks[name] as Int8Task])),
+    float32: kept(int8.float32),
+    moved: kept(int8.moved),
+  };
+}
+
+/** Whether a weight is of one of these tasks. */
+export const weightIsOf = (weight: string, tasks: readonly { readonly name: string }[]): boolean =>
+  tasks.some(({ name }) => weight.startsWith(scope(name)));
+
+/** Whether a weight is of no task that is there, and of no layer. */
+export function weightIsGone(weight: string, { trunk, tasks }: Remaining): boolean {
+  if (weight.startsWith("task/")) return !weightIsOf(weight, tasks);
+  const layer = /^bert\.encoder\.layer\.(\d+)\./.exec(weight)?.[1];
+  return layer !== undefined && Number(layer) >= trunk.length;
+}
