@@ -28,7 +28,7 @@ export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" |
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
   /** What its products compute with; absent: float32. */
-  readonly weights?: WeightForm;
+  readonly weights?: WeightForm | undefined;
 }
 
 /** What a model is made of. */

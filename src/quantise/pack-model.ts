@@ -1,7 +1,7 @@
 // A whole model's weights by a plan, in the parts in which a merged folder stores them.
 
 import { traceBranch, traceStretch, typesOf } from "../export/pieces/piece-graph";
-import type { PackedWeights } from "../merge/folder/int8";
+import type { PackedWeights } from "../merge/folder/int8-blobs";
 import type { BertConfig } from "../model/config";
 import { embeddingTensors, layerTensors, scope, unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";

@@ -3,7 +3,7 @@
 
 import type { Graph } from "../compile/graph/graph";
 import { int8Layouts, int8Weight } from "../compile/onnx/packed";
-import type { PackedWeights } from "../merge/folder/int8";
+import type { PackedWeights } from "../merge/folder/int8-blobs";
 import { type ColumnFactors, columnFactors, type Int8Layout } from "../model/int8";
 import type { HostTensors } from "../model/tensors";
 

@@ -3,16 +3,8 @@
 import type { Engine } from "../engines/engine";
 import type { Contents } from "../merge/change";
 import { type OnCreated, readShared, readTensors } from "../merge/folder/blobs";
-import {
-  type Int8Cost,
-  type Int8Parts,
-  type Int8Task,
-  type PackedWeights,
-  readInt8Blob,
-  weightIsGone,
-  weightIsOf,
-  writeInt8Blob,
-} from "../merge/folder/int8";
+import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
+import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
 import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
 import type { BertConfig } from "../model/config";
 import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer";

@@ -36,7 +36,8 @@ export interface Float16Weight extends ValueType {
 export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-export function initializersOf(name: string, constant: Constant): OnnxTensor[] {
+/** @param asRow declares a vector as a matrix of one row */
+export function initializersOf(name: string, constant: Constant, asRow = false): OnnxTensor[] {
   const { shape, dtype } = constant;
   const stored = (as: string, type: ElementType, dims: Shape, data: ArrayBufferView | ExternalBytes): OnnxTensor => ({
     name: as,
@@ -44,7 +45,7 @@ export function initializersOf(name: string, constant: Constant): OnnxTensor[] {
     dims,
     bytes: "location" in data ? data : bytesOf(data),
   });
-  if ("data" in constant) return [stored(name, elementTypes[dtype], shape, constant.data)];
+  if ("data" in constant) return [stored(name, elementTypes[dtype], asRow ? [1, ...shape] : shape, constant.data)];
   if ("halves" in constant) return [stored(float16Name(name), ElementType.float16, shape, constant.halves)];
   const { codes, scales, layout, inverse } = constant;
   const names = int8Names(name);
@@ -67,6 +68,25 @@ export function packedInputs(graph: Graph, constants: Readonly<Record<string, Co
     packed.set(id, { layout, codes: names[layout], scales: names.scales, inverse: inverse ? names.inverse : null });
   }
   return packed;
+}
+
+/**
+ * The constants that nothing reads but products with int8 matrices, as their biases: ids of their values. They are rows,
+ * because of an Add of a vector before a GELU onnxruntime makes its BiasGelu, which takes longer than both (docs/decisions.md).
+ */
+export function biasRows(
+  graph: Graph,
+  packed: ReadonlyMap<number, PackedNames>,
+  constants: Readonly<Record<string, Constant>>,
+): Set<number> {
+  const others = new Set([...graph.outputs.values()].map(({ id }) => id));
+  const biases = new Set<number>();
+  for (const { op, inputs } of graph.nodes) {
+    const ofPacked = op === "Affine" && packed.has(inputs[1]?.id ?? -1);
+    for (const [at, { id }] of inputs.entries()) (ofPacked && at === 2 ? biases : others).add(id);
+  }
+  const held = [...graph.inputs].filter(([name, { id }]) => "data" in (constants[name] ?? {}) && !others.has(id));
+  return new Set(held.flatMap(([, { id }]) => (biases.has(id) ? [id] : [])));
 }
 
 /** Casts of the float16 weights, which have the weights' names from then on. */

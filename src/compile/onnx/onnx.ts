@@ -3,7 +3,7 @@
 import { type Elements, type Graph, type Shape, useCounts, type Value } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { flattenRows } from "../passes/flatten";
-import { bytesOf, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
+import { biasRows, bytesOf, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
 import type { Emitter, PackedNames, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {
@@ -55,6 +55,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
     symbols,
     standard,
     packed,
+    rows: biasRows(graph, packed, constants),
     count: { values: 0 },
   };
   const fed = [...graph.inputs].filter(([name]) => !(name in constants));
@@ -65,7 +66,8 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
-    for (const made of initializersOf(name, tensor)) written.initializers.set(made.name, made);
+    const asRow = written.rows.has(graph.inputs.get(name)?.id ?? -1);
+    for (const made of initializersOf(name, tensor, asRow)) written.initializers.set(made.name, made);
   }
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
@@ -180,6 +182,8 @@ interface Written {
   readonly symbols: readonly SymbolicSize[];
   readonly standard: boolean;
   readonly packed: ReadonlyMap<number, PackedNames>;
+  /** Vectors that are declared as rows. */
+  readonly rows: ReadonlySet<number>;
   readonly count: { values: number };
 }
 

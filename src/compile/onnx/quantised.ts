@@ -37,9 +37,7 @@ export function quantisedProduct(node: Node, emitter: Emitter): boolean {
     emitter.node("Mul", [unscaled, column], {}, only(node));
     return true;
   }
-  // As [1, out]: of an Add of [out] before a GELU onnxruntime makes its BiasGelu, which takes longer than both.
-  const row = emitter.node("Unsqueeze", [emitter.name(bias), emitter.integers([0])]);
-  emitter.node("Add", [emitter.node("Mul", [unscaled, column]), row], {}, only(node));
+  emitter.node("Add", [emitter.node("Mul", [unscaled, column]), emitter.name(bias)], {}, only(node));
   return true;
 }
 

@@ -3,7 +3,7 @@
 
 import type { Engine } from "../../engines/engine";
 import { usageError } from "../../errors/errors";
-import { readInt8 } from "../../merge/folder/int8";
+import { readInt8 } from "../../merge/folder/int8-blobs";
 import type { Manifest } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import type { Kind } from "../../tasks/kinds/kind";
