@@ -100,7 +100,7 @@ async function rowsOf(task: MergedTask, options: RowOptions): Promise<{ rows: re
 }
 
 /** The first texts of the sample's first task of that kind. */
-function sampleTexts(inputs: MergedTask["inputs"]): Texts[] {
+export function sampleTexts(inputs: MergedTask["inputs"]): Texts[] {
   const columns = inputs === "pair" ? 3 : 2; // the label is the last
   const stream = sampleTasks.findIndex((task) => task.columns.length === columns);
   const random = splitmix32(sampleSeed, stream);

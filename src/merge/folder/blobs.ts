@@ -18,7 +18,7 @@ import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
 import { scoped } from "../../model/parameters";
-import type { HostTensors } from "../../model/tensors";
+import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import type { Blob, Manifest } from "./manifest";
 
@@ -35,7 +35,7 @@ export type OnCreated = (file: string) => void;
 export async function writeBlob(
   out: string,
   name: string,
-  tensors: HostTensors,
+  tensors: Readonly<Record<string, HostTensor | Int8Tensor>>,
   metadata: Record<string, string>,
   onCreated: OnCreated,
 ): Promise<Blob> {
