@@ -9,10 +9,11 @@ import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
 import type { BertConfig } from "../model/config";
+import type { WeightForm } from "../settings/engine";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
-import { int8Pieces, type WeightForm } from "./segments/int8-pieces";
+import { int8Pieces } from "./segments/int8-pieces";
 import { openSegments, type PieceSource, type Segments } from "./segments/segments";
 import { storedPieces } from "./segments/stored";
 

@@ -36,6 +36,16 @@ export interface Int8Parts {
   readonly moved: readonly string[];
 }
 
+/** The blobs that some of the tasks need: those they share first. */
+export function int8BlobsOf(
+  { embeddings, trunk, tasks: branches }: Int8Parts,
+  tasks: readonly { readonly name: string; readonly fork: number | null }[],
+): Int8File[] {
+  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
+  const shared = tasks.some(({ fork }) => fork !== null) ? [embeddings, ...trunk.slice(0, depth)] : [];
+  return [...shared, ...tasks.map(({ name }) => branches[name] as Int8Task)];
+}
+
 export const int8Files = ({ embeddings, trunk, tasks }: Int8Parts): Int8File[] => [
   embeddings,
   ...trunk,

@@ -6,13 +6,10 @@ import { usageError } from "../../errors/errors";
 import { readInt8 } from "../../merge/folder/int8-blobs";
 import type { Manifest } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
+import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./segments";
 import { storedPieces } from "./stored";
-
-/** What a model's products compute with. */
-export const weightForms = ["float32", "int8"] as const;
-export type WeightForm = (typeof weightForms)[number];
 
 /**
  * null where float32 is to run: it was asked for, the version was not quantized, or the engine runs no int8.
