@@ -217,8 +217,9 @@ await measure("update", `update --merged merged --task ${last}`);
 await measure("remove", `remove --merged merged --task ${last}`);
 await measure(`merge anew, ${tasks + 1}`, `merge --base ./base --out anew`);
 rmSync(path.join(cwd, "anew"), { recursive: true });
+makeRun(base, tasks, 3);
 await measure("add, --no-onnx", `add --merged merged --task ${last} --no-onnx`);
 await measure(`merge anew, ${tasks + 1}, --no-onnx`, `merge --base ./base --out anew --no-onnx`);
 if (!existsSync(path.join(cwd, "merged/model.onnx")))
-  await measure("update", `merge --base ./base --task ${last} --out merged`);
+  await measure("model.onnx again", `merge --base ./base --task ${last} --out merged`);
 if (values.load) await load(Number(values.rounds));

@@ -6,6 +6,9 @@ import fc from "fast-check";
 const { soakShares = 1 } = globalThis as { soakShares?: number };
 const first = Number(process.env["FLEXBERT_SOAK_SEED"] || 1);
 
+/** Whether all shares run: what starts processes does less for the slow tests. */
+export const atLength = soakShares > 1;
+
 /** The seeds of the shares that run now. */
 export const soakSeeds: readonly number[] = Array.from({ length: soakShares }, (_, i) => first + i);
 

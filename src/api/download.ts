@@ -34,7 +34,7 @@ type Chosen = readonly (readonly [Task, GlueSource])[];
 
 type Failures = readonly { readonly task: Task; readonly error: UserError }[];
 
-const describeFailure = ({ task, error }: Failures[number]) => `${task.name}: ${error.message}`;
+const describeFailure = ({ task, error }: Failures[number]) => `${task.name}: ${error.lines.join("; ")}`;
 
 const MIRROR_VARIABLE = "FLEXBERT_GLUE_MIRROR";
 
@@ -156,9 +156,9 @@ async function explained(error: unknown, before: Failures, left: Chosen, glueDat
   if (!(error instanceof UserError)) return error;
   const { OutOfReach } = await import("../data/glue/fetch-source.js");
   const { byHand } = await import("../data/glue/sources.js");
-  const lines = [...before.map(describeFailure), error.message];
-  if (error instanceof OutOfReach) lines.push(byHand(left, glueData));
-  return new UserError(error.exitCode, lines.join("\n"), { cause: error });
+  const lines = [...before.map(describeFailure), ...error.lines];
+  if (error instanceof OutOfReach) lines.push(...byHand(left, glueData));
+  return new UserError(error.exitCode, lines, { cause: error });
 }
 
 async function allFailures(failed: Failures, chosen: Chosen, glueData: string): Promise<UserError> {
@@ -168,11 +168,11 @@ async function allFailures(failed: Failures, chosen: Chosen, glueData: string): 
   const outOfReach = failed.filter(({ error }) => error instanceof OutOfReach).map(({ task }) => task);
   if (outOfReach.length > 0) {
     lines.push(
-      byHand(
+      ...byHand(
         chosen.filter(([task]) => outOfReach.includes(task)),
         glueData,
       ),
     );
   }
-  return dataError(lines.join("\n"), failed[0]?.error);
+  return dataError(lines, failed[0]?.error);
 }

@@ -7,7 +7,7 @@ import { type ExportFormatName, exportFormatNames } from "../export/format";
 import { type Given, readGiven } from "../options/given";
 import { option, optional, toggle, type Values } from "../options/option";
 import { choice, list, text } from "../options/readers";
-import { engineOptions } from "../settings/engine";
+import { engineOptions, exportPrecisions } from "../settings/engine";
 import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import { type Call, type Caller, callOf } from "./caller";
@@ -33,6 +33,12 @@ export const exportOptions = {
     value: "<folder>",
     help: "the folder to make; TensorFlow Serving wants NAME/VERSION (default the format's name; saved-model/1)",
   }),
+  precision: option(choice(exportPrecisions), {
+    flag: "--precision",
+    value: "<form>",
+    help: "how onnx has its weights: float32, float16 (computed in float32), or int8, of a folder that flexbert quantize made so",
+    fallback: "float32",
+  }),
   force: toggle({ flag: "--force", short: "-f", help: "replace an export of the same format that is there" }),
   python: option(text, {
     flag: "--python",
@@ -53,9 +59,12 @@ export interface ExportOptions extends Given<typeof exportOptions> {
 
 const readFormat = choice(exportFormatNames);
 
-function requestOf(format: ExportFormatName, { model, version, out, force, task }: ExportValues): ExportRequest {
+function requestOf(
+  format: ExportFormatName,
+  { model, version, out, force, task, precision }: ExportValues,
+): ExportRequest {
   const place = out ?? (format === "saved-model" ? "saved-model/1" : format);
-  return { format: readFormat(format), model, version, out: place, force, ...(task ? { tasks: task } : {}) };
+  return { format: readFormat(format), model, version, precision, out: place, force, ...(task ? { tasks: task } : {}) };
 }
 
 /** What an export would write: bytes of the weights, tasks, contents. Throws as {@link exportModel} does. */
@@ -158,7 +167,7 @@ async function openCheck(
   try {
     const { knownTasks } = await import("../tasks/registry.js");
     const tasks = knownTasks(await userTasks(values));
-    session = await openSession(values, call);
+    session = await openSession({ engine: values.engine, threads: values.threads }, call);
     return { tools: checkTools(runtime.open, session, tasks, values.glueData), close };
   } catch (error) {
     close();

@@ -77,6 +77,7 @@ export {
   merge,
   planAdd,
   planMerge,
+  planRemove,
   planUpdate,
   type RemoveOptions,
   removeTasks,

@@ -7,7 +7,7 @@ import { optional, type Values } from "../options/option";
 import { text } from "../options/readers";
 import type { ServedModel } from "../predict/model";
 import { baseOptions } from "../settings/base";
-import { engineOptions, precisionOption } from "../settings/engine";
+import { engineOptions, precisionOption, type WeightForm, weightsOption } from "../settings/engine";
 import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import type { Task } from "../tasks/task";
@@ -32,6 +32,7 @@ export const modelOptions = {
   }),
   ...engineOptions,
   ...precisionOption,
+  ...weightsOption,
 };
 
 export type ModelOptions = Given<typeof modelOptions>;
@@ -42,7 +43,10 @@ export function namesOf(task: string | undefined): string[] | undefined {
   return task.split(",").map((name) => name.trim());
 }
 
-type ModelValues = EngineValues & Pick<Values<typeof modelOptions>, "model" | "version" | "tasks" | "base">;
+type ModelValues = EngineValues &
+  Pick<Values<typeof modelOptions>, "model" | "version" | "tasks" | "base"> & {
+    readonly weights?: WeightForm | undefined;
+  };
 
 /** A served model with what else its commands need. */
 export interface ServedTasks {
@@ -87,7 +91,9 @@ export async function openServedModel(
       ...(inputs ? { inputs } : {}),
       ...(values.base === undefined ? {} : { base: values.base }),
       version: values.version,
+      weights: values.weights,
     });
+    if (opened.weights === "int8") call.reporter.log("weights: int8; --weights float32 runs the others");
     return { model: opened, session, tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };
   } catch (error) {
     session.close();

@@ -83,6 +83,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "remove old versions of a merged model",
     load: async () => (await import("./commands/gc.js")).gcCommand,
   },
+  quantize: {
+    summary: "int8 weights for a merged model",
+    load: async () => (await import("./commands/quantize.js")).quantizeCommand,
+  },
   inspect: {
     summary: "what a merged model holds, as a picture",
     load: async () => (await import("./commands/inspect.js")).inspectCommand,

@@ -2,6 +2,7 @@
 
 import type { ChosenRun, MergeResult } from "../api/merge/merge";
 import { formatBytes } from "../files/atomic";
+import type { MergedTask } from "../merge/folder/manifest";
 import { formatCount, formatLayers, formatScore } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { describeOnnx } from "./model-check";
@@ -20,6 +21,12 @@ export function printChoice(chosen: readonly ChosenRun[], terminal: Terminal): v
     ]);
     terminal.print(table(["task", "method", "fork", "layers", "score"], rows));
   }
+}
+
+/** What would stay in a folder. */
+export function printRest(out: string, tasks: readonly MergedTask[], terminal: Terminal): void {
+  if (terminal.json) terminal.printJson(tasks);
+  else terminal.print(`${out} would keep ${tasks.map(({ name }) => name).join(", ") || "no task"}`);
 }
 
 export const reportMerged = (merged: MergeResult, terminal: Terminal): void =>

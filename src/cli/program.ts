@@ -1,10 +1,8 @@
 // The commands as commander's program: the one that is asked for with its options, the others by name and summary alone.
 
-import { readFileSync } from "node:fs";
 import { Option, Command as Program } from "commander";
-import { ExitCode, UserError, usageError } from "../errors/errors";
+import { usageError } from "../errors/errors";
 import { packageVersion } from "../files/version";
-import { decodeText } from "../files/written-text";
 import { type ConfigFile, type Definition, type Definitions, resolveOptions, type Values } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
 import { talk } from "../settings/call";
@@ -130,21 +128,11 @@ function toOption({ flag, short, value, help, fallback }: Definition<unknown>): 
 }
 
 async function readConfig(file: string): Promise<ConfigFile> {
-  const { parseDocument } = await import("yaml");
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new UserError(ExitCode.usage, `--config ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  const text = decodeText(bytes);
-  if (text === null) throw new UserError(ExitCode.usage, `--config ${file} is no text. Save it as UTF-8`);
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem) throw new UserError(ExitCode.usage, `${file}: ${problem.message.split("\n")[0]}`);
-  const values: unknown = document.toJS() ?? {};
+  const { parseYamlFile, readYamlText } = await import("../options/yaml-file.js");
+  const { content } = parseYamlFile(file, await readYamlText(file, "the file of --config"));
+  const values = content ?? {};
   if (typeof values !== "object" || Array.isArray(values)) {
-    throw new UserError(ExitCode.usage, `${file} holds no options: write one "key: value" a line`);
+    throw usageError(`${file} holds no options: write one "key: value" a line`);
   }
   return { file, values: values as Record<string, unknown> };
 }

@@ -2,7 +2,7 @@
 // terminal, plain lines elsewhere, nothing with --quiet.
 
 import { createColors } from "picocolors";
-import { forTerminal } from "../errors/printable";
+import { forTerminal, messageLine } from "../errors/printable";
 import { formatSeconds } from "../messages/quantities";
 import type { ProgressBar, Reporter } from "../messages/reporter";
 import type { Recipes } from "../recipes/recipe";
@@ -54,11 +54,11 @@ export function createTerminal(
   // Data for a file or a program goes out as it is; what a terminal shows does not.
   const shown = (text: string) => (streams.out.isTTY ? forTerminal(text) : text);
   const log = (line: string) => {
-    if (!quiet) writeLine(forTerminal(line));
+    if (!quiet) writeLine(messageLine(line));
   };
   const reporter: Reporter = {
     log,
-    warn: (line) => writeLine(`${colours.yellow("warning:")} ${forTerminal(line)}`),
+    warn: (line) => writeLine(`${colours.yellow("warning:")} ${messageLine(line)}`),
     progress(label, total, done = 0) {
       if (quiet) return { advance: () => undefined, end: () => undefined };
       if (!showsBars(err)) return lineProgress(log, label, total, done);

@@ -4,8 +4,9 @@
 
 import path from "node:path";
 import { dataError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
-import { counted } from "../messages/words";
+import { counted, listed } from "../messages/words";
 import { formatByName, isKeyed } from "../tasks/format";
 import type { Column, Columns, SplitSource } from "../tasks/task";
 import { headerAdvice } from "./rows/strange";
@@ -117,7 +118,7 @@ export function onlyPosition(names: readonly string[], column: string, file: str
 function missingColumn(source: SplitSource, file: string, column: Column, found: readonly string[]): Error {
   const taken = Object.values(source.columns);
   const free = found.filter((name) => !taken.includes(name));
-  const names = found.map((name) => `"${name}"`).join(", ");
+  const names = listed(found.map((name) => `"${name}"`));
   const quoted = found.includes(`"${column}"`) ? "its names stand in quotes: say quotes: csv" : null;
   const advice = headerAdvice(found, source) ?? quoted ?? "name its columns so, or put the right file there";
   return dataError(
@@ -155,5 +156,5 @@ function wrongValue(value: unknown, role: Role, key: string, source: SplitSource
   const isText = role === "text" || role === "pair";
   const isList = role === "label" && source.labelSeparator !== undefined;
   const wanted = isText ? "a string" : isList ? "an array of strings" : "a string or a number";
-  return `"${key}" is ${JSON.stringify(value)}, not ${wanted}`;
+  return `"${key}" is ${shown(value)}, not ${wanted}`;
 }

@@ -45,10 +45,12 @@ export interface Engine {
     axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
   ): Promise<Program<E>>;
   /**
-   * Opens a graph that was lowered before: an ONNX file, and the files beside it that hold its weights. Absent where an
-   * engine runs no such files. Throws the runtime's error for one that does not open.
+   * Opens a graph that was lowered before: an ONNX file, and the files beside it that hold its weights, or a file's bytes.
+   * Absent where an engine runs no such files. Throws the runtime's error for one that does not open.
    */
-  readonly openGraph?: (file: string) => Promise<GraphProgram>;
+  readonly openGraph?: (file: string | Uint8Array) => Promise<GraphProgram>;
+  /** Whether products of int8 weights of 8 bits are wrong on this processor; present where openGraph is. Looked up once. */
+  readonly saturates?: () => Promise<boolean>;
   /** Tensors that the engine holds now: equal before and after any complete piece of work. */
   tensorCount(): number;
   dispose(): void;

@@ -1,7 +1,7 @@
 // Errors that a user can act on, and the exit codes of the command line.
 // A UserError is printed as one line without a stack; anything else is a defect and keeps its stack.
 
-import { onOneLine, withoutControls } from "./printable";
+import { messageLine, onOneLine } from "./printable";
 
 /** Exit codes of the command line. 130 and 143 follow a signal. */
 export const ExitCode = {
@@ -18,14 +18,27 @@ export const ExitCode = {
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
+/** What an error says: one line, or a line for each of several problems. No text in it begins a line of its own. */
+export type Message = string | readonly string[];
+
+/** Of a message: who has more to mend begins with these. */
+const MOST_LINES = 100;
+
+const firstLines = (lines: readonly string[]): readonly string[] =>
+  lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `  and ${lines.length - MOST_LINES} more`] : lines;
+
 /** A problem that the user can solve. The message names the thing, the value and the next step. */
 export class UserError extends Error {
   readonly exitCode: ExitCode;
+  /** The message's lines. */
+  readonly lines: readonly string[];
 
-  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
-    super(withoutControls(message), options);
+  constructor(exitCode: ExitCode, message: Message, options?: ErrorOptions) {
+    const lines = firstLines([message].flat()).map(messageLine);
+    super(lines.join("\n"), options);
     this.name = "UserError";
     this.exitCode = exitCode;
+    this.lines = lines;
   }
 }
 
@@ -33,21 +46,21 @@ export class UserError extends Error {
 export const oneLine = (error: unknown): string => onOneLine((error as Error).message.replace(/\s+/g, " "));
 
 /** Wrong flags or configuration (exit code 2). */
-export const usageError = (message: string, cause?: unknown) => new UserError(ExitCode.usage, message, { cause });
+export const usageError = (message: Message, cause?: unknown) => new UserError(ExitCode.usage, message, { cause });
 
 /** Wrong or missing task data (exit code 3). */
-export const dataError = (message: string, cause?: unknown) => new UserError(ExitCode.data, message, { cause });
+export const dataError = (message: Message, cause?: unknown) => new UserError(ExitCode.data, message, { cause });
 
 /** A wrong, missing or damaged model or checkpoint (exit code 4). */
-export const modelError = (message: string, cause?: unknown) => new UserError(ExitCode.model, message, { cause });
+export const modelError = (message: Message, cause?: unknown) => new UserError(ExitCode.model, message, { cause });
 
 /** Results that differ by more than they may (exit code 5). */
-export const toleranceError = (message: string, cause?: unknown) =>
+export const toleranceError = (message: Message, cause?: unknown) =>
   new UserError(ExitCode.tolerance, message, { cause });
 
 /** An engine that is not installed or cannot run this (exit code 6). */
-export const engineError = (message: string, cause?: unknown) =>
+export const engineError = (message: Message, cause?: unknown) =>
   new UserError(ExitCode.engineAbsent, message, { cause });
 
 /** A failure of the machine: disk full, no permission, no network (exit code 1). */
-export const failure = (message: string, cause?: unknown) => new UserError(ExitCode.failure, message, { cause });
+export const failure = (message: Message, cause?: unknown) => new UserError(ExitCode.failure, message, { cause });

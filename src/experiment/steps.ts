@@ -10,6 +10,7 @@ import { modelError, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
+import { parseJson } from "../files/json";
 import { tryLockFolder } from "../files/lock";
 import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
@@ -155,7 +156,7 @@ export async function doOnce(
 async function readMark(file: string): Promise<string | null> {
   if (!existsSync(file)) return null;
   try {
-    return (JSON.parse(await readFile(file, "utf8")) as { inputs?: string }).inputs ?? null;
+    return (parseJson(await readFile(file, "utf8")) as { inputs?: string }).inputs ?? null;
   } catch {
     return null; // damaged: the step is done again
   }

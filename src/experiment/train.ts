@@ -223,15 +223,12 @@ function failed(failures: ReadonlyMap<number, UserError>, mine: readonly TrialSp
   const [first] = failures.values();
   if (failures.size === 1 && mine.length === 1) return first as UserError;
   const lines = [...failures].map(([index, error]) => named(index, error));
-  return new UserError(
-    (first as UserError).exitCode,
-    `${failures.size} of ${mine.length} trials failed\n${lines.join("\n")}`,
-  );
+  return new UserError((first as UserError).exitCode, [`${failures.size} of ${mine.length} trials failed`, ...lines]);
 }
 
 /** A diverged loss names its trial by itself; a full disk does not. */
-const named = (index: number, { message }: UserError) =>
-  message.startsWith("trial ") ? message : `trial ${index}: ${message}`;
+const named = (index: number, { lines }: UserError) =>
+  lines[0]?.startsWith("trial ") ? lines.join("; ") : `trial ${index}: ${lines.join("; ")}`;
 
 async function pause(signal: AbortSignal): Promise<void> {
   await sleep(POLL, undefined, { signal }).catch(() => undefined); // the loop looks at the signal

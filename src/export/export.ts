@@ -1,10 +1,13 @@
 // A merged folder, all of it or some of its tasks, in the format of another runtime.
 
 import { stat } from "node:fs/promises";
-import { modelError } from "../errors/errors";
+import { modelError, usageError } from "../errors/errors";
 import { blobsOf, readShared } from "../merge/folder/blobs";
-import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import { type Int8Parts, int8BlobsOf } from "../merge/folder/int8";
+import { readInt8 } from "../merge/folder/int8-blobs";
+import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
 import { type OpenVersion, openVersion } from "../merge/folder/version";
+import type { ExportPrecision } from "../settings/engine";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { CheckTools, ModelCheck } from "./check/model-check";
 import type { ExportFormat, ExportFormatName, ExportSource } from "./format";
@@ -18,6 +21,8 @@ export interface ExportRequest extends Target {
   readonly version?: string | undefined;
   /** Of its tasks; all of them where it is left out. */
   readonly tasks?: readonly string[];
+  /** How it has its weights; float32 by default. */
+  readonly precision?: ExportPrecision;
   /** The kinds that tasks of the folder may have; flexbert's by default. */
   readonly kinds?: Kinds;
 }
@@ -102,7 +107,9 @@ async function openSource(request: ExportRequest): Promise<Opened> {
   };
   const opened = await openVersion(model, { version, kinds }, blobs);
   try {
-    const source = await sourceOf(opened, names);
+    const { precision = "float32" } = request;
+    requirePrecision(opened, format, precision);
+    const source = await sourceOf(opened, names, precision);
     const tasks = source.manifest.tasks.map(({ name }) => name);
     const about = { format: request.format, out: request.out, tasks, contents: format.contents(source) };
     return { format, source, about: { ...about, bytes: source.bytes }, close: opened.close };
@@ -115,7 +122,23 @@ async function openSource(request: ExportRequest): Promise<Opened> {
 const chosen = (tasks: readonly MergedTask[], names: readonly string[] | undefined) =>
   tasks.filter(({ name }) => !names || names.includes(name));
 
-async function sourceOf(opened: OpenVersion, names: readonly string[] | undefined): Promise<ExportSource> {
+/** Throws usageError (2) for what the format does not hold, modelError (4) for int8 that the version has not. */
+function requirePrecision({ folder, manifest }: OpenVersion, format: ExportFormat, precision: ExportPrecision): void {
+  if (precision === "float32") return;
+  if (!format.precisions.includes(precision)) {
+    const takes = ["float32", ...format.precisions].join(", ");
+    throw usageError(`--precision ${precision}: export ${format.name} writes ${takes}`);
+  }
+  if (precision === "int8" && !manifest.int8) {
+    throw modelError(`${folder} has no int8 weights. Run: flexbert quantize --merged ${folder}`);
+  }
+}
+
+async function sourceOf(
+  opened: OpenVersion,
+  names: readonly string[] | undefined,
+  precision: ExportPrecision,
+): Promise<ExportSource> {
   const { folder, manifest, pathOf, readTensors, readBytes } = opened;
   const all = manifest.tasks.map(({ name }) => name);
   if (all.length === 0) throw modelError(`${folder} has no task. Run: flexbert merge --out ${folder}`);
@@ -123,9 +146,27 @@ async function sourceOf(opened: OpenVersion, names: readonly string[] | undefine
   if (missing !== undefined) throw modelError(`${folder} has no task ${missing}. It has ${all.join(", ")}`);
   const tasks = chosen(manifest.tasks, names);
   const texts = await readShared(folder, manifest);
-  const { shared, own } = blobsOf(manifest, tasks);
+  const { int8 } = manifest;
   let bytes = 0;
-  for (const blob of [...shared, ...own]) bytes += (await stat(pathOf(blob))).size;
+  for (const blob of precision === "int8" && int8 ? int8BlobsOf(int8, tasks) : float32Blobs(manifest, tasks)) {
+    bytes += (await stat(pathOf(blob))).size;
+  }
+  if (precision === "float16") bytes /= 2;
+  const readPacked = (wanted: readonly MergedTask[]) => readInt8(folder, int8 as Int8Parts, wanted);
   const alone = names !== undefined && tasks.length === 1;
-  return { manifest: { ...manifest, tasks }, ...texts, bytes, readTensors, readBytes, alone };
+  return {
+    manifest: { ...manifest, tasks },
+    ...texts,
+    precision,
+    bytes,
+    readTensors,
+    readInt8: readPacked,
+    readBytes,
+    alone,
+  };
+}
+
+function float32Blobs(manifest: Manifest, tasks: readonly MergedTask[]): Blob[] {
+  const { shared, own } = blobsOf(manifest, tasks);
+  return [...shared, ...own];
 }

@@ -1,6 +1,7 @@
 // The format of a file of flexbert's own, and which flexbert wrote it: a number that grows where older versions could not
 // read what is written, and a version for people. 0.1.0 wrote no version; its files are read as any other's.
 
+import { shown } from "../errors/printable";
 import { packageVersion } from "./version";
 
 /** What such a file holds beside its content. */
@@ -21,7 +22,7 @@ export function stamped<T extends Stamp>(content: T) {
 export function formatProblem(content: unknown, known: number): string | null {
   const { format, flexbert } = Object(content) as { format?: unknown; flexbert?: unknown };
   if (format === undefined || format === known) return null;
-  const problem = `has format ${JSON.stringify(format)}; this flexbert reads format ${known}`;
+  const problem = `has format ${shown(format)}; this flexbert reads format ${known}`;
   if (typeof format !== "number" || format < known) return problem;
   const maker = typeof flexbert === "string" ? `flexbert ${flexbert}` : "a newer flexbert";
   return `${problem}. It was made by ${maker}; this is ${packageVersion()}: update flexbert to read it`;

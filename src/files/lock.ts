@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../errors/errors";
 import { isLeftover, temporaryPath } from "./atomic";
 import { makeFolder } from "./folder";
+import { parseJson } from "./json";
 import { processStart } from "./process-start";
 import { storageFailure } from "./storage-failure";
 
@@ -153,8 +154,8 @@ async function readHolder(file: string): Promise<Holder | null> {
   for (const deadline = Date.now() + UNREADABLE_MS; Date.now() < deadline; await sleep(20)) {
     try {
       content = await readFile(file, "utf8");
-      const holder = JSON.parse(content) as Holder;
-      if (typeof holder.pid === "number" && typeof holder.token === "string") return holder;
+      const holder: Holder = Object(parseJson(content));
+      if (isHolder(holder)) return holder;
     } catch (error) {
       if (codeOf(error) === "ENOENT") return null;
       if (!(error instanceof SyntaxError)) throw error;
@@ -163,6 +164,14 @@ async function readHolder(file: string): Promise<Holder | null> {
   // Cut off in the middle of its one write: the writer is dead. Its token must be the same for all who find it so.
   return { host: os.hostname(), pid: 0, start: null, purpose: "", token: "unreadable" };
 }
+
+/** The token goes into a file's name. */
+const isHolder = ({ host, pid, start, purpose, token }: Holder): boolean =>
+  [host, purpose].every((text) => typeof text === "string") &&
+  (start === null || typeof start === "string") &&
+  Number.isSafeInteger(pid) &&
+  typeof token === "string" &&
+  /^[^/\\\p{Cc}]{1,64}$/u.test(token);
 
 function isAlive({ host, pid, start }: Holder): boolean {
   if (host !== os.hostname()) return true;

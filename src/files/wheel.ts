@@ -6,11 +6,11 @@ import { createWriteStream } from "node:fs";
 import { chmod } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import type { Entry, ZipFile } from "yauzl";
 import { failure } from "../errors/errors";
 import { formatBytes, requireFreeSpace } from "./atomic";
 import { makeFolder } from "./folder";
-import { readArchive } from "./zip";
+import { type Archive, readArchive } from "./zip";
+import type { ZipEntry } from "./zip-directory";
 
 export interface WheelSelection {
   /** The path below `folder` that an entry gets, with slashes; null leaves it out. */
@@ -38,18 +38,18 @@ export async function unpackWheel(wheel: string, folder: string, selection: Whee
   });
 }
 
-async function unpack(archive: ZipFile, name: string, folder: string, selection: WheelSelection) {
+async function unpack(archive: Archive, name: string, folder: string, selection: WheelSelection) {
   const { target, maxBytes, durable, signal } = selection;
-  const chosen = new Map<string, Entry>();
-  let record: Entry | undefined;
+  const chosen = new Map<string, ZipEntry>();
+  let record: ZipEntry | undefined;
   let bytes = 0;
-  for await (const entry of archive.eachEntry()) {
-    if (/^[^/]+\.dist-info\/RECORD$/.test(entry.fileName)) record = entry;
-    const place = entry.fileName.endsWith("/") ? null : target(entry.fileName);
+  for (const entry of archive.entries) {
+    if (/^[^/]+\.dist-info\/RECORD$/.test(entry.name)) record = entry;
+    const place = entry.name.endsWith("/") ? null : target(entry.name);
     if (place === null) continue;
     if (!isBelow(place)) throw new Error(`"${place}" leaves the folder`);
     chosen.set(place, entry);
-    bytes += entry.uncompressedSize;
+    bytes += entry.bytes;
   }
   if (bytes > maxBytes) throw failure(`${name} would unpack to more than ${formatBytes(maxBytes)}: that is not right`);
   if (!record) throw new Error("it has no RECORD");
@@ -57,15 +57,14 @@ async function unpack(archive: ZipFile, name: string, folder: string, selection:
   await requireFreeSpace(folder, bytes, `unpacking ${name}`);
   const sizes: Record<string, number> = {};
   for (const [place, entry] of chosen) {
-    const expected = hashes.get(entry.fileName);
-    if (expected === undefined) throw new Error(`its RECORD does not list ${entry.fileName}`);
+    const expected = hashes.get(entry.name);
+    if (expected === undefined) throw new Error(`its RECORD does not list ${entry.name}`);
     const file = path.join(folder, ...place.split("/"));
     await makeFolder(path.dirname(file));
-    const stream = await archive.openReadStreamPromise(entry);
-    const checked = (source: AsyncIterable<Buffer>) => checkHash(source, expected, entry.fileName);
-    await pipeline(stream, checked, createWriteStream(file, { flush: durable }), signal ? { signal } : {});
-    if ((entry.externalFileAttributes >>> 16) & EXECUTABLE) await chmod(file, 0o755);
-    sizes[place] = entry.uncompressedSize;
+    const checked = checkHash(archive.content(entry), expected, entry.name);
+    await pipeline(checked, createWriteStream(file, { flush: durable }), signal ? { signal } : {});
+    if ((entry.attributes >>> 16) & EXECUTABLE) await chmod(file, 0o755);
+    sizes[place] = entry.bytes;
   }
   return sizes;
 }
@@ -76,10 +75,10 @@ const isBelow = (place: string) =>
   place.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 
 /** sha256 in base64url by file name. Lines are CSV; a name with a comma or quote is quoted. */
-async function readRecord(archive: ZipFile, entry: Entry): Promise<Map<string, string>> {
-  if (entry.uncompressedSize > LARGEST_RECORD) throw new Error("its RECORD is too large");
-  const chunks: Buffer[] = [];
-  for await (const chunk of await archive.openReadStreamPromise(entry)) chunks.push(chunk as Buffer);
+async function readRecord(archive: Archive, entry: ZipEntry): Promise<Map<string, string>> {
+  if (entry.bytes > LARGEST_RECORD) throw new Error("its RECORD is too large");
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of archive.content(entry)) chunks.push(chunk);
   const hashes = new Map<string, string>();
   for (const line of Buffer.concat(chunks).toString("utf8").split(/\r?\n/)) {
     const [, quoted, plain, hash] = /^(?:"((?:[^"]|"")*)"|([^,"]*)),sha256=([\w-]{43}),\d*$/.exec(line) ?? [];
@@ -88,7 +87,7 @@ async function readRecord(archive: ZipFile, entry: Entry): Promise<Map<string, s
   return hashes;
 }
 
-async function* checkHash(source: AsyncIterable<Buffer>, expected: string, name: string): AsyncIterable<Buffer> {
+async function* checkHash(source: AsyncIterable<Uint8Array>, expected: string, name: string) {
   const hash = createHash("sha256");
   for await (const chunk of source) {
     hash.update(chunk);

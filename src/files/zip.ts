@@ -1,16 +1,18 @@
 // Extraction of chosen entries of a zip file. Entries never name their own targets (no zip-slip), and the bytes that
-// they unpack to are limited before anything is written (no zip bombs: yauzl ends a stream that grows beyond its
-// declared size). Contents are compared with their CRCs, which yauzl does not do.
+// they unpack to are limited before anything is written (no zip bombs: none unpacks to more than it declares). Contents
+// are compared with their CRCs.
 
 import { createWriteStream } from "node:fs";
+import { open } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { crc32 } from "node:zlib";
-import { openPromise, type ZipFile } from "yauzl";
 import { modelError, UserError } from "../errors/errors";
+import { printable } from "../errors/printable";
 import { formatBytes, requireFreeSpace } from "./atomic";
 import { makeFolder } from "./folder";
 import { storageFailure } from "./storage-failure";
+import { contentOf, readZipDirectory, type ZipEntry, ZipError } from "./zip-directory";
 
 export interface ZipSelection {
   /** The file name that an entry gets in the target folder; null leaves it out. */
@@ -42,14 +44,23 @@ interface ArchiveErrors {
   readonly signal?: AbortSignal;
 }
 
+/** An open zip. */
+export interface Archive {
+  readonly entries: readonly ZipEntry[];
+  /** An entry's content in pieces. */
+  content(entry: ZipEntry): AsyncIterable<Uint8Array>;
+}
+
 /** Opens an archive, gives it to `read` and closes it, whatever happens. */
-export async function readArchive<T>(file: string, read: (archive: ZipFile) => Promise<T>, errors: ArchiveErrors) {
+export async function readArchive<T>(file: string, read: (archive: Archive) => Promise<T>, errors: ArchiveErrors) {
   try {
-    const archive = await openPromise(file, { lazyEntries: true, autoClose: false });
+    const handle = await open(file);
     try {
-      return await read(archive);
+      const entries = await readZipDirectory(handle);
+      for (const { name } of entries) requireBelow(name);
+      return await read({ entries, content: (entry) => contentOf(handle, entry) });
     } finally {
-      archive.close();
+      await handle.close();
     }
   } catch (error) {
     if (error instanceof UserError || errors.signal?.aborted) throw error;
@@ -59,18 +70,25 @@ export async function readArchive<T>(file: string, read: (archive: ZipFile) => P
   }
 }
 
-async function extractEntries(archive: ZipFile, zip: string, folder: string, selection: ZipSelection) {
-  const targets = new Map<string, Parameters<ZipFile["openReadStream"]>[0]>();
+/** No entry lies outside of the folder that a zip is unpacked to, whoever unpacks it. */
+function requireBelow(name: string): void {
+  if (/^([\\/]|[a-z]:)/i.test(name) || name.split(/[\\/]/).includes("..")) {
+    throw new ZipError(`its entry ${printable(name)} leaves the folder`);
+  }
+}
+
+async function extractEntries(archive: Archive, zip: string, folder: string, selection: ZipSelection) {
+  const targets = new Map<string, ZipEntry>();
   let bytes = 0;
-  for await (const entry of archive.eachEntry()) {
-    const target = entry.fileName.endsWith("/") ? null : selection.target(entry.fileName);
+  for (const entry of archive.entries) {
+    const target = entry.name.endsWith("/") ? null : selection.target(entry.name);
     if (target === null) continue;
     if (path.basename(target) !== target || target === ".." || target === ".") {
-      throw new Error(`"${target}" is no file name`);
+      throw new ZipError(`"${target}" is no file name`);
     }
     if (targets.has(target)) throw modelError(`${zip} holds ${target} twice. It is not the zip that is meant`);
     targets.set(target, entry);
-    bytes += entry.uncompressedSize;
+    bytes += entry.bytes;
     if (bytes > selection.maxBytes) {
       throw modelError(
         `${zip} would unpack to more than ${formatBytes(selection.maxBytes)}: it is not the zip that is meant`,
@@ -80,15 +98,14 @@ async function extractEntries(archive: ZipFile, zip: string, folder: string, sel
   await requireFreeSpace(folder, bytes, `unpacking ${zip}`);
   await makeFolder(folder);
   for (const [target, entry] of targets) {
-    const stream = await archive.openReadStreamPromise(entry);
     const options = selection.signal ? { signal: selection.signal } : {};
-    const checked = (source: AsyncIterable<Buffer>) => checkCrc(source, entry.crc32, target);
-    await pipeline(stream, checked, createWriteStream(path.join(folder, target), { flush: true }), options);
+    const checked = checkCrc(archive.content(entry), entry.crc32, target);
+    await pipeline(checked, createWriteStream(path.join(folder, target), { flush: true }), options);
   }
   return [...targets.keys()];
 }
 
-async function* checkCrc(source: AsyncIterable<Buffer>, expected: number, name: string): AsyncIterable<Buffer> {
+async function* checkCrc(source: AsyncIterable<Uint8Array>, expected: number, name: string) {
   let crc = 0;
   for await (const chunk of source) {
     crc = crc32(chunk, crc);

@@ -24,8 +24,8 @@ export function onnxSection(tasks: readonly MergedTask[]): string[] {
       ],
     ),
     example(tasks[0] as MergedTask),
-    "Labels and maximum lengths are in its metadata too (`flexbert.tasks`, JSON). Weights that are too large for one file " +
-      "stay under `blobs/`, to which it then refers: move the folder as a whole.",
+    "Labels and maximum lengths are in its metadata too (`flexbert.tasks`, JSON). Its weights are the files under `blobs/`: " +
+      "move the folder as a whole, or write a file that is whole alone with `flexbert export onnx`.",
   ];
 }
 

@@ -1,6 +1,5 @@
-// The model card of a merged folder: README.md with the front matter that the Hugging Face hub reads. It says what the
-// manifest says and nothing else, so the manifest's rename stays the commit: the card is written after it, and a card
-// that is missing or older than its manifest is put right by the next merge.
+// The model card of a merged folder: README.md with the front matter that the Hugging Face hub reads. It says what a
+// version's manifest says and nothing else, and lies beside that; the folder's README.md is a copy of the current version's.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -21,10 +20,11 @@ export const CARD = "README.md";
 /** A card without this line is somebody's own. */
 const MARK = "<!-- Written by flexbert merge, which writes it again. Take this line out to keep your changes. -->";
 
-/** Writes the card, unless README.md is somebody's own. */
-export async function writeCard(folder: string, manifest: Manifest): Promise<void> {
+/** Writes the card, unless README.md is somebody's own or says that already. */
+export async function writeCard(folder: string, text: string): Promise<void> {
   const file = path.join(folder, CARD);
-  if (!existsSync(file) || (await hasCard(folder))) await writeFileAtomic(file, modelCard(manifest));
+  const stands = existsSync(file) && (!(await hasCard(folder)) || (await readFile(file, "utf8")) === text);
+  if (!stands) await writeFileAtomic(file, text);
 }
 
 /** Whether README.md is the card, or somebody's own. */

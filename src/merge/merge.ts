@@ -17,9 +17,10 @@ import type { Kinds } from "../tasks/kinds/kind";
 import { type Task, thresholdOf } from "../tasks/task";
 import { type Change, type Committed, type Contents, changeFolder, commitVersion, type Logged } from "./change";
 import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
+import { type Int8Parts, remainingInt8 } from "./folder/int8";
 import type { Blob, Manifest, MergedTask } from "./folder/manifest";
 import { versionFile } from "./folder/version";
-import { writePieces } from "./pieces";
+import { writeAllPieces } from "./pieces";
 
 export interface Selection {
   readonly task: Task;
@@ -39,11 +40,21 @@ export interface MergeRequest {
   readonly allowUnshared: boolean;
   /** Writes model.onnx too; null leaves it out, and removes one that is there. */
   readonly onnx: OnnxRequest | null;
+  /** Of a folder that has int8 weights, makes those of what is new in it; without it the version has none. */
+  readonly int8?: Int8Maker;
   /** For the folder's log. */
   readonly note?: string | null;
   /** The kinds that tasks of the folder may have; flexbert's by default. */
   readonly kinds?: Kinds;
 }
+
+/** @param before what the folder holds, @param contents what it will hold: their float32 blobs are written */
+export type Int8Maker = (
+  out: string,
+  contents: Contents,
+  before: Manifest & { readonly int8: Int8Parts },
+  onCreated: OnCreated,
+) => Promise<Int8Parts>;
 
 /** What a merge left in the folder. */
 export interface Merged extends Omit<Committed, "id"> {
@@ -70,7 +81,10 @@ export async function merge(request: MergeRequest): Promise<Merged> {
     const added: MergedTask[] = [];
     for (const selection of selections) added.push(await writeTask(out, selection, onCreated));
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const contents = { ...old?.manifest, ...(await writeShared(change, base, tasks)), tasks };
+    const { int8: before, ...others } = old?.manifest ?? {};
+    const plain = { ...others, ...(await writeShared(change, base, tasks)), tasks };
+    const int8 = before && old && (await request.int8?.(out, plain, { ...old.manifest, int8: before }, onCreated));
+    const contents = { ...plain, ...(int8 ? { int8 } : {}) };
     const tensorsOf = async (task: MergedTask): Promise<HostTensors> => {
       const selection = selections.find((chosen) => chosen.task.name === task.name);
       if (!selection) return readTensors(out, contents, [task]);
@@ -80,7 +94,7 @@ export async function merge(request: MergeRequest): Promise<Merged> {
         ...scoped(task.name, await loadBranch(selection.run)),
       };
     };
-    const pieces = { float32: await writePieces(out, contents, base.config, old?.manifest ?? null, onCreated) };
+    const pieces = await writeAllPieces(out, contents, base.config, old?.manifest ?? null, onCreated);
     const command = [mode, ...[...names].sort()].join(" ");
     return finish(change, { ...contents, pieces }, request, names, tensorsOf, { command, note: request.note ?? null });
   });
@@ -100,9 +114,10 @@ export async function removeTasks(
     requireMode(out, old.tasks, names, "update");
     const tasks = old.tasks.filter(({ name }) => !names.includes(name));
     const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-    const contents = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
+    const left = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
+    const contents = { ...left, ...(old.int8 ? { int8: remainingInt8(old.int8, left) } : {}) };
     const { config } = await readShared(out, old);
-    const pieces = { float32: await writePieces(out, contents, config, old, change.onCreated) };
+    const pieces = await writeAllPieces(out, contents, config, old, change.onCreated);
     const tensorsOf = (task: MergedTask) => readTensors(out, contents, [task]);
     return finish(change, { ...contents, pieces }, { onnx }, [], tensorsOf, {
       command: ["remove", ...names].join(" "),

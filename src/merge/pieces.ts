@@ -8,20 +8,53 @@ import { branchGraph, stretchGraph, type WeightPlace, type Weights } from "../ex
 import type { BertConfig } from "../model/config";
 import { type Stretch, stretchesOf } from "../model/stretches";
 import { type OnCreated, writeNamed } from "./folder/blobs";
+import type { Int8Parts } from "./folder/int8";
 import type { Blob, Manifest, MergedTask } from "./folder/manifest";
-import { PIECE_INTERFACE, type Pieces, piecesOf, type StretchGraph } from "./folder/pieces";
+import { PIECE_INTERFACE, type Pieces, type PiecesByPrecision, piecesOf, type StretchGraph } from "./folder/pieces";
 
 type Contents = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 
-/** @param before the folder's version before */
-export async function writePieces(
+/**
+ * The graphs of every form in which the contents have their weights.
+ * @param before the folder's version before
+ */
+export async function writeAllPieces(
   out: string,
-  contents: Contents,
+  contents: Contents & Pick<Manifest, "int8">,
   config: BertConfig,
   before: Manifest | null,
   onCreated: OnCreated,
+): Promise<PiecesByPrecision> {
+  const float32 = await writePieces(
+    out,
+    contents,
+    config,
+    keptGraphs(out, before, before?.pieces, "float32"),
+    onCreated,
+  );
+  if (!contents.int8) return { float32 };
+  const quantised = before?.int8 ? { ...before, ...int8Contents(before, before.int8) } : null;
+  const kept = keptGraphs(out, quantised, before?.pieces, "int8");
+  return { float32, int8: await writePieces(out, int8Contents(contents, contents.int8), config, kept, onCreated) };
+}
+
+/** Contents whose blobs are the int8 ones. */
+const int8Contents = ({ tasks }: Contents, int8: Int8Parts): Contents => ({
+  embeddings: int8.embeddings,
+  trunk: int8.trunk,
+  tasks: tasks.map((task) => {
+    const { file, sha256 } = int8.tasks[task.name] as Blob;
+    return { ...task, file, sha256 };
+  }),
+});
+
+async function writePieces(
+  out: string,
+  contents: Contents,
+  config: BertConfig,
+  kept: ReturnType<typeof keptGraphs>,
+  onCreated: OnCreated,
 ): Promise<Pieces> {
-  const kept = keptGraphs(out, before);
   const stretches: StretchGraph[] = [];
   for (const stretch of stretchesOf(contents.tasks.flatMap(({ fork }) => fork ?? []))) {
     const blobs = blobsUnder(contents, stretch);
@@ -54,8 +87,13 @@ const blobsUnder = ({ embeddings, trunk }: Pick<Manifest, "embeddings" | "trunk"
 ];
 
 /** Graphs of the version before that still hold: over the same blobs, and there. */
-function keptGraphs(out: string, before: Manifest | null) {
-  const pieces = piecesOf(before?.pieces);
+function keptGraphs(
+  out: string,
+  before: Contents | null,
+  graphs: PiecesByPrecision | undefined,
+  precision: "float32" | "int8",
+) {
+  const pieces = piecesOf(graphs, precision);
   const there = (graph: Blob | undefined) => (graph && existsSync(path.join(out, graph.file)) ? graph : null);
   const same = (a: readonly Blob[], b: readonly Blob[]) => `${a.map(hashOf)}` === `${b.map(hashOf)}`;
   return {

@@ -7,10 +7,10 @@ import { copyFile, link, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../errors/errors";
 import { isFolder, ONNX, removeOnnx } from "../export/onnx/onnx";
-import { syncFolder, temporaryPath, writeFileAtomic } from "../files/atomic";
+import { syncFolder, temporaryPath } from "../files/atomic";
 import { sha256File } from "../files/hash";
 import { storageFailure } from "../files/storage-failure";
-import { CARD, hasCard, modelCard } from "./card";
+import { CARD, modelCard, writeCard } from "./card";
 import type { OnCreated } from "./folder/blobs";
 import type { Manifest } from "./folder/manifest";
 import { type FoundVersion, versionFile } from "./folder/version";
@@ -41,11 +41,7 @@ export async function settle(out: string, { id, manifest }: FoundVersion): Promi
     if (await hasHash(kept, onnx.sha256)) await replacedBy(graph, (temporary) => copyFile(kept, temporary));
     else await removeOnnx(out); // better none than one of other tasks
   }
-  const card = path.join(out, CARD);
-  const text = await readFile(versionFile(out, id, ".md"), "utf8").catch(() => modelCard(manifest));
-  if (!existsSync(card) || ((await hasCard(out)) && (await readFile(card, "utf8")) !== text)) {
-    await writeFileAtomic(card, text);
-  }
+  await writeCard(out, await readFile(versionFile(out, id, ".md"), "utf8").catch(() => modelCard(manifest)));
 }
 
 /** Throws failure (1) where something that is no file stands where the version's graph or card goes. */

@@ -1,12 +1,17 @@
 // "Did you mean": the candidate a misspelt name most likely stands for, by optimal string alignment distance
 // (Damerau 1964: insertion, deletion, substitution and swap of neighbours cost 1 each), upper and lower case alike.
 
+/** Names that somebody types are shorter; the time grows with the product of both lengths. */
+const LONGEST_NAME = 200;
+
 /** The candidate nearest to `word` (the first of equals), or undefined where none is within a third of its length. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > LONGEST_NAME) return undefined;
   const wanted = word.toLowerCase();
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
+    if (candidate.length > LONGEST_NAME) continue;
     const distance = alignmentDistance(wanted, candidate.toLowerCase());
     const allowed = Math.max(1, Math.floor(Math.max(word.length, candidate.length) / 3));
     if (distance <= allowed && distance < bestDistance) {

@@ -2,6 +2,7 @@
 // Variants of BERT that the model code does not compute are refused here, by name, before any weight is read.
 
 import { modelError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { type Activation, activationOf, hiddenActs } from "./hidden-act";
 
 /** Names and meaning as in transformers' BertConfig. */
@@ -117,7 +118,7 @@ function variantProblems(file: Readonly<Record<string, unknown>>): string[] {
   const problems: string[] = [];
   for (const [name, value] of Object.entries(fixed)) {
     const given = file[name] ?? value;
-    if (given !== value) problems.push(`${name} is ${shown(given)}; only ${JSON.stringify(value)} is supported`);
+    if (given !== value) problems.push(`${name} is ${shown(given)}; only ${shown(value)} is supported`);
   }
   const architectures = [file["architectures"] ?? []].flat();
   const other = architectures.find((name) => typeof name === "string" && !/^(TF|Flax)?Bert[A-Z]/.test(name));
@@ -134,12 +135,6 @@ function variantProblems(file: Readonly<Record<string, unknown>>): string[] {
   if (problems.length === 0 && !isKnown)
     problems.push("it has none of BERT's keys: give the config.json of a BERT model");
   return problems;
-}
-
-/** A value of the file, short: a config may hold anything, and an error is a line. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 
 function readNumber(file: Readonly<Record<string, unknown>>, key: Key, problems: string[]): number {

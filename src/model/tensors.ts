@@ -5,6 +5,13 @@ export type HostTensor =
   | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: "int32"; readonly shape: readonly number[]; readonly data: Int32Array };
 
+/** What files of int8 weights hold beside float32. */
+export interface Int8Tensor {
+  readonly dtype: "int8";
+  readonly shape: readonly number[];
+  readonly data: Int8Array;
+}
+
 /** Host tensors by name. Parameters carry Hugging Face's names, in its layout and orientation. */
 export type HostTensors = Record<string, HostTensor>;
 

@@ -1,6 +1,7 @@
 // Options as a library's caller gives them: plain values by name, checked by the readers that flags go through.
 
 import { usageError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
 import type { LayerRange } from "./layers";
 import { camelCase, type Definition, type Definitions, type Values } from "./option";
@@ -39,9 +40,9 @@ export function readGiven<D extends Definitions>(definitions: D, given: Given<D>
     try {
       values[name] = read(value);
     } catch (error) {
-      problems.push(`${name} ${JSON.stringify(value)}: it takes ${(error as Error).message}`);
+      problems.push(`${name} ${shown(value)}: it takes ${(error as Error).message}`);
     }
   }
-  if (problems.length > 0) throw usageError(problems.join("\n"));
+  if (problems.length > 0) throw usageError(problems);
   return values as Values<D>;
 }

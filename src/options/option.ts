@@ -2,6 +2,7 @@
 // --config file, then the flags; all problems are reported at once.
 
 import { usageError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
 
 /** Turns what a flag or a config file gave into a value. Throws Error saying what is allowed. */
@@ -92,10 +93,10 @@ export function resolveOptions<D extends Definitions>(
     try {
       values[name] = definition.read(given);
     } catch (error) {
-      problems.push(`${where} ${JSON.stringify(given)}: it takes ${(error as Error).message}`);
+      problems.push(`${where} ${shown(given)}: it takes ${(error as Error).message}`);
     }
   }
-  if (problems.length > 0) throw usageError(problems.join("\n"));
+  if (problems.length > 0) throw usageError(problems);
   return values as Values<D>;
 }
 

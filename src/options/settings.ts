@@ -1,6 +1,7 @@
 // Settings: the values of a group of definitions, with the types that follow from them. What code is given, what a run's
 // record holds and what an experiment file resolves to are all one of these.
 
+import { shown } from "../errors/printable";
 import { canonicalJson } from "../files/hash";
 import { configKey, type Definition, type Definitions, type TypeOf } from "./option";
 
@@ -68,9 +69,9 @@ export function recordedProblem(definitions: Definitions, options: Readonly<Reco
     try {
       // A record holds a value, not another way of writing it.
       if (canonicalJson(definition.read(value)) === canonicalJson(value)) continue;
-      return `its options.${name} is ${JSON.stringify(value)}`;
+      return `its options.${name} is ${shown(value)}`;
     } catch (error) {
-      return `its options.${name} is ${JSON.stringify(value)}: it takes ${(error as Error).message}`;
+      return `its options.${name} is ${shown(value)}: it takes ${(error as Error).message}`;
     }
   }
   return null;

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
 
@@ -43,12 +44,12 @@ export async function readYamlText(file: string, what: string): Promise<string> 
  */
 export function parseYamlFile(file: string, text: string, textKeys: readonly string[] = []): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = documentOf(text, file, lines);
   const lineAt = (offset: number) => lines.linePos(offset).line;
   if (document.errors.length > 0) {
     throw joined(
       file,
-      document.errors.map(({ pos, message }) => ({ line: lineAt(pos[0]), message })),
+      document.errors.slice(0, MOST_SYNTAX_ERRORS).map(({ pos, message }) => ({ line: lineAt(pos[0]), message })),
     );
   }
   keepAsWritten(document, textKeys);
@@ -77,12 +78,36 @@ function keepAsWritten(document: Document, keys: readonly string[]): void {
   });
 }
 
-function contentOf(document: Document, file: string): unknown {
+/** What comes behind the first few is mostly their consequence. */
+const MOST_SYNTAX_ERRORS = 10;
+
+/** yaml calls itself at each level: thousands of brackets end it. */
+function documentOf(text: string, file: string, lineCounter: LineCounter): Document {
   try {
-    return document.toJS();
+    return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
   } catch (cause) {
-    throw usageError(`${file}: ${(cause as Error).message}`, cause); // an alias without its anchor
+    if (!(cause instanceof RangeError)) throw cause;
+    throw usageError(`${file}: it nests too deep to be read`, cause);
   }
+}
+
+function contentOf(document: Document, file: string): unknown {
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (cause) {
+    throw usageError(`${file}: ${(cause as Error).message}`, cause); // an alias without its anchor, or with too many of them
+  }
+  if (isPlain(content, 0)) return content;
+  throw usageError(`${file}: it nests deeper than ${DEEPEST} levels, or an alias stands inside of its own anchor`);
+}
+
+/** No file of ours goes beyond ten. */
+const DEEPEST = 100;
+
+function isPlain(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return depth < DEEPEST && Object.values(value).every((inner) => isPlain(inner, depth + 1));
 }
 
 /** Where the deepest part of a path that exists begins, in characters from the file's start. */
@@ -112,8 +137,11 @@ function pathText(at: EntryPath): string {
 function joined(file: string, problems: readonly { line: number; message: string }[]): UserError {
   const sorted = [...problems].sort((a, b) => a.line - b.line);
   const texts = sorted.map(({ line, message }) => `line ${line}: ${message}`);
+  const [only] = texts;
   return usageError(
-    texts.length === 1 ? `${file}, ${texts[0]}` : `${file}: ${texts.length} problems\n  ${texts.join("\n  ")}`,
+    texts.length === 1
+      ? `${file}, ${only}`
+      : [`${file}: ${texts.length} problems`, ...texts.map((text) => `  ${text}`)],
   );
 }
 
@@ -142,11 +170,10 @@ export function schemaProblems(
   if (issue.code === "invalid_value") {
     const allowed = issue.values.map(String);
     const hint = didYouMean(String(value), allowed);
-    return [{ path: issue.path, message: `${JSON.stringify(value)} is none of ${allowed.join(", ")}${hint}` }];
+    return [{ path: issue.path, message: `${shown(value)} is none of ${allowed.join(", ")}${hint}` }];
   }
   const wanted = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;
   return [{ path: issue.path, message: `${wanted}, got ${shown(value)}` }];
 }
 
 /** JSON has no NaN and would call it null. */
-const shown = (value: unknown) => (typeof value === "number" ? String(value) : JSON.stringify(value));

@@ -61,10 +61,10 @@ export async function planSubmission(
       });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      problems.push(error.message);
+      problems.push(...error.lines);
     }
   }
-  if (problems.length > 0) throw dataError(problems.join("\n"));
+  if (problems.length > 0) throw dataError(problems);
   return planned;
 }
 

@@ -9,9 +9,11 @@ import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
 import type { BertConfig } from "../model/config";
+import type { WeightForm } from "../settings/engine";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
+import { int8Pieces } from "./segments/int8-pieces";
 import { openSegments, type PieceSource, type Segments } from "./segments/segments";
 import { storedPieces } from "./segments/stored";
 
@@ -26,10 +28,12 @@ export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" |
   readonly config: BertConfig;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
+  /** What its products compute with; absent: float32. */
+  readonly weights?: WeightForm | undefined;
 }
 
 /** What a model is made of. */
-interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks"> {
+interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks" | "weights"> {
   readonly tokenizer: TokenizerSettings;
   readonly pieces: PieceSource;
   /** Where the trunk is cut beside the forks of the tasks that are loaded. */
@@ -50,6 +54,8 @@ export interface ModelSource {
   readonly kinds?: Kinds;
   /** Opens the pieces of tasks that take these; those of others when they are first asked for. */
   readonly inputs?: "single" | "pair";
+  /** Of a merged folder; by default int8 where its version has it and the engine runs it. */
+  readonly weights?: WeightForm | undefined;
 }
 
 /** Opens a merged folder or a run folder. */
@@ -67,7 +73,7 @@ async function openMerged(folder: string, engine: Engine, options: ModelSource):
       storedPieces(engine, folder, manifest) ? [] : filesFor(manifest, names),
     );
     try {
-      return await opened(await partsOf(version, engine, names), options);
+      return await opened(await partsOf(version, engine, options), options);
     } catch (error) {
       if (existsSync(versionFile(folder, version.id, ".json"))) throw error;
       if ((await readState(folder, kinds)).single) throw error; // of format 1, which has no versions to remove
@@ -78,7 +84,7 @@ async function openMerged(folder: string, engine: Engine, options: ModelSource):
 }
 
 async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<ServedModel> {
-  const { folder, config, tokenizer, tasks, cuts, pieces } = parts;
+  const { folder, config, tokenizer, tasks, weights, cuts, pieces } = parts;
   const segments = openSegments(config, tasks, pieces, cuts);
   try {
     await segments.open(tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name));
@@ -92,6 +98,7 @@ async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<Serv
     // Once a model: to build it takes as long as to read a thousand texts with it.
     tokenizer: createTokenizer(tokenizer, config.vocabSize),
     tasks,
+    weights,
     ...segments,
   };
 }
@@ -105,7 +112,11 @@ function filesFor(manifest: Manifest, names: readonly string[] | undefined): str
 const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) =>
   tasks.filter(({ name }) => !names || names.includes(name));
 
-async function partsOf(version: OpenVersion, engine: Engine, names: readonly string[] | undefined): Promise<Parts> {
+async function partsOf(
+  version: OpenVersion,
+  engine: Engine,
+  { names, weights }: Pick<ModelSource, "names" | "weights">,
+): Promise<Parts> {
   const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
   if (missing !== undefined) {
@@ -117,9 +128,12 @@ async function partsOf(version: OpenVersion, engine: Engine, names: readonly str
   const { config, tokenizer } = await readShared(folder, manifest);
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
+  const parts = { folder, config, tokenizer, tasks, cuts };
+  const int8 = await int8Pieces(engine, folder, manifest, parts, weights);
+  if (int8) return { ...parts, pieces: int8, weights: "int8" };
   const stored = storedPieces(engine, folder, manifest);
-  if (stored) return { folder, config, tokenizer, tasks, cuts, pieces: stored };
+  if (stored) return { ...parts, pieces: stored, weights: "float32" };
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
   const tensors = await version.readTensors(tasks);
-  return { folder, config, tokenizer, tasks, cuts, pieces: tracedPieces(engine, config, tasks, tensors) };
+  return { ...parts, pieces: tracedPieces(engine, config, tasks, tensors), weights: "float32" };
 }

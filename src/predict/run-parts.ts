@@ -29,5 +29,13 @@ export async function runParts(folder: string, engine: Engine, taskOf: (name: st
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
   const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
   const pieces = tracedPieces(engine, base.config, [task], tensors);
-  return { folder, config: base.config, tokenizer: base.tokenizer, tasks: [task], cuts: [], pieces };
+  return {
+    folder,
+    config: base.config,
+    tokenizer: base.tokenizer,
+    tasks: [task],
+    weights: "float32" as const,
+    cuts: [],
+    pieces,
+  };
 }

@@ -5,6 +5,7 @@ import { onlyPosition } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
 import { dataError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
 import type { Column } from "../tasks/task";
@@ -97,7 +98,7 @@ const otherCells = (cells: Readonly<Record<number | string, unknown>>, { keyed, 
     : Object.fromEntries(kept.map(([name, at]) => [name, cells[at]]));
 
 const notText = (key: number | string | null, value: unknown): string =>
-  value === undefined ? `no "${key}"` : `"${key}" is ${JSON.stringify(value)}, not a string`;
+  value === undefined ? `no "${key}"` : `"${key}" is ${shown(value)}, not a string`;
 
 const idOf = (value: unknown): string | number | undefined =>
   typeof value === "string" || typeof value === "number" ? value : undefined;

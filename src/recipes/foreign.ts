@@ -3,6 +3,7 @@
 
 import type { Base } from "../checkpoints/bases/base";
 import { modelError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { canonicalJson } from "../files/hash";
 import type { Reporter } from "../messages/reporter";
 import type { BertConfig } from "../model/config";
@@ -46,7 +47,6 @@ export function requireSameModel(base: Base, foreign: Base): void {
 }
 
 const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const shown = (value: unknown) => JSON.stringify(value) ?? "not given";
 
 interface Setting {
   readonly fits: (value: unknown) => boolean;

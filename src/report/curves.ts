@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { metricsFile, type StoredRun } from "../checkpoints/runs/run-folder";
+import { parseJson } from "../files/json";
 
 export interface Curve {
   readonly run: StoredRun;
@@ -35,7 +36,7 @@ interface Line {
 function parseLine(text: string): Line[] {
   if (text === "") return [];
   try {
-    const line = JSON.parse(text) as Partial<Line> | null;
+    const line = parseJson(text) as Partial<Line> | null;
     return typeof line?.step === "number" ? [line as Line] : [];
   } catch {
     return [];

@@ -1,6 +1,7 @@
 // The report as one HTML page: no script, nothing fetched (its own policy forbids it), charts as SVG and data as CSV
 // inside of it.
 
+import { parseJson } from "../files/json";
 import { type Drawing, escapeXml, inlineSvg } from "./charts/draw";
 import { type Csv, csvText } from "./csv";
 import { type Cell, type Mark, markSigns, type ReportChart, type ReportDocument, type ReportTable } from "./document";
@@ -65,7 +66,7 @@ export function filesOfPage(html: string): string[] | null {
   if (!html.includes(GENERATOR)) return null;
   const content = new RegExp(`<meta name="${FILES}" content="([^"]*)">`).exec(html)?.[1];
   try {
-    const files: unknown = JSON.parse((content ?? "[]").replaceAll("&quot;", '"').replaceAll("&amp;", "&"));
+    const files: unknown = parseJson((content ?? "[]").replaceAll("&quot;", '"').replaceAll("&amp;", "&"));
     return Array.isArray(files) ? files.filter((file) => typeof file === "string") : [];
   } catch {
     return []; // edited by hand: nothing is known of its files

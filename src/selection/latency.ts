@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
+import { parseJson } from "../files/json";
 import type { LayerCount } from "../model/overhead";
 import type { Allowance } from "./budget";
 
@@ -52,7 +53,7 @@ export async function readLatency(file: string): Promise<LatencyModel> {
   }
   let json: unknown;
   try {
-    json = JSON.parse(content);
+    json = parseJson(content);
   } catch (error) {
     throw usageError(`--latency ${file} is no JSON (${oneLine(error)}). ${advice}`, error);
   }

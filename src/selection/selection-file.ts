@@ -8,6 +8,7 @@ import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { formatProblem, stamped } from "../files/format";
+import { parseJson } from "../files/json";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
 
@@ -54,7 +55,7 @@ export async function readSelection(file: string): Promise<Selected> {
   const advice = `Write it with: flexbert select --out ${file}`;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(file, "utf8"));
+    json = parseJson(await readFile(file, "utf8"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;

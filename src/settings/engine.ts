@@ -43,3 +43,19 @@ export const precisionOption = {
 
 /** Which engine, as flags name it. */
 export type EngineChoice = SettingsOf<typeof engineOptions>["engine"];
+
+/** What a served model's products compute with. */
+export const weightForms = ["float32", "int8"] as const;
+export type WeightForm = (typeof weightForms)[number];
+
+export const weightsOption = {
+  weights: optional(choice(weightForms), {
+    flag: "--weights",
+    value: "<form>",
+    help: "of a folder that flexbert quantize made int8, onnx engine alone: int8 (the default there) or float32",
+  }),
+};
+
+/** How an export has its weights. */
+export const exportPrecisions = ["float32", "float16", "int8"] as const;
+export type ExportPrecision = (typeof exportPrecisions)[number];

@@ -3,6 +3,7 @@
 // Spaces that a token takes with it (lstrip, rstrip) change no id, because BERT drops spaces anyway.
 
 import { modelError } from "../errors/errors";
+import { shown } from "../errors/printable";
 
 export interface AddedToken {
   readonly content: string;
@@ -48,7 +49,7 @@ export const specialContents = (json: unknown): string[] =>
 
 function token(content: unknown, id: unknown, flags: Readonly<Record<string, unknown>>): AddedToken {
   if (typeof content !== "string" || content === "" || !Number.isSafeInteger(id) || (id as number) < 0) {
-    throw modelError(`an added token is ${JSON.stringify(content)?.slice(0, 60)} with the id ${JSON.stringify(id)}`);
+    throw modelError(`an added token is ${shown(content)} with the id ${shown(id)}`);
   }
   const special = flags["special"] === true;
   const normalized = typeof flags["normalized"] === "boolean" ? flags["normalized"] : !special;

@@ -2,6 +2,7 @@
 // BERT's tokenizer does not do is refused by name, because ids that differ in silence ruin a model's scores.
 
 import { modelError } from "../errors/errors";
+import { shown } from "../errors/printable";
 import { addedTokens, listedTokens, SPECIAL } from "./added-tokens";
 import type { TokenizerSettings } from "./tokenizer";
 
@@ -81,9 +82,7 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
 /** A setting that a file leaves out has BERT's value. */
 function requireSetting(name: string, given: unknown, expected: unknown): void {
   if (given === undefined || given === expected) return;
-  throw modelError(
-    `tokenizer.json: ${name} is ${JSON.stringify(given)}; flexbert reads ${JSON.stringify(expected)} only`,
-  );
+  throw modelError(`tokenizer.json: ${name} is ${shown(given)}; flexbert reads ${shown(expected)} only`);
 }
 
 /** The words in the order of their ids, which must run from 0 without holes or doubles. */

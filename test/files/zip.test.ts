@@ -88,4 +88,67 @@ describe("extractZip", () => {
     await expect(extraction).rejects.toMatchObject({ exitCode: ExitCode.model });
     await expect(extraction).rejects.toThrow(`${zip} is damaged or no zip file`);
   });
+
+  test.each([
+    ["a directory", 48],
+    ["the record of the directory", -12],
+    ["the size of the directory", 40],
+    ["the number of entries", 32],
+  ])("says that a 64-bit zip is damaged whose %s lies beyond what a number holds", async (_, field) => {
+    const zip = await writeZip({ "a.txt": Buffer.from("a") });
+    for (const value of [2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) {
+      writeFileSync(zip, wideDirectory(readFileSync(zip), field, value));
+      await expect(extractZip(zip, out(), all)).rejects.toMatchObject({
+        exitCode: ExitCode.model,
+        message: expect.stringMatching(/^[^\n]*a\.zip is damaged or no zip file \([^\n]*\)\. Fetch it again$/),
+      });
+    }
+  });
+
+  test("reads a 64-bit directory", async () => {
+    const zip = await writeZip({ "a.txt": Buffer.from("a") });
+    writeFileSync(zip, wideDirectory(readFileSync(zip), 32, 1n));
+    expect(await extractZip(zip, out(), all)).toEqual(["a.txt"]);
+  });
+
+  test.each([
+    ["encrypted", 8, 1, /a\.txt is encrypted/],
+    ["of another method", 10, 12, /a\.txt is compressed by method 12/],
+  ])("refuses an entry that is %s", async (_, field, value, message) => {
+    const zip = await writeZip({ "a.txt": Buffer.from("a") });
+    const bytes = readFileSync(zip);
+    bytes.writeUInt16LE(value, bytes.lastIndexOf("PK\x01\x02", undefined, "latin1") + field);
+    writeFileSync(zip, bytes);
+    await expect(extractZip(zip, out(), all)).rejects.toThrow(message);
+  });
+
+  test("says that deflated bytes are damaged", async () => {
+    const zip = await writeZip({ "a.txt": Buffer.from("abc".repeat(1000)) });
+    const bytes = readFileSync(zip);
+    bytes.fill(0xff, bytes.indexOf("a.txt") + 5, bytes.indexOf("a.txt") + 12);
+    writeFileSync(zip, bytes);
+    await expect(extractZip(zip, out(), all)).rejects.toMatchObject({ exitCode: ExitCode.model });
+  });
 });
+
+/** The zip with a 64-bit directory, one field of which is another: of its record, or before it of its locator. */
+function wideDirectory(zip: Buffer, field: number, value: bigint): Buffer {
+  const end = zip.subarray(-22);
+  const at = zip.length - 22;
+  const wide = Buffer.alloc(56 + 20);
+  wide.write("PK\x06\x06", "latin1");
+  wide.writeBigUInt64LE(44n, 4);
+  for (const [place, number] of [
+    [24, BigInt(end.readUInt16LE(8))],
+    [32, BigInt(end.readUInt16LE(10))],
+    [40, BigInt(end.readUInt32LE(12))],
+    [48, BigInt(end.readUInt32LE(16))],
+  ] as const)
+    wide.writeBigUInt64LE(number, place);
+  wide.write("PK\x06\x07", 56, "latin1");
+  wide.writeBigUInt64LE(BigInt(at), 56 + 8);
+  wide.writeUInt32LE(1, 56 + 16);
+  wide.writeBigUInt64LE(value, field < 0 ? wide.length + field : field);
+  const last = Buffer.from(end).fill(0xff, 8, 20);
+  return Buffer.concat([zip.subarray(0, at), wide, last]);
+}

@@ -165,10 +165,10 @@ describe("merge", () => {
     const folder = path.join(root, "foreign");
     mkdirSync(folder);
     writeFileSync(path.join(folder, "README.md"), "# mine");
-    await writeCard(folder, first);
+    await writeCard(folder, modelCard(first));
     expect(readFileSync(path.join(folder, "README.md"), "utf8")).toBe("# mine");
     rmSync(path.join(folder, "README.md"));
-    await writeCard(folder, first);
+    await writeCard(folder, modelCard(first));
     expect(existsSync(path.join(folder, "README.md"))).toBe(true);
   });
 });

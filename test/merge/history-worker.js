@@ -3,6 +3,7 @@
 //
 //   node history-worker.js writer|reader|onnx|holder|expected '{"out": ..., "runs": [{"task", "folder"}], "seed": 1, "killAt": 40}'
 
+const { existsSync } = require("node:fs");
 const fs = require("node:fs/promises");
 const path = require("node:path");
 
@@ -208,18 +209,21 @@ async function requireLogits(logits, tuple, of) {
   if (names(logits) !== names(tuple)) await fault(`tasks ${names(logits)}, wanted ${names(tuple)}`);
 }
 
-/** Opens the current version over and over, and computes with it. @param late waits for a change before it reads */
+/** Opens the current version over and over, and computes with it. @param late waits for gc before it reads */
 async function read(late) {
   const { openVersion } = built("merge/folder/version.js");
   const { readState } = built("merge/folder/pointer.js");
+  const { filesOf } = built("merge/folder/manifest.js");
   const engine = await openWasm();
   const config = await configOf(out);
   while (!stopping) {
     const version = await openVersion(out);
     const changes = async () => (await readState(out)).pointer.log.length;
-    const before = late ? await changes() : 0;
-    for (let tries = 0; late && !stopping && tries < 200 && (await changes()) < before + 3; tries++) {
-      await new Promise((resolve) => setImmediate(resolve));
+    const before = await changes();
+    // Until gc took one of its files, or it is not likely to.
+    const isWhole = () => filesOf(version.manifest).every((file) => existsSync(path.join(out, file)));
+    while (late && !stopping && isWhole() && (await changes()) < before + 8) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const tuple = tupleOf(version.manifest);
     await requireLogits(await logitsOf(engine, version, config), tuple, "weights");

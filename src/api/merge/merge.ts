@@ -160,14 +160,28 @@ export function addTasks(options: UpdateOptions = {}, caller: Caller = {}): Prom
   return merging(folderValues("add", readGiven(updateOptions, options)), callOf(caller));
 }
 
+/** The folder's tasks that stay where some are taken out. Throws as {@link removeTasks} does before it writes anything. */
+export async function planRemove(options: RemoveOptions, caller: Caller = {}): Promise<readonly MergedTask[]> {
+  callOf(caller);
+  const values = readGiven(removeOptions, options);
+  const { requireMode } = await import("../../merge/merge.js");
+  const { readManifest } = await import("../../merge/folder/version.js");
+  const { tasks } = await readManifest(values.out);
+  const removed = removedNames(values);
+  requireMode(values.out, tasks, removed, "update");
+  return tasks.filter(({ name }) => !removed.includes(name));
+}
+
+const removedNames = ({ remove }: { readonly remove?: string | undefined }): string[] =>
+  (remove ?? "").split(",").map((name) => name.trim());
+
 /** Takes tasks out of a merged folder. Throws UserError (2) for one that is not in it. */
 export async function removeTasks(options: RemoveOptions, caller: Caller = {}): Promise<MergeResult> {
   const call = callOf(caller);
   const values = readGiven(removeOptions, options);
-  const removed = (values.remove ?? "").split(",").map((name) => name.trim());
   const { removeTasks: remove } = await import("../../merge/merge.js");
   const { out, note = null } = values;
-  const merged = await withOnnx(values, call, (onnx) => remove(out, removed, onnx, undefined, note));
+  const merged = await withOnnx(values, call, (onnx) => remove(out, removedNames(values), onnx, undefined, note));
   return describe(merged, null, out, call);
 }
 

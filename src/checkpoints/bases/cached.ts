@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { cachedFolder, cacheFolder } from "../../files/cache";
 import { subfolders } from "../../files/folder";
+import { parseJson } from "../../files/json";
 import { removeWithWork } from "../../files/work-folder";
 
 /** What a pull writes beside the model, last. */
@@ -32,12 +33,16 @@ export async function cachedBases(cache = cacheFolder()): Promise<CachedBase[]> 
 
 async function readCachedBase(folder: string): Promise<CachedBase> {
   const record = await readFile(path.join(folder, SOURCE_FILE), "utf8")
-    .then(JSON.parse)
+    .then(parseJson)
     .catch(() => null);
+  const { name, source } = Object(record) as { name?: unknown; source?: unknown };
   // The record of a folder that somebody renamed gives a name that would not find it.
-  const named = typeof record?.name === "string" && cachedFolder(record.name, path.dirname(folder)) === folder;
-  const source = typeof record?.source === "string" ? record.source : null;
-  return { name: named ? record.name : path.basename(folder), folder, source };
+  const named = typeof name === "string" && cachedFolder(name, path.dirname(folder)) === folder;
+  return {
+    name: named ? name : path.basename(folder),
+    folder,
+    source: typeof source === "string" ? source : null,
+  };
 }
 
 /** Removes a base, and what a stopped pull of it left. Processes that have read it go on. */

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
+import { parseJson } from "../../files/json";
 import { storageFailure } from "../../files/storage-failure";
 import { requireContent } from "../formats/placeholder";
 
@@ -11,7 +12,7 @@ export async function readJson(file: string): Promise<unknown> {
   const text = await readText(file);
   if (text === null) return null;
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw modelError(`${file} is damaged: it is no JSON (${oneLine(error)}). Fetch it again`, error);
   }

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { modelError } from "../../errors/errors";
-import { printable } from "../../errors/printable";
+import { printable, shown } from "../../errors/printable";
 import { readJson } from "./json";
 
 /** All of them lie open at once, and the largest models have fewer. */
@@ -37,8 +37,7 @@ export function shardsOf(json: unknown, index: string): ReadonlyMap<string, Set<
   const shards = new Map<string, Set<string>>();
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || !isBeside(file)) {
-      const shown = printable(JSON.stringify(file) ?? "nothing");
-      throw fail(`it gives ${shown} as the file of ${printable(tensor)}, where only a file beside it is read`);
+      throw fail(`it gives ${shown(file)} as the file of ${printable(tensor)}, where only a file beside it is read`);
     }
     const listed = shards.get(file) ?? new Set();
     shards.set(file, listed.add(tensor));

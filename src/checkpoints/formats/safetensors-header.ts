@@ -4,7 +4,8 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
-import { onOneLine } from "../../errors/printable";
+import { onOneLine, shown } from "../../errors/printable";
+import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
 import { requireContent } from "./placeholder";
@@ -98,7 +99,7 @@ export async function readHeader(handle: FileHandle, path: string): Promise<Safe
 function parseHeader(bytes: Uint8Array, path: string): [string, unknown][] {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    header = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw damaged(path, `its header is no JSON (${oneLine(error)})`);
   }
@@ -118,10 +119,10 @@ function parseMetadata(value: unknown, path: string): Record<string, string> {
 function parseTensor(name: string, value: unknown, dataStart: number, path: string): StoredTensor {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   const width = typeof dtype === "string" && Object.hasOwn(elementBytes, dtype) ? elementBytes[dtype] : undefined;
-  if (width === undefined) throw damaged(path, `tensor ${name} has the unknown dtype ${JSON.stringify(dtype)}`);
-  if (!isCounts(shape)) throw damaged(path, `tensor ${name} has the shape ${JSON.stringify(shape)}`);
+  if (width === undefined) throw damaged(path, `tensor ${name} has the unknown dtype ${shown(dtype)}`);
+  if (!isCounts(shape)) throw damaged(path, `tensor ${name} has the shape ${shown(shape)}`);
   if (!isCounts(offsets) || offsets.length !== 2) {
-    throw damaged(path, `tensor ${name} has the data_offsets ${JSON.stringify(offsets)}`);
+    throw damaged(path, `tensor ${name} has the data_offsets ${shown(offsets)}`);
   }
   const [begin = 0, end = 0] = offsets;
   const bytes = shape.reduce((product, dimension) => product * dimension, width);

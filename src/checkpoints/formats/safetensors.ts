@@ -1,5 +1,5 @@
 // Weight files in Hugging Face's safetensors format. Read: F32, F16, BF16 and F64 as float32, I32 and I64 as int32.
-// Written: float32 and int32, tensors in the order of their names, so that equal content gives equal bytes.
+// Written: float32, int32 and int8, tensors in the order of their names, so that equal content gives equal bytes.
 
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { modelError } from "../../errors/errors";
 import { printable } from "../../errors/printable";
 import { writeFileAtomic } from "../../files/atomic";
 import { readRange } from "../../files/positioned-read";
-import type { HostTensor, HostTensors } from "../../model/tensors";
+import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import { bytesPerElement, decodeTensor, isStoredDtype } from "./number-formats";
 import { damaged, openWeights, readHeader, type StoredTensor } from "./safetensors-header";
 import type { WeightFile } from "./weight-file";
@@ -105,7 +105,7 @@ async function readTensor(
 
 /** The bytes of a file, chunk by chunk: header, then each tensor's own memory, uncopied. */
 export function* safetensorsChunks(
-  tensors: HostTensors,
+  tensors: Readonly<Record<string, HostTensor | Int8Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Iterable<Uint8Array> {
   const sorted = Object.entries(tensors).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -113,7 +113,12 @@ export function* safetensorsChunks(
   for (const [, { data }] of sorted) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-function headerBytes(sorted: readonly [string, HostTensor][], metadata: Readonly<Record<string, string>>): Uint8Array {
+const writtenDtypes = { float32: "F32", int32: "I32", int8: "I8" } as const;
+
+function headerBytes(
+  sorted: readonly [string, HostTensor | Int8Tensor][],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   // transformers refuses files without a format.
   const texts = Object.entries({ format: "pt", ...metadata }).sort(([a], [b]) => (a < b ? -1 : 1));
   const members: [string, unknown][] = [["__metadata__", Object.fromEntries(texts)]];
@@ -122,7 +127,7 @@ function headerBytes(sorted: readonly [string, HostTensor][], metadata: Readonly
     if (name === "__metadata__") throw new Error("a tensor cannot be named __metadata__");
     const begin = end;
     end += data.byteLength;
-    members.push([name, { dtype: dtype === "float32" ? "F32" : "I32", shape, data_offsets: [begin, end] }]);
+    members.push([name, { dtype: writtenDtypes[dtype], shape, data_offsets: [begin, end] }]);
   }
   const json = Buffer.from(JSON.stringify(Object.fromEntries(members)));
   const padding = -(8 + json.length) & (DATA_ALIGNMENT - 1); // the format allows trailing spaces

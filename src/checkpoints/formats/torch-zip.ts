@@ -3,13 +3,13 @@
 import type { FileHandle } from "node:fs/promises";
 import { printable } from "../../errors/printable";
 import { readRange } from "../../files/positioned-read";
+import { contentStart, readZipDirectory, STORED, type ZipEntry, ZipError } from "../../files/zip-directory";
 import { LARGEST_PICKLE, PickleError, readPickle } from "./pickle";
-import { contentOf, readStoredZip, type StoredEntry } from "./stored-zip";
 import { type Storage, type StorageBytes, type TorchFile, torchRules } from "./torch-tensors";
 
 /** Throws PickleError where it is damaged, and for what its pickle asks. */
 export async function openTorchZip(handle: FileHandle): Promise<TorchFile> {
-  const entries = await readStoredZip(handle);
+  const entries = await storedEntries(handle);
   const [name, pickle] = [...entries].find(([path]) => /(^|\/)data\.pkl$/.test(path)) ?? [];
   if (name === undefined || pickle === undefined) throw new PickleError("its zip holds no data.pkl");
   const folder = name.slice(0, -"data.pkl".length);
@@ -23,12 +23,32 @@ export async function openTorchZip(handle: FileHandle): Promise<TorchFile> {
     async locate({ key }: Storage): Promise<StorageBytes> {
       const entry = entries.get(`${folder}data/${key}`);
       if (!entry) throw new PickleError(`it holds no storage ${printable(key)}`);
-      return { position: await contentOf(handle, entry), bytes: entry.bytes, crc32: entry.crc32 };
+      return { position: await startOf(handle, entry), bytes: entry.bytes, crc32: entry.crc32 };
     },
   };
 }
 
-async function small(handle: FileHandle, entry: StoredEntry): Promise<Uint8Array> {
+async function small(handle: FileHandle, entry: ZipEntry): Promise<Uint8Array> {
   if (entry.bytes > LARGEST_PICKLE) throw new PickleError(`${printable(entry.name)} has ${entry.bytes} bytes`);
-  return readRange(handle, await contentOf(handle, entry), entry.bytes);
+  return readRange(handle, await startOf(handle, entry), entry.bytes);
+}
+
+/** The entries by name: each is a range of the file. */
+async function storedEntries(handle: FileHandle): Promise<ReadonlyMap<string, ZipEntry>> {
+  const entries = new Map<string, ZipEntry>();
+  for (const entry of await readZipDirectory(handle).catch(asPickleError)) {
+    const name = printable(entry.name);
+    if (entries.has(entry.name)) throw new PickleError(`it holds ${name} twice`);
+    if (entry.method !== STORED || entry.bytes !== entry.compressed) {
+      throw new PickleError(`${name} is compressed, which PyTorch does not do`);
+    }
+    entries.set(entry.name, entry);
+  }
+  return entries;
+}
+
+const startOf = (handle: FileHandle, entry: ZipEntry) => contentStart(handle, entry).catch(asPickleError);
+
+function asPickleError(error: unknown): never {
+  throw error instanceof ZipError ? new PickleError(error.message) : error;
 }

@@ -2,13 +2,14 @@
 // while it is unfinished state.safetensors. Contracts: docs/files.md. Holds no training logic.
 
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import path from "node:path";
 import { ExitCode, modelError, oneLine, UserError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
 import { sha256File } from "../../files/hash";
+import { parseJson } from "../../files/json";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import type { Definitions } from "../../options/option";
@@ -152,7 +153,7 @@ export async function readRecord(folder: string): Promise<RunRecord | null> {
   if (!existsSync(file)) return null;
   let record: unknown;
   try {
-    record = JSON.parse(await readFile(file, "utf8"));
+    record = parseJson(await readFile(file, "utf8"));
   } catch (error) {
     throw damaged(file, oneLine(error), error);
   }
@@ -181,7 +182,7 @@ export async function recordedTasksFile(folder: string): Promise<string | null> 
   try {
     const text = await readFile(path.join(folder, files.config), "utf8");
     const { parse } = await import("yaml"); // late: it takes longer to load than a status takes
-    const config: unknown = parse(text);
+    const config: unknown = parse(text, { logLevel: "error" });
     const { tasks } = Object(config) as { tasks?: unknown };
     return typeof tasks === "string" && existsSync(tasks) ? tasks : null;
   } catch {
@@ -237,9 +238,10 @@ export async function loadState(folder: string): Promise<SavedState | null> {
   return { tensors, position: metadata };
 }
 
-/** Cuts metrics.jsonl back to the length that it had when the state was saved. */
+/** Cuts metrics.jsonl back to the length that it had when the state was saved; one that is shorter stays as it is. */
 export async function cutMetrics(folder: string, bytes: number): Promise<void> {
-  if (existsSync(metricsFile(folder))) await truncate(metricsFile(folder), bytes);
+  const file = metricsFile(folder);
+  if (existsSync(file) && (await stat(file)).size > bytes) await truncate(file, bytes);
 }
 
 /** The dev scores that metrics.jsonl holds, by epoch. Its last line may be cut off in a run that was killed. */
@@ -247,13 +249,15 @@ export async function readDevScores(folder: string, metric: string): Promise<(nu
   if (!existsSync(metricsFile(folder))) return [];
   const scores: (number | null)[] = [];
   for (const text of (await readFile(metricsFile(folder), "utf8")).split("\n")) {
-    let line: { epoch?: number; dev?: Record<string, number | null> };
+    let line: { epoch?: unknown; dev?: unknown };
     try {
-      line = JSON.parse(text);
+      line = Object(parseJson(text));
     } catch {
       continue;
     }
-    if (line.dev && line.epoch === scores.length) scores.push(line.dev[metric] ?? null);
+    if (!line.dev || line.epoch !== scores.length) continue;
+    const score = (Object(line.dev) as Readonly<Record<string, unknown>>)[metric];
+    scores.push(typeof score === "number" ? score : null);
   }
   return scores;
 }

@@ -1,6 +1,7 @@
 // Whether a run.json says what its readers rest on. People edit these files, and disks lose parts of them: that is
 // worth a line that names the field, not a crash in a table. By hand, because zod takes as long to load as a status.
 
+import { shown } from "../../errors/printable";
 import { recordedProblem } from "../../options/settings";
 import { maxLength, trainingSettings } from "../../settings/training";
 
@@ -56,7 +57,7 @@ export function recordProblem(record: unknown): string | null {
   if (!isObject(record)) return "it holds no object";
   const wrong = Object.keys(fields).find((name) => !(fields[name] as Check)(record[name], record));
   if (wrong === undefined) return optionsProblem(record);
-  return record[wrong] === undefined ? `it has no ${wrong}` : `its ${wrong} is ${JSON.stringify(record[wrong])}`;
+  return record[wrong] === undefined ? `it has no ${wrong}` : `its ${wrong} is ${shown(record[wrong])}`;
 }
 
 /** A branch that was imported was not trained here: of the options it has the length of its rows alone. */

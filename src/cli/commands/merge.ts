@@ -1,10 +1,10 @@
 // flexbert merge: one multi-head model of each task's chosen run; tasks are added, replaced and removed alone.
 
-import { merge, mergeOptions, planMerge, removeOptions, removeTasks } from "../../api/merge/merge";
+import { merge, mergeOptions, planMerge, planRemove, removeOptions, removeTasks } from "../../api/merge/merge";
 import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
-import { printChoice, reportMerged } from "../merge-output";
+import { printChoice, printRest, reportMerged } from "../merge-output";
 
 const { out, task, tasks, glueData, select, ...others } = mergeOptions;
 
@@ -32,7 +32,9 @@ export const mergeCommand = defineCommand({
   async run(values, terminal) {
     const { remove } = values;
     if (remove !== undefined) {
-      return reportMerged(await removeTasks({ ...settingsOf(removeOptions, values), remove }, terminal), terminal);
+      const options = { ...settingsOf(removeOptions, values), remove };
+      if (values.dryRun) return printRest(values.out, await planRemove(options, terminal), terminal);
+      return reportMerged(await removeTasks(options, terminal), terminal);
     }
     const options = settingsOf(mergeOptions, values);
     if (values.dryRun) printChoice(await planMerge(options, terminal), terminal);

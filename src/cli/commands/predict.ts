@@ -118,6 +118,9 @@ function givenRows(values: InputValues, args: readonly string[]): (RowFile & { f
 const fileRows = (model: OpenModel, { file, columns, quotes, keepColumns, glueData }: InputValues): Promise<RowFile> =>
   model.rowsOf(file === undefined || file === "-" ? process.stdin : file, { columns, quotes, keepColumns, glueData });
 
+/** Columns of --keep-columns in a table, whose layout takes the square of their number. */
+const MOST_SHOWN = 50;
+
 interface OutputValues {
   readonly format: "table" | "tsv" | "jsonl";
   readonly output: string | undefined;
@@ -141,6 +144,11 @@ async function predictRows(model: OpenModel, file: RowFile, { format, output }: 
     if (file.total !== null && count !== file.total) {
       throw dataError(`the file changed while it was read: it had ${file.total} rows, and ${count} were predicted`);
     }
+  }
+  if (format === "table" && !terminal.json && file.kept.length > MOST_SHOWN) {
+    throw usageError(
+      `--keep-columns keeps ${file.kept.length} columns, and a table for people has room for ${MOST_SHOWN}: give --format tsv or jsonl`,
+    );
   }
   const shape = { tasks, ids: file.ids, pairs: first?.pair !== null, kept: file.kept };
   const lines = printedRows(predicted(), shape, format === "table" && terminal.json ? "jsonl" : format);

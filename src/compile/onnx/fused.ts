@@ -3,6 +3,7 @@
 
 import { only, type Value } from "../graph/graph";
 import { inputNames, type Lowering, sumRows } from "./lowering";
+import { quantisedProduct } from "./quantised";
 
 /** x Phi(x), exact (opset 20). */
 const gelu: Lowering = (node, emitter) => {
@@ -72,6 +73,7 @@ const crossEntropyGradient: Lowering = (node, emitter) => {
 
 /** x W + b of two-dimensional operands: the bias costs no pass of its own. */
 const affine: Lowering = (node, emitter) => {
+  if (quantisedProduct(node, emitter)) return;
   const { transposeA, transposeB } = node.attributes;
   const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
   emitter.node("Gemm", inputNames(node, emitter), attributes, only(node));

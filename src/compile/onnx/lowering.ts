@@ -1,5 +1,6 @@
 // What the rules that lower an op to ONNX are given, and what several of them share.
 
+import type { Int8Layout } from "../../model/int8";
 import type { DType, Elements, Node, Shape, Value } from "../graph/graph";
 import type { OnnxAttribute } from "./proto";
 
@@ -17,7 +18,7 @@ export interface Emitter {
     outputs: readonly (Value | null)[],
   ): void;
   /** The name of a scalar constant. */
-  scalar(value: number, dtype: DType | "int64"): string;
+  scalar(value: number, dtype: ScalarType): string;
   /** The name of a constant. */
   constant(elements: Elements, shape: Shape, dtype: DType): string;
   /** The name of a one-dimensional int64 constant: axes, pads. */
@@ -26,8 +27,25 @@ export interface Emitter {
   shape(sizes: Shape): string;
   /** Whether any node or output needs a value. */
   isUsed(value: Value): boolean;
+  /** Names of values that several nodes need, made for the first of them. */
+  once(key: string, make: () => readonly string[]): readonly string[];
+  /** The parts of a weight that is stored as int8; null for any other value. */
+  packed(value: Value): PackedNames | null;
+  /** What no element of a value lies below, where its node says so; null elsewhere. */
+  lowest(value: Value): number | null;
   /** Whether the nodes must all be of the standard. */
   readonly standard: boolean;
+}
+
+/** Scalars beside those of traced values. */
+export type ScalarType = DType | "int64" | "uint8";
+
+/** Names of the parts of an int8 weight. */
+export interface PackedNames {
+  readonly layout: Int8Layout;
+  readonly codes: string;
+  readonly scales: string;
+  readonly inverse: string | null;
 }
 
 export type Lowering = (node: Node, emitter: Emitter) => void;

@@ -1,21 +1,13 @@
 // Lowering a graph to an ONNX model. Values get names in the order of the graph, so that equal graphs are equal files.
 
-import type { HostTensor } from "../../model/tensors";
-import {
-  type DType,
-  type Elements,
-  type Graph,
-  type Shape,
-  useCounts,
-  type Value,
-  type ValueType,
-} from "../graph/graph";
+import { type Elements, type Graph, type Shape, useCounts, type Value } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
-import type { Emitter } from "./lowering";
+import { flattenRows } from "../passes/flatten";
+import { biasRows, bytesOf, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
+import type { Emitter, PackedNames, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {
   ElementType,
-  type ExternalBytes,
   encodeModel,
   type OnnxAttribute,
   type OnnxGraph,
@@ -26,19 +18,14 @@ import {
 } from "./proto";
 
 export interface LoweringOptions {
-  /** Inputs that become constants of the model, with their values: weights that no call changes. */
-  readonly constants?: Readonly<Record<string, HostTensor | ExternalTensor>>;
+  /** Inputs that become constants of the model, with their values: weights that no call changes, in the form that they have. */
+  readonly constants?: Readonly<Record<string, Constant>>;
   /** Sizes that stand for any size. */
   readonly symbols?: readonly SymbolicSize[];
   /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
   readonly standard?: boolean;
   /** Declares inputs of int32 as int64, which other exporters give ids, and casts them. */
   readonly wideInputs?: boolean;
-}
-
-/** A weight whose bytes lie in another file. */
-export interface ExternalTensor extends ValueType {
-  readonly data: ExternalBytes;
 }
 
 const STANDARD_OPSET = { "": 20 };
@@ -52,21 +39,23 @@ export function toOnnx(graph: Graph, options: LoweringOptions = {}): Uint8Array 
 
 /** The model before it is a file. */
 export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxModel {
-  return {
-    graph: lower(graph, options),
-    producer: PRODUCER,
-    opsets: options.standard ? STANDARD_OPSET : OPSETS,
-  };
+  const lowered = lower(graph, options);
+  const own = !options.standard || lowered.nodes.some(({ domain }) => domain !== ""); // int8 has operators of its own
+  return { graph: lowered, producer: PRODUCER, opsets: own ? OPSETS : STANDARD_OPSET };
 }
 
-function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
+function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const { constants = {}, symbols = [], standard = false, wideInputs = false } = options;
+  const packed = packedInputs(traced, constants);
+  const graph = packed.size > 0 ? flattenRows(traced) : traced; // small nodes count where products are fast
   const written: Written = {
     initializers: new Map(),
     names: new Map(),
     taken: new Set([...graph.inputs.keys(), ...graph.outputs.keys()]),
     symbols,
     standard,
+    packed,
+    rows: biasRows(graph, packed, constants),
     count: { values: 0 },
   };
   const fed = [...graph.inputs].filter(([name]) => !(name in constants));
@@ -74,14 +63,16 @@ function lower(graph: Graph, options: LoweringOptions): OnnxGraph {
   if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
   for (const [name, value] of graph.inputs) written.names.set(value.id, name);
   const casts = wideInputs ? narrowed(fed, written) : [];
+  const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
-    written.initializers.set(name, initializer(name, tensor));
+    const asRow = written.rows.has(graph.inputs.get(name)?.id ?? -1);
+    for (const made of initializersOf(name, tensor, asRow)) written.initializers.set(made.name, made);
   }
   const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes: inDepthOrder([...casts, ...nodes]),
+    nodes: inDepthOrder([...casts, ...widenings, ...nodes]),
     initializers: [...written.initializers.values()],
     inputs: wideInputs ? inputs.map(widened) : inputs,
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
@@ -131,7 +122,7 @@ function narrowed(inputs: readonly (readonly [string, Value])[], written: Writte
 /** The nodes of a graph whose inputs have names; its outputs get the names that they have in the graph. */
 function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
   const nodes: OnnxNode[] = [];
-  const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph));
+  const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph), lowestOf(graph));
   for (const node of graph.nodes) {
     if (node.op === "Constant") {
       const [value] = node.outputs as [Value];
@@ -155,6 +146,19 @@ function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
   return nodes;
 }
 
+/** Bounds from below, of values by id. */
+function lowestOf({ nodes }: Graph): Map<number, number> {
+  const bounds = new Map<number, number>();
+  for (const { op, inputs, outputs } of nodes) {
+    const bound = op === "Reshape" ? bounds.get(inputs[0]?.id ?? -1) : leasts[op];
+    if (bound !== undefined) bounds.set((outputs[0] as Value).id, bound);
+  }
+  return bounds;
+}
+
+/** GELU's least value is -0.16997, at -0.7518. */
+const leasts: Readonly<Record<string, number>> = { Gelu: -0.17, Relu: 0, Sigmoid: 0, Softmax: 0 };
+
 /** The output's name for each value that a node makes: the first one, where a value has several. */
 function outputNames({ outputs }: Graph): Map<number, string> {
   return new Map([...outputs].reverse().map(([name, { id }]) => [id, name]));
@@ -169,12 +173,6 @@ function declared(name: string, { shape, dtype }: Value, symbols: readonly Symbo
   return { name, type: elementTypes[dtype], dims };
 }
 
-function initializer(name: string, { shape, dtype, data }: HostTensor | ExternalTensor): OnnxTensor {
-  return { name, type: elementTypes[dtype], dims: shape, bytes: "location" in data ? data : bytesOf(data) };
-}
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
-
 /** What has been written so far. */
 interface Written {
   readonly initializers: Map<string, OnnxTensor>;
@@ -183,6 +181,9 @@ interface Written {
   readonly taken: ReadonlySet<string>;
   readonly symbols: readonly SymbolicSize[];
   readonly standard: boolean;
+  readonly packed: ReadonlyMap<number, PackedNames>;
+  /** Vectors that are declared as rows. */
+  readonly rows: ReadonlySet<number>;
   readonly count: { values: number };
 }
 
@@ -200,11 +201,15 @@ function createEmitter(
   written: Written,
   outputs: ReadonlyMap<number, string>,
   used: ReadonlyMap<number, number>,
+  lowest: ReadonlyMap<number, number>,
 ): Emitter {
-  const { initializers, names, symbols, standard } = written;
+  const { initializers, names, symbols, standard, packed } = written;
   const shapes = new Map<string, string>();
+  const shared = new Map<string, readonly string[]>();
 
   const nameOf = (value: Value): string => {
+    const int8 = packed.get(value.id);
+    if (int8) throw new Error(`${int8.codes} is used as a value, and only products and tables read int8`);
     const name = names.get(value.id);
     if (name === undefined) throw new Error(`a value [${value.shape}] is used before it is made`);
     return name;
@@ -251,15 +256,26 @@ function createEmitter(
       shapes.set(`${sizes}`, known);
       return known;
     },
+    once(key, make) {
+      const known = shared.get(key) ?? make();
+      shared.set(key, known);
+      return known;
+    },
+    packed: ({ id }) => packed.get(id) ?? null,
+    lowest: ({ id }) => lowest.get(id) ?? null,
     standard,
     isUsed: ({ id }) => used.has(id),
   };
   return emitter;
 }
 
-const scalarTypes: Readonly<Record<DType | "int64", ElementType>> = { ...elementTypes, int64: ElementType.int64 };
+const scalarTypes: Readonly<Record<ScalarType, ElementType>> = {
+  ...elementTypes,
+  int64: ElementType.int64,
+  uint8: ElementType.uint8,
+};
 
-function scalarBytes(value: number, dtype: DType | "int64"): Uint8Array {
+function scalarBytes(value: number, dtype: ScalarType): Uint8Array {
   if (dtype === "int64") return int64Bytes([value]);
   if (dtype === "float32") return bytesOf(Float32Array.of(value));
   return dtype === "int32" ? bytesOf(Int32Array.of(value)) : Uint8Array.of(value);

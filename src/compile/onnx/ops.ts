@@ -5,6 +5,7 @@ import { type DType, type Node, only, type Value } from "../graph/graph";
 import { fusedLowerings } from "./fused";
 import { type Emitter, inputNames, type Lowering, sumRows } from "./lowering";
 import { ElementType, type OnnxAttribute } from "./proto";
+import { quantisedProduct, quantisedRows } from "./quantised";
 
 export const elementTypes: Readonly<Record<DType, ElementType>> = {
   float32: ElementType.float32,
@@ -13,7 +14,7 @@ export const elementTypes: Readonly<Record<DType, ElementType>> = {
 };
 
 /** Operators of com.microsoft; every other op is of the standard domain. */
-export const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul"]);
+export const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul", "MatMulIntegerToFloat"]);
 
 const direct =
   (op: string): Lowering =>
@@ -73,6 +74,7 @@ function turn(x: Value, emitter: Emitter): string {
 }
 
 const product: Lowering = (node, emitter) => {
+  if (quantisedProduct(node, emitter)) return;
   const { transposeA, transposeB, alpha } = node.attributes;
   const inputs = inputNames(node, emitter);
   if (only(node).dtype !== "float32") {
@@ -217,6 +219,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Exp: direct("Exp"),
   Fill: fill,
   GatherV2: (node, emitter) => {
+    if (quantisedRows(node, emitter)) return;
     emitter.node("Gather", inputNames(node, emitter), { axis: { int: node.attributes["axis"] as number } }, only(node));
   },
   Greater: direct("Greater"),

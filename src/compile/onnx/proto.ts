@@ -23,6 +23,9 @@ export const ElementType = {
   int32: DataType.INT32,
   int64: DataType.INT64,
   bool: DataType.BOOL,
+  uint8: DataType.UINT8,
+  int8: DataType.INT8,
+  float16: DataType.FLOAT16,
 } as const;
 export type ElementType = (typeof ElementType)[keyof typeof ElementType];
 

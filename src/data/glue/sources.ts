@@ -81,7 +81,7 @@ export const nameOf = ({ path: published }: SourceFile): string => path.posix.ba
  * What to put where by hand when the host is out of reach: the files to fetch elsewhere, and the files that belong
  * under `glueData` in the end.
  */
-export function byHand(tasks: readonly (readonly [Task, GlueSource])[], glueData: string): string {
+export function byHand(tasks: readonly (readonly [Task, GlueSource])[], glueData: string): string[] {
   const names = tasks.map(([{ name }]) => name).join(",");
   const fetched = tasks.flatMap(([, source]) =>
     filesOf(source).map(({ path: published, bytes, sha256 }) => {
@@ -99,5 +99,5 @@ export function byHand(tasks: readonly (readonly [Task, GlueSource])[], glueData
     `put them in one folder, and run: flexbert data download --task ${names} --mirror FOLDER`,
     "Or put the finished files there yourself:",
     ...placed,
-  ].join("\n");
+  ];
 }

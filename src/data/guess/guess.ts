@@ -2,6 +2,8 @@
 // shown to whoever asked for them, and can be said instead.
 
 import { dataError } from "../../errors/errors";
+import { shown } from "../../errors/printable";
+import { listed } from "../../messages/words";
 import type { Column, Columns } from "../../tasks/task";
 import { type ColumnTraits, LIST_SEPARATOR } from "./columns";
 
@@ -49,10 +51,9 @@ export function guessColumns(traits: readonly ColumnTraits[], said: Partial<Colu
   const find = (column: Column | undefined, role: string) => {
     if (column === undefined) return undefined;
     const found = traits.filter((one) => one.column === column);
-    if (found.length > 1)
-      throw dataError(`${file}: two columns are called ${JSON.stringify(column)}. Rename one of them`);
+    if (found.length > 1) throw dataError(`${file}: two columns are called ${shown(column)}. Rename one of them`);
     if (found.length === 1) return found[0];
-    throw dataError(`${file} has no column ${JSON.stringify(column)} for the ${role}; it has ${listed(traits)}`);
+    throw dataError(`${file} has no column ${shown(column)} for the ${role}; it has ${columnsOf(traits)}`);
   };
   const index = find(said.index, "index") ?? traits.find((one) => indexNames.includes(lower(one)));
   const given = [said.text, said.pair].filter((column) => column !== undefined);
@@ -64,7 +65,7 @@ export function guessColumns(traits: readonly ColumnTraits[], said: Partial<Colu
     : guessTexts(texts);
   if (!text)
     throw dataError(
-      `${file}: no column looks like texts beside ${JSON.stringify(label.column)}; it has ${listed(traits)}. ${saying}`,
+      `${file}: no column looks like texts beside ${shown(label.column)}; it has ${columnsOf(traits)}. ${saying}`,
     );
   for (const one of [text, pair, label, index]) find(one?.column, "row");
   return {
@@ -80,7 +81,7 @@ export function guessColumns(traits: readonly ColumnTraits[], said: Partial<Colu
 
 const saying = "Say with --columns text=NAME,label=NAME which they are";
 
-const listed = (traits: readonly ColumnTraits[]) => traits.map(({ column }) => JSON.stringify(column)).join(", ");
+const columnsOf = (traits: readonly ColumnTraits[]) => listed(traits.map(({ column }) => shown(column)));
 
 /** By name, else the column whose cells repeat most. */
 function guessLabel(open: readonly ColumnTraits[], file: string, all: readonly ColumnTraits[]): ColumnTraits {
@@ -100,7 +101,7 @@ function guessLabel(open: readonly ColumnTraits[], file: string, all: readonly C
   const values = open.filter(({ numbers }) => numbers && !numbers.whole);
   const found = fewest ?? (values.length === 1 ? values[0] : undefined);
   if (found) return found;
-  throw dataError(`${file}: no column looks like labels; it has ${listed(all)}. ${saying}`);
+  throw dataError(`${file}: no column looks like labels; it has ${columnsOf(all)}. ${saying}`);
 }
 
 function guessTexts(open: readonly ColumnTraits[]): [ColumnTraits?, ColumnTraits?] {
@@ -142,22 +143,21 @@ function guessKind(label: ColumnTraits, file: string): Omit<Guess, "columns"> {
   if (numbers && isRange(numbers, counts, filled)) {
     const { least, most } = numbers;
     const range = least >= 0 && most <= 1 ? ([0, 1] as const) : ([Math.floor(least), Math.ceil(most)] as const);
-    if (least === most) throw dataError(`${file}: every ${JSON.stringify(column)} is ${least}. ${saying}`);
+    if (least === most) throw dataError(`${file}: every ${shown(column)} is ${least}. ${saying}`);
     return { kind: "regression", labels: new Map(), range, separator: null };
   }
-  if (!counts)
-    throw dataError(`${file}: ${JSON.stringify(column)} has too many different cells to be labels. ${saying}`);
+  if (!counts) throw dataError(`${file}: ${shown(column)} has too many different cells to be labels. ${saying}`);
   if (counts.size < 2) {
     const [only] = counts.keys();
-    const has = only === undefined ? "is empty" : `has one label alone, ${JSON.stringify(only)}`;
-    throw dataError(`${file}: ${JSON.stringify(column)} ${has}; a task needs two. ${saying}`);
+    const has = only === undefined ? "is empty" : `has one label alone, ${shown(only)}`;
+    throw dataError(`${file}: ${shown(column)} ${has}; a task needs two. ${saying}`);
   }
   const separator = numbers ? undefined : ["|", ";", ","].find((one) => isSeparator(one, counts, filled));
   if (separator !== undefined)
     return { kind: "multilabel", labels: partsOf(counts, separator), range: null, separator };
   if (counts.size > FEW_NUMBERS && 2 * counts.size > filled) {
     throw dataError(
-      `${file}: ${JSON.stringify(column)} has ${counts.size} different cells in ${filled} rows: are they labels? ${saying}`,
+      `${file}: ${shown(column)} has ${counts.size} different cells in ${filled} rows: are they labels? ${saying}`,
     );
   }
   return { kind: "classification", labels: counts, ...none };

@@ -4,6 +4,7 @@
 import { realpath } from "node:fs/promises";
 import { dataError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
+import { listed } from "../../messages/words";
 import { isKeyed } from "../../tasks/format";
 import type { SplitName, Task } from "../../tasks/task";
 import { findSplitFile } from "../read-split";
@@ -68,7 +69,7 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
   if (found) return found;
   const hint = headerAdvice(header.names, layout);
   throw dataError(
-    `${bytes.name} has no column of texts among ${header.names.join(", ")}` +
+    `${bytes.name} has no column of texts among ${listed(header.names)}` +
       (hint === null
         ? `. Name one of them text, and for pairs another one pair, or ${place.otherwise ?? "say which they are: --columns text=NAME or text=NAME,pair=NAME"}`
         : `; ${hint}`),
@@ -111,7 +112,7 @@ async function givenReading(bytes: ByteSource, layout: Layout, columns: TextColu
     if (names.includes(column)) continue;
     throw dataError(
       `${bytes.name}: there is no column "${column}"${didYouMean(column, names)}; ` +
-        `the file has ${names.map((name) => `"${name}"`).join(", ")}${hint === null ? ". Give one of them with --columns" : `; ${hint}`}`,
+        `the file has ${listed(names.map((name) => `"${name}"`))}${hint === null ? ". Give one of them with --columns" : `; ${hint}`}`,
     );
   }
   return { layout, columns: { ...idColumn(header), ...columns } };

@@ -2,6 +2,7 @@
 // takes no more memory than its longest element.
 
 import { dataError, oneLine } from "../../errors/errors";
+import { parseJson } from "../../files/json";
 import { countLines, LONGEST, splitLines, type TextBlock } from "./text-blocks";
 
 export interface JsonRecord {
@@ -56,7 +57,7 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi;
 
 /** Numbers that JavaScript's cannot hold (ids of 64 bits have more digits) become texts with the digits that they have. */
 function parseExactly(written: string): unknown {
-  const value: unknown = JSON.parse(written);
+  const value = parseJson(written);
   if (!LONG_NUMBER.test(written)) return value;
   return JSON.parse(written.replace(TOKEN, (token) => (isExact(token) ? token : `"${token}"`)));
 }

@@ -24,6 +24,7 @@ export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[]
   try {
     const bytes = await asyncBufferFromFile(file);
     const metadata = await parquetMetadataAsync(bytes);
+    requireWhole(metadata, bytes.byteLength);
     for (const group of metadata.row_groups) {
       const end = start + Number(group.num_rows);
       const rows = await parquetReadObjects({ file: bytes, metadata, rowStart: start, rowEnd: end });
@@ -39,6 +40,43 @@ export async function* parquetRecords(file: string): AsyncGenerator<JsonRecord[]
   }
 }
 
+/** Of a row group, all columns together: more are no rows that anybody holds in memory. */
+const MOST_CELLS = 2 ** 27;
+
+/**
+ * Throws Error where row groups and schema contradict each other: hyparquet reads every column of a group and waits for
+ * those of the schema alone, so that an error in another one would end the process.
+ */
+function requireWhole({ schema, row_groups: groups }: FileMetaData, fileBytes: number): void {
+  const names = topColumns(schema);
+  for (const { columns, num_rows: rows } of groups) {
+    const stored = new Set(columns.map(({ meta_data: column }) => column?.path_in_schema[0]));
+    const same = stored.size === names.size && [...stored].every((name) => name !== undefined && names.has(name));
+    if (!same) throw new Error("its row groups have other columns than its schema");
+    if (rows < 0n || Number(rows) * columns.length > MOST_CELLS) throw new Error(`a row group has ${rows} rows`);
+    for (const { meta_data: column } of columns) {
+      const bytes = Number(column?.total_compressed_size ?? 0n);
+      if (bytes < 0 || bytes > fileBytes) throw new Error(`a column of its row groups has ${bytes} bytes`);
+    }
+  }
+}
+
+/** Names of the schema's columns. Its elements stand one after the other, each before those that are in it. */
+function topColumns(schema: FileMetaData["schema"]): ReadonlySet<string> {
+  const names = new Set<string>();
+  let at = 1;
+  const skip = (): void => {
+    const within = schema[at++]?.num_children ?? 0;
+    for (let i = 0; i < within && at < schema.length; i++) skip();
+  };
+  while (at < schema.length) {
+    names.add(String(schema[at]?.name));
+    skip();
+  }
+  if (names.size !== (schema[0]?.num_children ?? 0)) throw new Error("two columns of its schema have one name");
+  return names;
+}
+
 /** As JSON has them: long integers are numbers, or text where a number cannot hold them. */
 const plainCells = (cells: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.entries(cells).map(([name, value]) => [name, plainValue(value)]));
@@ -49,8 +87,11 @@ function plainValue(value: unknown): unknown {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
+type Hyparquet = typeof import("hyparquet", { with: { "resolution-mode": "import" }});
+type FileMetaData = Awaited<ReturnType<Hyparquet["parquetMetadataAsync"]>>;
+
 /** Loaded where a file needs it, as the only package that is an ES module alone. */
-async function load(file: string): Promise<typeof import("hyparquet", { with: { "resolution-mode": "import" }})> {
+async function load(file: string): Promise<Hyparquet> {
   try {
     return await import("hyparquet");
   } catch (error) {

@@ -14,7 +14,7 @@ const OPTIONS = { graphOptimizationLevel: "disabled", enableCpuMemArena: false }
 export async function openGraphProgram(
   runtime: OnnxRuntime,
   sessionOptions: Readonly<Record<string, unknown>>,
-  file: string,
+  file: string | Uint8Array,
 ): Promise<GraphProgram> {
   const session = await runtime.InferenceSession.create(file, { ...sessionOptions, ...OPTIONS });
   const { inputMetadata, outputMetadata } = session;

@@ -25,6 +25,7 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
     logSeverityLevel: options.verbose ? 2 : 3,
   };
   const programs = openPrograms();
+  let saturated: Promise<boolean> | undefined;
   return {
     name: "onnx",
     summary: `onnx (onnxruntime ${runtime.env.versions.node ?? "of unknown version"}, cpu, ${threads} threads)`,
@@ -41,6 +42,11 @@ export async function openOnnx(options: { threads?: number; verbose?: boolean })
       await registerGradients();
       const { loadOnnxProgram } = await import("./program.js");
       return programs.counted(loadOnnxProgram<E>(runtime, sessionOptions, state, entries, axes));
+    },
+    async saturates() {
+      const saturation = await import("./saturation.js"); // writes a model, which float32 does without
+      saturated ??= saturation.saturates(runtime, sessionOptions);
+      return saturated;
     },
     openGraph: async (file) => programs.counted(await openGraphProgram(runtime, sessionOptions, file)),
     tensorCount: () => programs.count(),

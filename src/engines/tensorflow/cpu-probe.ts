@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../../files/atomic";
 import { cacheFolder } from "../../files/cache";
 import { makeFolder } from "../../files/folder";
 import { sha256Hex } from "../../files/hash";
+import { parseJson } from "../../files/json";
 import { runChild } from "../child";
 
 /** oneDNN's own switch; it is read when the first product runs. */
@@ -89,7 +90,7 @@ export async function cachedProbe(addon: string, cache = cacheFolder()): Promise
 function readProbe(file: string): Probe | null {
   if (!existsSync(file)) return null;
   try {
-    const { isa, tensorflow } = JSON.parse(readFileSync(file, "utf8")) as Partial<Probe>;
+    const { isa, tensorflow } = parseJson(readFileSync(file, "utf8")) as Partial<Probe>;
     const valid = typeof tensorflow === "string" && (isa === null || typeof isa === "string");
     return valid ? { isa, tensorflow } : null;
   } catch {

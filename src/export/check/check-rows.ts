@@ -16,6 +16,9 @@ const CANDIDATES = 64;
 /** Rows of a task in the first batch, of short ones, and in the second, of all lengths. */
 const FIRST = 2;
 const SECOND = 3;
+/** The same where a part of the labels may differ: of few rows a part is none. */
+const MORE_FIRST = 16;
+const MORE_SECOND = 48;
 /** With many tasks fewer rows of each will do: every row goes through every task. */
 const MANY = 4;
 
@@ -41,6 +44,8 @@ export interface RowOptions {
   /** A task's definition, which says where its rows lie; undefined where there is none any more. */
   taskOf(name: string): Task | undefined;
   warn(line: string): void;
+  /** Takes more rows of each task, however many tasks there are. */
+  readonly more?: boolean;
 }
 
 /** @param positions the most tokens that the model takes */
@@ -50,7 +55,7 @@ export async function checkRows(
   positions: number,
   options: RowOptions,
 ): Promise<CheckRows> {
-  const many = tasks.length > MANY;
+  const [firstRows, secondRows] = counts(tasks.length, options.more ?? false);
   const first: Encoding[] = [];
   const second: Encoding[] = [];
   const sources: RowSource[] = [];
@@ -61,8 +66,8 @@ export async function checkRows(
     const maxLength = Math.min(task.maxLength, positions - 2);
     const encoded = rows.map(({ text, pair }) => tokenizer.encode(text, pair, maxLength));
     encoded.sort((a, b) => a.ids.length - b.ids.length);
-    first.push(...encoded.slice(0, many ? 1 : FIRST));
-    second.push(...spread(encoded, many ? 2 : SECOND));
+    first.push(...encoded.slice(0, firstRows));
+    second.push(...spread(encoded, secondRows));
   }
   if (second.length === first.length) second.push(first[0] as Encoding); // dev splits of a row or two
   const length = longest(first) + 1;
@@ -75,6 +80,11 @@ export async function checkRows(
     ],
     sources,
   };
+}
+
+function counts(tasks: number, more: boolean): readonly [first: number, second: number] {
+  if (more) return [MORE_FIRST, MORE_SECOND];
+  return tasks > MANY ? [1, 2] : [FIRST, SECOND];
 }
 
 interface Texts {
@@ -100,7 +110,7 @@ async function rowsOf(task: MergedTask, options: RowOptions): Promise<{ rows: re
 }
 
 /** The first texts of the sample's first task of that kind. */
-function sampleTexts(inputs: MergedTask["inputs"]): Texts[] {
+export function sampleTexts(inputs: MergedTask["inputs"]): Texts[] {
   const columns = inputs === "pair" ? 3 : 2; // the label is the last
   const stream = sampleTasks.findIndex((task) => task.columns.length === columns);
   const random = splitmix32(sampleSeed, stream);

@@ -37,7 +37,8 @@ export interface CheckTools extends RowOptions {
 
 export interface ModelCheck {
   readonly largestDifference: number;
-  readonly tolerance: typeof TOLERANCE;
+  /** Most that was allowed of any task; null where nothing was known to hold. */
+  readonly tolerance: number | null;
   /** Rows and tokens of each batch. */
   readonly batches: readonly { readonly rows: number; readonly length: number }[];
   readonly tasks: readonly (RowSource & { readonly difference: number })[];
@@ -56,9 +57,20 @@ export interface CheckedModel {
   readonly tasks: readonly MergedTask[];
   readonly config: BertConfig;
   readonly tokenizer: TokenizerSettings;
+  /** Where weights are of fewer bits than the branches': what may differ. By default {@link TOLERANCE}, and every row counts. */
+  readonly tolerance?: Tolerance;
   /** A task's own tensors, scoped, and the shared ones under it: its run's and its base's, or the folder's. */
   tensorsOf(task: MergedTask): Promise<HostTensors>;
 }
+
+export interface Tolerance {
+  /** Most that a logit of a task may differ. */
+  difference(task: string): number;
+  /** Least part of the rows whose label must be the branch's. */
+  readonly equalLabels: number;
+}
+
+const STRICT: Tolerance = { difference: () => TOLERANCE, equalLabels: 0 };
 
 /**
  * Compares every task's output on all rows of both batches.
@@ -67,16 +79,21 @@ export interface CheckedModel {
  */
 export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<ModelCheck> {
   const tokenizer = createTokenizer(model.tokenizer, model.config.vocabSize);
-  const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, tools);
+  const { tolerance = STRICT } = model;
+  const more = model.tolerance !== undefined;
+  const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, { ...tools, more });
   const found = await runFile(model, rows, tokenizer.padId, tools);
   const tasks: (RowSource & { difference: number })[] = [];
   for (const [i, task] of model.tasks.entries()) {
     const alone = await runAlone(model, task, rows, tokenizer.padId, tools);
-    tasks.push({ ...(rows.sources[i] as RowSource), difference: largest(model, task, found, alone) });
+    const difference = largest(model, task, found, alone, tolerance.difference(task.name));
+    requireLabels(model, task, found, alone, tolerance.equalLabels);
+    tasks.push({ ...(rows.sources[i] as RowSource), difference });
   }
+  const allowed = Math.max(...model.tasks.map(({ name }) => tolerance.difference(name)));
   return {
     largestDifference: Math.max(...tasks.map(({ difference }) => difference)),
-    tolerance: TOLERANCE,
+    tolerance: Number.isFinite(allowed) ? allowed : null,
     batches: rows.batches.map((batch) => ({ rows: batch.rows.length, length: batch.length })),
     tasks,
     engine: tools.engine.summary,
@@ -155,6 +172,7 @@ function largest(
   { name }: MergedTask,
   found: readonly HostTensors[],
   alone: readonly HostTensors[],
+  tolerance: number,
 ): number {
   let most = 0;
   for (const [i, { logits }] of alone.entries()) {
@@ -169,14 +187,39 @@ function largest(
         throw modelError(`${name}'s branch gives ${value} as a logit. Train it again, and look at its dev score`);
       }
       const difference = Math.abs(value - (theirs?.data[at] as number)) / Math.max(1, Math.abs(value));
-      if (!(difference <= TOLERANCE)) {
+      if (!(difference <= tolerance)) {
         throw toleranceError(
           `${model.name}: a logit of ${name} is ${theirs?.data[at]}, its branch alone gives ${value}: they differ by ` +
-            `${difference.toExponential(1)}, more than ${TOLERANCE}. ${model.advice}`,
+            `${difference.toExponential(1)}, more than ${tolerance}. ${model.advice}`,
         );
       }
       most = Math.max(most, difference);
     }
   }
   return most;
+}
+
+/** Throws toleranceError (5) where too many rows get another label than their branch gives. */
+function requireLabels(
+  model: CheckedModel,
+  task: MergedTask,
+  found: readonly HostTensors[],
+  alone: readonly HostTensors[],
+  least: number,
+): void {
+  if (least === 0 || task.labels.length === 0) return;
+  let [equal, rows] = [0, 0];
+  for (const [i, { logits }] of alone.entries()) {
+    const [ours, theirs] = [logits, found[i]?.[task.name]] as [HostTensors[string], HostTensors[string]];
+    const [count, width] = ours.shape as [number, number];
+    const label = ({ data }: HostTensors[string], row: number) =>
+      `${task.kind.decide(data.subarray(row * width, (row + 1) * width) as Float32Array, task)}`;
+    for (let row = 0; row < count; row++) if (label(ours, row) === label(theirs, row)) equal += 1;
+    rows += count;
+  }
+  if (equal >= least * rows) return;
+  throw toleranceError(
+    `${model.name}: ${rows - equal} of ${rows} rows get another label of ${task.name} than its branch gives, more than ` +
+      `${(100 * (1 - least)).toFixed(1)} %. ${model.advice}`,
+  );
 }

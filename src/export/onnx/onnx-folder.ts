@@ -4,12 +4,13 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
+import { float16Weight } from "../../compile/onnx/packed";
 import { blobsOf } from "../../merge/folder/blobs";
 import { forCallers } from "../../merge/folder/manifest";
-import { checkModel } from "../check/model-check";
+import { type CheckedModel, checkModel } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
 import { writeFiles } from "../target";
-import { onnxModelFile, weightsInBlobs } from "./onnx-model";
+import { type Constants, onnxModelFile, weightsInBlobs } from "./onnx-model";
 
 const MODEL = "model.onnx";
 
@@ -19,12 +20,12 @@ const MOST_INSIDE = 2 ** 31 - 2 ** 26;
 export const onnxFolder: ExportFormat = {
   name: "onnx",
   title: "an ONNX model",
+  precisions: ["float16", "int8"],
   isExport: (folder) => existsSync(path.join(folder, MODEL)) && existsSync(path.join(folder, "tasks.json")),
   contents: ({ manifest }) => ({ outputs: manifest.tasks.map(({ name }) => name) }),
   async write(folder, source) {
     const { manifest, config, tokenizer } = source;
-    const weights =
-      source.bytes <= MOST_INSIDE ? await source.readTensors(manifest.tasks) : await besideIt(folder, source);
+    const weights = await weightsOf(folder, source);
     await writeFiles(folder, {
       [MODEL]: await onnxModelFile(manifest, config, weights),
       "tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
@@ -32,7 +33,8 @@ export const onnxFolder: ExportFormat = {
       "tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
     });
   },
-  check(folder, out, { manifest, config, tokenizer, readTensors }, tools) {
+  check(folder, out, source, tools) {
+    const { manifest, config, tokenizer, readTensors } = source;
     const checked = {
       path: path.join(folder, MODEL),
       name: path.join(out, MODEL),
@@ -41,11 +43,36 @@ export const onnxFolder: ExportFormat = {
       tasks: manifest.tasks,
       config,
       tokenizer,
+      ...toleranceOf(source),
       tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
     };
     return checkModel(checked, tools);
   },
 };
+
+async function weightsOf(folder: string, source: ExportSource): Promise<Constants> {
+  const { precision, bytes, manifest } = source;
+  if (precision === "int8") return source.readInt8(manifest.tasks);
+  if (precision === "float32" && bytes > MOST_INSIDE) return besideIt(folder, source);
+  const tensors = await source.readTensors(manifest.tasks);
+  if (precision === "float32") return tensors;
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, tensor.shape.length < 2 ? tensor : float16Weight(tensor)]),
+  );
+}
+
+/**
+ * int8 is allowed what it cost when it was measured, and as much again: other rows are compared here. Where nothing was
+ * measured then, nothing is known to hold now.
+ */
+function toleranceOf({ precision, manifest }: ExportSource): Pick<CheckedModel, "tolerance"> {
+  if (precision === "float32") return {};
+  if (precision === "float16") return { tolerance: { difference: () => 1e-2, equalLabels: 0.995 } };
+  const largest = (name: string) => manifest.int8?.tasks[name]?.cost.largest ?? 0;
+  return {
+    tolerance: { difference: (task) => Math.max(0.05, 2 * largest(task)) || Number.POSITIVE_INFINITY, equalLabels: 0 },
+  };
+}
 
 /** The blobs beside the graph, and where in them the weights lie. */
 async function besideIt(folder: string, { manifest, readBytes }: ExportSource) {

@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readSafetensorsHeader } from "../../checkpoints/formats/safetensors-header";
 import type { ValueTypes } from "../../compile/entry";
-import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
+import type { Constant, ExternalTensor } from "../../compile/onnx/constants";
+import { toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
 import { blobsOf, missingBlob } from "../../merge/folder/blobs";
@@ -13,7 +14,6 @@ import { licenceForCallers } from "../../merge/folder/licence";
 import { type Blob, forCallers, type Manifest, type MergedTask, tokenInputNames } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
 import { scope } from "../../model/parameters";
-import type { HostTensor } from "../../model/tensors";
 import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
 import { nameNodes } from "./node-names";
@@ -22,7 +22,7 @@ import { nameNodes } from "./node-names";
 type MergedParts = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 
 /** Weights of a model: their values, or where they lie. */
-export type Constants = Readonly<Record<string, HostTensor | ExternalTensor>>;
+export type Constants = Readonly<Record<string, Constant>>;
 
 /** The bytes of an ONNX model of a manifest's tasks, which has these weights. Equal tasks and weights give equal bytes. */
 export async function onnxModelFile(

@@ -4,8 +4,12 @@
 
 import type { StoredTensor } from "../../checkpoints/formats/safetensors-header";
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../../compile/entry";
-import { type ExternalTensor, toOnnxModel } from "../../compile/onnx/onnx";
+import type { Graph, Shape } from "../../compile/graph/graph";
+import type { SymbolicSize } from "../../compile/graph/symbols";
+import type { Constant } from "../../compile/onnx/constants";
+import { toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
+import { fromPlaces } from "../../compile/onnx/stored";
 import { optimise } from "../../compile/passes/passes";
 import type { BertConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
@@ -25,19 +29,38 @@ export type Weights = ReadonlyMap<string, WeightPlace>;
 
 /** The bytes of a stretch's graph. Equal stretches over equal blobs give equal bytes. */
 export const stretchGraph = (config: BertConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
-  pieceGraph(stretchEntry(config, stretch), stretchCall(config, stretch), weights);
+  lowerPlaced(weights, (types) => traceStretch(config, stretch, types));
 
 export const branchGraph = (
   config: BertConfig,
   place: Place,
   head: HeadForward,
   weights: Weights,
-): readonly Uint8Array[] => pieceGraph(branchEntry(config, place, head), branchCall(config, place, head), weights);
+): readonly Uint8Array[] => lowerPlaced(weights, (types) => traceBranch(config, place, head, types));
 
-function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): readonly Uint8Array[] {
-  const types = Object.fromEntries(
-    [...weights].map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]),
-  );
+function lowerPlaced(weights: Weights, trace: (types: ValueTypes) => TracedPiece): readonly Uint8Array[] {
+  const parts = [...weights].map(([name, { shape, file, position, bytes }]) => {
+    const data = { location: file, offset: position, length: bytes };
+    return [name, { shape, data }] as const;
+  });
+  const constants = fromPlaces(new Map(parts));
+  return lowerPiece(trace(typesOf(constants)), constants);
+}
+
+/** A piece's graph before it is lowered. Its inputs are its weights and what a call gives, all under their own names. */
+export interface TracedPiece {
+  readonly graph: Graph;
+  readonly symbols: readonly SymbolicSize[];
+}
+
+/** @param types of the weights */
+export const traceStretch = (config: BertConfig, stretch: Stretch, types: ValueTypes): TracedPiece =>
+  tracePiece(stretchEntry(config, stretch), stretchCall(config, stretch), types);
+
+export const traceBranch = (config: BertConfig, place: Place, head: HeadForward, types: ValueTypes): TracedPiece =>
+  tracePiece(branchEntry(config, place, head), branchCall(config, place, head), types);
+
+function tracePiece(entry: EntryPoint, call: ValueTypes, types: ValueTypes): TracedPiece {
   const { graph, symbols } = traceEntry(entry, types, call, packedAxes);
   const { nodes, inputs, outputs } = optimise(graph);
   const state = unprefixed(inputs, statePrefix);
@@ -45,12 +68,13 @@ function pieceGraph(entry: EntryPoint, call: ValueTypes, weights: Weights): read
     inputs: new Map(Object.entries({ ...state, ...unprefixed(inputs, inputPrefix) })),
     outputs: new Map(Object.entries(unprefixed(outputs, outputPrefix))),
   };
-  const constants = Object.fromEntries([...weights].map(([name, place]) => [name, externalTensor(place)]));
-  return modelChunks(toOnnxModel({ nodes, ...named }, { constants, symbols }));
+  return { graph: { nodes, ...named }, symbols };
 }
 
-const externalTensor = ({ shape, file, position, bytes }: WeightPlace): ExternalTensor => ({
-  shape,
-  dtype: "float32",
-  data: { location: file, offset: position, length: bytes },
-});
+export const lowerPiece = (
+  { graph, symbols }: TracedPiece,
+  constants: Readonly<Record<string, Constant>>,
+): readonly Uint8Array[] => modelChunks(toOnnxModel(graph, { constants, symbols }));
+
+export const typesOf = (weights: Readonly<Record<string, { readonly shape: Shape }>>): ValueTypes =>
+  Object.fromEntries(Object.entries(weights).map(([name, { shape }]) => [name, { shape, dtype: "float32" as const }]));

@@ -21,6 +21,7 @@ const TASK = "task.json";
 export const safetensorsFolder: ExportFormat = {
   name: "safetensors",
   title: "tasks' weights",
+  precisions: [],
   isExport: (folder) => existsSync(path.join(folder, TASK)) || existsSync(path.join(folder, "tasks.json")),
   contents: (source) => ({ folders: source.manifest.tasks.map((task) => taskFolder(source, task)) }),
   async write(folder, source) {

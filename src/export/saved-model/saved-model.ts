@@ -22,6 +22,7 @@ import { traceMerged } from "../traced";
 export const savedModel: ExportFormat = {
   name: "saved-model",
   title: "a SavedModel",
+  precisions: [],
   isExport: (folder) => existsSync(path.join(folder, SAVED_MODEL)),
   contents: (source) => ({ signatures: Object.keys(signaturesOf(source)) }),
   write: writeSavedModel,

@@ -19,6 +19,7 @@ const MODEL = "model.json";
 export const tfjs: ExportFormat = {
   name: "tfjs",
   title: "a tfjs model",
+  precisions: [],
   isExport: (folder) => existsSync(path.join(folder, MODEL)),
   contents({ manifest }) {
     const clash = manifest.tasks.find(({ name }) => (tokenInputNames as readonly string[]).includes(name));

@@ -19,6 +19,7 @@ const CONFIG = "config.json";
 export const transformers: ExportFormat = {
   name: "transformers",
   title: "transformers' models",
+  precisions: [],
   isExport: (folder) => hasModel(folder) || existsSync(path.join(folder, "tasks.json")),
   contents(source) {
     const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined);

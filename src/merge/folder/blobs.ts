@@ -14,10 +14,11 @@ import {
 import { modelError, oneLine } from "../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { sha256File, sha256Hex } from "../../files/hash";
+import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
 import { scoped } from "../../model/parameters";
-import type { HostTensors } from "../../model/tensors";
+import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import type { Blob, Manifest } from "./manifest";
 
@@ -34,7 +35,7 @@ export type OnCreated = (file: string) => void;
 export async function writeBlob(
   out: string,
   name: string,
-  tensors: HostTensors,
+  tensors: Readonly<Record<string, HostTensor | Int8Tensor>>,
   metadata: Record<string, string>,
   onCreated: OnCreated,
 ): Promise<Blob> {
@@ -150,7 +151,7 @@ export async function readShared(
 
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, "utf8"));
+    return parseJson(await readFile(file, "utf8"));
   } catch (error) {
     throw modelError(`${file} is missing or damaged (${oneLine(error)}). Merge again into a new folder`, error);
   }

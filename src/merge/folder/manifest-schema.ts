@@ -42,6 +42,22 @@ const pieces = z.union([
   z.looseObject({ interface: z.int() }),
 ]);
 
+const cost = z.looseObject({
+  source: z.string(),
+  rows: z.int().nonnegative(),
+  before: score,
+  after: score,
+  largest: z.number().nonnegative(),
+});
+
+const int8 = z.looseObject({
+  embeddings: z.looseObject(blob),
+  trunk: z.array(z.looseObject(blob)),
+  tasks: z.record(z.string(), z.looseObject({ ...blob, cost })),
+  float32: z.array(z.string()),
+  moved: z.array(z.string()),
+});
+
 export const manifestSchema = z
   .looseObject({
     format: z.union([z.literal(1), z.literal(2)]),
@@ -52,6 +68,8 @@ export const manifestSchema = z
     tasks: z.array(task),
     // Absent where a flexbert merged that stored none.
     pieces: z.record(z.string(), pieces).optional(),
+    // Absent where the version was not quantized.
+    int8: int8.optional(),
     // Absent where an early 0.1.0 merged.
     onnx: z
       .looseObject({ file: z.literal("model.onnx"), sha256 })
@@ -61,7 +79,15 @@ export const manifestSchema = z
   .refine(({ trunk, tasks }) => tasks.every(({ fork }) => (fork ?? 0) <= trunk.length), {
     message: "a task forks above the trunk's layers",
     path: ["trunk"],
-  });
+  })
+  .refine(
+    ({ int8, trunk, tasks }) =>
+      !int8 || (int8.trunk.length === trunk.length && tasks.every(({ name }) => int8.tasks[name])),
+    {
+      message: "a layer or a task has no int8 weights beside the others'",
+      path: ["int8"],
+    },
+  );
 
 const version = z.string().regex(/^[0-9a-f]{8}$/, "is no version");
 

@@ -9,6 +9,7 @@ import type { TaskBranch } from "../../model/multi-head";
 import { kinds } from "../../tasks/kinds";
 import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
 import { thresholdOf } from "../../tasks/task";
+import type { Int8Parts } from "./int8";
 import type { PiecesByPrecision } from "./pieces";
 
 export const MANIFEST_FORMAT = 2;
@@ -55,6 +56,8 @@ export interface Manifest {
   readonly tasks: readonly MergedTask[];
   /** Graphs of its pieces; absent where none were stored. */
   readonly pieces?: PiecesByPrecision;
+  /** The weights as int8, beside those of float32; absent where the version was not quantized. */
+  readonly int8?: Int8Parts;
   /** All of it as one graph, at model.onnx while the version is the current one; null where that was left out. */
   readonly onnx: Blob | null;
 }

@@ -33,5 +33,5 @@ export type PiecesByPrecision = Readonly<Record<string, Pieces | ForeignPieces>>
 /** The pieces of a precision that can be run here; null where there are none. */
 export function piecesOf(pieces: PiecesByPrecision | undefined, precision = "float32"): Pieces | null {
   const found = pieces?.[precision];
-  return found && "stretches" in found ? found : null;
+  return found?.interface === PIECE_INTERFACE ? (found as Pieces) : null;
 }

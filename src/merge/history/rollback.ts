@@ -108,7 +108,7 @@ export interface HistoryEntry extends LogEntry {
   readonly isCurrent: boolean;
   /** false where gc removed it. */
   readonly isThere: boolean;
-  /** Names of its tasks; null where it is not there. */
+  /** Names of its tasks; null where it is not there, or cannot be read. */
   readonly tasks: readonly string[] | null;
 }
 
@@ -129,7 +129,7 @@ export async function historyOf(folder: string, kinds?: Kinds): Promise<HistoryE
     ...entry,
     tags: Object.keys(pointer.tags).filter((tag) => pointer.tags[tag] === entry.version),
     isCurrent: entry.version === pointer.current && i === pointer.log.length - 1,
-    isThere: tasks.has(entry.version),
+    isThere: there.includes(entry.version),
     tasks: tasks.get(entry.version) ?? null,
   }));
 }

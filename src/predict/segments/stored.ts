@@ -3,20 +3,38 @@
 
 import type { Engine } from "../../engines/engine";
 import { modelError, oneLine } from "../../errors/errors";
-import { blobsOf, checkBlob } from "../../merge/folder/blobs";
+import { checkBlob } from "../../merge/folder/blobs";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
 import { type Pieces, piecesOf } from "../../merge/folder/pieces";
 import type { PieceSource } from "./segments";
 
 type OpenGraph = NonNullable<Engine["openGraph"]>;
 
-/** null where the engine opens no graphs, or the folder has none that this flexbert knows. */
-export function storedPieces(engine: Engine, folder: string, manifest: Manifest): PieceSource | null {
-  const pieces = piecesOf(manifest.pieces);
-  return pieces && engine.openGraph ? sourceOf(engine.openGraph, folder, manifest, pieces) : null;
+/** Where the weights of pieces lie. */
+interface Parts {
+  readonly embeddings: Blob;
+  readonly trunk: readonly Blob[];
+  readonly branches: Readonly<Record<string, Blob>>;
 }
 
-function sourceOf(openGraph: OpenGraph, folder: string, manifest: Manifest, pieces: Pieces): PieceSource {
+/** null where the engine opens no graphs, or the folder has none that this flexbert knows. */
+export function storedPieces(
+  engine: Engine,
+  folder: string,
+  manifest: Manifest,
+  precision: "float32" | "int8" = "float32",
+): PieceSource | null {
+  const pieces = piecesOf(manifest.pieces, precision);
+  if (!pieces || !engine.openGraph) return null;
+  if (precision === "float32") {
+    const branches = Object.fromEntries(manifest.tasks.map((task) => [task.name, task]));
+    return sourceOf(engine.openGraph, folder, { ...manifest, branches }, pieces);
+  }
+  const { int8 } = manifest;
+  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, branches: int8.tasks }, pieces) : null;
+}
+
+function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces): PieceSource {
   const open = async (graph: Blob | undefined, weights: readonly Blob[], name: string) => {
     if (!graph) throw modelError(`${folder} has no graph of ${name}, though its manifest lists graphs. Merge again`);
     for (const blob of weights) await checkBlob(folder, blob);
@@ -33,15 +51,9 @@ function sourceOf(openGraph: OpenGraph, folder: string, manifest: Manifest, piec
   return {
     stretch({ from, to, bottom }) {
       const found = pieces.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
-      const layers = manifest.trunk.slice(from, to);
-      return open(found, bottom ? [manifest.embeddings, ...layers] : layers, `layers ${from}-${to}`);
+      const layers = parts.trunk.slice(from, to);
+      return open(found, bottom ? [parts.embeddings, ...layers] : layers, `layers ${from}-${to}`);
     },
-    branch(name) {
-      const { own } = blobsOf(
-        manifest,
-        manifest.tasks.filter((task) => task.name === name),
-      );
-      return open(pieces.branches[name], own, name);
-    },
+    branch: (name) => open(pieces.branches[name], [parts.branches[name] as Blob], name),
   };
 }

@@ -3,9 +3,12 @@
 import { stat } from "node:fs/promises";
 import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints/runs/run-folder";
 import type { Program } from "../../engines/engine";
+import { modelError } from "../../errors/errors";
+import { shown } from "../../errors/printable";
+import { parseJson } from "../../files/json";
 import type { HostTensors } from "../../model/tensors";
 import type { LoopOptions } from "../../settings/training";
-import { withoutFrozen } from "../step/state";
+import { branchIn, withoutFrozen } from "../step/state";
 
 /** The best epoch so far. */
 export interface Best {
@@ -62,10 +65,23 @@ export async function save<E extends string>(folder: string, program: Program<E>
   });
 }
 
-/** The saved state of a run, with metrics.jsonl cut back to it; null where none was saved. */
-export async function restore(folder: string): Promise<{ state: HostTensors; position: Position } | null> {
+/**
+ * The saved state of a run, with metrics.jsonl cut back to it; null where none was saved. Throws modelError (4) where it is
+ * not what `save` wrote of such a branch.
+ */
+export async function restore(
+  folder: string,
+  initial: HostTensors,
+): Promise<{ state: HostTensors; position: Position } | null> {
   const saved = await loadState(folder);
   if (!saved) return null;
+  const problem =
+    positionProblem(saved.position) ?? tensorProblem(saved.tensors, initial, Boolean(saved.position["best"]));
+  if (problem !== null) {
+    throw modelError(
+      `the state in ${folder} is damaged: ${problem}. Remove its state.safetensors: the run then begins anew`,
+    );
+  }
   const field = (name: string) => saved.position[name] ?? "";
   await cutMetrics(folder, Number(field("metrics_bytes")));
   const state: HostTensors = {};
@@ -74,7 +90,7 @@ export async function restore(folder: string): Promise<{ state: HostTensors; pos
     if (name.startsWith(BEST)) branch[name.slice(BEST.length)] = tensor;
     else state[name] = tensor;
   }
-  const best = field("best") ? { ...(JSON.parse(field("best")) as Omit<Best, "branch">), branch } : null;
+  const best = field("best") ? { ...(parseJson(field("best")) as Omit<Best, "branch">), branch } : null;
   const position = {
     epoch: Number(field("epoch")),
     batch: Number(field("batch")),
@@ -84,4 +100,37 @@ export async function restore(folder: string): Promise<{ state: HostTensors; pos
     best,
   };
   return { state, position };
+}
+
+/** What is wrong with the fields of a saved position, in words; null where nothing is. */
+function positionProblem(fields: Readonly<Record<string, string>>): string | null {
+  for (const name of ["epoch", "batch", "step", "metrics_bytes"]) {
+    if (!/^\d{1,15}$/.test(fields[name] ?? "")) return `its ${name} is ${shown(fields[name])}`;
+  }
+  if (!Number.isFinite(Number(fields["seconds"] || Number.NaN))) return `its seconds are ${shown(fields["seconds"])}`;
+  if (fields["best"]) return bestProblem(fields["best"]);
+  return fields["epoch"] === "0" ? null : "it has no best epoch";
+}
+
+function bestProblem(text: string): string | null {
+  const said = "its best epoch is no record of one";
+  try {
+    const { epoch, score, metrics } = Object(parseJson(text)) as Readonly<Record<string, unknown>>;
+    const isScore = (value: unknown) => value === null || typeof value === "number";
+    const scores = typeof metrics === "object" && metrics !== null && Object.values(metrics).every(isScore);
+    return Number.isSafeInteger(epoch) && (epoch as number) >= 0 && isScore(score) && scores ? null : said;
+  } catch {
+    return said;
+  }
+}
+
+/** The first tensor of the initial state that a saved one lacks or has in another shape, in words. */
+function tensorProblem(saved: HostTensors, initial: HostTensors, best: boolean): string | null {
+  const branch = branchIn(initial);
+  for (const [name, { shape, dtype }] of Object.entries(initial)) {
+    const wanted = best && name in branch ? [name, BEST + name] : [name];
+    const wrong = wanted.find((one) => String(saved[one]?.shape) !== String(shape) || saved[one]?.dtype !== dtype);
+    if (wrong !== undefined) return `it has no ${shown(wrong)} of [${shape}]`;
+  }
+  return null;
 }

@@ -102,13 +102,11 @@ async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
 export async function trainBranch(request: BranchTraining, context: RunContext<Engine>): Promise<TrainedBranch> {
   const training = await openTraining(request);
   const { folder, settings, place, config, loss, head, rows, beside = {} } = training;
-  const saved = await restore(folder);
+  const initial = initialState(training.initial, beside.loss ?? {}, context.engine.precision === "float16");
+  const saved = await restore(folder, initial);
   const position = saved?.position ?? { epoch: 0, batch: 0, step: 0, seconds: 0, joules: 0, best: null };
   const program = await context.engine.load(
-    withFrozen(
-      saved?.state ?? initialState(training.initial, beside.loss ?? {}, context.engine.precision === "float16"),
-      beside.frozen ?? {},
-    ),
+    withFrozen(saved?.state ?? initial, beside.frozen ?? {}),
     {
       train: trainStep({ place, config, loss, head, clipNorm: settings.clipNorm }),
       logits: logitsStep(place, config, head),

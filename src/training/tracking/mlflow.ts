@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type RunRecord, readRecord } from "../../checkpoints/runs/run-folder";
 import { writeFileAtomic } from "../../files/atomic";
+import { parseJson } from "../../files/json";
 import type { Reporter } from "../../messages/reporter";
 import { MlflowRefusal, type MlflowServer, openMlflow } from "./mlflow-server";
 import type { TrackedRun, TrackedSession, TrackedStatus, Tracker } from "./tracker";
@@ -130,7 +131,7 @@ async function openRun(server: MlflowServer, run: TrackedRun): Promise<string> {
 async function readRunId(file: string, { address }: MlflowServer): Promise<string | null> {
   if (!existsSync(file)) return null;
   try {
-    const found = JSON.parse(await readFile(file, "utf8")) as { address?: string; run_id?: string };
+    const found = parseJson(await readFile(file, "utf8")) as { address?: string; run_id?: string };
     return found.address === address ? (found.run_id ?? null) : null;
   } catch {
     return null; // damaged: the run goes on in a new one

@@ -36,6 +36,7 @@ const source: BranchSource = { rows, activations: null, config };
 /** Steps take the losses in turn; after epoch i the dev rows are predicted as `predicted[i]`; the branch is its step. */
 function scripted({ losses = [1], predicted = [[0, 1, 0, 1]] }: { losses?: number[]; predicted?: number[][] }) {
   let [step, epoch] = [0, 0];
+  let loaded: HostTensors = {};
   const program = {
     async run(entry: string, inputs: HostTensors): Promise<HostTensors> {
       if (entry === "train") {
@@ -46,11 +47,15 @@ function scripted({ losses = [1], predicted = [[0, 1, 0, 1]] }: { losses?: numbe
       const classes = predicted[Math.min(epoch++, predicted.length - 1)] as number[];
       return { logits: float32([4, 2], Float32Array.from(classes.flatMap((one) => [1 - one, one]))) };
     },
-    state: async () => ({ step: int32([1], Int32Array.of(step)) }),
+    state: async () => ({ ...loaded, step: int32([1], Int32Array.of(step)) }),
     compiled: () => null,
     dispose: () => undefined,
   };
-  return { load: async () => program, precision: "float32" } as unknown as Engine;
+  const load = async (state: HostTensors) => {
+    loaded = state;
+    return program;
+  };
+  return { load, precision: "float32" } as unknown as Engine;
 }
 
 const training = (name: string, epochs: number, until?: number): BranchTraining => {
@@ -124,7 +129,7 @@ test("one that is left after an epoch says so, and its state is that epoch's", a
   const { context } = quietContext(scripted({}));
   const left = await trainBranch(training("until", 3, 1), context);
   expect(left).toMatchObject({ complete: false, steps: 2 });
-  expect((await restore(path.join(folder, "until")))?.position).toMatchObject({ epoch: 1, batch: 0, step: 2 });
+  expect((await restore(path.join(folder, "until"), {}))?.position).toMatchObject({ epoch: 1, batch: 0, step: 2 });
   const gone = await trainBranch(training("until", 3), context);
   expect(gone).toMatchObject({ complete: true, steps: 6 });
 });

@@ -6,6 +6,7 @@ import path from "node:path";
 import { z } from "zod";
 import { cacheFolder } from "../../../files/cache";
 import { formatProblem } from "../../../files/format";
+import { parseJson } from "../../../files/json";
 import { removeWithWork } from "../../../files/work-folder";
 import { hasNvidiaDriver } from "../../nvidia";
 
@@ -89,7 +90,7 @@ function readBuild(name: string, root: string): Build {
     ...{ tfjs: "", compiler: "", wheels: [], files: {}, name, folder, bytes: 0, problem },
   });
   try {
-    const json: unknown = JSON.parse(readFileSync(path.join(folder, manifestFile), "utf8"));
+    const json: unknown = parseJson(readFileSync(path.join(folder, manifestFile), "utf8"));
     const foreign = formatProblem(json, BUILD_FORMAT);
     if (foreign !== null) return unusable(`its ${manifestFile} ${foreign}`);
     const manifest = manifestSchema.parse(json);

@@ -8,6 +8,7 @@ import path from "node:path";
 import { failure, usageError } from "../../../errors/errors";
 import { makeFolder } from "../../../files/folder";
 import { sha256File } from "../../../files/hash";
+import { parseJson } from "../../../files/json";
 import { type ChildOutcome, runChild } from "../../child";
 
 export interface Python {
@@ -134,7 +135,7 @@ export async function resolveWheels(
   const content = await readFile(report, "utf8").catch((error) => {
     throw failure(`${context.python.pip} wrote no report of ${requirements.join(", ")}. Upgrade pip`, error);
   });
-  const { install } = JSON.parse(content) as { install: readonly ReportedWheel[] };
+  const { install } = parseJson(content) as { install: readonly ReportedWheel[] };
   return install.map(toWheel);
 }
 

@@ -1,0 +1,68 @@
+// Weights of a model as a file holds them, and back: an int8 weight is two tensors or three, whose names say what they are
+// (model/int8.ts). In memory or by where they lie.
+
+import { int8Names } from "../../model/int8";
+import { float32, type HostTensor, type Int8Tensor } from "../../model/tensors";
+import type { Shape } from "../graph/graph";
+import type { ExternalTensor, Int8Weight } from "./constants";
+import type { HeldInt8 } from "./packed";
+import type { ExternalBytes } from "./proto";
+
+/** Tensors to be written. */
+export function toStored(
+  weights: Readonly<Record<string, HostTensor | HeldInt8>>,
+): Record<string, HostTensor | Int8Tensor> {
+  const stored: Record<string, HostTensor | Int8Tensor> = {};
+  for (const [name, weight] of Object.entries(weights)) {
+    if (!("codes" in weight)) {
+      stored[name] = weight;
+      continue;
+    }
+    const { layout, codes, scales, inverse, shape } = weight;
+    const [rows, width] = shape as [number, number];
+    const names = int8Names(name);
+    stored[names[layout]] = { dtype: "int8", shape: layout === "matrix" ? [width, rows] : shape, data: codes };
+    stored[names.scales] = float32([rows], scales);
+    if (inverse) stored[names.inverse] = float32([width], inverse);
+  }
+  return stored;
+}
+
+/** A tensor that was read. */
+export interface StoredPart<Data> {
+  readonly shape: Shape;
+  readonly data: Data;
+}
+
+/** Weights that were read into memory. */
+export const fromStored = (parts: ReadonlyMap<string, StoredPart<Float32Array | Int8Array>>) =>
+  joined(parts) as Record<string, HostTensor | HeldInt8>;
+
+/** Weights by where they lie. */
+export const fromPlaces = (parts: ReadonlyMap<string, StoredPart<ExternalBytes>>) =>
+  joined(parts) as Record<string, ExternalTensor | Int8Weight>;
+
+function joined<Data>(parts: ReadonlyMap<string, StoredPart<Data>>): Record<string, unknown> {
+  const weights: Record<string, unknown> = {};
+  const taken = new Set<string>();
+  for (const [name, { shape, data: codes }] of parts) {
+    const suffix = /_int8(_rows)?$/.exec(name)?.[0];
+    if (suffix === undefined) continue;
+    const weight = name.slice(0, -suffix.length);
+    const names = int8Names(weight);
+    const layout = name === names.matrix ? "matrix" : "table";
+    const scales = parts.get(names.scales)?.data;
+    if (scales === undefined) throw new Error(`${name} has no ${names.scales} beside it`);
+    const inverse = layout === "matrix" ? parts.get(names.inverse)?.data : undefined;
+    for (const used of [name, names.scales, names.inverse]) taken.add(used);
+    weights[weight] = {
+      ...{ dtype: "float32", layout, codes, scales },
+      shape: layout === "matrix" ? [...shape].reverse() : shape,
+      ...(inverse === undefined ? {} : { inverse }),
+    };
+  }
+  for (const [name, { shape, data }] of parts) {
+    if (!taken.has(name)) weights[name] = { dtype: "float32", shape, data };
+  }
+  return weights;
+}

@@ -1,0 +1,28 @@
+// JSON out of a file that anybody may have written.
+
+/** What nests deeper is nobody's document. JSON.parse takes any depth; JSON.stringify and whatever else calls itself do not. */
+const DEEPEST = 500;
+
+/** As JSON.parse, whose errors it throws; and a SyntaxError for what nests too deep to be handed on. */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  if (text.length > 2 * DEEPEST && depthOf(text) > DEEPEST) {
+    throw new SyntaxError(`it nests deeper than ${DEEPEST} levels`);
+  }
+  return value;
+}
+
+const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
+
+/** Of a text that is JSON. */
+function depthOf(text: string): number {
+  let [depth, deepest] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      while (text.charCodeAt(++at) !== QUOTE) if (text.charCodeAt(at) === BACKSLASH) at++;
+    } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) deepest = Math.max(deepest, ++depth);
+    else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth--;
+  }
+  return deepest;
+}

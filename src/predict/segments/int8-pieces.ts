@@ -1,0 +1,44 @@
+// The int8 pieces of a merged folder's version: its stored graphs, or on a processor that saturates products of 8 bits, graphs
+// of the same weights cut to 7.
+
+import type { Engine } from "../../engines/engine";
+import { usageError } from "../../errors/errors";
+import { readInt8 } from "../../merge/folder/int8-blobs";
+import type { Manifest } from "../../merge/folder/manifest";
+import type { BertConfig } from "../../model/config";
+import type { WeightForm } from "../../settings/engine";
+import type { Kind } from "../../tasks/kinds/kind";
+import type { PieceSource, SegmentedTask } from "./segments";
+import { storedPieces } from "./stored";
+
+/**
+ * null where float32 is to run: it was asked for, the version was not quantized, or the engine runs no int8.
+ * @param asked by default int8 where it can be
+ * @param saturates tells what the processor does; by default the engine tries it
+ * Throws usageError (2) where int8 was asked for and there is none.
+ */
+export async function int8Pieces(
+  engine: Engine,
+  folder: string,
+  manifest: Manifest,
+  {
+    config,
+    tasks,
+  }: { readonly config: BertConfig; readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[] },
+  asked?: WeightForm,
+  saturates = engine.saturates,
+): Promise<PieceSource | null> {
+  if (asked === "float32") return null;
+  const { int8 } = manifest;
+  if (!int8 || !engine.openGraph) {
+    if (asked === undefined) return null;
+    throw int8
+      ? usageError(`--weights int8 is the onnx engine's alone; ${engine.name} runs float32`)
+      : usageError(`${folder} has no int8 weights. Run: flexbert quantize --merged ${folder}`);
+  }
+  const tooMany = (await saturates?.()) ?? false;
+  const stored = tooMany ? null : storedPieces(engine, folder, manifest, "int8");
+  if (stored) return stored;
+  const { loweredPieces } = await import("./lowered.js"); // loads tfjs
+  return loweredPieces(engine, { config, tasks, tensors: await readInt8(folder, int8, tasks) }, tooMany);
+}

@@ -1,0 +1,59 @@
+// Pieces lowered here, from weights at hand in whatever form: for what is measured before it is stored, and for processors
+// that need other int8 weights than those that are stored.
+
+import type { Constant } from "../../compile/onnx/constants";
+import { forSaturating, type HeldInt8 } from "../../compile/onnx/packed";
+import type { Engine, GraphProgram } from "../../engines/engine";
+import { lowerPiece, type TracedPiece, traceBranch, traceStretch, typesOf } from "../../export/pieces/piece-graph";
+import type { BertConfig } from "../../model/config";
+import { embeddingTensors, layerTensors, scope, unscoped } from "../../model/parameters";
+import type { Kind } from "../../tasks/kinds/kind";
+import type { PieceSource, SegmentedTask } from "./segments";
+
+/** Weights by name: embeddings and trunk layers under their own names, branches scoped by task. */
+export interface PieceModel<Weight> {
+  readonly config: BertConfig;
+  readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[];
+  readonly tensors: Readonly<Record<string, Weight>>;
+}
+
+/** @param open lowers a piece and opens it. `prefix` is what stands before its weights' names in the model's */
+export function piecesBy<Weight extends { readonly shape: readonly number[] }>(
+  { config, tasks, tensors }: PieceModel<Weight>,
+  open: (piece: TracedPiece, weights: Readonly<Record<string, Weight>>, prefix: string) => Promise<GraphProgram>,
+): PieceSource {
+  return {
+    stretch(stretch) {
+      const { from, to, bottom } = stretch;
+      const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
+      return open(traceStretch(config, stretch, typesOf(own)), own, "");
+    },
+    async branch(name) {
+      const task = tasks.find((known) => known.name === name) as (typeof tasks)[number];
+      const own = unscoped(name, tensors);
+      return open(traceBranch(config, task, await task.kind.head(), typesOf(own)), own, scope(name));
+    },
+  };
+}
+
+/** Lowers a piece and opens it. */
+export function openPiece(
+  engine: Engine,
+  piece: TracedPiece,
+  constants: Readonly<Record<string, Constant>>,
+): Promise<GraphProgram> {
+  if (!engine.openGraph) throw new Error(`the engine ${engine.name} runs no lowered graphs`);
+  return engine.openGraph(Buffer.concat(lowerPiece(piece, constants)));
+}
+
+/** Pieces of weights as they are, int8 ones with 7 bits where all 8 are too many for the processor. */
+export const loweredPieces = (
+  engine: Engine,
+  model: PieceModel<Constant | HeldInt8>,
+  saturates: boolean,
+): PieceSource =>
+  piecesBy(model, (piece, weights) => {
+    const fitting = ([name, weight]: [string, Constant]) =>
+      [name, saturates && "codes" in weight ? forSaturating(weight as HeldInt8) : weight] as const;
+    return openPiece(engine, piece, Object.fromEntries(Object.entries(weights).map(fitting)));
+  });

@@ -1,0 +1,37 @@
+// A whole model's weights by a plan, in the parts in which a merged folder stores them.
+
+import { traceBranch, traceStretch, typesOf } from "../export/pieces/piece-graph";
+import type { PackedWeights } from "../merge/folder/int8-blobs";
+import type { BertConfig } from "../model/config";
+import { embeddingTensors, layerTensors, scope, unscoped } from "../model/parameters";
+import type { HostTensors } from "../model/tensors";
+import type { SegmentedTask } from "../predict/segments/segments";
+import type { Kind } from "../tasks/kinds/kind";
+import { type Int8Plan, packTensors } from "./packing";
+
+/** Embeddings and trunk layers `from` to `to`, without the last, under their own names. */
+export function packTrunk(
+  config: BertConfig,
+  tensors: HostTensors,
+  plan: Int8Plan,
+  [from, to]: readonly [number, number],
+): { readonly embeddings: PackedWeights; readonly layers: readonly PackedWeights[] } {
+  const bottom = from === 0;
+  const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
+  const { graph } = traceStretch(config, { from, to, bottom }, typesOf(own));
+  const packed = packTensors(graph, own, plan);
+  const layers = Array.from({ length: to - from }, (_, i) => layerTensors(packed, from + i, from + i + 1));
+  return { embeddings: embeddingTensors(packed), layers };
+}
+
+/** A branch's weights under their own names. */
+export async function packBranch(
+  config: BertConfig,
+  task: SegmentedTask & { readonly kind: Kind },
+  tensors: HostTensors,
+  plan: Int8Plan,
+): Promise<PackedWeights> {
+  const own = unscoped(task.name, tensors);
+  const { graph } = traceBranch(config, task, await task.kind.head(), typesOf(own));
+  return packTensors(graph, own, plan, scope(task.name));
+}

@@ -1,0 +1,159 @@
+// int8 weights of a merged folder: all of them at once, or of the tasks that a merge puts into a folder which has them.
+
+import type { Engine } from "../engines/engine";
+import type { Contents } from "../merge/change";
+import { type OnCreated, readShared, readTensors } from "../merge/folder/blobs";
+import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
+import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
+import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
+import type { BertConfig } from "../model/config";
+import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer";
+import { type Fitted, type FittedTask, fitPlan } from "./fit";
+import { packBranch, packTrunk } from "./pack-model";
+import { type Int8Plan, plainPlan } from "./packing";
+import type { FitModel, TrialOptions } from "./trials";
+
+export interface QuantiseTools extends TrialOptions {
+  /** Runs what is measured: one that has openGraph. */
+  readonly engine: Engine;
+  /** Points that a task's score may lose. */
+  readonly maxDrop: number;
+}
+
+const layerName = (layer: number) => `trunk-layer-${String(layer).padStart(2, "0")}`;
+
+/** A folder's whole model, with every weight that its tasks can be served with. */
+export async function readFitModel(
+  folder: string,
+  manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks">,
+  engine: Engine,
+): Promise<FitModel & { readonly engine: Engine }> {
+  const { config, tokenizer } = await readShared(folder, manifest);
+  const tensors = await readTensors(folder, manifest, manifest.tasks);
+  const { tasks } = manifest;
+  return { folder, config, tokenizer: createTokenizer(tokenizer, config.vocabSize), tasks, tensors, engine };
+}
+
+/** Writes the blobs of a plan for a whole model. */
+export async function writeInt8Parts(
+  out: string,
+  manifest: Pick<Manifest, "embeddings" | "trunk" | "tasks">,
+  model: FitModel,
+  fitted: Fitted,
+  onCreated: OnCreated,
+): Promise<Int8Parts> {
+  const { config, tensors, tasks } = model;
+  const { plan } = fitted;
+  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
+  const trunk: Blob[] = [];
+  let { embeddings } = manifest; // where no task reads them they stay what they are
+  if (tasks.some(({ fork }) => fork !== null)) {
+    const packed = packTrunk(config, tensors, plan, [0, depth]);
+    embeddings = await writeInt8Blob(out, "embeddings", packed.embeddings, onCreated);
+    for (const [layer, weights] of packed.layers.entries()) {
+      trunk.push(await writeInt8Blob(out, layerName(layer), weights, onCreated));
+    }
+  }
+  const written: Record<string, Int8Task> = {};
+  for (const task of tasks) written[task.name] = await writeBranch(out, task, model, fitted, onCreated);
+  return { embeddings, trunk, tasks: written, ...namesOf(plan) };
+}
+
+async function writeBranch(
+  out: string,
+  task: FitModel["tasks"][number],
+  { config, tensors }: FitModel,
+  { plan, tasks }: Fitted,
+  onCreated: OnCreated,
+): Promise<Int8Task> {
+  const blob = await writeInt8Blob(out, task.name, await packBranch(config, task, tensors, plan), onCreated);
+  return { ...blob, cost: costOf(tasks.find((fitted) => fitted.task === task.name) as FittedTask) };
+}
+
+const costOf = ({ source, rows, before, after, largest }: FittedTask): Int8Cost => ({
+  ...{ source, rows, before, after },
+  largest: Number(largest.toPrecision(3)), // more digits than threads agree on would make versions of nothing
+});
+
+const namesOf = ({ float32, moved }: Int8Plan): Pick<Int8Parts, "float32" | "moved"> => ({
+  float32: [...float32].sort(),
+  moved: [...moved.keys()].sort(),
+});
+
+export interface Requantise {
+  readonly out: string;
+  /** What the folder will hold; its float32 blobs are written. */
+  readonly contents: Contents;
+  /** What the version before has. */
+  readonly before: Pick<Manifest, "tasks"> & { readonly int8: Int8Parts };
+  readonly config: BertConfig;
+  readonly tokenizer: Tokenizer;
+  readonly onCreated: OnCreated;
+}
+
+/**
+ * The int8 parts of a folder whose tasks changed: the trunk's stay, layers above it and branches that are new are made int8
+ * and measured over it, the others are taken as they are.
+ * @param tools null where nothing can be measured here: the branches are int8 all the same
+ */
+export async function requantise(
+  { out, contents, before, config, tokenizer, onCreated }: Requantise,
+  tools: QuantiseTools | null,
+): Promise<{ readonly int8: Int8Parts; readonly tasks: readonly FittedTask[] }> {
+  const { int8 } = before;
+  const changed = contents.tasks.filter((task) => isChanged(task, before));
+  const tensors = await readTensors(out, contents, changed);
+  const upTo = Math.max(0, ...changed.map(({ fork }) => fork ?? 0));
+  const known = Math.min(contents.trunk.length, int8.trunk.length);
+  const given = { ...plainPlan, made: await madeTrunk(out, int8, contents, Math.min(known, upTo)) };
+  const model: FitModel = { folder: out, config, tokenizer, tasks: changed, tensors };
+  const fitted = tools
+    ? await fitPlan({ ...model, engine: tools.engine }, { ...tools, given, keepTrunk: true })
+    : { plan: given, tasks: changed.map(({ name }) => unmeasured(name)) };
+  const trunk = int8.trunk.slice(0, known);
+  let { embeddings } = int8;
+  if (changed.some(({ fork }) => fork !== null)) {
+    const packed = packTrunk(config, tensors, fitted.plan, [0, upTo]);
+    embeddings = await writeInt8Blob(out, "embeddings", packed.embeddings, onCreated);
+    for (let layer = known; layer < contents.trunk.length; layer++) {
+      trunk.push(await writeInt8Blob(out, layerName(layer), packed.layers[layer] as PackedWeights, onCreated));
+    }
+  }
+  const tasks: Record<string, Int8Task> = {};
+  for (const task of contents.tasks) {
+    const old = int8.tasks[task.name];
+    tasks[task.name] = isChanged(task, before) || !old ? await writeBranch(out, task, model, fitted, onCreated) : old;
+  }
+  const names = namesOf(fitted.plan);
+  const kept = (list: readonly string[]) =>
+    list.filter((weight) => !weightIsOf(weight, changed) && !weightIsGone(weight, contents));
+  return {
+    int8: {
+      ...{ embeddings, trunk, tasks },
+      float32: [...kept(int8.float32), ...names.float32].sort(),
+      moved: [...kept(int8.moved), ...names.moved].sort(),
+    },
+    tasks: fitted.tasks,
+  };
+}
+
+/** The trunk's int8 weights under their own names; the words too, unless no task has shared them until now. */
+async function madeTrunk(
+  out: string,
+  { embeddings, trunk }: Int8Parts,
+  contents: Pick<Manifest, "embeddings">,
+  depth: number,
+): Promise<PackedWeights> {
+  const blobs = [...(embeddings.sha256 === contents.embeddings.sha256 ? [] : [embeddings]), ...trunk.slice(0, depth)];
+  const made: PackedWeights = {};
+  for (const blob of blobs) Object.assign(made, await readInt8Blob(out, blob));
+  return made;
+}
+
+const unmeasured = (task: string): FittedTask => ({
+  ...{ task, source: "not measured", rows: 0, before: null, after: null },
+  ...{ largest: 0, mean: 0, equalLabels: null },
+});
+
+const isChanged = (task: MergedTask, { tasks, int8 }: Requantise["before"]): boolean =>
+  !int8.tasks[task.name] || tasks.find(({ name }) => name === task.name)?.sha256 !== task.sha256;
