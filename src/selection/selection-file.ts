@@ -20,6 +20,8 @@ export interface SelectedTask extends Place {
   readonly score: number | null;
   /** null: chosen from a table of scores. */
   readonly run: { readonly folder: string; readonly sha256: string } | null;
+  /** What taught it; null for what has no teacher, absent in files of 0.1.0 and from tables. */
+  readonly teacher?: { readonly id: string; readonly sha256: string; readonly score: number | null } | null | undefined;
 }
 
 export interface Selected extends Summary {
@@ -43,7 +45,9 @@ export function toSelectedTask({ task, chosen }: Decision, checkpoints: string):
     folder: path.relative(checkpoints, run.folder).split(path.sep).join("/"),
     sha256: run.record.sha256 as string,
   };
-  return { task, fork, layers, score, run: named ?? null };
+  const { teacher } = run?.record ?? {};
+  const taught = teacher ? { id: teacher.id, sha256: teacher.sha256, score: teacher.score } : null;
+  return { task, fork, layers, score, run: named ?? null, ...(run ? { teacher: taught } : {}) };
 }
 
 export async function writeSelection(file: string, selected: Selected): Promise<void> {

@@ -17,6 +17,7 @@ const task = z.object({
   layers: z.int().positive(),
   score,
   run: z.object({ folder, sha256 }).nullable(),
+  teacher: z.object({ id: z.string(), sha256, score }).nullable().optional(),
 });
 
 export const selectionSchema = z
