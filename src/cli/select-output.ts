@@ -6,6 +6,7 @@ import { formatBytes } from "../files/atomic";
 import { formatLayers, formatScore } from "../messages/quantities";
 import { counted } from "../messages/words";
 import type { Candidate, Decision } from "../selection/candidate";
+import type { CrossAverage, CrossChoice, Crossed } from "../selection/cross";
 import type { LatencyModel } from "../selection/latency";
 import { formatMs } from "../selection/rule";
 import { type Terminal, table } from "./terminal";
@@ -13,6 +14,35 @@ import { type Terminal, table } from "./terminal";
 export function printChosen(chosen: Chosen, terminal: Terminal): void {
   terminal.print(`${candidateTable(chosen.decisions)}\n`);
   terminal.print(lastLine(chosen));
+  if (chosen.crossed) printCrossed(chosen.crossed, terminal);
+}
+
+/** What each half of the dev rows chose, and what that scores on the other half. */
+function printCrossed(crossed: Crossed, terminal: Terminal): void {
+  const choice = ({ role, fork, layers, chosenOn, score }: CrossChoice) => [
+    `${role} of ${layers} above ${fork ?? "none"}`,
+    formatScore(chosenOn),
+    formatScore(score),
+  ];
+  const rows = crossed.tasks.map(({ task, choices, score, maximum }) => [
+    task,
+    ...choices.flatMap(choice),
+    formatScore(score),
+    formatScore(maximum),
+  ]);
+  const head = ["task", "half 1 chooses", "on it", "on half 2", "half 2 chooses", "on it", "on half 1"];
+  terminal.print(`\n${table([...head, "crossed", "maximum"], rows)}\n`);
+  const both = (name: string, one: CrossAverage | null) =>
+    one ? [`${name} ${formatScore(one.score)} (${formatScore(one.maximum)})`] : [];
+  const { layers, teachers, full } = crossed;
+  terminal.print(
+    `crossed: ${[
+      `average ${formatScore(crossed.score)} in ${[...new Set(layers)].join(" and ")} layers`,
+      `the maximum on dev, which choosing inflates: ${formatScore(crossed.maximum)}`,
+      ...both("teachers", teachers),
+      ...both("full fine-tuning", full),
+    ].join(", ")}`,
+  );
 }
 
 function candidateTable(decisions: readonly Decision[]): string {

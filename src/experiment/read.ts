@@ -13,13 +13,13 @@ import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import { baseOptions } from "../settings/base";
 import { type Precision, precisionOption } from "../settings/engine";
-import { type ChooseBy, chooseBy } from "../settings/selection";
+import { type ChooseBy, chooseBy, selectRules } from "../settings/selection";
 import type { DataOptions } from "../settings/tasks";
 import { maxLength, type TrainingOptions, trainingSettings } from "../settings/training";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
-import { type ExperimentFile, type ExperimentSchema, experimentSchema, type FileBlock, namesIn } from "./schema";
+import { type ExperimentFile, experimentSchema, type FileBlock, namesIn } from "./schema";
 
 /** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
 export interface Block {
@@ -75,7 +75,7 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
   // Names are checked beside everything else, so that they come in the same report.
   const tasksFile = tasksFileOf(normal, file);
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
-  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema, placed));
+  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, placed));
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
   const { tasks: named } = parsed.data;
   const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
@@ -167,20 +167,23 @@ const withForksOfTheirOwn = ({ sections }: ExperimentFile, recipes: Recipes): st
     return placed ? [recipe.method] : [];
   });
 
-function contradictions(
-  content: unknown,
-  recipes: Recipes,
-  { keysAt }: ExperimentSchema,
-  placed: readonly string[],
-): Problem[] {
+/** Exactly one rule; limits go together, and with a price or a share to keep. */
+function ruleProblems(given: readonly string[]): Problem[] {
+  const rules = Object.values(selectRules).map(({ flag }) => configKey(flag));
+  const has = rules.filter((rule) => given.includes(rule));
+  const goals = has.filter((rule) => !rule.startsWith("max_"));
+  const lone = goals.includes("threshold") && has.length > 1;
+  if (has.length > 0 && goals.length < 2 && !lone) return [];
+  if (has.length > 0) return [{ path: ["select"], message: `${has.join(" and ")} exclude each other: keep one` }];
+  return [{ path: ["select"], message: `takes one of ${rules.join(", ")}; it has 0` }];
+}
+
+function contradictions(content: unknown, recipes: Recipes, placed: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
   const isStep = (given: unknown) => given !== undefined && given !== false;
   if (isStep(select)) {
-    const given = Object.keys((select ?? {}) as object).filter((key) => keysAt(["select"]).includes(key));
-    const allowed = keysAt(["select"]).join(", ");
-    if (given.length !== 1)
-      problems.push({ path: ["select"], message: `takes one of ${allowed}; it has ${given.length}` });
+    problems.push(...ruleProblems(Object.keys((select ?? {}) as object)));
     if (typeof merge === "object" && merge?.["select"] !== undefined) {
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }

@@ -14,6 +14,8 @@ import { parseJson } from "../files/json";
 import { tryLockFolder } from "../files/lock";
 import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
+import { settingsFrom } from "../options/settings";
+import { isJoint, selectRules } from "../settings/selection";
 import type { LastStep } from "./plan";
 import type { Resolver } from "./resolve";
 import type { TrialResult } from "./results";
@@ -74,6 +76,7 @@ export function requireStepBefore({ experiment }: Resolver, first: LastStep, out
 export async function requireNoStrays(resolver: Resolver, results: readonly TrialResult[]): Promise<void> {
   const { experiment, base } = resolver;
   const own = new Set(results.flatMap(({ run }) => (run ? [path.resolve(run.folder)] : [])));
+  const joint = isJoint(settingsFrom(selectRules, { ...experiment.select }));
   for (const task of experiment.tasks) {
     const { checkpoints } = resolver.run(task);
     const { devData } = await resolver.data(task);
@@ -82,8 +85,8 @@ export async function requireNoStrays(resolver: Resolver, results: readonly Tria
       const runs = await listRuns(methodFolder(checkpoints, base.name, task.name, method));
       const strays = runs.filter(({ folder, record }) => {
         const finished = record.state === "finished" && !own.has(path.resolve(folder));
-        // Students of other teachers, and runs scored on other rows, are no candidates.
-        const counts = makes === "teachers" || record.teacher?.sha256 === teacher?.record.sha256;
+        // Students of other teachers, unless all tasks are chosen for together, and runs scored on other rows are no candidates.
+        const counts = makes === "teachers" || joint || record.teacher?.sha256 === teacher?.record.sha256;
         return finished && counts && record.base.sha256 === base.sha256 && record.devData.sha256 === devData.sha256;
       });
       if (strays.length === 0) continue;

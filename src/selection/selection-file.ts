@@ -11,6 +11,7 @@ import { formatProblem, stamped } from "../files/format";
 import { parseJson } from "../files/json";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
+import type { CrossAverage, Crossed } from "./cross";
 
 export const SELECTION_FORMAT = 1;
 
@@ -33,6 +34,37 @@ export interface Selected extends Summary {
   /** null: chosen from a table of scores. */
   readonly base: { readonly name: string; readonly sha256: string } | null;
   readonly tasks: readonly SelectedTask[];
+  /** Average of the tasks' teachers: a fraction. Absent in files of 0.1.0 and from tables. */
+  readonly teachers?: number | null | undefined;
+  /** What the same rule scores on dev rows that did not choose (cross.ts); absent where that was not asked for. */
+  readonly cross?: SelectedCross | undefined;
+}
+
+/** Scores as they are where choosing did not inflate them; those beside them, on the rows that chose, are the tasks' own. */
+export interface SelectedCross {
+  readonly average: number | null;
+  /** Layers of what either half chose. */
+  readonly layers: readonly number[];
+  readonly teachers: SelectedReference | null;
+  readonly full: SelectedReference | null;
+  readonly tasks: readonly { readonly task: string; readonly score: number | null }[];
+}
+
+/** Averages of teachers, or of full fine-tuning, crossed and as the maximum on all rows. */
+interface SelectedReference {
+  readonly average: number | null;
+  readonly maximum: number | null;
+}
+
+export function toSelectedCross({ tasks, score, layers, teachers, full }: Crossed): SelectedCross {
+  const reference = (one: CrossAverage | null) => one && { average: one.score, maximum: one.maximum };
+  return {
+    average: score,
+    layers,
+    teachers: reference(teachers),
+    full: reference(full),
+    tasks: tasks.map(({ task, score: own }) => ({ task, score: own })),
+  };
 }
 
 /** Whether --select means a file. */

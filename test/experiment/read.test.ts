@@ -113,7 +113,7 @@ merge: { select: best }
       expect.stringMatching(/line 6: finetune.learning_rat: unknown key \(did you mean "learning_rate"\?\)/),
       expect.stringMatching(/line 9: distill.tasks\[0\]: "mrpc" is not among/),
       '  line 10: distill.init[1]: takes one of teacher, pretrained (did you mean "teacher"?), got "techer"',
-      "  line 11: select: takes one of threshold, max_layers, max_latency; it has 2",
+      "  line 11: select: threshold and max_layers exclude each other: keep one",
       "  line 12: merge.select: the step select chooses already: keep one of the two",
     ]);
   });

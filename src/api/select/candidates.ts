@@ -1,5 +1,7 @@
 // Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
 
+import type { BaseDescription } from "../../checkpoints/bases/base";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
 import { counted } from "../../messages/words";
@@ -12,7 +14,7 @@ import type { ScoreUnit } from "../../selection/scores-file";
 import type { SizeModel } from "../../selection/size";
 import { comparableRuns } from "../../selection/teacher";
 import type { ChooseBy } from "../../settings/selection";
-import { headOf, type Task } from "../../tasks/task";
+import { headOf, labelledAs, type Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, describeBaseOf } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";
@@ -22,6 +24,8 @@ export interface CandidatePool {
   readonly baseLayers: number;
   /** null for a table of scores, which names none. */
   readonly base: { readonly name: string; readonly sha256: string } | null;
+  /** The same with all that is known of it without its weights. */
+  readonly description: BaseDescription | null;
   /** What --json prints scores in: the table's own unit, or fractions as everywhere. */
   readonly unit: ScoreUnit;
   /** Of the candidates' merged model; null for a table of scores, which does not know the base. */
@@ -84,7 +88,8 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     }
     if (pool.candidates.length > 0) {
       tasks.push(pool);
-      used.push({ task, runs: stored });
+      const [{ record }] = (comparableRuns(stored.teachers)[0] ?? stored.students) as [StoredRun];
+      used.push({ task: labelledAs(task, record), runs: stored });
     } else if (values.task !== undefined) throw noRun(task.name, stored.teachers.length > 0, base.name);
     else call.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
@@ -98,7 +103,7 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     layerBytes: 4 * layerParameterCount(config),
     fixedBytes: 4 * (embeddingParameterCount(config) + headParameterCount(heads)),
   };
-  const found = { tasks, stored: used, baseLayers: config.numHiddenLayers, base: { name, sha256 } };
+  const found = { tasks, stored: used, baseLayers: config.numHiddenLayers, base: { name, sha256 }, description: base };
   return { ...found, unit: "fractions", size };
 }
 
@@ -124,7 +129,7 @@ async function tablePool(file: string, values: PoolValues, call: Call): Promise<
   if (without) {
     throw usageError(`${file}: every candidate of ${without.task} has fork none. Give --allow-unshared to take them`);
   }
-  return { tasks: shared, baseLayers, base: null, unit, size: null, stored: [] };
+  return { tasks: shared, baseLayers, base: null, description: null, unit, size: null, stored: [] };
 }
 
 /** The tasks of the table that --task names, in its order; all without it. */

@@ -5,14 +5,14 @@ import path from "node:path";
 import { usageError } from "../../errors/errors";
 import type { Given } from "../../options/given";
 import { option, optional, toggle, type Values } from "../../options/option";
-import { bytes, choice, decimal, integer, text } from "../../options/readers";
+import { choice, integer, text } from "../../options/readers";
 import { parseSelect } from "../../selection/candidates";
 import type { LatencyModel } from "../../selection/latency";
 import type { Rule } from "../../selection/rule";
 import type { SizeModel } from "../../selection/size";
 import { baseOptions } from "../../settings/base";
 import { engineOptions } from "../../settings/engine";
-import { chooseBy } from "../../settings/selection";
+import { chooseBy, isJoint, type SelectRules, selectExtras, selectRules } from "../../settings/selection";
 import { taskOptions } from "../../settings/tasks";
 import { checkpointOptions } from "../../settings/work";
 import { MEASURED } from "./latency";
@@ -27,50 +27,9 @@ function jsonFile(given: unknown): string {
   return file;
 }
 
-/** The rules, and what any of them may have beside it. */
-export const ruleOptions = {
-  threshold: optional(decimal({ min: 0 }), {
-    flag: "--threshold",
-    value: "<c>",
-    help: "points that every added layer must gain (default 1)",
-  }),
-  price: optional(decimal({ min: 0 }), {
-    flag: "--price",
-    value: "<c>",
-    help: "points that each layer of the merged model must be worth",
-  }),
-  keep: optional(decimal({ min: 0, max: 1000 }), {
-    flag: "--keep",
-    value: "<%>",
-    help: "the fewest layers with this share of the teachers' average",
-  }),
-  maxLayers: optional(integer({ min: 1 }), {
-    flag: "--max-layers",
-    value: "<layers>",
-    help: "layers of the merged model, shared ones included",
-  }),
-  maxLatency: optional(decimal({ min: 0 }), {
-    flag: "--max-latency",
-    value: "<ms>",
-    help: "milliseconds of one pass over all tasks",
-  }),
-  maxBytes: optional(bytes(), {
-    flag: "--max-bytes",
-    value: "<size>",
-    help: "size of the merged model's parameters, such as 100MB",
-  }),
-  withinNoise: toggle({
-    flag: "--within-noise",
-    help: "count a difference of one standard error of the seeds as none",
-  }),
-  cross: toggle({
-    flag: "--cross",
-    help: "also choose on half of dev and score on the other half",
-  }),
-};
-
 export const selectOptions = {
-  ...ruleOptions,
+  ...selectRules,
+  ...selectExtras,
   select: optional(text, {
     flag: "--select",
     value: "<choice>",
@@ -126,24 +85,10 @@ export type SelectValues = Values<typeof selectOptions>;
 
 /** Whether nothing is to be chosen. */
 export const isMeasurementAlone = ({ select, scores, out, ...values }: SelectOptions): boolean =>
-  [...rulesOf(values), select, scores, out].every((value) => value === undefined) &&
+  [values.threshold, select, scores, out].every((value) => value === undefined) &&
+  !isJoint(values as Partial<SelectRules>) &&
   !values.withinNoise &&
   !values.cross;
-
-type RuleValues = Pick<SelectOptions, "threshold" | "price" | "keep" | "maxLayers" | "maxLatency" | "maxBytes">;
-
-const rulesOf = ({ threshold, price, keep, maxLayers, maxLatency, maxBytes }: RuleValues) => [
-  threshold,
-  price,
-  keep,
-  maxLayers,
-  maxLatency,
-  maxBytes,
-];
-
-/** Whether all tasks are chosen for together, among every place that was trained. */
-export const isJoint = ({ threshold: _, ...values }: SelectOptions): boolean =>
-  rulesOf(values).some((value) => value !== undefined);
 
 /** Contradictions, told before anything is read or measured. */
 export function checkOptions(values: SelectValues): void {

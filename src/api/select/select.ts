@@ -12,16 +12,19 @@ import {
   teacherScore,
 } from "../../selection/candidate";
 import { requireKnown } from "../../selection/candidates";
+import type { Crossed } from "../../selection/cross";
 import { type LatencyModel, latencyOf } from "../../selection/latency";
 import { describeNoise } from "../../selection/noise";
 import type { ScoreUnit } from "../../selection/scores-file";
-import { SELECTION_FORMAT, toSelectedTask, writeSelection } from "../../selection/selection-file";
+import { SELECTION_FORMAT, toSelectedCross, toSelectedTask, writeSelection } from "../../selection/selection-file";
 import { bytesOf } from "../../selection/size";
+import { isJoint } from "../../settings/selection";
 import { meanScore } from "../../tasks/scores";
 import { type Call, type Caller, callOf } from "../caller";
 import { type CandidatePool, readPool } from "./candidates";
+import { crossOf } from "./cross";
 import { findLatency, measure } from "./latency";
-import { checkOptions, isJoint, ruleOf, type SelectOptions, selectOptions } from "./options";
+import { checkOptions, ruleOf, type SelectOptions, selectOptions } from "./options";
 
 /** A candidate; its score is in the result's unit, null where it is undefined. */
 interface DescribedCandidate {
@@ -57,6 +60,8 @@ export interface SelectResult {
   readonly latencyMs?: number;
   /** Of the merged model's parameters; absent for a table of scores, and where a branch shares no layer. */
   readonly bytes?: number;
+  /** With `cross`: the choice made on one half of the dev rows and scored on the other, both ways. Fractions. */
+  readonly cross?: Crossed;
 }
 
 /** A selection as it was made. */
@@ -68,6 +73,8 @@ export interface Chosen {
   /** The cost model, where the rule uses one. */
   readonly latency: LatencyModel | null;
   readonly pool: CandidatePool;
+  /** What it scores on rows that it was not made on, where that was asked for. */
+  readonly crossed: Crossed | null;
 }
 
 /**
@@ -92,7 +99,8 @@ export async function measureLatency(
 export async function choose(options: SelectOptions, call: Call): Promise<Chosen> {
   const values = readGiven(selectOptions, options);
   checkOptions(values);
-  const pool = await readPool({ ...values, joint: isJoint(values) }, call);
+  const joint = isJoint(values);
+  const pool = await readPool({ ...values, joint }, call);
   if (values.select !== undefined) {
     requireKnown(
       values.select,
@@ -108,15 +116,19 @@ export async function choose(options: SelectOptions, call: Call): Promise<Chosen
     decisions.map((decision) => decision.chosen),
     pool.baseLayers,
   );
-  const chosen = { rule: describeRule(rule), decisions, summary, latency, pool };
+  const crossed = values.cross ? await crossOf(pool, rule, decisions, { ...values, joint }, call) : null;
+  const chosen = { rule: describeRule(rule), decisions, summary, latency, pool, crossed };
   if (values.out !== undefined) await writeChosen(values.out, chosen, values.checkpoints);
   return chosen;
 }
 
 /** Writes what merge --select reads. Scores are fractions there, as in every file. */
-async function writeChosen(file: string, { rule, decisions, summary, pool }: Chosen, checkpoints: string) {
+async function writeChosen(file: string, { rule, decisions, summary, pool, crossed }: Chosen, checkpoints: string) {
   const tasks = decisions.map((decision) => toSelectedTask(decision, checkpoints));
-  await writeSelection(file, { format: SELECTION_FORMAT, rule, base: pool.base, tasks, ...summary });
+  const teachers = pool.base ? { teachers: teachersAverage(pool.tasks) } : {};
+  const cross = crossed ? { cross: toSelectedCross(crossed) } : {};
+  const { base } = pool;
+  await writeSelection(file, { format: SELECTION_FORMAT, rule, base, tasks, ...summary, ...teachers, ...cross });
 }
 
 export function millisecondsOf(decisions: readonly Decision[], latency: LatencyModel): number {
@@ -135,7 +147,7 @@ export const teachersAverage = (tasks: readonly TaskCandidates[]): number | null
   meanScore(tasks.map((task) => teacherScore(task) ?? null));
 
 export function describeChosen(made: Chosen): SelectResult {
-  const { rule, decisions, summary, latency, pool } = made;
+  const { rule, decisions, summary, latency, pool, crossed } = made;
   const { unit } = pool;
   // To ten digits: 71.5 points went through fractions and should not come back as 71.50000000000001.
   const inUnit = (score: number | null) =>
@@ -159,5 +171,6 @@ export function describeChosen(made: Chosen): SelectResult {
     teachers: inUnit(teachersAverage(pool.tasks)),
     ...(latency ? { latencyMs: millisecondsOf(decisions, latency) } : {}),
     ...(bytes === null ? {} : { bytes }),
+    ...(crossed ? { cross: crossed } : {}),
   };
 }
