@@ -86,8 +86,8 @@ export async function writeSelection(file: string, selected: Selected): Promise<
   await writeFileAtomic(file, `${JSON.stringify(stamped(selected), null, 2)}\n`);
 }
 
-/** Throws usageError (2) for a file that is absent, damaged or no selection. */
-export async function readSelection(file: string): Promise<Selected> {
+/** Throws usageError (2) for a file that is absent, damaged or no selection. @param flag what named it */
+export async function readSelection(file: string, flag = "--select"): Promise<Selected> {
   const advice = `Write it with: flexbert select --out ${file}`;
   let json: unknown;
   try {
@@ -95,16 +95,16 @@ export async function readSelection(file: string): Promise<Selected> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;
-    throw usageError(`--select ${file} ${problem}. ${advice}`);
+    throw usageError(`${flag} ${file} ${problem}. ${advice}`);
   }
   const foreign = formatProblem(json, SELECTION_FORMAT);
-  if (foreign !== null) throw usageError(`--select ${file} ${foreign}`);
+  if (foreign !== null) throw usageError(`${flag} ${file} ${foreign}`);
   const { selectionSchema } = await import("./selection-schema.js");
   const parsed = selectionSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [problem] = parsed.error.issues;
   const where = problem?.path.join(".") || "the file";
-  throw usageError(`--select ${file} is no selection (${where}: ${problem?.message}). ${advice}`);
+  throw usageError(`${flag} ${file} is no selection (${where}: ${problem?.message}). ${advice}`);
 }
 
 /** The run that a selection names. Throws modelError (4) where it has gone, or holds other weights by now. */

@@ -54,7 +54,8 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
   async report(context, call) {
     const { experiment, outputs, listener } = context;
     const merged = experiment.merge ? outputs.merged : undefined;
-    const made = await makeReport({ ...common(context), merged, out: outputs.report }, call);
+    const selection = experiment.select ? outputs.selection : undefined;
+    const made = await makeReport({ ...common(context), merged, selection, out: outputs.report }, call);
     await listener.onReport?.(made);
   },
 };
