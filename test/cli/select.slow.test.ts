@@ -278,11 +278,11 @@ describe("for all tasks together", () => {
   });
 
   test("--cross predicts the dev rows once, and shows the crossed scores beside the maximum", () => {
-    const first = run("select --base ./tiny --keep 90 --cross --engine wasm --out crossed.json");
+    const first = run("select --base ./tiny --price 0 --cross --engine wasm --out crossed.json");
     expect(first.stderr).toMatch(/rte: predicting 12 dev rows with \d+ branches/);
     expect(first.stderr).not.toMatch(/in its run\.json/);
     expect(first.stdout).toMatch(/\ncrossed: average .*the maximum on dev, which choosing inflates: .*, teachers /);
-    const again = run("select --base ./tiny --keep 90 --cross --engine wasm");
+    const again = run("select --base ./tiny --price 0 --cross --engine wasm");
     expect(again.stderr).not.toMatch(/predicting|engine: /);
     expect(again.stdout).toBe(first.stdout);
     const { cross } = json("select --base ./tiny --threshold 1 --cross");
