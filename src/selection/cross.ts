@@ -10,7 +10,7 @@ import { meanScore } from "../tasks/scores";
 import type { Candidate, Decision, TaskCandidates } from "./candidate";
 import type { Candidates } from "./candidates";
 import { applyRule, type Rule } from "./rule";
-import { bestRun, chooseTeacher, comparableRuns } from "./teacher";
+import { bestRun, chooseTeacher, comparableRuns, teachingRun } from "./teacher";
 
 /** Fractions; null where a score is undefined. */
 export interface HalfScores {
@@ -114,14 +114,14 @@ function onHalf<T>(work: () => T): T {
  * rows stay candidates.
  */
 function onOneHalf({ runs, scores }: CrossInput, half: 0 | 1, by: ChooseBy): Candidates {
-  const whole = chooseTeacher(newest(runs), by);
+  const whole = teachingRun(newest(runs), by);
   const rescored = (run: StoredRun, also: Partial<RunRecord> = {}): StoredRun => {
     const score = scores.get(run.folder)?.halves[half] ?? null;
     return { folder: run.folder, record: { ...run.record, score, ...also } };
   };
   const scored = (run: StoredRun) => scores.has(run.folder);
   const teachers = runs.teachers.filter(scored).map((run) => rescored(run));
-  const teacher = chooseTeacher(newest({ teachers }), by);
+  const teacher = teachingRun(newest({ teachers }), by);
   const students = runs.students.filter(scored).map((run) => {
     const taught = run.record.teacher;
     if (!taught || !teacher || taught.sha256 !== whole?.record.sha256) return rescored(run);

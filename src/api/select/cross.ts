@@ -7,7 +7,7 @@ import { defaultOf } from "../../options/settings";
 import type { Decision } from "../../selection/candidate";
 import type { Crossed, CrossInput } from "../../selection/cross";
 import type { Rule } from "../../selection/rule";
-import { chooseTeacher, comparableRuns } from "../../selection/teacher";
+import { comparableRuns, teachingRun } from "../../selection/teacher";
 import { workOptions } from "../../settings/work";
 import type { Call } from "../caller";
 import { type EngineValues, openSession, type Session } from "../session";
@@ -73,7 +73,7 @@ async function inputOf(
 /** The runs from which halves choose: all that were scored on the rows of the task's teacher. */
 function countedRuns({ runs: { teachers, students } }: StoredTask, { chooseBy, joint }: PoolRule): StoredRun[] {
   const [newest = []] = comparableRuns(teachers);
-  const teacher = chooseTeacher(newest, chooseBy);
+  const teacher = teachingRun(newest, chooseBy);
   const [first] = newest;
   const comparable = students.filter(
     ({ record }) =>
