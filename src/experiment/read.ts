@@ -13,12 +13,14 @@ import { parseSelect, tasksOfSelect } from "../selection/candidates";
 import { namesFile } from "../selection/selection-file";
 import { baseOptions } from "../settings/base";
 import { type Precision, precisionOption } from "../settings/engine";
-import { type ChooseBy, chooseBy, selectRules } from "../settings/selection";
+import { budgetSettings, type SearchMode, searchSettings } from "../settings/search";
+import { type ChooseBy, chooseBy } from "../settings/selection";
 import type { DataOptions } from "../settings/tasks";
 import { maxLength, type TrainingOptions, trainingSettings } from "../settings/training";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
+import { ruleProblems, searchProblems } from "./rule-problems";
 import { type ExperimentFile, experimentSchema, type FileBlock, namesIn } from "./schema";
 
 /** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
@@ -52,6 +54,11 @@ export interface Experiment {
   readonly skipBrokenRows: boolean;
   readonly maxBrokenRows: number | undefined;
   readonly chooseBy: ChooseBy;
+  /** Which trials are trained. */
+  readonly search: SearchMode;
+  /** Of search `auto`, in seconds. */
+  readonly budget?: number | undefined;
+  readonly searchSeed: number;
   /** Those that the file may use; their order is that of the plan. */
   readonly recipes: Recipes;
   /** In the order of the recipes, then of the file. */
@@ -167,17 +174,6 @@ const withForksOfTheirOwn = ({ sections }: ExperimentFile, recipes: Recipes): st
     return placed ? [recipe.method] : [];
   });
 
-/** Exactly one rule; limits go together, and with a price or a share to keep. */
-function ruleProblems(given: readonly string[]): Problem[] {
-  const rules = Object.values(selectRules).map(({ flag }) => configKey(flag));
-  const has = rules.filter((rule) => given.includes(rule));
-  const goals = has.filter((rule) => !rule.startsWith("max_"));
-  const lone = goals.includes("threshold") && has.length > 1;
-  if (has.length > 0 && goals.length < 2 && !lone) return [];
-  if (has.length > 0) return [{ path: ["select"], message: `${has.join(" and ")} exclude each other: keep one` }];
-  return [{ path: ["select"], message: `takes one of ${rules.join(", ")}; it has 0` }];
-}
-
 function contradictions(content: unknown, recipes: Recipes, placed: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
@@ -188,7 +184,7 @@ function contradictions(content: unknown, recipes: Recipes, placed: readonly str
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }
   }
-  return [...problems, ...teacherProblems(content, recipes, isStep, placed)];
+  return [...problems, ...searchProblems(content), ...teacherProblems(content, recipes, isStep, placed)];
 }
 
 /** A file without teachers, and one whose only teachers share no trunk. */
@@ -245,7 +241,10 @@ function toExperiment(
     known,
     tasksFile,
     samples: samplesOf(content),
-    ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),
+    ...settingsFrom(
+      { ...maxLength, ...precisionOption, ...chooseBy, ...searchSettings, ...budgetSettings },
+      { ...content },
+    ),
     skipBrokenRows: content.skip_broken_rows ?? false,
     maxBrokenRows: content.max_broken_rows,
     recipes,

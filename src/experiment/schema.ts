@@ -9,6 +9,7 @@ import { integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
 import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
+import { budgetSettings, searchSettings } from "../settings/search";
 import { chooseBy, selectExtras, selectRules } from "../settings/selection";
 import { samples } from "../settings/tasks";
 import { seedOptions, trainingSettings } from "../settings/training";
@@ -146,6 +147,7 @@ const common = z.strictObject({
   skip_broken_rows: value(samples.skipBrokenRows).optional(),
   max_broken_rows: value(samples.maxBrokenRows).optional(),
   choose_by: value(chooseBy.chooseBy).optional(),
+  ...valuesOf({ ...searchSettings, ...budgetSettings }),
   select: step(selectBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),

@@ -24,6 +24,8 @@ import type { TrialResult } from "./results";
 export interface OutputPaths {
   readonly folder: string;
   readonly results: string;
+  /** Of a search. */
+  readonly front: string;
   readonly selection: string;
   readonly merged: string;
   readonly report: string;
@@ -33,6 +35,7 @@ export function outputsIn(folder: string): OutputPaths {
   return {
     folder,
     results: path.join(folder, "trials.csv"),
+    front: path.join(folder, "front.csv"),
     selection: path.join(folder, "selection.json"),
     merged: path.join(folder, "merged"),
     report: path.join(folder, "report"),

@@ -66,7 +66,7 @@ export interface RunRecord extends Place {
   /** What the score is, by its name in `metrics`. Absent in runs of 0.1.0: there it is the first of them. */
   readonly metric?: string;
   /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
-  readonly stopped?: { readonly search: "halving"; readonly epoch: number; readonly score: number | null };
+  readonly stopped?: { readonly search: "halving" | "auto"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly bestEpoch: number | null;

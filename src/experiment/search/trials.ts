@@ -1,0 +1,99 @@
+// The trials of an experiment as a search sees them, and how far each is by what lies in its folder. What a search may see
+// of a trial is what its rounds asked for: a run that came further, by an earlier search or another process, shows no more.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { readDevScores, readRecord, type StoredRun } from "../../checkpoints/runs/run-folder";
+import type { Diverged } from "../../errors/errors";
+import { writeFileAtomic } from "../../files/atomic";
+import { makeFolder } from "../../files/folder";
+import { canonicalJson } from "../../files/hash";
+import { epochsDone } from "../../recipes/halving/rule";
+import type { TrialSpec } from "../plan";
+import type { Resolution, Resolver } from "../resolve";
+import type { Item, SearchTrial, Seen } from "./rule";
+
+/** A trial of the search with what trains it. */
+export interface PlacedTrial extends SearchTrial {
+  readonly spec: TrialSpec;
+  readonly found: Extract<Resolution, { kind: "trial" }>;
+}
+
+/** Of those that there is something to train for, each place, setting and seed once: a fork may be asked for by two names. */
+export async function placedTrials(resolver: Resolver, specs: readonly TrialSpec[]): Promise<PlacedTrial[]> {
+  const placed = new Map<string, PlacedTrial>();
+  for (const spec of specs) {
+    const found = await resolver.resolve(spec);
+    if (found.kind !== "trial" || placed.has(found.trial.folder)) continue;
+    const { train, dev } = await resolver.data(spec.task);
+    const { place } = found.settings;
+    const { recipe, task, training, init, initLayers, options } = spec;
+    placed.set(found.trial.folder, {
+      ...{ spec, found, index: spec.index, task: task.name, makes: recipe.makes, place, epochs: training.epochs },
+      setting: canonicalJson({ method: recipe.method, training, init, initLayers, options }),
+      // Forward and twice as much back for what is trained on, forward for what is scored on.
+      unitsPerEpoch: place.layers * (3 * train.tokens + dev.tokens),
+    });
+  }
+  return [...placed.values()];
+}
+
+/** Units that items take together beside their own: trunk under the deepest fork, and what the teacher says of train rows. */
+export async function sharedUnits(
+  resolver: Resolver,
+  trials: readonly PlacedTrial[],
+): Promise<(items: readonly Item[]) => number> {
+  const tokens = new Map<string, { readonly train: number; readonly dev: number }>();
+  for (const { spec } of trials) {
+    const { train, dev } = await resolver.data(spec.task);
+    tokens.set(spec.task.name, { train: train.tokens, dev: dev.tokens });
+  }
+  const teachers = new Map(trials.map((trial) => [trial.index, trial.found.sweep.teacher?.record ?? null]));
+  return (items) => {
+    const groups = new Map<string, Item[]>();
+    for (const item of items) {
+      const key = `${item.trial.makes} ${item.trial.task}`;
+      groups.set(key, [...(groups.get(key) ?? []), item]);
+    }
+    return [...groups.values()].reduce((sum, group) => {
+      const [{ trial }] = group as [Item];
+      const { train, dev } = tokens.get(trial.task) as { train: number; dev: number };
+      const teacher = teachers.get(trial.index) ?? null;
+      const deepest = Math.max(teacher?.fork ?? 0, ...group.map((item) => item.trial.place.fork ?? 0));
+      return sum + deepest * (train + dev) + (teacher?.layers ?? 0) * train;
+    }, 0);
+  };
+}
+
+/** Where a search keeps which trials diverged: they would do so again. */
+const failedFile = (out: string, { found }: PlacedTrial) => path.join(out, "diverged", `${found.trial.record.id}.json`);
+
+export async function markDiverged(out: string, trial: PlacedTrial, { message }: Diverged): Promise<void> {
+  const file = failedFile(out, trial);
+  await makeFolder(path.dirname(file));
+  await writeFileAtomic(file, `${JSON.stringify({ message }, null, 2)}\n`);
+}
+
+/** What the search may see of a trial after an item of it; null while the item is not done. */
+export async function seenAfter(out: string, trial: PlacedTrial, until: number | null): Promise<Seen | null> {
+  const { folder } = trial.found.trial;
+  const record = await readRecord(folder);
+  const scores = record ? await devScores({ folder, record }, trial.spec.task.metric) : [];
+  if (until !== null && scores.length >= until) return { scores: scores.slice(0, until), done: false };
+  // It may have ended before its last epoch: without patience for more, or diverged.
+  if (record?.state === "finished") return { scores, done: true };
+  return existsSync(failedFile(out, trial)) ? { scores: [], done: true } : null;
+}
+
+async function devScores(run: StoredRun, metric: string): Promise<(number | null)[]> {
+  const scores = await readDevScores(run.folder, metric);
+  return run.record.state === "finished" ? scores : scores.slice(0, epochsDone(run));
+}
+
+/** What a diverged trial said. */
+export async function divergedMessage(out: string, trial: PlacedTrial): Promise<string | null> {
+  const file = failedFile(out, trial);
+  if (!existsSync(file)) return null;
+  return (JSON.parse(await readFile(file, "utf8")) as { message: string }).message;
+}
