@@ -97,6 +97,7 @@ export { type PulledBase, type PullOptions, pull } from "./pull";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
 export { type ReportOptions, type ReportResult, report } from "./report";
 export type { RunSummary } from "./runs";
+export { type SearchOptions, search } from "./search";
 export type { SelectOptions } from "./select/options";
 export { measureLatency, type SelectResult, select } from "./select/select";
 export type { ModelOptions } from "./served-model";

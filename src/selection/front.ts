@@ -4,8 +4,8 @@
 import { stepsOf } from "./budget";
 import { type Candidate, depthOf, type TaskCandidates } from "./candidate";
 
-/** What a choice smaller than all others may lose of their points to be worth anything: a twentieth. */
-const MAY_LOSE = 0.05;
+/** What a choice may lose of the most points to be of use: a tenth. Below that the front is not looked at. */
+const MAY_LOSE = 0.1;
 
 export interface FrontPoint {
   readonly layers: number;
@@ -16,9 +16,11 @@ export interface FrontPoint {
 export interface Front {
   /** Where one more layer reaches more: from the fewest layers. */
   readonly points: readonly FrontPoint[];
+  /** Those that keep nine tenths of the most points. */
+  readonly useful: readonly FrontPoint[];
   /**
-   * What a candidate with that score would add to the front: points, summed over all numbers of layers. 0: the front cannot
-   * move by it.
+   * What a candidate with that score would add to the useful part of the front: points, summed over all numbers of layers.
+   * 0: that part cannot move by it.
    * @param task its place among the tasks
    */
   gain(task: number, place: Pick<Candidate, "fork" | "layers">, score: number): number;
@@ -57,19 +59,17 @@ export function frontOf(tasks: readonly TaskCandidates[], total: number): Front 
     if (Number.isFinite(steps) && steps > (points.at(-1)?.steps ?? Number.NEGATIVE_INFINITY))
       points.push({ layers, steps });
   }
+  const top = points.at(-1)?.steps ?? 0;
+  const floor = top - MAY_LOSE * Math.abs(top);
   return {
     points,
+    useful: points.filter(({ steps }) => steps >= floor),
     gain(task, place, score) {
       const raised = best.slice();
       raise(task, place, worth(score), raised);
-      const [smallest] = points;
-      // Below the smallest choice there is none to be better than: what keeps most of its points in fewer layers counts.
-      const floor = smallest ? smallest.steps - MAY_LOSE * Math.abs(smallest.steps) : 0;
       let gain = 0;
       for (let layers = 0; layers <= most; layers++) {
-        const before = smallest && layers >= smallest.layers ? (best[layers] as number) : floor;
-        const after = raised[layers] as number;
-        if (after > before) gain += after - before;
+        gain += Math.max(0, (raised[layers] as number) - Math.max(floor, best[layers] as number));
       }
       return gain / 1e7;
     },

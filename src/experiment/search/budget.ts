@@ -2,7 +2,7 @@
 // written down: from then on units alone count, so that a slower day, a kill or a second process changes no decision.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { modelError, oneLine, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
@@ -68,3 +68,6 @@ export async function writeBudget(
   await writeFileAtomic(path.join(folder, FILE), `${JSON.stringify(stamped(budget), null, 2)}\n`);
   return budget;
 }
+
+/** Takes a budget back that was too small to begin with, so that a larger one may be given. */
+export const forgetBudget = (folder: string): Promise<void> => rm(path.join(folder, FILE), { force: true });

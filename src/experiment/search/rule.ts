@@ -38,8 +38,9 @@ export interface Item {
 export const ROUND = 8;
 /** One of so many is a trial that has lost its promise: what it does in the end says how far promises can be trusted. */
 const HOPE = 4;
-/** What a seed is taken to change, a fraction, where no place has two seeds. */
+/** What a seed is taken to change, a fraction, where no place has two seeds; and another setting, where no place has two. */
 const UNKNOWN_NOISE = 0.005;
+const UNKNOWN_SETTING = 0.05;
 
 const bestOf = (scores: readonly (number | null)[]): number | null =>
   scores.reduce<number | null>(
@@ -47,11 +48,11 @@ const bestOf = (scores: readonly (number | null)[]): number | null =>
     null,
   );
 
-/** The next epoch at which a trial is looked at: 1, 2, 4, ...; null where that is its end. */
+/** The next epoch at which a trial is looked at: 1, 4, 16, ...; null where that is its end. */
 export function nextRung({ epochs }: SearchTrial, seen: Seen | undefined): number | null {
   const behind = seen?.scores.length ?? 0;
   let rung = 1;
-  while (rung <= behind) rung *= 2;
+  while (rung <= behind) rung *= 4;
   return rung >= epochs ? null : rung;
 }
 
@@ -83,7 +84,7 @@ export interface RoundRequest {
   readonly seen: ReadonlyMap<number, Seen>;
   /** Units of the budget that are not spent. */
   readonly left: number;
-  /** Units of trunk and teacher that a set of items takes beside their own. */
+  /** Units of trunk and teacher that a set of items takes beside their own, and that no round before has taken. */
   readonly shared: (items: readonly Item[]) => number;
   readonly totalLayers: number;
   readonly seed: number;
@@ -181,8 +182,7 @@ function promisesOf(trials: readonly SearchTrial[], seen: ReadonlyMap<number, Se
       const reach = bestOf(
         beside.map((other) => (begun(other)?.done ? bestOf(begun(other)?.scores ?? []) : ofBegun(other))),
       );
-      const differ = settingsDiffer(trial, trials, seen);
-      return reach === null || differ === null ? cap(trial) : below(trial, reach + differ);
+      return reach === null ? cap(trial) : below(trial, reach + settingsDiffer(trial, trials, seen));
     },
   };
 }
@@ -236,18 +236,14 @@ function noiseOf(trial: SearchTrial, trials: readonly SearchTrial[], seen: Reado
   return degrees === 0 ? UNKNOWN_NOISE : Math.sqrt(squares / degrees);
 }
 
-/** The most by which two settings of one place differ; null where no place of the task has two. */
-function settingsDiffer(
-  trial: SearchTrial,
-  trials: readonly SearchTrial[],
-  seen: ReadonlyMap<number, Seen>,
-): number | null {
+/** The most by which finished settings of one place differ in the task. */
+function settingsDiffer(trial: SearchTrial, trials: readonly SearchTrial[], seen: ReadonlyMap<number, Seen>): number {
   const ranges = [...groupsDone(trial, trials, seen, false).values()].flatMap((group) => {
     if (new Set(group.map(({ setting }) => setting)).size < 2) return [];
     const scores = group.map(({ score }) => score);
     return [Math.max(...scores) - Math.min(...scores)];
   });
-  return ranges.length === 0 ? null : Math.max(...ranges);
+  return ranges.length === 0 ? UNKNOWN_SETTING : Math.max(...ranges);
 }
 
 /** Breaks ties: by the search's seed, not by the plan's order. */

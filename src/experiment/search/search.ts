@@ -11,7 +11,7 @@ import { formatSeconds } from "../../messages/quantities";
 import { Interrupted, type Reporter } from "../../messages/reporter";
 import { counted } from "../../messages/words";
 import type { Place } from "../../model/place";
-import { byFork, openSweep, revisitedForks } from "../../recipes/sweep";
+import { byFork, type OpenSweep, openSweep, revisitedForks } from "../../recipes/sweep";
 import { stopTrial, storedRun } from "../../recipes/trial/trial";
 import { chooseWithin, layerAllowance } from "../../selection/budget";
 import { type FrontPoint, frontOf } from "../../selection/front";
@@ -19,10 +19,10 @@ import { chooseTeacher } from "../../selection/teacher";
 import type { RunContext } from "../../training/tracking/tracker";
 import { describeSpec } from "../plan";
 import type { Resolver } from "../resolve";
-import type { SearchBudget } from "./budget";
+import { forgetBudget, type SearchBudget } from "./budget";
 import { candidatesSeen, type Item, nextRound, type Seen, unitsTo } from "./rule";
 import { advanceHalving, affordable, armsOf, beginHalving, halvingItems } from "./teachers";
-import { markDiverged, type PlacedTrial, placedTrials, seenAfter, sharedUnits } from "./trials";
+import { markDiverged, type PlacedTrial, placedTrials, type SharedWork, seenAfter, sharedWork } from "./trials";
 
 /** Milliseconds between two looks at what other processes have done. */
 const POLL = 1000;
@@ -65,7 +65,9 @@ interface SearchState extends SearchRequest {
   readonly seen: Map<number, Seen>;
   readonly tasks: readonly string[];
   trials: PlacedTrial[];
-  shared: (items: readonly Item[]) => number;
+  shared: SharedWork | null;
+  /** Of each task and recipe what its trials share, open as long as the search: trunk and teacher are computed once. */
+  readonly opened: Map<string, OpenSweep>;
   spent: number;
   rounds: number;
   front: readonly FrontPoint[];
@@ -76,19 +78,42 @@ interface SearchState extends SearchRequest {
  * @throws Interrupted with the states saved; usageError (2) for a budget too small for one teacher a task
  */
 export async function runSearch(request: SearchRequest): Promise<SearchOutcome> {
-  const { resolver, budget, reporter } = request;
+  const { resolver } = request;
   const state: SearchState = {
     ...request,
-    ...{ seen: new Map(), tasks: resolver.experiment.tasks.map(({ name }) => name), trials: [], shared: () => 0 },
+    ...{
+      seen: new Map(),
+      tasks: resolver.experiment.tasks.map(({ name }) => name),
+      trials: [],
+      shared: null,
+      opened: new Map(),
+    },
     ...{ spent: 0, rounds: 0, front: [] },
   };
+  try {
+    return await goThrough(state);
+  } finally {
+    await closeAll(state);
+  }
+}
+
+async function closeAll({ opened }: SearchState): Promise<void> {
+  for (const sweep of opened.values()) await sweep.dispose();
+  opened.clear();
+}
+
+async function goThrough(state: SearchState): Promise<SearchOutcome> {
+  const { resolver, budget, reporter } = state;
   await findTeachers(state);
+  await closeAll(state);
   const students = await placedTrials(
     resolver,
     resolver.trials.filter(({ recipe }) => recipe.makes === "students"),
   );
   state.trials = [...state.trials, ...students];
-  state.shared = await sharedUnits(resolver, state.trials);
+  const shared = await sharedWork(resolver, state.trials);
+  // The trunk that teachers stood on is computed again for what goes on of them.
+  state.shared = shared;
   if (!budget && students.length > 0)
     await round(
       state,
@@ -96,7 +121,7 @@ export async function runSearch(request: SearchRequest): Promise<SearchOutcome> 
     );
   while (budget) {
     const items = nextRound({
-      ...{ tasks: state.tasks, trials: state.trials, seen: state.seen, shared: state.shared, seed: budget.seed },
+      ...{ tasks: state.tasks, trials: state.trials, seen: state.seen, shared: shared.units, seed: budget.seed },
       left: budget.units - state.spent,
       totalLayers: resolver.base.config.numHiddenLayers,
     });
@@ -105,7 +130,7 @@ export async function runSearch(request: SearchRequest): Promise<SearchOutcome> 
   }
   const begun = state.trials.filter(({ index }) => state.seen.has(index));
   const finished = begun.filter(({ index }) => state.seen.get(index)?.done);
-  if (request.work) for (const trial of begun) if (!finished.includes(trial)) await stop(trial, state);
+  if (state.work) for (const trial of begun) if (!finished.includes(trial)) await stop(trial, state);
   const { spent, rounds } = state;
   const share = budget ? `, ${((100 * spent) / budget.units).toFixed(0)} % of the budget` : "";
   reporter.log(
@@ -134,7 +159,7 @@ async function findTeachers(state: SearchState): Promise<void> {
   const specs = resolver.trials.filter(({ recipe, place }) => recipe.makes === "teachers" && place.fork !== null);
   const all = await placedTrials(resolver, specs);
   state.trials = all;
-  state.shared = await sharedUnits(resolver, all);
+  state.shared = await sharedWork(resolver, all);
   // With a budget the first seed stands for all: others come where they may move the front.
   const first = (trial: PlacedTrial) => !budget || trial.spec.seed === firstSeed(all, trial);
   const arms = tasks.map((task) => armsOf(all.filter((trial) => trial.task === task && first(trial))));
@@ -142,7 +167,7 @@ async function findTeachers(state: SearchState): Promise<void> {
   let halvings = afforded.map(beginHalving);
   while (halvings.some(({ done }) => !done)) {
     const items = halvings.flatMap(halvingItems);
-    if (state.rounds === 0) requireBudget(state, items);
+    if (state.rounds === 0) await requireBudget(state, items);
     await round(state, items);
     halvings = halvings.map((one) => (one.done ? one : advanceHalving(one, state.seen, resolver.experiment.chooseBy)));
   }
@@ -163,14 +188,18 @@ async function findTeachers(state: SearchState): Promise<void> {
 const firstSeed = (trials: readonly PlacedTrial[], { task, place, setting }: PlacedTrial): number | undefined =>
   trials.find((one) => one.task === task && one.place.fork === place.fork && one.setting === setting)?.spec.seed;
 
-/** One teacher a task is the least that a search makes. */
-function requireBudget({ budget, shared, seen }: SearchState, items: readonly Item[]): void {
-  if (!budget) return;
-  const units = items.reduce(
+const unitsOf = (items: readonly Item[], seen: ReadonlyMap<number, Seen>, shared: SharedWork | null): number =>
+  items.reduce(
     (sum, { trial, until }) => sum + unitsTo(trial, seen.get(trial.index), until),
-    shared(items),
+    shared?.units(items) ?? 0,
   );
+
+/** One teacher a task is the least that a search makes. */
+async function requireBudget({ budget, shared, seen, out }: SearchState, items: readonly Item[]): Promise<void> {
+  if (!budget) return;
+  const units = unitsOf(items, seen, shared);
   if (units <= budget.units) return;
+  await forgetBudget(out);
   throw usageError(
     `a budget of ${formatSeconds(budget.seconds)} is too small: one teacher a task takes about ` +
       `${formatSeconds(units / budget.unitsPerSecond)}. Give more, or fewer tasks`,
@@ -180,10 +209,7 @@ function requireBudget({ budget, shared, seen }: SearchState, items: readonly It
 /** Has the items trained, takes note of what they show, and says where the front is now. */
 async function round(state: SearchState, items: readonly Item[]): Promise<void> {
   const { seen, shared } = state;
-  const units = items.reduce(
-    (sum, { trial, until }) => sum + unitsTo(trial, seen.get(trial.index), until),
-    shared(items),
-  );
+  const units = unitsOf(items, seen, shared);
   const before = new Map(seen);
   await complete(state, items);
   for (const { trial, until } of items) {
@@ -191,6 +217,7 @@ async function round(state: SearchState, items: readonly Item[]): Promise<void> 
     if (!shown) throw new Error(`trial ${trial.index} is not as far as its round left it`);
     seen.set(trial.index, shown);
   }
+  shared?.paid(items);
   state.spent += units;
   state.rounds += 1;
   tellRound(state, items, before);
@@ -228,36 +255,43 @@ function groupsOf(items: readonly Item[]): Item[][] {
 
 /** Trains what nobody else has of one task and recipe, over one trunk; whether there was any. */
 async function trainGroup(state: SearchState, group: readonly Item[], context: RunContext<Engine>): Promise<boolean> {
-  const { resolver, out } = state;
-  const trials = byFork(group.map(({ trial }) => (trial as PlacedTrial).found));
-  const [{ sweep }] = trials as [(typeof trials)[number]];
-  let opened: ReturnType<typeof openSweep> | null = null;
+  const items = new Map(group.map((item) => [(item.trial as PlacedTrial).found, item]));
   let worked = false;
-  try {
-    for (const found of trials) {
-      const item = group.find(({ trial }) => (trial as PlacedTrial).found === found) as Item;
-      const trial = item.trial as PlacedTrial;
-      const label = `trial ${trial.index}, ${describeSpec(trial.spec)}`;
-      const claim = await tryLockFolder(found.trial.folder, label);
-      if ("heldBy" in claim) continue;
-      try {
-        worked = true;
-        if (await seenAfter(out, trial, item.until)) continue;
-        const run = resolver.run(trial.spec.task);
-        opened ??= openSweep(sweep, run, context, revisitedForks(trials, sweep.teacher));
-        await opened.train(found, { label, force: false, until: item.until ?? undefined, locked: true });
-      } catch (error) {
-        if (!(error instanceof Diverged)) throw error;
-        context.reporter.warn(error.message);
-        await markDiverged(out, trial, error);
-      } finally {
-        await claim.unlock();
-      }
+  for (const found of byFork([...items.keys()])) {
+    const item = items.get(found) as Item;
+    const trial = item.trial as PlacedTrial;
+    const label = `trial ${trial.index}, ${describeSpec(trial.spec)}`;
+    const claim = await tryLockFolder(found.trial.folder, label);
+    if ("heldBy" in claim) continue;
+    try {
+      worked = true;
+      if (await seenAfter(state.out, trial, item.until)) continue;
+      const sweep = openedFor(state, trial, context);
+      await sweep.train(found, { label, force: false, until: item.until ?? undefined, locked: true });
+    } catch (error) {
+      if (!(error instanceof Diverged)) throw error;
+      context.reporter.warn(error.message);
+      await markDiverged(state.out, trial, error);
+    } finally {
+      await claim.unlock();
     }
-  } finally {
-    await opened?.dispose();
   }
   return worked;
+}
+
+/** With every fork that the task's trials of the recipe may ask for, and its share of the memory for activations. */
+function openedFor({ opened, trials, tasks, resolver }: SearchState, trial: PlacedTrial, context: RunContext<Engine>) {
+  const { recipe, task } = trial.spec;
+  const key = `${recipe.method} ${task.name}`;
+  const known = opened.get(key);
+  if (known) return known;
+  const run = resolver.run(task);
+  const own = trials.filter(({ spec }) => spec.recipe === recipe && spec.task === task).map(({ found }) => found);
+  const share = { ...run, cacheBudget: run.cacheBudget / tasks.length };
+  const { sweep } = trial.found;
+  const made = openSweep(sweep, share, context, revisitedForks(own, sweep.teacher, true));
+  opened.set(key, made);
+  return made;
 }
 
 function tellRound(state: SearchState, items: readonly Item[], before: ReadonlyMap<number, Seen>): void {
@@ -267,7 +301,7 @@ function tellRound(state: SearchState, items: readonly Item[], before: ReadonlyM
   reporter.log(`round ${state.rounds}: ${counted(items.length, "trial")}, ${fresh} of them new${share}`);
   const pools = candidatesSeen(tasks, trials, seen);
   if (pools.some(({ candidates }) => candidates.length === 0)) return;
-  const { points } = frontOf(pools, resolver.base.config.numHiddenLayers);
+  const { useful: points } = frontOf(pools, resolver.base.config.numHiddenLayers);
   if (JSON.stringify(points) === JSON.stringify(state.front)) return;
   state.front = points;
   reporter.log(`front: ${points.map((point) => describePoint(point, tasks.length)).join(", ")}`);
@@ -280,7 +314,7 @@ export const describePoint = ({ layers, steps }: FrontPoint, tasks: number): str
 /** Leaves a begun trial marked as stopped, so that nothing takes it for one that still runs. */
 async function stop(trial: PlacedTrial, { seen }: SearchState): Promise<void> {
   const run = await storedRun(trial.found.trial);
-  if (!run || run.record.state !== "running") return;
+  if (run?.record.state !== "running") return;
   const scores = seen.get(trial.index)?.scores ?? [];
   const defined = scores.flatMap((score) => score ?? []);
   const score = defined.length === 0 ? null : Math.max(...defined);

@@ -39,30 +39,45 @@ export async function placedTrials(resolver: Resolver, specs: readonly TrialSpec
   return [...placed.values()];
 }
 
-/** Units that items take together beside their own: trunk under the deepest fork, and what the teacher says of train rows. */
-export async function sharedUnits(
-  resolver: Resolver,
-  trials: readonly PlacedTrial[],
-): Promise<(items: readonly Item[]) => number> {
+/** As a search of an experiment has them. */
+type PlacedItem = Item & { readonly trial: PlacedTrial };
+
+/** What a search has paid for beside its trials' own units: of each task and kind the trunk's depth, and the teacher's outputs. */
+export interface SharedWork {
+  /** Units that items take together beside their own, as far as no item before them took them. */
+  units(items: readonly Item[]): number;
+  /** Takes note that they were trained. */
+  paid(items: readonly Item[]): void;
+}
+
+export async function sharedWork(resolver: Resolver, trials: readonly PlacedTrial[]): Promise<SharedWork> {
   const tokens = new Map<string, { readonly train: number; readonly dev: number }>();
   for (const { spec } of trials) {
     const { train, dev } = await resolver.data(spec.task);
     tokens.set(spec.task.name, { train: train.tokens, dev: dev.tokens });
   }
-  const teachers = new Map(trials.map((trial) => [trial.index, trial.found.sweep.teacher?.record ?? null]));
-  return (items) => {
-    const groups = new Map<string, Item[]>();
-    for (const item of items) {
-      const key = `${item.trial.makes} ${item.trial.task}`;
-      groups.set(key, [...(groups.get(key) ?? []), item]);
-    }
-    return [...groups.values()].reduce((sum, group) => {
-      const [{ trial }] = group as [Item];
-      const { train, dev } = tokens.get(trial.task) as { train: number; dev: number };
-      const teacher = teachers.get(trial.index) ?? null;
-      const deepest = Math.max(teacher?.fork ?? 0, ...group.map((item) => item.trial.place.fork ?? 0));
-      return sum + deepest * (train + dev) + (teacher?.layers ?? 0) * train;
-    }, 0);
+  const deepest = new Map<string, number>();
+  const groupOf = ({ makes, task }: SearchTrial) => `${makes} ${task}`;
+  const depthOf = ({ place, found }: PlacedTrial) => Math.max(found.sweep.teacher?.record.fork ?? 0, place.fork ?? 0);
+  return {
+    units(items) {
+      const wanted = new Map<string, { readonly trial: PlacedTrial; readonly depth: number }>();
+      for (const { trial } of items as readonly PlacedItem[]) {
+        const depth = Math.max(wanted.get(groupOf(trial))?.depth ?? 0, depthOf(trial));
+        wanted.set(groupOf(trial), { trial, depth });
+      }
+      return [...wanted].reduce((sum, [group, { trial, depth }]) => {
+        const { train, dev } = tokens.get(trial.task) as { train: number; dev: number };
+        const known = deepest.get(group);
+        const teacher = known === undefined ? (trial.found.sweep.teacher?.record.layers ?? 0) * train : 0;
+        return sum + Math.max(0, depth - (known ?? 0)) * (train + dev) + teacher;
+      }, 0);
+    },
+    paid(items) {
+      for (const { trial } of items as readonly PlacedItem[]) {
+        deepest.set(groupOf(trial), Math.max(deepest.get(groupOf(trial)) ?? 0, depthOf(trial)));
+      }
+    },
   };
 }
 
