@@ -137,12 +137,15 @@ async function writeFile(values: SearchValues, budget: number, call: Call): Prom
   const { stringify } = await import("yaml");
   const { writeFileAtomic } = await import("../files/atomic.js");
   const { makeFolder } = await import("../files/folder.js");
+  const { BUDGET_FILE } = await import("../experiment/search/budget.js");
   const out = values.out ?? FOLDER;
   const file = path.join(out, FILE);
   const content = stringify(await contentOf(values, budget, call));
   if (existsSync(file)) {
     if ((await readFile(file, "utf8")) === content) return file;
-    throw usageError(`${file} is of a search with other options. Give those, or another --out`);
+    // One that has not begun, because its budget was too small, may be another.
+    if (existsSync(path.join(out, BUDGET_FILE)))
+      throw usageError(`${file} is of a search with other options. Give those, or another --out`);
   }
   await makeFolder(out);
   await writeFileAtomic(file, content);

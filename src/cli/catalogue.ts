@@ -34,7 +34,7 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     load: async () => (await import("./commands/run.js")).runCommand(recipes),
   },
   search: {
-    summary: "a budget of time spent where the front of score against layers can move",
+    summary: "train within a budget what may still move the front",
     load: async () => (await import("./commands/search.js")).searchCommand(recipes),
   },
   plan: {

@@ -10,7 +10,7 @@ import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
 import { formatSeconds } from "../../messages/quantities";
 
-const FILE = "search.json";
+export const BUDGET_FILE = "search.json";
 const FORMAT = 1;
 
 export interface SearchBudget {
@@ -32,7 +32,7 @@ export type SearchAsked = Pick<SearchBudget, "seconds" | "seed">;
 
 /** A search's budget where one is written down. Throws usageError (2) where it is another than is asked for. */
 export async function readBudget(folder: string, { seconds, seed }: SearchAsked): Promise<SearchBudget | null> {
-  const file = path.join(folder, FILE);
+  const file = path.join(folder, BUDGET_FILE);
   if (!existsSync(file)) return null;
   const found = await parse(file);
   if (found.seconds === seconds && found.seed === seed) return found;
@@ -65,9 +65,9 @@ export async function writeBudget(
   const units = Math.round(seconds * unitsPerSecond);
   const budget: SearchBudget = { format: FORMAT, seconds, seed, unitsPerSecond, engine, units };
   await makeFolder(folder);
-  await writeFileAtomic(path.join(folder, FILE), `${JSON.stringify(stamped(budget), null, 2)}\n`);
+  await writeFileAtomic(path.join(folder, BUDGET_FILE), `${JSON.stringify(stamped(budget), null, 2)}\n`);
   return budget;
 }
 
 /** Takes a budget back that was too small to begin with, so that a larger one may be given. */
-export const forgetBudget = (folder: string): Promise<void> => rm(path.join(folder, FILE), { force: true });
+export const forgetBudget = (folder: string): Promise<void> => rm(path.join(folder, BUDGET_FILE), { force: true });
