@@ -161,7 +161,9 @@ search: halving
     expect(existsSync(path.join(cwd, "halved/search.json"))).toBe(false);
     const { search: halved } = JSON.parse(stdout);
     // Each student was trained to its end, whatever k was stopped.
-    expect(stderr.match(/distill|l=1 f=\d from teacher seed 1, 2 epochs at 0\.001: epoch 2,/g)).toHaveLength(4);
+    const students = (epoch: number) => stderr.match(new RegExp(`l=1 f=\\d from .*: epoch ${epoch},`, "g")) ?? [];
+    expect(students(2)).toHaveLength(students(1).length);
+    expect(students(2).length).toBeGreaterThan(0);
     expect(halved.finished).toBeLessThanOrEqual(halved.begun);
     const budgeted = search(`search halving.yaml --budget 20s --out ${prepared("budgeted")}`);
     expect({ status: budgeted.status, stderr: budgeted.status === 0 ? "" : budgeted.stderr }).toEqual({
