@@ -9,8 +9,6 @@ import { configKey, type Definition, type Values } from "../options/option";
 import { defaultOf, settingsFrom, withDefaults } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
 import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
-import { parseSelect, tasksOfSelect } from "../selection/candidates";
-import { namesFile } from "../selection/selection-file";
 import { baseOptions } from "../settings/base";
 import { type Precision, precisionOption } from "../settings/engine";
 import { budgetSettings, type SearchMode, searchSettings } from "../settings/search";
@@ -20,7 +18,7 @@ import { maxLength, type TrainingOptions, trainingSettings } from "../settings/t
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
-import { ruleProblems, searchProblems } from "./rule-problems";
+import { choiceProblems, ruleProblems, searchProblems } from "./rule-problems";
 import { type ExperimentFile, experimentSchema, type FileBlock, namesIn } from "./schema";
 
 /** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
@@ -149,20 +147,6 @@ function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]
     }
   }
   return problems;
-}
-
-/** merge would say the same, hours later. */
-function choiceProblems(content: unknown, tasks: readonly string[], outside: (name: string) => string): string[] {
-  const choice = ((content as Raw)?.["merge"] as Raw)?.["select"];
-  if (typeof choice !== "string" || choice === "" || namesFile(choice)) return [];
-  try {
-    parseSelect(choice);
-  } catch (error) {
-    return [(error as Error).message.replace(/^--select /, "")];
-  }
-  return tasksOfSelect(choice)
-    .filter((name) => !tasks.includes(name))
-    .map(outside);
 }
 
 /** Recipes whose students all stand on forks of their own, which a teacher that shares no trunk may teach. */

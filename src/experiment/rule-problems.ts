@@ -1,8 +1,12 @@
-// What an experiment file's select and search say that cannot be.
+// What an experiment file's select, search and merge say that cannot be.
 
 import { configKey } from "../options/option";
 import type { Problem } from "../options/yaml-file";
+import { parseSelect, tasksOfSelect } from "../selection/candidates";
+import { namesFile } from "../selection/selection-file";
 import { selectRules } from "../settings/selection";
+
+type Raw = Readonly<Record<string, unknown>> | null;
 
 /** Exactly one rule; limits go together, and with a price or a share to keep. */
 export function ruleProblems(given: readonly string[]): Problem[] {
@@ -25,4 +29,22 @@ export function searchProblems(content: unknown): Problem[] {
     return [{ path: ["budget"], message: "is spent by search: auto alone: add that, or leave the budget out" }];
   }
   return [];
+}
+
+/** merge would say the same, hours later. */
+export function choiceProblems(
+  content: unknown,
+  tasks: readonly string[],
+  outside: (name: string) => string,
+): string[] {
+  const choice = ((content as Raw)?.["merge"] as Raw)?.["select"];
+  if (typeof choice !== "string" || choice === "" || namesFile(choice)) return [];
+  try {
+    parseSelect(choice);
+  } catch (error) {
+    return [(error as Error).message.replace(/^--select /, "")];
+  }
+  return tasksOfSelect(choice)
+    .filter((name) => !tasks.includes(name))
+    .map(outside);
 }

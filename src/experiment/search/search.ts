@@ -2,45 +2,24 @@
 // showed (rule.ts, teachers.ts) and trained by whatever processes are there. Begun anew it replays its rounds from the run
 // folders and goes on where they end, so nothing about a search is saved but its budget.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
-import type { Engine } from "../../engines/engine";
-import { Diverged, modelError, usageError } from "../../errors/errors";
-import { tryLockFolder } from "../../files/lock";
+import { modelError, usageError } from "../../errors/errors";
 import { formatSeconds } from "../../messages/quantities";
-import { Interrupted, type Reporter } from "../../messages/reporter";
 import { counted } from "../../messages/words";
 import type { Place } from "../../model/place";
-import { byFork, type OpenSweep, openSweep, revisitedForks } from "../../recipes/sweep";
-import { stopTrial, storedRun } from "../../recipes/trial/trial";
+import { storedRun } from "../../recipes/trial/trial";
 import { chooseWithin, layerAllowance } from "../../selection/budget";
 import { type FrontPoint, frontOf } from "../../selection/front";
 import { chooseTeacher } from "../../selection/teacher";
-import type { RunContext } from "../../training/tracking/tracker";
-import { describeSpec } from "../plan";
-import type { Resolver } from "../resolve";
-import { forgetBudget, type SearchBudget } from "./budget";
+import { forgetBudget } from "./budget";
 import { candidatesSeen, type Item, nextRound, type Seen, unitsTo } from "./rule";
+import type { SearchRequest, SearchState } from "./state";
 import { advanceHalving, affordable, armsOf, beginHalving, halvingItems } from "./teachers";
-import { markDiverged, type PlacedTrial, placedTrials, type SharedWork, seenAfter, sharedWork } from "./trials";
-
-/** Milliseconds between two looks at what other processes have done. */
-const POLL = 1000;
+import { type PlacedTrial, placedTrials, type SharedWork, seenAfter, sharedWork } from "./trials";
+import { closeAll, complete, stop } from "./work";
 
 /** The share of the budget that finding teachers may take. */
 const FOR_TEACHERS = 0.5;
-
-export interface SearchRequest {
-  readonly resolver: Resolver;
-  /** Of `auto`; null: `halving`, which trains every student. */
-  readonly budget: SearchBudget | null;
-  /** The results' folder. */
-  readonly out: string;
-  /** What trains; null: what is missing is an error. */
-  readonly work: (() => Promise<RunContext<Engine>>) | null;
-  readonly signal: AbortSignal;
-  readonly reporter: Reporter;
-}
 
 /** A choice on the front. */
 export interface FrontChoice {
@@ -58,19 +37,6 @@ export interface SearchOutcome {
   /** Trials that were begun, and those of them that were finished. */
   readonly begun: number;
   readonly finished: number;
-}
-
-/** What is known of a search while its rounds go by. */
-interface SearchState extends SearchRequest {
-  readonly seen: Map<number, Seen>;
-  readonly tasks: readonly string[];
-  trials: PlacedTrial[];
-  shared: SharedWork | null;
-  /** Of each task and recipe what its trials share, open as long as the search: trunk and teacher are computed once. */
-  readonly opened: Map<string, OpenSweep>;
-  spent: number;
-  rounds: number;
-  front: readonly FrontPoint[];
 }
 
 /**
@@ -95,11 +61,6 @@ export async function runSearch(request: SearchRequest): Promise<SearchOutcome> 
   } finally {
     await closeAll(state);
   }
-}
-
-async function closeAll({ opened }: SearchState): Promise<void> {
-  for (const sweep of opened.values()) await sweep.dispose();
-  opened.clear();
 }
 
 async function goThrough(state: SearchState): Promise<SearchOutcome> {
@@ -172,18 +133,43 @@ async function findTeachers(state: SearchState): Promise<void> {
     halvings = halvings.map((one) => (one.done ? one : advanceHalving(one, state.seen, resolver.experiment.chooseBy)));
   }
   for (const task of resolver.experiment.tasks) {
-    const runs: StoredRun[] = [];
-    for (const trial of all) {
-      if (trial.task !== task.name || !state.seen.get(trial.index)?.done) continue;
-      const run = await storedRun(trial.found.trial);
-      if (run?.record.state === "finished") runs.push(run);
-    }
-    const sorted = runs.toSorted((a, b) => (a.folder < b.folder ? -1 : 1));
-    const teacher = chooseTeacher(sorted, resolver.experiment.chooseBy);
+    const teacher = await chosenTeacher(state, task.name);
     if (!teacher) throw modelError(`every fine-tuning of ${task.name} diverged. Give a lower learning_rate`);
-    resolver.fixTeacher(task, teacher);
+    const others = seedsToTeach(state, teacher);
+    if (others.length > 0) await round(state, others);
+    const runs = await finishedRuns(state, task.name);
+    resolver.fixTeacher(task, chooseTeacher(runs, resolver.experiment.chooseBy) ?? teacher, runs);
   }
 }
+
+const chosenTeacher = async (state: SearchState, task: string): Promise<StoredRun | null> =>
+  chooseTeacher(await finishedRuns(state, task), state.resolver.experiment.chooseBy);
+
+/** A task's fine-tunings that the search has finished, in the order of folders: ties go by it, as everywhere. */
+async function finishedRuns({ trials, seen }: SearchState, task: string): Promise<StoredRun[]> {
+  const runs: StoredRun[] = [];
+  for (const trial of trials) {
+    if (trial.task !== task || !seen.get(trial.index)?.done) continue;
+    const run = await storedRun(trial.found.trial);
+    if (run?.record.state === "finished") runs.push(run);
+  }
+  return runs.toSorted((a, b) => (a.folder < b.folder ? -1 : 1));
+}
+
+/** The other seeds of a teacher that students are to learn from, where they learn from several. */
+function seedsToTeach({ resolver, trials, seen }: SearchState, teacher: StoredRun): Item[] {
+  const { task } = teacher.record;
+  const count = Math.max(
+    1,
+    ...resolver.trials.filter((spec) => spec.task.name === task).map((spec) => spec.teachers ?? 1),
+  );
+  const own = trials.find(({ found }) => found.trial.folder === teacher.folder);
+  const alike = trials.filter((trial) => own && trial.task === task && isSameArm(trial, own));
+  return alike.slice(0, count).flatMap((trial) => (seen.get(trial.index)?.done ? [] : [{ trial, until: null }]));
+}
+
+const isSameArm = (a: PlacedTrial, b: PlacedTrial) =>
+  a.makes === b.makes && a.place.fork === b.place.fork && a.setting === b.setting;
 
 const firstSeed = (trials: readonly PlacedTrial[], { task, place, setting }: PlacedTrial): number | undefined =>
   trials.find((one) => one.task === task && one.place.fork === place.fork && one.setting === setting)?.spec.seed;
@@ -223,77 +209,6 @@ async function round(state: SearchState, items: readonly Item[]): Promise<void> 
   tellRound(state, items, before);
 }
 
-/** Trains items until all are done, whoever does it. */
-async function complete(state: SearchState, items: readonly Item[]): Promise<void> {
-  for (;;) {
-    const open: Item[] = [];
-    for (const item of items) {
-      if (!(await seenAfter(state.out, item.trial as PlacedTrial, item.until))) open.push(item);
-    }
-    if (open.length === 0) return;
-    if (state.signal.aborted) throw new Interrupted(null);
-    if (!state.work) {
-      const { file } = state.resolver.experiment;
-      throw modelError(`the search is not at its end. Run: flexbert run ${file}, with the same --out`);
-    }
-    const context = await state.work();
-    let worked = false;
-    for (const group of groupsOf(open)) if (await trainGroup(state, group, context)) worked = true;
-    if (!worked) await sleep(POLL, undefined, { signal: state.signal }).catch(() => undefined);
-  }
-}
-
-function groupsOf(items: readonly Item[]): Item[][] {
-  const groups = new Map<string, Item[]>();
-  for (const item of items) {
-    const { spec } = item.trial as PlacedTrial;
-    const key = `${spec.recipe.method} ${spec.task.name}`;
-    groups.set(key, [...(groups.get(key) ?? []), item]);
-  }
-  return [...groups.values()];
-}
-
-/** Trains what nobody else has of one task and recipe, over one trunk; whether there was any. */
-async function trainGroup(state: SearchState, group: readonly Item[], context: RunContext<Engine>): Promise<boolean> {
-  const items = new Map(group.map((item) => [(item.trial as PlacedTrial).found, item]));
-  let worked = false;
-  for (const found of byFork([...items.keys()])) {
-    const item = items.get(found) as Item;
-    const trial = item.trial as PlacedTrial;
-    const label = `trial ${trial.index}, ${describeSpec(trial.spec)}`;
-    const claim = await tryLockFolder(found.trial.folder, label);
-    if ("heldBy" in claim) continue;
-    try {
-      worked = true;
-      if (await seenAfter(state.out, trial, item.until)) continue;
-      const sweep = openedFor(state, trial, context);
-      await sweep.train(found, { label, force: false, until: item.until ?? undefined, locked: true });
-    } catch (error) {
-      if (!(error instanceof Diverged)) throw error;
-      context.reporter.warn(error.message);
-      await markDiverged(state.out, trial, error);
-    } finally {
-      await claim.unlock();
-    }
-  }
-  return worked;
-}
-
-/** With every fork that the task's trials of the recipe may ask for, and its share of the memory for activations. */
-function openedFor({ opened, trials, tasks, resolver }: SearchState, trial: PlacedTrial, context: RunContext<Engine>) {
-  const { recipe, task } = trial.spec;
-  const key = `${recipe.method} ${task.name}`;
-  const known = opened.get(key);
-  if (known) return known;
-  const run = resolver.run(task);
-  const own = trials.filter(({ spec }) => spec.recipe === recipe && spec.task === task).map(({ found }) => found);
-  const share = { ...run, cacheBudget: run.cacheBudget / tasks.length };
-  const { sweep } = trial.found;
-  const made = openSweep(sweep, share, context, revisitedForks(own, sweep.teacher, true));
-  opened.set(key, made);
-  return made;
-}
-
 function tellRound(state: SearchState, items: readonly Item[], before: ReadonlyMap<number, Seen>): void {
   const { tasks, trials, seen, reporter, budget, resolver } = state;
   const share = budget ? `, ${((100 * state.spent) / budget.units).toFixed(1)} % of the budget` : "";
@@ -310,13 +225,3 @@ function tellRound(state: SearchState, items: readonly Item[], before: ReadonlyM
 /** "12 layers 78.1": the average of the tasks. */
 export const describePoint = ({ layers, steps }: FrontPoint, tasks: number): string =>
   `${counted(layers, "layer")} ${(steps / 1e7 / tasks).toFixed(1)}`;
-
-/** Leaves a begun trial marked as stopped, so that nothing takes it for one that still runs. */
-async function stop(trial: PlacedTrial, { seen }: SearchState): Promise<void> {
-  const run = await storedRun(trial.found.trial);
-  if (run?.record.state !== "running") return;
-  const scores = seen.get(trial.index)?.scores ?? [];
-  const defined = scores.flatMap((score) => score ?? []);
-  const score = defined.length === 0 ? null : Math.max(...defined);
-  await stopTrial(run, { search: "auto", epoch: scores.length, score });
-}

@@ -2,14 +2,13 @@
 // of a trial is what its rounds asked for: a run that came further, by an earlier search or another process, shows no more.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { readDevScores, readRecord, type StoredRun } from "../../checkpoints/runs/run-folder";
+import { readDevScores, readRecord } from "../../checkpoints/runs/run-folder";
 import type { Diverged } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { canonicalJson } from "../../files/hash";
-import { epochsDone } from "../../recipes/halving/rule";
+import { trainedTokens } from "../../recipes/trial/estimate";
 import type { TrialSpec } from "../plan";
 import type { Resolution, Resolver } from "../resolve";
 import type { Item, SearchTrial, Seen } from "./rule";
@@ -26,14 +25,14 @@ export async function placedTrials(resolver: Resolver, specs: readonly TrialSpec
   for (const spec of specs) {
     const found = await resolver.resolve(spec);
     if (found.kind !== "trial" || placed.has(found.trial.folder)) continue;
-    const { train, dev } = await resolver.data(spec.task);
-    const { place } = found.settings;
-    const { recipe, task, training, init, initLayers, options } = spec;
+    const data = await resolver.data(spec.task);
+    const { place, transfer } = found.settings;
+    const { index: _, recipe, task, seed: __, training, place: ___, ...variant } = spec;
     placed.set(found.trial.folder, {
       ...{ spec, found, index: spec.index, task: task.name, makes: recipe.makes, place, epochs: training.epochs },
-      setting: canonicalJson({ method: recipe.method, training, init, initLayers, options }),
+      setting: canonicalJson({ ...variant, method: recipe.method, training }),
       // Forward and twice as much back for what is trained on, forward for what is scored on.
-      unitsPerEpoch: place.layers * (3 * train.tokens + dev.tokens),
+      unitsPerEpoch: place.layers * (3 * trainedTokens(data, training.batchSize, transfer) + data.dev.tokens),
     });
   }
   return [...placed.values()];
@@ -94,21 +93,11 @@ export async function markDiverged(out: string, trial: PlacedTrial, { message }:
 export async function seenAfter(out: string, trial: PlacedTrial, until: number | null): Promise<Seen | null> {
   const { folder } = trial.found.trial;
   const record = await readRecord(folder);
-  const scores = record ? await devScores({ folder, record }, trial.spec.task.metric) : [];
+  // What a killed process wrote beyond the saved state is computed again.
+  const steps = record?.state === "finished" ? Number.POSITIVE_INFINITY : (record?.steps ?? 0);
+  const scores = await readDevScores(folder, trial.spec.task.metric, steps);
   if (until !== null && scores.length >= until) return { scores: scores.slice(0, until), done: false };
   // It may have ended before its last epoch: without patience for more, or diverged.
   if (record?.state === "finished") return { scores, done: true };
   return existsSync(failedFile(out, trial)) ? { scores: [], done: true } : null;
-}
-
-async function devScores(run: StoredRun, metric: string): Promise<(number | null)[]> {
-  const scores = await readDevScores(run.folder, metric);
-  return run.record.state === "finished" ? scores : scores.slice(0, epochsDone(run));
-}
-
-/** What a diverged trial said. */
-export async function divergedMessage(out: string, trial: PlacedTrial): Promise<string | null> {
-  const file = failedFile(out, trial);
-  if (!existsSync(file)) return null;
-  return (JSON.parse(await readFile(file, "utf8")) as { message: string }).message;
 }
