@@ -40,6 +40,11 @@ export const reportOptions = {
     value: "<file>",
     help: "what layers cost, as select --measure writes it: the front against ms",
   }),
+  selection: optional(text, {
+    flag: "--selection",
+    value: "<file>",
+    help: "show what a selection's file chose, crossed scores too",
+  }),
   thresholds: option(decimals({ min: 0 }), {
     flag: "--thresholds",
     value: "<points>",
@@ -121,13 +126,14 @@ export async function makeReport(options: ReportOptions, { recipes }: Call): Pro
   const { buildReport, writeReport } = await import("../report/report.js");
   const own = await userTasks(values);
   const only = values.task === undefined || values.task === "all" ? null : resolveTasks(values.task, own);
-  const { out, checkpoints, base, merged, thresholds, chooseBy } = values;
   const latency = values.latency === undefined ? undefined : await readLatencyFile(values.latency);
+  const { out, checkpoints, base, merged, selection, thresholds, chooseBy } = values;
   const report = await buildReport({
     ...{ checkpoints, recipes, thresholds, chooseBy, labels: knownTasks(own) },
     ...(base === undefined ? {} : { base }),
     ...(merged === undefined ? {} : { merged }),
     ...(latency === undefined ? {} : { latency }),
+    ...(selection === undefined ? {} : { selection }),
     ...(only === null ? {} : { only: only.map(({ name }) => name) }),
   });
   return { report, out, files: await writeReport(report, out, packageVersion()) };

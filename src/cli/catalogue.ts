@@ -33,6 +33,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "a whole experiment from one file",
     load: async () => (await import("./commands/run.js")).runCommand(recipes),
   },
+  search: {
+    summary: "train within a budget what may still move the front",
+    load: async () => (await import("./commands/search.js")).searchCommand(recipes),
+  },
   plan: {
     summary: "the trials of an experiment file, with ids and states",
     load: async () => (await import("./commands/plan.js")).planCommand(recipes),

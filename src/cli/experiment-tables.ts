@@ -2,6 +2,7 @@
 
 import type { Listing } from "../experiment/listing";
 import { labelledLines, type TrialResult } from "../experiment/results";
+import type { SearchOutcome } from "../experiment/search/search";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { startOf } from "../recipes/recipe";
@@ -61,4 +62,16 @@ export function printScores(results: readonly TrialResult[], terminal: Terminal)
   terminal.print(table(["task", "layers", "init", "max", "mean", "sd", "trials", "seeds"], rows));
   const kept = results.filter(({ run }) => run === null).length;
   if (kept > 0) terminal.print(`${kept} students were not trained: their teachers have no more layers`);
+}
+
+/** The choices of a search's front, from the fewest layers, with each task's layers and fork. */
+export function printFront({ front }: Pick<SearchOutcome, "front">, terminal: Terminal): void {
+  const tasks = front[0]?.tasks.map(({ task }) => task) ?? [];
+  const rows = front.map(({ layers, average, tasks: chosen }) => [
+    layers,
+    formatScore(average),
+    ...chosen.map((one) => `${one.layers} on ${one.fork}: ${formatScore(one.score)}`),
+  ]);
+  terminal.print("\nthe front: the best average dev score in points by layers of the merged model");
+  terminal.print(table(["layers", "average", ...tasks], rows));
 }

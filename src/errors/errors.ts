@@ -64,3 +64,11 @@ export const engineError = (message: Message, cause?: unknown) =>
 
 /** A failure of the machine: disk full, no permission, no network (exit code 1). */
 export const failure = (message: Message, cause?: unknown) => new UserError(ExitCode.failure, message, { cause });
+
+/** A loss that is no number any more (exit code 1). The same trial does so again wherever it is trained. */
+export class Diverged extends UserError {
+  constructor(message: string) {
+    super(ExitCode.failure, message);
+    this.name = "Diverged";
+  }
+}

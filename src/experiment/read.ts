@@ -9,17 +9,17 @@ import { configKey, type Definition, type Values } from "../options/option";
 import { defaultOf, settingsFrom, withDefaults } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
 import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
-import { parseSelect, tasksOfSelect } from "../selection/candidates";
-import { namesFile } from "../selection/selection-file";
 import { baseOptions } from "../settings/base";
 import { type Precision, precisionOption } from "../settings/engine";
+import { budgetSettings, type SearchMode, searchSettings } from "../settings/search";
 import { type ChooseBy, chooseBy } from "../settings/selection";
 import type { DataOptions } from "../settings/tasks";
 import { maxLength, type TrainingOptions, trainingSettings } from "../settings/training";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
-import { type ExperimentFile, type ExperimentSchema, experimentSchema, type FileBlock, namesIn } from "./schema";
+import { choiceProblems, ruleProblems, searchProblems } from "./rule-problems";
+import { type ExperimentFile, experimentSchema, type FileBlock, namesIn } from "./schema";
 
 /** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
 export interface Block {
@@ -52,6 +52,11 @@ export interface Experiment {
   readonly skipBrokenRows: boolean;
   readonly maxBrokenRows: number | undefined;
   readonly chooseBy: ChooseBy;
+  /** Which trials are trained. */
+  readonly search: SearchMode;
+  /** Of search `auto`, in seconds. */
+  readonly budget?: number | undefined;
+  readonly searchSeed: number;
   /** Those that the file may use; their order is that of the plan. */
   readonly recipes: Recipes;
   /** In the order of the recipes, then of the file. */
@@ -75,7 +80,7 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
   // Names are checked beside everything else, so that they come in the same report.
   const tasksFile = tasksFileOf(normal, file);
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
-  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, schema, placed));
+  problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, placed));
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
   const { tasks: named } = parsed.data;
   const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
@@ -144,20 +149,6 @@ function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]
   return problems;
 }
 
-/** merge would say the same, hours later. */
-function choiceProblems(content: unknown, tasks: readonly string[], outside: (name: string) => string): string[] {
-  const choice = ((content as Raw)?.["merge"] as Raw)?.["select"];
-  if (typeof choice !== "string" || choice === "" || namesFile(choice)) return [];
-  try {
-    parseSelect(choice);
-  } catch (error) {
-    return [(error as Error).message.replace(/^--select /, "")];
-  }
-  return tasksOfSelect(choice)
-    .filter((name) => !tasks.includes(name))
-    .map(outside);
-}
-
 /** Recipes whose students all stand on forks of their own, which a teacher that shares no trunk may teach. */
 const withForksOfTheirOwn = ({ sections }: ExperimentFile, recipes: Recipes): string[] =>
   recipesThatMake("students", recipes).flatMap((recipe) => {
@@ -167,25 +158,17 @@ const withForksOfTheirOwn = ({ sections }: ExperimentFile, recipes: Recipes): st
     return placed ? [recipe.method] : [];
   });
 
-function contradictions(
-  content: unknown,
-  recipes: Recipes,
-  { keysAt }: ExperimentSchema,
-  placed: readonly string[],
-): Problem[] {
+function contradictions(content: unknown, recipes: Recipes, placed: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   const { select, merge } = (content ?? {}) as { select?: unknown; merge?: Raw };
   const isStep = (given: unknown) => given !== undefined && given !== false;
   if (isStep(select)) {
-    const given = Object.keys((select ?? {}) as object).filter((key) => keysAt(["select"]).includes(key));
-    const allowed = keysAt(["select"]).join(", ");
-    if (given.length !== 1)
-      problems.push({ path: ["select"], message: `takes one of ${allowed}; it has ${given.length}` });
+    problems.push(...ruleProblems(Object.keys((select ?? {}) as object)));
     if (typeof merge === "object" && merge?.["select"] !== undefined) {
       problems.push({ path: ["merge", "select"], message: "the step select chooses already: keep one of the two" });
     }
   }
-  return [...problems, ...teacherProblems(content, recipes, isStep, placed)];
+  return [...problems, ...searchProblems(content), ...teacherProblems(content, recipes, isStep, placed)];
 }
 
 /** A file without teachers, and one whose only teachers share no trunk. */
@@ -242,7 +225,10 @@ function toExperiment(
     known,
     tasksFile,
     samples: samplesOf(content),
-    ...settingsFrom({ ...maxLength, ...precisionOption, ...chooseBy }, { ...content }),
+    ...settingsFrom(
+      { ...maxLength, ...precisionOption, ...chooseBy, ...searchSettings, ...budgetSettings },
+      { ...content },
+    ),
     skipBrokenRows: content.skip_broken_rows ?? false,
     maxBrokenRows: content.max_broken_rows,
     recipes,

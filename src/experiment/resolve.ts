@@ -48,6 +48,11 @@ export interface Resolver {
   counts(spec: TrialSpec, record: RunRecord | null): boolean;
   /** The teacher of a task; null before all its trials that make teachers are finished. */
   teacher(task: Task): Promise<StoredRun | null>;
+  /**
+   * Makes a run the teacher of its task, before all are finished that might be: where a search has decided.
+   * @param runs among which its other seeds are
+   */
+  fixTeacher(task: Task, teacher: StoredRun, runs: readonly StoredRun[]): void;
 }
 
 export function createResolver(
@@ -99,6 +104,9 @@ export function createResolver(
       if (!record) return false;
       if (!force?.includes(spec)) return true;
       return record.startedAt >= force.since || (record.finishedAt ?? "") >= force.since;
+    },
+    fixTeacher(task, teacher, runs) {
+      teachers.set(task, { teacher, seedsOfTeacher: seedsOf(teacher, runs) });
     },
     teacher: async (task) => (await teachersOf(task))?.teacher ?? null,
   };

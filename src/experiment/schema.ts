@@ -5,11 +5,12 @@
 
 import { z } from "zod";
 import { configKey, type Definition, type Definitions, type TypeOf } from "../options/option";
-import { decimal, integer, text } from "../options/readers";
+import { integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
 import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
-import { chooseBy } from "../settings/selection";
+import { budgetSettings, searchSettings } from "../settings/search";
+import { chooseBy, selectExtras, selectRules } from "../settings/selection";
 import { samples } from "../settings/tasks";
 import { seedOptions, trainingSettings } from "../settings/training";
 
@@ -120,14 +121,8 @@ function blockOf({ makes, options, inFile }: Recipe) {
   return z.strictObject({ ...tasks, ...Object.fromEntries(own), ...blockKeys });
 }
 
-const number = (read: (given: unknown) => number) =>
-  z.unknown().transform((given, context) => readOne(given, read, context));
-
-const selectBlock = z.strictObject({
-  threshold: number(decimal({ min: 0 })).optional(),
-  max_layers: number(integer({ min: 1 })).optional(),
-  max_latency: number(decimal({ min: 0 })).optional(),
-});
+/** The rules of `select`, and what may stand beside one. */
+const selectBlock = z.strictObject({ ...valuesOf(selectRules), ...valuesOf(selectExtras) });
 
 const mergeBlock = z.strictObject({ select: z.string().min(1).optional() });
 const reportBlock = z.strictObject({});
@@ -152,6 +147,7 @@ const common = z.strictObject({
   skip_broken_rows: value(samples.skipBrokenRows).optional(),
   max_broken_rows: value(samples.maxBrokenRows).optional(),
   choose_by: value(chooseBy.chooseBy).optional(),
+  ...valuesOf({ ...searchSettings, ...budgetSettings }),
   select: step(selectBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),

@@ -14,6 +14,8 @@ import { parseJson } from "../files/json";
 import { tryLockFolder } from "../files/lock";
 import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
+import { settingsFrom } from "../options/settings";
+import { isJoint, selectRules } from "../settings/selection";
 import type { LastStep } from "./plan";
 import type { Resolver } from "./resolve";
 import type { TrialResult } from "./results";
@@ -22,6 +24,8 @@ import type { TrialResult } from "./results";
 export interface OutputPaths {
   readonly folder: string;
   readonly results: string;
+  /** Of a search. */
+  readonly front: string;
   readonly selection: string;
   readonly merged: string;
   readonly report: string;
@@ -31,6 +35,7 @@ export function outputsIn(folder: string): OutputPaths {
   return {
     folder,
     results: path.join(folder, "trials.csv"),
+    front: path.join(folder, "front.csv"),
     selection: path.join(folder, "selection.json"),
     merged: path.join(folder, "merged"),
     report: path.join(folder, "report"),
@@ -74,6 +79,7 @@ export function requireStepBefore({ experiment }: Resolver, first: LastStep, out
 export async function requireNoStrays(resolver: Resolver, results: readonly TrialResult[]): Promise<void> {
   const { experiment, base } = resolver;
   const own = new Set(results.flatMap(({ run }) => (run ? [path.resolve(run.folder)] : [])));
+  const joint = isJoint(settingsFrom(selectRules, { ...experiment.select }));
   for (const task of experiment.tasks) {
     const { checkpoints } = resolver.run(task);
     const { devData } = await resolver.data(task);
@@ -82,8 +88,8 @@ export async function requireNoStrays(resolver: Resolver, results: readonly Tria
       const runs = await listRuns(methodFolder(checkpoints, base.name, task.name, method));
       const strays = runs.filter(({ folder, record }) => {
         const finished = record.state === "finished" && !own.has(path.resolve(folder));
-        // Students of other teachers, and runs scored on other rows, are no candidates.
-        const counts = makes === "teachers" || record.teacher?.sha256 === teacher?.record.sha256;
+        // Students of other teachers, unless all tasks are chosen for together, and runs scored on other rows are no candidates.
+        const counts = makes === "teachers" || joint || record.teacher?.sha256 === teacher?.record.sha256;
         return finished && counts && record.base.sha256 === base.sha256 && record.devData.sha256 === devData.sha256;
       });
       if (strays.length === 0) continue;

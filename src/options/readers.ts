@@ -92,8 +92,8 @@ export function list(given: unknown): string[] {
   return items;
 }
 
-/** 4GiB, 500MB, 2.5 GB, 800000 (bytes), or 25% of `total`. In bytes. */
-export function bytes(total: () => number) {
+/** 4GiB, 500MB, 2.5 GB, 800000 (bytes), or 25% of `total` where there is one. In bytes. */
+export function bytes(total?: () => number) {
   const units: Record<string, number> = {
     b: 1,
     kb: 1e3,
@@ -108,9 +108,10 @@ export function bytes(total: () => number) {
     const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*|%)\s*$/i.exec(String(given));
     const amount = Number(match?.[1]);
     const unit = (match?.[2] ?? "").toLowerCase();
-    if (match && unit === "%" && amount <= 100) return Math.floor((total() * amount) / 100);
+    if (total && match && unit === "%" && amount <= 100) return Math.floor((total() * amount) / 100);
     const factor = units[unit === "" ? "b" : unit];
-    if (!match || factor === undefined) throw new Error("a size such as 4GiB, 500MB or 25%");
+    if (!match || factor === undefined)
+      throw new Error(total ? "a size such as 4GiB, 500MB or 25%" : "a size such as 100MB or 2GiB");
     return Math.floor(amount * factor);
   };
 }

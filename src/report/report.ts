@@ -12,6 +12,7 @@ import { readManifest } from "../merge/folder/version";
 import { counted } from "../messages/words";
 import type { Recipes } from "../recipes/recipe";
 import type { LatencyModel } from "../selection/latency";
+import { readSelection, type Selected } from "../selection/selection-file";
 import type { ChooseBy } from "../settings/selection";
 import { type Draw, type Drawing, draw as drawWithVega, standaloneSvg } from "./charts/draw";
 import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskResults } from "./collect";
@@ -26,6 +27,7 @@ import { methodsSection } from "./sections/methods";
 import { runsSection } from "./sections/runs";
 import { savingsSection } from "./sections/savings";
 import { scoresSection } from "./sections/scores";
+import { selectionSection } from "./sections/selection";
 import { studentsSection } from "./sections/students";
 import { timeSection } from "./sections/time";
 import { tradeoffSection } from "./sections/tradeoff";
@@ -51,6 +53,8 @@ export interface ReportRequest {
   readonly merged?: string;
   /** What layers cost: without it there is no front against milliseconds. */
   readonly latency?: LatencyModel;
+  /** A selection's file to show. */
+  readonly selection?: string;
 }
 
 export interface Report {
@@ -67,6 +71,7 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
   const merged = request.merged === undefined ? null : await mergedOf(request.merged, tasks);
   const { latency = null } = request;
   if (latency) requireBase(latency, (tasks[0] as TaskResults).base);
+  const selected = request.selection === undefined ? null : await selectedOf(request.selection, tasks);
   const withTeacher = tasksWithTeacher(tasks);
   const methods = compareMethods(withTeacher, { recipes: request.recipes, thresholds: request.thresholds, merged });
   const sections: (ReportSection | null)[] = [
@@ -75,6 +80,7 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
     studentsSection(tasks, request.recipes),
     tradeoffSection(withTeacher, methods, latency),
     meansSection(tasks),
+    selected && selectionSection(selected, tasks),
     await curvesSection(tasks),
     timeSection(tasks, request.recipes),
     savingsSection(tasks),
@@ -135,6 +141,16 @@ function requireBase({ measured }: LatencyModel, base: TaskResults["base"]): voi
   throw usageError(
     `--latency was measured on the base ${measured.base}, the runs are of ${base.name}. ` +
       `Run: flexbert select --measure --base ${base.name} --latency FILE`,
+  );
+}
+
+async function selectedOf(file: string, tasks: readonly TaskResults[]): Promise<Selected> {
+  const selected = await readSelection(file, "--selection");
+  const { base } = tasks[0] as TaskResults;
+  if (!selected.base || selected.base.sha256 === base.sha256) return selected;
+  throw modelError(
+    `${file} was chosen on ${selected.base.name} (sha256 ${selected.base.sha256.slice(0, 8)}), the runs are of ` +
+      `${base.name} (${base.sha256.slice(0, 8)}). Give the selection of these runs`,
   );
 }
 

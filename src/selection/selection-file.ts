@@ -11,6 +11,7 @@ import { formatProblem, stamped } from "../files/format";
 import { parseJson } from "../files/json";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
+import type { CrossAverage, Crossed } from "./cross";
 
 export const SELECTION_FORMAT = 1;
 
@@ -20,6 +21,8 @@ export interface SelectedTask extends Place {
   readonly score: number | null;
   /** null: chosen from a table of scores. */
   readonly run: { readonly folder: string; readonly sha256: string } | null;
+  /** What taught it; null for what has no teacher, absent in files of 0.1.0 and from tables. */
+  readonly teacher?: { readonly id: string; readonly sha256: string; readonly score: number | null } | null | undefined;
 }
 
 export interface Selected extends Summary {
@@ -31,6 +34,37 @@ export interface Selected extends Summary {
   /** null: chosen from a table of scores. */
   readonly base: { readonly name: string; readonly sha256: string } | null;
   readonly tasks: readonly SelectedTask[];
+  /** Average of the tasks' teachers: a fraction. Absent in files of 0.1.0 and from tables. */
+  readonly teachers?: number | null | undefined;
+  /** What the same rule scores on dev rows that did not choose (cross.ts); absent where that was not asked for. */
+  readonly cross?: SelectedCross | undefined;
+}
+
+/** Scores as they are where choosing did not inflate them; those beside them, on the rows that chose, are the tasks' own. */
+export interface SelectedCross {
+  readonly average: number | null;
+  /** Layers of what either half chose. */
+  readonly layers: readonly number[];
+  readonly teachers: SelectedReference | null;
+  readonly full: SelectedReference | null;
+  readonly tasks: readonly { readonly task: string; readonly score: number | null }[];
+}
+
+/** Averages of teachers, or of full fine-tuning, crossed and as the maximum on all rows. */
+interface SelectedReference {
+  readonly average: number | null;
+  readonly maximum: number | null;
+}
+
+export function toSelectedCross({ tasks, score, layers, teachers, full }: Crossed): SelectedCross {
+  const reference = (one: CrossAverage | null) => one && { average: one.score, maximum: one.maximum };
+  return {
+    average: score,
+    layers,
+    teachers: reference(teachers),
+    full: reference(full),
+    tasks: tasks.map(({ task, score: own }) => ({ task, score: own })),
+  };
 }
 
 /** Whether --select means a file. */
@@ -43,15 +77,17 @@ export function toSelectedTask({ task, chosen }: Decision, checkpoints: string):
     folder: path.relative(checkpoints, run.folder).split(path.sep).join("/"),
     sha256: run.record.sha256 as string,
   };
-  return { task, fork, layers, score, run: named ?? null };
+  const { teacher } = run?.record ?? {};
+  const taught = teacher ? { id: teacher.id, sha256: teacher.sha256, score: teacher.score } : null;
+  return { task, fork, layers, score, run: named ?? null, ...(run ? { teacher: taught } : {}) };
 }
 
 export async function writeSelection(file: string, selected: Selected): Promise<void> {
   await writeFileAtomic(file, `${JSON.stringify(stamped(selected), null, 2)}\n`);
 }
 
-/** Throws usageError (2) for a file that is absent, damaged or no selection. */
-export async function readSelection(file: string): Promise<Selected> {
+/** Throws usageError (2) for a file that is absent, damaged or no selection. @param flag what named it */
+export async function readSelection(file: string, flag = "--select"): Promise<Selected> {
   const advice = `Write it with: flexbert select --out ${file}`;
   let json: unknown;
   try {
@@ -59,16 +95,16 @@ export async function readSelection(file: string): Promise<Selected> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;
-    throw usageError(`--select ${file} ${problem}. ${advice}`);
+    throw usageError(`${flag} ${file} ${problem}. ${advice}`);
   }
   const foreign = formatProblem(json, SELECTION_FORMAT);
-  if (foreign !== null) throw usageError(`--select ${file} ${foreign}`);
+  if (foreign !== null) throw usageError(`${flag} ${file} ${foreign}`);
   const { selectionSchema } = await import("./selection-schema.js");
   const parsed = selectionSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [problem] = parsed.error.issues;
   const where = problem?.path.join(".") || "the file";
-  throw usageError(`--select ${file} is no selection (${where}: ${problem?.message}). ${advice}`);
+  throw usageError(`${flag} ${file} is no selection (${where}: ${problem?.message}). ${advice}`);
 }
 
 /** The run that a selection names. Throws modelError (4) where it has gone, or holds other weights by now. */

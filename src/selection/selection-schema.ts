@@ -17,6 +17,17 @@ const task = z.object({
   layers: z.int().positive(),
   score,
   run: z.object({ folder, sha256 }).nullable(),
+  teacher: z.object({ id: z.string(), sha256, score }).nullable().optional(),
+});
+
+const reference = z.object({ average: score, maximum: score }).nullable();
+
+const cross = z.object({
+  average: score,
+  layers: z.array(count),
+  teachers: reference,
+  full: reference,
+  tasks: z.array(z.object({ task: z.string(), score })),
 });
 
 export const selectionSchema = z
@@ -30,6 +41,8 @@ export const selectionSchema = z
     total: count,
     overhead: z.number(),
     average: score,
+    teachers: score.optional(),
+    cross: cross.optional(),
   })
   .refine(({ tasks }) => new Set(tasks.map((entry) => entry.task)).size === tasks.length, {
     message: "names a task twice",

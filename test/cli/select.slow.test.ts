@@ -184,6 +184,18 @@ describe("bad input", () => {
     ["select --max-latency 9 --latency x.json --length 64", 2, /--length 64 is about what --measure times/],
     ["select --measure --base ./tiny --length 65", 2, /tiny takes at most 64/],
     ["select --max-latency 9 --latency x.json --allow-unshared", 2, /one shared trunk/],
+    ["select --price 1 --keep 99", 2, /--price and --keep exclude each other/],
+    ["select --threshold 1 --price 1", 2, /--threshold and --price exclude each other/],
+    ["select --threshold 1 --max-bytes 9MB", 2, /--threshold and --max-bytes exclude each other/],
+    ["select --keep 99 --select best", 2, /--keep and --select exclude each other/],
+    ["select --max-bytes 10%", 2, /a size such as 100MB or 2GiB/],
+    ["select --max-bytes 9MB --allow-unshared", 2, /--max-bytes and --allow-unshared exclude each other/],
+    ["select --select best --within-noise", 2, /a name compares no scores/],
+    [`select --scores ${paper} --cross`, 2, /--cross needs predictions, and a table of scores has none/],
+    [`select --scores ${paper} --within-noise`, 2, /--within-noise needs seeds, and a table of scores has none/],
+    [`select --scores ${paper} --keep 101`, 2, /the best keeps 100\.\d+ %\. Ask for less/],
+    ["select --measure --price 1", 2, /--measure times layers for --max-latency, not for --price/],
+    ["select --base ./tiny --threshold 1 --cross --glue-data elsewhere", 3, /dev file of stsb is missing/],
     ["select --select kd2", 2, /--select kd2/],
     [`select --scores ${paper} --select RTA=best`, 2, /RTA is not among the tasks \(did you mean "RTE"\?\)/],
     ["select --score-unit points", 2, /give that too/],
@@ -224,6 +236,65 @@ describe("bad input", () => {
     const { status, stderr } = run("merge --base ./tiny --select changed.json");
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
     rmSync(path.join(cwd, "changed.json"));
+  });
+});
+
+describe("for all tasks together", () => {
+  type Described = { task: string; candidates: { role: string; layers: number; fork: number; teacher: unknown }[] };
+
+  beforeAll(() => {
+    const { status, stderr } = run(`finetune --task rte --k 1-3 --seeds 2 ${trained}`);
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+  });
+
+  test("every k is a candidate beside teacher and students; the choice says what taught it", () => {
+    const chosen = json("select --base ./tiny --price 0 --out price.json");
+    const rte = chosen.tasks.find(({ task }: Described) => task === "rte") as Described;
+    expect(new Set(rte.candidates.map(({ role, layers }) => `${role} ${layers}`)).size).toBe(rte.candidates.length);
+    expect(rte.candidates.filter(({ role }) => role !== "student")).toHaveLength(3);
+    expect(rte.candidates.filter(({ role }) => role === "teacher")).toHaveLength(1);
+    for (const { role, teacher } of rte.candidates) {
+      expect(teacher).toEqual(role === "student" ? expect.objectContaining({ id: expect.any(String) }) : null);
+    }
+    expect(chosen.bytes).toBeGreaterThan(0);
+    expect(readJson("price.json").teachers).toBeCloseTo(chosen.teachers, 12);
+    expect(run("merge --base ./tiny --select price.json --out merged-price").status).toBe(0);
+    const { overhead } = json("merge --base ./tiny --select price.json --out merged-price");
+    expect(overhead.layers).toBe(chosen.total);
+  });
+
+  test("a size of bytes, a share to keep, and noise where there are seeds", () => {
+    const all = json("select --base ./tiny --keep 100");
+    const few = json("select --base ./tiny --keep 0");
+    expect(few.total).toBeLessThanOrEqual(all.total);
+    const bounded = json(`select --base ./tiny --price 0 --max-bytes ${few.bytes}`);
+    expect(bounded.total).toBe(few.total);
+    const { status, stderr } = run(`select --base ./tiny --max-bytes ${few.bytes - 1}`);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/the smallest choice has/)]);
+    const noisy = run("select --base ./tiny --price 0.1 --within-noise");
+    expect(noisy.stderr).toMatch(/rte: a seed moves the score by .* points \(from 3 further seeds\)/);
+    expect(noisy.stderr).toMatch(/stsb: one seed of each place, so there is no noise to be had/);
+    expect(noisy.stdout).toMatch(/\nprice 0\.1, within noise: 2 tasks, /);
+  });
+
+  test("--cross predicts the dev rows once, and shows the crossed scores beside the maximum", () => {
+    const first = run("select --base ./tiny --price 0 --cross --engine wasm --out crossed.json");
+    expect(first.stderr).toMatch(/rte: predicting 12 dev rows with \d+ branches/);
+    expect(first.stderr).not.toMatch(/in its run\.json/);
+    expect(first.stdout).toMatch(/\ncrossed: average .*the maximum on dev, which choosing inflates: .*, teachers /);
+    const again = run("select --base ./tiny --price 0 --cross --engine wasm");
+    expect(again.stderr).not.toMatch(/predicting|engine: /);
+    expect(again.stdout).toBe(first.stdout);
+    const { cross } = json("select --base ./tiny --threshold 1 --cross");
+    expect(cross.tasks.map(({ task }: { task: string }) => task)).toEqual(["stsb", "rte"]);
+    for (const { choices, score } of cross.tasks) {
+      expect(score).toBeCloseTo((choices[0].score + choices[1].score) / 2, 12);
+    }
+    expect(readJson("crossed.json").cross.layers).toHaveLength(2);
+    expect(run("merge --base ./tiny --select crossed.json --out merged-crossed").status).toBe(0);
+    expect(json("report --base tiny --selection crossed.json --out report-crossed").files).toContain(
+      "data/selection.csv",
+    );
   });
 });
 

@@ -105,7 +105,7 @@ merge: { select: best }
       expect.stringMatching(/line 1: tasks\[1\]: "cula" is no task \(did you mean "cola"\?\); there are cola, /),
       '  line 2: sedes: unknown key (did you mean "seeds"?); the keys here are ' +
         "base, lower_case, tasks, tasks_file, seeds, learning_rate, epochs, batch_size, patience, max_length, warmup, weight_decay, clip_norm, dropout, precision, " +
-        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, finetune, distill, select, merge, report",
+        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, merge, report",
       '  line 3: epochs[1]: takes a whole number from 1 to 10000, got "many"',
       "  line 4: batch_size: takes a whole number from 1 to 65536, got 0",
       `  line 5: max_train_samples.sst2: "sst2" is not among the experiment's tasks`,
@@ -113,7 +113,7 @@ merge: { select: best }
       expect.stringMatching(/line 6: finetune.learning_rat: unknown key \(did you mean "learning_rate"\?\)/),
       expect.stringMatching(/line 9: distill.tasks\[0\]: "mrpc" is not among/),
       '  line 10: distill.init[1]: takes one of teacher, pretrained (did you mean "teacher"?), got "techer"',
-      "  line 11: select: takes one of threshold, max_layers, max_latency; it has 2",
+      "  line 11: select: threshold and max_layers exclude each other: keep one",
       "  line 12: merge.select: the step select chooses already: keep one of the two",
     ]);
   });

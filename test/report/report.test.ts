@@ -171,6 +171,56 @@ describe("methods", () => {
   });
 });
 
+describe("a selection", () => {
+  const sha256 = "c".repeat(64);
+  const task = {
+    task: "rte",
+    fork: 2,
+    layers: 2,
+    score: 0.7,
+    run: null,
+    teacher: { id: "0000000a", sha256, score: 0.71 },
+  };
+  const summary = { shared: 2, total: 4, overhead: 4 / 6, average: 0.7, teachers: 0.71 };
+  const write = (selected: object) => {
+    const file = path.join(root, `selection${count}.json`);
+    writeFileSync(file, JSON.stringify({ format: 1, rule: "keep 98 %", base, tasks: [task], ...summary, ...selected }));
+    return file;
+  };
+
+  test("crossed scores stand beside the maximum, which is marked as what it is", async () => {
+    await makeSweep();
+    const cross = {
+      average: 0.66,
+      layers: [4, 5],
+      teachers: { average: 0.67, maximum: 0.71 },
+      full: null,
+      tasks: [{ task: "rte", score: 0.66 }],
+    };
+    const report = await build({ selection: write({ cross }) });
+    const table = block<ReportTable>(report, "table-selection");
+    const texts = table.rows.map((cells) => cells.map(({ text }) => text));
+    expect(texts).toEqual([
+      ["RTE", "0000000a", "2", "2", "70.0", "66.0"],
+      ["Average", "", "", "4", "70.0", "66.0"],
+      ["Teachers", "", "", "", "71.0", "67.0"],
+    ]);
+    expect(table.caption).toContain("choosing inflates it");
+    expect(table.notes).toEqual(["The halves chose 4 and 5 layers in all."]);
+    expect(table.csv?.rows).toEqual([["rte", "0000000a", 2, 2, 0.7, 0.66]]);
+  });
+
+  test("without crossed scores there is no column of them; of another base, or no selection, it is refused", async () => {
+    await makeSweep();
+    const plain = block<ReportTable>(await build({ selection: write({}) }), "table-selection");
+    expect(plain.columns).toHaveLength(5);
+    expect(plain.rows.at(-1)?.map(({ text }) => text)).toEqual(["Teachers", "", "", "", "71.0"]);
+    const foreign = write({ base: { name: "other", sha256 } });
+    await expect(build({ selection: foreign })).rejects.toMatchObject({ exitCode: 4 });
+    await expect(build({ selection: "absent.json" })).rejects.toThrow("--selection absent.json cannot be read");
+  });
+});
+
 describe("students", () => {
   test("both starts, with the gain of the teacher's layers and its noise", async () => {
     await makeSweep();

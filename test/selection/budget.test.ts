@@ -3,25 +3,48 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { countLayers } from "../../src/model/overhead";
-import { type Allowance, chooseWithin, layerAllowance } from "../../src/selection/budget";
+import { type Allowance, chooseWithin, type Goal, layerAllowance } from "../../src/selection/budget";
 import type { Candidate, TaskCandidates } from "../../src/selection/candidate";
 import { type LatencyModel, latencyAllowance, latencyOf } from "../../src/selection/latency";
-import { applyRule, type Budget } from "../../src/selection/rule";
+import { countedScores } from "../../src/selection/noise";
+import { applyRule, type Budget, describeRule } from "../../src/selection/rule";
 import { readScores } from "../../src/selection/scores-file";
 import { everyChoice, paperCandidates, randomTasks, task } from "./tables";
 
-/** Every choice in order; the one to keep has the fewest undefined scores, then the best total within 1e-9, then layers. */
-function bruteForce(tasks: readonly TaskCandidates[], fits: (choice: readonly Candidate[]) => boolean) {
-  const choices = everyChoice(tasks).filter(fits);
-  if (choices.length === 0) return null;
+/**
+ * Every choice in order. The one to keep has the fewest undefined scores, then the most points less the price of its layers,
+ * then the fewest layers, then the most points as measured; or, with a floor, the fewest layers that reach it with every
+ * score defined, then the most points. Scores count in whole steps of 1e-9.
+ */
+function bruteForce(
+  tasks: readonly TaskCandidates[],
+  fits: (choice: readonly Candidate[]) => boolean,
+  { price = 0, floor, counted = ({ score }) => score }: Goal = {},
+) {
+  const steps = (score: number) => Math.round(score * 1e9);
+  const sum = (choice: readonly Candidate[], of: (one: Candidate) => number | null) =>
+    choice.reduce((total, one) => total + steps(of(one) ?? 0), 0);
   const undefinedIn = (choice: readonly Candidate[]) => choice.filter(({ score }) => score === null).length;
-  const fewest = Math.min(...choices.map(undefinedIn));
-  const defined = choices.filter((choice) => undefinedIn(choice) === fewest);
-  const total = (choice: readonly Candidate[]) => choice.reduce((sum, { score }) => sum + (score ?? 0), 0);
-  const best = Math.max(...defined.map(total));
-  const tied = defined.filter((choice) => total(choice) >= best - 1e-9);
-  const least = Math.min(...tied.map(layers));
-  return tied.find((choice) => layers(choice) === least) as Candidate[];
+  const judged = everyChoice(tasks)
+    .filter(fits)
+    .map((choice) => {
+      const points = sum(choice, counted);
+      const gain = points - Math.round(price * 1e7) * layers(choice);
+      const order = [-undefinedIn(choice), gain, -layers(choice), sum(choice, ({ score }) => score)];
+      const byLayers = [-layers(choice), points, sum(choice, ({ score }) => score)];
+      const reaches = floor === undefined || (undefinedIn(choice) === 0 && points >= floor);
+      return { choice, reaches, order: floor === undefined ? order : byLayers };
+    })
+    .filter(({ reaches }) => reaches);
+  let best = judged[0];
+  for (const one of judged) if (best && isMore(one.order, best.order)) best = one;
+  return best?.choice ?? null;
+}
+
+/** Whether the first number that differs is larger in a. */
+function isMore(a: readonly number[], b: readonly number[]): boolean {
+  const i = a.findIndex((value, at) => value !== b[at]);
+  return i >= 0 && (a[i] as number) > (b[i] as number);
 }
 
 const layers = (choice: readonly Candidate[]) => countLayers(choice).shared + countLayers(choice).branch;
@@ -56,6 +79,57 @@ describe("chooseWithin", () => {
         );
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test("a price equals brute force, alone and within a budget, ties included", () => {
+    // Prices at which a layer is worth exactly what scores of tenths differ by, and others.
+    const prices = fc.oneof(
+      fc.integer({ min: 0, max: 6 }).map((i) => 5 * i),
+      fc.double({ min: 0, max: 40, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(randomTasks, prices, fc.integer({ min: 0, max: 60 }), (tasks, price, budget) => {
+        const free = chooseWithin(tasks, () => 1e9, { price });
+        expect(free).toEqual(bruteForce(tasks, () => true, { price }));
+        const within = chooseWithin(tasks, layerAllowance(budget), { price });
+        expect(within).toEqual(bruteForce(tasks, (choice) => layers(choice) <= budget, { price }));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("the fewest layers that reach a sum equal brute force, alone and within a budget", () => {
+    fc.assert(
+      fc.property(
+        randomTasks,
+        fc.integer({ min: -20, max: 50 }),
+        fc.integer({ min: 0, max: 60 }),
+        (tasks, tenths, budget) => {
+          const floor = tenths * 1e8;
+          expect(chooseWithin(tasks, () => 1e9, { floor })).toEqual(bruteForce(tasks, () => true, { floor }));
+          const within = chooseWithin(tasks, layerAllowance(budget), { floor });
+          expect(within).toEqual(bruteForce(tasks, (choice) => layers(choice) <= budget, { floor }));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("where other scores count than those measured, the choice equals brute force", () => {
+    fc.assert(
+      fc.property(
+        randomTasks,
+        fc.double({ min: 0, max: 0.3, noNaN: true }),
+        fc.integer({ min: 0, max: 9 }),
+        (tasks, sd, price) => {
+          const noisy = tasks.map((one) => ({ ...one, noise: { sd, degrees: 2 } }));
+          const scores = new Map(noisy.flatMap((one) => [...countedScores(one)]));
+          const goal: Goal = { price, counted: (one) => scores.get(one) ?? null };
+          expect(chooseWithin(noisy, () => 1e9, goal)).toEqual(bruteForce(noisy, () => true, goal));
+        },
+      ),
+      { numRuns: 200 },
     );
   });
 
@@ -115,5 +189,91 @@ describe("applyRule with a budget", () => {
     const costs = { sharedLayerMs: 0.1, branchLayerMs: 5, topLayerMs: 5, fixedMs: 0 };
     const rule: Budget = { kind: "budget", maxLayers: 4, latency: { maxMs: 10, model: costs } };
     expect(() => applyRule(apart, rule)).toThrow(/no choice meets both/);
+  });
+});
+
+describe("applyRule with a price", () => {
+  test("on the paper's tables it finds mixes that the threshold does not: every k may be left for another", async () => {
+    const { tasks } = await readScores(paperCandidates, "auto");
+    const totals = [0, 0.25, 0.5, 1, 2, 3].map((price) => {
+      const chosen = applyRule(tasks, { kind: "budget", price }).map((decision) => decision.chosen);
+      const points = chosen.reduce((sum, { score }) => sum + 100 * (score as number), 0);
+      return [layers(chosen), Number((points / 8).toFixed(2))];
+    });
+    for (const [i, [total, average]] of totals.entries()) {
+      expect(total).toBeLessThanOrEqual(totals[i - 1]?.[0] ?? 67);
+      expect(average).toBeLessThanOrEqual(totals[i - 1]?.[1] ?? 100);
+    }
+    // At the threshold's own layers no choice has more points.
+    const within = applyRule(tasks, { kind: "budget", maxLayers: 33 }).map(({ chosen }) => chosen.score as number);
+    expect(within.reduce((sum, score) => sum + score, 0)).toBeGreaterThanOrEqual(8 * 0.82475 - 1e-9);
+  });
+
+  test("says what each candidate would change", () => {
+    const tasks = [task("a", [1, 70], [2, 70.4], [4, 76, 0]), task("b", [1, 60], [2, 62])];
+    const decisions = applyRule(tasks, { kind: "budget", price: 1 });
+    expect(decisions.map(({ chosen }) => chosen.layers)).toEqual([4, 2]);
+    expect(decisions[0]?.notes).toEqual([
+      "-6.0 points, -3 layers in all at 1 a layer",
+      "-5.6 points, -2 layers in all at 1 a layer",
+      "chosen with the others",
+    ]);
+    expect(describeRule({ kind: "budget", price: 1, maxLayers: 9, withinNoise: true })).toBe(
+      "price 1, at most 9 layers, within noise",
+    );
+  });
+});
+
+describe("applyRule with a share to keep", () => {
+  test("the fewest layers with 99.1 % of the paper's teachers; all of it with all of them, or fewer", async () => {
+    const { tasks } = await readScores(paperCandidates, "auto");
+    const keep = (share: number) => applyRule(tasks, { kind: "budget", keep: share }).map(({ chosen }) => chosen);
+    const teachers = tasks.reduce((sum, { candidates }) => sum + (candidates.at(-1)?.score as number), 0);
+    const kept = (choice: readonly Candidate[]) =>
+      choice.reduce((sum, { score }) => sum + (score as number), 0) / teachers;
+    for (const share of [80, 95, 98, 99, 99.1, 99.6, 99.9, 100]) {
+      const chosen = keep(share);
+      expect(kept(chosen)).toBeGreaterThanOrEqual(share / 100 - 1e-9);
+      // One layer fewer keeps less, whatever is chosen.
+      const fewer = chooseWithin(tasks, layerAllowance(layers(chosen) - 1));
+      if (fewer) expect(kept(fewer)).toBeLessThan(share / 100);
+    }
+  });
+
+  test("what cannot be kept is told: too much, without a teacher, of a teacher without a score", () => {
+    const rule = (keep: number, maxLayers?: number): Budget => ({
+      kind: "budget",
+      keep,
+      ...(maxLayers ? { maxLayers } : {}),
+    });
+    const tasks = [task("a", [1, 70], [3, 76]), task("b", [1, 60], [3, 64])];
+    expect(() => applyRule(tasks, rule(101))).toThrow("the best keeps 100.00 %. Ask for less");
+    expect(() => applyRule(tasks, rule(99, 5))).toThrow("--keep 99: no choice keeps so much");
+    expect(() => applyRule(tasks, rule(99, 3))).toThrow("--max-layers 3: the smallest choice has");
+    const full = [task("a", [12, 70, null])];
+    expect(() => applyRule(full, rule(99))).toThrow("a has no teacher to keep a share of");
+    expect(() => applyRule([task("a", [1, 70], [3, null])], rule(99))).toThrow("the score of a's teacher is undefined");
+    expect(() => applyRule([task("a", [1, 5], [3, -2])], rule(99))).toThrow("is not above 0");
+  });
+
+  test("a share that is met exactly is met, whatever floating point makes of it", () => {
+    // 0.7 + 0.1 is 0.7999999999999999; the teachers have 0.8.
+    const tasks = [task("a", [1, 70], [2, 40]), task("b", [1, 10], [2, 40])];
+    expect(layers(applyRule(tasks, rule100).map(({ chosen }) => chosen))).toBe(4);
+  });
+});
+
+const rule100: Budget = { kind: "budget", keep: 100 };
+
+describe("applyRule with a size", () => {
+  test("bytes are those of the fixed parts and of every layer; both limits hold", () => {
+    const tasks = [task("a", [1, 70], [3, 76]), task("b", [1, 60], [2, 61])];
+    const model = { layerBytes: 10, fixedBytes: 100 };
+    const choose = (maxBytes: number) =>
+      applyRule(tasks, { kind: "budget", size: { maxBytes, model } }).map(({ chosen }) => chosen.layers);
+    expect(choose(140)).toEqual([1, 1]);
+    expect(choose(159)).toEqual([1, 2]);
+    expect(choose(160)).toEqual([3, 1]);
+    expect(() => choose(139)).toThrow("--max-bytes 139: the smallest choice has 140 B");
   });
 });

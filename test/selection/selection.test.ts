@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { RunRecord, StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { leftOut, parseSelect, selectRun, storedCandidates } from "../../src/selection/candidates";
+import { jointCandidates } from "../../src/selection/joint-candidates";
 import { chooseTeacher, comparableRuns, scoresByLayers } from "../../src/selection/teacher";
 
 interface Facts {
@@ -42,6 +43,8 @@ function run({
     finishedAt,
     method: teacher ? "distill" : "finetune",
     base: { name: "b", sha256: "b", layers: 6 },
+    options: {},
+    trainData: { sha256: "t" },
     devData: { sha256: dev, rows: limit ?? 100, skipped: 0, ...(limit === undefined ? {} : { limit }) },
     ...(teacher ? { teacher: { id: "t", folder: "t", sha256: teacher, score: 1 } } : {}),
   } as unknown as RunRecord;
@@ -238,5 +241,49 @@ describe("storedCandidates", () => {
   test("are none without a finished run that shares layers", () => {
     expect(shapes({ task: "rte", teachers: [full], students: [] }, "max", false)).toEqual([]);
     expect(shapes({ task: "rte", teachers: [], students: [] }, "max", true)).toEqual([]);
+  });
+});
+
+describe("jointCandidates", () => {
+  const teachers = [
+    run({ layers: 4, seed: 1, score: 0.8 }),
+    run({ layers: 4, seed: 2, score: 0.84 }),
+    run({ layers: 2, seed: 1, score: 0.79 }),
+    run({ layers: 6, full: true, score: 0.9 }),
+    run({ layers: 3, score: 0.99, dev: "quick", limit: 10 }),
+  ];
+  const student = (facts: Facts, fork: number) => {
+    const made = run(facts);
+    return { folder: `${made.folder}-${fork}-${facts.teacher}`, record: { ...made.record, fork } };
+  };
+  const students = [
+    student({ layers: 2, score: 0.78, teacher: "4-2-false" }, 3),
+    student({ layers: 2, score: 0.77, teacher: "other" }, 3),
+    student({ layers: 2, score: 0.75, teacher: "other" }, 2),
+    student({ layers: 1, score: 0.7, teacher: "4-2-false", state: "running" }, 3),
+    student({ layers: 1, score: 0.71, teacher: "4-2-false", dev: "quick" }, 3),
+  ];
+  const shapes = (allowUnshared: boolean) => {
+    const { pool, incomparable } = jointCandidates({ task: "rte", teachers, students }, "max", allowUnshared);
+    return { incomparable, shapes: pool.candidates.map((one) => [one.role, one.fork, one.layers, one.score]), pool };
+  };
+
+  test("are the best run of every place that was scored on the teacher's dev rows, whoever taught it", () => {
+    expect(shapes(false)).toMatchObject({
+      incomparable: 1,
+      shapes: [
+        ["student", 2, 2, 0.75],
+        ["student", 3, 2, 0.78],
+        ["fine-tuned", 4, 2, 0.79],
+        ["teacher", 2, 4, 0.84],
+      ],
+    });
+    expect(shapes(true).shapes.at(-1)).toEqual(["unshared", null, 6, 0.9]);
+  });
+
+  test("know their seeds, and the task its noise", () => {
+    const { pool } = shapes(false);
+    expect(pool.candidates.map(({ seeds }) => seeds)).toEqual([1, 1, 1, 2]);
+    expect(pool.noise).toEqual({ sd: expect.closeTo(0.04 / Math.SQRT2, 12), degrees: 1 });
   });
 });

@@ -3,6 +3,8 @@
 import type { LastStep } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
 import type { OutputPaths } from "../../experiment/steps";
+import { settingsFrom } from "../../options/settings";
+import { selectExtras, selectRules } from "../../settings/selection";
 import type { Call } from "../caller";
 import { type MergeResult, merge, removeTasks } from "../merge/merge";
 import { type MadeReport, makeReport } from "../report";
@@ -28,10 +30,11 @@ export interface StepContext {
 
 export const doStep: Record<LastStep, (context: StepContext, call: Call) => Promise<void>> = {
   async select(context, call) {
-    const { experiment, outputs, engine, listener } = context;
-    const { threshold, max_layers: maxLayers, max_latency: maxLatency } = experiment.select ?? {};
-    const rule = { threshold, maxLayers, maxLatency, measure: maxLatency !== undefined };
-    const chosen = await choose({ ...common(context), ...rule, ...engine, out: outputs.selection }, call);
+    const { experiment, outputs, glueData, engine, listener } = context;
+    const given = { ...experiment.select };
+    const rule = settingsFrom({ ...selectRules, ...selectExtras }, given);
+    const how = { measure: rule.maxLatency !== undefined, glueData, ...engine, out: outputs.selection };
+    const chosen = await choose({ ...common(context), ...rule, ...how }, call);
     await listener.onSelect?.(chosen);
     call.reporter.log(`${outputs.selection}: written; merge takes it with --select`);
   },
@@ -51,7 +54,8 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
   async report(context, call) {
     const { experiment, outputs, listener } = context;
     const merged = experiment.merge ? outputs.merged : undefined;
-    const made = await makeReport({ ...common(context), merged, out: outputs.report }, call);
+    const selection = experiment.select ? outputs.selection : undefined;
+    const made = await makeReport({ ...common(context), merged, selection, out: outputs.report }, call);
     await listener.onReport?.(made);
   },
 };

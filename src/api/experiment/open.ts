@@ -75,18 +75,23 @@ export interface OpenedExperiment {
   readonly checkpoints: string;
 }
 
+/** What `flexbert search` says in place of the file. */
+export type SearchOverride = Pick<Experiment, "search" | "budget" | "searchSeed">;
+
 /** Reads the file and the base, and lists the trials. Of data it reads no more than labels that the tasks file leaves to it. */
 export async function openExperiment(
   file: string,
   values: ExperimentValues & { readonly saveEvery?: number },
   call: Call,
+  override: SearchOverride | null = null,
 ): Promise<OpenedExperiment> {
   const { readExperiment } = await import("../../experiment/read.js");
   const { listTrials, stepsOf } = await import("../../experiment/plan.js");
   const { createResolver } = await import("../../experiment/resolve.js");
-  const experiment = await readExperiment(file, call.recipes);
+  const experiment = { ...(await readExperiment(file, call.recipes)), ...override };
   tellLabels(experiment.tasks, call);
   const steps = chosenSteps(stepsOf(experiment), experiment, values);
+  if (experiment.search !== "full") refuseShares(experiment, steps, values);
   const base = await describeBaseOf(experiment, call);
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
   for (const note of notes) call.reporter.log(note);
@@ -111,6 +116,24 @@ export async function openExperiment(
     out,
     checkpoints,
   };
+}
+
+/** A search decides by itself which trials are trained when. */
+function refuseShares({ file, search, recipes }: Experiment, steps: readonly string[], values: ExperimentValues): void {
+  const trains = steps.some((step) => step in recipes);
+  const { trial, shard, only, from, force } = values;
+  const flag = [
+    ...(trial === undefined ? [] : [`--trial ${trial}`]),
+    ...(shard === undefined ? [] : [`--shard ${shard.index}/${shard.count}`]),
+    ...(trains && only !== undefined ? [`--only ${only}`] : []),
+    ...(trains && from !== undefined ? [`--from ${from}`] : []),
+    ...(trains && force ? ["--force"] : []),
+  ][0];
+  if (flag === undefined) return;
+  throw usageError(
+    `${flag}: ${file} has search: ${search}, which decides by itself what is trained. Leave it out: several processes on one ` +
+      "folder share the work",
+  );
 }
 
 function chosenSteps(

@@ -3,6 +3,7 @@
 import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
 import type { ScoreLine, TrialResult } from "../../experiment/results";
+import type { SearchOutcome } from "../../experiment/search/search";
 import type { OutputPaths } from "../../experiment/steps";
 import { type Given, readGiven } from "../../options/given";
 import type { Values } from "../../options/option";
@@ -14,7 +15,7 @@ import { type Call, type Caller, callOf } from "../caller";
 import { openSession } from "../session";
 import { openTrackers, trackerOptions } from "../trackers";
 import type { StepListener } from "./last-steps";
-import { experimentOptions, type OpenedExperiment, openExperiment } from "./open";
+import { experimentOptions, type OpenedExperiment, openExperiment, type SearchOverride } from "./open";
 
 export const runOptions = (recipes: Recipes) => ({
   ...experimentOptions(recipes),
@@ -39,6 +40,8 @@ export interface ExperimentResult {
   readonly folder: string;
   /** Fractions. */
   readonly scores: readonly ScoreLine[];
+  /** Of `search: auto` and `search: halving`: the front's choices, and what was spent in units of layers times tokens. */
+  readonly search?: SearchOutcome;
 }
 
 /**
@@ -58,21 +61,41 @@ export async function runExperiment(
   options: RunOptions,
   call: Call,
   listener: StepListener = {},
+  override: SearchOverride | null = null,
 ): Promise<RunExperiment> {
   const values = readGiven(runOptions(call.recipes), options);
   const trackers = await openTrackers(values, call);
-  const opened = await openExperiment(file, values, call);
-  const { resolver, out } = opened;
+  const opened = await openExperiment(file, values, call, override);
+  const { resolver, experiment, out, mine } = opened;
   const { outputsIn } = await import("../../experiment/steps.js");
   const { isLastStep } = await import("../../experiment/plan.js");
   const { collectResults } = await import("../../experiment/results.js");
   const outputs = outputsIn(out);
-  if (opened.mine.length > 0) await train(opened, values, trackers, call);
+  const search = experiment.search === "full" ? null : await goThrough(opened, values, trackers, outputs, call);
+  if (!search && mine.length > 0) await train(opened, values, trackers, call);
   const results = await collectResults(resolver);
-  if (results.length === resolver.trials.length) await writeResults(results, outputs, call.recipes);
+  const complete = search !== null || results.length === resolver.trials.length;
+  if (complete) await writeResults(results, outputs, call.recipes);
   const last = opened.steps.filter(isLastStep);
   const steps = await doLastSteps(last, opened, results, { ...values, outputs, listener }, call);
-  return { outcome: await describe(opened, results, outputs, steps), results };
+  const outcome = await describe(opened, results, complete ? outputs.results : null, outputs.folder, steps);
+  return { outcome: { ...outcome, ...(search ? { search } : {}) }, results };
+}
+
+/** A search, with its front written beside the table of trials. */
+async function goThrough(
+  opened: OpenedExperiment,
+  { engine, threads }: RunValues,
+  trackers: readonly Tracker[],
+  outputs: OutputPaths,
+  call: Call,
+): Promise<SearchOutcome> {
+  const { searchExperiment } = await import("./search.js");
+  const { frontCsv } = await import("../../experiment/search/front-csv.js");
+  const { writeFileAtomic } = await import("../../files/atomic.js");
+  const outcome = await searchExperiment(opened, { engine, threads, trackers }, opened.mine.length > 0, call);
+  await writeFileAtomic(outputs.front, frontCsv(outcome.front));
+  return outcome;
 }
 
 /** Trains what is left, unless nothing is: then no engine is opened. */
@@ -139,7 +162,8 @@ async function doLastSteps(
   const [first] = last;
   if (first === undefined) return done;
   const steps = await import("../../experiment/steps.js");
-  steps.requireFinished(resolver, results, first);
+  // A search leaves what it did not need.
+  if (experiment.search === "full") steps.requireFinished(resolver, results, first);
   steps.requireStepBefore(resolver, first, outputs);
   await steps.requireNoStrays(resolver, results);
   const { doStep } = await import("./last-steps.js");
@@ -156,7 +180,8 @@ async function doLastSteps(
 async function describe(
   { resolver, experiment, mine }: OpenedExperiment,
   results: readonly TrialResult[],
-  outputs: OutputPaths,
+  table: string | null,
+  folder: string,
   steps: ExperimentResult["steps"],
 ): Promise<ExperimentResult> {
   const { scoreLines } = await import("../../experiment/results.js");
@@ -167,8 +192,8 @@ async function describe(
     finished: results.length,
     done: mine.filter(({ index }) => done.has(index)).map(({ index }) => index),
     steps,
-    results: results.length === resolver.trials.length ? outputs.results : null,
-    folder: outputs.folder,
+    results: table,
+    folder,
     scores: scoreLines(results),
   };
 }

@@ -6,6 +6,7 @@ import { modelError, usageError } from "../../errors/errors";
 import type { Selection } from "../../merge/merge";
 import { didYouMean } from "../../messages/nearest";
 import { storedCandidates } from "../../selection/candidates";
+import { jointCandidates } from "../../selection/joint-candidates";
 import { readSelection, type Selected, type SelectedTask, selectedRun } from "../../selection/selection-file";
 import type { ChooseBy } from "../../settings/selection";
 import type { Task } from "../../tasks/task";
@@ -80,8 +81,11 @@ async function runOfShape(
   { checkpoints, chooseBy, allowUnshared }: SelectionValues,
   call: Call,
 ): Promise<StoredRun> {
-  const { candidates } = storedCandidates(await runsOf(base, task, checkpoints, call), chooseBy, allowUnshared);
-  const found = candidates.find((candidate) => candidate.fork === fork && candidate.layers === layers)?.run;
+  const runs = await runsOf(base, task, checkpoints, call);
+  const { candidates } = storedCandidates(runs, chooseBy, allowUnshared);
+  // A choice for all tasks together may be of any place: another k, a student of another teacher.
+  const all = [...candidates, ...jointCandidates(runs, chooseBy, allowUnshared).pool.candidates];
+  const found = all.find((candidate) => candidate.fork === fork && candidate.layers === layers)?.run;
   if (found) return found;
   const has = candidates.map((candidate) => `${candidate.layers} above ${candidate.fork ?? "none"}`).join(", ");
   throw modelError(

@@ -1,12 +1,20 @@
 // Where select's candidates come from: the finished runs in the checkpoints folder, or a table of scores.
 
+import type { BaseDescription } from "../../checkpoints/bases/base";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
 import { counted } from "../../messages/words";
+import { headParameterCount } from "../../model/head-parameters";
+import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
 import type { TaskCandidates } from "../../selection/candidate";
-import { leftOut, storedCandidates } from "../../selection/candidates";
+import { type Candidates, leftOut, storedCandidates } from "../../selection/candidates";
+import { jointCandidates, withSeeds } from "../../selection/joint-candidates";
 import type { ScoreUnit } from "../../selection/scores-file";
+import type { SizeModel } from "../../selection/size";
+import { comparableRuns } from "../../selection/teacher";
 import type { ChooseBy } from "../../settings/selection";
+import { headOf, labelledAs, type Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { chosenTasks, describeBaseOf } from "../session";
 import { hasRuns, noRuns, runsOf } from "../stored-runs";
@@ -16,19 +24,49 @@ export interface CandidatePool {
   readonly baseLayers: number;
   /** null for a table of scores, which names none. */
   readonly base: { readonly name: string; readonly sha256: string } | null;
+  /** The same with all that is known of it without its weights. */
+  readonly description: BaseDescription | null;
   /** What --json prints scores in: the table's own unit, or fractions as everywhere. */
   readonly unit: ScoreUnit;
+  /** Of the candidates' merged model; null for a table of scores, which does not know the base. */
+  readonly size: SizeModel | null;
+  /** What the candidates come from, task by task; none for a table of scores. */
+  readonly stored: readonly StoredTask[];
 }
 
-interface PoolValues {
+/** A task with candidates, and every run that it has on the base. */
+export interface StoredTask {
+  readonly task: Task;
+  readonly runs: Candidates;
+}
+
+interface PoolValues extends PoolRule {
   readonly scores: string | undefined;
   readonly scoreUnit: ScoreUnit | "auto";
   readonly task: string | undefined;
   readonly tasks: string | undefined;
   readonly base: string;
   readonly checkpoints: string;
+}
+
+/** Which of a task's runs are its candidates. */
+export interface PoolRule {
   readonly chooseBy: ChooseBy;
   readonly allowUnshared: boolean;
+  /** Every place that was trained, instead of the teacher and its students. */
+  readonly joint: boolean;
+}
+
+/** A task's candidates, and how many students are none because other dev rows scored them. */
+export function candidatesOf(
+  runs: Candidates,
+  { chooseBy, allowUnshared, joint }: PoolRule,
+): { readonly pool: TaskCandidates; readonly incomparable: number } {
+  if (joint) return jointCandidates(runs, chooseBy, allowUnshared);
+  const { candidates, incomparable } = storedCandidates(runs, chooseBy, allowUnshared);
+  const finished = runs.students.filter(({ record }) => record.state === "finished");
+  const [newest = []] = comparableRuns(runs.teachers);
+  return { pool: withSeeds({ task: runs.task, candidates }, [...newest, ...finished]), incomparable };
 }
 
 /** Throws dataError (3) for a table that cannot be read and modelError (4) where a task has no finished run. */
@@ -36,24 +74,37 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
   if (values.scores !== undefined) return tablePool(values.scores, values, call);
   const base = await describeBaseOf(values, call);
   const tasks: TaskCandidates[] = [];
+  const used: StoredTask[] = [];
   for (const task of await chosenTasks(values, (known) => hasRuns(base, known, values.checkpoints, call))) {
     const stored = await runsOf(base, task, values.checkpoints, call);
-    const { candidates, incomparable } = storedCandidates(stored, values.chooseBy, values.allowUnshared);
-    for (const line of leftOut(stored, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
+    const { pool, incomparable } = candidatesOf(stored, values);
+    // Students of other teachers count in a joint choice.
+    const passedOver = values.joint ? { teachers: stored.teachers, students: [] } : stored;
+    for (const line of leftOut(passedOver, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {
       call.reporter.log(
         `${task.name}: ${incomparable} students scored on other dev rows than their teacher are no candidates`,
       );
     }
-    if (candidates.length > 0) tasks.push({ task: task.name, candidates });
-    else if (values.task !== undefined) throw noRun(task.name, stored.teachers.length > 0, base.name);
+    if (pool.candidates.length > 0) {
+      tasks.push(pool);
+      const [{ record }] = (comparableRuns(stored.teachers)[0] ?? stored.students) as [StoredRun];
+      used.push({ task: labelledAs(task, record), runs: stored });
+    } else if (values.task !== undefined) throw noRun(task.name, stored.teachers.length > 0, base.name);
     else call.reporter.log(`${task.name} has no finished run that shares layers: left out`);
   }
   if (tasks.length === 0) {
     throw await noRuns(base, values.checkpoints, call, ", or give --scores FILE.csv");
   }
   const { name, sha256, config } = base;
-  return { tasks, baseLayers: config.numHiddenLayers, base: { name, sha256 }, unit: "fractions" };
+  const heads = used.flatMap(({ task }) => headOf(task, config.hiddenSize));
+  // 32-bit floats, as every blob of a merged folder.
+  const size = {
+    layerBytes: 4 * layerParameterCount(config),
+    fixedBytes: 4 * (embeddingParameterCount(config) + headParameterCount(heads)),
+  };
+  const found = { tasks, stored: used, baseLayers: config.numHiddenLayers, base: { name, sha256 }, description: base };
+  return { ...found, unit: "fractions", size };
 }
 
 function noRun(task: string, anyRun: boolean, base: string): Error {
@@ -78,7 +129,7 @@ async function tablePool(file: string, values: PoolValues, call: Call): Promise<
   if (without) {
     throw usageError(`${file}: every candidate of ${without.task} has fork none. Give --allow-unshared to take them`);
   }
-  return { tasks: shared, baseLayers, base: null, unit };
+  return { tasks: shared, baseLayers, base: null, description: null, unit, size: null, stored: [] };
 }
 
 /** The tasks of the table that --task names, in its order; all without it. */

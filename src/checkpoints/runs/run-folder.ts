@@ -66,7 +66,7 @@ export interface RunRecord extends Place {
   /** What the score is, by its name in `metrics`. Absent in runs of 0.1.0: there it is the first of them. */
   readonly metric?: string;
   /** Where a search stopped it the last time: epochs that it had run, and its best dev score in them. */
-  readonly stopped?: { readonly search: "halving"; readonly epoch: number; readonly score: number | null };
+  readonly stopped?: { readonly search: "halving" | "auto"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly bestEpoch: number | null;
@@ -244,18 +244,25 @@ export async function cutMetrics(folder: string, bytes: number): Promise<void> {
   if (existsSync(file) && (await stat(file)).size > bytes) await truncate(file, bytes);
 }
 
-/** The dev scores that metrics.jsonl holds, by epoch. Its last line may be cut off in a run that was killed. */
-export async function readDevScores(folder: string, metric: string): Promise<(number | null)[]> {
+/**
+ * The dev scores that metrics.jsonl holds, by epoch, of the first `steps` steps. Its last line may be cut off in a run that was
+ * killed, and of an unfinished one it may hold more than the saved state has behind it.
+ */
+export async function readDevScores(
+  folder: string,
+  metric: string,
+  steps = Number.POSITIVE_INFINITY,
+): Promise<(number | null)[]> {
   if (!existsSync(metricsFile(folder))) return [];
   const scores: (number | null)[] = [];
   for (const text of (await readFile(metricsFile(folder), "utf8")).split("\n")) {
-    let line: { epoch?: unknown; dev?: unknown };
+    let line: { step?: unknown; epoch?: unknown; dev?: unknown };
     try {
       line = Object(parseJson(text));
     } catch {
       continue;
     }
-    if (!line.dev || line.epoch !== scores.length) continue;
+    if (!line.dev || line.epoch !== scores.length || Number(line.step) > steps) continue;
     const score = (Object(line.dev) as Readonly<Record<string, unknown>>)[metric];
     scores.push(typeof score === "number" ? score : null);
   }

@@ -14,6 +14,7 @@ export const reportCommand = defineCommand({
   examples: [
     "report",
     "report --out report/ --merged merged/ --latency latency.json",
+    "report --selection mixed.json",
     "report --task rte,mrpc --base sentence-transformers/all-MiniLM-L6-v2 --thresholds 0.5,1,2",
   ],
   async run(values, terminal) {

@@ -8,7 +8,7 @@ import { settingsOf } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
 import { dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
-import { experimentArgument, printListing, printScores } from "../experiment-tables";
+import { experimentArgument, printFront, printListing, printScores } from "../experiment-tables";
 import type { Terminal } from "../terminal";
 
 export function runCommand(recipes: Recipes) {
@@ -39,7 +39,7 @@ export function runCommand(recipes: Recipes) {
 }
 
 /** Each step's results as its own command prints them. With --json there is one document for all. */
-const printing = (terminal: Terminal): StepListener => ({
+export const printing = (terminal: Terminal): StepListener => ({
   onSelect: async (chosen) => (await import("../select-output.js")).printChosen(chosen, terminal),
   onMerge: async (merged) => (await import("../merge-output.js")).printMerged(merged, terminal),
   onReport: async (made) => (await import("../report-output.js")).printReport(made, terminal),
@@ -55,12 +55,13 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
   terminal.print(`steps: ${estimate.steps.join(", ")}`);
 }
 
-function printOutcome({ outcome, results: all }: RunExperiment, terminal: Terminal): void {
-  const { trials, finished, results } = outcome;
+export function printOutcome({ outcome, results: all }: RunExperiment, terminal: Terminal): void {
+  const { trials, finished, results, search } = outcome;
   if (all.length > 0) printScores(all, terminal);
+  if (search) printFront(search, terminal);
   terminal.print(
     results === null
       ? `\n${finished} of ${trials} trials are finished`
-      : `\nall ${trials} trials are finished: ${results}`,
+      : `\n${search ? `${finished} of ${trials} trials are finished, the search is done` : `all ${trials} trials are finished`}: ${results}`,
   );
 }

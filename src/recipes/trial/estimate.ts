@@ -69,6 +69,13 @@ function epochSteps({ train }: TaskData, batchSize: number, transfer: Transferre
   return own === 0 ? stepsPerEpoch(transfer.rows ?? rows, batchSize) : stepsPerEpoch(rows, own);
 }
 
+/** Tokens of an epoch without padding, texts without labels among them, were they as long as the train rows. */
+export function trainedTokens(data: TaskData, batchSize: number, transfer: Transferred | undefined): number {
+  const { tokens, lengths } = data.train;
+  if (!transfer) return tokens;
+  return Math.round((tokens / Math.max(1, lengths.length)) * epochSteps(data, batchSize, transfer) * batchSize);
+}
+
 /** Tokens of texts without labels, were they as long as the train rows. */
 const transferTokens = ({ train }: TaskData, { rows = 0 }: Transferred): number =>
   Math.round((rows * train.tokens) / Math.max(1, train.lengths.length));

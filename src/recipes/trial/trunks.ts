@@ -19,7 +19,7 @@ import type { TransferTexts } from "./transfer";
 import { openTransfers } from "./transfer-trunks";
 
 /** Scratch folder for activations that do not fit in memory, inside the checkpoints folder. */
-const TRUNK_SCRATCH = ".trunk-cache";
+export const TRUNK_SCRATCH = ".trunk-cache";
 
 export interface Trunks {
   /** Both splits as a branch at this place reads them. Forks must come in ascending order to cost nothing twice. */

@@ -6,7 +6,7 @@ import type { Batch } from "../../batches/batches";
 import { rowCount } from "../../batches/mixed";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
 import type { Engine, Program } from "../../engines/engine";
-import { failure } from "../../errors/errors";
+import { Diverged } from "../../errors/errors";
 import { appendLine } from "../../files/atomic";
 import { formatMetrics } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
@@ -244,7 +244,7 @@ function diverged({ label, folder }: BranchTraining, step: number, loss: number,
     step === 1
       ? "No weight has changed yet: those of the base, or of the teacher, are damaged. Fetch or train them again"
       : "Run again with a lower --learning-rate or more --warmup";
-  return failure(
+  return new Diverged(
     `${label}: the loss is ${loss} and the gradient norm ${gradNorm} at step ${step} (${folder}). ${remedy}`,
   );
 }

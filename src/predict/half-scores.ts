@@ -1,0 +1,48 @@
+// A run's score on each half of its dev rows, and on all of them, by the task's own metric.
+
+import { targetsOf } from "../batches/rows";
+import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { type Half, halfOf } from "../data/halves";
+import { usageError } from "../errors/errors";
+import type { HalfScores } from "../selection/cross";
+import { outputSize } from "../tasks/task";
+import { scoreLogits } from "../training/loop/branch-source";
+import type { DevRows } from "./dev-logits";
+
+/** Rows that a half needs at least. */
+const FEWEST = 2;
+
+/** Throws usageError (2) for so few rows that a half has next to none. */
+export function scoreHalves(
+  { task, examples }: DevRows,
+  logits: ReadonlyMap<string, Float32Array>,
+  runs: readonly StoredRun[],
+): Map<string, HalfScores> {
+  const rowsOf = (half: Half) => examples.flatMap((example, row) => (halfOf(example) === half ? [row] : []));
+  const halves = [rowsOf(0), rowsOf(1)] as const;
+  const [fewest] = [...halves].sort((a, b) => a.length - b.length);
+  if (fewest && fewest.length < FEWEST) {
+    throw usageError(
+      `--cross: ${task.name} has ${examples.length} dev rows, ${fewest.length} of them in one half: too few to choose on. ` +
+        "Name other tasks with --task",
+    );
+  }
+  const labels = targetsOf(task, examples);
+  const all = examples.map((_, row) => row);
+  const score = (found: Float32Array, rows: readonly number[]) => {
+    const width = outputSize(task);
+    return scoreLogits(task, picked(found, width, rows), picked(labels, labels.length / examples.length, rows)).score;
+  };
+  return new Map(
+    runs.map(({ folder }) => {
+      const found = logits.get(folder) as Float32Array;
+      return [folder, { whole: score(found, all), halves: [score(found, halves[0]), score(found, halves[1])] }];
+    }),
+  );
+}
+
+function picked(values: Float32Array, width: number, rows: readonly number[]): Float32Array {
+  const out = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), i * width);
+  return out;
+}
