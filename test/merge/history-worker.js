@@ -1,7 +1,7 @@
 // A process that changes or reads a merged folder, for history.soak.test.ts, on the built code: a killed one helps nobody. It
 // prints a line of JSON for each thing that it did or saw, and "fault" with what must never be.
 //
-//   node history-worker.js writer|reader|onnx|holder|expected '{"out": ..., "runs": [{"task", "folder"}], "seed": 1, "killAt": 40}'
+//   node history-worker.js writer|reader|holder|served|onnx|expected '{"out": ..., "runs": [{"task", "folder"}], "seed": 1, "killAt": 40}'
 
 const { existsSync } = require("node:fs");
 const fs = require("node:fs/promises");
@@ -142,9 +142,9 @@ function someRows() {
 
 const bits = ({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex");
 
-async function openWasm() {
-  const { openEngine } = built("engines/open.js");
-  return (await openEngine("wasm", {})).engine;
+async function openEngine(name) {
+  const opening = built("engines/open.js");
+  return (await opening.openEngine(name, { threads: 1 })).engine;
 }
 
 /** The bits of every task's logits, from the weights of a version that is open. */
@@ -162,6 +162,26 @@ async function logitsOf(engine, { manifest, readTensors }, config) {
   for (const { name } of manifest.tasks) logits[name] = bits((await program.run(name, someRows()))[name]);
   program.dispose();
   return logits;
+}
+
+/** The same as predict computes it: by the stored graphs of a model's pieces. */
+async function servedLogitsOf(engine, folder) {
+  const { openModel } = built("predict/model.js");
+  const model = await openModel(folder, engine, {});
+  const rows = {
+    ids: [Int32Array.of(2, 7, 9, 3), Int32Array.of(2, 11, 3)],
+    typeIds: [new Int32Array(4), new Int32Array(3)],
+    lengths: Int32Array.of(4, 3),
+    padId: 0,
+  };
+  const logits = {};
+  for (const { name } of model.tasks) {
+    const parts = [];
+    for await (const part of model.run(rows, [[name], [name]])) parts.push(...part.rows, bits(part.logits));
+    logits[name] = parts.join();
+  }
+  model.dispose();
+  return { logits, tuple: tupleOf(model) };
 }
 
 /** Opens model.onnx and gives what it names and what it computes. */
@@ -184,7 +204,7 @@ async function expectations() {
   const { merge } = built("merge/merge.js");
   const { openVersion } = built("merge/folder/version.js");
   const base = await openBase(baseName);
-  const engine = await openWasm();
+  const [engine, onnx] = [await openEngine("wasm"), await openEngine("onnx")];
   const table = {};
   for (const [i, run] of runs.entries()) {
     const alone = path.join(out, String(i));
@@ -194,7 +214,8 @@ async function expectations() {
     const weights = (await logitsOf(engine, version, await configOf(alone)))[run.task];
     const file = version.manifest.tasks[0].file;
     await version.close();
-    table[path.basename(run.folder)] = { weights, onnx: (await onnxLogitsOf(alone))[run.task], file };
+    const served = (await servedLogitsOf(onnx, alone)).logits[run.task];
+    table[path.basename(run.folder)] = { weights, onnx: (await onnxLogitsOf(alone))[run.task], served, file };
   }
   await say({ table });
 }
@@ -214,7 +235,7 @@ async function read(late) {
   const { openVersion } = built("merge/folder/version.js");
   const { readState } = built("merge/folder/pointer.js");
   const { filesOf } = built("merge/folder/manifest.js");
-  const engine = await openWasm();
+  const engine = await openEngine("wasm");
   const config = await configOf(out);
   while (!stopping) {
     const version = await openVersion(out);
@@ -228,7 +249,17 @@ async function read(late) {
     const tuple = tupleOf(version.manifest);
     await requireLogits(await logitsOf(engine, version, config), tuple, "weights");
     await version.close();
-    await say({ saw: version.id, tuple });
+    await say({ saw: version.id, by: mode, tuple });
+  }
+}
+
+/** The same by predict's own reader. */
+async function serve() {
+  const engine = await openEngine("onnx");
+  while (!stopping) {
+    const { logits, tuple } = await servedLogitsOf(engine, out);
+    await requireLogits(logits, tuple, "served");
+    await say({ ran: true, by: mode, tuple });
   }
 }
 
@@ -254,7 +285,7 @@ async function readOnnx() {
     const runs = Object.entries(table).filter(([, { file }]) => named.has(file));
     const tuple = Object.fromEntries(runs.map(([run, { file }]) => [path.basename(file).split("-")[0], run]));
     await requireLogits(logits, tuple, "onnx");
-    await say({ ran: true, tuple });
+    await say({ ran: true, by: mode, tuple });
   }
 }
 
@@ -262,6 +293,7 @@ const modes = {
   writer: write,
   reader: () => read(false),
   holder: () => read(true),
+  served: serve,
   onnx: readOnnx,
   expected: expectations,
 };
