@@ -94,6 +94,7 @@ export {
   predict,
 } from "./open-model";
 export { type PulledBase, type PullOptions, pull } from "./pull";
+export { planQuantize, type QuantizeOptions, type QuantizePlan, quantize } from "./quantize";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
 export { type ReportOptions, type ReportResult, report } from "./report";
 export type { RunSummary } from "./runs";

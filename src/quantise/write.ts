@@ -7,7 +7,7 @@ import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf 
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
 import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
 import type { BertConfig } from "../model/config";
-import { createTokenizer, type Tokenizer } from "../tokenizer/tokenizer";
+import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { type Fitted, type FittedTask, fitPlan } from "./fit";
 import { packBranch, packTrunk } from "./pack-model";
 import { type Int8Plan, plainPlan } from "./packing";
@@ -87,7 +87,7 @@ export interface Requantise {
   /** What the version before has. */
   readonly before: Pick<Manifest, "tasks"> & { readonly int8: Int8Parts };
   readonly config: BertConfig;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TokenizerSettings;
   readonly onCreated: OnCreated;
 }
 
@@ -106,7 +106,8 @@ export async function requantise(
   const upTo = Math.max(0, ...changed.map(({ fork }) => fork ?? 0));
   const known = Math.min(contents.trunk.length, int8.trunk.length);
   const given = { ...plainPlan, made: await madeTrunk(out, int8, contents, Math.min(known, upTo)) };
-  const model: FitModel = { folder: out, config, tokenizer, tasks: changed, tensors };
+  const served = { tokenizer: createTokenizer(tokenizer, config.vocabSize), tasks: changed };
+  const model: FitModel = { folder: out, config, ...served, tensors };
   const fitted = tools
     ? await fitPlan({ ...model, engine: tools.engine }, { ...tools, given, keepTrunk: true })
     : { plan: given, tasks: changed.map(({ name }) => unmeasured(name)) };

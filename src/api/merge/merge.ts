@@ -207,7 +207,8 @@ async function merging(values: MergeValues, call: Call): Promise<MergeResult> {
   const base = await baseOf(values, call);
   const selections = await selectionsFor(values, base, call);
   const { merge: into } = await import("../../merge/merge.js");
-  const request = { out, mode, base, selections, allowUnshared, note };
+  const { int8Maker } = await import("./int8.js");
+  const request = { out, mode, base, selections, allowUnshared, note, int8: int8Maker(values, call) };
   const merged = await withOnnx(values, call, (onnx) => into({ ...request, onnx }));
   return describe(merged, base, out, call);
 }

@@ -20,13 +20,12 @@ const INPUTS = "inputs";
  * @param tasks whose weights stand under their scope
  */
 export function nameNodes(graph: OnnxGraph, tasks: readonly string[]): OnnxGraph {
-  const modules = new Map(graph.initializers.map(({ name }) => [name, moduleOf(name, tasks)]));
   const kept = new Set([...graph.inputs, ...graph.outputs, ...graph.initializers].map(({ name }) => name));
   const scopes = new Map<string, Scope>(graph.inputs.map(({ name }) => [name, { path: INPUTS, made: -1 }]));
   const names = new Map<string, string>();
   const taken = new Set<string>(kept);
   const nodes = graph.nodes.map((node, made): OnnxNode => {
-    const module = node.inputs.map((input) => modules.get(input)).find((found) => found != null);
+    const module = node.inputs.map((input) => moduleOf(input, tasks)).find((found) => found != null);
     const path = module ?? shared(node.inputs.flatMap((input) => scopes.get(input) ?? []));
     const isProduct = module != null && /^(MatMul|Gemm|Gather)/.test(node.op);
     const name = unique(isProduct ? path : `${path}/${node.op}`, taken);
@@ -47,11 +46,11 @@ export function nameNodes(graph: OnnxGraph, tasks: readonly string[]): OnnxGraph
   };
 }
 
-/** The module that a weight belongs to; null for a constant of the lowering. */
+/** The module that a weight belongs to, in whatever form it is stored; null for a constant of the lowering and other values. */
 function moduleOf(weight: string, tasks: readonly string[]): string | null {
   const task = tasks.find((name) => weight.startsWith(scope(name)));
   const own = task === undefined ? weight : weight.slice(scope(task).length);
-  const [, name] = /^([\w.]+)\.(?:weight|bias)$/.exec(own) ?? [];
+  const [, name] = /^([\w.]+)\.(?:weight(?:_\w+)?|bias)$/.exec(own) ?? [];
   if (name === undefined) return null;
   const path = name
     .replaceAll(".", "/")
