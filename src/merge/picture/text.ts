@@ -1,11 +1,10 @@
 // A merged model's picture in characters, for terminals and model cards.
 
-import { layoutOf, type PictureRow } from "./layout";
-import type { ModelOutline } from "./outline";
+import { type Drawn, layoutOf, type PictureRow } from "./layout";
 
 /** @param note what stands behind a task's name, such as its time */
-export function textPicture(outline: ModelOutline, note: (task: string) => string = () => ""): string {
-  const rows = layoutOf(outline);
+export function textPicture(model: Drawn, note: (task: string) => string = () => ""): string {
+  const rows = layoutOf(model);
   const width = Math.max(...rows.map(({ trunk }) => (trunk === null ? 0 : trunk.length + 2)), 2);
   const lines: string[] = [];
   for (const [i, row] of rows.entries()) {
