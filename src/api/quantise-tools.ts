@@ -69,20 +69,21 @@ export async function rowFinder(values: RowValues): Promise<(task: ServedTask) =
       const split = await readSplit(labelled, "dev", { glueData, maxRows: SOME_ROWS, skipBroken: true });
       return { source: split.path, definition: labelled, some: split.examples };
     }
-    if (file !== undefined)
-      return { source: file, definition: null, some: await fileRows(file, task, known, glueData) };
+    const given = file === undefined ? [] : await fileRows(file, task, known, glueData);
+    if (file !== undefined && given.length > 0) return { source: file, definition: null, some: given };
     return { source: "sample texts", definition: null, some: sampleTexts(task.inputs) };
   };
 }
 
+/** Rows as predict reads them; none where they are no rows for such a task: pairs go to tasks of pairs, single texts to the others. */
 async function fileRows(from: string, task: ServedTask, known: readonly Task[], glueData: string): Promise<Row[]> {
   const { openRowFile } = await import("../predict/row-file.js");
   const tasks = known.filter(({ name }) => name === task.name);
   const { rows } = await openRowFile(from, { tasks, takesPairs: task.inputs === "pair", glueData });
   const read: Row[] = [];
-  for await (const row of rows) {
+  for await (const { text, pair } of rows) {
     if (read.length === MOST_TEXTS) break;
-    read.push({ text: row.text, pair: task.inputs === "pair" ? (row.pair ?? "") : null });
+    if ((pair === null) === (task.inputs === "single")) read.push({ text, pair });
   }
   return read;
 }

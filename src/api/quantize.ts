@@ -21,7 +21,7 @@ export const quantizeOptions = {
   file: optional(text, {
     flag: "--file",
     value: "<file>",
-    help: "texts for tasks without dev rows: their logits are compared, without a score (default sample texts)",
+    help: "rows, as predict takes them, for tasks without dev rows: logits are compared, without a score (default sample texts)",
   }),
   tasks: taskOptions.tasks,
   glueData: taskOptions.glueData,

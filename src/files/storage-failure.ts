@@ -12,6 +12,7 @@ const remedies: Readonly<Record<string, string>> = {
   EMFILE: "too many open files. Raise the limit (ulimit -n) and run again",
   ENAMETOOLONG: "the name is too long for this file system. Give a shorter folder",
   ENOENT: "the folder cannot be made there. Give another folder",
+  EFBIG: "it is larger than anything of its kind. Give another file",
   EISDIR: "a folder stands where a file is needed. Give another name",
   ENOTDIR: "a file stands where a folder is needed. Give another folder",
 };

@@ -1,12 +1,13 @@
 // A YAML file that a user wrote: its content, and one report that names every problem in it with its line.
 
-import { readFile } from "node:fs/promises";
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
 import { shown } from "../errors/printable";
+import { readWhole } from "../files/read-whole";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
+import { nestsTooDeep } from "./yaml-nesting";
 
 /** Where in a file: ["tasks", 0, "columns", "text"]. */
 export type EntryPath = readonly PropertyKey[];
@@ -28,7 +29,7 @@ export interface YamlFile {
  * @throws UserError (exit code 2) for one that cannot be read or is no text
  */
 export async function readYamlText(file: string, what: string): Promise<string> {
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readWhole(file).catch((cause: NodeJS.ErrnoException) => {
     throw usageError(`${file}: cannot read ${what} (${cause.code})`, cause);
   });
   const text = decodeText(bytes);
@@ -81,14 +82,9 @@ function keepAsWritten(document: Document, keys: readonly string[]): void {
 /** What comes behind the first few is mostly their consequence. */
 const MOST_SYNTAX_ERRORS = 10;
 
-/** yaml calls itself at each level: thousands of brackets end it. */
 function documentOf(text: string, file: string, lineCounter: LineCounter): Document {
-  try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw usageError(`${file}: it nests too deep to be read`, cause);
-  }
+  if (nestsTooDeep(text)) throw usageError(`${file}: it nests too deep to be read`);
+  return parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error", resolveKnownTags: false });
 }
 
 function contentOf(document: Document, file: string): unknown {

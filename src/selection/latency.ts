@@ -1,10 +1,10 @@
 // The cost model behind --max-latency: milliseconds of one forward pass as a sum over layers, from figures that were
 // measured (predict/layer-latency.ts) and lie in a JSON file. It says nothing of tokenizing, queues and the network.
 
-import { readFile } from "node:fs/promises";
 import { oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { parseJson } from "../files/json";
+import { readWhole } from "../files/read-whole";
 import type { LayerCount } from "../model/overhead";
 import type { Allowance } from "./budget";
 
@@ -47,7 +47,7 @@ export async function readLatency(file: string): Promise<LatencyModel> {
   const advice = "Write one with: flexbert select --measure --latency FILE";
   let content: string;
   try {
-    content = await readFile(file, "utf8");
+    content = (await readWhole(file)).toString("utf8");
   } catch (error) {
     throw usageError(`--latency ${file} cannot be read (${(error as NodeJS.ErrnoException).code}). ${advice}`, error);
   }

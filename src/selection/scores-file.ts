@@ -1,9 +1,9 @@
 // A table of scores from elsewhere (--scores FILE.csv): columns task, base_layers, fork, layers, score; one row a
 // candidate, in the order that breaks ties. Other columns are left alone. Scores are points or fractions throughout.
 
-import { readFile } from "node:fs/promises";
 import Papa from "papaparse";
 import { dataError } from "../errors/errors";
+import { readWhole } from "../files/read-whole";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
 import type { Place } from "../model/place";
@@ -76,7 +76,7 @@ function byTask(rows: readonly Row[], file: string): Map<string, Row[]> {
 }
 
 async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readWhole(file).catch((error: NodeJS.ErrnoException) => {
     throw dataError(`--scores ${file} cannot be read (${error.code}). Give a CSV file`, error);
   });
   const text = decodeText(bytes);

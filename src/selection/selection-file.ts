@@ -2,13 +2,13 @@
 // the checkpoints folder and by the hash of its weights, so that merge takes exactly that run or says why it cannot.
 // A choice from a table of scores names no run: merge looks for the task's candidate of that shape.
 
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { formatProblem, stamped } from "../files/format";
 import { parseJson } from "../files/json";
+import { readWhole } from "../files/read-whole";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
 import type { CrossAverage, Crossed } from "./cross";
@@ -91,7 +91,7 @@ export async function readSelection(file: string, flag = "--select"): Promise<Se
   const advice = `Write it with: flexbert select --out ${file}`;
   let json: unknown;
   try {
-    json = parseJson(await readFile(file, "utf8"));
+    json = parseJson((await readWhole(file)).toString("utf8"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;

@@ -53,9 +53,7 @@ export const table = (out: string) => readFileSync(path.join(cwd, out, "trials.c
 /** Hashes of everything that a run leaves and that must not depend on who made it when. */
 export function weights(out: string): Record<string, string> {
   const files = readdirSync(path.join(cwd, out), { recursive: true }) as string[];
-  const kept = files
-    .filter((file) => /(model\.safetensors|metrics\.jsonl|manifests.[0-9a-f]+\.json)$/.test(file))
-    .sort();
+  const kept = files.filter((file) => /(model\.safetensors|metrics\.jsonl|manifests\/\w+\.json)$/.test(file)).sort();
   return Object.fromEntries(kept.map((file) => [file, sha256Hex(readFileSync(path.join(cwd, out, file)))]));
 }
 

@@ -2,7 +2,7 @@
 // choice and bytes, because its budget is units that are written down once.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { until } from "../until";
@@ -172,6 +172,30 @@ search: halving
     });
     expect(budgeted.stderr).toMatch(/^search: \d+ rounds, \d+ % of the budget/m);
   });
+});
+
+test("a trial that diverges counts as finished without a score, and the search goes on; the next one knows it", () => {
+  writeFileSync(
+    path.join(cwd, "wild.yaml"),
+    `base: ./tiny
+tasks: [rte]
+learning_rate: [1e-3, 1e30]
+epochs: 2
+max_length: 32
+finetune: { k: 2-3 }
+distill: { student_layers: 1, student_forks: 2-3, learning_rate: 1e-3, epochs: 2 }
+search: auto
+budget: 20s
+`,
+  );
+  const first = search(`run wild.yaml --out ${prepared("wild")}`);
+  expect({ status: first.status, stderr: first.status === 0 ? "" : first.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(first.stderr).toMatch(/^warning: trial \d+, rte k=\d seed 1, 2 epochs at 1e\+30: the loss is /m);
+  expect(readdirSync(path.join(cwd, "wild/diverged")).length).toBeGreaterThan(0);
+  expect(read("wild/front.csv").trim().split("\n").length).toBeGreaterThan(1);
+  const again = search("run wild.yaml --out wild");
+  expect(again.stderr).not.toMatch(/epoch \d+,|the loss is/);
+  expect(decided(again.stderr)).toEqual(decided(first.stderr));
 });
 
 describe("bad input", () => {

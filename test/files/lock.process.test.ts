@@ -143,6 +143,20 @@ describe("lockFolder", () => {
     await expect(lockFolder("/proc/flexbert", "a test")).rejects.toThrow("cannot lock /proc/flexbert");
   });
 
+  test.each([
+    ["null", "null"],
+    [
+      "a token that is a path",
+      JSON.stringify({ host: os.hostname(), pid: 1e9, start: null, purpose: "p", token: "/../../x" }),
+    ],
+    ["no process", JSON.stringify({ host: os.hostname(), pid: "1", start: null, purpose: "p", token: "t" })],
+  ])("a lock file with %s is taken over, as one that was cut off is", async (_, content) => {
+    writeFileSync(lockFile(), content);
+    const unlock = await lockFolder(folder, "a test");
+    await unlock();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test("unlocking leaves the lock of somebody else alone", async () => {
     const unlock = await lockFolder(folder, "a test");
     writeHolder({ pid: process.pid, token: "somebody else" });

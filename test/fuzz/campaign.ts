@@ -105,11 +105,19 @@ export function problemsOf(ended: Ended, { args, terminal }: CommandLine, codes:
   if (OBEYED.test(stderr)) problems.push("a control character on stderr");
   if (terminal && OBEYED.test(stdout)) problems.push("a control character on the terminal");
   const lines = stderr.split("\n").slice(0, -1);
-  if (lines.some((line) => line.length > LONGEST_LINE)) problems.push("an endless line");
+  if (linesOf(lines, args).some((line) => line.length > LONGEST_LINE)) problems.push("an endless line");
   problems.push(...problemsOfLines(lines, status, args));
   if (status === 0 && args.includes("--json") && !isJson(stdout)) problems.push("stdout is no JSON");
   return problems;
 }
+
+/** As they are read: of an error in JSON those of its message. */
+const linesOf = (lines: readonly string[], args: readonly string[]): readonly string[] =>
+  args.includes("--json")
+    ? lines.flatMap((line) =>
+        line.startsWith('{"error"') && isJson(line) ? JSON.parse(line).error.message.split("\n") : [line],
+      )
+    : lines;
 
 /** Warnings, then the error: one line, or a head with a line for each of several problems. */
 function problemsOfLines(lines: readonly string[], status: number, args: readonly string[]): string[] {

@@ -117,7 +117,12 @@ export function editedJson(document: unknown, changes: readonly Edit[]): string 
 
 /** The parsed document with the edits, as YAML. */
 export function editedYaml(document: unknown, changes: readonly Edit[]): string {
-  const text = written(document, changes, [...rawValues, ...yamlValues], (value) => stringify(value) ?? "");
+  const text = written(
+    document,
+    changes,
+    [...rawValues, ...yamlValues],
+    (value) => stringify(value, { lineWidth: 0 }) ?? "",
+  );
   return (changes[0]?.place ?? 0) % 40 === 0 ? `${text}${laughs}` : text;
 }
 

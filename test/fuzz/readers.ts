@@ -61,6 +61,7 @@ const rowCommands = (task: string, columns: string) => [
   `RARELY predict --model merged --file FILE --columns ${columns} --keep-columns --engine wasm --threads 1`,
   `RARELY predict --model merged --file FILE --engine wasm --threads 1 --format jsonl --output scratch/out.jsonl`,
   "RARELY predict --model merged --engine wasm --threads 1 --format jsonl STDIN",
+  `RARELY distill --task mood --transfer FILE --student-layers 1 ${training} --dry-run`,
   "tokenize --base tiny STDIN",
   "tokenize --base tiny --pairs STDIN",
   `RARELY run small.yaml --engine wasm --dry-run --out scratch/results`,
@@ -110,6 +111,7 @@ const versionCommands = (folder: string) => [
   `diff nowhere --merged ${folder}`,
   `rollback nowhere --merged ${folder}`,
   `gc --merged ${folder} --dry-run --json`,
+  `quantize --merged ${folder} --dry-run`,
   `update --merged ${folder} --task mood --dry-run ${own} --base tiny`,
   `add --merged ${folder} --dry-run ${own} --base tiny --json`,
 ];
@@ -157,6 +159,8 @@ const userTaskCommands = [
 ];
 
 const experimentCommands = [
+  // The file is read, and then there is no such base.
+  "search FILE --budget 1m --base nowhere --out scratch/search",
   "plan FILE --out scratch/results",
   "plan FILE --out scratch/results --json",
   "plan FILE --out scratch/results --only distill --shard 0/2",

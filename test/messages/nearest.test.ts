@@ -19,6 +19,12 @@ describe("nearest", () => {
     expect(nearest("rte", [])).toBeUndefined();
   });
 
+  test("compares no texts of a thousand letters, which would take their square", () => {
+    const long = "x".repeat(100_000);
+    expect(nearest(`${long}y`, [long])).toBeUndefined();
+    expect(nearest("label", [long, "labels"])).toBe("labels");
+  });
+
   test("counts a swap as one step, so that it beats two substitutions", () => {
     expect(nearest("abdc", ["abxy", "abcd"])).toBe("abcd");
   });

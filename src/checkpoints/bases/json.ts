@@ -1,9 +1,9 @@
 // The small text files of a model's folder.
 
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
 import { parseJson } from "../../files/json";
+import { readWhole } from "../../files/read-whole";
 import { storageFailure } from "../../files/storage-failure";
 import { requireContent } from "../formats/placeholder";
 
@@ -21,9 +21,11 @@ export async function readJson(file: string): Promise<unknown> {
 /** A file's text without a byte order mark, or null where there is none. Throws modelError (4) for what stands in its place. */
 export async function readText(file: string): Promise<string | null> {
   if (!existsSync(file)) return null;
-  const text = await readFile(file, "utf8").catch((error) => {
-    throw storageFailure(error, file, "cannot read");
-  });
+  const text = (
+    await readWhole(file).catch((error) => {
+      throw storageFailure(error, file, "cannot read");
+    })
+  ).toString("utf8");
   requireContent(text, file);
   return text.replace(/^\ufeff/, "");
 }

@@ -14,6 +14,7 @@ import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import type { Definitions } from "../../options/option";
 import { fromRecorded, type Recorded, recordedProblem, type SettingsOf } from "../../options/settings";
+import { nestsTooDeep } from "../../options/yaml-nesting";
 import type { maxLength } from "../../settings/training";
 import type { RecordedBase } from "../bases/base";
 import { requireFinite } from "../formats/finite";
@@ -181,6 +182,7 @@ export function optionsOf<D extends Definitions>(definitions: D, { folder, recor
 export async function recordedTasksFile(folder: string): Promise<string | null> {
   try {
     const text = await readFile(path.join(folder, files.config), "utf8");
+    if (nestsTooDeep(text)) return null;
     const { parse } = await import("yaml"); // late: it takes longer to load than a status takes
     const config: unknown = parse(text, { logLevel: "error" });
     const { tasks } = Object(config) as { tasks?: unknown };

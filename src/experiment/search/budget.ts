@@ -8,6 +8,7 @@ import { modelError, oneLine, usageError } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
+import { parseJson } from "../../files/json";
 import { formatSeconds } from "../../messages/quantities";
 
 export const BUDGET_FILE = "search.json";
@@ -45,13 +46,13 @@ export async function readBudget(folder: string, { seconds, seed }: SearchAsked)
 async function parse(file: string): Promise<SearchBudget> {
   let found: unknown;
   try {
-    found = JSON.parse(await readFile(file, "utf8"));
+    found = parseJson(await readFile(file, "utf8"));
   } catch (error) {
     throw modelError(`${file} is damaged (${oneLine(error)}). Remove it: the rate is measured again`, error);
   }
   const foreign = formatProblem(found, FORMAT);
   if (foreign !== null) throw modelError(`${file} ${foreign}`);
-  const { seconds, seed, unitsPerSecond, units } = found as Record<string, unknown>;
+  const { seconds, seed, unitsPerSecond, units } = Object(found) as Record<string, unknown>;
   const numbers = [seconds, seed, unitsPerSecond, units];
   if (numbers.every((value) => typeof value === "number" && Number.isFinite(value))) return found as SearchBudget;
   throw modelError(`${file} is damaged (a number is missing). Remove it: the rate is measured again`);
