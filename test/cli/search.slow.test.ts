@@ -82,6 +82,15 @@ describe("a search", () => {
     expect(existsSync(path.join(cwd, "alone/merged/flexbert.json"))).toBe(true);
   });
 
+  test("a dry run lists every trial, and says what a budget makes of them", () => {
+    const { status, stdout } = search("run auto.yaml --out dry --dry-run");
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(/\nsearch: of these what 20 s reach, where the front can/),
+    ]);
+    expect(existsSync(path.join(cwd, "dry"))).toBe(false);
+  });
+
   test("repeated it trains nothing, opens no engine and comes to the same", () => {
     const before = products("alone");
     const again = search("run auto.yaml --out alone");

@@ -38,6 +38,8 @@ export interface ExperimentEstimate {
   readonly totalSeconds: number;
   readonly openBytes: number;
   readonly steps: readonly string[];
+  /** Of `search: auto`: the seconds that are spent on those trials which may still move the front. */
+  readonly budget?: number;
   readonly trials: readonly (DescribedTrial & { readonly seconds: number })[];
 }
 
@@ -98,6 +100,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
     const estimate = {
       ...{ engine: session.engine.summary, flopsPerSecond, totalSeconds: openFlops / flopsPerSecond },
       ...{ openBytes, steps },
+      ...(resolver.experiment.budget === undefined ? {} : { budget: resolver.experiment.budget }),
       trials: listing.trials.map((trial) => ({ ...describeListed(trial), seconds: trial.flops / flopsPerSecond })),
     };
     return { estimate, listing };

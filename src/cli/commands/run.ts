@@ -4,6 +4,7 @@
 import type { StepListener } from "../../api/experiment/last-steps";
 import { estimateRun } from "../../api/experiment/plan";
 import { type RunExperiment, type RunOptions, runExperiment, runOptions } from "../../api/experiment/run";
+import { formatSeconds } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
 import { dryRun } from "../../settings/call";
@@ -52,6 +53,9 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
     return;
   }
   printListing(listing, estimate.flopsPerSecond, terminal);
+  if (estimate.budget !== undefined) {
+    terminal.print(`search: of these what ${formatSeconds(estimate.budget)} reach, where the front can still move`);
+  }
   terminal.print(`steps: ${estimate.steps.join(", ")}`);
 }
 
