@@ -33,6 +33,12 @@ const MOST_ITEMS = 8;
  */
 export const shown = (value: unknown): string => printable(written(value, 0));
 
+/** As String of a value that a file holds, which may be an object with a toString of its own that is no function. */
+export function asText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(asText).join(",");
+  return typeof value === "object" && value !== null ? shown(value) : String(value);
+}
+
 function written(value: unknown, depth: number): string {
   if (typeof value === "string")
     return JSON.stringify(value.length > LONGEST ? `${value.slice(0, LONGEST)}...` : value);

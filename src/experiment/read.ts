@@ -3,6 +3,7 @@
 
 import path from "node:path";
 import { withLabels } from "../data/labels";
+import { asText } from "../errors/printable";
 import { canonicalJson } from "../files/hash";
 import { didYouMean } from "../messages/nearest";
 import { configKey, type Definition, type Values } from "../options/option";
@@ -190,7 +191,7 @@ function teacherProblems(
   const full = made.flatMap(({ method, options, inFile }) => {
     const required = Object.keys(inFile).filter((name) => inFile[name] === "required");
     const keys = required.map((name) => configKey((options[name] as Definition<unknown>).flag));
-    return keys.filter((key) => String((steps[method] as Raw)?.[key]) === "full").map((key) => [method, key] as const);
+    return keys.filter((key) => asText((steps[method] as Raw)?.[key]) === "full").map((key) => [method, key] as const);
   });
   if (full.length < made.length) return [];
   return full.map((at) => ({

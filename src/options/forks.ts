@@ -1,6 +1,7 @@
 // Forks of students: `same` (their teacher's), `2-5`, `3`, `same,2-5`; and which of them have room for how many layers.
 
 import { usageError } from "../errors/errors";
+import { asText } from "../errors/printable";
 import type { K, LayerRange } from "./layers";
 
 /** A value of --student-forks: so many frozen layers, or as many as the teacher has. */
@@ -18,7 +19,7 @@ export interface ForkRange {
 /** Reader of a fork range. */
 export function forkRange(given: unknown): ForkRange {
   if (isRange(given)) return given;
-  const written = Array.isArray(given) ? given.join(",") : String(given);
+  const written = asText(given);
   const singles: number[] = [];
   const values = written.split(",").flatMap((part): Fork[] => {
     const word = part.trim();

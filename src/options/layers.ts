@@ -1,6 +1,7 @@
 // Ranges of layers: `3-9`, `2`, `1,2,3`, and `full` where it is allowed.
 
 import { usageError } from "../errors/errors";
+import { asText } from "../errors/printable";
 
 /** A value of --k: this many top layers, or every layer and the embeddings. */
 export type K = number | "full";
@@ -18,7 +19,7 @@ export function layerRange({ full }: { full: boolean }) {
   const allowed = `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`;
   return (given: unknown): LayerRange => {
     if (isRange(given)) return given;
-    const written = Array.isArray(given) ? given.join(",") : String(given);
+    const written = asText(given);
     const singles: number[] = [];
     const values = written.split(",").flatMap((part): K[] => {
       const word = part.trim();

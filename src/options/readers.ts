@@ -1,6 +1,7 @@
 // Readers: from what a flag (text) or a config file (YAML values) gave to a checked value. Each throws an Error whose
 // message completes "it takes ...".
 
+import { asText } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
 
 export interface Bounds {
@@ -47,7 +48,7 @@ export function orNull<T>(read: (given: unknown) => T) {
 export function decimals(bounds: Bounds = {}) {
   const read = decimal(bounds);
   return (given: unknown): number[] => {
-    const parts = Array.isArray(given) ? given : String(given).split(",");
+    const parts = Array.isArray(given) ? given : asText(given).split(",");
     try {
       return parts.map(read);
     } catch {
@@ -72,7 +73,7 @@ export function text(given: unknown): string {
 export function choice<const T extends readonly string[]>(allowed: T) {
   return (given: unknown): T[number] => {
     if (!allowed.includes(given as string)) {
-      throw new Error(`one of ${allowed.join(", ")}${didYouMean(String(given), allowed)}`);
+      throw new Error(`one of ${allowed.join(", ")}${didYouMean(asText(given), allowed)}`);
     }
     return given as T[number];
   };
@@ -80,13 +81,13 @@ export function choice<const T extends readonly string[]>(allowed: T) {
 
 /** A name, a comma list or a YAML list, as one comma list. */
 export function names(given: unknown): string {
-  const joined = Array.isArray(given) ? given.join(",") : given;
+  const joined = Array.isArray(given) ? asText(given) : given;
   return text(joined);
 }
 
 /** A comma list, or a YAML list whose items may have commas in them. */
 export function list(given: unknown): string[] {
-  const parts = Array.isArray(given) ? given.map(String) : text(given).split(",");
+  const parts = Array.isArray(given) ? given.map(asText) : text(given).split(",");
   const items = parts.map((part) => part.trim());
   if (items.length === 0 || items.includes("")) throw new Error("a list such as yes,no, without empty names");
   return items;
@@ -105,7 +106,7 @@ export function bytes(total?: () => number) {
     gib: 2 ** 30,
   };
   return (given: unknown): number => {
-    const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*|%)\s*$/i.exec(String(given));
+    const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*|%)\s*$/i.exec(asText(given));
     const amount = Number(match?.[1]);
     const unit = (match?.[2] ?? "").toLowerCase();
     if (total && match && unit === "%" && amount <= 100) return Math.floor((total() * amount) / 100);
@@ -119,7 +120,7 @@ export function bytes(total?: () => number) {
 /** 90s, 30m, 1h, 7d, 1.5h, or seconds without a unit. In ms. */
 export function duration(given: unknown): number {
   const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*$/i.exec(String(given));
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*$/i.exec(asText(given));
   const factor = units[(match?.[2] || "s").toLowerCase()];
   if (!match || factor === undefined) throw new Error("a time such as 90s, 30m, 1h or 7d");
   return Number(match[1]) * factor * 1000;

@@ -3,7 +3,7 @@
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
-import { shown } from "../errors/printable";
+import { asText, shown } from "../errors/printable";
 import { readWhole } from "../files/read-whole";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
@@ -165,7 +165,7 @@ export function schemaProblems(
   if (value === undefined) return [{ path: issue.path, message: "is missing" }];
   if (issue.code === "invalid_value") {
     const allowed = issue.values.map(String);
-    const hint = didYouMean(String(value), allowed);
+    const hint = didYouMean(asText(value), allowed);
     return [{ path: issue.path, message: `${shown(value)} is none of ${allowed.join(", ")}${hint}` }];
   }
   const wanted = issue.code === "invalid_type" ? `must be of type ${issue.expected}` : issue.message;

@@ -59,7 +59,9 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   const kind = model?.type ?? "WordPiece";
   const vocab = model?.vocab;
   if (kind !== "WordPiece" || !model || !vocab || typeof vocab !== "object" || Array.isArray(vocab)) {
-    throw modelError(`tokenizer.json holds ${model ? `a ${kind} model` : "no model"}; flexbert reads WordPiece only`);
+    throw modelError(
+      `tokenizer.json holds ${model ? `a ${shown(kind)} model` : "no model"}; flexbert reads WordPiece only`,
+    );
   }
   requireSetting("model.unk_token", model.unk_token, "[UNK]");
   requireSetting("model.continuing_subword_prefix", model.continuing_subword_prefix, "##");
@@ -94,7 +96,7 @@ function tokensById(vocab: Readonly<Record<string, unknown>>): string[] {
   for (const [token, id] of words) {
     if (!isFree(id)) {
       const range = `the ids of ${words.length} words must run from 0 to ${words.length - 1}, each once`;
-      throw modelError(`tokenizer.json: the word "${token}" has the id ${id}; ${range}`);
+      throw modelError(`tokenizer.json: the word "${token}" has the id ${shown(id)}; ${range}`);
     }
     tokens[id] = token;
   }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "@jest/globals";
 import { modelError, oneLine, usageError } from "../../src/errors/errors";
-import { messageLine, onOneLine, printable, shown } from "../../src/errors/printable";
+import { asText, messageLine, onOneLine, printable, shown } from "../../src/errors/printable";
 
 test("control and invisible characters are written out, letters of any script stay", () => {
   expect(onOneLine("a\u001b[2Jb\n\t\u2028\u200b\u202e é本")).toBe(
@@ -37,6 +37,18 @@ test("a value is shown as JSON, but for what would be endless", () => {
   expect(shown(JSON.parse("[".repeat(60_000) + "]".repeat(60_000)))).toBe("[[[[...]]]]");
   expect(shown(new Array(1_000_000).fill(0))).toBe("[0,0,0,0,0,0,0,0,...]");
   expect(shown("x".repeat(1_000_000)).length).toBeLessThan(130);
+});
+
+test("text of a value is String's, and of an object no call of what a file calls toString", () => {
+  expect([1, null, undefined, true, [1, [2, 3]], "a"].map(asText)).toEqual([
+    "1",
+    "null",
+    "undefined",
+    "true",
+    "1,2,3",
+    "a",
+  ]);
+  expect(asText([{ toString: 1 }, 2])).toBe('{"toString":1},2');
 });
 
 test("a library's error is one line", () => {

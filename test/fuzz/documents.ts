@@ -36,6 +36,8 @@ const kinds = [
     "empty",
     "longer",
     "key",
+    "own",
+    "own",
   ],
 ];
 
@@ -56,6 +58,10 @@ function placesOf(value: unknown, at: Path = []): Path[] {
   );
   return [at, ...inner];
 }
+
+/** What String, await, JSON.stringify and lists ask of an object, as data. */
+const ownMethods =
+  '{"toString": 1, "valueOf": "x", "toJSON": 1, "then": 1, "length": 1e9, "constructor": null, "name": []}';
 
 interface Holder {
   root: unknown;
@@ -104,6 +110,7 @@ function apply(root: Holder, { place, kind, text, number }: Edit, raw: readonly 
     },
     wrap: () => put([value]),
     double: () => put(mark(`{"a": ${JSON.stringify(value) ?? "null"}, "a": ${JSON.stringify(text)}}`)),
+    own: () => put(JSON.parse(ownMethods)),
     empty: () => put(Array.isArray(value) ? [] : typeof value === "object" ? {} : ""),
     longer: () => put(Array.isArray(value) ? Array.from({ length: 300 }, () => value[0] ?? text) : `${value}${text}`),
   };

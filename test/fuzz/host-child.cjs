@@ -6,6 +6,9 @@ const { run } = require("../../dist/cli/main.js");
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
+// Who asked is gone.
+process.on("disconnect", () => process.exit());
+
 process.on("message", async ({ args, cwd, stdin, terminal }) => {
   process.chdir(cwd);
   const bytes = Buffer.from(stdin, "base64");

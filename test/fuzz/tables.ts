@@ -73,8 +73,8 @@ function edited(cells: Cells, { kind, row, column, text }: TableEdit, raw: strin
   };
   const changed: Record<string, () => unknown> = {
     cell: () => put(text),
-    type: () => put([null, 1, 1.5, true, [text], { [text]: text }][row % 6]),
-    quote: () => put(`"${String(line[inLine])}`),
+    type: () => put([null, 1, 1.5, true, [text], { [text]: text }, { toString: 1 }, [{ toString: 1 }]][row % 8]),
+    quote: () => put(`"${JSON.stringify(line[inLine])}`),
     name: () => names.splice(inNames, 1, text),
     row: () => cells.splice(at, 0, [text]),
     blank: () => cells.splice(at, 0, []),
@@ -87,10 +87,12 @@ function edited(cells: Cells, { kind, row, column, text }: TableEdit, raw: strin
 }
 
 function writtenTable(cells: Cells, format: TableFormat): string {
-  if (format === "csv") return `${Papa.unparse(cells)}\n`;
-  if (format === "tsv") return `${cells.map((row) => row.join("\t")).join("\n")}\n`;
+  const text = (cell: unknown) =>
+    typeof cell === "object" && cell !== null ? JSON.stringify(cell) : String(cell ?? "");
+  if (format === "csv") return `${Papa.unparse(cells.map((row) => row.map(text)))}\n`;
+  if (format === "tsv") return `${cells.map((row) => row.map(text).join("\t")).join("\n")}\n`;
   const [names = [], ...rows] = cells;
-  const objects = rows.map((row) => Object.fromEntries(row.map((cell, i) => [String(names[i] ?? `c${i}`), cell])));
+  const objects = rows.map((row) => Object.fromEntries(row.map((cell, i) => [text(names[i] ?? `c${i}`), cell])));
   return format === "json"
     ? JSON.stringify(objects, null, 1)
     : `${objects.map((one) => JSON.stringify(one)).join("\n")}\n`;

@@ -1,5 +1,6 @@
 // What the columns of a file are like, in one pass over its rows and in memory that does not grow with them.
 
+import { asText } from "../../errors/printable";
 import type { Column } from "../../tasks/task";
 import { MOST_LABELS } from "../labels";
 import { type Layout, openTable, type TableRow } from "../rows/table";
@@ -65,7 +66,7 @@ export function cellOf(
   column: Column,
 ): { readonly text: string; readonly list: boolean } {
   const value = Array.isArray(cells) ? cells[position] : (cells as Readonly<Record<string, unknown>>)[column];
-  if (Array.isArray(value)) return { text: value.map(String).join(LIST_SEPARATOR), list: true };
+  if (Array.isArray(value)) return { text: value.map(asText).join(LIST_SEPARATOR), list: true };
   if (value === undefined || value === null) return { text: "", list: false };
   return { text: typeof value === "object" ? JSON.stringify(value) : String(value).trim(), list: false };
 }
