@@ -1,6 +1,7 @@
 // Losses against values worked out in double precision, with filler rows that must not count.
 
 import { expect, test } from "@jest/globals";
+import "@tensorflow/tfjs"; // a backend for the values that are made here: the onnx engine opens without one
 import * as tf from "@tensorflow/tfjs-core";
 import {
   binaryCrossEntropy,

@@ -1,6 +1,7 @@
 // Layer norm and GELU have gradients of their own: each is held to tfjs's gradient of the composed form.
 
 import { expect, test } from "@jest/globals";
+import "@tensorflow/tfjs"; // a backend for the values that are made here: the onnx engine opens without one
 import * as tf from "@tensorflow/tfjs-core";
 import { gelu, layerNorm } from "../../src/model/ops";
 import { normals } from "../../src/random/draws";
