@@ -78,8 +78,10 @@ here("from a CSV to predictions, and one task anew", () => {
     "where do you stand on opening hours",
     "please cancel it, all of it",
   ]);
-  const again = /`(flexbert merge --base \$BASE --task intent --out merged\/)`/.exec(section)?.[1] as string;
+  const again = /`(flexbert update --merged merged\/ --task intent)`/.exec(section)?.[1] as string;
+  sh("flexbert finetune --base $BASE --task intent --k 1 --learning-rate 1e-4");
   expect(sh(again).stdout).toMatch(/^merged\/: 2 tasks/m);
+  expect(sh("flexbert history --merged merged/").stdout).toMatch(/update/);
 });
 
 test("a tasks file is guessed", () => {
