@@ -11,6 +11,7 @@ import { readTensors } from "../../src/merge/folder/blobs";
 import type { Int8Parts } from "../../src/merge/folder/int8";
 import { filesOf } from "../../src/merge/folder/manifest";
 import { readVersion } from "../../src/merge/folder/version";
+import { differenceOf } from "../../src/merge/history/diff";
 import { collectGarbage } from "../../src/merge/history/gc";
 import { rollBack } from "../../src/merge/history/rollback";
 import { merge, removeTasks, type Selection } from "../../src/merge/merge";
@@ -105,14 +106,19 @@ function someRows() {
 describe("a version with int8 weights", () => {
   const out = place("merged");
   let before: object;
+  let first: string;
 
   beforeAll(async () => {
     await into(out, [sst2, rte, stsb]);
     before = storedManifest(out);
+    first = (await readVersion(out)).id;
     await quantise(out);
   });
 
   test("has them beside float32's, whose files and graph stay", async () => {
+    const versions = [await readVersion(out, { version: first }), await readVersion(out)] as const;
+    const { int8: came, tasks: changed, blobs } = differenceOf(...versions);
+    expect({ came, changed, removed: blobs.removed }).toEqual({ came: [false, true], changed: [], removed: [] });
     const manifest = storedManifest(out);
     const { int8, pieces, ...others } = manifest;
     const { pieces: old, ...kept } = before as { pieces: { float32: object } };

@@ -20,10 +20,11 @@ export const diffCommand = defineCommand({
   async run(values, terminal, [from = "", to]) {
     const difference = await diffVersions({ ...settingsOf(historyOptions, values), from, to });
     if (terminal.json) return terminal.printJson(difference);
-    const { tasks, unchanged, trunk } = difference;
+    const { tasks, unchanged, trunk, int8 } = difference;
     terminal.print(`${difference.from} -> ${difference.to}`);
     for (const task of tasks) for (const line of taskLines(task)) terminal.print(line);
     if (trunk) terminal.print(`trunk: ${trunk[0]} -> ${counted(trunk[1], "shared layer")}`);
+    if (int8) terminal.print(int8[1] ? "+ int8 weights beside float32" : "- int8 weights");
     const same = unchanged.length > 0 ? `: ${unchanged.join(", ")}` : "";
     terminal.print(`${counted(unchanged.length, "task")} unchanged${same}`);
   },

@@ -1,5 +1,6 @@
 // How two versions of a merged folder differ: which tasks came, went and changed, and what about them.
 
+import { int8Files } from "../folder/int8";
 import { type Blob, forCallers, type MergedTask } from "../folder/manifest";
 import type { FoundVersion } from "../folder/version";
 
@@ -31,6 +32,8 @@ export interface VersionDifference {
   readonly unchanged: readonly string[];
   /** Shared layers; null where they are as many. */
   readonly trunk: Change<number> | null;
+  /** Whether it has int8 weights; null where both have or neither. */
+  readonly int8: Change<boolean> | null;
   /** Files that only one of the two names. */
   readonly blobs: { readonly added: readonly Blob[]; readonly removed: readonly Blob[] };
 }
@@ -47,12 +50,13 @@ export function differenceOf(from: FoundVersion, to: FoundVersion): VersionDiffe
     tasks,
     unchanged: names.filter((name) => !tasks.some(({ task }) => task === name)),
     trunk: depths[0] === depths[1] ? null : depths,
+    int8: Boolean(before.int8) === Boolean(after.int8) ? null : [Boolean(before.int8), Boolean(after.int8)],
     blobs: { added: only(blobsIn(after), blobsIn(before)), removed: only(blobsIn(before), blobsIn(after)) },
   };
 }
 
-const blobsIn = ({ embeddings, trunk, tasks }: FoundVersion["manifest"]): Blob[] =>
-  [embeddings, ...trunk, ...tasks].map(({ file, sha256 }) => ({ file, sha256 }));
+const blobsIn = ({ embeddings, trunk, tasks, int8 }: FoundVersion["manifest"]): Blob[] =>
+  [embeddings, ...trunk, ...tasks, ...(int8 ? int8Files(int8) : [])].map(({ file, sha256 }) => ({ file, sha256 }));
 
 const only = (blobs: readonly Blob[], others: readonly Blob[]) =>
   blobs.filter(({ file }) => !others.some((other) => other.file === file));
