@@ -86,20 +86,23 @@ describe("finished", () => {
 describe("what 0.1.0 chose, merged and said", () => {
   test("select chooses the same runs", () => {
     run((lines["select"] as string).replace("chosen/selection.json", "chosen/today.json"));
-    const { flexbert, ...today } = json("chosen/today.json");
-    expect(today).toEqual(json("chosen/selection.json"));
+    const { flexbert, teachers, ...today } = json("chosen/today.json");
+    // What a choice says of its task's teacher came later.
+    expect(today).toMatchObject(json("chosen/selection.json"));
+    expect(teachers).toBeCloseTo((0.9375 + 0.021121509145841544) / 2, 9);
     expect(flexbert).toBe(packageVersion());
   });
 
   test("merge writes the same manifest and the same blobs", () => {
     run((lines["merge"] as string).replace("--out merged", "--out merged-today"));
     // The graph of a later version may be another one; merge itself compares its outputs with the branches'.
-    const { onnx, flexbert, ...manifest } = storedManifest(path.join(cwd, "merged-today"));
+    const { onnx, flexbert, pieces: _pieces, ...manifest } = storedManifest(path.join(cwd, "merged-today"));
     const { onnx: _, ...old } = json("merged/flexbert.json");
     expect(manifest).toEqual({ ...old, format: 2 });
     expect(flexbert).toBe(packageVersion());
     expect(onnx.sha256).toBe(sha256Hex(read("merged-today/model.onnx")));
-    expect(filesIn("merged-today/blobs")).toEqual(filesIn("merged/blobs"));
+    const weights = Object.entries(filesIn("merged-today/blobs")).filter(([name]) => name.endsWith(".safetensors"));
+    expect(Object.fromEntries(weights)).toEqual(filesIn("merged/blobs"));
   });
 
   test("predict gives the same labels and scores", () => {
@@ -113,10 +116,11 @@ describe("what 0.1.0 chose, merged and said", () => {
   });
 
   test("eval gives the same scores, of the merged model and of a run", () => {
-    expectClose(JSON.parse(run(lines["evaluate"] as string).stdout), json("expected/scores.json"));
+    // Logits differ by 1.2e-7 at most; Pearson of values that are nearly the same makes 1e-5 of that.
+    expectClose(JSON.parse(run(lines["evaluate"] as string).stdout), json("expected/scores.json"), 4);
     const folder = folderOf(/^k04-seed1-/, "closeness/finetune");
     const [{ metrics }] = JSON.parse(run(`eval --model ${folder} --engine wasm --json`).stdout);
-    expectClose(metrics, json(`${folder}/run.json`).metrics);
+    expectClose(metrics, json(`${folder}/run.json`).metrics, 4);
   });
 
   test("report shows the runs and the merged model", () => {
@@ -161,10 +165,10 @@ describe("what a newer flexbert wrote is refused with its name", () => {
   });
 });
 
-/** As toEqual, with numbers equal to 1e-6: merged and separate graphs may round differently in another version. */
-function expectClose(actual: unknown, expected: unknown): void {
+/** As toEqual, with numbers equal to half of the last digit: merged and separate graphs may round differently in another version. */
+function expectClose(actual: unknown, expected: unknown, digits = 6): void {
   const rounded = (value: unknown): unknown => {
-    if (typeof value === "number") return expect.closeTo(value, 6);
+    if (typeof value === "number") return expect.closeTo(value, digits);
     if (Array.isArray(value)) return value.map(rounded);
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, rounded(inner)]));
