@@ -12,6 +12,21 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
+/** As parseJson, of a file in a format of ours; a SyntaxError, too, for keys that no such file has and that end a schema. */
+export function parseOwnJson(text: string): unknown {
+  const value = parseJson(text);
+  if (!isPlainData(value)) throw new SyntaxError("a key in it is called toString or valueOf");
+  return value;
+}
+
+/** Whether no object in a value has data in the place of what JavaScript calls to compare it: zod 4.6 compares lengths so. */
+export function isPlainData(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return (
+    !Object.hasOwn(value, "toString") && !Object.hasOwn(value, "valueOf") && Object.values(value).every(isPlainData)
+  );
+}
+
 const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /** Of a text that is JSON. */

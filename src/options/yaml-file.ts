@@ -4,6 +4,7 @@ import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, par
 import type { z } from "zod";
 import { type UserError, usageError } from "../errors/errors";
 import { asText, shown } from "../errors/printable";
+import { isPlainData } from "../files/json";
 import { readWhole } from "../files/read-whole";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
@@ -94,7 +95,10 @@ function contentOf(document: Document, file: string): unknown {
   } catch (cause) {
     throw usageError(`${file}: ${(cause as Error).message}`, cause); // an alias without its anchor, or with too many of them
   }
-  if (isPlain(content, 0)) return content;
+  if (isPlain(content, 0)) {
+    if (isPlainData(content)) return content;
+    throw usageError(`${file}: a key in it is called toString or valueOf, which no such file has`);
+  }
   throw usageError(`${file}: it nests deeper than ${DEEPEST} levels, or an alias stands inside of its own anchor`);
 }
 

@@ -3,7 +3,7 @@
 
 import { oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
-import { parseJson } from "../files/json";
+import { parseOwnJson } from "../files/json";
 import { readWhole } from "../files/read-whole";
 import type { LayerCount } from "../model/overhead";
 import type { Allowance } from "./budget";
@@ -53,7 +53,7 @@ export async function readLatency(file: string): Promise<LatencyModel> {
   }
   let json: unknown;
   try {
-    json = parseJson(content);
+    json = parseOwnJson(content);
   } catch (error) {
     throw usageError(`--latency ${file} is no JSON (${oneLine(error)}). ${advice}`, error);
   }

@@ -7,7 +7,7 @@ import { readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../errors/errors";
 import { writeFileAtomic } from "../files/atomic";
 import { formatProblem, stamped } from "../files/format";
-import { parseJson } from "../files/json";
+import { parseOwnJson } from "../files/json";
 import { readWhole } from "../files/read-whole";
 import type { Place } from "../model/place";
 import type { Decision, Summary } from "./candidate";
@@ -91,7 +91,7 @@ export async function readSelection(file: string, flag = "--select"): Promise<Se
   const advice = `Write it with: flexbert select --out ${file}`;
   let json: unknown;
   try {
-    json = parseJson((await readWhole(file)).toString("utf8"));
+    json = parseOwnJson((await readWhole(file)).toString("utf8"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = code ? `cannot be read (${code})` : `is no JSON (${oneLine(error)})`;

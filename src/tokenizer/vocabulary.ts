@@ -2,7 +2,7 @@
 // BERT's tokenizer does not do is refused by name, because ids that differ in silence ruin a model's scores.
 
 import { modelError } from "../errors/errors";
-import { shown } from "../errors/printable";
+import { asText, shown } from "../errors/printable";
 import { addedTokens, listedTokens, SPECIAL } from "./added-tokens";
 import type { TokenizerSettings } from "./tokenizer";
 
@@ -60,7 +60,7 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   const vocab = model?.vocab;
   if (kind !== "WordPiece" || !model || !vocab || typeof vocab !== "object" || Array.isArray(vocab)) {
     throw modelError(
-      `tokenizer.json holds ${model ? `a ${shown(kind)} model` : "no model"}; flexbert reads WordPiece only`,
+      `tokenizer.json holds ${model ? `a ${asText(kind)} model` : "no model"}; flexbert reads WordPiece only`,
     );
   }
   requireSetting("model.unk_token", model.unk_token, "[UNK]");
@@ -96,7 +96,7 @@ function tokensById(vocab: Readonly<Record<string, unknown>>): string[] {
   for (const [token, id] of words) {
     if (!isFree(id)) {
       const range = `the ids of ${words.length} words must run from 0 to ${words.length - 1}, each once`;
-      throw modelError(`tokenizer.json: the word "${token}" has the id ${shown(id)}; ${range}`);
+      throw modelError(`tokenizer.json: the word "${token}" has the id ${asText(id)}; ${range}`);
     }
     tokens[id] = token;
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { parseJson } from "../../src/files/json";
+import { parseJson, parseOwnJson } from "../../src/files/json";
 
 const nested = (depth: number) => `{"a": "[[\\"[", "b": ${"[".repeat(depth)}${"]".repeat(depth)}}`;
 
@@ -13,4 +13,12 @@ test("is JSON.parse's value", () => {
 test("what nests too deep to be handed on is no document", () => {
   for (const depth of [500, 5_000, 100_000]) expect(() => parseJson(nested(depth))).toThrow(/deeper than 500 levels/);
   expect(() => parseJson("[1")).toThrow(SyntaxError);
+});
+
+test("a file of ours has no key that JavaScript would call", () => {
+  expect(parseOwnJson('{"a": [{"constructor": 1, "length": 2}]}')).toEqual({ a: [{ constructor: 1, length: 2 }] });
+  for (const text of ['{"toString": 1}', '{"a": [{"length": {"valueOf": "x"}}]}']) {
+    expect(() => parseOwnJson(text)).toThrow(/toString or valueOf/);
+    expect(parseJson(text)).toBeDefined();
+  }
 });

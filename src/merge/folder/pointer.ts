@@ -7,7 +7,7 @@ import path from "node:path";
 import { modelError, oneLine } from "../../errors/errors";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatProblem, stamped } from "../../files/format";
-import { parseJson } from "../../files/json";
+import { parseOwnJson } from "../../files/json";
 import type { Kinds } from "../../tasks/kinds/kind";
 import { encodeManifest, type Manifest, parseManifest } from "./manifest";
 
@@ -52,7 +52,7 @@ export async function readState(folder: string, known?: Kinds): Promise<FolderSt
     throw modelError(`${folder} is no merged model: it has no ${POINTER}. Run: flexbert merge --out ${folder}`);
   let json: unknown;
   try {
-    json = parseJson(await readFile(file, "utf8"));
+    json = parseOwnJson(await readFile(file, "utf8"));
   } catch (error) {
     throw modelError(`${file} is damaged (${oneLine(error)}). Merge again`, error);
   }

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { modelError, oneLine } from "../../errors/errors";
-import { parseJson } from "../../files/json";
+import { parseOwnJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
 import { scoped } from "../../model/parameters";
@@ -80,7 +80,7 @@ export async function readManifestFile(folder: string, id: string, kinds?: Kinds
   if (idOf(bytes) !== id) throw damage(`its sha256 begins with ${idOf(bytes)}`);
   let json: unknown;
   try {
-    json = parseJson(new TextDecoder().decode(bytes));
+    json = parseOwnJson(new TextDecoder().decode(bytes));
   } catch (error) {
     throw damage(oneLine(error));
   }
