@@ -289,7 +289,7 @@ describe("what cannot be pulled is one line", () => {
   test.each<[string, Record<string, string>, string]>([
     ["a vocabulary larger than its config's", { "vocab.txt": "a\n".repeat(13) }, "its vocabulary has 13 words"],
     ["added tokens that contradict it", { "added_tokens.json": '{"x": 40}' }, "ids go on from 10 without holes"],
-    ["another kind of tokenizer", { "tokenizer.json": '{"model": {"type": "BPE"}}' }, 'holds a "BPE" model'],
+    ["another kind of tokenizer", { "tokenizer.json": '{"model": {"type": "BPE"}}' }, "holds a BPE model"],
   ])("%s, before its weights travel (exit 4)", async (_, files, message) => {
     for (const [file, text] of Object.entries(files)) published[file] = Buffer.from(text);
     await expectRefused(ExitCode.model, message);
