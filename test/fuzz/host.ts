@@ -33,7 +33,7 @@ export interface Runner {
 /** A child that holds more is replaced, so that its peak says something of the next command. */
 const REPLACE_ABOVE = 500e6;
 /** After this the command is taken to hang; a busy machine is no hang. */
-const PATIENCE = 90_000;
+const PATIENCE = 600_000;
 
 export class Host implements Runner {
   readonly terminals = true;

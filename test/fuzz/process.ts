@@ -8,7 +8,7 @@ import type { CommandLine, Ended, Runner } from "./host";
 import type { Workspace } from "./workspace";
 
 /** A machine on which everything runs at once takes its time: what never ends is ended after these milliseconds. */
-const PATIENCE = 180_000;
+const PATIENCE = 600_000;
 
 export const processes = ({ folder, env }: Workspace): Runner => ({
   terminals: false,

@@ -12,12 +12,14 @@ import {
   safetensorsChunks,
 } from "../../checkpoints/formats/safetensors";
 import { modelError, oneLine } from "../../errors/errors";
+import { printable } from "../../errors/printable";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { sha256File, sha256Hex } from "../../files/hash";
 import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
-import { scoped } from "../../model/parameters";
+import { layerOf, scoped } from "../../model/parameters";
+import { ownLayers, type Place } from "../../model/place";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import type { Blob, Manifest } from "./manifest";
@@ -26,7 +28,7 @@ export const BLOBS = "blobs";
 
 type Shared = Pick<Manifest, "embeddings" | "trunk">;
 /** A task, as far as it decides which blobs it needs. */
-export type Sharing = Blob & { readonly name: string; readonly fork: number | null };
+export type Sharing = Blob & Place & { readonly name: string };
 
 /** Called with the path of each file that was not there before. */
 export type OnCreated = (file: string) => void;
@@ -122,14 +124,50 @@ export function blobsOf(
   return { shared: sharing ? [embeddings, ...trunk.slice(0, depth)] : [], own: tasks };
 }
 
-/** The tensors that some of a folder's tasks need: shared ones under their own names, branches scoped by task. */
-export async function readTensors(folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> {
+/**
+ * The tensors that some of a folder's tasks need: shared ones under their own names, branches scoped by task. Throws
+ * modelError (4) where the manifest names a blob in the place of another.
+ */
+export async function tensorsFrom(
+  read: (blob: Blob) => Promise<HostTensors>,
+  manifest: Shared,
+  tasks: readonly Sharing[],
+): Promise<HostTensors> {
   const { shared, own } = blobsOf(manifest, tasks);
   const tensors: HostTensors = {};
-  for (const blob of shared) Object.assign(tensors, await readBlob(folder, blob));
-  for (const task of own) Object.assign(tensors, scoped(task.name, await readBlob(folder, task)));
+  for (const [i, blob] of shared.entries()) {
+    const found = await read(blob);
+    const fits = (name: string) => (i === 0 ? name.startsWith(EMBEDDINGS) : layerOf(name) === i - 1);
+    requirePlace(blob, found, fits, i === 0 ? "the embeddings" : `layer ${i - 1}`);
+    Object.assign(tensors, found);
+  }
+  for (const task of own) {
+    const found = await read(task);
+    const [from, to] = ownLayers(task);
+    const fits = (name: string) => !(layerOf(name) < from || layerOf(name) >= to);
+    const whole = Object.keys(found).some((name) => layerOf(name) === to - 1) && Object.keys(found).some(isOfHead);
+    requirePlace(task, whole ? found : {}, fits, `the branch of ${task.name}`);
+    Object.assign(tensors, scoped(task.name, found));
+  }
   return tensors;
 }
+
+const EMBEDDINGS = "bert.embeddings.";
+const isOfHead = (name: string) => !name.startsWith("bert.");
+
+function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => boolean, place: string): void {
+  const names = Object.keys(tensors);
+  const other = names.find((name) => !fits(name));
+  if (names.length > 0 && other === undefined) return;
+  const holds = other === undefined ? "holds no part of it" : `holds ${printable(other)}`;
+  throw modelError(
+    `${blob.file} ${holds}, where the manifest has it as ${place}: it is damaged. Merge again into a new folder`,
+  );
+}
+
+/** The same of a folder. */
+export const readTensors = (folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> =>
+  tensorsFrom((blob) => readBlob(folder, blob), manifest, tasks);
 
 /** Embeddings and the lowest layers of the trunk. */
 export async function readTrunk(folder: string, { embeddings, trunk }: Shared, depth: number): Promise<HostTensors> {

@@ -12,10 +12,9 @@ import { modelError, oneLine } from "../../errors/errors";
 import { parseOwnJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
-import { scoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import type { Kinds } from "../../tasks/kinds/kind";
-import { blobsOf, checkHash, missingBlob, readBlobFrom, type Sharing } from "./blobs";
+import { checkHash, missingBlob, readBlobFrom, type Sharing, tensorsFrom } from "./blobs";
 import { type Blob, filesOf, idOf, MANIFESTS, type Manifest, parseManifest } from "./manifest";
 import { type FolderState, POINTER, readState } from "./pointer";
 import { resolveVersion } from "./resolve";
@@ -146,13 +145,7 @@ function openedVersion(folder: string, found: FoundVersion, handles: ReadonlyMap
   return {
     ...found,
     folder,
-    async readTensors(tasks) {
-      const { shared, own } = blobsOf(found.manifest, tasks);
-      const tensors: HostTensors = {};
-      for (const blob of shared) Object.assign(tensors, await tensorsOf(blob));
-      for (const task of own) Object.assign(tensors, scoped(task.name, await tensorsOf(task)));
-      return tensors;
-    },
+    readTensors: (tasks) => tensorsFrom(tensorsOf, found.manifest, tasks),
     async readBytes(blob) {
       const handle = handleOf(blob);
       const bytes = await readRange(handle, 0, (await handle.stat()).size);
