@@ -70,11 +70,11 @@ export async function folderBytes(folder: string): Promise<number> {
   return bytes;
 }
 
-/** Files by their path under the folder; folders between are made. */
-export async function writeFiles(
-  folder: string,
-  files: Readonly<Record<string, string | Uint8Array | readonly Uint8Array[]>>,
-): Promise<void> {
+/** Contents by their path under a folder. */
+export type Files = Readonly<Record<string, string | Uint8Array | readonly Uint8Array[]>>;
+
+/** Folders between are made. */
+export async function writeFiles(folder: string, files: Files): Promise<void> {
   for (const [relative, content] of Object.entries(files)) {
     const file = path.join(folder, relative);
     await makeFolder(path.dirname(file));

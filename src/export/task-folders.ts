@@ -6,8 +6,11 @@ import type { OpenModelFile } from "../engines/model-file";
 import type { MergedTask } from "../merge/folder/manifest";
 import { scope } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
-import { type CheckTools, checkModel, type ModelCheck } from "./check/model-check";
+import { checkExport, type ExportedModel } from "./check/check-export";
+import type { CheckTools, ModelCheck } from "./check/model-check";
 import type { ExportSource } from "./format";
+import { jsonFile } from "./sidecars";
+import { type Files, writeFiles } from "./target";
 
 /** The folder of a task within the export. */
 export const taskFolder = ({ alone }: ExportSource, { name }: MergedTask): string => (alone ? "." : name);
@@ -27,31 +30,33 @@ export async function taskTensors({ readTensors }: ExportSource, task: MergedTas
 /** The layers that the task runs. */
 export const taskDepth = ({ fork, layers }: MergedTask): number => (fork ?? 0) + layers;
 
+/** Every task's folder, and where there are several, which is whose. */
+export async function writeTaskFolders(
+  folder: string,
+  source: ExportSource,
+  filesOf: (task: MergedTask) => Promise<Files>,
+): Promise<void> {
+  const places = source.manifest.tasks.map((task) => ({ task, folder: taskFolder(source, task) }));
+  for (const place of places) await writeFiles(path.join(folder, place.folder), await filesOf(place.task));
+  if (source.alone) return;
+  const list = places.map(({ task, folder: own }) => ({ task: task.name, folder: own }));
+  await writeFiles(folder, { "tasks.json": jsonFile(list) });
+}
+
 /**
  * Every task's folder against the source.
  * @param file within a task's folder, what the runtime opens; "." for the folder
  */
 export async function checkTaskFolders(
   source: ExportSource,
-  places: { readonly folder: string; readonly out: string; readonly file: string; readonly runtime: string },
+  places: ExportedModel,
   tools: CheckTools,
   openerOf: (task: MergedTask) => OpenModelFile,
 ): Promise<ModelCheck> {
-  const { manifest, config, tokenizer } = source;
   const checks: ModelCheck[] = [];
-  for (const task of manifest.tasks) {
-    const own = path.join(taskFolder(source, task), places.file);
-    const checked = {
-      path: path.join(places.folder, own),
-      name: path.join(places.out, own),
-      runtime: places.runtime,
-      advice: "Nothing was left there. Please report it",
-      tasks: [task],
-      config,
-      tokenizer,
-      tensorsOf: (wanted: MergedTask) => source.readTensors([wanted]),
-    };
-    checks.push(await checkModel(checked, { ...tools, open: openerOf(task) }));
+  for (const task of source.manifest.tasks) {
+    const model = { ...places, file: path.join(taskFolder(source, task), places.file) };
+    checks.push(await checkExport(source, model, [task], { ...tools, open: openerOf(task) }));
   }
   const [first] = checks as [ModelCheck];
   return {

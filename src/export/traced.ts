@@ -7,6 +7,7 @@ import { tokenInputNames } from "../merge/folder/manifest";
 import { branchAxes } from "../model/branch";
 import type { BertConfig } from "../model/config";
 import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
+import type { HostTensors } from "../model/tensors";
 
 /** Rows and tokens of the call for which the graph is traced beside the symbols; it holds for all. */
 const EXAMPLE = [2, 3];
@@ -37,3 +38,7 @@ export function traceMerged(state: ValueTypes, tasks: readonly TaskHead[], confi
     symbols,
   };
 }
+
+/** The types of weights, for a trace. */
+export const typesOf = (weights: HostTensors): ValueTypes =>
+  Object.fromEntries(Object.entries(weights).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]));

@@ -3,12 +3,12 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
 import { float16Weight } from "../../compile/onnx/packed";
 import { blobsOf } from "../../merge/folder/blobs";
-import { forCallers } from "../../merge/folder/manifest";
-import { type CheckedModel, checkModel } from "../check/model-check";
+import { checkExport } from "../check/check-export";
+import type { CheckedModel } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
+import { sidecars } from "../sidecars";
 import { writeFiles } from "../target";
 import { type Constants, onnxModelFile, weightsInBlobs } from "./onnx-model";
 
@@ -24,29 +24,16 @@ export const onnxFolder: ExportFormat = {
   isExport: (folder) => existsSync(path.join(folder, MODEL)) && existsSync(path.join(folder, "tasks.json")),
   contents: ({ manifest }) => ({ outputs: manifest.tasks.map(({ name }) => name) }),
   async write(folder, source) {
-    const { manifest, config, tokenizer } = source;
+    const { manifest, config } = source;
     const weights = await weightsOf(folder, source);
     await writeFiles(folder, {
       [MODEL]: await onnxModelFile(manifest, config, weights),
-      "tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
-      "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
-      "tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
+      ...sidecars(source),
     });
   },
   check(folder, out, source, tools) {
-    const { manifest, config, tokenizer, readTensors } = source;
-    const checked = {
-      path: path.join(folder, MODEL),
-      name: path.join(out, MODEL),
-      runtime: "onnxruntime",
-      advice: "Nothing was left there. Please report it",
-      tasks: manifest.tasks,
-      config,
-      tokenizer,
-      ...toleranceOf(source),
-      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
-    };
-    return checkModel(checked, tools);
+    const model = { folder, out, file: MODEL, runtime: "onnxruntime" };
+    return checkExport(source, model, source.manifest.tasks, tools, toleranceOf(source));
   },
 };
 

@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
 import { readSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import type { OpenModelFile } from "../../engines/model-file";
 import { licenceForCallers } from "../../merge/folder/licence";
@@ -12,8 +11,8 @@ import { bertConfigJson } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import type { CheckTools } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
-import { writeFiles } from "../target";
-import { checkTaskFolders, taskDepth, taskFolder, taskTensors } from "../task-folders";
+import { jsonFile, tokenizerFiles } from "../sidecars";
+import { checkTaskFolders, taskDepth, taskFolder, taskTensors, writeTaskFolders } from "../task-folders";
 
 const WEIGHTS = "model.safetensors";
 const TASK = "task.json";
@@ -24,21 +23,12 @@ export const safetensorsFolder: ExportFormat = {
   precisions: [],
   isExport: (folder) => existsSync(path.join(folder, TASK)) || existsSync(path.join(folder, "tasks.json")),
   contents: (source) => ({ folders: source.manifest.tasks.map((task) => taskFolder(source, task)) }),
-  async write(folder, source) {
-    for (const task of source.manifest.tasks) {
-      await writeFiles(path.join(folder, taskFolder(source, task)), await taskFiles(source, task));
-    }
-    if (source.alone) return;
-    const list = source.manifest.tasks.map((task) => ({ task: task.name, folder: taskFolder(source, task) }));
-    await writeFiles(folder, { "tasks.json": json(list) });
-  },
+  write: (folder, source) => writeTaskFolders(folder, source, (task) => taskFiles(source, task)),
   check(folder, out, source, tools) {
     const places = { folder, out, file: WEIGHTS, runtime: "flexbert" };
     return checkTaskFolders(source, places, tools, (task) => openerOf(source, task, tools));
   },
 };
-
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /** Runs a file's tensors as one whole model, from its embeddings up: the file alone, without the folder it came from. */
 const openerOf =
@@ -60,10 +50,9 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
   const tensors = await taskTensors(source, task);
   return {
     [WEIGHTS]: [...safetensorsChunks(tensors, { task: task.name, base: manifest.base.name })],
-    [TASK]: json(forCallers(task)),
-    "config.json": json({ ...bertConfigJson(config), num_hidden_layers: taskDepth(task) }),
-    "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
-    "tokenizer_config.json": json(tokenizerConfigJson(tokenizer)),
+    [TASK]: jsonFile(forCallers(task)),
+    "config.json": jsonFile({ ...bertConfigJson(config), num_hidden_layers: taskDepth(task) }),
+    ...tokenizerFiles(tokenizer),
     "README.md": readme(source, task, Object.keys(tensors).length),
   };
 }

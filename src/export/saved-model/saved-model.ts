@@ -3,21 +3,20 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
 import { tensorBundle } from "../../checkpoints/formats/tensor-bundle";
 import { joinGelus } from "../../compile/tensorflow/passes";
 import { DEFAULT_SIGNATURE, SAVED_MODEL, VARIABLES } from "../../compile/tensorflow/saved-model";
 import { toStoredModel } from "../../compile/tensorflow/tensorflow";
 import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
-import { forCallers } from "../../merge/folder/manifest";
 import type { TaskHead } from "../../model/multi-head";
 import type { HostTensors } from "../../model/tensors";
 import { withHeads } from "../../tasks/task";
-import { checkModel } from "../check/model-check";
+import { checkExport } from "../check/check-export";
 import type { ExportFormat, ExportSource } from "../format";
+import { jsonFile, sidecars } from "../sidecars";
 import { writeFiles } from "../target";
-import { traceMerged } from "../traced";
+import { traceMerged, typesOf } from "../traced";
 
 export const savedModel: ExportFormat = {
   name: "saved-model",
@@ -26,18 +25,8 @@ export const savedModel: ExportFormat = {
   isExport: (folder) => existsSync(path.join(folder, SAVED_MODEL)),
   contents: (source) => ({ signatures: Object.keys(signaturesOf(source)) }),
   write: writeSavedModel,
-  check(folder, out, { manifest, config, tokenizer, readTensors }, tools) {
-    const checked = {
-      path: folder,
-      name: out,
-      runtime: "TensorFlow",
-      advice: "Nothing was left there. Please report it",
-      tasks: manifest.tasks,
-      config,
-      tokenizer,
-      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
-    };
-    return checkModel(checked, tools);
+  check(folder, out, source, tools) {
+    return checkExport(source, { folder, out, file: ".", runtime: "TensorFlow" }, source.manifest.tasks, tools);
   },
 };
 
@@ -50,7 +39,7 @@ function signaturesOf({ manifest: { tasks } }: ExportSource): Record<string, str
 }
 
 async function writeSavedModel(folder: string, source: ExportSource): Promise<void> {
-  const { manifest, tokenizer } = source;
+  const { manifest } = source;
   const tensors = await source.readTensors(manifest.tasks);
   const { index, data } = tensorBundle(tensors);
   const { name, sha256 } = manifest.base;
@@ -59,17 +48,18 @@ async function writeSavedModel(folder: string, source: ExportSource): Promise<vo
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
     // Servers leave this folder alone.
-    "assets.extra/base.json": `${JSON.stringify({ name, sha256, license: licenceForCallers(name) }, null, 2)}\n`,
-    "assets.extra/tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
-    "assets.extra/vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
-    "assets.extra/tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
+    ...inFolder("assets.extra", {
+      "base.json": jsonFile({ name, sha256, license: licenceForCallers(name) }),
+      ...sidecars(source),
+    }),
   });
 }
 
+const inFolder = (folder: string, files: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content]));
+
 function graphOf(tensors: HostTensors, source: ExportSource, tasks: readonly TaskHead[]): Uint8Array {
-  const types = Object.fromEntries(
-    Object.entries(tensors).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
-  );
+  const types = typesOf(tensors);
   const { graph, symbols } = traceMerged(types, tasks, source.config);
   const reads = new Map(Object.keys(types).map((name) => [name, name]));
   const step = {

@@ -3,16 +3,16 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
 import { toGraphModel } from "../../compile/tensorflow/graph-model";
 import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
 import { forCallers, tokenInputNames } from "../../merge/folder/manifest";
 import { withHeads } from "../../tasks/task";
-import { checkModel } from "../check/model-check";
+import { checkExport } from "../check/check-export";
 import type { ExportFormat, ExportSource } from "../format";
+import { sidecars } from "../sidecars";
 import { writeFiles } from "../target";
-import { traceMerged } from "../traced";
+import { traceMerged, typesOf } from "../traced";
 
 const MODEL = "model.json";
 
@@ -31,37 +31,21 @@ export const tfjs: ExportFormat = {
     return { outputs: manifest.tasks.map(({ name }) => name) };
   },
   async write(folder, source) {
-    const { tokenizer, manifest } = source;
     const { json, shards } = await graphModel(source);
     await writeFiles(folder, {
       [MODEL]: json,
       ...shards,
-      "tasks.json": `${JSON.stringify(manifest.tasks.map(forCallers), null, 2)}\n`,
-      "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
-      "tokenizer_config.json": `${JSON.stringify(tokenizerConfigJson(tokenizer), null, 2)}\n`,
+      ...sidecars(source),
     });
   },
-  check(folder, out, { manifest, config, tokenizer, readTensors }, tools) {
-    const checked = {
-      path: path.join(folder, MODEL),
-      name: path.join(out, MODEL),
-      runtime: "tfjs",
-      advice: "Nothing was left there. Please report it",
-      tasks: manifest.tasks,
-      config,
-      tokenizer,
-      tensorsOf: (task: (typeof manifest.tasks)[number]) => readTensors([task]),
-    };
-    return checkModel(checked, tools);
+  check(folder, out, source, tools) {
+    return checkExport(source, { folder, out, file: MODEL, runtime: "tfjs" }, source.manifest.tasks, tools);
   },
 };
 
 async function graphModel({ manifest, config, readTensors }: ExportSource) {
   const weights = await readTensors(manifest.tasks);
-  const types = Object.fromEntries(
-    Object.entries(weights).map(([name, { shape, dtype }]) => [name, { shape: [...shape], dtype }]),
-  );
-  const { graph, symbols } = traceMerged(types, await withHeads(manifest.tasks), config);
+  const { graph, symbols } = traceMerged(typesOf(weights), await withHeads(manifest.tasks), config);
   const { name, sha256 } = manifest.base;
   const metadata = {
     base: { name, sha256, license: licenceForCallers(name) },

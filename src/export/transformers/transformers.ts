@@ -10,8 +10,8 @@ import { licenceForCallers } from "../../merge/folder/licence";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { bertConfigJson } from "../../model/config";
 import type { ExportFormat, ExportSource } from "../format";
-import { writeFiles } from "../target";
-import { checkTaskFolders, taskDepth, taskFolder, taskTensors } from "../task-folders";
+import { jsonFile, tokenizerFiles } from "../sidecars";
+import { checkTaskFolders, taskDepth, taskFolder, taskTensors, writeTaskFolders } from "../task-folders";
 
 const WEIGHTS = "model.safetensors";
 const CONFIG = "config.json";
@@ -31,15 +31,7 @@ export const transformers: ExportFormat = {
     }
     return { folders: source.manifest.tasks.map((task) => taskFolder(source, task)) };
   },
-  async write(folder, source) {
-    for (const task of source.manifest.tasks) {
-      const own = path.join(folder, taskFolder(source, task));
-      await writeFiles(own, await taskFiles(source, task));
-    }
-    if (source.alone) return;
-    const list = source.manifest.tasks.map((task) => ({ task: task.name, folder: taskFolder(source, task) }));
-    await writeFiles(folder, { "tasks.json": json(list) });
-  },
+  write: (folder, source) => writeTaskFolders(folder, source, (task) => taskFiles(source, task)),
   check(folder, out, source, tools) {
     const places = { folder, out, file: ".", runtime: "transformers" };
     return checkTaskFolders(source, places, tools, ({ name }) => async (target) => {
@@ -55,18 +47,15 @@ export const transformers: ExportFormat = {
 
 const hasModel = (folder: string) => existsSync(path.join(folder, CONFIG)) && existsSync(path.join(folder, WEIGHTS));
 
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-
 async function taskFiles(source: ExportSource, task: MergedTask) {
   const { tokenizer, manifest } = source;
   const special = ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-  const settings = { ...tokenizerConfigJson(tokenizer), model_max_length: task.maxLength };
+  const settings = tokenizerConfigJson(tokenizer);
   return {
     [WEIGHTS]: [...safetensorsChunks(await taskTensors(source, task))],
-    [CONFIG]: json(classifierConfig(source, task)),
-    "vocab.txt": `${tokenizer.tokens.join("\n")}\n`,
-    "tokenizer_config.json": json(settings),
-    "special_tokens_map.json": json(
+    [CONFIG]: jsonFile(classifierConfig(source, task)),
+    ...tokenizerFiles(tokenizer, { model_max_length: task.maxLength }),
+    "special_tokens_map.json": jsonFile(
       Object.fromEntries(Object.entries(settings).filter(([key]) => special.includes(key))),
     ),
     "README.md": card(source, task, licenceForCallers(manifest.base.name)),

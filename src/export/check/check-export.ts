@@ -1,0 +1,38 @@
+// What an export's model gives, against the source: the same question of every format.
+
+import path from "node:path";
+import type { MergedTask } from "../../merge/folder/manifest";
+import type { ExportSource } from "../format";
+import { type CheckedModel, type CheckTools, checkModel, type ModelCheck } from "./model-check";
+
+/** A model of an export, and what runs it. */
+export interface ExportedModel {
+  /** Where the export lies now, and what errors call it. */
+  readonly folder: string;
+  readonly out: string;
+  /** Within both, what the runtime opens; "." for the folder. */
+  readonly file: string;
+  readonly runtime: string;
+}
+
+/** Throws as {@link checkModel} does. @param tasks of the source that the model has */
+export function checkExport(
+  { config, tokenizer, readTensors }: ExportSource,
+  { folder, out, file, runtime }: ExportedModel,
+  tasks: readonly MergedTask[],
+  tools: CheckTools,
+  tolerance: Pick<CheckedModel, "tolerance"> = {},
+): Promise<ModelCheck> {
+  const checked = {
+    path: path.join(folder, file),
+    name: file === "." ? out : path.join(out, file),
+    runtime,
+    advice: "Nothing was left there. Please report it",
+    tasks,
+    config,
+    tokenizer,
+    ...tolerance,
+    tensorsOf: (task: MergedTask) => readTensors([task]),
+  };
+  return checkModel(checked, tools);
+}
