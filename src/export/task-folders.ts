@@ -1,6 +1,7 @@
 // Exports that have a folder a task: trunk and branch together, as if the task had been trained alone. One task that was
 // asked for by name is the folder itself.
 
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import type { OpenModelFile } from "../engines/model-file";
 import type { MergedTask } from "../merge/folder/manifest";
@@ -11,6 +12,9 @@ import type { CheckTools, ModelCheck } from "./check/model-check";
 import type { ExportSource } from "./format";
 import { jsonFile } from "./sidecars";
 import { type Files, writeFiles } from "./target";
+
+/** Which folder is whose task's. */
+const LIST = "tasks.json";
 
 /** The folder of a task within the export. */
 export const taskFolder = ({ alone }: ExportSource, { name }: MergedTask): string => (alone ? "." : name);
@@ -30,6 +34,14 @@ export async function taskTensors({ readTensors }: ExportSource, task: MergedTas
 /** The layers that the task runs. */
 export const taskDepth = ({ fork, layers }: MergedTask): number => (fork ?? 0) + layers;
 
+/** Whether a folder is one task's, or holds tasks' folders and nothing of another format. @param isOne of a task's folder */
+export function areTaskFolders(folder: string, isOne: (folder: string) => boolean): boolean {
+  if (isOne(folder)) return true;
+  if (!existsSync(path.join(folder, LIST))) return false;
+  const others = readdirSync(folder).filter((name) => name !== LIST);
+  return others.length > 0 && others.every((name) => isOne(path.join(folder, name)));
+}
+
 /** Every task's folder, and where there are several, which is whose. */
 export async function writeTaskFolders(
   folder: string,
@@ -40,7 +52,7 @@ export async function writeTaskFolders(
   for (const place of places) await writeFiles(path.join(folder, place.folder), await filesOf(place.task));
   if (source.alone) return;
   const list = places.map(({ task, folder: own }) => ({ task: task.name, folder: own }));
-  await writeFiles(folder, { "tasks.json": jsonFile(list) });
+  await writeFiles(folder, { [LIST]: jsonFile(list) });
 }
 
 /**

@@ -12,7 +12,14 @@ import type { EntryPoint } from "../../model/entry-point";
 import type { CheckTools } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
-import { checkTaskFolders, taskDepth, taskFolder, taskTensors, writeTaskFolders } from "../task-folders";
+import {
+  areTaskFolders,
+  checkTaskFolders,
+  taskDepth,
+  taskFolder,
+  taskTensors,
+  writeTaskFolders,
+} from "../task-folders";
 
 const WEIGHTS = "model.safetensors";
 const TASK = "task.json";
@@ -21,7 +28,7 @@ export const safetensorsFolder: ExportFormat = {
   name: "safetensors",
   title: "tasks' weights",
   precisions: [],
-  isExport: (folder) => existsSync(path.join(folder, TASK)) || existsSync(path.join(folder, "tasks.json")),
+  isExport: (folder) => areTaskFolders(folder, (own) => existsSync(path.join(own, TASK))),
   contents: (source) => ({ folders: source.manifest.tasks.map((task) => taskFolder(source, task)) }),
   write: (folder, source) => writeTaskFolders(folder, source, (task) => taskFiles(source, task)),
   check(folder, out, source, tools) {

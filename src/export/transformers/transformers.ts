@@ -11,16 +11,24 @@ import type { MergedTask } from "../../merge/folder/manifest";
 import { bertConfigJson } from "../../model/config";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
-import { checkTaskFolders, taskDepth, taskFolder, taskTensors, writeTaskFolders } from "../task-folders";
+import {
+  areTaskFolders,
+  checkTaskFolders,
+  taskDepth,
+  taskFolder,
+  taskTensors,
+  writeTaskFolders,
+} from "../task-folders";
 
 const WEIGHTS = "model.safetensors";
 const CONFIG = "config.json";
+const SPECIAL = "special_tokens_map.json";
 
 export const transformers: ExportFormat = {
   name: "transformers",
   title: "transformers' models",
   precisions: [],
-  isExport: (folder) => hasModel(folder) || existsSync(path.join(folder, "tasks.json")),
+  isExport: (folder) => areTaskFolders(folder, hasModel),
   contents(source) {
     const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined);
     if (foreign) {
@@ -45,7 +53,8 @@ export const transformers: ExportFormat = {
   },
 };
 
-const hasModel = (folder: string) => existsSync(path.join(folder, CONFIG)) && existsSync(path.join(folder, WEIGHTS));
+/** The last of them tells it from a task's weights for other servers. */
+const hasModel = (folder: string) => [CONFIG, WEIGHTS, SPECIAL].every((name) => existsSync(path.join(folder, name)));
 
 async function taskFiles(source: ExportSource, task: MergedTask) {
   const { tokenizer, manifest } = source;
@@ -55,9 +64,7 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
     [WEIGHTS]: [...safetensorsChunks(await taskTensors(source, task))],
     [CONFIG]: jsonFile(classifierConfig(source, task)),
     ...tokenizerFiles(tokenizer, { model_max_length: task.maxLength }),
-    "special_tokens_map.json": jsonFile(
-      Object.fromEntries(Object.entries(settings).filter(([key]) => special.includes(key))),
-    ),
+    [SPECIAL]: jsonFile(Object.fromEntries(Object.entries(settings).filter(([key]) => special.includes(key)))),
     "README.md": card(source, task, licenceForCallers(manifest.base.name)),
   };
 }

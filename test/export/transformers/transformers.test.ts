@@ -88,6 +88,16 @@ describe("the folders", () => {
   });
 });
 
+test.each(["onnx", "tfjs", "safetensors"] as const)("--force leaves an export to %s as it is", async (format) => {
+  const out = `other-${format}`;
+  await exportModel({ ...request("safetensors", out), format }, null);
+  const before = readdirSync(place(out)).sort();
+  const error = { exitCode: 2, message: expect.stringMatching(/is there already, and is no/) };
+  await expect(exportModel({ ...request("transformers", out), force: true }, null)).rejects.toMatchObject(error);
+  expect(readdirSync(place(out)).sort()).toEqual(before);
+  if (format === "safetensors") await exportModel({ ...request(format, out), force: true }, null);
+});
+
 test("safetensors: each file alone gives what the merged model gives", async () => {
   const open = () => Promise.reject(new Error("not asked"));
   const { check } = await exportModel(request("safetensors", "weights"), { ...tools, open });
