@@ -1,6 +1,7 @@
 // Every number of an engine that was measured, from its runs. docs/bench.md explains the fields.
 
 import type { Compilation } from "../engines/engine";
+import { median } from "../predict/median";
 import type { EngineMeasurement, LengthWork } from "./measure";
 import type { RunTime } from "./step-benchmark";
 import type { Opened, WorkloadName } from "./worker";
@@ -96,10 +97,4 @@ function summarise(
     flopsPerSecond,
     shareOfGemmPeak: gemmPeak === null ? null : flopsPerSecond / gemmPeak,
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1] as number, sorted[sorted.length >> 1] as number];
-  return (low + high) / 2;
 }

@@ -12,6 +12,7 @@ import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi
 import { layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
+import { median } from "./median";
 
 export interface LatencyOptions {
   readonly batchSize: number;
@@ -86,14 +87,6 @@ export function solve(plain: number, pair: number, long: number, deep: number): 
     topLayerMs,
     fixedMs: Math.max(0, plain - topLayerMs),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
 /** The base's bottom layer in every place: which weights it has does not change its time, and a base may have few. */

@@ -3,6 +3,7 @@
 
 import { tokenRows } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
+import { median } from "./median";
 import type { ServedModel } from "./model";
 
 export interface TaskLatencyOptions {
@@ -44,7 +45,7 @@ export async function measureTasks(model: ServedModel, options: TaskLatencyOptio
     }
     onRound?.();
   }
-  const medians = times.map((list) => list.sort((a, b) => a - b)[list.length >> 1] as number);
+  const medians = times.map(median);
   return {
     tasks: Object.fromEntries(names.map((name, i) => [name, medians[i] as number])),
     all: medians.at(-1) as number,

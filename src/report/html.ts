@@ -2,7 +2,8 @@
 // inside of it.
 
 import { parseJson } from "../files/json";
-import { type Drawing, escapeXml, inlineSvg } from "./charts/draw";
+import { escapeXml } from "../messages/markup";
+import { type Drawing, inlineSvg } from "./charts/draw";
 import { type Csv, csvText } from "./csv";
 import { type Cell, type Mark, markSigns, type ReportChart, type ReportDocument, type ReportTable } from "./document";
 import { styleSheet } from "./style";

@@ -109,3 +109,7 @@ function attributeText(value: Attribute): string {
 
 /** Bytes of a value in memory. */
 export const byteSize = ({ shape, dtype }: ValueType): number => sizeOf(shape) * (dtype === "bool" ? 1 : 4);
+
+/** The memory of numbers as bytes, uncopied. */
+export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  new Uint8Array(buffer, byteOffset, byteLength);

@@ -3,6 +3,7 @@
 import { float16Name, type Int8Layout, int8Names } from "../../model/int8";
 import type { HostTensor } from "../../model/tensors";
 import type { Graph, Shape, ValueType } from "../graph/graph";
+import { bytesOf } from "../graph/graph";
 import type { PackedNames } from "./lowering";
 import { elementTypes } from "./ops";
 import { ElementType, type ExternalBytes, type OnnxNode, type OnnxTensor } from "./proto";
@@ -32,9 +33,6 @@ export interface Float16Weight extends ValueType {
   readonly dtype: "float32";
   readonly halves: Uint16Array | ExternalBytes;
 }
-
-export const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
-  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** @param asRow declares a vector as a matrix of one row */
 export function initializersOf(name: string, constant: Constant, asRow = false): OnnxTensor[] {

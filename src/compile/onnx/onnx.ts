@@ -1,9 +1,9 @@
 // Lowering a graph to an ONNX model. Values get names in the order of the graph, so that equal graphs are equal files.
 
-import { type Elements, type Graph, type Shape, useCounts, type Value } from "../graph/graph";
+import { bytesOf, type Elements, type Graph, type Shape, useCounts, type Value } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { flattenRows } from "../passes/flatten";
-import { biasRows, bytesOf, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
+import { biasRows, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
 import type { Emitter, PackedNames, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {

@@ -2,6 +2,7 @@
 // node stands for a value of the graph.
 
 import type { DType, Elements, Node, Shape, Value } from "../graph/graph";
+import { bytesOf } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { completed } from "./nodes";
 import type { GraphNode, NodeAttributes, Ref, TensorType } from "./saved-model";
@@ -120,8 +121,6 @@ export const callAttributes = (
   f: { function: name },
   _XlaMustCompile: { bool: true },
 });
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
 
 function scalarBytes(value: number, type: DType): Uint8Array {
   if (type === "float32") return bytesOf(Float32Array.of(value));

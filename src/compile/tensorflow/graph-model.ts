@@ -3,6 +3,7 @@
 
 import type { HostTensors } from "../../model/tensors";
 import type { Graph, ValueType } from "../graph/graph";
+import { bytesOf } from "../graph/graph";
 import type { SymbolicSize } from "../graph/symbols";
 import type { GraphNode, NodeAttribute, Ref, TensorType } from "./saved-model";
 import { describeValue, lowerBody } from "./tensorflow";
@@ -147,5 +148,3 @@ function cut(parts: readonly Uint8Array[]): Uint8Array[] {
   }
   return shards;
 }
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);

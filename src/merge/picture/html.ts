@@ -1,6 +1,7 @@
 // A merged model's picture as a page that needs nothing else: the SVG, and the figures as a table.
 
 import { formatBytes } from "../../files/atomic";
+import { escapeXml } from "../../messages/markup";
 import { formatCount, formatLayers, formatScore } from "../../messages/quantities";
 import type { ModelOutline, TaskOutline } from "./outline";
 
@@ -18,15 +19,15 @@ export function htmlPicture(outline: ModelOutline, svg: string, ms: Readonly<Rec
   const head = ["task", "fork", "own layers", "layers alone", "parameters", "size", "dev score", ...(ms ? ["ms"] : [])];
   const rows = tasks.map((task) => [...taskCells(task), ...(ms ? [(ms[task.name] ?? 0).toFixed(1)] : [])]);
   const row = (cells: readonly string[], tag: "td" | "th") =>
-    `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+    `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join("")}</tr>`;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Tasks on one ${escaped(base.name)}</title>
+<title>Tasks on one ${escapeXml(base.name)}</title>
 <style>${STYLE}
 </style>
-<h1>Tasks on one ${escaped(base.name)}</h1>
+<h1>Tasks on one ${escapeXml(base.name)}</h1>
 <p>${formatLayers(overhead)} of ${separate.layers} that one whole model a task would run (${(100 * overhead.share).toFixed(1)} %);
 ${formatCount(parameters)} parameters in place of ${formatCount(separate.parameters)}.</p>
 <div class="scroll">${svg}</div>
@@ -52,6 +53,3 @@ export function taskCells({ name, fork, layers, alone, parameters, bytes, score 
     formatScore(score),
   ];
 }
-
-const escaped = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

@@ -1,6 +1,7 @@
 // A merged model's picture as SVG, light and dark, with nothing outside the file: the trunk in one colour, each task's own
 // boxes in another, and what reads it aloud in the title.
 
+import { escapeXml } from "../../messages/markup";
 import { formatCount } from "../../messages/quantities";
 import { layoutOf } from "./layout";
 import type { ModelOutline } from "./outline";
@@ -47,15 +48,15 @@ export function svgPicture(outline: ModelOutline, note: (task: string) => string
     const end = x(branch.boxes.length + 1) - box.gap / 2;
     const figures = `${formatCount(branch.task.parameters)}${note(branch.task.name)}`;
     shapes.push(
-      `<text x="${end}" y="${y(row) + box.height / 2}" dominant-baseline="central">${escaped(branch.task.name)} ` +
-        `<tspan class="note">${escaped(figures)}</tspan></text>`,
+      `<text x="${end}" y="${y(row) + box.height / 2}" dominant-baseline="central">${escapeXml(branch.task.name)} ` +
+        `<tspan class="note">${escapeXml(figures)}</tspan></text>`,
     );
   }
   const columns = Math.max(1, ...rows.map(({ branch }) => (branch?.boxes.length ?? 0) + 1));
   const names = Math.max(0, ...outline.tasks.map(({ name }) => name.length + 10 + note(name).length));
   const [width, height] = [x(columns) + names * 7.5, y(rows.length) - box.rowGap + box.margin];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="title">
-<title id="title">${escaped(titleOf(outline))}</title>
+<title id="title">${escapeXml(titleOf(outline))}</title>
 <style>${STYLE}
 </style>
 <g class="picture">
@@ -86,7 +87,4 @@ const line = (x1: number, y1: number, x2: number, y2: number) => `<path d="M${x1
 
 const boxAt = (left: number, top: number, label: string, kind: "trunk" | "own") =>
   `<rect class="${kind}" x="${left}" y="${top}" width="${box.width}" height="${box.height}" rx="5"/>` +
-  `<text x="${left + box.width / 2}" y="${top + box.height / 2}" text-anchor="middle" dominant-baseline="central">${escaped(label)}</text>`;
-
-const escaped = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+  `<text x="${left + box.width / 2}" y="${top + box.height / 2}" text-anchor="middle" dominant-baseline="central">${escapeXml(label)}</text>`;

@@ -1,6 +1,7 @@
 // Draws charts as SVG, without a browser: Vega-Lite and Vega, loaded when the first chart is drawn. They are ES modules
 // with top-level await, which only Node's own import() loads; under Jest a report is drawn in a child process.
 
+import { escapeXml } from "../../messages/markup";
 import type { ChartSpec } from "./charts";
 import { colour, darkChartRules } from "./palette";
 
@@ -87,19 +88,4 @@ export function inlineSvg({ width, height, body }: Drawing, alt: string): string
     `<svg class="chart" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" ` +
     `aria-label="${escapeXml(alt)}">${body}</svg>`
   );
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Text for element content and attribute values of HTML and XML; control characters, which XML refuses, are left out. */
-export function escapeXml(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that XML forbids
-  const allowed = text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "");
-  return allowed.replace(/[&<>"']/g, (character) => entities[character] as string);
 }
