@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { weightsOf } from "./peers/random-merged.mjs";
 import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
@@ -19,7 +20,6 @@ const { parameterShapes } = require("../dist/checkpoints/bases/parameter-shapes.
 const { writeBase } = require("../dist/checkpoints/bases/random-base.js");
 const { baseSha256 } = require("../dist/checkpoints/bases/weights.js");
 const { safetensorsChunks } = require("../dist/checkpoints/formats/safetensors.js");
-const { splitmix32 } = require("../dist/data/sample/sample.js");
 const { layerTensors } = require("../dist/model/parameters.js");
 
 showUsage(import.meta.url);
@@ -58,21 +58,6 @@ const cwd = path.resolve(values.out);
 rmSync(cwd, { recursive: true, force: true });
 mkdirSync(cwd, { recursive: true });
 const cache = path.join(cwd, "cache");
-
-/** Small weights, quickly: a table of drawn ones, read from a place of its own for each tensor. */
-function weightsOf(shapes, seed) {
-  const random = splitmix32(seed, 0);
-  const table = Float32Array.from({ length: 1 << 16 }, () => 0.04 * (random() + random() + random() - 1.5));
-  return Object.fromEntries(
-    [...shapes].map(([name, shape]) => {
-      const data = new Float32Array(shape.reduce((size, dimension) => size * dimension, 1));
-      const from = Math.floor(random() * table.length);
-      for (let i = 0; i < data.length; i++) data[i] = table[(from + i) & 0xffff];
-      if (name.endsWith("LayerNorm.weight")) for (let i = 0; i < data.length; i++) data[i] += 1;
-      return [name, { dtype: "float32", shape, data }];
-    }),
-  );
-}
 
 async function makeBase() {
   const config = {

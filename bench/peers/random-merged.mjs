@@ -22,7 +22,7 @@ export const paperTasks = Object.entries({
 }).map(([name, [fork, layers]]) => ({ name, fork, layers }));
 
 /** Small weights, quickly: a table of drawn ones, read from a place of its own for each tensor. */
-function weightsOf(shapes, seed) {
+export function weightsOf(shapes, seed) {
   const random = splitmix32(seed, 0);
   const table = Float32Array.from({ length: 1 << 16 }, () => 0.04 * (random() + random() + random() - 1.5));
   return Object.fromEntries(

@@ -2,8 +2,7 @@
 
 import { float16Name, type Int8Layout, int8Names } from "../../model/int8";
 import type { HostTensor } from "../../model/tensors";
-import type { Graph, Shape, ValueType } from "../graph/graph";
-import { bytesOf } from "../graph/graph";
+import { bytesOf, type Graph, type Shape, type ValueType } from "../graph/graph";
 import type { PackedNames } from "./lowering";
 import { elementTypes } from "./ops";
 import { ElementType, type ExternalBytes, type OnnxNode, type OnnxTensor } from "./proto";

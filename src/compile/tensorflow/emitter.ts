@@ -1,8 +1,7 @@
 // What rules write TensorFlow nodes through: it numbers nodes, keeps constants and shapes once each, and knows which
 // node stands for a value of the graph.
 
-import type { DType, Elements, Node, Shape, Value } from "../graph/graph";
-import { bytesOf } from "../graph/graph";
+import { bytesOf, type DType, type Elements, type Node, type Shape, type Value } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { completed } from "./nodes";
 import type { GraphNode, NodeAttributes, Ref, TensorType } from "./saved-model";

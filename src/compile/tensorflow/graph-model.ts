@@ -2,8 +2,7 @@
 // shards beside it. The format is that of tfjs-converter 4.22 (`tf.loadGraphModel`).
 
 import type { HostTensors } from "../../model/tensors";
-import type { Graph, ValueType } from "../graph/graph";
-import { bytesOf } from "../graph/graph";
+import { bytesOf, type Graph, type ValueType } from "../graph/graph";
 import type { SymbolicSize } from "../graph/symbols";
 import type { GraphNode, NodeAttribute, Ref, TensorType } from "./saved-model";
 import { describeValue, lowerBody } from "./tensorflow";

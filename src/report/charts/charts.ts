@@ -105,16 +105,7 @@ export function studentsChart(
   const x = { field: "layers", type: "ordinal", title: "layers of the student", axis: { labelAngle: 0 } };
   const xOffset = { field: "init", type: "nominal", scale: { domain } };
   const y = { field: "score", ...scoreAxis(metric) };
-  const line = {
-    data: { values: [{ score: teacher, label: "teacher" }] },
-    layer: [
-      { mark: { type: "rule", strokeDash: [6, 3], color: colour("ink") }, encoding: { y } },
-      {
-        mark: { type: "text", align: "right", baseline: "bottom", dy: -2, color: colour("ink"), fontSize: 11 },
-        encoding: { y, x: { value: PANEL.width }, text: { field: "label" } },
-      },
-    ],
-  };
+  const line = teacherLine(teacher, y);
   return {
     ...PANEL,
     title,
@@ -289,3 +280,15 @@ export function barsChart(
     },
   };
 }
+
+/** The teacher's score across a panel, with its name. @param y the axis that it lies on */
+export const teacherLine = (score: number | null, y: object) => ({
+  data: { values: [{ score, label: "teacher" }] },
+  layer: [
+    { mark: { type: "rule", strokeDash: [6, 3], color: colour("ink") }, encoding: { y } },
+    {
+      mark: { type: "text", align: "right", baseline: "bottom", dy: -2, color: colour("ink"), fontSize: 11 },
+      encoding: { y, x: { value: PANEL.width }, text: { field: "label" } },
+    },
+  ],
+});

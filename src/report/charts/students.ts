@@ -1,6 +1,6 @@
 // Charts of students on several forks, and of what each means of teaching them gave.
 
-import { type ChartSpec, PANEL, scoreAxis, seriesScales } from "./charts";
+import { type ChartSpec, PANEL, scoreAxis, seriesScales, teacherLine } from "./charts";
 import { colour } from "./palette";
 
 export interface ForkRow {
@@ -31,16 +31,7 @@ export function forksChart(
   };
   const y = { field: "score", ...scoreAxis(metric) };
   const values = rows.map(({ layers, ...row }) => ({ ...row, series: layers }));
-  const line = {
-    data: { values: [{ score: teacher, label: "teacher" }] },
-    layer: [
-      { mark: { type: "rule", strokeDash: [6, 3], color: colour("ink") }, encoding: { y } },
-      {
-        mark: { type: "text", align: "right", baseline: "bottom", dy: -2, color: colour("ink"), fontSize: 11 },
-        encoding: { y, x: { value: PANEL.width }, text: { field: "label" } },
-      },
-    ],
-  };
+  const line = teacherLine(teacher, y);
   return {
     ...PANEL,
     title,
