@@ -1,43 +1,23 @@
 // Forks of students: `same` (their teacher's), `2-5`, `3`, `same,2-5`; and which of them have room for how many layers.
 
 import { usageError } from "../errors/errors";
-import { asText } from "../errors/printable";
 import type { K, LayerRange } from "./layers";
+import { type Range, rangeReader } from "./ranges";
 
 /** A value of --student-forks: so many frozen layers, or as many as the teacher has. */
 export type Fork = number | "same";
 
-/** What --student-forks asked for, before the base is known. */
-export interface ForkRange {
-  readonly text: string;
-  /** "same" first, then from the shallowest. */
-  readonly values: readonly Fork[];
-  /** Those named one by one: what does not fit is an error there, where a range is cut. */
-  readonly singles: readonly number[];
-}
+/** What --student-forks asked for: "same" first, then from the shallowest. */
+export type ForkRange = Range<"same">;
+
+const read = rangeReader(["same"], 0, "forks such as same, 2-5, 3 or same,2,4");
 
 /** Reader of a fork range. */
 export function forkRange(given: unknown): ForkRange {
-  if (isRange(given)) return given;
-  const written = asText(given);
-  const singles: number[] = [];
-  const values = written.split(",").flatMap((part): Fork[] => {
-    const word = part.trim();
-    if (word === "same") return ["same"];
-    const match = /^(\d+)(?:\s*-\s*(\d+))?$/.exec(word);
-    const first = Number(match?.[1]);
-    const last = Number(match?.[2] ?? match?.[1]);
-    if (!match || last < first || last > 1000) throw new Error("forks such as same, 2-5, 3 or same,2,4");
-    if (match[2] === undefined) singles.push(first);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
+  const { values, ...range } = read(given);
   const depth = (fork: Fork) => (fork === "same" ? -1 : fork);
-  return { text: written, values: [...new Set(values)].sort((a, b) => depth(a) - depth(b)), singles };
+  return { ...range, values: values.toSorted((a, b) => depth(a) - depth(b)) };
 }
-
-/** One that was read before. */
-const isRange = (given: unknown): given is ForkRange =>
-  typeof given === "object" && given !== null && "singles" in given && "values" in given;
 
 /** Layers above a fork. */
 export interface ForkedLayers {
