@@ -3,16 +3,16 @@
 import { usageError } from "../errors/errors";
 import { shown } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
-import type { LayerRange } from "./layers";
 import { camelCase, type Definition, type Definitions, type Values } from "./option";
+import type { Range } from "./ranges";
 
-/** Layers as on the command line ("3-9", "2"), one number, or a list. */
-type GivenLayers = LayerRange | string | number | readonly (number | "full")[];
+/** Layers or forks as on the command line ("3-9", "2"), one number, or a list. */
+type GivenRange<Word extends string> = Range<Word> | string | number | readonly (number | Word)[];
 
 /** Options that are comma lists on the command line, and may be lists here. */
 type Lists = "task" | "remove" | "labels" | "transfer";
 
-type GivenAs<K, T> = T extends LayerRange ? GivenLayers : K extends Lists ? T | readonly string[] : T;
+type GivenAs<K, T> = T extends Range<infer Word> ? GivenRange<Word> : K extends Lists ? T | readonly string[] : T;
 
 /** What a call may give for some definitions: each absent one takes its default. */
 export type Given<D extends Definitions> = {

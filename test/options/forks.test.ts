@@ -1,6 +1,8 @@
 import { expect, test } from "@jest/globals";
 import { fitForks, forkRange } from "../../src/options/forks";
+import { readGiven } from "../../src/options/given";
 import { fitLayers, layerRange } from "../../src/options/layers";
+import { option } from "../../src/options/option";
 
 const names = { forks: "student-forks", layers: "student-layers" };
 
@@ -76,4 +78,11 @@ test.each([
 ])("--student-forks %s with %s layers is refused", (forks, layers, message) => {
   expect(() => fitted(forks, layers)).toThrow(message);
   expect(() => fitted(forks, layers)).toThrow(expect.objectContaining({ exitCode: 2 }));
+});
+
+test("a library's caller gives forks as the command line has them, as a list or as one number", () => {
+  const definitions = { forks: option(forkRange, { flag: "--forks", value: "<forks>", help: "", fallback: "same" }) };
+  expect(readGiven(definitions, { forks: "2-4" }).forks.values).toEqual([2, 3, 4]);
+  expect(readGiven(definitions, { forks: ["same", 3] }).forks.values).toEqual(["same", 3]);
+  expect(readGiven(definitions, { forks: 3 }).forks.singles).toEqual([3]);
 });
