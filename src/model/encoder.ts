@@ -69,11 +69,29 @@ export function encoderLayer(
   const drop: Dropout = dropout ?? ((_, x) => x);
   const asking = positions === "all" ? hidden : firstPosition(hidden);
   const context = selfAttention(params, asking, hidden, bias, config, index, drop, record);
-  const attended = drop(attentionOutputSite(index), dense(context, params.attentionOutput));
-  const middle = layerNorm(tf.add(attended, asking) as Tensor3D, params.attentionNorm, config.layerNormEps);
+  const onAttended = (x: Tensor3D) => drop(attentionOutputSite(index), x);
+  return aboveAttention(params, context, asking, config, onAttended, (x) => drop(outputSite(index), x));
+}
+
+/**
+ * What a layer makes of its attention.
+ * @param context [..., hidden], of the positions that attend
+ * @param asking the same positions before, which go around attention
+ * @param onAttended dropout of attention's output, as `onOutput` is of the layer's
+ */
+export function aboveAttention<T extends Tensor>(
+  params: LayerParams,
+  context: T,
+  asking: T,
+  config: BertConfig,
+  onAttended = (x: T): T => x,
+  onOutput = (x: T): T => x,
+): T {
+  const attended = onAttended(dense(context, params.attentionOutput));
+  const middle = layerNorm(tf.add<T>(attended, asking), params.attentionNorm, config.layerNormEps);
   const expanded = activate(dense(middle, params.intermediate), config.hiddenAct);
-  const output = drop(outputSite(index), dense(expanded, params.output));
-  return layerNorm(tf.add(output, middle) as Tensor3D, params.outputNorm, config.layerNormEps);
+  const output = onOutput(dense(expanded, params.output));
+  return layerNorm(tf.add<T>(output, middle), params.outputNorm, config.layerNormEps);
 }
 
 /**
@@ -123,12 +141,20 @@ function selfAttention(
   const query = split(dense(asking, params.query));
   const key = split(dense(hidden, params.key));
   const value = split(dense(hidden, params.value));
-  // The scale stands at the product, where a compiled step makes it the product's factor.
-  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(size));
-  const scores = tf.add(products, bias); // [batch, heads, n, length]
-  const probabilities = tf.softmax(scores) as Tensor4D;
+  const probabilities = attentionProbabilities(query, key, bias);
   record?.("attention", index, probabilities);
   const dropped = drop(attentionProbabilitiesSite(index), probabilities);
   const context = tf.transpose(tf.matMul(dropped, value), [0, 2, 1, 3]); // [batch, n, heads, size]
   return tf.reshape(context, [batch, asking.shape[1], width]) as Tensor3D;
+}
+
+/**
+ * @param query [batch, heads, n, size]
+ * @param key [batch, heads, length, size]
+ * @returns [batch, heads, n, length]
+ */
+export function attentionProbabilities(query: Tensor4D, key: Tensor4D, bias: Tensor4D): Tensor4D {
+  // The scale stands at the product, where a compiled step makes it the product's factor.
+  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
+  return tf.softmax(tf.add(products, bias)) as Tensor4D;
 }

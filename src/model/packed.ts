@@ -4,9 +4,8 @@
 
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { activate } from "./activations";
 import type { BertConfig } from "./config";
-import { attentionBias, embedSum } from "./encoder";
+import { aboveAttention, attentionBias, attentionProbabilities, embedSum } from "./encoder";
 import { dense, layerNorm } from "./ops";
 import { embeddingParameters, type LayerParams, layerParameters } from "./parameters";
 import type { Positions } from "./recorder";
@@ -68,7 +67,8 @@ export function packedLayers(
   let above = hidden;
   for (let index = from; index < to; index++) {
     const asking = top === "first" && index === to - 1 ? tf.gather<Tensor2D>(above, first as tf.Tensor1D) : above;
-    above = packedLayer(layerParameters(tensors, index), asking, above, packing, bias, config);
+    const params = layerParameters(tensors, index);
+    above = aboveAttention(params, packedAttention(params, asking, above, packing, bias, config), asking, config);
   }
   return above;
 }
@@ -79,21 +79,6 @@ export function rowsOf(x: Tensor2D, { to_rows }: Packing, { numAttentionHeads: h
   const [rows, , length] = to_rows.shape;
   const byHead = tf.gather<Tensor>(tf.reshape(x, [-1, width / heads]), to_rows as unknown as tf.Tensor1D);
   return tf.reshape(tf.transpose(byHead, [0, 2, 1, 3]), [rows, length, width]);
-}
-
-function packedLayer(
-  params: LayerParams,
-  asking: Tensor2D,
-  hidden: Tensor2D,
-  packing: Packing,
-  bias: Tensor4D,
-  config: BertConfig,
-): Tensor2D {
-  const context = packedAttention(params, asking, hidden, packing, bias, config);
-  const attended = dense(context, params.attentionOutput);
-  const middle = layerNorm(tf.add(attended, asking) as Tensor2D, params.attentionNorm, config.layerNormEps);
-  const output = dense(activate(dense(middle, params.intermediate), config.hiddenAct), params.output);
-  return layerNorm(tf.add(output, middle) as Tensor2D, params.outputNorm, config.layerNormEps);
 }
 
 /** @param asking the tokens that attend: all of `hidden`, or each row's first. @returns the same shape */
@@ -116,9 +101,7 @@ function packedAttention(
   const query = all ? byRow(asked) : (tf.reshape(asked, [-1, heads, 1, size]) as Tensor4D);
   const key = byRow(dense(hidden, params.key));
   const value = byRow(dense(hidden, params.value));
-  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(size));
-  const probabilities = tf.softmax(tf.add(products, bias)) as Tensor4D; // [rows, heads, n, length]
-  const context = tf.matMul(probabilities, value); // [rows, heads, n, size]
+  const context = tf.matMul(attentionProbabilities(query, key, bias), value); // [rows, heads, n, size]
   if (!all) return tf.reshape(context, [-1, width]) as Tensor2D;
   return tf.reshape(gathered(context, packing.to_tokens), [-1, width]) as Tensor2D; // from [tokens, heads, size]
 }

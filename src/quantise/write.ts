@@ -42,21 +42,33 @@ export async function writeInt8Parts(
   fitted: Fitted,
   onCreated: OnCreated,
 ): Promise<Int8Parts> {
-  const { config, tensors, tasks } = model;
   const { plan } = fitted;
-  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const trunk: Blob[] = [];
-  let { embeddings } = manifest; // where no task reads them they stay what they are
-  if (tasks.some(({ fork }) => fork !== null)) {
-    const packed = packTrunk(config, tensors, plan, [0, depth]);
-    embeddings = await writeInt8Blob(out, "embeddings", packed.embeddings, onCreated);
-    for (const [layer, weights] of packed.layers.entries()) {
-      trunk.push(await writeInt8Blob(out, layerName(layer), weights, onCreated));
-    }
-  }
+  const shared = await writeTrunk(out, model, plan, { embeddings: manifest.embeddings, trunk: [] }, onCreated);
   const written: Record<string, Int8Task> = {};
-  for (const task of tasks) written[task.name] = await writeBranch(out, task, model, fitted, onCreated);
-  return { embeddings, trunk, tasks: written, ...namesOf(plan) };
+  for (const task of model.tasks) written[task.name] = await writeBranch(out, task, model, fitted, onCreated);
+  return { ...shared, tasks: written, ...namesOf(plan) };
+}
+
+/**
+ * What the tasks of a model share: its embeddings, and the layers above those that are there already.
+ * @param known stays what it is where no task has a trunk under it
+ */
+async function writeTrunk(
+  out: string,
+  { config, tensors, tasks }: FitModel,
+  plan: Int8Plan,
+  known: Pick<Int8Parts, "embeddings" | "trunk">,
+  onCreated: OnCreated,
+): Promise<Pick<Int8Parts, "embeddings" | "trunk">> {
+  const forks = tasks.flatMap(({ fork }) => fork ?? []);
+  if (forks.length === 0) return known;
+  const packed = packTrunk(config, tensors, plan, [0, Math.max(...forks)]);
+  const embeddings = await writeInt8Blob(out, "embeddings", packed.embeddings, onCreated);
+  const trunk = [...known.trunk];
+  for (const weights of packed.layers.slice(known.trunk.length)) {
+    trunk.push(await writeInt8Blob(out, layerName(trunk.length), weights, onCreated));
+  }
+  return { embeddings, trunk };
 }
 
 async function writeBranch(
@@ -111,15 +123,8 @@ export async function requantise(
   const fitted = tools
     ? await fitPlan({ ...model, engine: tools.engine }, { ...tools, given, keepTrunk: true })
     : { plan: given, tasks: changed.map(({ name }) => unmeasured(name)) };
-  const trunk = int8.trunk.slice(0, known);
-  let { embeddings } = int8;
-  if (changed.some(({ fork }) => fork !== null)) {
-    const packed = packTrunk(config, tensors, fitted.plan, [0, upTo]);
-    embeddings = await writeInt8Blob(out, "embeddings", packed.embeddings, onCreated);
-    for (let layer = known; layer < contents.trunk.length; layer++) {
-      trunk.push(await writeInt8Blob(out, layerName(layer), packed.layers[layer] as PackedWeights, onCreated));
-    }
-  }
+  const under = { embeddings: int8.embeddings, trunk: int8.trunk.slice(0, known) };
+  const shared = await writeTrunk(out, model, fitted.plan, under, onCreated);
   const tasks: Record<string, Int8Task> = {};
   for (const task of contents.tasks) {
     const old = int8.tasks[task.name];
@@ -130,7 +135,8 @@ export async function requantise(
     list.filter((weight) => !weightIsOf(weight, changed) && !weightIsGone(weight, contents));
   return {
     int8: {
-      ...{ embeddings, trunk, tasks },
+      ...shared,
+      tasks,
       float32: [...kept(int8.float32), ...names.float32].sort(),
       moved: [...kept(int8.moved), ...names.moved].sort(),
     },

@@ -44,15 +44,24 @@ export function initializersOf(name: string, constant: Constant, asRow = false):
   });
   if ("data" in constant) return [stored(name, elementTypes[dtype], asRow ? [1, ...shape] : shape, constant.data)];
   if ("halves" in constant) return [stored(float16Name(name), ElementType.float16, shape, constant.halves)];
-  const { codes, scales, layout, inverse } = constant;
+  return int8Parts(name, constant).map((part) => stored(part.name, ElementType[part.dtype], part.shape, part.data));
+}
+
+/** The tensors that hold an int8 weight, in memory or elsewhere. */
+export function int8Parts<W extends Int8Weight>(name: string, { codes, scales, layout, inverse, shape }: W): Int8Part<W>[] {
   const names = int8Names(name);
   const [rows, width] = shape as [number, number];
   return [
-    stored(names[layout], ElementType.int8, layout === "matrix" ? [width, rows] : shape, codes),
-    stored(names.scales, ElementType.float32, [rows], scales),
-    ...(inverse ? [stored(names.inverse, ElementType.float32, [width], inverse)] : []),
+    { name: names[layout], dtype: "int8", shape: layout === "matrix" ? [width, rows] : shape, data: codes },
+    { name: names.scales, dtype: "float32", shape: [rows], data: scales },
+    ...(inverse ? [{ name: names.inverse, dtype: "float32", shape: [width], data: inverse } as const] : []),
   ];
 }
+
+type Int8Part<W extends Int8Weight> = { readonly name: string; readonly shape: Shape } & (
+  | { readonly dtype: "int8"; readonly data: W["codes"] }
+  | { readonly dtype: "float32"; readonly data: W["scales"] | NonNullable<W["inverse"]> }
+);
 
 /** Names of the int8 parts of inputs, by the ids of their values. */
 export function packedInputs(graph: Graph, constants: Readonly<Record<string, Constant>>): Map<number, PackedNames> {

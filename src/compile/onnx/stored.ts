@@ -2,9 +2,9 @@
 // (model/int8.ts). In memory or by where they lie.
 
 import { int8Names } from "../../model/int8";
-import { float32, type HostTensor, type Int8Tensor } from "../../model/tensors";
+import type { HostTensor, Int8Tensor } from "../../model/tensors";
 import type { Shape } from "../graph/graph";
-import type { ExternalTensor, Int8Weight } from "./constants";
+import { type ExternalTensor, type Int8Weight, int8Parts } from "./constants";
 import type { HeldInt8 } from "./packed";
 import type { ExternalBytes } from "./proto";
 
@@ -14,16 +14,8 @@ export function toStored(
 ): Record<string, HostTensor | Int8Tensor> {
   const stored: Record<string, HostTensor | Int8Tensor> = {};
   for (const [name, weight] of Object.entries(weights)) {
-    if (!("codes" in weight)) {
-      stored[name] = weight;
-      continue;
-    }
-    const { layout, codes, scales, inverse, shape } = weight;
-    const [rows, width] = shape as [number, number];
-    const names = int8Names(name);
-    stored[names[layout]] = { dtype: "int8", shape: layout === "matrix" ? [width, rows] : shape, data: codes };
-    stored[names.scales] = float32([rows], scales);
-    if (inverse) stored[names.inverse] = float32([width], inverse);
+    if (!("codes" in weight)) stored[name] = weight;
+    else for (const { name: part, ...tensor } of int8Parts(name, weight)) stored[part] = tensor;
   }
   return stored;
 }

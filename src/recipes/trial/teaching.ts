@@ -1,7 +1,7 @@
 // What the students of one teacher learn from, beside labels: its outputs on the train rows, computed once for all of them
 // like the trunk's activations.
 
-import { loadBranch, type StoredRun } from "../../checkpoints/runs/run-folder";
+import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { usageError } from "../../errors/errors";
 import type { HostTensors } from "../../model/tensors";
 import { headOf, outputSize } from "../../tasks/task";
@@ -17,7 +17,7 @@ import type { BranchSource } from "../../training/loop/branch-source";
 import type { Matched } from "../losses";
 import type { Preparation, TrialWork } from "../recipe";
 import type { PlacedTeacher } from "./initial-branch";
-import { disposeOutputs, type TeacherOutputs, teacherOutputs } from "./teacher";
+import { disposeOutputs, type TeacherOutputs, teacherBranch, teacherOutputs } from "./teacher";
 import { type TransferTexts, transferRows } from "./transfer";
 import { poolOf, requireKind, type TransferPool } from "./transfer-pool";
 
@@ -68,7 +68,7 @@ export function openTeaching(preparation: Preparation): OpenTeaching {
 
   return {
     async teacher() {
-      branch ??= loadBranch(teacher);
+      branch ??= teacherBranch(preparation);
       return { branch: await branch, place: teacher.record };
     },
     async inputs(lesson) {

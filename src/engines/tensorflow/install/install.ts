@@ -214,6 +214,7 @@ async function assemble(
   return build;
 }
 
+/** Libraries into the build, as the wheel's own search paths expect them; headers beside it, for the compiler alone. */
 async function unpackAll(wheels: readonly string[], build: string, include: string, signal?: AbortSignal) {
   const files: Record<string, number> = {};
   const limits = { maxBytes: LARGEST_WHEEL_CONTENT, ...(signal ? { signal } : {}) };

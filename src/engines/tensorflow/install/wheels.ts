@@ -73,8 +73,6 @@ export function cudaRequirements(requires: readonly string[]): string[] {
     .map((line) => (line.split(";")[0] as string).replace(/[()\s]/g, ""));
 }
 
-/** Libraries into the build, as the wheel's own search paths expect them; headers beside it, for the compiler alone. */
-
 /** 36 for glibc 2.36; null on another C library. */
 export function glibcMinor(): number | null {
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
