@@ -89,10 +89,12 @@ export async function inspect(options: InspectOptions = {}, caller: Caller = {})
 }
 
 async function placeInHistory(folder: string, version: string) {
-  const { historyOf } = await import("../merge/history/rollback.js");
-  const there = (await historyOf(folder)).filter(({ isThere }) => isThere);
-  const tags = there.find((entry) => entry.version === version)?.tags ?? [];
-  return { tags, versions: new Set(there.map((entry) => entry.version)).size };
+  const { readState, tagsOf } = await import("../merge/folder/pointer.js");
+  const { versionsIn } = await import("../merge/folder/resolve.js");
+  const state = await readState(folder);
+  const there = await versionsIn(folder, state);
+  const logged = new Set(state.pointer.log.map((entry) => entry.version));
+  return { tags: tagsOf(state.pointer, version), versions: there.filter((id) => logged.has(id)).length };
 }
 
 /** ", 12.3 ms" behind a task's name. */

@@ -52,7 +52,7 @@ export async function requirePlaces(out: string, { onnx }: Pick<Manifest, "onnx"
   }
 }
 
-/** Whether the version's graph is there: at its own place, or of a folder of format 1 at model.onnx. */
+/** Whether the version's graph is there, at its own place. */
 export async function hasGraph(out: string, { id, manifest }: FoundVersion): Promise<boolean> {
   const { onnx } = manifest;
   return onnx !== null && hasHash(versionFile(out, id, ".onnx"), onnx.sha256);

@@ -75,6 +75,10 @@ async function readFormat1(json: unknown, file: string, known: Kinds | undefined
   return { pointer, single };
 }
 
+/** The tags that a version has. */
+export const tagsOf = ({ tags }: Pointer, version: string): string[] =>
+  Object.keys(tags).filter((tag) => tags[tag] === version);
+
 /** The pointer of a folder whose first version this is, or that goes from `before` to it. */
 export function advanced(before: Pointer | null, entry: LogEntry): Pointer {
   const { log, ...rest } = before ?? { log: [], tags: {} };

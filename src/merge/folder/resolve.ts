@@ -18,8 +18,9 @@ export function requireTag(tag: string): void {
   );
 }
 
-/** Ids of the versions whose manifests lie in the folder, sorted. */
-export async function versionsIn(folder: string): Promise<string[]> {
+/** Ids of the versions whose manifests lie in the folder, sorted; of a folder of format 1 its one. */
+export async function versionsIn(folder: string, { pointer, single }: FolderState): Promise<string[]> {
+  if (single) return [pointer.current];
   const names = await readdir(path.join(folder, MANIFESTS)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw error;
@@ -29,10 +30,10 @@ export async function versionsIn(folder: string): Promise<string[]> {
 
 /** Throws modelError (4) where the folder has no such version, usageError (2) where several begin so. */
 export async function resolveVersion(folder: string, state: FolderState, wanted?: string): Promise<string> {
-  const { pointer, single } = state;
+  const { pointer } = state;
   if (wanted === undefined) return pointer.current;
   if (Object.hasOwn(pointer.tags, wanted)) return pointer.tags[wanted] as string;
-  const known = single ? [pointer.current] : await versionsIn(folder);
+  const known = await versionsIn(folder, state);
   const given = wanted.toLowerCase();
   const found = hash.test(given) ? known.filter((id) => id.startsWith(given) || given.startsWith(id)) : [];
   if (found.length === 1) return found[0] as string;

@@ -50,13 +50,19 @@ export const versionFile = (folder: string, id: string, suffix: ".json" | ".onnx
   path.join(folder, MANIFESTS, `${id}${suffix}`);
 
 /** The manifest of a version. Throws modelError (4) where the folder is none, has no such version, or is damaged. */
-export async function readVersion(folder: string, options: VersionOptions = {}): Promise<FoundVersion> {
+export const readVersion = async (folder: string, options: VersionOptions = {}): Promise<FoundVersion> =>
+  (await findVersion(folder, options)).found;
+
+/** The same, and the state of the folder in which it was found. */
+async function findVersion(
+  folder: string,
+  options: VersionOptions,
+): Promise<{ readonly found: FoundVersion; readonly state: FolderState }> {
   for (;;) {
     const state = await readState(folder, options.kinds);
     const id = await resolveVersion(folder, state, options.version);
-    if (state.single) return { id, manifest: state.single };
-    const manifest = await readManifestFile(folder, id, options.kinds);
-    if (manifest) return { id, manifest };
+    const manifest = state.single ?? (await readManifestFile(folder, id, options.kinds));
+    if (manifest) return { found: { id, manifest }, state };
     if (!(await hasMoved(folder, state))) throw missingManifest(folder, id);
   }
 }
@@ -105,8 +111,7 @@ export async function openVersion(
   files: (manifest: Manifest) => readonly string[] = filesOf,
 ): Promise<OpenVersion> {
   for (;;) {
-    const state = await readState(folder, options.kinds);
-    const found = await readVersion(folder, options);
+    const { found, state } = await findVersion(folder, options);
     const opened = await openFiles(folder, files(found.manifest));
     if (opened instanceof Map) return openedVersion(folder, found, opened);
     // Of a version that was removed, and not of one that is damaged?

@@ -47,13 +47,9 @@ export async function collectGarbage(out: string, rules: GcRules, kinds?: Kinds)
   });
 }
 
-async function plan(
-  out: string,
-  { pointer, single }: FolderState,
-  rules: GcRules,
-  kinds: Kinds | undefined,
-): Promise<Collected> {
-  const there = single ? [pointer.current] : await versionsIn(out);
+async function plan(out: string, state: FolderState, rules: GcRules, kinds: Kinds | undefined): Promise<Collected> {
+  const { pointer, single } = state;
+  const there = await versionsIn(out, state);
   const wanted = wantedVersions(pointer, rules, Date.now());
   const kept: string[] = [];
   const removed: string[] = [];

@@ -9,9 +9,17 @@ import type { Kinds } from "../../tasks/kinds/kind";
 import { type Change, changeFolder, commitPointer, entryOf } from "../change";
 import { missingBlob } from "../folder/blobs";
 import { filesOf } from "../folder/manifest";
-import { advanced, type FolderState, isMergedFolder, type LogEntry, type Pointer, readState } from "../folder/pointer";
+import {
+  advanced,
+  type FolderState,
+  isMergedFolder,
+  type LogEntry,
+  type Pointer,
+  readState,
+  tagsOf,
+} from "../folder/pointer";
 import { requireTag, resolveVersion, versionsIn } from "../folder/resolve";
-import { type FoundVersion, readVersion } from "../folder/version";
+import { type FoundVersion, readManifestFile, readVersion } from "../folder/version";
 import { hasGraph, requirePlaces, settle } from "../settle";
 
 export const ROLLBACK = "rollback";
@@ -80,7 +88,7 @@ export async function tagVersion(out: string, tag: string, version?: string | nu
       );
     }
     const id = version === null ? null : await resolveVersion(out, state, version);
-    if (id !== null && !state.single && !(await versionsIn(out)).includes(id)) await readVersion(out, { version: id });
+    if (id !== null && !(await versionsIn(out, state)).includes(id)) await readVersion(out, { version: id });
     if (id === before) return { tag, version: id, before, converted: false };
     const tags = Object.fromEntries(Object.entries(id === null ? others : { ...others, [tag]: id }).sort());
     const converted = await commitPointer(change, { ...state.pointer, tags });
@@ -114,20 +122,21 @@ export interface HistoryEntry extends LogEntry {
 
 /** The log, oldest first. */
 export async function historyOf(folder: string, kinds?: Kinds): Promise<HistoryEntry[]> {
-  const { pointer, single } = await readState(folder, kinds);
-  const there = single ? [pointer.current] : await versionsIn(folder);
+  const state = await readState(folder, kinds);
+  const { pointer, single } = state;
+  const there = await versionsIn(folder, state);
   const tasks = new Map<string, readonly string[]>();
   for (const id of there) {
-    const found = await readVersion(folder, { version: id, kinds }).catch(() => null);
-    if (found)
+    const manifest = single ?? (await readManifestFile(folder, id, kinds).catch(() => null));
+    if (manifest)
       tasks.set(
         id,
-        found.manifest.tasks.map(({ name }) => name),
+        manifest.tasks.map(({ name }) => name),
       );
   }
   return pointer.log.map((entry, i) => ({
     ...entry,
-    tags: Object.keys(pointer.tags).filter((tag) => pointer.tags[tag] === entry.version),
+    tags: tagsOf(pointer, entry.version),
     isCurrent: entry.version === pointer.current && i === pointer.log.length - 1,
     isThere: there.includes(entry.version),
     tasks: tasks.get(entry.version) ?? null,
