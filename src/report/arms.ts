@@ -1,10 +1,9 @@
 // An arm: all runs of one task that train the same layers by the same method from the same start. Its seeds compare only
-// within one setting (learning rate, epochs, train rows, which of its teacher's layers a student begins as); a grid of
-// settings is represented by the one that holds the best run.
+// within one setting (learning rate, epochs, train rows, what a student begins as and learns from); a grid of settings is represented by the one that holds the best run.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { canonicalJson } from "../files/hash";
 import type { Place } from "../model/place";
+import { settingOf } from "../selection/seeds";
 import { bestRun } from "../selection/teacher";
 import { type Spread, spreadOf } from "../tasks/scores";
 import type { SeedScores } from "./statistics";
@@ -44,12 +43,6 @@ export function armOf(runs: readonly StoredRun[]): Arm {
     settings: bySetting.size,
     all: runs,
   };
-}
-
-/** What two runs of different seeds must share for their scores to measure the seeds' noise. */
-function settingOf({ record }: StoredRun): string {
-  const { method, options, trainData, initLayers = "depth" } = record;
-  return canonicalJson({ method, options, train: trainData.sha256, initLayers });
 }
 
 export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {

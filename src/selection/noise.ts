@@ -4,25 +4,16 @@
 // from one to the next, which comparing pairs would not give.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { canonicalJson } from "../files/hash";
 import { counted as quantity } from "../messages/words";
 import { compareScores, scoreTolerance } from "../tasks/metrics";
 import type { Candidate, Noise, TaskCandidates } from "./candidate";
+import { settingOf } from "./seeds";
 
 /** Finished runs that differ by nothing but the seed. */
 export function seedGroups(runs: readonly StoredRun[]): StoredRun[][] {
   const groups = new Map<string, StoredRun[]>();
   for (const run of runs) {
-    const { method, fork, layers, init, options, trainData, teacher } = run.record;
-    const key = canonicalJson({
-      method,
-      fork,
-      layers,
-      init,
-      options,
-      train: trainData.sha256,
-      teacher: teacher?.sha256,
-    });
+    const key = settingOf(run);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
   return [...groups.values()];

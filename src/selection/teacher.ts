@@ -2,12 +2,12 @@
 // the same dev rows, and the smaller k wins a tie.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
-import { canonicalJson } from "../files/hash";
 import { byK, kOf, type Place } from "../model/place";
 import type { K } from "../options/layers";
 import type { ChooseBy } from "../settings/selection";
 import { compareScores } from "../tasks/metrics";
 import { meanScore } from "../tasks/scores";
+import { settingOf } from "./seeds";
 
 /** One line of the table of dev scores: every finished seed of one k. */
 export interface LayerScores {
@@ -61,14 +61,9 @@ export function teachingRun(runs: readonly StoredRun[], by: ChooseBy): StoredRun
 
 /** Finished runs that differ from a teacher in their seed alone, by seed. */
 export function seedsOf(teacher: StoredRun, runs: readonly StoredRun[]): StoredRun[] {
-  const arm = ({ record: { method, base, layers, fork, options, trainData, devData, labels } }: StoredRun) =>
-    canonicalJson({
-      ...{ method, base: base.sha256, layers, fork, options, labels },
-      ...{ train: trainData.sha256, dev: devData.sha256 },
-    });
   const { seed } = teacher.record;
   const others = runs.filter(
-    (run) => run.record.state === "finished" && run.record.seed !== seed && arm(run) === arm(teacher),
+    (run) => run.record.state === "finished" && run.record.seed !== seed && settingOf(run) === settingOf(teacher),
   );
   return others.sort((a, b) => a.record.seed - b.record.seed);
 }

@@ -6,11 +6,13 @@ import type { Candidate, TaskCandidates } from "../../src/selection/candidate";
 import { countedScores, describeNoise, noiseOf, seedGroups, standardError } from "../../src/selection/noise";
 import { applyRule } from "../../src/selection/rule";
 
-const run = (fork: number, layers: number, seed: number, score: number | null, options = { epochs: 3 }) =>
-  ({
+const run = (fork: number, layers: number, seed: number, score: number | null, options = { epochs: 3 }) => {
+  const read = { base: { sha256: "b" }, trainData: { sha256: "a" }, devData: { sha256: "d" } };
+  return {
     folder: `k${layers}-${seed}-${options.epochs}`,
-    record: { method: "finetune", fork, layers, seed, score, options, trainData: { sha256: "a" } },
-  }) as unknown as StoredRun;
+    record: { method: "finetune", fork, layers, seed, score, options, ...read },
+  } as unknown as StoredRun;
+};
 
 const noisy = (
   sd: number,
@@ -46,6 +48,24 @@ describe("the noise of seeds", () => {
     // 0.0002 of one further seed and 0.0006 of two.
     expect(noise).toEqual({ sd: expect.closeTo(Math.sqrt(0.0008 / 3), 12), degrees: 3 });
     expect(standardError({ sd: 0.02, degrees: 3 }, 1, 4)).toBeCloseTo(0.02 * Math.sqrt(1.25), 12);
+  });
+
+  test("what a student begins as, learns from and is scored on is no noise", () => {
+    const student = (seed: number, also: object) => {
+      const { folder, record } = run(2, 1, seed, 0.8);
+      return { folder, record: { ...record, method: "distill", teacher: { sha256: "t" }, ...also } } as StoredRun;
+    };
+    const kinds = [
+      {},
+      { initLayers: "top" },
+      { initLayers: "spread" },
+      { taughtBy: [{ sha256: "t" }, { sha256: "u" }] },
+      { transfer: { sha256: "x", rows: 10, from: ["task:mrpc"] } },
+      { transfer: { sha256: "x", rows: 20, from: ["task:mrpc"] } },
+      { devData: { sha256: "e" } },
+    ];
+    const groups = seedGroups([1, 2].flatMap((seed) => kinds.map((kind) => student(seed, kind))));
+    expect(groups.map((group) => group.map(({ record }) => record.seed))).toEqual(kinds.map(() => [1, 2]));
   });
 
   test("with one seed of each place there is none to be had, and every difference counts", () => {
