@@ -11,7 +11,7 @@ import { storageFailure } from "../files/storage-failure";
 import { type Given, readGiven } from "../options/given";
 import { option, optional } from "../options/option";
 import { decimal, names, text } from "../options/readers";
-import { formatByName } from "../tasks/format";
+import { formatByName, usualQuotes } from "../tasks/format";
 import type { Column, Columns, SplitName, Task } from "../tasks/task";
 import { type Caller, callOf } from "./caller";
 import { DEFAULT_TASKS, labelledTasks } from "./session";
@@ -242,7 +242,7 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
     files: Object.fromEntries(Object.entries(splits).map(([split, given]) => [split, below(given)])),
     ...(named ? {} : { format }),
     ...(header ? {} : { header }),
-    ...(quotes === (format === "csv" ? "csv" : "ordinary") ? {} : { quotes }),
+    ...(quotes === usualQuotes(format) ? {} : { quotes }),
     ...(splits.dev === undefined ? { "dev-share": devShare } : {}),
     columns: guess.columns,
     ...(guess.kind === "multilabel" ? { kind: guess.kind } : {}),

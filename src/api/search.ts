@@ -6,13 +6,14 @@ import path from "node:path";
 import { usageError } from "../errors/errors";
 import { type Given, readGiven } from "../options/given";
 import { configKey, optional, type Values } from "../options/option";
-import { decimals, integer, text } from "../options/readers";
+import { decimals, text } from "../options/readers";
 import type { Recipes } from "../recipes/recipe";
 import { baseOptions, DEFAULT_BASE } from "../settings/base";
 import { engineOptions } from "../settings/engine";
 import { budgetSettings } from "../settings/search";
 import { selectExtras, selectRules } from "../settings/selection";
 import { samples, taskOptions } from "../settings/tasks";
+import { seedOptions, trainingSettings } from "../settings/training";
 import { workOptions } from "../settings/work";
 import { type Call, type Caller, callOf } from "./caller";
 import type { StepListener } from "./experiment/last-steps";
@@ -57,17 +58,17 @@ const ofExperiment = {
     value: "<counts>",
     help: "one number or a list to try (default 3)",
   }),
-  batchSize: optional(integer({ min: 1, max: 65536 }), { flag: "--batch-size", value: "<rows>", help: "rows a step" }),
-  maxLength: optional(integer({ min: 4, max: 4096 }), {
+  batchSize: optional(trainingSettings.batchSize.read, {
+    flag: "--batch-size",
+    value: "<rows>",
+    help: "rows a step",
+  }),
+  maxLength: optional(trainingSettings.maxLength.read, {
     flag: "--max-length",
     value: "<tokens>",
     help: "cut rows to this many tokens",
   }),
-  seeds: optional(integer({ min: 1, max: 1000 }), {
-    flag: "--seeds",
-    value: "<n>",
-    help: "seeds that a trial may have (default 1)",
-  }),
+  seeds: { ...seedOptions.seeds, help: "seeds that a trial may have (default 1)" },
   maxTrainSamples: samples.maxTrainSamples,
   maxEvalSamples: samples.maxEvalSamples,
   ...selectRules,

@@ -4,6 +4,7 @@ import type { Engine } from "../engines/engine";
 import type { BertConfig } from "../model/config";
 import { pooledParameters } from "../model/head-parameters";
 import { placeOf } from "../model/place";
+import { median } from "../predict/median";
 import { branchOfBase } from "../recipes/trial/initial-branch";
 import { benchmarkWeights } from "./benchmark-weights";
 import { BENCHMARK_OUTPUTS, openTrainStep } from "./step-benchmark";
@@ -40,9 +41,8 @@ export async function measureUnitRate(
       const { ms, frozenMs } = await step.run(length);
       seconds.push((ms - frozenMs) / 1000);
     }
-    const median = seconds.toSorted((a, b) => a - b)[(STEPS - 1) / 2] as number;
     // Forward, and twice as much back.
-    return (3 * layers * batchSize * length) / median;
+    return (3 * layers * batchSize * length) / median(seconds);
   } finally {
     step.dispose();
   }

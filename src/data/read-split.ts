@@ -144,12 +144,17 @@ function requireWhole(file: string, { examples, broken, hidden }: ReadRows, opti
     throw dataError(`${rows}; no row is left; ${advice}`);
   }
   if (!options.skipBroken) throw dataError(`${rows}; mend them, or leave them out with --skip-broken-rows`);
-  const { maxBroken = 1 } = options;
-  if (count <= maxBroken * total) return;
-  const allowed = Math.ceil((100 * count) / total) / 100;
-  throw dataError(
-    `${rows}: ${count} of ${total} are more than ${100 * maxBroken} %; mend them, or allow it with --max-broken-rows ${allowed}`,
-  );
+  const tooMany = tooManyBroken(count, total, options.maxBroken ?? 1);
+  if (tooMany !== null) throw dataError(`${rows}: ${count} of ${total} are ${tooMany}`);
+}
+
+/** What is said of more broken rows than the share of all rows that may be left out; null where it is not above that. */
+export function tooManyBroken(broken: number, total: number, most: number): string | null {
+  // Not as most * total: 0.29 * 100 is less than 29, and the share that an error names must do.
+  if (broken / total <= most) return null;
+  const allowed = Math.ceil((100 * broken) / total) / 100;
+  const percent = Number((100 * most).toPrecision(12));
+  return `more than ${percent} %; mend them, or allow it with --max-broken-rows ${allowed}`;
 }
 
 /** GLUE's files are as they are; the user's may be quoted without saying so. */

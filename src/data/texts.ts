@@ -7,7 +7,7 @@ import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import type { SplitSource, Task } from "../tasks/task";
 import { isOfPart } from "./part";
-import { findSplitFile } from "./read-split";
+import { findSplitFile, tooManyBroken } from "./read-split";
 import { findReading } from "./reading/find-reading";
 import { formOf, openRows } from "./rows";
 import { fileBytes } from "./rows/file-bytes";
@@ -115,11 +115,7 @@ function leftOut(file: string, broken: number, first: string, read: number, rule
   const total = broken + read;
   const rows = `${file}: ${counted(broken, "broken row")} of ${total} (the first in ${first})`;
   if (!rules.skipBroken) throw dataError(`${rows}; mend them, or leave them out with --skip-broken-rows`);
-  if (broken > rules.maxBroken * total) {
-    const allowed = Math.ceil((100 * broken) / total) / 100;
-    throw dataError(
-      `${rows}: more than ${100 * rules.maxBroken} %; mend them, or allow it with --max-broken-rows ${allowed}`,
-    );
-  }
+  const tooMany = tooManyBroken(broken, total, rules.maxBroken);
+  if (tooMany !== null) throw dataError(`${rows}: ${tooMany}`);
   return `${rows} left out`;
 }

@@ -5,6 +5,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
 import { startOf } from "../recipes/recipe";
+import { groupBy } from "../selection/group-by";
 import { compareScores } from "../tasks/metrics";
 import { spreadOf } from "../tasks/scores";
 import type { TrialSpec } from "./plan";
@@ -53,12 +54,10 @@ export const scoreLines = (results: readonly TrialResult[]): ScoreLine[] =>
 
 /** The same with what tables call the layers: "k=5". */
 export function labelledLines(results: readonly TrialResult[]): { readonly label: string; readonly line: ScoreLine }[] {
-  const groups = new Map<string, TrialResult[]>();
-  for (const result of results) {
-    const { recipe, task, place } = result.spec;
-    const key = [recipe.method, task.name, startOf(result.spec), kOf(place), place.fork].join(" ");
-    groups.set(key, [...(groups.get(key) ?? []), result]);
-  }
+  const groups = groupBy(results, ({ spec }) => {
+    const { recipe, task, place } = spec;
+    return [recipe.method, task.name, startOf(spec), kOf(place), place.fork].join(" ");
+  });
   return [...groups.values()].flatMap((group) => {
     const runs = group.flatMap(({ run }) => (run ? [run] : []));
     const [first] = group;

@@ -3,8 +3,10 @@
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Place } from "../model/place";
+import { groupBy } from "../selection/group-by";
 import { settingOf } from "../selection/seeds";
 import { bestRun } from "../selection/teacher";
+import { compareScores } from "../tasks/metrics";
 import { type Spread, spreadOf } from "../tasks/scores";
 import type { SeedScores } from "./statistics";
 
@@ -25,6 +27,14 @@ export interface Arm extends Place {
   readonly all: readonly StoredRun[];
 }
 
+export const isBetter = (a: Arm, b: Arm): boolean => compareScores(a.best.record.score, b.best.record.score) > 0;
+
+/** Of each place the best arm, whatever made it and what it began as; the first of equals. */
+export const bestByPlace = (arms: readonly Arm[]): Arm[] =>
+  [...groupBy(arms, ({ layers, fork }) => `${layers} ${fork}`).values()].map((own) =>
+    own.reduce((best, arm) => (isBetter(arm, best) ? arm : best)),
+  );
+
 /** @param runs at least one, all finished */
 export function armOf(runs: readonly StoredRun[]): Arm {
   const best = bestRun(runs);
@@ -43,13 +53,4 @@ export function armOf(runs: readonly StoredRun[]): Arm {
     settings: bySetting.size,
     all: runs,
   };
-}
-
-export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    groups.set(key, [...(groups.get(key) ?? []), item]);
-  }
-  return groups;
 }

@@ -8,10 +8,11 @@ import { subfolders } from "../files/folder";
 import { byK, kOf, type Place } from "../model/place";
 import type { Recipes } from "../recipes/recipe";
 import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
+import { groupBy } from "../selection/group-by";
 import { chooseTeacher, comparableRuns, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
-import { type Arm, armOf, groupBy } from "./arms";
+import { type Arm, armOf } from "./arms";
 
 /** How a task is named in tables, and whether it counts in averages. */
 export type TaskLabel = Pick<Task, "name" | "title" | "inAverage">;

@@ -7,9 +7,8 @@ import { overhead } from "../model/overhead";
 import { isSmaller, type Place } from "../model/place";
 import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { pickByThreshold } from "../selection/threshold";
-import { compareScores } from "../tasks/metrics";
 import { type Spread, spreadOf } from "../tasks/scores";
-import type { Arm } from "./arms";
+import { type Arm, bestByPlace, isBetter } from "./arms";
 import { onTeachersFork, type TaskResults } from "./collect";
 import { type Comparison, compareOverSeeds, type SeedScores } from "./statistics";
 import type { TradeoffCandidate } from "./tradeoff";
@@ -55,13 +54,7 @@ export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
   return tasks.flatMap((results) => {
     const { chosen, students } = results;
     if (!chosen || chosen.fork === null) return [];
-    const best = new Map<string, Arm>();
-    for (const arm of students.filter((student) => isSmaller(student, chosen))) {
-      const place = `${arm.layers} ${arm.fork}`;
-      const other = best.get(place);
-      if (!other || isBetter(arm, other)) best.set(place, arm);
-    }
-    const arms = [...best.values(), chosen];
+    const arms = [...bestByPlace(students.filter((student) => isSmaller(student, chosen))), chosen];
     const candidates = arms.map((arm) => ({
       arm,
       layers: arm.layers,
@@ -71,8 +64,6 @@ export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
     return [{ results, candidates }];
   });
 }
-
-const isBetter = (a: Arm, b: Arm) => compareScores(a.best.record.score, b.best.record.score) > 0;
 
 export interface MethodsRequest {
   readonly recipes: Recipes;

@@ -8,6 +8,7 @@ import { counted } from "../messages/words";
 import { isSmaller, type Place } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate } from "./candidate";
+import { groupBy } from "./group-by";
 import { bestRun, chooseTeacher, comparableRuns, teachingRun } from "./teacher";
 
 /** "student": the best student if there is one, else the teacher: the default. */
@@ -144,18 +145,14 @@ export function leftOut({ teachers, students }: Omit<Candidates, "task">, by: Ch
   return lines;
 }
 
-const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
+export const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
   const { fork, layers, score } = run.record;
   return { role, fork, layers, score, run };
 };
 
 /** The best run of each place, from the fewest layers to the most, of equals from the shallowest fork. */
-function bestByPlace(students: readonly StoredRun[]): StoredRun[] {
-  const places = new Map<string, StoredRun[]>();
-  for (const run of students) {
-    const key = `${run.record.layers} ${run.record.fork}`;
-    places.set(key, [...(places.get(key) ?? []), run]);
-  }
+export function bestByPlace(students: readonly StoredRun[]): StoredRun[] {
+  const places = groupBy(students, ({ record: { layers, fork } }) => `${layers} ${fork}`);
   const depth = ({ record: { layers, fork } }: StoredRun) => [layers, fork ?? 0] as const;
   return [...places.values()].map(bestRun).sort((a, b) => {
     const [[ownA, forkA], [ownB, forkB]] = [depth(a), depth(b)];

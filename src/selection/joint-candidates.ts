@@ -6,7 +6,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { byK } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate, TaskCandidates } from "./candidate";
-import type { Candidates } from "./candidates";
+import { bestByPlace, type Candidates, toCandidate } from "./candidates";
 import { noiseOf, seedGroups } from "./noise";
 import { bestRun, chooseTeacher, comparableRuns, scoresByLayers } from "./teacher";
 
@@ -20,7 +20,7 @@ export function jointCandidates(
   const teacher = chooseTeacher(newest, by);
   const finished = students.filter(({ record }) => record.state === "finished");
   const comparable = finished.filter(({ record }) => record.devData.sha256 === newest[0]?.record.devData.sha256);
-  const ofStudents = [...groupByPlace(comparable).values()].map((runs) => toCandidate("student", bestRun(runs)));
+  const ofStudents = bestByPlace(comparable).map((run) => toCandidate("student", run));
   const ofTeachers = scoresByLayers(newest).flatMap(({ place, runs }) => {
     if (place.fork === null) return allowUnshared ? [toCandidate("unshared", bestRun(runs))] : [];
     const isTeachers = teacher !== null && runs.includes(teacher);
@@ -42,18 +42,3 @@ export function withSeeds({ task, candidates }: TaskCandidates, runs: readonly S
     noise: noiseOf(groups),
   };
 }
-
-function groupByPlace(runs: readonly StoredRun[]): Map<string, StoredRun[]> {
-  const groups = new Map<string, StoredRun[]>();
-  for (const run of runs) {
-    const { fork, layers } = run.record;
-    const key = `${fork} ${layers}`;
-    groups.set(key, [...(groups.get(key) ?? []), run]);
-  }
-  return groups;
-}
-
-const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
-  const { fork, layers, score } = run.record;
-  return { role, fork, layers, score, run };
-};

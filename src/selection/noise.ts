@@ -7,23 +7,20 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { counted as quantity } from "../messages/words";
 import { compareScores, scoreTolerance } from "../tasks/metrics";
 import type { Candidate, Noise, TaskCandidates } from "./candidate";
+import { groupBy } from "./group-by";
 import { settingOf } from "./seeds";
 
 /** Finished runs that differ by nothing but the seed. */
-export function seedGroups(runs: readonly StoredRun[]): StoredRun[][] {
-  const groups = new Map<string, StoredRun[]>();
-  for (const run of runs) {
-    const key = settingOf(run);
-    groups.set(key, [...(groups.get(key) ?? []), run]);
-  }
-  return [...groups.values()];
-}
+export const seedGroups = (runs: readonly StoredRun[]): StoredRun[][] => [...groupBy(runs, settingOf).values()];
 
 /** null where no place has two seeds with a score: there is no noise to be had. */
-export function noiseOf(groups: readonly (readonly StoredRun[])[]): Noise | null {
+export const noiseOf = (groups: readonly (readonly StoredRun[])[]): Noise | null =>
+  pooledNoise(groups.map((group) => group.flatMap(({ record }) => record.score ?? [])));
+
+/** Of scores in groups, each around its own mean; null where no group has two. */
+export function pooledNoise(groups: readonly (readonly number[])[]): Noise | null {
   let [squares, degrees] = [0, 0];
-  for (const group of groups) {
-    const scores = group.flatMap(({ record }) => (record.score === null ? [] : [record.score]));
+  for (const scores of groups) {
     if (scores.length < 2) continue;
     const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
     squares += scores.reduce((sum, score) => sum + (score - mean) ** 2, 0);

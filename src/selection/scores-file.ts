@@ -7,6 +7,7 @@ import { readWhole } from "../files/read-whole";
 import { decodeText } from "../files/written-text";
 import { didYouMean } from "../messages/nearest";
 import type { Place } from "../model/place";
+import { isNumber } from "../tasks/kinds/regression";
 import { compareScores } from "../tasks/metrics";
 import type { Candidate, TaskCandidates } from "./candidate";
 
@@ -144,7 +145,7 @@ function wholeNumber(cell: string): number | undefined {
 
 function toScore(cell: string): number | null | undefined {
   if (/^(nan|null)$/i.test(cell)) return null;
-  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell) ? Number(cell) : Number.NaN;
+  const value = isNumber(cell) ? Number(cell) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 

@@ -3,10 +3,10 @@
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { byK, kOf, type Place } from "../model/place";
-import type { K } from "../options/layers";
 import type { ChooseBy } from "../settings/selection";
 import { compareScores } from "../tasks/metrics";
 import { meanScore } from "../tasks/scores";
+import { groupBy } from "./group-by";
 import { settingOf } from "./seeds";
 
 /** One line of the table of dev scores: every finished seed of one k. */
@@ -19,15 +19,11 @@ export interface LayerScores {
   readonly mean: number | null;
 }
 
+const isFinished = ({ record }: StoredRun) => record.state === "finished";
+
 /** Finished runs by k, from the smallest; full fine-tuning last. */
 export function scoresByLayers(runs: readonly StoredRun[]): LayerScores[] {
-  const groups = new Map<K, StoredRun[]>();
-  for (const run of runs) {
-    if (run.record.state !== "finished") continue;
-    const key = kOf(run.record);
-    groups.set(key, [...(groups.get(key) ?? []), run]);
-  }
-  return [...groups.values()]
+  return [...groupBy(runs.filter(isFinished), ({ record }) => kOf(record)).values()]
     .map((group) => {
       const { fork, layers } = (group[0] as StoredRun).record;
       const scores = group.map(({ record }) => record.score);
@@ -55,16 +51,15 @@ export function chooseTeacher(runs: readonly StoredRun[], by: ChooseBy): StoredR
  */
 export function teachingRun(runs: readonly StoredRun[], by: ChooseBy): StoredRun | null {
   const teacher = chooseTeacher(runs, by);
-  const finished = runs.filter(({ record }) => record.state === "finished");
+  const finished = runs.filter(isFinished);
   return teacher ?? (finished.length > 0 ? bestRun(finished) : null);
 }
 
 /** Finished runs that differ from a teacher in their seed alone, by seed. */
 export function seedsOf(teacher: StoredRun, runs: readonly StoredRun[]): StoredRun[] {
   const { seed } = teacher.record;
-  const others = runs.filter(
-    (run) => run.record.state === "finished" && run.record.seed !== seed && settingOf(run) === settingOf(teacher),
-  );
+  const own = settingOf(teacher);
+  const others = runs.filter((run) => isFinished(run) && run.record.seed !== seed && settingOf(run) === own);
   return others.sort((a, b) => a.record.seed - b.record.seed);
 }
 
@@ -78,12 +73,8 @@ export function bestRun(runs: readonly StoredRun[]): StoredRun {
  * quick looks by their number of rows, and of equals the group that finished last: a teacher is chosen in the first.
  */
 export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
-  const groups = new Map<string, StoredRun[]>();
-  for (const run of runs) {
-    if (run.record.state !== "finished") continue;
-    const key = `${run.record.base.sha256} ${run.record.devData.sha256}`;
-    groups.set(key, [...(groups.get(key) ?? []), run]);
-  }
+  const scoredOn = ({ record: { base, devData } }: StoredRun) => `${base.sha256} ${devData.sha256}`;
+  const groups = groupBy(runs.filter(isFinished), scoredOn);
   const lastFinished = (group: readonly StoredRun[]) =>
     group
       .map(({ record }) => record.finishedAt ?? "")

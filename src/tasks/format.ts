@@ -21,3 +21,6 @@ export const isKeyed = (format: Format): boolean => format === "jsonl" || format
 
 /** Upper case or lower case; undefined for an extension that says nothing. */
 export const formatByName = (file: string): Format | undefined => byExtension[path.extname(file).toLowerCase()];
+
+/** CSV's quotes are RFC 4180's, TSV's are characters like any other, where nobody says otherwise. */
+export const usualQuotes = (format: Format): "ordinary" | "csv" => (format === "csv" ? "csv" : "ordinary");

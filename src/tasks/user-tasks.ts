@@ -4,7 +4,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { parseYamlFile, readYamlText } from "../options/yaml-file";
-import type { Format } from "./format";
+import { type Format, usualQuotes } from "./format";
 import { kinds } from "./kinds";
 import type { Kind, Kinds } from "./kinds/kind";
 import type { Columns, SplitSource, Task } from "./task";
@@ -82,7 +82,7 @@ function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): S
     file: path.resolve(folder, file),
     format,
     header: entry.header,
-    quotes: entry.quotes ?? (format === "csv" ? "csv" : "ordinary"),
+    quotes: entry.quotes ?? usualQuotes(format),
     columns,
     ...(kind.separator !== undefined && { labelSeparator: entry["label-separator"] ?? kind.separator }),
     ...(listed && {

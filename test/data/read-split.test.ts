@@ -107,6 +107,15 @@ describe("broken rows", () => {
     ]);
   });
 
+  test.each([0.07, 0.14, 0.28, 0.29, 0.55, 0.57, 0.58])("of exactly the share %d may be left out", async (share) => {
+    const count = Math.round(100 * share);
+    const rows = "0\tA.\tB.\tentailment\n".repeat(100 - count) + "1\tA.\tB.\n".repeat(count);
+    const { examples } = await read(rte, header + rows, { skipBroken: true, maxBroken: share });
+    expect(examples).toHaveLength(100 - count);
+    const more = await errorOf(rte, `${header}${rows}1\tA.\tB.\n`, { skipBroken: true, maxBroken: share });
+    expect(more).toContain(`${count + 1} of 101 are more than ${count} %; mend them, or allow it with --max-broken-rows`);
+  });
+
   test("cannot all be skipped", async () => {
     expect(await errorOf(rte, `${header}0\tA.\tB.\t\n`, { skipBroken: true })).toContain(
       'unknown label "", not one of entailment, not_entailment); no row is left; is it the right file?',

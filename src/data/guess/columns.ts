@@ -1,6 +1,7 @@
 // What the columns of a file are like, in one pass over its rows and in memory that does not grow with them.
 
 import { asText } from "../../errors/printable";
+import { isNumber } from "../../tasks/kinds/regression";
 import type { Column } from "../../tasks/task";
 import { MOST_LABELS } from "../labels";
 import { type Layout, openTable, type TableRow } from "../rows/table";
@@ -71,8 +72,6 @@ export function cellOf(
   return { text: typeof value === "object" ? JSON.stringify(value) : String(value).trim(), list: false };
 }
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
 function collectTraits(column: Column) {
   let [filled, characters, words, lists] = [0, 0, 0, 0];
   let counts: Map<string, number> | null = new Map();
@@ -91,7 +90,7 @@ function collectTraits(column: Column) {
       counts?.set(text, (counts.get(text) ?? 0) + 1);
       if (counts && counts.size > MOST_LABELS) counts = null;
       if (!numbers) return;
-      if (!NUMBER.test(text)) numbers = null;
+      if (!isNumber(text)) numbers = null;
       else {
         const value = Number(text);
         numbers.least = Math.min(numbers.least, value);

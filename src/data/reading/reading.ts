@@ -2,9 +2,8 @@
 // people give to columns of texts, or as a task's file without a header.
 
 import { dataError } from "../../errors/errors";
-import { isKeyed } from "../../tasks/format";
+import { isKeyed, usualQuotes } from "../../tasks/format";
 import type { Columns, SplitSource, Task } from "../../tasks/task";
-import { usualQuotes } from "../rows/layout";
 import type { Layout } from "../rows/table";
 
 /** Columns by name, or by position in a file without a header. */

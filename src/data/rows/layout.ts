@@ -1,12 +1,9 @@
 // How a file of rows is laid out, by its first bytes and by its name, where no task says it.
 
-import { type Format, formatByName } from "../../tasks/format";
+import { type Format, formatByName, usualQuotes } from "../../tasks/format";
 import { PARQUET_MAGIC } from "./parquet";
 import type { Layout } from "./table";
 import { type ByteSource, textBlocks } from "./text-blocks";
-
-/** CSV's quotes are RFC 4180's, TSV's are characters like any other, where nobody says otherwise. */
-export const usualQuotes = (format: Format): Layout["quotes"] => (format === "csv" ? "csv" : "ordinary");
 
 /** With a header. Throws dataError (3) for bytes that are no text. */
 export async function layoutOf(bytes: ByteSource): Promise<Layout> {

@@ -5,6 +5,8 @@ import { sha256Hex } from "../../files/hash";
 import type { Place } from "../../model/place";
 import type { Candidate, TaskCandidates } from "../../selection/candidate";
 import { type Front, frontOf } from "../../selection/front";
+import { groupBy } from "../../selection/group-by";
+import { pooledNoise } from "../../selection/noise";
 
 /** A trial that a search may train, once its place is known. */
 export interface SearchTrial {
@@ -206,40 +208,36 @@ function riseOf(
   return rises.length === 0 ? null : Math.max(...rises);
 }
 
-/** Final scores of finished trials of the task, in groups of a place and, where asked, a setting. */
-function groupsDone(
+/** A finished trial with a score. */
+interface Scored {
+  readonly trial: SearchTrial;
+  readonly score: number;
+}
+
+const placeKey = ({ trial: { makes, place } }: Scored) => `${makes} ${place.fork} ${place.layers}`;
+
+function scoredOf(
   { task }: SearchTrial,
   trials: readonly SearchTrial[],
   seen: ReadonlyMap<number, Seen>,
-  bySetting: boolean,
-): Map<string, { readonly setting: string; readonly score: number }[]> {
-  const groups = new Map<string, { setting: string; score: number }[]>();
-  for (const trial of trials) {
+): readonly Scored[] {
+  return trials.flatMap((trial) => {
     const known = trial.task === task ? seen.get(trial.index) : undefined;
     const score = known?.done ? bestOf(known.scores) : null;
-    if (score === null) continue;
-    const { makes, place, setting } = trial;
-    const key = `${makes} ${place.fork} ${place.layers}${bySetting ? ` ${setting}` : ""}`;
-    groups.set(key, [...(groups.get(key) ?? []), { setting, score }]);
-  }
-  return groups;
+    return score === null ? [] : [{ trial, score }];
+  });
 }
 
 /** The pooled standard deviation of seeds, as selection has it. */
 function noiseOf(trial: SearchTrial, trials: readonly SearchTrial[], seen: ReadonlyMap<number, Seen>): number {
-  let [squares, degrees] = [0, 0];
-  for (const group of groupsDone(trial, trials, seen, true).values()) {
-    const mean = group.reduce((sum, { score }) => sum + score, 0) / group.length;
-    squares += group.reduce((sum, { score }) => sum + (score - mean) ** 2, 0);
-    degrees += group.length - 1;
-  }
-  return degrees === 0 ? UNKNOWN_NOISE : Math.sqrt(squares / degrees);
+  const groups = groupBy(scoredOf(trial, trials, seen), (one) => `${placeKey(one)} ${one.trial.setting}`);
+  return pooledNoise([...groups.values()].map((group) => group.map(({ score }) => score)))?.sd ?? UNKNOWN_NOISE;
 }
 
 /** The most by which finished settings of one place differ in the task. */
 function settingsDiffer(trial: SearchTrial, trials: readonly SearchTrial[], seen: ReadonlyMap<number, Seen>): number {
-  const ranges = [...groupsDone(trial, trials, seen, false).values()].flatMap((group) => {
-    if (new Set(group.map(({ setting }) => setting)).size < 2) return [];
+  const ranges = [...groupBy(scoredOf(trial, trials, seen), placeKey).values()].flatMap((group) => {
+    if (new Set(group.map((one) => one.trial.setting)).size < 2) return [];
     const scores = group.map(({ score }) => score);
     return [Math.max(...scores) - Math.min(...scores)];
   });

@@ -122,8 +122,11 @@ async function findTeachers(state: SearchState): Promise<void> {
   state.trials = all;
   state.shared = await sharedWork(resolver, all);
   // With a budget the first seed stands for all: others come where they may move the front.
-  const first = (trial: PlacedTrial) => !budget || trial.spec.seed === firstSeed(all, trial);
-  const arms = tasks.map((task) => armsOf(all.filter((trial) => trial.task === task && first(trial))));
+  const arms = tasks.map((task) =>
+    armsOf(all.filter((trial) => trial.task === task)).map(({ trials }) => ({
+      trials: budget ? trials.slice(0, 1) : trials,
+    })),
+  );
   const afforded = budget ? affordable(arms, FOR_TEACHERS * budget.units) : arms;
   let halvings = afforded.map(beginHalving);
   while (halvings.some(({ done }) => !done)) {
@@ -170,9 +173,6 @@ function seedsToTeach({ resolver, trials, seen }: SearchState, teacher: StoredRu
 
 const isSameArm = (a: PlacedTrial, b: PlacedTrial) =>
   a.makes === b.makes && a.place.fork === b.place.fork && a.setting === b.setting;
-
-const firstSeed = (trials: readonly PlacedTrial[], { task, place, setting }: PlacedTrial): number | undefined =>
-  trials.find((one) => one.task === task && one.place.fork === place.fork && one.setting === setting)?.spec.seed;
 
 const unitsOf = (items: readonly Item[], seen: ReadonlyMap<number, Seen>, shared: SharedWork | null): number =>
   items.reduce(

@@ -2,6 +2,7 @@
 // whose best is the task's teacher.
 
 import { goingOn, halvedWork, type Rung, rungsOf, type SearchArm } from "../../recipes/halving/rule";
+import { groupBy } from "../../selection/group-by";
 import type { ChooseBy } from "../../settings/selection";
 import type { Item, SearchTrial, Seen } from "./rule";
 
@@ -12,11 +13,7 @@ export interface TeacherArm {
 
 /** Fine-tunings of one task as arms, in the plan's order. */
 export function armsOf(trials: readonly SearchTrial[]): TeacherArm[] {
-  const arms = new Map<string, SearchTrial[]>();
-  for (const trial of trials) {
-    const key = `${trial.place.fork} ${trial.place.layers} ${trial.setting}`;
-    arms.set(key, [...(arms.get(key) ?? []), trial]);
-  }
+  const arms = groupBy(trials, ({ place, setting }) => `${place.fork} ${place.layers} ${setting}`);
   return [...arms.values()].map((group) => ({ trials: group }));
 }
 

@@ -7,6 +7,7 @@ import { tryLockFolder } from "../../files/lock";
 import { Interrupted } from "../../messages/reporter";
 import { inOrder, openSweep, revisitedForks } from "../../recipes/sweep";
 import { stopTrial, storedRun } from "../../recipes/trial/trial";
+import { groupBy } from "../../selection/group-by";
 import type { RunContext } from "../../training/tracking/tracker";
 import { describeSpec } from "../plan";
 import type { Item } from "./rule";
@@ -36,15 +37,13 @@ export async function complete(state: SearchState, items: readonly Item[]): Prom
   }
 }
 
-function groupsOf(items: readonly Item[]): Item[][] {
-  const groups = new Map<string, Item[]>();
-  for (const item of items) {
-    const { spec } = item.trial as PlacedTrial;
-    const key = `${spec.recipe.method} ${spec.task.name}`;
-    groups.set(key, [...(groups.get(key) ?? []), item]);
-  }
+const groupsOf = (items: readonly Item[]): Item[][] => {
+  const groups = groupBy(items, ({ trial }) => {
+    const { recipe, task } = (trial as PlacedTrial).spec;
+    return `${recipe.method} ${task.name}`;
+  });
   return [...groups.values()];
-}
+};
 
 /** Trains what nobody else has of one task and recipe, over one trunk; whether there was any. */
 async function trainGroup(state: SearchState, group: readonly Item[], context: RunContext<Engine>): Promise<boolean> {

@@ -1,21 +1,12 @@
 // Students by fork: the best of each place beside the paper's, which is the teacher's fork.
 
 import { counted } from "../../messages/words";
-import { compareScores } from "../../tasks/metrics";
-import type { Arm } from "../arms";
-import { groupBy } from "../arms";
+import { groupBy } from "../../selection/group-by";
+import { type Arm, bestByPlace } from "../arms";
 import { forksChart } from "../charts/students";
 import { onTeachersFork, type TaskResults } from "../collect";
 import type { ReportChart } from "../document";
 import { metricName, points, provenance, seedsText } from "../words";
-
-/** The best start of each place, by layers and fork. */
-function bestByPlace(students: readonly Arm[]): Arm[] {
-  const places = groupBy(students, ({ layers, fork }) => `${layers} ${fork}`);
-  return [...places.values()].map((arms) =>
-    arms.reduce((best, arm) => (compareScores(arm.best.record.score, best.best.record.score) > 0 ? arm : best)),
-  );
-}
 
 /** @param titles by method, where there are several */
 export function studentForks(tasks: readonly TaskResults[], titles: ReadonlyMap<string, string>): ReportChart {

@@ -3,7 +3,8 @@
 
 import type { Place } from "../../model/place";
 import type { Recipes } from "../../recipes/recipe";
-import { type Arm, groupBy } from "../arms";
+import { groupBy } from "../../selection/group-by";
+import type { Arm } from "../arms";
 import { studentsChart } from "../charts/charts";
 import { hasOtherForks, onTeachersFork, type TaskResults } from "../collect";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";

@@ -2,8 +2,8 @@
 // front, beside it that of the paper's places alone, thresholds, methods.
 
 import { countLayers } from "../../model/overhead";
+import { groupBy } from "../../selection/group-by";
 import type { LatencyModel } from "../../selection/latency";
-import { groupBy } from "../arms";
 import { tradeoffChart } from "../charts/charts";
 import { hasOtherForks, onTeachersFork } from "../collect";
 import type { ReportChart, ReportSection } from "../document";

@@ -13,14 +13,16 @@ const metrics: Readonly<Record<string, Metric>> = {
   },
 };
 
+/** Whether a cell is a number as files write them: Number() alone would take "", "0x10" and "Infinity". */
+export const isNumber = (cell: string): boolean => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+
 export const regression = defineKind({
   name: "regression",
   problemType: "regression",
   definedBy: "range",
 
   readLabel(cell, { range }) {
-    // Number() alone would take "", "0x10" and "Infinity".
-    if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell)) return `"${cell}" is no number`;
+    if (!isNumber(cell)) return `"${cell}" is no number`;
     const value = Number(cell);
     const [lowest, highest] = range ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     return value >= lowest && value <= highest ? value : `${cell} is outside ${lowest} to ${highest}`;
