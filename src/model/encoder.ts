@@ -137,7 +137,8 @@ function selfAttention(
   const heads = config.numAttentionHeads;
   const size = width / heads;
   // [batch, heads, n or length, size]
-  const split = (x: Tensor3D) => tf.transpose(tf.reshape(x, [batch, x.shape[1], heads, size]), [0, 2, 1, 3]);
+  const split = (x: Tensor3D) =>
+    tf.transpose(tf.reshape(x, [batch, x.shape[1], heads, size]) as Tensor4D, [0, 2, 1, 3]);
   const query = split(dense(asking, params.query));
   const key = split(dense(hidden, params.key));
   const value = split(dense(hidden, params.value));

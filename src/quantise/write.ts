@@ -5,7 +5,7 @@ import type { Contents } from "../merge/change";
 import { type OnCreated, readShared, readTensors } from "../merge/folder/blobs";
 import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
-import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
+import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import type { BertConfig } from "../model/config";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { type Fitted, type FittedTask, fitPlan } from "./fit";

@@ -48,7 +48,10 @@ export function initializersOf(name: string, constant: Constant, asRow = false):
 }
 
 /** The tensors that hold an int8 weight, in memory or elsewhere. */
-export function int8Parts<W extends Int8Weight>(name: string, { codes, scales, layout, inverse, shape }: W): Int8Part<W>[] {
+export function int8Parts<W extends Int8Weight>(
+  name: string,
+  { codes, scales, layout, inverse, shape }: W,
+): Int8Part<W>[] {
   const names = int8Names(name);
   const [rows, width] = shape as [number, number];
   return [
