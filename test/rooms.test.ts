@@ -8,7 +8,7 @@ import path from "node:path";
 const rooms = [
   ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
   ...["checkpoints", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
-  ...["recipes", "predict", "quantise", "experiment", "report", "benchmark", "api", "cli"],
+  ...["recipes", "predict", "quantise", "serve", "experiment", "report", "benchmark", "api", "cli"],
 ];
 const NATIVE = /^(@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)|onnxruntime-node$)/;
 
