@@ -4,6 +4,7 @@ import { bytesOf, type Elements, type Graph, type Shape, useCounts, type Value }
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { flattenRows } from "../passes/flatten";
 import { biasRows, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
+import { joinProducts } from "./joined";
 import type { Emitter, PackedNames, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {
@@ -45,9 +46,10 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 }
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
-  const { constants = {}, symbols = [], standard = false, wideInputs = false } = options;
-  const packed = packedInputs(traced, constants);
-  const graph = packed.size > 0 ? flattenRows(traced) : traced; // small nodes count where products are fast
+  const { symbols = [], standard = false, wideInputs = false } = options;
+  const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
+  const packed = packedInputs(joined, constants);
+  const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast
   const written: Written = {
     initializers: new Map(),
     names: new Map(),
