@@ -65,18 +65,16 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
   for (const [name, value] of graph.inputs) written.names.set(value.id, name);
   const casts = wideInputs ? narrowed(fed, written) : [];
-  const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
     const asRow = written.rows.has(graph.inputs.get(name)?.id ?? -1);
     for (const made of initializersOf(name, tensor, asRow)) written.initializers.set(made.name, made);
   }
-  const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes: inDepthOrder([...casts, ...widenings, ...nodes]),
+    nodes: inDepthOrder([...casts, ...float16Casts(graph, constants), ...nodes]),
     initializers: [...written.initializers.values()],
-    inputs: wideInputs ? inputs.map(widened) : inputs,
+    inputs: fed.map(([name, value]) => declared(name, value, symbols)).map((x) => (wideInputs ? widened(x) : x)),
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
   };
 }
