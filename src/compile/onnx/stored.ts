@@ -88,7 +88,9 @@ function assembled<Data>(parts: ReadonlyMap<string, StoredPart<Data>>): Record<s
     };
   }
   for (const [name, { shape, data }] of parts) {
-    if (!taken.has(name)) weights[name] = { dtype: "float32", shape, data };
+    if (taken.has(name)) continue;
+    if (/_(scale|inverse)$/.test(name)) throw new Error(`${name} is a part of no int8 weight beside it`);
+    weights[name] = { dtype: "float32", shape, data };
   }
   return weights;
 }

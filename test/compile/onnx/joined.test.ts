@@ -193,6 +193,11 @@ describe("stored", () => {
     expect(fromStored(new Map(Object.entries(stored) as [string, never][]))).toEqual(all);
   });
 
+  test("a part that belongs to no weight is an error, not a weight of that name", () => {
+    const parts = new Map([["attention.self_inverse", { shape: [IN], data: new Float32Array(IN) }]]);
+    expect(() => fromStored(parts)).toThrow("attention.self_inverse is a part of no int8 weight beside it");
+  });
+
   test("three are no two", () => {
     const place = { location: "w.safetensors", offset: 0, length: 1 };
     const places = Object.entries(toStored(joinWeights(graphOf(all), all))).map(
