@@ -4,7 +4,7 @@ import type { Engine } from "../engines/engine";
 import { option } from "../options/option";
 import { decimal } from "../options/readers";
 import type { ServedTask } from "../predict/model";
-import type { Row } from "../predict/predict";
+import type { Row } from "../predict/encode";
 import type { MeasuredRows } from "../quantise/measure";
 import type { QuantiseTools } from "../quantise/write";
 import { BROKEN_SHARE } from "../settings/tasks";

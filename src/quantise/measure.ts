@@ -2,7 +2,8 @@
 
 import { evaluateTask } from "../predict/evaluate";
 import type { ServedModel, ServedTask } from "../predict/model";
-import { computeLogits, type Row } from "../predict/predict";
+import type { Row } from "../predict/encode";
+import { computeLogits } from "../predict/predict";
 import type { Label } from "../tasks/kinds/kind";
 import { outputSize, type Task } from "../tasks/task";
 
