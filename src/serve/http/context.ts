@@ -34,6 +34,7 @@ export interface ServerContext extends Asking {
 /** Of a server that is about to end: it is not ready, takes nothing new, and answers what it took. */
 export interface Drain {
   readonly isDraining: boolean;
-  /** Requests that were taken and have no answer yet. */
-  readonly open: number;
+  /** A request came; and had its answer, or lost its client. */
+  opened(): void;
+  closed(): void;
 }

@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Inference } from "../inference/inference";
 import type { Live } from "../model/live";
-import type { VersionTask } from "../model/served";
+import type { Served } from "../model/served";
 import type { AnswerCache } from "../schedule/answers";
 import type { BatchRecord } from "../schedule/batches";
 import type { Queue } from "../schedule/queue";
@@ -17,7 +17,8 @@ export interface Metrics {
   answered(route: string, status: number, ms: number, code: string | null): void;
   /** A request for predictions had its answer. */
   predicted(rows: number, known: number, times: { tokenized: number; queued: number; ran: number }, ms: number): void;
-  batch(record: BatchRecord, taskOf: (name: string) => VersionTask | undefined, naiveLayers: number): void;
+  /** @param model whose tasks and base it is, about: of the version that is current */
+  batch(record: BatchRecord, model: Served): void;
   swap(result: "done" | "refused", ms?: number): void;
   renewed(): void;
   readonly recent: Recent;
@@ -29,7 +30,7 @@ export interface Metrics {
 export interface Watched {
   readonly queue: Queue;
   readonly inference: Inference;
-  readonly live: () => Live;
+  readonly live: Live;
   readonly cache: AnswerCache | null;
   readonly running: () => number;
 }
@@ -85,7 +86,7 @@ export function createMetrics(watched: Watched): Metrics {
       stages.observe({ stage: "inference" }, ran / 1000);
       recent.add(count, ms);
     },
-    batch(record, taskOf, naiveLayers) {
+    batch(record, model) {
       const longest = record.rows.reduce((most, { ids }) => Math.max(most, ids.length), 0);
       batchTokens.observe(record.tokens);
       batchRows.observe(record.rows.length);
@@ -98,8 +99,8 @@ export function createMetrics(watched: Watched): Metrics {
         pieceSeconds.inc({ piece }, ms / 1000);
       }
       for (const { ids, tasks } of record.rows) {
-        layers.inc({ kind: "naive" }, ids.length * naiveLayers * tasks.length);
-        for (const name of tasks) if (taskOf(name)) taskRows.inc({ task: name });
+        layers.inc({ kind: "naive" }, ids.length * model.base.layers * tasks.length);
+        for (const name of tasks) if (model.task(name)) taskRows.inc({ task: name });
       }
     },
     swap(result, ms) {
@@ -132,7 +133,7 @@ function gauges(registry: Registry, { queue, inference, live, cache, running }: 
   gauge(
     "versions_open",
     "Versions that are open: the current one, and those that requests end on",
-    () => live().open().length,
+    () => live.open().length,
   );
   gauge(
     "inference_processes",

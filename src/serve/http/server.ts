@@ -1,8 +1,8 @@
 // The HTTP server: what every request goes through, and its routes.
 
 import { randomUUID } from "node:crypto";
-import type { Socket } from "node:net";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { RequestListener, Server } from "node:http";
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { adminRoutes } from "./admin";
 import { readBodies } from "./body";
 import type { ServerContext } from "./context";
@@ -15,43 +15,31 @@ import { predictRoutes } from "./predict";
 import { v2Routes } from "./v2";
 
 export interface HttpOptions {
-  /** Certificate and key, PEM; null for plain HTTP. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
   /** Origins of pages that may ask; none by default. */
   readonly origins: readonly string[];
-  /** Lines of JSON; null for none. */
-  readonly log: { readonly level: string; readonly stream: { write(line: string): void } } | null;
+  /** None by default. */
+  readonly logger?: FastifyBaseLogger | undefined;
+  /** The server that hands requests over; without one, requests are injected. */
+  readonly take?: ((handler: RequestListener) => Server) | undefined;
 }
 
-/** Ends what sends its request slower than this, in ms. */
-const REQUEST_MS = 30_000;
-/** Longer than those of load balancers (60 s of AWS's and nginx's), so that they end connections and not we. */
-const KEEP_ALIVE_MS = 75_000;
-
-export function buildServer(
-  context: ServerContext & { readonly drain: DrainCounter },
-  options: HttpOptions,
-): FastifyInstance {
+export function buildServer(context: ServerContext, { origins, logger, take }: HttpOptions): FastifyInstance {
   const app = fastify({
     bodyLimit: context.limits.maxBodyBytes,
-    logger: options.log ?? false,
+    ...(logger ? { loggerInstance: logger } : {}),
     disableRequestLogging: true, // its lines have the whole address, which may hold anything
     genReqId: ({ headers }) => requestId(headers["x-request-id"]),
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    forceCloseConnections: "idle",
     return503OnClosing: false, // `onRequest` says it, as JSON
-    clientErrorHandler: onClientError,
     frameworkErrors: (error, request, reply) =>
       void sendError(request, reply as unknown as FastifyReply, apiError(error)),
     routerOptions: { maxParamLength: 200 },
-    ...(options.tls ? { https: { ...options.tls } } : {}),
+    ...(take ? { serverFactory: take } : {}),
   }) as FastifyInstance;
   app.decorateRequest("trace");
   app.decorateRequest("arrived", 0);
   readBodies(app);
   everyRequest(app, context);
-  if (options.origins.length > 0) allowOrigins(app, options.origins);
+  if (origins.length > 0) allowOrigins(app, origins);
   predictRoutes(app, context);
   modelRoutes(app, context);
   v2Routes(app, context);
@@ -61,15 +49,7 @@ export function buildServer(
   return app;
 }
 
-/** Counts requests that have no answer yet. */
-export interface DrainCounter {
-  readonly isDraining: boolean;
-  readonly open: number;
-  opened(): void;
-  closed(): void;
-}
-
-function everyRequest(app: FastifyInstance, context: ServerContext & { readonly drain: DrainCounter }): void {
+function everyRequest(app: FastifyInstance, context: ServerContext): void {
   const { auth, drain, metrics } = context;
   app.addHook("onRequest", async (request, reply) => {
     request.arrived = performance.now();
@@ -130,26 +110,4 @@ const asksForPredictions = ({ routeOptions }: FastifyRequest) =>
 /** A client's own, where it is fit for logs and headers. */
 function requestId(given: string | string[] | undefined): string {
   return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
-}
-
-const phrases: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  408: "Request Timeout",
-  413: "Payload Too Large",
-  431: "Request Header Fields Too Large",
-};
-
-/** What is no HTTP, or too slow: there is no request to answer yet. */
-function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const status =
-    { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_CHUNK_EXTENSIONS_OVERFLOW: 413 }[error.code ?? ""] ??
-    400;
-  const message =
-    status === 408 ? "the request was not whole in time" : "this is no HTTP request that the server reads";
-  const body = JSON.stringify({ error: { code: "bad_request", message, request_id: randomUUID() } });
-  socket.end(
-    `HTTP/1.1 ${status} ${phrases[status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }

@@ -76,18 +76,27 @@ interface Entry {
   requests: number;
 }
 
-/** Opens the version that the source says. Throws UserError where it cannot be served. */
-export async function openLive(source: VersionSource, inference: Inference, events: LiveEvents = {}): Promise<Live> {
+/**
+ * Opens the version that the source says. Throws UserError where it cannot be served.
+ * @param opened what the inference has open already
+ */
+export async function openLive(
+  source: VersionSource,
+  inference: Inference,
+  events: LiveEvents = {},
+  opened: string | null = null,
+): Promise<Live> {
   const entries = new Map<string, Entry>();
   const open = async (id: string, before: Served | null): Promise<Entry> => {
     const served = await source.read(id, before);
-    await inference.open(id);
+    if (before || id !== opened) await inference.open(id);
     const entry = { served, requests: 0 };
     entries.set(id, entry);
     return entry;
   };
   const first = await source.wanted();
   let current = await open(first.id, null);
+  if (opened !== null && opened !== first.id) await inference.close(opened);
   let tags = first.tags;
   let refused: Refusal | null = null;
   let [swaps, closed] = [0, false];

@@ -82,7 +82,7 @@ export function createBatches(
 ): Batches {
   const requests = new Map<Ticket, Request>();
   let running = 0;
-  let timer: NodeJS.Timeout | null = null;
+  let isTimed = false;
   let comesSoon = false;
 
   const finish = (ticket: Ticket, request: Request) => {
@@ -151,14 +151,16 @@ export function createBatches(
       const waited = now() - oldest;
       // With nothing else to do, a batch is what came in this turn of the event loop.
       if (running > 0 && queue.tokens < limits.maxTokens && waited < limits.maxWaitMs) {
-        timer ??= setTimeout(() => {
-          timer = null;
-          pump();
-        }, limits.maxWaitMs - waited);
+        if (!isTimed) setTimeout(onTime, limits.maxWaitMs - waited);
+        isTimed = true;
         return;
       }
       start(queue.take(limits.maxTokens));
     }
+  };
+  const onTime = () => {
+    isTimed = false;
+    pump();
   };
   const soon = () => {
     if (comesSoon) return;
