@@ -2,7 +2,13 @@
 
 import { randomUUID } from "node:crypto";
 import type { RequestListener, Server } from "node:http";
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import { adminRoutes } from "./admin";
 import { readBodies } from "./body";
 import type { ServerContext } from "./context";
@@ -27,7 +33,8 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
   const app = fastify({
     bodyLimit: context.limits.maxBodyBytes,
     ...(logger ? { loggerInstance: logger } : {}),
-    disableRequestLogging: true, // its lines have the whole address, which may hold anything
+    // Its own lines have the whole address, which may hold anything.
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => requestId(headers["x-request-id"]),
     return503OnClosing: false, // `onRequest` says it, as JSON
     frameworkErrors: (error, request, reply) =>

@@ -151,7 +151,7 @@ export function createBatches(
       const waited = now() - oldest;
       // With nothing else to do, a batch is what came in this turn of the event loop.
       if (running > 0 && queue.tokens < limits.maxTokens && waited < limits.maxWaitMs) {
-        if (!isTimed) setTimeout(onTime, limits.maxWaitMs - waited);
+        if (!isTimed) setTimeout(onTime, limits.maxWaitMs - waited).unref();
         isTimed = true;
         return;
       }
