@@ -101,6 +101,7 @@ export type { RunSummary } from "./runs";
 export { type SearchOptions, search } from "./search";
 export type { SelectOptions } from "./select/options";
 export { measureLatency, type SelectResult, select } from "./select/select";
+export { type NewTokenOptions, newServeToken, type RunningServer, type ServeOptions, serve } from "./serve";
 export type { ModelOptions } from "./served-model";
 export { type StatusOptions, status, type TaskStatus } from "./status";
 export { type PlannedSubmission, planSubmission, type Submission, type SubmitOptions, submit } from "./submit";

@@ -111,6 +111,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "score a merged model or a run on dev rows",
     load: async () => (await import("./commands/eval.js")).evalCommand,
   },
+  serve: {
+    summary: "a merged model over HTTP, all tasks in one pass",
+    load: async () => (await import("./commands/serve.js")).serveCommand,
+  },
   submit: {
     summary: "a merged model's predictions as GLUE's site takes them",
     load: async () => (await import("./commands/submit.js")).submitCommand,
