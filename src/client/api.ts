@@ -158,6 +158,15 @@ export interface ModelAnswer {
   readonly precision: "float32" | "int8";
 }
 
+/** An inference process. */
+export interface ProcessStats {
+  readonly pid: number;
+  readonly alive: boolean;
+  readonly rss_bytes: number;
+  /** How often it was started again in this place. */
+  readonly restarts: number;
+}
+
 /** GET /v1/stats: rates and times over the last seconds. */
 export interface StatsAnswer {
   readonly requests_per_second: number;
@@ -165,11 +174,16 @@ export interface StatsAnswer {
   /** null where nothing was answered lately. */
   readonly p50_ms: number | null;
   readonly p99_ms: number | null;
-  /** Rows that wait. */
-  readonly queue: number;
-  /** Versions that are open: more than one while an old one answers its last requests. */
-  readonly versions: readonly string[];
-  readonly processes: number;
+  /** What waits, and how long what comes now would wait. */
+  readonly queue: { readonly rows: number; readonly tokens: number; readonly delay_ms: number };
+  /** Those that are open, the current one first: more than one while an old one answers its last requests. */
+  readonly versions: readonly { readonly version: string; readonly requests: number }[];
+  /** How often another version took over. */
+  readonly swaps: number;
+  /** The last version that could not be served, and why; null where there was none since the last swap. */
+  readonly refused: { readonly version: string | null; readonly reason: string; readonly time: string } | null;
+  readonly processes: readonly ProcessStats[];
+  readonly draining: boolean;
 }
 
 /** A change of the folder's current version. */
@@ -188,6 +202,8 @@ export interface HistoryItem {
 
 /** GET /v1/history: oldest first. Needs an admin token. */
 export interface HistoryAnswer {
+  /** What is served. */
+  readonly current: string;
   readonly history: readonly HistoryItem[];
 }
 
@@ -200,8 +216,14 @@ export interface RollbackRequest {
 /** POST /admin/reload and /admin/rollback: what answers new requests from then on. */
 export interface ChangeAnswer {
   readonly version: string;
-  /** The version before; the same where nothing changed. */
-  readonly from: string;
+  readonly changed: boolean;
+  /** The version before, where it changed. */
+  readonly from?: string;
+  /** Tasks that answer by other weights, or are new. */
+  readonly tasks?: readonly string[];
+  readonly removed?: readonly string[];
+  /** From its being seen to its being current. */
+  readonly ms?: number;
 }
 
 export interface ApiError {

@@ -351,8 +351,8 @@ test("the other routes", async () => {
   const client = new FlexbertClient({ url, token: "user", adminToken: "root" });
   answers = [json({ version: "4e3d5a46", tasks: [] })];
   expect(await client.model()).toMatchObject({ version: "4e3d5a46", request: { id: "r-1" } });
-  answers = [json({ versions: ["4e3d5a46"], queue: 0 })];
-  expect(await client.stats()).toMatchObject({ queue: 0 });
+  answers = [json({ versions: [], swaps: 3 })];
+  expect(await client.stats()).toMatchObject({ swaps: 3 });
   answers = [json({ history: [] })];
   expect(await client.history()).toMatchObject({ history: [] });
   answers = [json({ version: "b", from: "a" })];

@@ -86,9 +86,12 @@ export async function startFake(): Promise<Fake> {
       texts_per_second: 123.4,
       p50_ms: 5.21,
       p99_ms: 12.5,
-      queue: 3,
-      versions: [fakeModel.version],
-      processes: 2,
+      queue: { rows: 3, tokens: 60, delay_ms: 4 },
+      versions: [{ version: fakeModel.version, requests: 0 }],
+      swaps: 0,
+      refused: null,
+      processes: [{ pid: 7, alive: true, rss_bytes: 155e6, restarts: 0 }],
+      draining: false,
     },
     token: null,
     adminToken: "root",
@@ -126,11 +129,11 @@ async function answer(fake: Fake, request: IncomingMessage, response: ServerResp
   if (path !== "/v1/stats" && path !== "/v1/model") fake.asked.push({ path, body, token });
   if (path === "/v1/model") return json(fake.model);
   if (path === "/v1/stats") return json(fake.stats);
-  if (path === "/v1/history") return json({ history: fakeHistory(fake.model.version) });
+  if (path === "/v1/history") return json({ current: fake.model.version, history: fakeHistory(fake.model.version) });
   if (path.startsWith("/admin/")) {
     const from = fake.model.version;
     if (path === "/admin/rollback") become(fake, body.to ?? "22222222");
-    return json({ version: fake.model.version, from });
+    return json({ version: fake.model.version, changed: fake.model.version !== from, from });
   }
   if (path !== "/v1/predict") return refuse(404, "unknown_route", `there is no ${path}`);
   const { refusal } = fake;
@@ -141,7 +144,7 @@ async function answer(fake: Fake, request: IncomingMessage, response: ServerResp
 /** Another version is served from now on. */
 export function become(fake: Fake, version: string): void {
   fake.model = { ...fake.model, version, tags: [] };
-  fake.stats = { ...fake.stats, versions: [version] };
+  fake.stats = { ...fake.stats, versions: [{ version, requests: 0 }] };
 }
 
 async function stream(fake: Fake, body: { pair?: string; tasks?: string[] }, response: ServerResponse): Promise<void> {

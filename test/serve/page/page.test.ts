@@ -197,6 +197,11 @@ unless(browserAbsence).describe("the page in chromium", () => {
       become(fake, "22222222");
       await page.locator("#model", { hasText: "version 22222222" }).waitFor();
       expect(await page.textContent("#reach")).toBe("connected");
+      const refused = { version: "33333333", reason: "a blob is missing", time: "2026-11-26T10:00:00.000Z" };
+      fake.stats = { ...fake.stats, refused };
+      await page
+        .locator("#reach.bad", { hasText: "33333333 is refused, the current one stays: a blob is miss" })
+        .waitFor();
       fake.close();
       await page.locator("#reach.bad", { hasText: "no connection" }).waitFor();
     });

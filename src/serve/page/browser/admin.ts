@@ -41,10 +41,10 @@ export function openAdmin(clientOf: (adminToken: string) => FlexbertClient, onCh
 
   const rollBack = (version: string) =>
     attempt(async (client) => {
-      const { version: now, from } = await client.rollback({ to: version });
+      const { version: now, changed, from } = await client.rollback({ to: version });
       onChange();
       await list(client);
-      return now === from ? `${now} was the current version already` : `${now} answers new requests; before it ${from}`;
+      return !changed ? `${now} was the current version already` : `${now} answers new requests; before it ${from}`;
     });
 
   form.addEventListener("submit", (event) => {
@@ -59,12 +59,10 @@ export function openAdmin(clientOf: (adminToken: string) => FlexbertClient, onCh
   });
   reload.addEventListener("click", () => {
     void attempt(async (client) => {
-      const { version, from } = await client.reload();
+      const { version, changed, from } = await client.reload();
       onChange();
       if (shown) await list(client);
-      return version === from
-        ? `the folder is at ${version}, which is served`
-        : `${version} answers now; before it ${from}`;
+      return !changed ? `the folder is at ${version}, which is served` : `${version} answers now; before it ${from}`;
     });
   });
   return {

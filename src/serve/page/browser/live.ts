@@ -18,15 +18,16 @@ export function showLive(figures: HTMLElement, curves: HTMLElement): Live {
     show(stats) {
       past.push(stats);
       if (past.length > SPAN) past.shift();
-      const { requests_per_second, texts_per_second, p50_ms, p99_ms, queue, versions, processes } = stats;
+      const { requests_per_second, texts_per_second, p50_ms, p99_ms, queue, versions, processes, swaps } = stats;
       const shown: [string, string][] = [
         ["texts a second", rate(texts_per_second)],
         ["requests a second", rate(requests_per_second)],
         ["median", ms(p50_ms)],
         ["P99", ms(p99_ms)],
-        ["waiting", counted(queue, "row")],
-        ["processes", String(processes)],
-        [versions.length > 1 ? "versions open" : "version", versions.join(", ") || "none"],
+        ["waiting", counted(queue.rows, "row")],
+        ["processes", processesOf(processes)],
+        [versions.length > 1 ? "versions open" : "version", versions.map(({ version }) => version).join(", ")],
+        ["versions taken over", String(swaps)],
       ];
       figures.replaceChildren(
         ...shown.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))),
@@ -37,6 +38,19 @@ export function showLive(figures: HTMLElement, curves: HTMLElement): Live {
       );
     },
   };
+}
+
+/** "2, 310 MB", and what is wrong with them. */
+function processesOf(processes: StatsAnswer["processes"]): string {
+  const memory = processes.reduce((sum, { rss_bytes }) => sum + rss_bytes, 0);
+  const restarts = processes.reduce((sum, process) => sum + process.restarts, 0);
+  const dead = processes.filter(({ alive }) => !alive).length;
+  return [
+    String(processes.length),
+    `${Math.round(memory / 1e6)} MB`,
+    ...(dead > 0 ? [`${dead} starting`] : []),
+    ...(restarts > 0 ? [counted(restarts, "restart")] : []),
+  ].join(", ");
 }
 
 function curveOf(

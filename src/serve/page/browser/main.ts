@@ -1,6 +1,6 @@
 // The page: what is typed goes to the server as one streamed request, and each event of the answer is shown as it comes.
 
-import type { DoneEvent, ModelAnswer, PlanEvent } from "../../../client/api.js";
+import type { DoneEvent, ModelAnswer, PlanEvent, StatsAnswer } from "../../../client/api.js";
 import { FlexbertClient } from "../../../client/client.js";
 import { FlexbertError } from "../../../client/errors.js";
 import { openAdmin } from "./admin.js";
@@ -179,18 +179,29 @@ async function look(): Promise<void> {
   try {
     const stats = await clientOf().stats({ timeoutMs: 5000 });
     live.show(stats);
-    if (reach.className !== "good") say(reach, "connected");
-    reach.className = "good";
-    const open = stats.versions.join();
+    tell(reach, ...stateOf(stats));
+    const open = stats.versions.map(({ version }) => version).join();
     if (model === null || open !== seenOpen) await readModel();
     seenOpen = open;
   } catch (error) {
     askToken(error);
     const known = error instanceof FlexbertError && error.status === 401;
     const said = known ? "it wants a token" : "no connection";
-    if (reach.textContent !== said) say(reach, said);
-    reach.className = "bad";
+    tell(reach, said, "bad");
   }
+}
+
+/** Said once: who hears the page is not told each second that all is well. */
+function tell(place: HTMLElement, said: string, state: "good" | "bad"): void {
+  if (place.textContent !== said) say(place, said);
+  place.className = state;
+}
+
+function stateOf({ draining, refused }: StatsAnswer): [string, "good" | "bad"] {
+  if (draining) return ["the server is about to end", "bad"];
+  if (!refused) return ["connected", "good"];
+  const version = refused.version === null ? "the folder" : `version ${refused.version}`;
+  return [`${version} is refused, the current one stays: ${refused.reason}`, "bad"];
 }
 
 form.addEventListener("submit", (event) => {
