@@ -29,7 +29,10 @@ export interface FunctionRequest extends Omit<ModelRequest, "maySaturate"> {
  * What a function of a version is made of. Throws as {@link modelFiles}, and modelError (4) where it would unpack to more than
  * a function may.
  */
-export async function planFunction({ version, arch, ...request }: FunctionRequest): Promise<Pack> {
+export async function planFunction(
+  { version, arch, ...request }: FunctionRequest,
+  most = FUNCTION_BYTES,
+): Promise<Pack> {
   const found = await readVersion(request.folder, { version });
   const { files, ...model } = await modelFiles(found, { ...request, maySaturate: arch === "x64" }, "merged/");
   const all = [
@@ -38,7 +41,7 @@ export async function planFunction({ version, arch, ...request }: FunctionReques
     ...packageFiles("function", { os: "linux", arch }),
     ...files,
   ];
-  requireFits(all, model, arch, request.folder);
+  requireFits(all, { ...model, arch, folder: request.folder }, most);
   return { files: all, model };
 }
 
@@ -55,9 +58,15 @@ exports.handler = openFunction({
 
 const SHOWN = 3;
 
-function requireFits(files: readonly PackedFile[], model: Omit<PackedModel, "files">, arch: string, folder: string) {
+interface Fitted extends Pick<PackedModel, "weights" | "tasks"> {
+  readonly arch: string;
+  readonly folder: string;
+}
+
+function requireFits(files: readonly PackedFile[], model: Fitted, most: number): void {
   const bytes = bytesOf(files);
-  if (bytes <= FUNCTION_BYTES) return;
+  if (bytes <= most) return;
+  const { arch, folder } = model;
   const largest = [...files].sort((a, b) => b.bytes - a.bytes).slice(0, SHOWN);
   const named = largest.map((file) => `${path.posix.basename(file.name)} ${formatBytes(file.bytes)}`).join(", ");
   const helps = [
@@ -66,7 +75,7 @@ function requireFits(files: readonly PackedFile[], model: Omit<PackedModel, "fil
     ...(model.tasks.length > 1 ? ["fewer tasks (--task)"] : []),
   ];
   throw modelError(
-    `the function would unpack to ${formatBytes(bytes)}, and may to ${formatBytes(FUNCTION_BYTES)}. Largest: ${named}. ` +
+    `the function would unpack to ${formatBytes(bytes)}, and may to ${formatBytes(most)}. Largest: ${named}. ` +
       `What helps: ${helps.join("; ") || "a smaller base"}`,
   );
 }
