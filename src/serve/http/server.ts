@@ -45,8 +45,9 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
   app.decorateRequest("trace");
   app.decorateRequest("arrived", 0);
   readBodies(app);
-  everyRequest(app, context);
+  // First, so that a page can read why it was refused.
   if (origins.length > 0) allowOrigins(app, origins);
+  everyRequest(app, context);
   predictRoutes(app, context);
   modelRoutes(app, context);
   v2Routes(app, context);
