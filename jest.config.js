@@ -2,6 +2,7 @@
 
 /** Rooms whose tests need this process alone, and start no other. */
 const unitRooms = [
+  "client",
   ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
   ...["checkpoints", "selection", "experiment", "report", "serve/schedule", "serve/model", "serve/http"],
 ];

@@ -17,6 +17,7 @@ import { type ApiError, apiError, ApiError as Failure, sendError } from "./error
 import { healthRoutes } from "./health";
 import { modelRoutes } from "./model";
 import { openApiRoute } from "./openapi";
+import { pageRoutes } from "./page";
 import { predictRoutes } from "./predict";
 import { v2Routes } from "./v2";
 
@@ -54,6 +55,7 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
   adminRoutes(app, context);
   healthRoutes(app, context);
   openApiRoute(app);
+  pageRoutes(app);
   return app;
 }
 
