@@ -76,7 +76,7 @@ function everyRequest(app: FastifyInstance, context: ServerContext): void {
     drain.opened();
     // Not Fastify's onResponse, which knows nothing of clients that go.
     reply.raw.once("close", () => {
-      if (!reply.raw.writableFinished) request.trace.aborted = true;
+      if (!reply.raw.writableEnded) request.trace.aborted = true;
       onEnd(request, reply);
     });
     reply.header("x-request-id", request.id);
