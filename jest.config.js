@@ -4,7 +4,7 @@
 const unitRooms = [
   "client",
   ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
-  ...["checkpoints", "selection", "experiment", "report", "serve/schedule", "serve/model", "serve/http"],
+  ...["checkpoints", "selection", "experiment", "report", "serve/schedule", "serve/model"],
 ];
 const unit = `/test/((${unitRooms.join("|")})/(.*/)?)?[^/.]+\\.test\\.ts$`;
 const slow = "\\.(slow|soak)\\.test\\.ts$";

@@ -79,7 +79,7 @@ export async function startServer(
     return await open(settings, port, inference, tokens, logger);
   } catch (error) {
     port.cut();
-    await port.close();
+    await port.close(async () => undefined);
     await inference?.shutdown();
     throw error;
   }
@@ -149,7 +149,7 @@ async function open(
       const late = new AbortController();
       const cut = setTimeout(DRAIN_MS, undefined, { signal: late.signal }).then(port.cut, () => undefined);
       await Promise.race([drain.idle(), cut]);
-      await port.close();
+      await Promise.race([port.close(drain.idle), cut]);
       late.abort();
       stopWatching();
       await app.close();

@@ -113,7 +113,9 @@ describe("broken rows", () => {
     const { examples } = await read(rte, header + rows, { skipBroken: true, maxBroken: share });
     expect(examples).toHaveLength(100 - count);
     const more = await errorOf(rte, `${header}${rows}1\tA.\tB.\n`, { skipBroken: true, maxBroken: share });
-    expect(more).toContain(`${count + 1} of 101 are more than ${count} %; mend them, or allow it with --max-broken-rows`);
+    expect(more).toContain(
+      `${count + 1} of 101 are more than ${count} %; mend them, or allow it with --max-broken-rows`,
+    );
   });
 
   test("cannot all be skipped", async () => {

@@ -72,7 +72,9 @@ test("broken rows stop it, or are left out and told", async () => {
   });
   await expect(textsOf(source, { ...loose, maxBroken: 0.1 })).rejects.toThrow(/more than 10 %.*--max-broken-rows 0.17/);
   const many = write("many.tsv", `text\n${"fine\n".repeat(71)}${"too\tmany\n".repeat(29)}`);
-  expect(await textsOf([await textsOfFile(many, sst2, glue)], { ...loose, maxBroken: 0.29 })).toMatchObject({ rows: 71 });
+  expect(await textsOf([await textsOfFile(many, sst2, glue)], { ...loose, maxBroken: 0.29 })).toMatchObject({
+    rows: 71,
+  });
 });
 
 test("a file without the columns that the task takes says what would help", async () => {

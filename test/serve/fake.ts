@@ -214,6 +214,7 @@ export async function fakeServer(options: FakeOptions = {}) {
   return {
     ...{ app, inference, source, live, queue, batches, drain, metrics, context },
     async close() {
+      app.server.closeAllConnections();
       await app.close();
       await live.close();
       metrics.close();

@@ -25,7 +25,7 @@ export async function askFor(
   if (Number.isNaN(deadline)) {
     throw invalid(`x-deadline-ms takes milliseconds from above 0 to ${LONGEST_DEADLINE_MS}`);
   }
-  const answered = await ask(context, hold, rows, { ...options, deadline, signal: clientSignal(request, reply) });
+  const answered = await ask(context, hold, rows, { ...options, deadline, signal: clientSignal(reply) });
   noteAnswer(context, request, rows.length, answered);
   return answered;
 }

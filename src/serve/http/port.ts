@@ -24,8 +24,8 @@ export interface Port {
   readonly take: (handler: RequestListener) => Server;
   /** From now on. */
   begin(): void;
-  /** Waits for clients to end their connections, and ends them after some time. */
-  close(): Promise<void>;
+  /** Waits for clients to end their connections, and ends them after some time. @param idle when no request is open */
+  close(idle: () => Promise<void>): Promise<void>;
   /** Ends every connection at once. */
   cut(): void;
 }
@@ -58,11 +58,12 @@ export async function openPort({ host, port, tls }: PortOptions): Promise<Port> 
     begin() {
       answer = taken;
     },
-    async close() {
+    async close(idle) {
       const until = performance.now() + LINGER_MS;
       while ((await connections(server as Server)) > 0 && performance.now() < until) await setTimeout(20);
       const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
+      await idle();
+      server.closeAllConnections(); // those without a request, too, which browsers open ahead
       await closed;
     },
     cut: () => server.closeAllConnections(),

@@ -46,8 +46,9 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
   app.decorateRequest("trace");
   app.decorateRequest("arrived", 0);
   readBodies(app);
-  everyRequest(app, context);
+  // First, so that a page can read why it was refused.
   if (origins.length > 0) allowOrigins(app, origins);
+  everyRequest(app, context);
   predictRoutes(app, context);
   modelRoutes(app, context);
   v2Routes(app, context);
@@ -60,23 +61,28 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
 
 function everyRequest(app: FastifyInstance, context: ServerContext): void {
   const { auth, drain, metrics } = context;
-  app.addHook("onRequest", async (request, reply) => {
-    request.arrived = performance.now();
-    request.trace = {};
-    drain.opened();
-    reply.header("x-request-id", request.id);
-    if (drain.isDraining) reply.header("connection", "close");
-    auth.check(request);
-    refuseEarly(context, request);
-  });
-  app.addHook("onResponse", async (request, reply) => {
+  const onEnd = (request: FastifyRequest, reply: FastifyReply) => {
     drain.closed();
     const ms = performance.now() - request.arrived;
     const { trace } = request;
     const route = request.routeOptions.url ?? "none";
-    const { statusCode: status } = reply.raw;
-    metrics.answered(route, trace.aborted ? 499 : status, ms, trace.code ?? null);
+    const status = trace.aborted ? 499 : reply.raw.statusCode;
+    metrics.answered(route, status, ms, trace.code ?? null);
     request.log.info({ method: request.method, route, status, ms: Math.round(ms * 100) / 100, ...trace }, "answered");
+  };
+  app.addHook("onRequest", async (request, reply) => {
+    request.arrived = performance.now();
+    request.trace = {};
+    drain.opened();
+    // Not Fastify's onResponse, which knows nothing of clients that go.
+    reply.raw.once("close", () => {
+      if (!reply.raw.writableEnded) request.trace.aborted = true;
+      onEnd(request, reply);
+    });
+    reply.header("x-request-id", request.id);
+    if (drain.isDraining) reply.header("connection", "close");
+    auth.check(request);
+    refuseEarly(context, request);
   });
   const fail = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
     request.trace ??= {};

@@ -49,13 +49,11 @@ const rounded = (times: Answered["times"]) =>
   Object.fromEntries(Object.entries(times).map(([name, value]) => [name, Math.round(value * 100) / 100]));
 
 /** Aborted when the connection closes before the answer is sent. */
-export function clientSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+export function clientSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   const { raw } = reply;
   raw.once("close", () => {
-    if (raw.writableFinished) return;
-    request.trace.aborted = true;
-    controller.abort();
+    if (!raw.writableEnded) controller.abort();
   });
   return controller.signal;
 }
