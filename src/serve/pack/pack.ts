@@ -47,7 +47,7 @@ export async function planFunction(
 
 const entryOf = ({ tasks, weights }: Pick<PackedModel, "tasks" | "weights">): string => `// Made by flexbert pack.
 const path = require("node:path");
-const { openFunction } = require("./flexbert/dist/serve/lambda/function.js");
+const { openFunction } = require(path.join(__dirname, "flexbert/dist/serve/lambda/function.js"));
 
 exports.handler = openFunction({
   folder: path.join(__dirname, "merged"),
