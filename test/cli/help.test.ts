@@ -105,7 +105,7 @@ describe("flexbert --help", () => {
       ]);
     }
     const shown = ["eval", "export", "inspect", "predict", "report", "submit"];
-    const changed = ["add", "diff", "gc", "history", "quantize", "remove", "rollback", "tag", "update"];
+    const changed = ["add", "diff", "gc", "history", "quantize", "remove", "rollback", "serve", "tag", "update"];
     expect(named.sort()).toEqual([...shown, ...changed].sort());
   });
 
