@@ -125,7 +125,12 @@ flexbert(here, [
   "./tiny",
   ...engine,
 ]);
-flexbert(here, ["merge", "--no-onnx", "--base", "./tiny", ...engine]);
+const runs = new Map([here, ...positionals.map((given) => path.resolve(given))].map((checkout) => [checkout, []]));
+// Each reads what it has written: an older one does not know newer folders.
+const mergedOf = (checkout) => `merged-${[...runs.keys()].indexOf(checkout)}`;
+for (const checkout of runs.keys()) {
+  flexbert(checkout, ["merge", "--no-onnx", "--base", "./tiny", "--out", mergedOf(checkout), ...engine]);
+}
 const tenth = Math.ceil(rows / 10);
 for (const [name, count] of Object.entries({ all: rows, tenth, one: 1 }))
   writeCsv(path.join(folder, `${name}.csv`), count);
@@ -135,7 +140,8 @@ const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 
 /** One file through one checkout. */
 async function predict(checkout, name) {
-  const args = ["predict", "--file", `${name}.csv`, "--format", "tsv", "--output", "out.tsv", ...engine];
+  const files = ["--model", mergedOf(checkout), "--file", `${name}.csv`, "--output", "out.tsv"];
+  const args = ["predict", ...files, "--format", "tsv", ...engine];
   const { seconds, peak } = flexbert(checkout, args);
   return { seconds, peak, out: await rowsInOrder(path.join(folder, "out.tsv")) };
 }
@@ -143,7 +149,6 @@ async function predict(checkout, name) {
 console.log(
   `${rows} rows of CSV, engine ${values.engine}, Node ${process.version}, load ${os.loadavg()[0].toFixed(1)}`,
 );
-const runs = new Map([here, ...positionals.map((given) => path.resolve(given))].map((checkout) => [checkout, []]));
 for (let round = 0; round < Number(values.rounds); round++) {
   const order = [...runs.keys()];
   for (const checkout of round % 2 ? order.reverse() : order) {

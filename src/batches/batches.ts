@@ -47,14 +47,43 @@ export const stepsPerEpoch = (rows: number, batchSize: number): number => Math.c
 
 /** Batches of similar length in a fixed order, each padded to its longest row: for evaluation and the trunk. */
 export function sortedBatches(lengths: ArrayLike<number>, batchSize: number): Batch[] {
-  const order = Array.from({ length: lengths.length }, (_, row) => row);
-  order.sort((a, b) => (lengths[a] as number) - (lengths[b] as number) || a - b);
+  const order = byLength(lengths);
   const batches: Batch[] = [];
   for (let at = 0; at < order.length; at += batchSize) {
     const rows = order.slice(at, at + batchSize);
     batches.push({ rows, length: lengths[rows[rows.length - 1] as number] as number });
   }
   return batches;
+}
+
+/**
+ * The same by tokens: a batch has at most so many of them, and rows, but one row at least. Where padding is not computed the
+ * number of rows says little of a batch's work.
+ */
+export function sortedTokenBatches(
+  lengths: ArrayLike<number>,
+  most: { readonly rows: number; readonly tokens: number },
+): Batch[] {
+  const batches: Batch[] = [];
+  let rows: number[] = [];
+  let [tokens, length] = [0, 0];
+  for (const row of byLength(lengths)) {
+    const own = lengths[row] as number;
+    if (rows.length > 0 && (rows.length === most.rows || tokens + own > most.tokens)) {
+      batches.push({ rows, length });
+      [rows, tokens] = [[], 0];
+    }
+    rows.push(row);
+    tokens += own;
+    length = own;
+  }
+  if (rows.length > 0) batches.push({ rows, length });
+  return batches;
+}
+
+function byLength(lengths: ArrayLike<number>): number[] {
+  const order = Array.from({ length: lengths.length }, (_, row) => row);
+  return order.sort((a, b) => (lengths[a] as number) - (lengths[b] as number) || a - b);
 }
 
 /** Share of padding among the tokens that batches compute, 0 to 1. */

@@ -1,6 +1,6 @@
 // Predictions for rows of text: several tasks in one pass, each row encoded once for all tasks that see it alike.
 
-import { sortedBatches } from "../batches/batches";
+import { sortedTokenBatches } from "../batches/batches";
 import { tokenRows } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
@@ -9,8 +9,8 @@ import { encodeRow, type Row, type RowUnit } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
 import type { PieceRun } from "./segments/segments";
 
-/** Rows of one batch. */
-const PREDICT_BATCH = 64;
+/** Of one batch: short texts want many rows, or calls cost more than what they compute. */
+const MOST = { rows: 512, tokens: 4096 };
 
 export interface PredictOptions {
   readonly signal: AbortSignal;
@@ -41,7 +41,7 @@ export async function computeLogits(
   for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputSize(task));
   const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, tasks).map((unit): Unit => ({ ...unit, row: i })));
   const lengths = units.map(({ encoding }) => encoding.ids.length);
-  for (const batch of sortedBatches(lengths, PREDICT_BATCH)) {
+  for (const batch of sortedTokenBatches(lengths, MOST)) {
     if (signal.aborted) throw new Interrupted(null);
     const taken = batch.rows.map((unit) => units[unit] as Unit);
     const encodings = taken.map(({ encoding }) => encoding);

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { epochBatches, paddingShare, sortedBatches, stepsPerEpoch } from "../../src/batches/batches";
+import {
+  epochBatches,
+  paddingShare,
+  sortedBatches,
+  sortedTokenBatches,
+  stepsPerEpoch,
+} from "../../src/batches/batches";
 import { chooseBuckets } from "../../src/batches/buckets";
 
 const lengthsOf = fc.array(fc.integer({ min: 1, max: 128 }), { minLength: 1, maxLength: 300 });
@@ -85,5 +91,24 @@ describe("sortedBatches", () => {
       { rows: [2, 0], length: 9 },
     ]);
     expect(paddingShare([9, 3, 5, 4], batches)).toBeCloseTo(5 / 26, 10);
+  });
+});
+
+describe("sortedTokenBatches", () => {
+  test("fill up to a number of tokens and of rows, from the shortest row", () => {
+    expect(sortedTokenBatches([9, 3, 5, 4, 2], { rows: 3, tokens: 10 })).toEqual([
+      { rows: [4, 1, 3], length: 4 },
+      { rows: [2], length: 5 },
+      { rows: [0], length: 9 },
+    ]);
+    expect(sortedTokenBatches([2, 2, 2, 2], { rows: 3, tokens: 100 }).map(({ rows }) => rows)).toEqual([
+      [0, 1, 2],
+      [3],
+    ]);
+  });
+
+  test("a row that is longer than a batch may be is one alone", () => {
+    expect(sortedTokenBatches([50, 4], { rows: 8, tokens: 10 }).map(({ rows }) => rows)).toEqual([[1], [0]]);
+    expect(sortedTokenBatches([], { rows: 8, tokens: 10 })).toEqual([]);
   });
 });

@@ -43,15 +43,15 @@ function countingModel() {
 const counts = (logits: Float32Array | undefined) => Array.from(logits ?? []).filter((_, i) => i % 2 === 0);
 
 describe("computeLogits", () => {
-  test("gives them in the order of the rows, in batches of at most 64 that are sorted by length", async () => {
+  test("gives them in the order of the rows, in batches of at most 512 that are sorted by length", async () => {
     const { model, calls } = countingModel();
-    const lengths = Array.from({ length: 100 }, (_, i) => 1 + ((i * 7) % 20));
+    const lengths = Array.from({ length: 600 }, (_, i) => 1 + ((i * 3) % 5));
     const read: [number, number][] = [];
     const onRows = (rows: number, tokens: number) => void read.push([rows, tokens]);
     const { a } = await computeLogits(model, lengths.map(words), [task("a", 64)], { signal, onRows });
     expect(counts(a)).toEqual(lengths.map((count) => count + 2)); // with [CLS] and [SEP]
-    expect(calls.map(({ lengths }) => lengths.length)).toEqual([64, 36]);
-    expect(read.map(([rows]) => rows)).toEqual([64, 36]);
+    expect(calls.map(({ lengths }) => lengths.length)).toEqual([512, 88]);
+    expect(read.map(([rows]) => rows)).toEqual([512, 88]);
     expect(read.reduce((sum, [, tokens]) => sum + tokens, 0)).toBe(lengths.reduce((sum, one) => sum + one + 2, 0));
   });
 
@@ -75,7 +75,7 @@ describe("computeLogits", () => {
     const { model, calls } = countingModel();
     const controller = new AbortController();
     const onRows = () => controller.abort();
-    const rows = Array.from({ length: 130 }, () => words(1));
+    const rows = Array.from({ length: 1030 }, () => words(1));
     const stopped = computeLogits(model, rows, [task("a", 64)], { signal: controller.signal, onRows });
     await expect(stopped).rejects.toThrow(Interrupted);
     expect(calls).toHaveLength(1);

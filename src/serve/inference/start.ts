@@ -7,9 +7,8 @@ import { Interrupted, type Reporter } from "../../messages/reporter";
 import { counted } from "../../messages/words";
 import type { EngineName, WeightForm } from "../../settings/engine";
 import { chooseLayout, type Layout, layoutsOf, measureRate, type Trial } from "./calibrate";
-import type { OpenedVersion } from "./connection";
+import type { OpenedVersion, Settings } from "./calls";
 import { usableCores, usableMemory } from "./cores";
-import type { Settings } from "./process";
 import { startWorkers, type Workers } from "./workers";
 
 export interface InferenceOptions {
@@ -32,7 +31,7 @@ export interface InferenceOptions {
 }
 
 export interface StartedInference extends Workers {
-  /** The version that is open: {@link InferenceOptions.version}, or the current one at the start. */
+  /** The version that is open from the start: {@link InferenceOptions.version}, or the one that was current then. */
   readonly first: string;
 }
 
