@@ -2,8 +2,9 @@
 
 /** Rooms whose tests need this process alone, and start no other. */
 const unitRooms = [
+  "client",
   ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
-  ...["checkpoints", "selection", "experiment", "report"],
+  ...["checkpoints", "selection", "experiment", "report", "serve/schedule", "serve/model"],
 ];
 const unit = `/test/((${unitRooms.join("|")})/(.*/)?)?[^/.]+\\.test\\.ts$`;
 const slow = "\\.(slow|soak)\\.test\\.ts$";

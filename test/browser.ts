@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { chromium, type Page } from "playwright-core";
+import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const programs = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -42,22 +42,34 @@ export async function withPage(folder: string, url: string, look: (page: Page) =
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
+  try {
+    await withPageAt(`http://127.0.0.1:${port}/${url}`, look);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+/** The same of a server that runs. @param options how the page is seen: its size, colours, motion */
+export async function withPageAt(
+  url: string,
+  look: (page: Page) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<void> {
   const opened = await chromium.launch({
     ...(browser === undefined ? {} : { executablePath: browser }),
     args: ["--no-sandbox"],
     timeout: 0,
   });
   try {
-    const page = await opened.newPage();
+    const page = await opened.newPage(options);
     page.setDefaultTimeout(0); // jest's own limit ends a hang: a busy machine takes ten times as long
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(error.message));
-    await page.goto(`http://127.0.0.1:${port}/${url}`);
+    await page.goto(url);
     await look(page);
     if (errors.length > 0) throw new Error(`the page threw: ${errors.join("; ")}`);
   } finally {
     await opened.close();
-    server.closeAllConnections();
-    server.close();
   }
 }

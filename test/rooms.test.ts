@@ -6,7 +6,20 @@ import path from "node:path";
 
 /** A folder in a folder of the list has a place of its own only where it is named. A new room is a line here. */
 const rooms = [
-  ...["errors", "messages", "random", "files", "options", "settings", "model", "tasks", "data", "tokenizer", "batches"],
+  ...[
+    "client",
+    "errors",
+    "messages",
+    "random",
+    "files",
+    "options",
+    "settings",
+    "model",
+    "tasks",
+    "data",
+    "tokenizer",
+    "batches",
+  ],
   ...["checkpoints", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
   ...["recipes", "predict", "quantise", "serve", "experiment", "report", "benchmark", "api", "cli"],
 ];

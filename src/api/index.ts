@@ -93,6 +93,7 @@ export {
   type PredictOptions,
   predict,
 } from "./open-model";
+export { type Packed, type PackOptions, type PackPlan, type PackTarget, pack, planPack } from "./pack";
 export { type PulledBase, type PullOptions, pull } from "./pull";
 export { planQuantize, type QuantizeOptions, type QuantizePlan, quantize } from "./quantize";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
@@ -101,6 +102,7 @@ export type { RunSummary } from "./runs";
 export { type SearchOptions, search } from "./search";
 export type { SelectOptions } from "./select/options";
 export { measureLatency, type SelectResult, select } from "./select/select";
+export { type NewTokenOptions, newServeToken, type RunningServer, type ServeOptions, serve } from "./serve";
 export type { ModelOptions } from "./served-model";
 export { type StatusOptions, status, type TaskStatus } from "./status";
 export { type PlannedSubmission, planSubmission, type Submission, type SubmitOptions, submit } from "./submit";

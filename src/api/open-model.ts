@@ -3,8 +3,8 @@
 import { usageError } from "../errors/errors";
 import { readGiven } from "../options/given";
 import { defaultOf } from "../options/settings";
+import type { Row } from "../predict/encode";
 import type { ServedModel, ServedTask } from "../predict/model";
-import type { Row } from "../predict/predict";
 import type { RowFile, RowFileOptions } from "../predict/row-file";
 import type { InputRow, PredictedRow } from "../predict/rows";
 import { taskOptions } from "../settings/tasks";

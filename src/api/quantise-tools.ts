@@ -3,8 +3,8 @@
 import type { Engine } from "../engines/engine";
 import { option } from "../options/option";
 import { decimal } from "../options/readers";
+import type { Row } from "../predict/encode";
 import type { ServedTask } from "../predict/model";
-import type { Row } from "../predict/predict";
 import type { MeasuredRows } from "../quantise/measure";
 import type { QuantiseTools } from "../quantise/write";
 import { BROKEN_SHARE } from "../settings/tasks";

@@ -5,17 +5,12 @@ import { tokenRows } from "../batches/rows";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
 import { outputSize } from "../tasks/task";
-import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
+import { encodeRow, type Row, type RowUnit } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
 import type { PieceRun } from "./segments/segments";
 
 /** Of one batch: short texts want many rows, or calls cost more than what they compute. */
 const MOST = { rows: 512, tokens: 4096 };
-
-export interface Row {
-  readonly text: string;
-  readonly pair: string | null;
-}
 
 export interface PredictOptions {
   readonly signal: AbortSignal;
@@ -26,10 +21,8 @@ export interface PredictOptions {
 }
 
 /** One encoding, and the row and tasks that it stands for. */
-interface Unit {
+interface Unit extends RowUnit {
   readonly row: number;
-  readonly encoding: Encoding;
-  readonly tasks: string[];
 }
 
 /**
@@ -46,7 +39,7 @@ export async function computeLogits(
   const { tokenizer } = model;
   const results: Record<string, Float32Array> = {};
   for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputSize(task));
-  const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, i, tasks));
+  const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, tasks).map((unit): Unit => ({ ...unit, row: i })));
   const lengths = units.map(({ encoding }) => encoding.ids.length);
   for (const batch of sortedTokenBatches(lengths, MOST)) {
     if (signal.aborted) throw new Interrupted(null);
@@ -67,19 +60,6 @@ export async function computeLogits(
     );
   }
   return results;
-}
-
-/** The row's encodings: one for all tasks, unless some cut it shorter than others. */
-function encodeRow(tokenizer: Tokenizer, { text, pair }: Row, row: number, tasks: readonly ServedTask[]): Unit[] {
-  const units: Unit[] = [];
-  for (const maxLength of [...new Set(tasks.map((task) => task.maxLength))].sort((a, b) => b - a)) {
-    const names = tasks.filter((task) => task.maxLength === maxLength).map(({ name }) => name);
-    const encoding = tokenizer.encode(text, pair, maxLength);
-    const whole = units.find((unit) => unit.encoding.truncated === 0);
-    if (encoding.truncated === 0 && whole) whole.tasks.push(...names);
-    else units.push({ row, encoding, tasks: names });
-  }
-  return units;
 }
 
 /** The prediction of one row of logits [rows, outputs]. */

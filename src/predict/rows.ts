@@ -2,8 +2,9 @@
 
 import { dataError, usageError } from "../errors/errors";
 import type { Prediction } from "../tasks/kinds/kind";
+import type { Row } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
-import { computeLogits, type PredictOptions, type Row, toPrediction } from "./predict";
+import { computeLogits, type PredictOptions, toPrediction } from "./predict";
 
 /** A row with the id that its owner gives it: handed back, and no part of what is computed. */
 export interface InputRow extends Row {

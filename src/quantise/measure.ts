@@ -1,8 +1,9 @@
 // What int8 costs a task: its score on labelled rows before and after, or where there are none how far its logits move.
 
+import type { Row } from "../predict/encode";
 import { evaluateTask } from "../predict/evaluate";
 import type { ServedModel, ServedTask } from "../predict/model";
-import { computeLogits, type Row } from "../predict/predict";
+import { computeLogits } from "../predict/predict";
 import type { Label } from "../tasks/kinds/kind";
 import { outputSize, type Task } from "../tasks/task";
 

@@ -1,0 +1,131 @@
+// The schemas of openapi.ts: what bodies and answers are.
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const string = { type: "string" };
+const number = { type: "number" };
+const count = { type: "integer", minimum: 0 };
+const list = (items: Schema) => ({ type: "array", items });
+const map = (values: Schema) => ({ type: "object", additionalProperties: values });
+const orNull = (type: string) => ({ type: [type, "null"] });
+/** All of its properties are there, unless they are named. */
+const object = (properties: Readonly<Record<string, Schema>>, ...optional: readonly string[]) => {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", properties, ...(required.length > 0 && { required }) };
+};
+const closed = (schema: Schema) => ({ ...schema, additionalProperties: false });
+
+const scores = { oneOf: [map(number), list(object({ label: string, score: number }))] };
+const version = { type: "string", pattern: "^[0-9a-f]{8}$" };
+const tasks = { type: "array", items: string, minItems: 1 };
+const predictions = map(ref("Prediction"));
+const model = object({ version });
+const tensor = (data: Schema) =>
+  object(
+    { name: string, datatype: string, shape: list(count), data, parameters: { type: "object" } },
+    "data",
+    "parameters",
+  );
+
+export const schemas: Readonly<Record<string, Schema>> = {
+  Error: {
+    description: "Under /v2 `error` is the message, beside `code` and `request_id`",
+    oneOf: [
+      object({ error: object({ code: string, message: string, request_id: string }) }),
+      object({ error: string, code: string, request_id: string }),
+    ],
+  },
+  PredictRequest: closed({
+    ...object(
+      {
+        text: { ...string, description: "A text of its own, instead of rows" },
+        pair: { type: ["string", "null"], description: "The second text of a pair" },
+        rows: { type: "array", minItems: 1, items: ref("Row") },
+        tasks: { ...tasks, description: "Every task that fits the input where it is left out" },
+        top_k: { type: ["integer", "null"], minimum: 1, description: "Scores as a list of so many labels, best first" },
+        stream: { type: "boolean", default: false },
+      },
+      ...["text", "pair", "rows", "tasks", "top_k", "stream"],
+    ),
+    oneOf: [{ required: ["text"] }, { required: ["rows"] }],
+  }),
+  Row: closed(
+    object({ text: string, pair: orNull("string"), tasks, id: { type: ["string", "number"] } }, "pair", "tasks", "id"),
+  ),
+  Prediction: {
+    oneOf: [
+      object({ label: string, score: number, scores, version }),
+      object({ value: number, version }),
+      object({ labels: list(string), scores, version }),
+    ],
+  },
+  Predicted: object({ model, predictions }),
+  PredictedRows: object({ model, rows: list(object({ id: { type: ["string", "number"] }, predictions }, "id")) }),
+  Model: object({
+    version,
+    tags: list(string),
+    base: object({ name: string, layers: count }),
+    precision: { enum: ["float32", "int8"] },
+    tasks: list(
+      object({
+        ...{ name: string, kind: string, inputs: { enum: ["single", "pair"] }, labels: list(string) },
+        ...{ fork: { ...orNull("integer"), description: "Shared layers under it; null: none" }, layers: count },
+        ...{ version, maxLength: count },
+      }),
+    ),
+  }),
+  Stats: object({
+    requests_per_second: number,
+    texts_per_second: number,
+    p50_ms: orNull("number"),
+    p99_ms: orNull("number"),
+    queue: object({ rows: count, tokens: count, delay_ms: number }),
+    versions: list(object({ version, requests: count })),
+    swaps: count,
+    refused: {
+      oneOf: [{ type: "null" }, object({ version: orNull("string"), reason: string, time: string })],
+    },
+    processes: list(object({ pid: count, alive: { type: "boolean" }, rss_bytes: count, restarts: count })),
+    draining: { type: "boolean" },
+  }),
+  History: object({
+    current: version,
+    history: list(
+      object({
+        ...{ version, time: string, command: string, note: orNull("string"), tags: list(string) },
+        ...{ isCurrent: { type: "boolean" }, isThere: { type: "boolean" } },
+        tasks: { oneOf: [{ type: "null" }, list(string)] },
+      }),
+    ),
+  }),
+  RollbackRequest: closed(object({ to: { ...string, description: "A version, or a tag" } }, "to")),
+  Changed: object(
+    {
+      ...{ version, changed: { type: "boolean" }, from: version },
+      ...{ tasks: list(string), removed: list(string), ms: number },
+    },
+    ...["from", "tasks", "removed", "ms"],
+  ),
+  Status: object({ status: string }),
+  ServerMetadata: object({ name: string, version: string, extensions: list(string) }),
+  ModelMetadata: object({
+    ...{ name: string, versions: list(version), platform: string },
+    ...{ inputs: list(ref("TensorMetadata")), outputs: list(ref("TensorMetadata")) },
+  }),
+  TensorMetadata: object({ name: string, datatype: string, shape: list({ type: "integer" }) }),
+  ModelReady: object({ name: string, ready: { type: "boolean" } }),
+  InferRequest: object(
+    {
+      id: string,
+      parameters: { type: "object" },
+      inputs: { type: "array", minItems: 1, items: tensor({ type: "array" }) },
+      outputs: list(object({ name: { enum: ["logits", "label"] }, parameters: { type: "object" } }, "parameters")),
+    },
+    ...["id", "parameters", "outputs"],
+  ),
+  InferResponse: object(
+    { model_name: string, model_version: version, id: string, outputs: list(tensor({ type: "array" })) },
+    "id",
+  ),
+};

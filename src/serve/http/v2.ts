@@ -1,0 +1,121 @@
+// The Open Inference Protocol, which clients of KServe and Triton speak: each task is a model, and its version that of the
+// task's branch.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { packageVersion } from "../../files/version";
+import type { Prediction } from "../../tasks/kinds/kind";
+import type { AskedRow } from "../ask";
+import { predictionOf, type Served, type VersionTask } from "../model/served";
+import { askFor, noteRequest } from "./answer";
+import { TENSOR_HEADER } from "./body";
+import type { ServerContext } from "./context";
+import { ApiError, given } from "./errors";
+import { requireTask } from "./rows";
+import { timingHeaders } from "./timing";
+import { type OutputTensor, readTensors, writeTensors } from "./v2-tensors";
+
+interface ModelParams {
+  readonly task: string;
+  readonly version?: string;
+}
+
+const modelOf = (served: Served, { task: name, version }: ModelParams): VersionTask => {
+  const task = requireTask(served, name);
+  if (version === undefined || version === task.version) return task;
+  throw new ApiError("unknown_version", `${name} has the version ${task.version}, and not ${given(version)}`);
+};
+
+export function v2Routes(app: FastifyInstance, context: ServerContext): void {
+  const open = { config: { access: "open" as const } };
+  app.get("/v2", async () => ({
+    name: "flexbert",
+    version: packageVersion(),
+    extensions: ["binary_tensor_data"],
+  }));
+  app.get("/v2/health/live", open, async () => ({ live: true }));
+  app.get("/v2/health/ready", open, async (_, reply) => {
+    const ready = !context.drain.isDraining;
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+  for (const model of ["/v2/models/:task", "/v2/models/:task/versions/:version"]) {
+    app.get<{ Params: ModelParams }>(model, async ({ params }) => metadata(modelOf(context.live.current, params)));
+    app.get<{ Params: ModelParams }>(`${model}/ready`, async ({ params }, reply) => {
+      const { name } = modelOf(context.live.current, params);
+      const ready = !context.drain.isDraining;
+      return reply.code(ready ? 200 : 503).send({ name, ready });
+    });
+    app.post<{ Params: ModelParams }>(`${model}/infer`, (request, reply) => infer(context, request, reply));
+  }
+}
+
+function metadata(task: VersionTask) {
+  const { name, version, outputs, inputs } = task;
+  const text = (called: string) => ({ name: called, datatype: "BYTES", shape: [-1] });
+  return {
+    name,
+    versions: [version],
+    platform: "flexbert",
+    inputs: inputs === "pair" ? [text("text"), text("pair")] : [text("text")],
+    outputs: [
+      { name: "logits", datatype: "FP32", shape: [-1, outputs] },
+      { name: "label", datatype: "BYTES", shape: [-1] },
+    ],
+  };
+}
+
+async function infer(context: ServerContext, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const hold = context.live.hold();
+  try {
+    const { served } = hold;
+    const task = modelOf(served, request.params as ModelParams);
+    const { maxRows } = context.limits;
+    const length = request.headers[TENSOR_HEADER] as string | undefined;
+    const { id, inputs, outputs } = readTensors(request.body, length, maxRows);
+    const rows = rowsOf(inputs, task, context.limits.maxText);
+    noteRequest(context, request, served, rows);
+    const logits = new Float32Array(rows.length * task.outputs);
+    reply.header("x-model-version", served.id);
+    const answered = await askFor(context, request, reply, hold, rows, {
+      onLogits: (row, _, own) => logits.set(own, row * task.outputs),
+    });
+    reply.headers(timingHeaders(answered));
+    const tensors = outputs.map(({ name }) => tensorOf(name, task, logits));
+    const head = { model_name: task.name, model_version: task.version, ...(id === undefined ? {} : { id }) };
+    const isBinary = new Map(outputs.map(({ name, binary }) => [name, binary]));
+    const { body, jsonBytes } = writeTensors(head, tensors, (name) => isBinary.get(name) === true);
+    if (jsonBytes === null) return reply.type("application/json; charset=utf-8").send(body);
+    return reply.header(TENSOR_HEADER, String(jsonBytes)).type("application/octet-stream").send(body);
+  } finally {
+    hold.release();
+  }
+}
+
+function rowsOf(inputs: ReadonlyMap<string, readonly string[]>, task: VersionTask, maxText: number): AskedRow[] {
+  const pairs = inputs.get("pair");
+  const texts = inputs.get("text") as readonly string[];
+  if ((pairs !== undefined) !== (task.inputs === "pair")) {
+    const takes = task.inputs === "pair" ? "pairs: give the input pair too" : "single texts: leave the input pair out";
+    throw new ApiError("task_does_not_fit", `${task.name} takes ${takes}`);
+  }
+  const long = [...texts, ...(pairs ?? [])].find(({ length }) => length > maxText);
+  if (long !== undefined) {
+    throw new ApiError("too_large", `a text has ${long.length} characters, and may have ${maxText}`);
+  }
+  return texts.map((text, i) => ({ text, pair: pairs ? (pairs[i] as string) : null, tasks: [task] }));
+}
+
+function tensorOf(name: string, task: VersionTask, logits: Float32Array): OutputTensor {
+  const { outputs } = task;
+  const rows = logits.length / outputs;
+  if (name === "logits") return { name, datatype: "FP32", shape: [rows, outputs], values: logits };
+  const labels = Array.from({ length: rows }, (_, row) =>
+    labelOf(predictionOf(task, logits.subarray(row * outputs, (row + 1) * outputs))),
+  );
+  return { name, datatype: "BYTES", shape: [rows], values: labels };
+}
+
+/** The label; a value as a number; of several labels, a JSON list. */
+function labelOf(prediction: Prediction): string {
+  if ("label" in prediction) return prediction.label;
+  return "value" in prediction ? String(prediction.value) : JSON.stringify(prediction.labels);
+}

@@ -1,0 +1,135 @@
+// What the HTTP process knows of a version of a merged folder: its tasks and its tokenizer, and no weight. From texts to what
+// the engine is given, and from its logits to labels.
+
+import { sha256Hex } from "../../files/hash";
+import { readShared } from "../../merge/folder/blobs";
+import type { Manifest, MergedTask } from "../../merge/folder/manifest";
+import { readVersion } from "../../merge/folder/version";
+import { encodeRow, type Row } from "../../predict/encode";
+import { toPrediction } from "../../predict/predict";
+import type { WeightForm } from "../../settings/engine";
+import type { Kinds, Prediction } from "../../tasks/kinds/kind";
+import { outputSize } from "../../tasks/task";
+import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
+
+/** A task of a version. */
+export interface VersionTask
+  extends Pick<
+    MergedTask,
+    "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
+  > {
+  /** The first 8 digits of its branch's hash: a task that a change of the folder left alone keeps it. */
+  readonly version: string;
+  /** Of all weights that its logits depend on. */
+  readonly weights: string;
+  /** Logits of a row. */
+  readonly outputs: number;
+}
+
+/** What waits for the engine, but for its request. */
+export interface Unit {
+  readonly ids: Int32Array;
+  readonly typeIds: Int32Array;
+  readonly tasks: readonly string[];
+  /** Layers times tokens. */
+  readonly work: number;
+}
+
+export interface Served {
+  /** The version of the folder. */
+  readonly id: string;
+  readonly base: { readonly name: string; readonly layers: number; readonly sha256: string };
+  readonly precision: WeightForm;
+  readonly tasks: readonly VersionTask[];
+  readonly tokenizer: Tokenizer;
+  task(name: string): VersionTask | undefined;
+  /** Encoder layers that some tasks run together. */
+  layersOf(tasks: readonly VersionTask[]): number;
+  /** Layers times tokens of a row, guessed by the length of its text: it is admitted before it is tokenized. */
+  guessWork(row: Row, tasks: readonly VersionTask[]): number;
+  encode(row: Row, tasks: readonly VersionTask[]): Unit[];
+}
+
+export interface ServedOptions {
+  /** Hash, its beginning, or tag; the current version without it. */
+  readonly version?: string | undefined;
+  /** By default int8 where the version has it. */
+  readonly weights?: WeightForm | undefined;
+  readonly kinds?: Kinds | undefined;
+}
+
+/**
+ * Reads a version. Throws UserError (4) where it is missing or damaged.
+ * @param before a version of the folder that was read already: its tokenizer is taken where the base is the same
+ */
+export async function readServed(folder: string, options: ServedOptions = {}, before?: Served | null): Promise<Served> {
+  const { kinds } = options;
+  const { id, manifest } = await readVersion(folder, { version: options.version, kinds });
+  const tokenizer =
+    before?.base.sha256 === manifest.base.sha256 ? before.tokenizer : await readTokenizer(folder, manifest);
+  const precision = manifest.int8 && options.weights !== "float32" ? "int8" : "float32";
+  return describeVersion(id, manifest, { tokenizer, precision });
+}
+
+/** To build one takes as long as to read a thousand texts with it. */
+async function readTokenizer(folder: string, manifest: Manifest): Promise<Tokenizer> {
+  const { config, tokenizer } = await readShared(folder, manifest);
+  return createTokenizer(tokenizer, config.vocabSize);
+}
+
+export function describeVersion(
+  id: string,
+  manifest: Manifest,
+  { tokenizer, precision }: Pick<Served, "tokenizer" | "precision">,
+): Served {
+  const tasks = manifest.tasks.map((task): VersionTask => {
+    const { name, kind, inputs, labels, range, threshold, maxLength, fork, layers, sha256 } = task;
+    const decided = { labels, range, ...(threshold === undefined ? {} : { threshold }) };
+    return {
+      ...{ name, kind, inputs, maxLength, fork, layers, ...decided },
+      version: sha256.slice(0, 8),
+      weights: weightsOf(manifest, task, precision),
+      outputs: outputSize(task),
+    };
+  });
+  const byName = new Map(tasks.map((task) => [task.name, task]));
+  const layersOf = (chosen: readonly Pick<VersionTask, "fork" | "layers">[]) =>
+    Math.max(0, ...chosen.map(({ fork }) => fork ?? 0)) + chosen.reduce((sum, { layers }) => sum + layers, 0);
+  return {
+    ...{ id, precision, tasks, tokenizer, layersOf },
+    base: { name: manifest.base.name, layers: manifest.base.layers, sha256: manifest.base.sha256 },
+    task: (name) => byName.get(name),
+    guessWork({ text, pair }, chosen) {
+      const longest = Math.max(0, ...chosen.map(({ maxLength }) => maxLength));
+      const guessed = SPECIAL_TOKENS + Math.ceil((text.length + (pair?.length ?? 0)) / UNITS_A_TOKEN);
+      return Math.min(longest, guessed) * layersOf(chosen);
+    },
+    encode: (row, chosen) =>
+      encodeRow(tokenizer, row, chosen).map(({ encoding, tasks: names }) => {
+        const own = names.map((name) => byName.get(name) as VersionTask);
+        const { ids, typeIds } = encoding;
+        return { ids, typeIds, tasks: names, work: ids.length * layersOf(own) };
+      }),
+  };
+}
+
+/** Of English, and of pairs. */
+const UNITS_A_TOKEN = 4;
+const SPECIAL_TOKENS = 3;
+
+function weightsOf(manifest: Manifest, task: MergedTask, precision: WeightForm): string {
+  const { fork, name } = task;
+  const { embeddings, trunk, branch } =
+    precision === "int8" && manifest.int8
+      ? { ...manifest.int8, branch: manifest.int8.tasks[name] }
+      : { ...manifest, branch: task };
+  const below = fork === null ? [] : [embeddings, ...trunk.slice(0, fork)];
+  const hashes = [...below, branch].map((blob) => blob?.sha256);
+  // Of int8 the graphs are cut to 7 bits where a processor saturates: all of one server's are or none.
+  return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength} ${hashes.join(" ")}`).slice(0, 32);
+}
+
+/** A row's logits [outputs] as the task says them, and the version that says so. */
+export function predictionOf(task: VersionTask, logits: Float32Array): Prediction & { readonly version: string } {
+  return { ...toPrediction(task, logits, 0), version: task.version };
+}
