@@ -2,6 +2,7 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
+import { describeEnd } from "../engines/child";
 import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { type EngineName, engineNames } from "../settings/engine";
@@ -54,7 +55,7 @@ function startEngine(name: EngineName, signal: AbortSignal, verbose: boolean): E
   });
   child.on("error", stop);
   // After "close" stderr is read to its end, which "exit" does not promise.
-  child.on("close", (code, killedBy) => stop(new Error(describeEnd(code, killedBy, written))));
+  child.on("close", (code, killedBy) => stop(new Error(describeEnd({ code, signal: killedBy, stderr: written }))));
   return {
     name,
     call(call, ...args) {
@@ -80,14 +81,6 @@ function send(child: ChildProcess, message: object, onError: (error: Error) => v
     // A process that has just died: its end, which says why, follows.
     if (error && code !== "EPIPE" && code !== "ERR_IPC_CHANNEL_CLOSED") onError(error);
   });
-}
-
-function describeEnd(code: number | null, killedBy: NodeJS.Signals | null, written: string): string {
-  const memory = killedBy === "SIGKILL" ? " (out of memory?)" : "";
-  const how = killedBy ? `on ${killedBy}${memory}` : `with exit code ${code}`;
-  const lines = written.split("\n").map((line) => line.trim());
-  const last = lines.find((line) => /error/i.test(line)) ?? lines.findLast((line) => line !== "");
-  return `its process ended ${how}${last ? `: ${last}` : ""}`;
 }
 
 export interface StartedEngine<T extends Opened = Opened> {

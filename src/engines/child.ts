@@ -62,3 +62,12 @@ export function runChild(command: string, args: readonly string[], options: Chil
     });
   });
 }
+
+/** Why a process ended by itself, in words: how, and what it said last. */
+export function describeEnd({ code, signal, stderr }: Pick<ChildOutcome, "code" | "signal" | "stderr">): string {
+  const memory = signal === "SIGKILL" ? " (out of memory?)" : "";
+  const how = signal ? `on ${signal}${memory}` : `with exit code ${code}`;
+  const lines = stderr.split("\n").map((line) => line.trim());
+  const last = lines.find((line) => /error/i.test(line)) ?? lines.findLast((line) => line !== "");
+  return `its process ended ${how}${last ? `: ${last}` : ""}`;
+}
