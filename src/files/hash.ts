@@ -11,14 +11,25 @@ export function sha256Hex(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest("hex");
 }
 
-export async function sha256File(path: string): Promise<string> {
-  return digestFile(path, "sha256", "hex");
+/** Awaited before each step of long work, by who has other work that must not wait for it. */
+export type Pace = () => Promise<void>;
+
+export async function sha256File(path: string, pace?: Pace): Promise<string> {
+  return digestFile(path, "sha256", "hex", pace);
 }
 
 /** Digest of a file by any algorithm that a server may announce. */
-export async function digestFile(path: string, algorithm: "sha256" | "md5", encoding: "hex" | "base64") {
+export async function digestFile(
+  path: string,
+  algorithm: "sha256" | "md5",
+  encoding: "hex" | "base64",
+  pace?: Pace,
+): Promise<string> {
   const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    await pace?.();
+    hash.update(chunk as Buffer);
+  }
   return hash.digest(encoding);
 }
 

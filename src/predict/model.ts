@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
+import type { Pace } from "../files/hash";
 import { blobsOf, readShared } from "../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
@@ -15,6 +16,7 @@ import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { int8Pieces } from "./segments/int8-pieces";
 import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import { type PieceKeys, pieceKeys } from "./segments/shared";
 import { storedPieces } from "./segments/stored";
 
 /** A task as a model serves it. */
@@ -56,6 +58,10 @@ export interface ModelSource {
   readonly inputs?: "single" | "pair";
   /** Of a merged folder; by default int8 where its version has it and the engine runs it. */
   readonly weights?: WeightForm | undefined;
+  /** Of a merged folder: puts pieces that others have open in the place of its own. */
+  readonly share?: (pieces: PieceSource, keys: PieceKeys) => PieceSource;
+  /** Of a merged folder: awaited between the steps in which its stored pieces are opened. */
+  readonly pace?: Pace | undefined;
 }
 
 /** Opens a merged folder or a run folder. */
@@ -92,11 +98,15 @@ async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<Serv
     segments.dispose();
     throw error;
   }
+  let built: Tokenizer | undefined;
   return {
     folder,
     config,
-    // Once a model: to build it takes as long as to read a thousand texts with it.
-    tokenizer: createTokenizer(tokenizer, config.vocabSize),
+    // Once a model, and only for who has texts: to build it takes as long as to read a thousand of them with it.
+    get tokenizer() {
+      built ??= createTokenizer(tokenizer, config.vocabSize);
+      return built;
+    },
     tasks,
     weights,
     ...segments,
@@ -115,7 +125,7 @@ const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) 
 async function partsOf(
   version: OpenVersion,
   engine: Engine,
-  { names, weights }: Pick<ModelSource, "names" | "weights">,
+  { names, weights, share, pace }: ModelSource,
 ): Promise<Parts> {
   const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
@@ -129,11 +139,13 @@ async function partsOf(
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const parts = { folder, config, tokenizer, tasks, cuts };
-  const int8 = await int8Pieces(engine, folder, manifest, parts, weights);
-  if (int8) return { ...parts, pieces: int8, weights: "int8" };
-  const stored = storedPieces(engine, folder, manifest);
-  if (stored) return { ...parts, pieces: stored, weights: "float32" };
+  const madeOf = (pieces: PieceSource, form: WeightForm) =>
+    ({ ...parts, pieces: share ? share(pieces, pieceKeys(manifest, form)) : pieces, weights: form }) as const;
+  const int8 = await int8Pieces(engine, folder, manifest, { config, tasks, pace }, weights);
+  if (int8) return madeOf(int8, "int8");
+  const stored = storedPieces(engine, folder, manifest, "float32", pace);
+  if (stored) return madeOf(stored, "float32");
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
   const tensors = await version.readTensors(tasks);
-  return { ...parts, pieces: tracedPieces(engine, config, tasks, tensors), weights: "float32" };
+  return madeOf(tracedPieces(engine, config, tasks, tensors), "float32");
 }

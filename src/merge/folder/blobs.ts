@@ -14,7 +14,7 @@ import {
 import { modelError, oneLine } from "../../errors/errors";
 import { printable } from "../../errors/printable";
 import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
-import { sha256File, sha256Hex } from "../../files/hash";
+import { type Pace, sha256File, sha256Hex } from "../../files/hash";
 import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { type BertConfig, parseBertConfig } from "../../model/config";
@@ -66,10 +66,10 @@ export async function writeNamed(
 }
 
 /** Where a blob lies, after its hash was compared. Throws modelError (4) where it is missing or has other bytes. */
-export async function checkBlob(folder: string, blob: Blob): Promise<string> {
+export async function checkBlob(folder: string, blob: Blob, pace?: Pace): Promise<string> {
   const target = path.join(folder, blob.file);
   if (!existsSync(target)) throw missingBlob(folder, blob.file);
-  requireHash(target, await sha256File(target), blob.sha256);
+  requireHash(target, await sha256File(target, pace), blob.sha256);
   return target;
 }
 

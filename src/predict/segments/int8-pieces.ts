@@ -3,6 +3,7 @@
 
 import type { Engine } from "../../engines/engine";
 import { usageError } from "../../errors/errors";
+import type { Pace } from "../../files/hash";
 import { readInt8 } from "../../merge/folder/int8-blobs";
 import type { Manifest } from "../../merge/folder/manifest";
 import type { BertConfig } from "../../model/config";
@@ -11,8 +12,15 @@ import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./segments";
 import { storedPieces } from "./stored";
 
+interface Int8Model {
+  readonly config: BertConfig;
+  readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[];
+  readonly pace?: Pace | undefined;
+}
+
 /**
  * null where float32 is to run: it was asked for, the version was not quantized, or the engine runs no int8.
+ * @param pace awaited between the steps in which stored pieces are opened
  * @param asked by default int8 where it can be
  * @param saturates tells what the processor does; by default the engine tries it
  * Throws usageError (2) where int8 was asked for and there is none.
@@ -21,10 +29,7 @@ export async function int8Pieces(
   engine: Engine,
   folder: string,
   manifest: Manifest,
-  {
-    config,
-    tasks,
-  }: { readonly config: BertConfig; readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[] },
+  { config, tasks, pace }: Int8Model,
   asked?: WeightForm,
   saturates = engine.saturates,
 ): Promise<PieceSource | null> {
@@ -37,7 +42,7 @@ export async function int8Pieces(
       : usageError(`${folder} has no int8 weights. Run: flexbert quantize --merged ${folder}`);
   }
   const tooMany = (await saturates?.()) ?? false;
-  const stored = tooMany ? null : storedPieces(engine, folder, manifest, "int8");
+  const stored = tooMany ? null : storedPieces(engine, folder, manifest, "int8", pace);
   if (stored) return stored;
   const { loweredPieces } = await import("./lowered.js"); // loads tfjs
   return loweredPieces(engine, { config, tasks, tensors: await readInt8(folder, int8, tasks) }, tooMany);

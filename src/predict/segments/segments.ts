@@ -41,12 +41,14 @@ export interface PieceRun {
   readonly tokens: number;
   /** Encoder layers that it has. */
   readonly layers: number;
+  readonly ms: number;
 }
 
 export interface Segments {
   /**
    * Logits of rows, each for tasks of its own, as soon as they are there: a task's may come in several parts.
    * @param wants names of tasks, a list for each row
+   * @param onRun called after each run of a piece
    */
   run(
     rows: TokenRows,
@@ -230,8 +232,11 @@ async function runPiece(
   const { run, inputs } = await program();
   const given: HostTensors = { ...packed.inputs };
   if (below) Object.assign(given, { below: below.hidden, tokens: chosenTokens(below.packed, packed, rows.lengths) });
-  onRun?.({ piece: name, rows: packed.rows.length, tokens: packed.tokens, layers });
-  return run(Object.fromEntries(inputs.map((input) => [input, given[input] as HostTensor])));
+  const chosen = Object.fromEntries(inputs.map((input) => [input, given[input] as HostTensor]));
+  const started = performance.now();
+  const outputs = await run(chosen);
+  onRun?.({ piece: name, rows: packed.rows.length, tokens: packed.tokens, layers, ms: performance.now() - started });
+  return outputs;
 }
 
 /** Rows are packed once for all pieces that run the same of them. */

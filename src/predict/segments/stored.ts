@@ -3,9 +3,11 @@
 
 import type { Engine } from "../../engines/engine";
 import { modelError, oneLine } from "../../errors/errors";
+import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
 import { type Pieces, piecesOf } from "../../merge/folder/pieces";
+import type { WeightForm } from "../../settings/engine";
 import type { PieceSource } from "./segments";
 
 type OpenGraph = NonNullable<Engine["openGraph"]>;
@@ -22,23 +24,25 @@ export function storedPieces(
   engine: Engine,
   folder: string,
   manifest: Manifest,
-  precision: "float32" | "int8" = "float32",
+  precision: WeightForm = "float32",
+  pace?: Pace,
 ): PieceSource | null {
   const pieces = piecesOf(manifest.pieces, precision);
   if (!pieces || !engine.openGraph) return null;
   if (precision === "float32") {
     const branches = Object.fromEntries(manifest.tasks.map((task) => [task.name, task]));
-    return sourceOf(engine.openGraph, folder, { ...manifest, branches }, pieces);
+    return sourceOf(engine.openGraph, folder, { ...manifest, branches }, pieces, pace);
   }
   const { int8 } = manifest;
-  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, branches: int8.tasks }, pieces) : null;
+  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, branches: int8.tasks }, pieces, pace) : null;
 }
 
-function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces): PieceSource {
+function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces, pace?: Pace): PieceSource {
   const open = async (graph: Blob | undefined, weights: readonly Blob[], name: string) => {
     if (!graph) throw modelError(`${folder} has no graph of ${name}, though its manifest lists graphs. Merge again`);
-    for (const blob of weights) await checkBlob(folder, blob);
-    const file = await checkBlob(folder, graph);
+    for (const blob of weights) await checkBlob(folder, blob, pace);
+    const file = await checkBlob(folder, graph, pace);
+    await pace?.();
     try {
       return await openGraph(file);
     } catch (error) {

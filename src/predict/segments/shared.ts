@@ -1,0 +1,106 @@
+// Pieces that several versions of a folder have in common: opened once, and freed with the last version that has them. A piece
+// is the same where its graph and its weights are the same bytes, so a version that changes one task opens one branch.
+
+import type { GraphProgram } from "../../engines/engine";
+import type { Blob, Manifest } from "../../merge/folder/manifest";
+import { piecesOf } from "../../merge/folder/pieces";
+import type { Stretch } from "../../model/stretches";
+import type { WeightForm } from "../../settings/engine";
+import { outputSize } from "../../tasks/task";
+import type { OpenPiece, PieceSource } from "./segments";
+
+/** What tells pieces apart, for one engine. */
+export interface PieceKeys {
+  stretch(stretch: Stretch): string;
+  branch(task: string): string;
+}
+
+/** Programs by key, each with the number of those who use it. */
+export interface PiecePool {
+  /**
+   * The same pieces; one that is open already is not opened again.
+   * @param onOpen called for each piece that was not open: with its task, or null for a stretch of the trunk
+   */
+  share(source: PieceSource, keys: PieceKeys, onOpen?: (task: string | null) => void): PieceSource;
+  /** Pieces that are open. */
+  size(): number;
+}
+
+interface Held {
+  readonly opening: Promise<GraphProgram>;
+  users: number;
+}
+
+export function openPiecePool(): PiecePool {
+  const held = new Map<string, Held>();
+  const take = async (key: string, open: OpenPiece): Promise<GraphProgram> => {
+    const piece: Held = held.get(key) ?? { opening: open(), users: 0 };
+    held.set(key, piece);
+    piece.users += 1;
+    try {
+      const { inputs, run } = await piece.opening;
+      return { inputs, run, dispose: once(() => leave(key, piece)) };
+    } catch (error) {
+      if (held.get(key) === piece) held.delete(key); // what is mended meanwhile is opened the next time
+      throw error;
+    }
+  };
+  const leave = (key: string, piece: Held): void => {
+    piece.users -= 1;
+    if (piece.users > 0) return;
+    held.delete(key);
+    void piece.opening.then((program) => program.dispose());
+  };
+  return {
+    share(source, keys, onOpen) {
+      const noted = (task: string | null, open: OpenPiece) => () => {
+        onOpen?.(task);
+        return open();
+      };
+      return {
+        stretch: (stretch) =>
+          take(
+            keys.stretch(stretch),
+            noted(null, () => source.stretch(stretch)),
+          ),
+        branch: (task) =>
+          take(
+            keys.branch(task),
+            noted(task, () => source.branch(task)),
+          ),
+      };
+    },
+    size: () => held.size,
+  };
+}
+
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) act();
+    done = true;
+  };
+}
+
+/** Keys of a version's pieces, from the hashes of the files that they are made of. */
+export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
+  const { int8 } = manifest;
+  const { embeddings, trunk } = form === "int8" && int8 ? int8 : manifest;
+  const graphs = piecesOf(manifest.pieces, form);
+  const key = (...parts: readonly unknown[]) => JSON.stringify([form, ...parts]);
+  const shas = (blobs: readonly (Blob | undefined)[]) => blobs.map((blob) => blob?.sha256 ?? null);
+  return {
+    stretch({ from, to, bottom }) {
+      const graph = graphs?.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
+      return key(from, to, ...shas([graph, ...(bottom ? [embeddings] : []), ...trunk.slice(from, to)]));
+    },
+    branch(name) {
+      const task = manifest.tasks.find((known) => known.name === name);
+      if (!task) throw new Error(`the manifest has no task ${name}`);
+      const weights = form === "int8" && int8 ? int8.tasks[name] : task;
+      // Of a branch that is traced from its weights, these decide how.
+      const made = [task.kind.name, outputSize(task), task.fork, task.layers];
+      return key(...made, ...shas([graphs?.branches[name], weights]));
+    },
+  };
+}
