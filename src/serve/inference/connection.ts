@@ -1,0 +1,223 @@
+// An inference process as a value: started, asked, and heard of when it ends. One batch at a time; who starts another in its
+// place is workers.ts.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import path from "node:path";
+import type { Duplex } from "node:stream";
+import { describeEnd } from "../../engines/child";
+import { UserError } from "../../errors/errors";
+import type { BatchPart, BatchRow, BatchRun } from "./inference";
+import { callOf, decodeDone, decodePart, decodePong, encodeBatch, type Pulse } from "./messages";
+import type { CloseCall, Failed, OpenCall, Opened, Ready, Settings } from "./process";
+import { decodeJson, emptyFrame, encodeJson, FrameKind, frameReader } from "./wire";
+
+/** The process ended while something was asked of it. */
+export class ProcessEnded extends Error {}
+
+/** A version that the process has open. */
+export type OpenedVersion = Required<Omit<Opened, "call" | "weights">> & Pick<Opened, "weights">;
+
+export interface Connection {
+  readonly pid: number;
+  /** What runs there. Rejects with UserError where the engine does not, and with {@link ProcessEnded}. */
+  readonly ready: Promise<Ready>;
+  /** Why it ended. */
+  readonly ended: Promise<string>;
+  /** What it last said of itself; null before it did. */
+  pulse(): Pulse | null;
+  /** Asks it. Rejects with {@link ProcessEnded}. */
+  look(): Promise<Pulse>;
+  /** Versions that are open there. */
+  readonly versions: ReadonlyMap<string, OpenedVersion>;
+  open(version: string): Promise<OpenedVersion>;
+  close(version: string): Promise<void>;
+  /** Rejects with {@link ProcessEnded}, or with what the engine threw. */
+  run(version: string, rows: readonly BatchRow[], onPart: (part: BatchPart) => void): Promise<BatchRun>;
+  /** Ends it after what it is computing; at once where it does not end. */
+  end(): Promise<void>;
+  kill(reason: string): void;
+}
+
+export interface ConnectionOptions extends Settings {
+  /** Seconds without a sign of life after which it is killed. */
+  readonly silence: number;
+}
+
+/** What a process wrote to stderr is kept up to this many characters, for the error that its death becomes. */
+const KEPT = 2000;
+/** Milliseconds between two questions whether it lives. */
+const BEAT = 1000;
+/** Milliseconds within which a process ends whose pipe was closed, unless it computes. */
+const GRACE = 5000;
+
+/** What answers a call. */
+interface Waiting {
+  readonly resolve: (payload: ArrayBuffer) => void;
+  readonly reject: (error: Error) => void;
+  readonly onPart?: (payload: ArrayBuffer) => void;
+}
+
+export function connect({ silence, ...settings }: ConnectionOptions): Connection {
+  // A debugger's port is this process's alone.
+  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
+  const child = spawn(process.execPath, [...flags, path.join(__dirname, "process.js")], {
+    // Nothing of ours is written to stdout there; a native library's lines belong to nobody.
+    stdio: ["ignore", "ignore", settings.verbose ? "inherit" : "pipe", "pipe"],
+  });
+  const pipe = child.stdio[3] as Duplex;
+  const calls = new Map<number, Waiting>();
+  const versions = new Map<string, OpenedVersion & { readonly number: number }>();
+  let next = 1;
+  let numbers = 1;
+  let pulse: Pulse | null = null;
+  let looking: { readonly resolve: (pulse: Pulse) => void; readonly reject: (error: Error) => void }[] = [];
+  let silentBeats = 0;
+  let over: ProcessEnded | null = null;
+
+  const { ended, stop } = watchEnd(child, (error) => {
+    over = error;
+    clearInterval(beat);
+    for (const { reject } of [...calls.values(), ...looking]) reject(error);
+    calls.clear();
+    looking = [];
+  });
+  const write = (frame: Uint8Array) => {
+    if (!over) pipe.write(frame);
+  };
+  const ask = (call: number, frame: Uint8Array, onPart?: (payload: ArrayBuffer) => void): Promise<ArrayBuffer> =>
+    new Promise((resolve, reject) => {
+      if (over) return reject(over);
+      calls.set(call, { resolve, reject, ...(onPart ? { onPart } : {}) });
+      write(frame);
+    });
+
+  const read = frameReader((kind, payload) => {
+    silentBeats = 0;
+    if (kind === FrameKind.pong) beaten(decodePong(payload));
+    else if (kind === FrameKind.part) calls.get(callOf(payload))?.onPart?.(payload);
+    else if (kind === FrameKind.done) settle(callOf(payload), (waiting) => waiting.resolve(payload));
+    else if (kind === FrameKind.ready) settle(0, (waiting) => waiting.resolve(payload));
+    else if (kind === FrameKind.opened) {
+      settle(decodeJson<Opened>(payload).call, (waiting) => waiting.resolve(payload));
+    } else if (kind === FrameKind.failed) {
+      const failed = decodeJson<Failed>(payload);
+      settle(failed.call, (waiting) => waiting.reject(errorOf(failed)));
+    } else stop(`it sent a frame of the kind ${kind}`);
+  });
+  const beaten = (now: Pulse) => {
+    pulse = now;
+    for (const { resolve } of looking) resolve(now);
+    looking = [];
+  };
+  const settle = (call: number, act: (waiting: Waiting) => void) => {
+    const waiting = calls.get(call);
+    calls.delete(call);
+    if (waiting) act(waiting);
+  };
+  pipe.on("data", (chunk: Uint8Array) => {
+    try {
+      read(chunk);
+    } catch (error) {
+      stop((error as Error).message);
+    }
+  });
+  pipe.on("error", () => undefined); // its end follows, and says why
+
+  const ready = ask(0, encodeJson(FrameKind.start, settings)).then((payload) => decodeJson<Ready>(payload));
+  ready.catch(() => undefined); // heard where it is awaited
+  // By beats and not by the clock: a server that was stopped for a while finds that its own time went on.
+  const beat = setInterval(() => {
+    silentBeats += 1;
+    if (silentBeats * BEAT > silence * 1000) stop(`it gave no sign of life for ${silence} seconds`);
+    else write(emptyFrame(FrameKind.ping, 0).frame);
+  }, BEAT);
+  beat.unref();
+
+  return {
+    pid: child.pid ?? 0,
+    ready,
+    ended,
+    versions,
+    pulse: () => pulse,
+    look: () =>
+      new Promise((resolve, reject) => {
+        if (over) return reject(over);
+        looking.push({ resolve, reject });
+        write(emptyFrame(FrameKind.ping, 0).frame);
+      }),
+    async open(version) {
+      const known = versions.get(version);
+      if (known) return known;
+      const [call, number] = [next++, numbers++];
+      const payload = await ask(call, encodeJson(FrameKind.open, { call, version, number } satisfies OpenCall));
+      const { call: _, ...opened } = decodeJson<Required<Opened>>(payload);
+      const found = { ...opened, number };
+      versions.set(version, found);
+      return found;
+    },
+    async close(version) {
+      const known = versions.get(version);
+      if (!known) return;
+      versions.delete(version);
+      const call = next++;
+      await ask(call, encodeJson(FrameKind.close, { call, number: known.number } satisfies CloseCall));
+    },
+    async run(version, rows, onPart) {
+      const known = versions.get(version);
+      if (!known) throw new Error(`version ${version} is not open`);
+      const call = next++;
+      const frame = encodeBatch({ call, version: known.number }, rows, known.tasks);
+      let thrown: { readonly error: unknown } | null = null;
+      const payload = await ask(call, frame, (bytes) => {
+        const part = decodePart(bytes, known.tasks, rows.length);
+        try {
+          onPart(part);
+        } catch (error) {
+          thrown ??= { error }; // the caller's own: the process is to end its batch first
+        }
+      });
+      if (thrown) throw (thrown as { readonly error: unknown }).error;
+      return decodeDone(payload);
+    },
+    async end() {
+      pipe.end();
+      pipe.destroy();
+      const timer = setTimeout(() => child.kill("SIGKILL"), GRACE);
+      await ended;
+      clearTimeout(timer);
+    },
+    kill: stop,
+  };
+}
+
+/** @param onEnd called once, when the process is gone */
+function watchEnd(child: ChildProcess, onEnd: (error: ProcessEnded) => void) {
+  let written = "";
+  let reason: string | null = null;
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    written = (written + text).slice(-KEPT);
+  });
+  const ended = new Promise<string>((resolve) => {
+    const end = (why: string) => {
+      onEnd(new ProcessEnded(why));
+      resolve(why);
+    };
+    child.on("error", (error) => {
+      reason ??= `it does not start: ${error.message}`;
+      if (child.pid === undefined) end(reason);
+    });
+    // After "close" stderr is read to its end, which "exit" does not promise.
+    child.on("close", (code, signal) => end(reason ?? describeEnd({ code, signal, stderr: written })));
+  });
+  return {
+    ended,
+    stop(why: string): void {
+      reason ??= why;
+      child.kill("SIGKILL");
+    },
+  };
+}
+
+function errorOf({ message, exitCode }: Failed): Error {
+  return exitCode === null ? new Error(message.join("\n")) : new UserError(exitCode, message);
+}

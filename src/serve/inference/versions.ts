@@ -1,0 +1,100 @@
+// The versions that an inference process has open beside each other. Pieces of equal bytes are one piece for all of them, so a
+// version that changes one task costs one branch, and gives that branch back when it is closed. None counts as open before
+// every piece of it that is new here has run.
+
+import { tokenRows } from "../../batches/rows";
+import type { Engine } from "../../engines/engine";
+import { modelError, oneLine } from "../../errors/errors";
+import type { Pace } from "../../files/hash";
+import { openModel, type ServedModel, type ServedTask } from "../../predict/model";
+import { openPiecePool } from "../../predict/segments/shared";
+import type { WeightForm } from "../../settings/engine";
+import { outputSize } from "../../tasks/task";
+
+export interface HeldVersion extends Pick<ServedModel, "run" | "weights" | "dispose"> {
+  /** Names, in the order of the version's manifest. */
+  readonly tasks: readonly string[];
+  readonly vocabSize: number;
+  readonly maxLength: number;
+}
+
+export interface Versions {
+  /**
+   * Opens a version and runs what is new of it. Throws UserError where it cannot be served: what else is open stays as it is.
+   * @param version an id
+   */
+  open(version: string): Promise<HeldVersion>;
+  /** Pieces that are open, each once. */
+  pieces(): number;
+}
+
+/** @param pace awaited before each step of opening: batches of versions that serve go first */
+export function openVersions(
+  engine: Engine,
+  { folder, weights }: { readonly folder: string; readonly weights?: WeightForm | undefined },
+  pace: Pace,
+): Versions {
+  const pool = openPiecePool();
+  return {
+    async open(version) {
+      const fresh = new Set<string | null>();
+      const model = await openModel(folder, engine, {
+        taskOf: (name) => {
+          throw new Error(`${name} was looked up, though a merged folder describes its tasks`);
+        },
+        ...{ version, weights, pace },
+        share: (pieces, keys) => pool.share(pieces, keys, (task) => void fresh.add(task)),
+      });
+      try {
+        const { config, tasks, run, dispose } = model;
+        const unproved = fresh.has(null) ? tasks : tasks.filter(({ name }) => fresh.has(name));
+        await warm(model, unproved, version, pace);
+        return {
+          ...{ run, dispose, weights: model.weights, vocabSize: config.vocabSize },
+          tasks: tasks.map(({ name }) => name),
+          maxLength: Math.max(1, ...tasks.map(({ maxLength }) => maxLength)),
+        };
+      } catch (error) {
+        model.dispose();
+        throw error;
+      }
+    },
+    pieces: () => pool.size(),
+  };
+}
+
+/** Lengths whose batches are like those of the texts up to them. */
+const WARM_LENGTHS = [8, 16, 32, 64, 128, 256, 512];
+
+/** Runs some tasks on a row of each length, and looks at what they give. */
+async function warm(
+  { run, config }: ServedModel,
+  tasks: readonly ServedTask[],
+  version: string,
+  pace: Pace,
+): Promise<void> {
+  if (tasks.length === 0) return;
+  const longest = Math.max(...tasks.map(({ maxLength }) => maxLength));
+  const lengths = [...WARM_LENGTHS.filter((length) => length < longest), longest];
+  for (const length of lengths) {
+    // Every task takes the rows of its own lengths and the one after them.
+    const wants = tasks.filter(({ maxLength }) => length <= maxLength);
+    const ids = Int32Array.from({ length }, (_, i) => (7 * i + 1) % config.vocabSize);
+    const rows = tokenRows([{ ids, typeIds: new Int32Array(length), truncated: 0 }], 0);
+    await pace();
+    try {
+      for await (const { task: name, logits } of run(rows, [wants.map((task) => task.name)])) {
+        const task = wants.find((one) => one.name === name) as ServedTask;
+        requireLogits(task, logits.shape, logits.data as Float32Array);
+      }
+    } catch (error) {
+      throw modelError(`version ${version} opens and does not run (${oneLine(error)}). Merge again`, error);
+    }
+  }
+}
+
+function requireLogits(task: ServedTask, shape: readonly number[], logits: Float32Array): void {
+  const wanted = outputSize(task);
+  if (shape[1] !== wanted) throw new Error(`${task.name} gives ${shape[1]} values a row, its task has ${wanted}`);
+  if (!logits.every(Number.isFinite)) throw new Error(`${task.name} gives values that are no numbers`);
+}
