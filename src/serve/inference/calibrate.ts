@@ -2,7 +2,7 @@
 // processor, the model's width and its weights. More processes give more texts a second and hold the weights once more each;
 // fewer with more threads answer a single batch sooner.
 
-import type { OpenedVersion } from "./connection";
+import type { OpenedVersion } from "./calls";
 import type { BatchRow, Inference } from "./inference";
 
 export interface Layout {

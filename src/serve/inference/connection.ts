@@ -6,16 +6,13 @@ import path from "node:path";
 import type { Duplex } from "node:stream";
 import { describeEnd } from "../../engines/child";
 import { UserError } from "../../errors/errors";
+import type { Answer, CloseCall, Failed, OpenCall, OpenedVersion, Ready, Settings } from "./calls";
 import type { BatchPart, BatchRow, BatchRun } from "./inference";
 import { callOf, decodeDone, decodePart, decodePong, encodeBatch, type Pulse } from "./messages";
-import type { CloseCall, Failed, OpenCall, Opened, Ready, Settings } from "./process";
 import { decodeJson, emptyFrame, encodeJson, FrameKind, frameReader } from "./wire";
 
 /** The process ended while something was asked of it. */
 export class ProcessEnded extends Error {}
-
-/** A version that the process has open. */
-export type OpenedVersion = Required<Omit<Opened, "call" | "weights">> & Pick<Opened, "weights">;
 
 export interface Connection {
   readonly pid: number;
@@ -43,6 +40,8 @@ export interface ConnectionOptions extends Settings {
   readonly silence: number;
 }
 
+/** As it was compiled, where this file is run from its source too. */
+const ENTRY = path.resolve(__dirname, "../../../dist/serve/inference/process.js");
 /** What a process wrote to stderr is kept up to this many characters, for the error that its death becomes. */
 const KEPT = 2000;
 /** Milliseconds between two questions whether it lives. */
@@ -60,13 +59,14 @@ interface Waiting {
 export function connect({ silence, ...settings }: ConnectionOptions): Connection {
   // A debugger's port is this process's alone.
   const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
-  const child = spawn(process.execPath, [...flags, path.join(__dirname, "process.js")], {
+  const child = spawn(process.execPath, [...flags, ENTRY], {
     // Nothing of ours is written to stdout there; a native library's lines belong to nobody.
     stdio: ["ignore", "ignore", settings.verbose ? "inherit" : "pipe", "pipe"],
   });
   const pipe = child.stdio[3] as Duplex;
   const calls = new Map<number, Waiting>();
-  const versions = new Map<string, OpenedVersion & { readonly number: number }>();
+  const versions = new Map<string, OpenedVersion>();
+  const numberOf = new Map<string, number>();
   let next = 1;
   let numbers = 1;
   let pulse: Pulse | null = null;
@@ -98,7 +98,7 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
     else if (kind === FrameKind.done) settle(callOf(payload), (waiting) => waiting.resolve(payload));
     else if (kind === FrameKind.ready) settle(0, (waiting) => waiting.resolve(payload));
     else if (kind === FrameKind.opened) {
-      settle(decodeJson<Opened>(payload).call, (waiting) => waiting.resolve(payload));
+      settle(decodeJson<Answer>(payload).call, (waiting) => waiting.resolve(payload));
     } else if (kind === FrameKind.failed) {
       const failed = decodeJson<Failed>(payload);
       settle(failed.call, (waiting) => waiting.reject(errorOf(failed)));
@@ -150,23 +150,24 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
       if (known) return known;
       const [call, number] = [next++, numbers++];
       const payload = await ask(call, encodeJson(FrameKind.open, { call, version, number } satisfies OpenCall));
-      const { call: _, ...opened } = decodeJson<Required<Opened>>(payload);
-      const found = { ...opened, number };
-      versions.set(version, found);
-      return found;
+      const { opened } = decodeJson<Required<Answer>>(payload);
+      versions.set(version, opened);
+      numberOf.set(version, number);
+      return opened;
     },
     async close(version) {
-      const known = versions.get(version);
-      if (!known) return;
+      const number = numberOf.get(version);
+      if (number === undefined) return;
       versions.delete(version);
+      numberOf.delete(version);
       const call = next++;
-      await ask(call, encodeJson(FrameKind.close, { call, number: known.number } satisfies CloseCall));
+      await ask(call, encodeJson(FrameKind.close, { call, number } satisfies CloseCall));
     },
     async run(version, rows, onPart) {
-      const known = versions.get(version);
-      if (!known) throw new Error(`version ${version} is not open`);
+      const [known, number] = [versions.get(version), numberOf.get(version)];
+      if (!known || number === undefined) throw new Error(`version ${version} is not open`);
       const call = next++;
-      const frame = encodeBatch({ call, version: known.number }, rows, known.tasks);
+      const frame = encodeBatch({ call, version: number }, rows, known.tasks);
       let thrown: { readonly error: unknown } | null = null;
       const payload = await ask(call, frame, (bytes) => {
         const part = decodePart(bytes, known.tasks, rows.length);

@@ -4,51 +4,13 @@
 
 import { Socket } from "node:net";
 import type { Engine } from "../../engines/engine";
-import { type ExitCode, UserError } from "../../errors/errors";
-import type { EngineName, WeightForm } from "../../settings/engine";
+import { UserError } from "../../errors/errors";
+import type { Answer, CloseCall, Failed, OpenCall, Ready, Settings } from "./calls";
 import type { PieceTime } from "./inference";
 import { type BatchHead, type DecodedBatch, decodeBatch, encodeDone, encodePart, encodePong } from "./messages";
 import { openTurns } from "./turns";
 import type { HeldVersion, Versions } from "./versions";
 import { decodeJson, encodeJson, FrameKind, frameReader } from "./wire";
-
-/** What it is started with. */
-export interface Settings {
-  readonly folder: string;
-  readonly engine: EngineName;
-  readonly weights?: WeightForm | undefined;
-  readonly threads: number;
-  readonly verbose: boolean;
-}
-
-export interface Ready {
-  readonly engine: string;
-  readonly threads: number;
-}
-
-export interface OpenCall {
-  readonly call: number;
-  readonly version: string;
-  readonly number: number;
-}
-
-export interface CloseCall {
-  readonly call: number;
-  readonly number: number;
-}
-
-export interface Opened extends Partial<Pick<HeldVersion, "tasks" | "vocabSize" | "maxLength" | "weights">> {
-  readonly call: number;
-}
-
-/** Why something was not done. */
-export interface Failed {
-  /** 0: the start. */
-  readonly call: number;
-  readonly message: readonly string[];
-  /** Of what the user can mend. */
-  readonly exitCode: ExitCode | null;
-}
 
 /** The pipe's place among the open files that the process begins with. */
 export const PIPE = 3;
@@ -79,16 +41,15 @@ function serve(): void {
   };
   const open = async ({ call, version, number }: OpenCall) => {
     if (!versions) throw new Error("a version was to be opened before the engine was");
-    const opened = await versions.open(version);
-    held.set(number, opened);
-    const { tasks, vocabSize, maxLength, weights } = opened;
-    await send(encodeJson(FrameKind.opened, { call, tasks, vocabSize, maxLength, weights } satisfies Opened));
+    const { run, dispose, ...opened } = await versions.open(version);
+    held.set(number, { run, dispose, ...opened });
+    await send(encodeJson(FrameKind.opened, { call, opened } satisfies Answer));
   };
   const close = async ({ call, number }: CloseCall) => {
     await turns.after(); // batches that came before it
     held.get(number)?.dispose();
     held.delete(number);
-    await send(encodeJson(FrameKind.opened, { call } satisfies Opened));
+    await send(encodeJson(FrameKind.opened, { call } satisfies Answer));
   };
   const run = (batch: DecodedBatch | BatchHead) =>
     void turns

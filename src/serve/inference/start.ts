@@ -7,9 +7,8 @@ import { Interrupted, type Reporter } from "../../messages/reporter";
 import { counted } from "../../messages/words";
 import type { EngineName, WeightForm } from "../../settings/engine";
 import { chooseLayout, type Layout, layoutsOf, measureRate, type Trial } from "./calibrate";
-import type { OpenedVersion } from "./connection";
+import type { OpenedVersion, Settings } from "./calls";
 import { usableCores, usableMemory } from "./cores";
-import type { Settings } from "./process";
 import { startWorkers, type Workers } from "./workers";
 
 export interface InferenceOptions {
@@ -32,7 +31,10 @@ export interface InferenceOptions {
 }
 
 export interface StartedInference extends Workers {
-  /** The version that is open: {@link InferenceOptions.version}, or the current one at the start. */
+  /**
+   * The version that was measured and is open: {@link InferenceOptions.version}, or the current one at the start. The first
+   * `open` takes it over, or closes it where it opens another.
+   */
   readonly first: string;
 }
 
@@ -49,7 +51,17 @@ export async function startInference(options: InferenceOptions): Promise<Started
   try {
     const layout = chosenLayout(options, usableCores());
     const workers = layout ? await startLayout(layout, id, options) : await startBest(id, options);
-    return { ...workers, first: id };
+    let kept: string | null = id;
+    return {
+      ...workers,
+      first: id,
+      async open(version) {
+        await workers.open(version);
+        const measured = kept;
+        kept = null;
+        if (measured !== null && measured !== version) await workers.close(measured);
+      },
+    };
   } catch (error) {
     if (signal?.aborted) throw new Interrupted(null, "stopped before the server had started");
     throw error;

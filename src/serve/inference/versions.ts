@@ -10,13 +10,9 @@ import { openModel, type ServedModel, type ServedTask } from "../../predict/mode
 import { openPiecePool } from "../../predict/segments/shared";
 import type { WeightForm } from "../../settings/engine";
 import { outputSize } from "../../tasks/task";
+import type { OpenedVersion } from "./calls";
 
-export interface HeldVersion extends Pick<ServedModel, "run" | "weights" | "dispose"> {
-  /** Names, in the order of the version's manifest. */
-  readonly tasks: readonly string[];
-  readonly vocabSize: number;
-  readonly maxLength: number;
-}
+export interface HeldVersion extends OpenedVersion, Pick<ServedModel, "run" | "dispose"> {}
 
 export interface Versions {
   /**
@@ -50,7 +46,7 @@ export function openVersions(
         const unproved = fresh.has(null) ? tasks : tasks.filter(({ name }) => fresh.has(name));
         await warm(model, unproved, version, pace);
         return {
-          ...{ run, dispose, weights: model.weights, vocabSize: config.vocabSize },
+          ...{ run, dispose, weights: model.weights ?? "float32", vocabSize: config.vocabSize },
           tasks: tasks.map(({ name }) => name),
           maxLength: Math.max(1, ...tasks.map(({ maxLength }) => maxLength)),
         };

@@ -12,21 +12,21 @@ const HEADER = 8;
 
 /** What frames say: the first five to an inference process, the others from it. */
 export const FrameKind = {
-  /** JSON: {@link import("./process").Settings}. The first frame. */
+  /** JSON, as all that is not said otherwise (calls.ts). The first frame. */
   start: 1,
-  /** JSON: call, version, and the number that stands for it in batches. */
   open: 2,
-  /** JSON: call, and the number. */
   close: 3,
+  /** Numbers (messages.ts). */
   batch: 4,
   ping: 5,
-  /** JSON: what runs. The answer to start. */
+  /** The answer to start. */
   ready: 16,
-  /** JSON: the answer to open and to close. */
+  /** The answer to open and to close. */
   opened: 17,
+  /** Numbers. */
   part: 18,
   done: 19,
-  /** JSON: the answer to start, open, close or batch. */
+  /** The answer to start, open, close or batch. */
   failed: 20,
   pong: 21,
 } as const;
