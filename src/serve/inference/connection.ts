@@ -46,6 +46,8 @@ const ENTRY = path.resolve(__dirname, "../../../dist/serve/inference/process.js"
 const KEPT = 2000;
 /** Milliseconds between two questions whether it lives. */
 const BEAT = 1000;
+/** Seconds that a process may be busy loading its engine: a machine may read it from a slow disk. */
+const START_SILENCE = 300;
 /** Milliseconds within which a process ends whose pipe was closed, unless it computes. */
 const GRACE = 5000;
 
@@ -57,11 +59,12 @@ interface Waiting {
 }
 
 export function connect({ silence, ...settings }: ConnectionOptions): Connection {
-  // A debugger's port is this process's alone.
-  const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
-  const child = spawn(process.execPath, [...flags, ENTRY], {
+  // This process's own flags stay its own: with them --eval would run its script again in every child, which starts
+  // more of them, and a debugger's port would be taken. NODE_OPTIONS is inherited.
+  const child = spawn(process.execPath, [ENTRY], {
     // Nothing of ours is written to stdout there; a native library's lines belong to nobody.
     stdio: ["ignore", "ignore", settings.verbose ? "inherit" : "pipe", "pipe"],
+    env: process.env,
   });
   const pipe = child.stdio[3] as Duplex;
   const calls = new Map<number, Waiting>();
@@ -72,6 +75,7 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
   let pulse: Pulse | null = null;
   let looking: { readonly resolve: (pulse: Pulse) => void; readonly reject: (error: Error) => void }[] = [];
   let silentBeats = 0;
+  let started = false;
   let over: ProcessEnded | null = null;
 
   const { ended, stop } = watchEnd(child, (error) => {
@@ -124,11 +128,16 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
   pipe.on("error", () => undefined); // its end follows, and says why
 
   const ready = ask(0, encodeJson(FrameKind.start, settings)).then((payload) => decodeJson<Ready>(payload));
-  ready.catch(() => undefined); // heard where it is awaited
+  // Its failure is heard where it is awaited.
+  const onReady = () => {
+    started = true;
+  };
+  ready.then(onReady, () => undefined);
   // By beats and not by the clock: a server that was stopped for a while finds that its own time went on.
   const beat = setInterval(() => {
     silentBeats += 1;
-    if (silentBeats * BEAT > silence * 1000) stop(`it gave no sign of life for ${silence} seconds`);
+    const most = started ? silence : START_SILENCE;
+    if (silentBeats * BEAT > most * 1000) stop(`it gave no sign of life for ${most} seconds`);
     else write(emptyFrame(FrameKind.ping, 0).frame);
   }, BEAT);
   beat.unref();

@@ -31,10 +31,7 @@ export interface InferenceOptions {
 }
 
 export interface StartedInference extends Workers {
-  /**
-   * The version that was measured and is open: {@link InferenceOptions.version}, or the current one at the start. The first
-   * `open` takes it over, or closes it where it opens another.
-   */
+  /** The version that is open from the start: {@link InferenceOptions.version}, or the one that was current then. */
   readonly first: string;
 }
 
@@ -51,17 +48,7 @@ export async function startInference(options: InferenceOptions): Promise<Started
   try {
     const layout = chosenLayout(options, usableCores());
     const workers = layout ? await startLayout(layout, id, options) : await startBest(id, options);
-    let kept: string | null = id;
-    return {
-      ...workers,
-      first: id,
-      async open(version) {
-        await workers.open(version);
-        const measured = kept;
-        kept = null;
-        if (measured !== null && measured !== version) await workers.close(measured);
-      },
-    };
+    return { ...workers, first: id };
   } catch (error) {
     if (signal?.aborted) throw new Interrupted(null, "stopped before the server had started");
     throw error;

@@ -27,7 +27,7 @@ if (absence !== null) console.warn(`SKIPPED: inference processes, because ${abse
 async function start(options: Partial<InferenceOptions> = {}): Promise<StartedInference> {
   const { reporter } = hearing();
   const version = served.first;
-  const given = { folder: served.merged, version, workers: 1, threads: 1, reporter, ...options };
+  const given = { folder: served.merged, version, workers: 1, threads: 1, reporter, silence: 3600, ...options };
   const inference = await startInference(given);
   started.push(inference);
   return inference;
@@ -169,7 +169,6 @@ unless(absence).describe("an inference process", () => {
     const graphs = async () => (await inference.look()).map((state) => state.graphs);
     const rows = [rowOf(pairs[0] as (typeof pairs)[number])];
     expect(await graphs()).toEqual([6]); // three stretches and three branches
-    await inference.open(served.first);
     await inference.open(served.second);
     expect(await graphs()).toEqual([7]);
     const [first, second] = [
@@ -188,7 +187,6 @@ unless(absence).describe("an inference process", () => {
 
   test("refuses a broken version with its reason, and serves on", async () => {
     const inference = await start();
-    await inference.open(served.first);
     const rows = [rowOf(pairs[0] as (typeof pairs)[number])];
     const before = (await logitsOf(inference, served.first, rows)).found;
     const manifest = storedVersion(served.merged, served.second);
@@ -234,12 +232,15 @@ unless(absence).describe("an inference process", () => {
     expect(inference.state()).toMatchObject([{ alive: true, restarts: 0 }]);
   });
 
-  test("the first version that is opened takes the place of the one that was measured", async () => {
+  test("a version of the same bytes opens nothing, and either is closed without the other", async () => {
     const inference = await start();
     expect(inference.first).toBe(served.first);
     const twin = storeTwin(served.merged, served.first, 1);
     await inference.open(twin);
-    await expect(inference.run(served.first, [], () => undefined)).rejects.toThrow(/is not open/);
+    await inference.close(served.first);
+    const rows = [rowOf(pairs[0] as (typeof pairs)[number])];
+    await expect(inference.run(served.first, rows, () => undefined)).rejects.toThrow(/is not open/);
+    expect(Object.keys((await logitsOf(inference, twin, rows)).found)).toHaveLength(3);
     expect((await inference.look()).map(({ graphs }) => graphs)).toEqual([6]);
   });
 
@@ -259,7 +260,6 @@ unless(absence).describe("an inference process", () => {
     for (const [task, logits] of Object.entries(wanted)) {
       for (const [i, value] of (logits[0] as number[]).entries()) expect(found[task]?.[0]?.[i]).toBeCloseTo(value, 5);
     }
-    await inference.open(served.first);
     await inference.open(served.second);
     await inference.close(served.first);
     await inference.close(served.second);
