@@ -112,7 +112,10 @@ const FORMS = {
     open: async (out) => ofFile(await onnxFileOpener({ threads })(onnxIn(out))),
   },
   "saved-model": { args: ["saved-model"], open: async (out) => ofPython("saved_model.py", out) },
-  "tfjs (wasm)": { args: ["tfjs"], open: async (out) => ofFile(await (await graphModelOpener())(out)) },
+  "tfjs (wasm)": {
+    args: ["tfjs"],
+    open: async (out) => ofFile(await (await graphModelOpener())(path.join(out, "model.json"))),
+  },
   transformers: { args: ["transformers"], open: async (out) => ofPython("transformers_folders.py", out) },
   safetensors: { args: ["safetensors"], open: null },
 };

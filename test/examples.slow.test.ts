@@ -42,6 +42,9 @@ test("every example in Python and JavaScript is one of those below", () => {
     "docs/api.md: JavaScript",
     "docs/deployment.md: JavaScript",
     "docs/deployment.md: Python",
+    "docs/serve.md: JavaScript", // test/serve/examples.slow.test.ts
+    "docs/serve.md: Python",
+    "docs/serve.md: Python",
   ]);
 });
 

@@ -93,6 +93,7 @@ export {
   type PredictOptions,
   predict,
 } from "./open-model";
+export { type Packed, type PackOptions, type PackPlan, type PackTarget, pack, planPack } from "./pack";
 export { type PulledBase, type PullOptions, pull } from "./pull";
 export { planQuantize, type QuantizeOptions, type QuantizePlan, quantize } from "./quantize";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";

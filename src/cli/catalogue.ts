@@ -99,6 +99,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "a merged model in the format of another runtime",
     load: async () => (await import("./commands/export.js")).exportCommand,
   },
+  pack: {
+    summary: "a function's zip, or the program of a server alone",
+    load: async () => (await import("./commands/pack.js")).packCommand,
+  },
   report: {
     summary: "what the runs show: one HTML page and a Markdown file",
     load: async () => (await import("./commands/report.js")).reportCommand,

@@ -46,7 +46,7 @@ export interface StagedFile {
 }
 
 /** All at once, or as it is made. */
-type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<string>;
+type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<string | Uint8Array>;
 
 /**
  * Writes a file whole: readers see the old content or the new, also after a power cut. The folder must exist.

@@ -18,15 +18,38 @@ export type Int8Layout = "matrix" | "table";
 
 /**
  * Under which names the parts of a weight are stored: a matrix is turned to what integer products want, a table lies as it
- * did, and the name says which. `inverse`, [in], is what a row is multiplied by before it is quantised; query, key and
- * value read the same rows and have the same.
+ * did, and the name says which. `inverse`, [in], is what a row is multiplied by before it is quantised.
  */
 export const int8Names = (weight: string) => ({
   matrix: `${weight}_int8`,
   table: `${weight}_int8_rows`,
   scales: `${weight}_scale`,
-  inverse: `${weight.replace(/(\.(query|key|value))?\.weight$/, "")}_inverse`,
+  inverse: `${weight}_inverse`,
 });
+
+/** Before the last two parts of a name, and these. */
+const LAST_TWO = /^(.*\.)?([^.]+)\.([^.]+)$/;
+
+/**
+ * The name of several weights that are stored as one, or null where their names do not say that they belong together: they
+ * differ in the last part but one alone. self.query.weight and self.key.weight are self.query+key.weight.
+ */
+export function joinedName(names: readonly string[]): string | null {
+  const parts = names.map((name) => LAST_TWO.exec(name));
+  const [first] = parts;
+  if (!first || parts.some((found) => found?.[1] !== first[1] || found?.[3] !== first[3])) return null;
+  return `${first[1] ?? ""}${parts.map((found) => found?.[2]).join("+")}.${first[3]}`;
+}
+
+/** Equal of names that {@link joinedName} joins; null for one that it joins with no other. */
+export const familyOf = (name: string): string | null =>
+  LAST_TWO.test(name) ? name.replace(LAST_TWO, "$1*.$3") : null;
+
+/** The weights that a stored one holds: itself, or those that {@link joinedName} names. */
+export function memberNames(name: string): string[] {
+  const [, owner = "", members, last] = LAST_TWO.exec(name) ?? [];
+  return members ? members.split("+").map((member) => `${owner}${member}.${last}`) : [name];
+}
 export const float16Name = (weight: string) => `${weight}_float16`;
 
 /**
@@ -81,6 +104,36 @@ function scaleOf(values: Float32Array): number {
 
 const code = (value: number, scale: number): number =>
   Math.max(-INT8_MOST, Math.min(INT8_MOST, Math.round(value / scale)));
+
+/** Matrices of equal width, [in, out], side by side: codes [in, all out], scales [all out]. */
+export function joinMatrices(matrices: readonly Int8Codes[]): Int8Codes {
+  const total = matrices.reduce((sum, { scales }) => sum + scales.length, 0);
+  const [{ codes: first, scales: own }] = matrices as readonly [Int8Codes];
+  const width = first.length / own.length;
+  const joined = { codes: new Int8Array(width * total), scales: new Float32Array(total) };
+  let begin = 0;
+  for (const { codes, scales } of matrices) {
+    const out = scales.length;
+    joined.scales.set(scales, begin);
+    for (let i = 0; i < width; i++) joined.codes.set(codes.subarray(i * out, (i + 1) * out), i * total + begin);
+    begin += out;
+  }
+  return joined;
+}
+
+/** What {@link joinMatrices} made of `count` matrices with as many outputs each. */
+export function partMatrices({ codes, scales }: Int8Codes, count: number): Int8Codes[] {
+  const [total, out] = [scales.length, scales.length / count];
+  const width = codes.length / total;
+  return Array.from({ length: count }, (_, at) => {
+    const own = new Int8Array(width * out);
+    for (let i = 0; i < width; i++) {
+      const begin = i * total + at * out;
+      own.set(codes.subarray(begin, begin + out), i * out);
+    }
+    return { codes: own, scales: scales.slice(at * out, (at + 1) * out) };
+  });
+}
 
 /** The same channels in codes of 7 bits, to {@link INT7_MOST}: half as exact. */
 export function sevenBits({ codes, scales }: Int8Codes): Int8Codes {

@@ -1,5 +1,7 @@
-// A whole model's weights by a plan, in the parts in which a merged folder stores them.
+// A whole model's weights by a plan, in the parts in which a merged folder stores them: what
+// one product reads is joined.
 
+import { joinWeights } from "../compile/onnx/joined";
 import { traceBranch, traceStretch, typesOf } from "../export/pieces/piece-graph";
 import type { PackedWeights } from "../merge/folder/int8-blobs";
 import type { BertConfig } from "../model/config";
@@ -19,7 +21,7 @@ export function packTrunk(
   const bottom = from === 0;
   const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
   const { graph } = traceStretch(config, { from, to, bottom }, typesOf(own));
-  const packed = packTensors(graph, own, plan);
+  const packed = joinWeights(graph, packTensors(graph, own, plan));
   const layers = Array.from({ length: to - from }, (_, i) => layerTensors(packed, from + i, from + i + 1));
   return { embeddings: embeddingTensors(packed), layers };
 }
@@ -33,5 +35,5 @@ export async function packBranch(
 ): Promise<PackedWeights> {
   const own = unscoped(task.name, tensors);
   const { graph } = traceBranch(config, task, await task.kind.head(), typesOf(own));
-  return packTensors(graph, own, plan, scope(task.name));
+  return joinWeights(graph, packTensors(graph, own, plan, scope(task.name)));
 }

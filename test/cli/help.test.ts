@@ -104,8 +104,8 @@ describe("flexbert --help", () => {
         [["--merged", "--model"], "-m"],
       ]);
     }
-    const shown = ["eval", "export", "inspect", "predict", "report", "submit"];
-    const changed = ["add", "diff", "gc", "history", "quantize", "remove", "rollback", "serve", "tag", "update"];
+    const shown = ["eval", "export", "inspect", "pack", "predict", "report", "serve", "submit"];
+    const changed = ["add", "diff", "gc", "history", "quantize", "remove", "rollback", "tag", "update"];
     expect(named.sort()).toEqual([...shown, ...changed].sort());
   });
 

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type TokenRows, tokenRows } from "../../src/batches/rows";
+import { parted } from "../../src/compile/onnx/stored";
 import type { Engine } from "../../src/engines/engine";
 import { isSaturated } from "../../src/engines/onnx/saturation";
 import { openEngine } from "../../src/engines/open";
@@ -118,7 +119,7 @@ describe("in int8", () => {
     const trunk = packTrunk(config, all, plainPlan, [0, 2]);
     const packed = Object.assign({}, trunk.embeddings, ...trunk.layers);
     for (const task of tasks) Object.assign(packed, scoped(task.name, await packBranch(config, task, all, plainPlan)));
-    const weights = { config, tasks, tensors: packed };
+    const weights = { config, tasks, tensors: parted(packed) };
     const wanted = await run(int8(), rowsOf(texts));
     expect(await run(loweredPieces(engine, weights, false), rowsOf(texts))).toEqual(wanted);
     const seven = await run(loweredPieces(engine, weights, true), rowsOf(texts));

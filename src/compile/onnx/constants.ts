@@ -16,7 +16,7 @@ export interface ExternalTensor extends ValueType {
  * A constant of the model. An int8 one must be a product's matrix or a table of rows (quantised.ts); a float16 one is
  * cast to float32, which onnxruntime does once when it loads the model.
  */
-export type Constant = HostTensor | ExternalTensor | Int8Weight | Float16Weight;
+export type Constant = HostTensor | ExternalTensor | Int8Weight | Float16Weight | JoinedPart;
 
 /** As model/int8.ts makes it. The shape is that of the float32 weight. */
 export interface Int8Weight extends ValueType {
@@ -33,6 +33,12 @@ export interface Float16Weight extends ValueType {
   readonly halves: Uint16Array | ExternalBytes;
 }
 
+/** A weight that lies in another file joined with others (joined.ts): only their one product reads it. */
+export interface JoinedPart extends ValueType {
+  readonly dtype: "float32";
+  readonly whole: { readonly name: string; readonly constant: ExternalTensor | Int8Weight };
+}
+
 /** @param asRow declares a vector as a matrix of one row */
 export function initializersOf(name: string, constant: Constant, asRow = false): OnnxTensor[] {
   const { shape, dtype } = constant;
@@ -43,6 +49,8 @@ export function initializersOf(name: string, constant: Constant, asRow = false):
     bytes: "location" in data ? data : bytesOf(data),
   });
   if ("data" in constant) return [stored(name, elementTypes[dtype], asRow ? [1, ...shape] : shape, constant.data)];
+  if ("whole" in constant)
+    throw new Error(`${name} lies in ${constant.whole.name}, and its product is another one here`);
   if ("halves" in constant) return [stored(float16Name(name), ElementType.float16, shape, constant.halves)];
   return int8Parts(name, constant).map((part) => stored(part.name, ElementType[part.dtype], part.shape, part.data));
 }

@@ -4,6 +4,7 @@ import { bytesOf, type Elements, type Graph, type Shape, useCounts, type Value }
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { flattenRows } from "../passes/flatten";
 import { biasRows, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
+import { joinProducts } from "./joined";
 import type { Emitter, PackedNames, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {
@@ -45,9 +46,10 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 }
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
-  const { constants = {}, symbols = [], standard = false, wideInputs = false } = options;
-  const packed = packedInputs(traced, constants);
-  const graph = packed.size > 0 ? flattenRows(traced) : traced; // small nodes count where products are fast
+  const { symbols = [], standard = false, wideInputs = false } = options;
+  const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
+  const packed = packedInputs(joined, constants);
+  const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast
   const written: Written = {
     initializers: new Map(),
     names: new Map(),
@@ -63,18 +65,16 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
   for (const [name, value] of graph.inputs) written.names.set(value.id, name);
   const casts = wideInputs ? narrowed(fed, written) : [];
-  const widenings = float16Casts(graph, constants);
   const nodes = lowerNodes(graph, written);
   for (const [name, tensor] of Object.entries(constants)) {
     const asRow = written.rows.has(graph.inputs.get(name)?.id ?? -1);
     for (const made of initializersOf(name, tensor, asRow)) written.initializers.set(made.name, made);
   }
-  const inputs = fed.map(([name, value]) => declared(name, value, symbols));
   return {
     name: PRODUCER,
-    nodes: inDepthOrder([...casts, ...widenings, ...nodes]),
+    nodes: inDepthOrder([...casts, ...float16Casts(graph, constants), ...nodes]),
     initializers: [...written.initializers.values()],
-    inputs: wideInputs ? inputs.map(widened) : inputs,
+    inputs: fed.map(([name, value]) => declared(name, value, symbols)).map((x) => (wideInputs ? widened(x) : x)),
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
   };
 }

@@ -265,6 +265,10 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     const axis = { int: node.attributes["axis"] as number };
     emitter.node("Softmax", inputNames(node, emitter), { axis }, only(node));
   },
+  Split: (node, emitter) => {
+    const attributes = { axis: { int: node.attributes["axis"] as number }, num_outputs: { int: node.outputs.length } };
+    emitter.nodes("Split", inputNames(node, emitter), attributes, node.outputs);
+  },
   Sqrt: direct("Sqrt"),
   Square: (node, emitter) => {
     const x = inputNames(node, emitter)[0] as string;

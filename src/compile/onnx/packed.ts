@@ -29,7 +29,8 @@ export function int8Layouts(graph: Graph): Map<string, Int8Layout> {
   return layouts;
 }
 
-function layoutAt({ op, inputs, attributes }: Node, at: number): Int8Layout | null {
+/** As what a node reads an input, if it can be int8 there. */
+export function layoutAt({ op, inputs, attributes }: Node, at: number): Int8Layout | null {
   if (op === "GatherV2") return at === 0 && attributes["axis"] === 0 ? "table" : null;
   if (at !== 1 || (op !== "Affine" && op !== "BatchMatMul")) return null;
   const plain = attributes["transposeB"] && !attributes["transposeA"] && attributes["alpha"] === undefined;

@@ -50,7 +50,7 @@ export function nameNodes(graph: OnnxGraph, tasks: readonly string[]): OnnxGraph
 function moduleOf(weight: string, tasks: readonly string[]): string | null {
   const task = tasks.find((name) => weight.startsWith(scope(name)));
   const own = task === undefined ? weight : weight.slice(scope(task).length);
-  const [, name] = /^([\w.]+)\.(?:weight(?:_\w+)?|bias)$/.exec(own) ?? [];
+  const [, name] = /^([\w.+]+)\.(?:weight(?:_\w+)?|bias)$/.exec(own) ?? [];
   if (name === undefined) return null;
   const path = name
     .replaceAll(".", "/")

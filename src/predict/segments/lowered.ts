@@ -7,6 +7,7 @@ import type { Engine, GraphProgram } from "../../engines/engine";
 import { lowerPiece, type TracedPiece, traceBranch, traceStretch, typesOf } from "../../export/pieces/piece-graph";
 import type { BertConfig } from "../../model/config";
 import { embeddingTensors, layerTensors, scope, unscoped } from "../../model/parameters";
+import type { Stretch } from "../../model/stretches";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./segments";
 
@@ -17,11 +18,17 @@ export interface PieceModel<Weight> {
   readonly tensors: Readonly<Record<string, Weight>>;
 }
 
-/** @param open lowers a piece and opens it. `prefix` is what stands before its weights' names in the model's */
-export function piecesBy<Weight extends { readonly shape: readonly number[] }>(
+/** What is made of each piece. */
+export interface Made<Piece> {
+  stretch(stretch: Stretch): Promise<Piece>;
+  branch(task: string): Promise<Piece>;
+}
+
+/** @param open lowers a piece, and opens it. `prefix` is what stands before its weights' names in the model's */
+export function piecesBy<Weight extends { readonly shape: readonly number[] }, Piece = GraphProgram>(
   { config, tasks, tensors }: PieceModel<Weight>,
-  open: (piece: TracedPiece, weights: Readonly<Record<string, Weight>>, prefix: string) => Promise<GraphProgram>,
-): PieceSource {
+  open: (piece: TracedPiece, weights: Readonly<Record<string, Weight>>, prefix: string) => Promise<Piece>,
+): Made<Piece> {
   return {
     stretch(stretch) {
       const { from, to, bottom } = stretch;
@@ -51,9 +58,19 @@ export const loweredPieces = (
   engine: Engine,
   model: PieceModel<Constant | HeldInt8>,
   saturates: boolean,
-): PieceSource =>
-  piecesBy(model, (piece, weights) => {
-    const fitting = ([name, weight]: [string, Constant]) =>
-      [name, saturates && "codes" in weight ? forSaturating(weight as HeldInt8) : weight] as const;
-    return openPiece(engine, piece, Object.fromEntries(Object.entries(weights).map(fitting)));
-  });
+): PieceSource => piecesBy(model, (piece, weights) => openPiece(engine, piece, constantsOf(weights, saturates)));
+
+/** The same as files, whose weights are within them. */
+export const loweredGraphs = (model: PieceModel<Constant | HeldInt8>, saturates: boolean): Made<Uint8Array> =>
+  piecesBy(model, async (piece, weights) => Buffer.concat(lowerPiece(piece, constantsOf(weights, saturates))));
+
+const constantsOf = (
+  weights: Readonly<Record<string, Constant | HeldInt8>>,
+  saturates: boolean,
+): Readonly<Record<string, Constant>> =>
+  Object.fromEntries(
+    Object.entries(weights).map(([name, weight]) => [
+      name,
+      saturates && "codes" in weight ? forSaturating(weight as HeldInt8) : weight,
+    ]),
+  );

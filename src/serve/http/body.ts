@@ -30,6 +30,12 @@ export function readBodies(app: FastifyInstance): void {
   app.addContentTypeParser("application/octet-stream", { parseAs: "buffer" }, (request, body: Buffer, done) =>
     isTensorBody(request) ? parser(request, body, done) : done(mediaTypeError()),
   );
+  // tritonclient, of Python, names no type at all.
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (request, body: Buffer, done) =>
+    request.headers["content-type"] === undefined && request.url.startsWith("/v2/")
+      ? parser(request, body, done)
+      : done(mediaTypeError()),
+  );
 }
 
 /** The header that says how much of a body is JSON. */

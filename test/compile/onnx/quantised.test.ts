@@ -163,10 +163,10 @@ describe("query, key and value", () => {
   const count = (model: Uint8Array, op: string) =>
     fromBinary(ModelProtoSchema, model).graph?.node.filter(({ opType }) => opType === op).length;
 
-  test("share one quantisation, with and without what was moved into them", () => {
+  test("are one product and one quantisation, with and without what was moved into them", () => {
     for (const constants of [packed(), packed(factors)]) {
       const model = toOnnx(graph, { constants, symbols });
-      expect(count(model, "MatMulIntegerToFloat")).toBe(3);
+      expect(count(model, "MatMulIntegerToFloat")).toBe(1);
       expect(count(model, "QuantizeLinear")).toBe(1);
     }
   });

@@ -145,6 +145,17 @@ describe("infer", () => {
     await close();
   });
 
+  test("a body without a type is JSON, as tritonclient sends it; of another type it is refused, and everywhere else", async () => {
+    const { app, infer, close } = await server();
+    const body = Buffer.from(JSON.stringify({ inputs: [text(["film"], [1])] }));
+    const answer = await infer(body);
+    expect([answer.statusCode, answer.json().model_name]).toEqual([200, "mood"]);
+    expect((await infer(body, { "content-type": "text/plain" })).statusCode).toBe(415);
+    const payload = Buffer.from('{"text": "film"}');
+    expect((await app.inject({ method: "POST", url: "/v1/predict", payload })).statusCode).toBe(415);
+    await close();
+  });
+
   const two = elements("film", "good");
   const sized = (size: unknown, shape: unknown = [2]) => ({
     ...text(undefined, shape),
