@@ -3,7 +3,7 @@
 // compared with a direct run. The client is a process of its own on the same cores.
 //
 //   npm run build && node bench/serve/throughput.mjs --merged MERGED [--glue ../shared/data/glue] [--seconds 15] [--connections 32]
-//       [--rows 100] [--workers 1] [--threads 2] [--sides separate,float32,int8] [--out bench-out/serve]
+//       [--rows 100] [--workers 1] [--threads 2] [--sides separate,float32,int8] [--flags "FLAGS OF SERVE"] [--out bench-out/serve]
 //
 // MERGED is a folder that flexbert quantize has made int8. --rows are taken of each task's dev file.
 import { execFileSync, spawn } from "node:child_process";
@@ -34,6 +34,7 @@ const { values } = parseArgs({
     workers: { type: "string", default: "1" },
     threads: { type: "string", default: String(os.availableParallelism()) },
     sides: { type: "string", default: "separate,float32,int8" },
+    flags: { type: "string", default: "" },
     out: { type: "string", default: "bench-out/serve" },
   },
 });
@@ -61,6 +62,7 @@ const serve = (weights) =>
   start([
     ...[bin, "serve", "--merged", values.merged, "--port", "0", "--json", "--no-auth", "--weights", weights],
     ...["--workers", values.workers, "--threads", values.threads, "--quiet"],
+    ...values.flags.split(" ").filter(Boolean),
   ]);
 
 const sides = {

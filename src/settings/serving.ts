@@ -38,7 +38,7 @@ const computing = {
     flag: "--max-batch-tokens",
     value: "<n>",
     help: "tokens of a batch at most",
-    fallback: 512,
+    fallback: 1024,
   }),
   maxWaitMs: option(decimal({ min: 0, max: 1000 }), {
     flag: "--max-wait-ms",
@@ -58,7 +58,7 @@ const bounds = {
   maxDelayMs: optional(decimal({ min: 1 }), {
     flag: "--max-delay-ms",
     value: "<ms>",
-    help: "estimated waiting beyond which rows are refused (default the time of two full batches, 50 ms at least)",
+    help: "estimated waiting beyond which rows are refused (default the time of four full batches, 50 ms at least)",
   }),
   maxRows: option(integer({ min: 1, max: 100_000 }), {
     flag: "--max-rows",

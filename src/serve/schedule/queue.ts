@@ -75,7 +75,7 @@ export interface Queue {
 const PATIENCE_MS = 1000;
 
 /** Full batches that may lie ahead of a request where no delay is given. */
-export const FULL_BATCHES = 2;
+export const FULL_BATCHES = 4;
 
 /** Below this no delay is worth refusing for. */
 const LEAST_DELAY_MS = 50;
