@@ -97,7 +97,12 @@ async function flexbert(stage, args) {
   const code = await new Promise((resolve) => run.once("close", resolve));
   if (code !== 0) throw new Error(`flexbert ${command} ended with ${code}: ${output.slice(-1500)}`);
   const [user, system] = output.trim().split("\n").at(-1).split(" ").map(Number);
-  const cost = { stage, command, seconds: (Date.now() - started) / 1000, cpuSeconds: Number((user + system).toFixed(1)) };
+  const cost = {
+    stage,
+    command,
+    seconds: (Date.now() - started) / 1000,
+    cpuSeconds: Number((user + system).toFixed(1)),
+  };
   appendFileSync(path.join(values.out, "commands.jsonl"), `${JSON.stringify(cost)}\n`);
   writeTable();
 }
