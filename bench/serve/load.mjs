@@ -2,6 +2,9 @@
 // {"url", "bodies": [...], "answers": [...], "connections", "seconds", "rate"}; answers a line of JSON. A body's answer is compared with
 // the one that was computed directly: labels alike, numbers within `within`.
 import { createRequire } from "node:module";
+import { showUsage } from "../usage.mjs";
+
+showUsage(import.meta.url);
 
 const require = createRequire(import.meta.url);
 const autocannon = require("autocannon");

@@ -4,6 +4,9 @@
 //   node bench/serve/peers/separate-server.mjs MERGED EXPORTED THREADS       EXPORTED/TASK/model.onnx of `flexbert export onnx --task TASK`
 import { createRequire } from "node:module";
 import path from "node:path";
+import { showUsage } from "../../usage.mjs";
+
+showUsage(import.meta.url);
 
 const require = createRequire(import.meta.url);
 const { fastify } = require("fastify");
