@@ -4,10 +4,10 @@
 import { createRequire } from "node:module";
 import { showUsage } from "../usage.mjs";
 
-showUsage(import.meta.url);
-
 const require = createRequire(import.meta.url);
 const autocannon = require("autocannon");
+
+showUsage(import.meta.url);
 
 let text = "";
 for await (const data of process.stdin) text += data;

@@ -6,12 +6,12 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { showUsage } from "../../usage.mjs";
 
-showUsage(import.meta.url);
-
 const require = createRequire(import.meta.url);
 const { fastify } = require("fastify");
 const runtime = require("onnxruntime-node");
 const { readServed } = require("../../../dist/serve/model/served.js");
+
+showUsage(import.meta.url);
 
 const [merged, exported, threads] = process.argv.slice(2);
 const served = await readServed(merged, { weights: "float32" });
