@@ -68,27 +68,11 @@ async function flexbert(stage, args) {
   console.log(`${new Date().toTimeString().slice(0, 8)} ${stage}: flexbert ${command}`);
   if (values["dry-run"]) return;
   const started = Date.now();
-  const timed = `TIMEFORMAT='%U %S'; time exec "$@"`;
-  const all = [path.join(folder, "../bin/flexbert.js"), ...args];
-  const shared = [
-    "--base",
-    BASE,
-    "--glue-data",
-    values.glue,
-    "--checkpoints",
-    checkpoints,
-    "--threads",
-    values.threads,
-  ];
-  const run = spawn("bash", [
-    "-c",
-    `{ ${timed.replace("exec ", "")}; } 2>&1`,
-    "bash",
-    process.execPath,
-    ...all,
-    ...shared,
-    "--quiet",
-  ]);
+  const all = [path.join(folder, "../bin/flexbert.js"), ...args, "--base", BASE, "--glue-data", values.glue];
+  all.push("--checkpoints", checkpoints, "--threads", values.threads, "--quiet");
+  // The shell's own `time` says what the command used, into the output's last line.
+  const timed = `TIMEFORMAT='%U %S'; { time "$@"; } 2>&1`;
+  const run = spawn("bash", ["-c", timed, "bash", process.execPath, ...all]);
   let output = "";
   run.stdout.on("data", (data) => {
     output += data;
