@@ -1,6 +1,7 @@
 // What changes the answers, or tells what they were: for admin tokens alone.
 
 import type { FastifyInstance } from "fastify";
+import type { ChangeAnswer, HistoryAnswer } from "../../client/api";
 import { UserError } from "../../errors/errors";
 import type { Swap } from "../model/live";
 import type { ServerContext } from "./context";
@@ -9,14 +10,16 @@ import { invalid } from "./rows";
 
 export function adminRoutes(app: FastifyInstance, { live, folder }: ServerContext): void {
   const admin = { config: { access: "admin" as const } };
-  const told = (swap: Swap | null) => ({
+  const told = (swap: Swap | null): ChangeAnswer => ({
     version: live.current.id,
     changed: swap !== null,
     ...(swap && { from: swap.from, tasks: swap.changed, removed: swap.removed, ms: Math.round(swap.ms) }),
   });
-  app.get("/v1/history", admin, async () => ({ current: live.current.id, history: await folder.history() }));
+  app.get("/v1/history", admin, async (): Promise<HistoryAnswer> => {
+    return { current: live.current.id, history: await folder.history() };
+  });
   app.post("/admin/reload", admin, async () => told(await live.reload()));
-  app.post("/admin/rollback", admin, async ({ body }) => {
+  app.post("/admin/rollback", admin, async ({ body }): Promise<ChangeAnswer> => {
     if (folder.pinned !== null) {
       const message = `the server is pinned to ${folder.pinned}, which a rollback leaves alone. Move the tag, or start it without --version`;
       throw new ApiError("pinned", message);

@@ -1,5 +1,6 @@
 // What the routes share.
 
+import type { HistoryItem } from "../../client/api";
 import type { Asking } from "../ask";
 import type { Inference } from "../inference/inference";
 import type { Auth } from "./auth";
@@ -9,7 +10,7 @@ import type { RowLimits } from "./rows";
 /** A change of the folder, and what it holds: who builds the server knows how. */
 export interface FolderControl {
   /** What the versions are, oldest first. */
-  history(): Promise<unknown>;
+  history(): Promise<readonly HistoryItem[]>;
   /** Makes another version the folder's current one: the one before by default. Throws UserError. */
   rollback(to: string | undefined): Promise<void>;
   /** What the server is pinned to; null where it follows the current version. */

@@ -2,6 +2,7 @@
 // value and the next step, and the request's id. Never a path, a stack or a token.
 
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import type { ErrorAnswer } from "../../client/api";
 import { shown } from "../../errors/printable";
 import { ClientGone, DeadlinePassed } from "../ask";
 import { InferenceLost } from "../inference/inference";
@@ -108,10 +109,15 @@ const lastPart = (found: string) =>
     .at(-1) as string;
 
 /** The error as JSON. Under /v2 `error` is the message, as the Open Inference Protocol has it. */
-export function errorBody({ code, message }: ApiError, requestId: string, url: string) {
-  if (url === "/v2" || url.startsWith("/v2/")) return { error: message, code, request_id: requestId };
-  return { error: { code, message, request_id: requestId } };
+export function errorBody(error: ApiError, requestId: string, url: string) {
+  if (url !== "/v2" && !url.startsWith("/v2/")) return errorAnswer(error, requestId);
+  const { code, message } = error;
+  return { error: message, code, request_id: requestId };
 }
+
+export const errorAnswer = ({ code, message }: ApiError, requestId: string): ErrorAnswer => ({
+  error: { code, message, request_id: requestId },
+});
 
 export function sendError(request: FastifyRequest, reply: FastifyReply, error: ApiError): FastifyReply {
   return reply

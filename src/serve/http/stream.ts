@@ -1,11 +1,13 @@
 // Answers as server-sent events: the plan, each task's prediction as soon as its layers ran, and what ran.
 
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { RanPiece, StreamEvents } from "../../client/api";
 import type { BatchRun } from "../inference/inference";
 import type { Hold } from "../model/live";
-import { apiPrediction, askFor } from "./answer";
+import { askFor } from "./answer";
 import type { ServerContext } from "./context";
-import { apiError, errorBody } from "./errors";
+import { apiError, errorAnswer } from "./errors";
+import { apiPrediction } from "./prediction";
 import type { PredictRequest } from "./rows";
 
 /**
@@ -22,7 +24,7 @@ export async function streamPredictions(
   const { raw } = reply;
   const { served } = hold;
   let begun = false;
-  const send = (event: string, content: unknown) => {
+  const send = <Name extends keyof StreamEvents>(event: Name, content: StreamEvents[Name]) => {
     raw.write(`event: ${event}\ndata: ${JSON.stringify(content)}\n\n`);
   };
   const began = performance.now();
@@ -60,7 +62,7 @@ export async function streamPredictions(
     const told = apiError(error);
     request.trace.code = told.code;
     if (told.status >= 500) request.log.error({ err: told.cause ?? told }, told.code);
-    send("error", errorBody(told, request.id, request.url));
+    send("error", errorAnswer(told, request.id));
   }
   raw.end();
   return reply;
@@ -69,7 +71,7 @@ export async function streamPredictions(
 const round = (ms: number) => Math.round(ms * 100) / 100;
 
 /** Pieces of all batches, each once. */
-function piecesOf(runs: readonly BatchRun[]) {
+function piecesOf(runs: readonly BatchRun[]): RanPiece[] {
   const pieces = new Map<string, { piece: string; rows: number; tokens: number; layers: number; ms: number }>();
   for (const { piece, rows, tokens, layers, ms } of runs.flatMap((run) => run.pieces)) {
     const known = pieces.get(piece) ?? { piece, rows: 0, tokens: 0, layers, ms: 0 };

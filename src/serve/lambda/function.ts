@@ -10,12 +10,14 @@ import { openEngine } from "../../engines/open";
 import { readShared } from "../../merge/folder/blobs";
 import type { Manifest } from "../../merge/folder/manifest";
 import { readVersion } from "../../merge/folder/version";
+import { defaultOf } from "../../options/settings";
 import { openSegments, type PieceSource, type Segments } from "../../predict/segments/segments";
 import { storedPieces } from "../../predict/segments/stored";
 import type { WeightForm } from "../../settings/engine";
+import { servingOptions } from "../../settings/serving";
 import { createTokenizer } from "../../tokenizer/tokenizer";
-import { apiPrediction } from "../http/answer";
-import { ApiError, apiError, errorBody } from "../http/errors";
+import { ApiError, apiError, errorAnswer } from "../http/errors";
+import { collectAnswers } from "../http/prediction";
 import { readPredictRequest } from "../http/rows";
 import { describeVersion, type Served } from "../model/served";
 import { SEVEN_BITS, stretchName } from "../pack/seven-bits";
@@ -41,7 +43,7 @@ export interface FunctionContext {
 export type Handler = (event: unknown, context?: FunctionContext) => Promise<unknown>;
 
 /** Of one event: as of a request to `flexbert serve`. */
-const limits = { maxRows: 256, maxText: 20_000 };
+const limits = { maxRows: defaultOf(servingOptions.maxRows), maxText: defaultOf(servingOptions.maxText) };
 
 /** A function gets one processor for each of so many megabytes. https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html */
 const MB_A_CPU = 1769;
@@ -116,18 +118,11 @@ type Rows = ReturnType<typeof readPredictRequest>["rows"];
 /** Throws what {@link readPredictRequest} does. */
 async function predict(opened: Opened, body: unknown): Promise<unknown> {
   const { served } = opened;
-  const { rows, single, topK, stream } = readPredictRequest(body, served, limits);
-  if (stream) throw new ApiError("invalid", "stream is true, and a function answers at once. Leave it out");
-  const predictions = rows.map((): Record<string, unknown> => ({}));
-  await run(opened, rows, (row, task, logits) => {
-    (predictions[row] as Record<string, unknown>)[task.name] = apiPrediction(task, logits, topK);
-  });
-  const model = { version: served.id };
-  const answered = rows.map(({ id, tasks }, i) => ({
-    ...(id === undefined ? {} : { id }),
-    predictions: Object.fromEntries(tasks.map(({ name }) => [name, predictions[i]?.[name]])),
-  }));
-  return single ? { model, predictions: answered[0]?.predictions } : { model, rows: answered };
+  const asked = readPredictRequest(body, served, limits);
+  if (asked.stream) throw new ApiError("invalid", "stream is true, and a function answers at once. Leave it out");
+  const { onLogits, answer } = collectAnswers(asked, served);
+  await run(opened, asked.rows, onLogits);
+  return answer();
 }
 
 async function run(
@@ -160,7 +155,7 @@ async function answerHttp(opened: Opened, event: HttpEvent, id: string): Promise
   } catch (error) {
     const told = apiError(error);
     if (told.status >= 500) console.error(error); // into the function's log
-    return httpResult(told.status, errorBody(told, requestId, "/v1/predict"), requestId, told.headers);
+    return httpResult(told.status, errorAnswer(told, requestId), requestId, told.headers);
   }
 }
 
