@@ -39,3 +39,10 @@ export async function trainTinyTasks(folder: string, base: Base): Promise<Select
   for (const task of tinyTasks) selections.push({ task, run: await trainTiny(folder, base, task) });
   return selections;
 }
+
+/** The three tasks, and rte a second time by another run. */
+export async function trainTinyTwice(folder: string, base: Base) {
+  const [sst2, rte, stsb] = (await trainTinyTasks(folder, base)) as [Selection, Selection, Selection];
+  const other: Selection = { task: rte.task, run: await trainTiny(folder, base, rte.task, 2) };
+  return { sst2, rte, stsb, other };
+}

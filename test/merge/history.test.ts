@@ -20,7 +20,7 @@ import type { Task } from "../../src/tasks/task";
 import { readJson, storedManifest, storeManifest } from "../merged";
 import { paddedLogits } from "../padded-logits";
 import { temporaryFolder, tinyBase, tinyTasks } from "../tiny";
-import { trainTiny, trainTinyTasks } from "../trained";
+import { trainTinyTwice } from "../trained";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-history");
@@ -33,8 +33,7 @@ let stsb: Selection;
 let other: Selection;
 
 beforeAll(async () => {
-  [sst2, rte, stsb] = (await trainTinyTasks(folder, base)) as [Selection, Selection, Selection];
-  other = { task: taskOf("rte"), run: await trainTiny(folder, base, taskOf("rte"), 2) };
+  ({ sst2, rte, stsb, other } = await trainTinyTwice(folder, base));
 });
 
 const into = (out: string, selections: readonly Selection[], mode: MergeMode = "merge", note: string | null = null) =>

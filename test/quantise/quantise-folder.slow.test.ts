@@ -28,7 +28,7 @@ import type { Task } from "../../src/tasks/task";
 import { storedManifest } from "../merged";
 import { paddedLogits } from "../padded-logits";
 import { quietContext, temporaryFolder, tinyBase, tinyTasks } from "../tiny";
-import { trainTiny, trainTinyTasks } from "../trained";
+import { trainTinyTwice } from "../trained";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-quantise", { hidden: 32 });
@@ -42,8 +42,7 @@ let stsb: Selection;
 let other: Selection;
 
 beforeAll(async () => {
-  [sst2, rte, stsb] = (await trainTinyTasks(folder, base)) as [Selection, Selection, Selection];
-  other = { task: taskOf("rte"), run: await trainTiny(folder, base, taskOf("rte"), 2) };
+  ({ sst2, rte, stsb, other } = await trainTinyTwice(folder, base));
   engine = (await openEngine("onnx", { threads: 1 })).engine;
 });
 afterAll(() => engine.dispose());
