@@ -8,6 +8,8 @@ import type { Engine, EngineAbsence } from "./engine";
 import { explainTensorflowAbsence, locateTensorflow, MODE_VARIABLE } from "./tensorflow/load";
 
 export interface EngineOptions {
+  /** Of the onnx engine. */
+  readonly device?: "cpu" | "webgpu" | "cuda" | "auto";
   readonly threads?: number;
   /** Lets the native library's own messages through. */
   readonly verbose?: boolean;
@@ -30,7 +32,11 @@ const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> =
     if (process.env[MODE_VARIABLE] === undefined) locateTensorflow();
     return (await import("./tensorflow/tensorflow.js")).openTensorflow(options);
   },
-  onnx: async (options) => (await import("./onnx/onnx.js")).openOnnx(options),
+  async onnx(options) {
+    const { device = "cpu" } = options;
+    if (device === "cpu" || device === "auto") return (await import("./onnx/onnx.js")).openOnnx(options);
+    return (await import("./onnx/device/device.js")).openOnnxDevice({ ...options, device });
+  },
   wasm: async () => (await import("./wasm/wasm.js")).openWasm(),
 };
 

@@ -2,7 +2,7 @@
 // cross-entropy (model/fused.ts), and a product with its bias (the passes).
 
 import { only, type Value } from "../graph/graph";
-import { inputNames, type Lowering, sumRows } from "./lowering";
+import { type Emitter, inputNames, type Lowering, sumRows } from "./lowering";
 import { quantisedProduct } from "./quantised";
 
 /** x Phi(x), exact (opset 20). */
@@ -57,9 +57,19 @@ const geluGradient: Lowering = (node, emitter) => {
   if (again && emitter.isUsed(again)) emitter.node("Mul", [x, cumulative], {}, again);
 };
 
+/** x - max(x) - log(sum exp(x - max(x))), over two dimensions' last. */
+function logSoftmax(x: string, emitter: Emitter): string {
+  if (!emitter.webgpu) return emitter.node("LogSoftmax", [x], { axis: { int: -1 } });
+  const last = emitter.integers([1]);
+  const kept = { keepdims: { int: 1 } };
+  const shifted = emitter.node("Sub", [x, emitter.node("ReduceMax", [x, last], kept)]);
+  const sum = emitter.node("ReduceSum", [emitter.node("Exp", [shifted]), last], kept);
+  return emitter.node("Sub", [shifted, emitter.node("Log", [sum])]);
+}
+
 const crossEntropy: Lowering = (node, emitter) => {
   const [logits, targets] = inputNames(node, emitter) as [string, string];
-  const terms = emitter.node("Mul", [targets, emitter.node("LogSoftmax", [logits], { axis: { int: -1 } })]);
+  const terms = emitter.node("Mul", [targets, logSoftmax(logits, emitter)]);
   const sums = emitter.node("ReduceSum", [terms, emitter.integers([1])], { keepdims: { int: 0 } });
   emitter.node("Neg", [sums], {}, only(node));
 };

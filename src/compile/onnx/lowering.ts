@@ -17,6 +17,13 @@ export interface Emitter {
     attributes: Readonly<Record<string, OnnxAttribute>>,
     outputs: readonly (Value | null)[],
   ): void;
+  /** Adds a node with `count` outputs that are no values of the graph; returns their names. */
+  parts(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    count: number,
+  ): readonly string[];
   /** The name of a scalar constant. */
   scalar(value: number, dtype: ScalarType): string;
   /** The name of a constant. */
@@ -35,6 +42,8 @@ export interface Emitter {
   lowest(value: Value): number | null;
   /** Whether the nodes must all be of the standard. */
   readonly standard: boolean;
+  /** Whether the nodes are for onnxruntime's WebGPU provider. */
+  readonly webgpu: boolean;
 }
 
 /** Scalars beside those of traced values. */

@@ -25,6 +25,8 @@ export interface LoweringOptions {
   readonly symbols?: readonly SymbolicSize[];
   /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
   readonly standard?: boolean;
+  /** For onnxruntime's WebGPU provider, which lacks LogSoftmax and products with factors, and whose Split has few outputs. */
+  readonly webgpu?: boolean;
   /** Declares inputs of int32 as int64, which other exporters give ids, and casts them. */
   readonly wideInputs?: boolean;
 }
@@ -46,7 +48,7 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 }
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
-  const { symbols = [], standard = false, wideInputs = false } = options;
+  const { symbols = [], standard = options.webgpu ?? false, webgpu = false, wideInputs = false } = options;
   const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
   const packed = packedInputs(joined, constants);
   const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast
@@ -56,6 +58,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
     taken: new Set([...graph.inputs.keys(), ...graph.outputs.keys()]),
     symbols,
     standard,
+    webgpu,
     packed,
     rows: biasRows(graph, packed, constants),
     count: { values: 0 },
@@ -181,6 +184,7 @@ interface Written {
   readonly taken: ReadonlySet<string>;
   readonly symbols: readonly SymbolicSize[];
   readonly standard: boolean;
+  readonly webgpu: boolean;
   readonly packed: ReadonlyMap<number, PackedNames>;
   /** Vectors that are declared as rows. */
   readonly rows: ReadonlySet<number>;
@@ -203,7 +207,7 @@ function createEmitter(
   used: ReadonlyMap<number, number>,
   lowest: ReadonlyMap<number, number>,
 ): Emitter {
-  const { initializers, names, symbols, standard, packed } = written;
+  const { initializers, names, symbols, standard, webgpu, packed } = written;
   const shapes = new Map<string, string>();
   const shared = new Map<string, readonly string[]>();
 
@@ -245,6 +249,11 @@ function createEmitter(
         attributes,
       );
     },
+    parts(op, inputs, attributes, count) {
+      const names = Array.from({ length: count }, () => fresh(written));
+      add(op, inputs, names, attributes);
+      return names;
+    },
     scalar: (value, dtype) =>
       store(`${dtype}(${Object.is(value, -0) ? "-0" : value})`, scalarTypes[dtype], [], scalarBytes(value, dtype)),
     constant(elements, shape, dtype) {
@@ -264,6 +273,7 @@ function createEmitter(
     packed: ({ id }) => packed.get(id) ?? null,
     lowest: ({ id }) => lowest.get(id) ?? null,
     standard,
+    webgpu,
     isUsed: ({ id }) => used.has(id),
   };
   return emitter;

@@ -6,6 +6,7 @@ import { fusedLowerings } from "./fused";
 import { type Emitter, inputNames, type Lowering, sumRows } from "./lowering";
 import { ElementType, type OnnxAttribute } from "./proto";
 import { quantisedProduct, quantisedRows } from "./quantised";
+import { updateLowerings } from "./update";
 
 export const elementTypes: Readonly<Record<DType, ElementType>> = {
   float32: ElementType.float32,
@@ -202,6 +203,7 @@ const fill: Lowering = (node, emitter) => {
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
   ...fusedLowerings,
+  ...updateLowerings,
   Abs: direct("Abs"),
   Add: direct("Add"),
   AddN: sumOfTerms,

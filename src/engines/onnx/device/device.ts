@@ -1,0 +1,81 @@
+// The onnx engine on a GPU: onnxruntime's WebGPU provider, which lies in its npm package, or its CUDA provider, which
+// `flexbert engine install onnx-cuda` brings. State, moments and the update stay on the device.
+
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import type { DynamicAxes, EntryPoint } from "../../../model/entry-point";
+import type { HostTensors } from "../../../model/tensors";
+import type { Precision } from "../../../settings/engine";
+import type { Engine } from "../../engine";
+import { openPrograms } from "../../open-programs";
+import { loadOrtLibrary, type OrtLibrary } from "./c-api";
+import { openDeviceGraph } from "./graph-program";
+import { cpuProvider, cudaProvider, type DeviceSettings, type Provider, webgpuProvider } from "./session";
+import { openTurns } from "./turns";
+
+export interface DeviceOptions {
+  readonly device: "cpu" | "webgpu" | "cuda";
+  readonly threads?: number;
+  readonly verbose?: boolean;
+  readonly precision?: Precision;
+}
+
+/** Runs of all engines of the process: there is one device. */
+const turns = openTurns();
+
+export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
+  const { device, precision = "float32" } = options;
+  const library = libraryOf(device);
+  const threads = options.threads ?? availableParallelism();
+  const settings: DeviceSettings = {
+    library,
+    provider: providerOf(device, precision),
+    threads,
+    verbose: options.verbose ?? false,
+    profile: process.env["FLEXBERT_ONNX_PROFILE"],
+  };
+  const programs = openPrograms();
+  return {
+    name: "onnx",
+    summary: `onnx (onnxruntime ${library.version}, ${device})`,
+    device: device === "cpu" ? "cpu" : "gpu",
+    threads,
+    precision,
+    async load<E extends string>(
+      state: HostTensors,
+      entries: Readonly<Record<E, EntryPoint>>,
+      axes?: Readonly<Partial<Record<E, DynamicAxes>>>,
+    ) {
+      const { registerGradients } = await import("../../eager.js");
+      await registerGradients();
+      const { loadDeviceProgram } = await import("./program.js");
+      return programs.counted(loadDeviceProgram<E>(settings, turns, state, entries, axes));
+    },
+    openGraph: async (file) => programs.counted(openDeviceGraph(settings, turns, file)),
+    saturates: async () => false, // products of bytes are the CPU's
+    tensorCount: () => programs.count(),
+    dispose: () => undefined,
+  };
+}
+
+function providerOf(device: DeviceOptions["device"], precision: Precision): Provider {
+  if (device === "cpu") return cpuProvider;
+  return device === "webgpu" ? webgpuProvider : cudaProvider(0, precision !== "float32");
+}
+
+let bundled: OrtLibrary | undefined;
+
+function libraryOf(device: DeviceOptions["device"]): OrtLibrary {
+  if (device === "cuda") throw new Error("not yet");
+  bundled ??= loadOrtLibrary(bundledLibrary());
+  return bundled;
+}
+
+/** onnxruntime's library in its npm package. */
+export function bundledLibrary(): string {
+  const folder = path.dirname(require.resolve("onnxruntime-node/package.json"));
+  const names = { linux: "libonnxruntime.so.1", darwin: "libonnxruntime.1.dylib", win32: "onnxruntime.dll" };
+  const name = names[process.platform as keyof typeof names];
+  if (name === undefined) throw new Error(`onnxruntime-node has no library for ${process.platform}`);
+  return path.join(folder, "bin", "napi-v6", process.platform, process.arch, name);
+}

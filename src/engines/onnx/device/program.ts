@@ -1,0 +1,130 @@
+// A program on a device: entry points compiled when they are first called, and the state kept on the device from its first
+// use on. A call brings its inputs there and its outputs back; new state replaces the old without leaving.
+
+import {
+  fits,
+  inputPrefix,
+  nextPrefix,
+  outputPrefix,
+  statePrefix,
+  type TracedEntry,
+  traceEntry,
+  unprefixed,
+} from "../../../compile/entry";
+import { toOnnx } from "../../../compile/onnx/onnx";
+import { groupUpdates } from "../../../compile/passes/group-updates";
+import { optimise } from "../../../compile/passes/passes";
+import type { DynamicAxes, EntryPoint } from "../../../model/entry-point";
+import { copied, type HostTensor, type HostTensors } from "../../../model/tensors";
+import type { Program } from "../../engine";
+import { readState } from "./read-state";
+import { type DeviceSession, type DeviceSettings, type DeviceValue, openDeviceSession } from "./session";
+
+/** Where a tensor of the state is: the host's until a step has changed it. */
+type Place = { readonly host: HostTensor } | { readonly value: DeviceValue; readonly type: Omit<HostTensor, "data"> };
+
+interface CompiledEntry {
+  readonly traced: TracedEntry;
+  readonly session: DeviceSession;
+  /** What each input of state is bound to. */
+  readonly bound: Map<string, Place>;
+}
+
+/** `turns` makes the runs of an engine's programs one after the other. */
+export function loadDeviceProgram<E extends string>(
+  settings: DeviceSettings,
+  turns: <T>(run: () => Promise<T>) => Promise<T>,
+  initial: HostTensors,
+  entries: Readonly<Record<E, EntryPoint>>,
+  axes: Readonly<Partial<Record<E, DynamicAxes>>> | undefined,
+): Program<E> {
+  const { library } = settings;
+  const types = initial;
+  const state = new Map<string, Place>(Object.entries(initial).map(([name, host]) => [name, { host }]));
+  const compiled = new Map<E, CompiledEntry[]>();
+  const spent = { graphs: 0, seconds: 0 };
+  let disposed = false;
+
+  const compile = (entry: E, inputs: HostTensors): CompiledEntry => {
+    const started = performance.now();
+    const traced = traceEntry(entries[entry], types, inputs, axes?.[entry] ?? {});
+    const model = toOnnx(groupUpdates(optimise(traced.graph)), {
+      symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
+      webgpu: settings.provider.name === "webgpu",
+    });
+    const session = openDeviceSession(settings, model);
+    spent.graphs += 1;
+    spent.seconds += (performance.now() - started) / 1000;
+    return { traced, session, bound: new Map() };
+  };
+
+  const find = (entry: E, inputs: HostTensors): CompiledEntry => {
+    const known = compiled.get(entry) ?? [];
+    const fitting = known.find(({ traced }) => fits(traced, inputs));
+    if (fitting) return fitting;
+    const made = compile(entry, inputs);
+    compiled.set(entry, [...known, made]);
+    return made;
+  };
+
+  const replace = (name: string, value: DeviceValue): void => {
+    const old = state.get(name) as Place;
+    if ("value" in old) library.release("ReleaseValue", old.value); // sessions that it is bound to have their own hold
+    const { dtype, shape } = types[name] as HostTensor;
+    state.set(name, { value, type: { dtype, shape } });
+  };
+
+  const bindState = ({ session, bound }: CompiledEntry): void => {
+    for (const input of session.inputs) {
+      if (!input.startsWith(statePrefix)) continue;
+      const name = input.slice(statePrefix.length);
+      const place = state.get(name) as Place;
+      if (bound.get(name) === place) continue;
+      if ("host" in place) session.bindHost(input, place.host);
+      else session.bind(input, place.value);
+      bound.set(name, place);
+    }
+  };
+
+  return {
+    run: (entry, inputs) =>
+      turns(async () => {
+        if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
+        const found = find(entry, inputs);
+        const { session } = found;
+        bindState(found);
+        for (const input of session.inputs) {
+          if (!input.startsWith(inputPrefix)) continue;
+          session.bindHost(input, inputs[input.slice(inputPrefix.length)] as HostTensor);
+        }
+        const kept = session.outputs.filter((name) => name.startsWith(nextPrefix));
+        const fetched = session.outputs.filter((name) => name.startsWith(outputPrefix));
+        const results = await session.run(kept, fetched);
+        for (const [name, value] of results.kept) replace(name.slice(nextPrefix.length), value);
+        return unprefixed(results.fetched, outputPrefix);
+      }),
+    state: () =>
+      turns(async () => {
+        const onDevice = new Map<string, DeviceValue>();
+        for (const [name, place] of state) if ("value" in place) onDevice.set(name, place.value);
+        const read = await readState(settings, onDevice, types);
+        return Object.fromEntries(
+          [...state].map(([name, place]) => [
+            name,
+            "host" in place ? copied(place.host) : (read.get(name) as HostTensor),
+          ]),
+        );
+      }),
+    compiled: () => ({ ...spent }),
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      const sessions = [...compiled.values()].flat().map(({ session }) => session);
+      for (const session of sessions) session.unbind();
+      for (const place of state.values()) if ("value" in place) library.release("ReleaseValue", place.value);
+      for (const session of sessions) session.dispose();
+      compiled.clear();
+      state.clear();
+    },
+  };
+}
