@@ -2,8 +2,20 @@
 // Device tensors (tfjs `Tensor`) exist only inside engines and inside the pure functions they run.
 
 export type HostTensor =
-  | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array }
+  | {
+      readonly dtype: "float32";
+      readonly shape: readonly number[];
+      readonly data: Float32Array;
+      /** The same elements where all are 0 or one other number, for engines whose device is far away. */
+      readonly bits?: Bits;
+    }
   | { readonly dtype: "int32"; readonly shape: readonly number[]; readonly data: Int32Array };
+
+/** Element i is `value` where bit i % 8 of byte floor(i / 8) is set, else 0. */
+export interface Bits {
+  readonly value: number;
+  readonly bytes: () => Uint8Array;
+}
 
 /** What files of int8 weights hold beside float32. */
 export interface Int8Tensor {
@@ -17,6 +29,20 @@ export type HostTensors = Record<string, HostTensor>;
 
 export function float32(shape: readonly number[], data: Float32Array): HostTensor & { dtype: "float32" } {
   return { dtype: "float32", shape, data: checkSize(shape, data) };
+}
+
+/** A tensor of bits; its floats are made when they are asked for. */
+export function bitTensor(shape: readonly number[], bits: Bits, floats: () => Float32Array): HostTensor {
+  let made: Float32Array | undefined;
+  return {
+    dtype: "float32",
+    shape,
+    bits,
+    get data() {
+      made ??= checkSize(shape, floats());
+      return made;
+    },
+  };
 }
 
 export function int32(shape: readonly number[], data: Int32Array): HostTensor & { dtype: "int32" } {

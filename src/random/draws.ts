@@ -7,6 +7,8 @@ interface MaskKernel {
   readonly memory: { readonly buffer: ArrayBuffer };
   /** Writes masks of whole blocks to the memory's beginning; see dropout.wat. */
   mask(high: number, low: number, block: number, blocks: number, threshold: number, keep: number): void;
+  /** The same masks, a bit an element. */
+  bits(high: number, low: number, block: number, blocks: number, threshold: number): void;
 }
 
 /** Floats that the kernel makes at a time: 64 KiB, which stays in the cache while it is copied out. */
@@ -14,7 +16,23 @@ const CHUNK = 16_384;
 const BLOCK_FLOATS = 4;
 /** Blocks that the kernel makes at once. */
 const VECTOR = 4;
-let maskKernel: MaskKernel | undefined;
+/** Elements whose bits it makes at a time: they fill its memory. */
+const BITS_CHUNK = 8 * 65_536;
+let loadedKernel: MaskKernel | undefined;
+
+function maskKernel(): MaskKernel {
+  loadedKernel ??= new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(wasmModule, "base64")))
+    .exports as unknown as MaskKernel;
+  return loadedKernel;
+}
+
+const thresholdOf = (rate: number) => Math.round(rate * 65536);
+
+/** What a mask of a rate has where nothing is dropped. */
+export const keptValue = (rate: number): number => 65536 / (65536 - thresholdOf(rate));
+
+/** Blocks of `elements`, in whole vectors. */
+const blocksOf = (elements: number) => Math.ceil(elements / (BLOCK_FLOATS * VECTOR)) * VECTOR;
 
 /**
  * A mask of 0 (dropped) and 1 / (1 - rate), rate below 1.
@@ -22,19 +40,28 @@ let maskKernel: MaskKernel | undefined;
  * keep masks cheap beside the layer that they belong to. The SIMD kernel draws what {@link words} would.
  */
 export function dropoutMask(key: Key, size: number, rate: number): Float32Array {
-  maskKernel ??= new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(wasmModule, "base64")))
-    .exports as unknown as MaskKernel;
-  const threshold = Math.round(rate * 65536);
-  const keep = 65536 / (65536 - threshold);
+  const kernel = maskKernel();
   const mask = new Float32Array(size);
-  const chunk = new Float32Array(maskKernel.memory.buffer);
+  const chunk = new Float32Array(kernel.memory.buffer);
   for (let at = 0; at < size; at += CHUNK) {
     const floats = Math.min(CHUNK, size - at);
-    const blocks = Math.ceil(floats / (BLOCK_FLOATS * VECTOR)) * VECTOR;
-    maskKernel.mask(key.high, key.low, at / BLOCK_FLOATS, blocks, threshold, keep);
+    kernel.mask(key.high, key.low, at / BLOCK_FLOATS, blocksOf(floats), thresholdOf(rate), keptValue(rate));
     mask.set(floats === CHUNK ? chunk : chunk.subarray(0, floats), at);
   }
   return mask;
+}
+
+/** The same mask as bits: element i is kept where bit i % 8 of byte floor(i / 8) is set. */
+export function dropoutBits(key: Key, size: number, rate: number): Uint8Array {
+  const kernel = maskKernel();
+  const bits = new Uint8Array(Math.ceil(size / 8));
+  const chunk = new Uint8Array(kernel.memory.buffer);
+  for (let at = 0; at < size; at += BITS_CHUNK) {
+    const elements = Math.min(BITS_CHUNK, size - at);
+    kernel.bits(key.high, key.low, at / BLOCK_FLOATS, blocksOf(elements), thresholdOf(rate));
+    bits.set(chunk.subarray(0, Math.ceil(elements / 8)), at / 8);
+  }
+  return bits;
 }
 
 /** Normal numbers of the given standard deviation (Box and Muller 1958); element i uses words 2i and 2i + 1. */

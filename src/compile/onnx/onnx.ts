@@ -3,6 +3,7 @@
 import { bytesOf, type Elements, type Graph, type Shape, useCounts, type Value } from "../graph/graph";
 import { factorSize, type SymbolicSize } from "../graph/symbols";
 import { flattenRows } from "../passes/flatten";
+import { declaredBits, unpackBits } from "./bits";
 import { biasRows, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
 import { joinProducts } from "./joined";
 import type { Emitter, PackedNames, ScalarType } from "./lowering";
@@ -25,6 +26,8 @@ export interface LoweringOptions {
   readonly symbols?: readonly SymbolicSize[];
   /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
   readonly standard?: boolean;
+  /** Inputs that are given as bits (model/tensors.ts), with what a set bit stands for. */
+  readonly bits?: ReadonlyMap<string, number>;
   /** For onnxruntime's WebGPU provider, which lacks LogSoftmax and products with factors, and whose Split has few outputs. */
   readonly webgpu?: boolean;
   /** Declares inputs of int32 as int64, which other exporters give ids, and casts them. */
@@ -49,6 +52,7 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const { symbols = [], standard = options.webgpu ?? false, webgpu = false, wideInputs = false } = options;
+  const { bits = new Map<string, number>() } = options;
   const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
   const packed = packedInputs(joined, constants);
   const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast
@@ -68,7 +72,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   if (clash !== undefined) throw new Error(`${clash} is the name of an input and of an output: a model needs two`);
   for (const [name, value] of graph.inputs) written.names.set(value.id, name);
   const casts = wideInputs ? narrowed(fed, written) : [];
-  const nodes = lowerNodes(graph, written);
+  const nodes = lowerNodes(graph, written, bits);
   for (const [name, tensor] of Object.entries(constants)) {
     const asRow = written.rows.has(graph.inputs.get(name)?.id ?? -1);
     for (const made of initializersOf(name, tensor, asRow)) written.initializers.set(made.name, made);
@@ -77,7 +81,9 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
     name: PRODUCER,
     nodes: inDepthOrder([...casts, ...float16Casts(graph, constants), ...nodes]),
     initializers: [...written.initializers.values()],
-    inputs: fed.map(([name, value]) => declared(name, value, symbols)).map((x) => (wideInputs ? widened(x) : x)),
+    inputs: fed
+      .map(([name, value]) => (bits.has(name) ? declaredBits(name, webgpu) : declared(name, value, symbols)))
+      .map((x) => (wideInputs ? widened(x) : x)),
     outputs: [...graph.outputs].map(([name, value]) => declared(name, value, symbols)),
   };
 }
@@ -123,9 +129,13 @@ function narrowed(inputs: readonly (readonly [string, Value])[], written: Writte
 }
 
 /** The nodes of a graph whose inputs have names; its outputs get the names that they have in the graph. */
-function lowerNodes(graph: Graph, written: Written): OnnxNode[] {
+function lowerNodes(graph: Graph, written: Written, bits: ReadonlyMap<string, number>): OnnxNode[] {
   const nodes: OnnxNode[] = [];
   const emitter = createEmitter(nodes, written, outputNames(graph), useCounts(graph), lowestOf(graph));
+  for (const [name, value] of graph.inputs) {
+    const kept = bits.get(name);
+    if (kept !== undefined && emitter.isUsed(value)) unpackBits(name, value, kept, emitter);
+  }
   for (const node of graph.nodes) {
     if (node.op === "Constant") {
       const [value] = node.outputs as [Value];

@@ -1,13 +1,13 @@
 // Inputs of the train step that its number alone decides, beside the batch: AdamW's scalars and the dropout masks.
 
 import type { BertConfig } from "../../model/config";
-import { dropoutSites } from "../../model/dropout";
+import { type DropoutSite, dropoutSites } from "../../model/dropout";
 import { type HeadForward, pooledHead } from "../../model/heads";
 import type { Place } from "../../model/place";
 import { type Reads, topPositions } from "../../model/recorder";
-import { float32, type HostTensors, sizeOf } from "../../model/tensors";
-import { dropoutMask } from "../../random/draws";
-import { Purpose, streamKey } from "../../random/threefry";
+import { bitTensor, float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
+import { dropoutBits, dropoutMask, keptValue } from "../../random/draws";
+import { type Key, Purpose, streamKey } from "../../random/threefry";
 import { stepScalars } from "./adamw";
 import { maskInput } from "./step";
 
@@ -38,7 +38,14 @@ export function dropoutInputs(
 ): HostTensors {
   const masks = dropoutSites(config, place, rows, length, topPositions(place, reads, head)).map((site) => {
     const key = streamKey(seed, Purpose.dropout, step, site.id);
-    return [maskInput(site.name), float32(site.shape, dropoutMask(key, sizeOf(site.shape), site.rate))];
+    return [maskInput(site.name), maskOf(site, key)];
   });
   return Object.fromEntries(masks);
+}
+
+/** Drawn when an engine takes it, in the form that it takes. */
+function maskOf({ shape, rate }: DropoutSite, key: Key): HostTensor {
+  const size = sizeOf(shape);
+  const bits = { value: keptValue(rate), bytes: () => dropoutBits(key, size, rate) };
+  return bitTensor(shape, bits, () => dropoutMask(key, size, rate));
 }

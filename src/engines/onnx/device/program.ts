@@ -26,6 +26,8 @@ type Place = { readonly host: HostTensor } | { readonly value: DeviceValue; read
 interface CompiledEntry {
   readonly traced: TracedEntry;
   readonly session: DeviceSession;
+  /** Inputs that it takes as bits. */
+  readonly bits: ReadonlyMap<string, number>;
   /** What each input of state is bound to. */
   readonly bound: Map<string, Place>;
 }
@@ -48,14 +50,16 @@ export function loadDeviceProgram<E extends string>(
   const compile = (entry: E, inputs: HostTensors): CompiledEntry => {
     const started = performance.now();
     const traced = traceEntry(entries[entry], types, inputs, axes?.[entry] ?? {});
+    const bits = bitsOf(inputs);
     const model = toOnnx(groupUpdates(optimise(traced.graph)), {
       symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
+      bits,
       webgpu: settings.provider.name === "webgpu",
     });
     const session = openDeviceSession(settings, model);
     spent.graphs += 1;
     spent.seconds += (performance.now() - started) / 1000;
-    return { traced, session, bound: new Map() };
+    return { traced, session, bits, bound: new Map() };
   };
 
   const find = (entry: E, inputs: HostTensors): CompiledEntry => {
@@ -95,7 +99,7 @@ export function loadDeviceProgram<E extends string>(
         bindState(found);
         for (const input of session.inputs) {
           if (!input.startsWith(inputPrefix)) continue;
-          session.bindHost(input, inputs[input.slice(inputPrefix.length)] as HostTensor);
+          bindInput(found, input, inputs[input.slice(inputPrefix.length)] as HostTensor);
         }
         const kept = session.outputs.filter((name) => name.startsWith(nextPrefix));
         const fetched = session.outputs.filter((name) => name.startsWith(outputPrefix));
@@ -127,4 +131,20 @@ export function loadDeviceProgram<E extends string>(
       state.clear();
     },
   };
+}
+
+/** Names in the graph of a call's inputs that come as bits, with what a set bit stands for. */
+function bitsOf(inputs: HostTensors): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [name, tensor] of Object.entries(inputs)) {
+    if (tensor.dtype === "float32" && tensor.bits) found.set(inputPrefix + name, tensor.bits.value);
+  }
+  return found;
+}
+
+function bindInput({ session, bits }: CompiledEntry, name: string, tensor: HostTensor): void {
+  const given = tensor.dtype === "float32" ? tensor.bits : undefined;
+  if (!bits.has(name)) session.bindHost(name, tensor);
+  else if (given && given.value === bits.get(name)) session.bindBits(name, given);
+  else throw new Error(`${name} was compiled for bits of ${bits.get(name)}, and is now given others or none`);
 }

@@ -1,12 +1,11 @@
 // A session on a device: what it is fed stays where it is between runs, and what it gives is fetched or stays on the
 // device, as the caller says.
 
-import type { HostTensor } from "../../../model/tensors";
-import { float32, int32, sizeOf } from "../../../model/tensors";
+import { type Bits, float32, type HostTensor, int32, sizeOf } from "../../../model/tensors";
 import type { OrtLibrary, Pointer } from "./c-api";
 
 /** ONNXTensorElementDataType. */
-const elementTypes = { float32: 1, int32: 6 } as const;
+const elementTypes = { float32: 1, uint8: 2, int32: 6 } as const;
 const FLOAT_BYTES = 4;
 /** Of OrtAllocatorType and OrtMemType: the device's allocator, its default memory. */
 const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0] as const;
@@ -66,6 +65,8 @@ export interface DeviceSession {
   /** Feeds an input from now on; the host's values are copied to the device. */
   bind(name: string, value: DeviceValue): void;
   bindHost(name: string, tensor: HostTensor): void;
+  /** An input that the model takes as bits. */
+  bindBits(name: string, bits: Bits): void;
   /** Runs with what is bound. `kept` stay on the device, `fetched` come back; no output is left out. */
   run(kept: readonly string[], fetched: readonly string[]): Promise<RunResult>;
   /** Lets go of what is bound: a value must not outlive the session whose memory it is in. */
@@ -84,6 +85,7 @@ export function openDeviceSession(settings: DeviceSettings, model: Uint8Array | 
   const { library, provider } = settings;
   const session = createSession(settings, model);
   const binding = library.make("CreateIoBinding", session);
+  const held = new Map<string, ArrayBufferView>(); // what a binding to the host's memory points to
   const hostMemory = library.make("CreateMemoryInfo", "Cpu", DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY);
   const deviceMemory = library.make(
     "CreateMemoryInfo",
@@ -92,23 +94,35 @@ export function openDeviceSession(settings: DeviceSettings, model: Uint8Array | 
     provider.deviceId,
     DEFAULT_MEMORY,
   );
+  const bindElements = (
+    name: string,
+    type: keyof typeof elementTypes,
+    elements: Float32Array | Int32Array | Uint8Array,
+    shape: readonly number[],
+  ): void => {
+    const sizes = BigInt64Array.from(shape, BigInt);
+    const value = library.make(
+      "CreateTensorWithDataAsOrtValue",
+      hostMemory,
+      library.address(elements),
+      elements.byteLength,
+      sizes,
+      sizes.length,
+      elementTypes[type],
+    );
+    held.set(name, elements);
+    library.call("BindInput", binding, name, value); // copies to the device, and keeps its own reference elsewhere
+    library.release("ReleaseValue", value);
+  };
   return {
     inputs: namesOf(library, session, "Input"),
     outputs: namesOf(library, session, "Output"),
     bind: (name, value) => library.call("BindInput", binding, name, value),
-    bindHost(name, { dtype, data, shape }) {
-      const sizes = BigInt64Array.from(shape, BigInt);
-      const value = library.make(
-        "CreateTensorWithDataAsOrtValue",
-        hostMemory,
-        library.address(data),
-        data.byteLength,
-        sizes,
-        sizes.length,
-        elementTypes[dtype],
-      );
-      library.call("BindInput", binding, name, value); // copies to the device, and keeps its own reference elsewhere
-      library.release("ReleaseValue", value);
+    bindHost: (name, { dtype, data, shape }) => bindElements(name, dtype, data, shape),
+    bindBits(name, { bytes }) {
+      const given = bytes();
+      if (provider.name === "webgpu") bindElements(name, "int32", Int32Array.from(given), [given.length]);
+      else bindElements(name, "uint8", given, [given.length]);
     },
     async run(kept, fetched) {
       for (const name of kept) library.call("BindOutputToDevice", binding, name, deviceMemory);
