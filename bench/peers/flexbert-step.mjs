@@ -1,7 +1,8 @@
 // The same step on one of flexbert's engines, for bench/train-step.mjs: a line in, a line out.
 //
 //   node bench/peers/flexbert-step.mjs HIDDEN INTERMEDIATE HEADS LAYERS TRAINED BATCH LENGTH THREADS ENGINE [PROFILE]
-//   DEVICE (cpu or gpu) in the environment is the one that the engine must have; PRECISION is the products'
+//   DEVICE in the environment: cpu or gpu is what the engine must run on, webgpu or cuda a device of the onnx engine;
+//   PRECISION is the products', DROPOUT the rate of all dropout (0)
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { showUsage } from "../usage.mjs";
@@ -25,8 +26,8 @@ const config = {
   numHiddenLayers: layers,
   numAttentionHeads: heads,
   intermediateSize: intermediate,
-  hiddenDropoutProb: 0,
-  attentionProbsDropoutProb: 0,
+  hiddenDropoutProb: Number(process.env.DROPOUT ?? 0),
+  attentionProbsDropoutProb: Number(process.env.DROPOUT ?? 0),
 };
 
 // Options of onnxruntime's sessions: a profile, and what bench/session-options.mjs tries.
@@ -68,8 +69,11 @@ function openStep(engine) {
 }
 
 const { DEVICE, PRECISION } = process.env;
-const { engine } = await openEngine(engineName, { threads, ...(PRECISION ? { precision: PRECISION } : {}) });
-if (DEVICE && engine.device !== DEVICE) throw new Error(`${engine.summary} does not run on the ${DEVICE}`);
+const named = ["webgpu", "cuda"].includes(DEVICE) ? { device: DEVICE } : {};
+const { engine } = await openEngine(engineName, { threads, ...named, ...(PRECISION ? { precision: PRECISION } : {}) });
+if (DEVICE && engine.device !== (named.device ? "gpu" : DEVICE)) {
+  throw new Error(`${engine.summary} does not run on ${DEVICE}`);
+}
 const workload = await openStep(engine);
 console.log(JSON.stringify({ ready: engine.summary }));
 for await (const _ of createInterface({ input: process.stdin })) {

@@ -2,9 +2,11 @@
 
 usage: train_step.py HIDDEN INTERMEDIATE HEADS LAYERS TRAINED BATCH LENGTH THREADS [DEVICE [PRECISION]]
 DEVICE: cpu (default) or cuda. PRECISION, of matrix products: float32 (default), tf32, bf16 or float16; float16 scales the loss.
+DROPOUT in the environment is the rate of all dropout (0).
 Each line read from stdin runs one step; the answer is {"ms": ..., "peak": bytes}.
 """
 import json
+import os
 import resource
 import sys
 import time
@@ -17,17 +19,18 @@ device = sys.argv[9] if len(sys.argv) > 9 else "cpu"
 precision = sys.argv[10] if len(sys.argv) > 10 else "float32"
 torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 lower = {"bf16": torch.bfloat16, "float16": torch.float16}.get(precision)
+dropout = float(os.environ.get("DROPOUT", "0"))
 torch.set_num_threads(threads)
 torch.manual_seed(1)
 config = BertConfig(
     hidden_size=hidden, intermediate_size=intermediate, num_attention_heads=heads, num_hidden_layers=layers,
-    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_labels=2,
+    hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, num_labels=2,
 )
 model = BertForSequenceClassification(config).train().to(device)
 for part in [model.bert.embeddings, *model.bert.encoder.layer[: layers - trained]]:
     part.requires_grad_(False)
 parameters = [p for p in model.parameters() if p.requires_grad]
-optimizer = torch.optim.AdamW(parameters, lr=2e-5, eps=1e-6, weight_decay=0.01)
+optimizer = torch.optim.AdamW(parameters, lr=2e-5, eps=1e-6, weight_decay=0.01, fused=device == "cuda")
 scaler = torch.amp.GradScaler(device, enabled=precision == "float16")
 ids = torch.randint(1000, 30000, (batch, length)).to(device)
 mask = torch.ones_like(ids)

@@ -2,7 +2,8 @@
 // cross-entropy (model/fused.ts), and a product with its bias (the passes).
 
 import { only, type Value } from "../graph/graph";
-import { type Emitter, inputNames, type Lowering, sumRows } from "./lowering";
+import { type Emitter, inputNames, type Lowering, rounded, sumRows } from "./lowering";
+import { ElementType } from "./proto";
 import { quantisedProduct } from "./quantised";
 
 /** x Phi(x), exact (opset 20). */
@@ -86,7 +87,14 @@ const affine: Lowering = (node, emitter) => {
   if (quantisedProduct(node, emitter)) return;
   const { transposeA, transposeB } = node.attributes;
   const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
-  emitter.node("Gemm", inputNames(node, emitter), attributes, only(node));
+  const [a, b, bias] = inputNames(node, emitter) as [string, string, string];
+  if (emitter.products === "float32") {
+    emitter.node("Gemm", [a, b, bias], attributes, only(node));
+    return;
+  }
+  const product = emitter.node("Gemm", rounded([a, b], emitter), attributes);
+  const widened = emitter.node("Cast", [product], { to: { int: ElementType.float32 } });
+  emitter.node("Add", [widened, bias], {}, only(node)); // a bias is not rounded
 };
 
 export const fusedLowerings: Readonly<Record<string, Lowering>> = {

@@ -2,7 +2,7 @@
 
 import type { Int8Layout } from "../../model/int8";
 import type { DType, Elements, Node, Shape, Value } from "../graph/graph";
-import type { OnnxAttribute } from "./proto";
+import { ElementType, type OnnxAttribute } from "./proto";
 
 /** What a rule writes into. Names stand for values. */
 export interface Emitter {
@@ -40,11 +40,16 @@ export interface Emitter {
   packed(value: Value): PackedNames | null;
   /** What no element of a value lies below, where its node says so; null elsewhere. */
   lowest(value: Value): number | null;
+  /** What products are computed in. */
+  readonly products: ProductType;
   /** Whether the nodes must all be of the standard. */
   readonly standard: boolean;
   /** Whether the nodes are for onnxruntime's WebGPU provider. */
   readonly webgpu: boolean;
 }
+
+/** Types of matrix products; operands are rounded to it, and the product is float32 again. */
+export type ProductType = "float32" | "bfloat16" | "float16";
 
 /** Scalars beside those of traced values. */
 export type ScalarType = DType | "int64" | "uint8";
@@ -60,6 +65,27 @@ export interface PackedNames {
 export type Lowering = (node: Node, emitter: Emitter) => void;
 
 export const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
+
+/** The operands of a product in its type, each cast once for all products that read it. */
+export const rounded = (names: readonly string[], { products, node, once }: Emitter): string[] =>
+  products === "float32"
+    ? [...names]
+    : names.map((name) => {
+        const to = { to: { int: ElementType[products] } };
+        return once(`${products} ${name}`, () => [node("Cast", [name], to)])[0] as string;
+      });
+
+/** Writes what a product of the emitter's type gave as a value of float32; `op` makes it. */
+export function productAs(
+  value: Value,
+  op: string,
+  inputs: readonly string[],
+  attributes: Readonly<Record<string, OnnxAttribute>>,
+  emitter: Emitter,
+): void {
+  if (emitter.products === "float32") emitter.node(op, inputs, attributes, value);
+  else emitter.node("Cast", [emitter.node(op, inputs, attributes)], { to: { int: ElementType.float32 } }, value);
+}
 
 /**
  * The sum over all axes but the last as a product with ones: onnxruntime's ReduceSum over leading axes takes two to

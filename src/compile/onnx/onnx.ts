@@ -6,7 +6,7 @@ import { flattenRows } from "../passes/flatten";
 import { declaredBits, unpackBits } from "./bits";
 import { biasRows, type Constant, float16Casts, initializersOf, packedInputs } from "./constants";
 import { joinProducts } from "./joined";
-import type { Emitter, PackedNames, ScalarType } from "./lowering";
+import type { Emitter, PackedNames, ProductType, ScalarType } from "./lowering";
 import { elementTypes, lowerings, microsoftOps } from "./ops";
 import {
   ElementType,
@@ -26,6 +26,8 @@ export interface LoweringOptions {
   readonly symbols?: readonly SymbolicSize[];
   /** Only operators of the standard, for runtimes other than onnxruntime; it fuses them to its own when it loads them. */
   readonly standard?: boolean;
+  /** What products are computed in; absent: float32. Only with onnxruntime's own operators. */
+  readonly products?: ProductType;
   /** Inputs that are given as bits (model/tensors.ts), with what a set bit stands for. */
   readonly bits?: ReadonlyMap<string, number>;
   /** For onnxruntime's WebGPU provider, which lacks LogSoftmax and products with factors, and whose Split has few outputs. */
@@ -52,7 +54,7 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const { symbols = [], standard = options.webgpu ?? false, webgpu = false, wideInputs = false } = options;
-  const { bits = new Map<string, number>() } = options;
+  const { bits = new Map<string, number>(), products = "float32" } = options;
   const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
   const packed = packedInputs(joined, constants);
   const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast
@@ -63,6 +65,7 @@ function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
     symbols,
     standard,
     webgpu,
+    products,
     packed,
     rows: biasRows(graph, packed, constants),
     count: { values: 0 },
@@ -195,6 +198,7 @@ interface Written {
   readonly symbols: readonly SymbolicSize[];
   readonly standard: boolean;
   readonly webgpu: boolean;
+  readonly products: ProductType;
   readonly packed: ReadonlyMap<number, PackedNames>;
   /** Vectors that are declared as rows. */
   readonly rows: ReadonlySet<number>;
@@ -217,7 +221,7 @@ function createEmitter(
   used: ReadonlyMap<number, number>,
   lowest: ReadonlyMap<number, number>,
 ): Emitter {
-  const { initializers, names, symbols, standard, webgpu, packed } = written;
+  const { initializers, names, symbols, standard, webgpu, products, packed } = written;
   const shapes = new Map<string, string>();
   const shared = new Map<string, readonly string[]>();
 
@@ -284,6 +288,7 @@ function createEmitter(
     lowest: ({ id }) => lowest.get(id) ?? null,
     standard,
     webgpu,
+    products,
     isUsed: ({ id }) => used.has(id),
   };
   return emitter;

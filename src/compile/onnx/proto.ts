@@ -26,6 +26,7 @@ export const ElementType = {
   uint8: DataType.UINT8,
   int8: DataType.INT8,
   float16: DataType.FLOAT16,
+  bfloat16: DataType.BFLOAT16,
 } as const;
 export type ElementType = (typeof ElementType)[keyof typeof ElementType];
 

@@ -8,6 +8,7 @@ import type { HostTensors } from "../../../model/tensors";
 import type { Precision } from "../../../settings/engine";
 import type { Engine } from "../../engine";
 import { openPrograms } from "../../open-programs";
+import { locateCuda } from "../cuda/builds";
 import { loadOrtLibrary, type OrtLibrary } from "./c-api";
 import { openDeviceGraph } from "./graph-program";
 import { cpuProvider, cudaProvider, type DeviceSettings, type Provider, webgpuProvider } from "./session";
@@ -30,6 +31,7 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
   const settings: DeviceSettings = {
     library,
     provider: providerOf(device, precision),
+    products: productTypes[precision],
     threads,
     verbose: options.verbose ?? false,
     profile: process.env["FLEXBERT_ONNX_PROFILE"],
@@ -37,7 +39,7 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
   const programs = openPrograms();
   return {
     name: "onnx",
-    summary: `onnx (onnxruntime ${library.version}, ${device})`,
+    summary: `onnx (${[`onnxruntime ${library.version}`, device, ...(precision === "float32" ? [] : [precision])].join(", ")})`,
     device: device === "cpu" ? "cpu" : "gpu",
     threads,
     precision,
@@ -58,17 +60,21 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
   };
 }
 
+/** TF32 is how CUDA computes products of float32. */
+const productTypes = { float32: "float32", tf32: "float32", bf16: "bfloat16", float16: "float16" } as const;
+
 function providerOf(device: DeviceOptions["device"], precision: Precision): Provider {
   if (device === "cpu") return cpuProvider;
   return device === "webgpu" ? webgpuProvider : cudaProvider(0, precision !== "float32");
 }
 
-let bundled: OrtLibrary | undefined;
+const loaded = new Map<string, OrtLibrary>();
 
 function libraryOf(device: DeviceOptions["device"]): OrtLibrary {
-  if (device === "cuda") throw new Error("not yet");
-  bundled ??= loadOrtLibrary(bundledLibrary());
-  return bundled;
+  const { library, preload } = device === "cuda" ? locateCuda() : { library: bundledLibrary(), preload: [] };
+  const known = loaded.get(library) ?? loadOrtLibrary(library, preload);
+  loaded.set(library, known);
+  return known;
 }
 
 /** onnxruntime's library in its npm package. */

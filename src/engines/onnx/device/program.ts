@@ -54,6 +54,7 @@ export function loadDeviceProgram<E extends string>(
     const model = toOnnx(groupUpdates(optimise(traced.graph)), {
       symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
       bits,
+      products: settings.products,
       webgpu: settings.provider.name === "webgpu",
     });
     const session = openDeviceSession(settings, model);

@@ -1,6 +1,7 @@
 // A session on a device: what it is fed stays where it is between runs, and what it gives is fetched or stays on the
 // device, as the caller says.
 
+import type { ProductType } from "../../../compile/onnx/lowering";
 import { type Bits, float32, type HostTensor, int32, sizeOf } from "../../../model/tensors";
 import type { OrtLibrary, Pointer } from "./c-api";
 
@@ -9,7 +10,11 @@ const elementTypes = { float32: 1, uint8: 2, int32: 6 } as const;
 const FLOAT_BYTES = 4;
 /** Of OrtAllocatorType and OrtMemType: the device's allocator, its default memory. */
 const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0] as const;
-const LEVEL_ALL = 99;
+/**
+ * Of GraphOptimizationLevel. WebGPU's is basic: fusing a residual's Add into a LayerNormalization drops the output that a gradient
+ * needs (1.30: "Missing Input").
+ */
+const [LEVEL_BASIC, LEVEL_ALL] = [1, 99] as const;
 
 /** Where a provider keeps what stays on its device, and how it is added to a session. */
 export interface Provider {
@@ -50,6 +55,7 @@ export function cudaProvider(deviceId: number, tf32: boolean): Provider {
 export interface DeviceSettings {
   readonly library: OrtLibrary;
   readonly provider: Provider;
+  readonly products: ProductType;
   readonly threads: number;
   readonly verbose: boolean;
   /** Where a profile is written, as the beginning of a file's name. */
@@ -149,7 +155,7 @@ function createSession(settings: DeviceSettings, model: Uint8Array | string): Po
   const { library, provider, threads, verbose, profile } = settings;
   const options = library.make("CreateSessionOptions");
   try {
-    library.call("SetSessionGraphOptimizationLevel", options, LEVEL_ALL);
+    library.call("SetSessionGraphOptimizationLevel", options, provider.name === "webgpu" ? LEVEL_BASIC : LEVEL_ALL);
     library.call("SetIntraOpNumThreads", options, threads);
     library.call("SetSessionLogSeverityLevel", options, verbose ? 1 : 3);
     library.call("AddSessionConfigEntry", options, "session.force_spinning_stop", "1");
