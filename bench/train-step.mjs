@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { stepCases } from "./peers/step-cases.mjs";
 import { openStepper } from "./peers/stepper.mjs";
 import { againstBare, summarise } from "./profile.mjs";
 import { showUsage } from "./usage.mjs";
@@ -20,16 +21,6 @@ const runtime = require("onnxruntime-node");
 const { encodeModel, ElementType } = require("../dist/compile/onnx/proto.js");
 
 showUsage(import.meta.url);
-
-/** hidden, intermediate, heads, layers, trained layers, batch, length */
-const cases = {
-  "base-k3-128": [768, 3072, 12, 12, 3, 32, 128],
-  "base-k9-128": [768, 3072, 12, 12, 9, 32, 128],
-  "minilm-k6-64": [384, 1536, 12, 6, 6, 32, 64],
-  "minilm-k6-16": [384, 1536, 12, 6, 6, 32, 16],
-  "minilm-k2-64": [384, 1536, 12, 6, 2, 32, 64],
-  "minilm-k2-16": [384, 1536, 12, 6, 2, 32, 16],
-};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -63,8 +54,8 @@ function openPeer(sizes) {
   return openStepper(path.join(values.venv, "bin/python"), [script, ...sizes, device, values.precision]);
 }
 
-for (const name of positionals.length > 0 ? positionals : Object.keys(cases)) {
-  const sizes = [...cases[name], Number(values.threads)].map(String);
+for (const name of positionals.length > 0 ? positionals : Object.keys(stepCases)) {
+  const sizes = [...stepCases[name], Number(values.threads)].map(String);
   const prefix = path.join(os.tmpdir(), `flexbert-profile-${process.pid}-`);
   const ours = await openStepper(
     process.execPath,

@@ -92,7 +92,7 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
       const targets = targetInputs(batchSize);
       step += 1;
       const started = performance.now();
-      const { hidden } = await frozen.run("forward", texts);
+      const { hidden } = await frozen.run("forward", texts, ["hidden"]);
       const frozenMs = performance.now() - started;
       const outputs = await branch.run("train", {
         ...targets,

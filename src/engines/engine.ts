@@ -7,8 +7,12 @@ import type { EngineName, Precision } from "../settings/engine";
 
 /** Functions that share one state: a train step and the evaluation of the same branch, say. */
 export interface Program<E extends string> {
-  /** Runs one entry point; its new state replaces the old. Calls may not overlap. */
-  run(entry: E, inputs: HostTensors): Promise<HostTensors>;
+  /**
+   * Runs one entry point; its new state replaces the old. Calls may not overlap.
+   * @param kept outputs that are inputs of another program's next call and nothing else: an engine whose device is far away leaves
+   *   them there. They hold until this entry point runs again, and reading their data may throw.
+   */
+  run(entry: E, inputs: HostTensors, kept?: readonly string[]): Promise<HostTensors>;
   /** A copy of the state. */
   state(): Promise<HostTensors>;
   /** What was compiled so far; null where an engine compiles nothing. */

@@ -47,7 +47,7 @@ const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> =
  */
 export async function openEngine(name: EngineName | "auto", options: EngineOptions): Promise<OpenedEngine> {
   const { precision = "float32" } = options;
-  if (precision !== "float32") {
+  if (precision !== "float32" && (options.device ?? "cpu") === "cpu") {
     if (name === "auto") return { ...(await openEngine("tensorflow", options)), why: `--precision ${precision}` };
     if (name !== "tensorflow") {
       throw usageError(`--precision ${precision} is the tensorflow engine's alone; ${name} runs float32`);

@@ -108,8 +108,9 @@ export interface OrtLibrary {
 export function loadOrtLibrary(file: string, preload: readonly string[] = []): OrtLibrary {
   const koffi = require("koffi") as IKoffi;
   koffi.config({ async_stack_size: STACK_BYTES, sync_stack_size: STACK_BYTES });
-  for (const library of preload) koffi.load(library, { global: true });
+  for (const needed of preload) handles.push(koffi.load(needed, { global: true }));
   const library = koffi.load(file);
+  handles.push(library);
   const base = library.func("void *OrtGetApiBase()")() as Pointer;
   const [getApi, getVersion] = koffi.decode(base, "void *", 2) as [Pointer, Pointer];
   const version = koffi.call(getVersion, protoOf(koffi, "str GetVersionString()")) as string;
@@ -165,6 +166,9 @@ export function loadOrtLibrary(file: string, preload: readonly string[] = []): O
     address: (elements) => koffi.address(elements),
   };
 }
+
+/** Kept for ever: koffi unloads a library whose handle is collected, and functions of it are still called. */
+const handles: unknown[] = [];
 
 const prototypes = new Map<string, unknown>();
 

@@ -9,7 +9,7 @@ export function openDeviceGraph(
   turns: <T>(run: () => Promise<T>) => Promise<T>,
   file: string | Uint8Array,
 ): GraphProgram {
-  const session = openDeviceSession(settings, file);
+  const session = openDeviceSession(settings, file, "all");
   return {
     inputs: session.inputs,
     run: (inputs) =>

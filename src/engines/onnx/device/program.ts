@@ -6,11 +6,13 @@ import {
   inputPrefix,
   nextPrefix,
   outputPrefix,
+  outputTypes,
   statePrefix,
   type TracedEntry,
   traceEntry,
   unprefixed,
 } from "../../../compile/entry";
+import type { Value, ValueType } from "../../../compile/graph/graph";
 import { toOnnx } from "../../../compile/onnx/onnx";
 import { groupUpdates } from "../../../compile/passes/group-updates";
 import { optimise } from "../../../compile/passes/passes";
@@ -30,7 +32,12 @@ interface CompiledEntry {
   readonly bits: ReadonlyMap<string, number>;
   /** What each input of state is bound to. */
   readonly bound: Map<string, Place>;
+  /** Outputs of the last call that were left on the device. */
+  left: readonly { value: DeviceValue | null }[];
 }
+
+/** Outputs that were left on the device, by what the caller has of them. */
+const onDevice = new WeakMap<HostTensor, { value: DeviceValue | null }>();
 
 /** `turns` makes the runs of an engine's programs one after the other. */
 export function loadDeviceProgram<E extends string>(
@@ -57,10 +64,11 @@ export function loadDeviceProgram<E extends string>(
       products: settings.products,
       webgpu: settings.provider.name === "webgpu",
     });
-    const session = openDeviceSession(settings, model);
+    const learns = [...traced.graph.outputs.keys()].some((name) => name.startsWith(nextPrefix));
+    const session = openDeviceSession(settings, model, learns || settings.provider.name === "webgpu" ? "basic" : "all");
     spent.graphs += 1;
     spent.seconds += (performance.now() - started) / 1000;
-    return { traced, session, bits, bound: new Map() };
+    return { traced, session, bits, bound: new Map(), left: [] };
   };
 
   const find = (entry: E, inputs: HostTensors): CompiledEntry => {
@@ -79,6 +87,23 @@ export function loadDeviceProgram<E extends string>(
     state.set(name, { value, type: { dtype, shape } });
   };
 
+  const leave = (entry: CompiledEntry, name: string, value: DeviceValue, inputs: HostTensors): HostTensor => {
+    const { graph } = entry.traced;
+    const type = outputTypes(entry.traced, new Map([[name, graph.outputs.get(name) as Value]]), inputs)?.get(name);
+    const place: { value: DeviceValue | null } = { value };
+    entry.left = [...entry.left, place];
+    return leftTensor((type as ValueType).shape, place);
+  };
+
+  /** Lets go of what the last call of an entry left. */
+  const release = (entry: CompiledEntry): void => {
+    for (const place of entry.left) {
+      if (place.value !== null) library.release("ReleaseValue", place.value);
+      place.value = null;
+    }
+    entry.left = [];
+  };
+
   const bindState = ({ session, bound }: CompiledEntry): void => {
     for (const input of session.inputs) {
       if (!input.startsWith(statePrefix)) continue;
@@ -92,7 +117,7 @@ export function loadDeviceProgram<E extends string>(
   };
 
   return {
-    run: (entry, inputs) =>
+    run: (entry, inputs, kept = []) =>
       turns(async () => {
         if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
         const found = find(entry, inputs);
@@ -102,10 +127,15 @@ export function loadDeviceProgram<E extends string>(
           if (!input.startsWith(inputPrefix)) continue;
           bindInput(found, input, inputs[input.slice(inputPrefix.length)] as HostTensor);
         }
-        const kept = session.outputs.filter((name) => name.startsWith(nextPrefix));
-        const fetched = session.outputs.filter((name) => name.startsWith(outputPrefix));
-        const results = await session.run(kept, fetched);
-        for (const [name, value] of results.kept) replace(name.slice(nextPrefix.length), value);
+        const leaves = new Set(kept.map((name) => outputPrefix + name));
+        const stays = session.outputs.filter((name) => name.startsWith(nextPrefix) || leaves.has(name));
+        const comes = session.outputs.filter((name) => name.startsWith(outputPrefix) && !leaves.has(name));
+        for (const other of compiled.get(entry) ?? []) release(other);
+        const results = await session.run(stays, comes);
+        for (const [name, value] of results.kept) {
+          if (name.startsWith(nextPrefix)) replace(name.slice(nextPrefix.length), value);
+          else results.fetched.set(name, leave(found, name, value, inputs));
+        }
         return unprefixed(results.fetched, outputPrefix);
       }),
     state: () =>
@@ -126,12 +156,26 @@ export function loadDeviceProgram<E extends string>(
       disposed = true;
       const sessions = [...compiled.values()].flat().map(({ session }) => session);
       for (const session of sessions) session.unbind();
+      for (const entry of [...compiled.values()].flat()) release(entry);
       for (const place of state.values()) if ("value" in place) library.release("ReleaseValue", place.value);
       for (const session of sessions) session.dispose();
       compiled.clear();
       state.clear();
     },
   };
+}
+
+/** What a caller has of an output that stays on the device. */
+function leftTensor(shape: readonly number[], place: { value: DeviceValue | null }): HostTensor {
+  const tensor: HostTensor = {
+    dtype: "float32",
+    shape,
+    get data(): Float32Array {
+      throw new Error("an output that was left on the device is read by the host");
+    },
+  };
+  onDevice.set(tensor, place);
+  return tensor;
 }
 
 /** Names in the graph of a call's inputs that come as bits, with what a set bit stands for. */
@@ -144,6 +188,12 @@ function bitsOf(inputs: HostTensors): Map<string, number> {
 }
 
 function bindInput({ session, bits }: CompiledEntry, name: string, tensor: HostTensor): void {
+  const left = onDevice.get(tensor);
+  if (left) {
+    if (left.value === null) throw new Error(`${name} is an output whose entry point has run again`);
+    session.bind(name, left.value);
+    return;
+  }
   const given = tensor.dtype === "float32" ? tensor.bits : undefined;
   if (!bits.has(name)) session.bindHost(name, tensor);
   else if (given && given.value === bits.get(name)) session.bindBits(name, given);

@@ -10,11 +10,8 @@ const elementTypes = { float32: 1, uint8: 2, int32: 6 } as const;
 const FLOAT_BYTES = 4;
 /** Of OrtAllocatorType and OrtMemType: the device's allocator, its default memory. */
 const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0] as const;
-/**
- * Of GraphOptimizationLevel. WebGPU's is basic: fusing a residual's Add into a LayerNormalization drops the output that a gradient
- * needs (1.30: "Missing Input").
- */
-const [LEVEL_BASIC, LEVEL_ALL] = [1, 99] as const;
+/** GraphOptimizationLevel. */
+const levels = { basic: 1, all: 99 } as const;
 
 /** Where a provider keeps what stays on its device, and how it is added to a session. */
 export interface Provider {
@@ -86,10 +83,17 @@ export interface RunResult {
   readonly fetched: Map<string, HostTensor>;
 }
 
-/** Opens a model's bytes, or a file. Throws onnxruntime's message. */
-export function openDeviceSession(settings: DeviceSettings, model: Uint8Array | string): DeviceSession {
+/**
+ * Opens a model's bytes, or a file. Throws onnxruntime's message. `basic` is for graphs with gradients: fusing a residual's Add into
+ * a LayerNormalization drops the output that the gradient needs (1.30, CUDA and WebGPU: "Missing Input").
+ */
+export function openDeviceSession(
+  settings: DeviceSettings,
+  model: Uint8Array | string,
+  level: keyof typeof levels = "basic",
+): DeviceSession {
   const { library, provider } = settings;
-  const session = createSession(settings, model);
+  const session = createSession(settings, model, level);
   const binding = library.make("CreateIoBinding", session);
   const held = new Map<string, ArrayBufferView>(); // what a binding to the host's memory points to
   const hostMemory = library.make("CreateMemoryInfo", "Cpu", DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY);
@@ -151,11 +155,11 @@ export function openDeviceSession(settings: DeviceSettings, model: Uint8Array | 
   };
 }
 
-function createSession(settings: DeviceSettings, model: Uint8Array | string): Pointer {
+function createSession(settings: DeviceSettings, model: Uint8Array | string, level: keyof typeof levels): Pointer {
   const { library, provider, threads, verbose, profile } = settings;
   const options = library.make("CreateSessionOptions");
   try {
-    library.call("SetSessionGraphOptimizationLevel", options, provider.name === "webgpu" ? LEVEL_BASIC : LEVEL_ALL);
+    library.call("SetSessionGraphOptimizationLevel", options, levels[level]);
     library.call("SetIntraOpNumThreads", options, threads);
     library.call("SetSessionLogSeverityLevel", options, verbose ? 1 : 3);
     library.call("AddSessionConfigEntry", options, "session.force_spinning_stop", "1");

@@ -1,0 +1,209 @@
+// All of a GPU's measurements in one go, without a network: what was found, the reference values, train steps against PyTorch, and
+// the serving shape at rising load. Every part is a process with a time limit of its own; what fails is said and the rest goes on. Rows go
+// to OUT/rows.jsonl as they come, the table to OUT/table.md and to the terminal at the end.
+//
+//   node bench/gpu/run.mjs --out OUT [--parts found,reference,steps,serving] [--devices cuda,webgpu] [--minutes 9] [--dry-run]
+//
+// --dry-run takes small sizes, the CPU in CUDA's place, and no PyTorch unless --python names one: it tries the script, not a machine.
+import { spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { showUsage } from "../usage.mjs";
+
+showUsage(import.meta.url);
+
+const { values } = parseArgs({
+  options: {
+    out: { type: "string" },
+    parts: { type: "string", default: "found,reference,steps,serving" },
+    devices: { type: "string", default: "cuda,webgpu" },
+    minutes: { type: "string", default: "9" },
+    python: { type: "string" },
+    cases: { type: "string" },
+    rates: { type: "string", default: "500,1000,2000,3000,4000,5000,6000,8000" },
+    "dry-run": { type: "boolean", default: false },
+  },
+});
+if (!values.out) throw new Error("--out names the folder for the rows");
+mkdirSync(values.out, { recursive: true });
+const dry = values["dry-run"];
+const folder = import.meta.dirname;
+const deadline = Date.now() + 60_000 * Number(values.minutes);
+const devices = values.devices.split(",").map((device) => (dry && device === "cuda" ? "cpu" : device));
+const python = values.python ?? (dry ? null : "python3");
+const rows = [];
+
+function record(row) {
+  rows.push(row);
+  appendFileSync(path.join(values.out, "rows.jsonl"), `${JSON.stringify(row)}\n`);
+}
+
+/** Runs a command; its lines of JSON are rows of a part, its others are said. */
+async function part(name, command, args, seconds, environment = {}) {
+  const left = Math.min(seconds, (deadline - Date.now()) / 1000);
+  if (left < 5) {
+    record({ part: name, skipped: "no time is left" });
+    return;
+  }
+  const started = Date.now();
+  console.log(`== ${name}: ${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(" ")}`);
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
+  const errors = [];
+  createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => {
+    console.log(line.slice(0, 400));
+    if (line.startsWith("{")) record({ part: name, ...JSON.parse(line) });
+    else record({ part: name, said: line });
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), 1000 * left);
+  const code = await new Promise((resolve) => {
+    child.on("error", (error) => resolve(error.message));
+    child.on("close", (status, signal) => resolve(signal ?? status));
+  });
+  clearTimeout(timer);
+  const took = (Date.now() - started) / 1000;
+  if (code !== 0) {
+    record({ part: name, failed: code, seconds: took, errors: errors.slice(-15).map((line) => line.slice(0, 500)) });
+    console.log(`-- ${name} ended with ${code} after ${took.toFixed(0)} s\n${errors.slice(-15).join("\n")}`);
+  } else record({ part: name, seconds: took });
+}
+
+const node = (script, args, name, seconds, environment) =>
+  part(name, process.execPath, [path.join(folder, script), ...args], seconds, environment);
+
+const parts = {
+  async found() {
+    record({
+      part: "found",
+      node: process.version,
+      cores: os.availableParallelism(),
+      cpu: os.cpus()[0]?.model,
+      memory: os.totalmem(),
+    });
+    const query = [
+      "--query-gpu=name,memory.total,driver_version,clocks.sm,pcie.link.gen.current",
+      "--format=csv,noheader",
+    ];
+    await part("found", "nvidia-smi", query, 20);
+    await part("found", process.execPath, [path.join(folder, "../../bin/flexbert.js"), "doctor"], 60);
+  },
+  async reference() {
+    for (const device of devices) {
+      const prefix = path.join(values.out, `profile-${device}`);
+      const profiled = { FLEXBERT_ONNX_PROFILE: prefix };
+      await node("reference.mjs", ["--device", device], `reference ${device}`, 90, profiled);
+      const files = readdirSync(values.out).filter((file) => file.startsWith(`profile-${device}`));
+      const largest = files
+        .map((file) => path.join(values.out, file))
+        .sort((a, b) => statSync(b).size - statSync(a).size)[0];
+      if (largest) await node("placement.mjs", [largest], `placement ${device}`, 20);
+      for (const file of files) rmSync(path.join(values.out, file));
+    }
+    if (!devices.includes("cuda")) return;
+    for (const precision of ["tf32", "bf16", "float16"]) {
+      await node("reference.mjs", ["--device", "cuda", "--precision", precision], `reference cuda ${precision}`, 45);
+    }
+  },
+  async steps() {
+    const peer = python ? ["--python", python] : ["--no-peer"];
+    const chosen = {
+      cuda: [
+        "base-k3-128:float32",
+        "base-k3-128:tf32",
+        "base-k3-128:bf16",
+        "base-k3-128:float32:0.1",
+        "base-k3-128:bf16:0.1",
+        "base-k9-128:float32",
+        "base-k9-128:tf32",
+        "base-k9-128:bf16",
+        "minilm-k6-64:float32",
+        "minilm-k2-16:float32",
+      ],
+      webgpu: ["base-k3-128:float32", "minilm-k6-64:float32", "minilm-k2-16:float32"],
+      cpu: ["minilm-k2-16:float32", "minilm-k2-16:float32:0.1"],
+    };
+    for (const device of devices) {
+      const cases = values.cases?.split(",") ?? (dry ? ["minilm-k2-16:float32:0.1"] : chosen[device]);
+      const rounds = dry ? "2" : device === "webgpu" ? "10" : "20";
+      const own = device === "webgpu" ? ["--no-peer"] : peer;
+      await node("steps.mjs", ["--device", device, "--rounds", rounds, ...own, ...cases], `steps ${device}`, 280);
+    }
+    if (!dry)
+      await node(
+        "steps.mjs",
+        ["--device", "cpu", "--no-peer", "--rounds", "3", "base-k3-128:float32"],
+        "steps cpu",
+        60,
+      );
+  },
+  async serving() {
+    const small = [
+      "--size",
+      "minilm",
+      "--rates",
+      "5",
+      "--seconds",
+      "1",
+      "--tasks",
+      "3",
+      "--shared",
+      "1",
+      "--layers",
+      "5",
+    ];
+    for (const device of devices) {
+      const precisions = device === "cuda" ? ["bf16", "tf32", "float32"] : ["float32"];
+      for (const precision of precisions) {
+        const args = ["--device", device, "--precision", precision];
+        await node(
+          "serving.mjs",
+          [...args, ...(dry ? small : ["--rates", values.rates])],
+          `serving ${device} ${precision}`,
+          100,
+        );
+      }
+    }
+  },
+};
+
+for (const name of values.parts.split(",")) await parts[name]();
+const table = tableOf(rows);
+writeFileSync(path.join(values.out, "table.md"), table);
+console.log(table);
+
+function tableOf(all) {
+  const ms = (value) => (value === undefined ? "" : value.toFixed(2));
+  const steps = all.filter((row) => row.case);
+  const rates = all.filter((row) => row.offered);
+  const lines = [
+    "| step | precision | dropout | device | ours ms (frozen) | median | PyTorch ms | median | ratio |",
+    "|---|---|---|---|---|---|---|---|---|",
+    ...steps.map((row) =>
+      row.error
+        ? `| ${row.case} | ${row.precision} | ${row.dropout} | ${row.device} | ${row.error.slice(0, 80)} |`
+        : `| ${row.case} | ${row.precision} | ${row.dropout} | ${row.device} | ${ms(row.ours.best)} (${ms(row.ours.frozen)}) | ` +
+          `${ms(row.ours.median)} | ${ms(row.peer?.best)} | ${ms(row.peer?.median)} | ${ms(row.ratio)} |`,
+    ),
+    "",
+    "| device | precision | offered/s | answered/s | P50 ms | P99 ms | rows a batch |",
+    "|---|---|---|---|---|---|---|",
+    ...rates.map(
+      (row) =>
+        `| ${row.device} | ${row.precision} | ${row.offered} | ${row.answered.toFixed(0)} | ${ms(row.p50)} | ${ms(row.p99)} | ${row.rows.toFixed(1)} |`,
+    ),
+    "",
+    ...all
+      .filter((row) => row.queriesPerSecond)
+      .map(
+        (row) =>
+          `${row.device} ${row.precision} ${row.rows} x ${row.length}: ${ms(row.ms)} ms, ${row.queriesPerSecond.toFixed(0)} queries/s`,
+      ),
+    ...all.filter((row) => row.said).map((row) => `${row.part}: ${row.said}`),
+    ...all.filter((row) => row.failed || row.skipped).map((row) => `${row.part}: ${row.failed ?? row.skipped}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
