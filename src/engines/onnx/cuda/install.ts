@@ -4,6 +4,7 @@
 
 import { constants, existsSync } from "node:fs";
 import { copyFile, stat } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { engineError, failure, usageError } from "../../../errors/errors";
 import { requireFreeSpace, writeFileAtomic } from "../../../files/atomic";
@@ -54,7 +55,7 @@ export interface CudaInstallRequest {
   readonly signal?: AbortSignal;
   readonly log: (line: string) => void;
   readonly onProgress?: PipContext["onProgress"];
-  /** Loads a build in a process of its own and throws what is wrong with it; tests replace it. */
+  /** Loads a build's libraries in a process of its own and throws what is wrong with it; tests replace it. */
   readonly check?: (build: string, signal?: AbortSignal) => Promise<void>;
 }
 
@@ -91,7 +92,7 @@ export async function installCuda(request: CudaInstallRequest): Promise<{ build:
     await copyFile(library, path.join(folder, LIBRARY), constants.COPYFILE_FICLONE);
     const files = { ...content.files, [LIBRARY]: (await stat(library)).size };
     if (hasNvidiaDriver()) {
-      request.log("loading it once");
+      request.log("loading NVIDIA's libraries once");
       await (request.check ?? checkBuild)(folder, request.signal);
     }
     const { wheels } = content;
@@ -238,14 +239,17 @@ const script = `
   }
 `;
 
-/** Loads NVIDIA's libraries and the provider, as the engine does. Throws failure (1) with what the loader says. */
+/**
+ * Loads NVIDIA's libraries, which need the driver's, as the engine does. Not the provider: without an onnxruntime that has
+ * introduced itself to the shared one its initialisation ends the process. Throws failure (1) with what the loader says.
+ */
 export async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
   const { preload, missing } = findCudaLibraries(build);
   const required = missing.filter((family) => family.required).flatMap(({ sonames }) => sonames);
   if (required.length > 0) throw failure(`the build needs ${required.join(", ")}, which this machine lacks`);
-  const { RTLD_NOW, RTLD_GLOBAL } = (await import("node:os")).constants.dlopen;
+  const { RTLD_NOW, RTLD_GLOBAL } = os.constants.dlopen;
   const flags = String((RTLD_NOW ?? 2) | (RTLD_GLOBAL ?? 256) | NODELETE);
-  const files = [...preload, ...PROVIDERS.map((name) => path.join(build, name))];
+  const files = [...preload, path.join(build, PROVIDERS[0])];
   const env = { ...process.env };
   delete env["NODE_OPTIONS"];
   const child = await runChild(process.execPath, ["-e", script, flags, ...files], {
