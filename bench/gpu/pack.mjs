@@ -7,6 +7,8 @@
 //
 // --arch keeps the device code of one architecture (90: H100 and H200); --with takes a further file or folder of the project into
 // `code`; --fetched keeps what npm, pip and apt-get brought; --check unpacks into FOLDER/check and runs flexbert there.
+// On the machine: python3 unpack.py PIECES FOLDER; cd FOLDER; node/bin/node bin/flexbert.js engine install onnx-cuda --from cuda
+// (and LD_LIBRARY_PATH=vulkan where it has no Vulkan loader).
 // Needs npm, python3 with pip, tar, xz, and where they are there strip and apt-get (for the Vulkan loader).
 import { execFileSync, spawn } from "node:child_process";
 import {
