@@ -40,7 +40,7 @@ export function fatbinSection(file) {
   throw new Error("it has no section .nv_fatbin: there is no device code in it");
 }
 
-/** Every container's entries; offsets are the file's. Throws where a container or an entry does not end where it says. */
+/** Every container { start, end, entries }; offsets are the file's. Throws where a container or an entry does not end where it says. */
 export function readContainers(file, { start, end }) {
   const containers = [];
   for (let at = start; at < end; ) {
@@ -53,7 +53,7 @@ export function readContainers(file, { start, end }) {
     }
     const last = at + headerBytes + sizeAt(file, at + 8, "a container");
     if (last > end) throw new Error(`the container at byte ${at} ends at ${last}, past its section`);
-    containers.push(readEntries(file, at + headerBytes, last));
+    containers.push({ start: at, end: last, entries: readEntries(file, at + headerBytes, last) });
     at = last;
   }
   return containers;
@@ -72,7 +72,7 @@ function readEntries(file, start, end) {
     if ((kind !== PTX && kind !== CUBIN) || headerBytes < ENTRY_HEADER || payload + bytes > end || compressed > bytes) {
       throw new Error(`the entry at byte ${at} (kind ${kind}, ${headerBytes} + ${bytes} bytes) is none that is known`);
     }
-    entries.push({ kind, arch: file.readUInt32LE(at + 28), payload, bytes, compressed, unpacked });
+    entries.push({ kind, arch: file.readUInt32LE(at + 28), start: at, payload, bytes, compressed, unpacked });
     at = payload + bytes;
   }
   return entries;
@@ -93,25 +93,36 @@ export function entriesFor(entries, arch) {
 }
 
 /**
- * Zeroes in place what no GPU of the architecture runs. Headers stay, so nothing moves, and a driver that reads them
- * looks at no other architecture's payload.
- * Returns the entries that stay, and rows { kind, arch, kept, keptBytes, dropped, droppedBytes } for a table.
+ * Leaves in each container, in place, what a GPU of the architecture runs: these entries move to its front, its size says
+ * where they end, and zeroes follow. The library finds containers by address, so none moves. One with nothing for
+ * the architecture stays whole: an empty one would be new to a driver, and these are small.
+ * Returns the entries that stay, with their new places, and rows { name, kept, keptBytes, dropped, droppedBytes }.
  */
 export function prune(file, arch) {
   const rows = new Map();
   const stay = [];
-  for (const entries of readContainers(file, fatbinSection(file))) {
-    const kept = new Set(entriesFor(entries, arch));
-    for (const entry of entries) {
-      const name = `${entry.kind === PTX ? "PTX" : "cubin"} ${entry.arch}`;
-      const row = rows.get(name) ?? { name, kept: 0, keptBytes: 0, dropped: 0, droppedBytes: 0 };
-      rows.set(name, row);
-      const which = kept.has(entry) ? "kept" : "dropped";
-      row[which]++;
-      row[`${which}Bytes`] += entry.bytes;
-      if (which === "kept") stay.push(entry);
-      else file.fill(0, entry.payload, entry.payload + entry.bytes);
+  for (const { start, end, entries } of readContainers(file, fatbinSection(file))) {
+    const chosen = new Set(entriesFor(entries, arch));
+    const kept = new Set(entries.filter((entry) => chosen.has(entry)));
+    for (const entry of entries) count(rows, entry, kept.size === 0 || kept.has(entry) ? "kept" : "dropped");
+    if (kept.size === 0) continue;
+    let at = start + CONTAINER_HEADER;
+    for (const entry of kept) {
+      const after = entry.payload + entry.bytes;
+      file.copyWithin(at, entry.start, after);
+      stay.push({ ...entry, start: at, payload: at + entry.payload - entry.start });
+      at += after - entry.start;
     }
+    file.fill(0, at, end);
+    file.writeBigUInt64LE(BigInt(at - start - CONTAINER_HEADER), start + 8);
   }
   return { stay, rows: [...rows.values()].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })) };
+}
+
+function count(rows, { kind, arch, bytes }, which) {
+  const name = `${kind === PTX ? "PTX" : "cubin"} ${arch}`;
+  const row = rows.get(name) ?? { name, kept: 0, keptBytes: 0, dropped: 0, droppedBytes: 0 };
+  rows.set(name, row);
+  row[which]++;
+  row[`${which}Bytes`] += bytes;
 }

@@ -70,7 +70,8 @@ function filesOf(folder, loaded) {
     .reduce((sum, file) => sum + statSync(path.join(folder, file)).size, 0);
   if (bytes <= LARGE) return files;
   return files.filter(
-    (file) => loaded.has(path.join(folder, file)) || file === "package.json" || /\.(wasm|node)$|\.so/.test(file),
+    (file) =>
+      loaded.has(path.join(folder, file)) || path.basename(file) === "package.json" || /\.(wasm|node)$|\.so/.test(file),
   );
 }
 

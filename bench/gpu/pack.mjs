@@ -2,11 +2,13 @@
 // and its packages for Linux on x64, the Vulkan loader, and onnxruntime's CUDA provider. Two archives: `runtime` is large and
 // stays, `code` changes. Prints their sizes.
 //
-//   npm run build && node bench/gpu/pack.mjs --out FOLDER [--piece-mib 60] [--arch 90] [--no-cuda] [--only code]
+//   npm run build && node bench/gpu/pack.mjs --out FOLDER [--piece-mib 56] [--arch 90] [--no-cuda] [--only code]
 //       [--with FILE]... [--fetched FOLDER] [--check]
 //
 // --arch keeps the device code of one architecture (90: H100 and H200); --with takes a further file or folder of the project into
 // `code`; --fetched keeps what npm, pip and apt-get brought; --check unpacks into FOLDER/check and runs flexbert there.
+// On the machine: python3 unpack.py PIECES FOLDER; cd FOLDER; node/bin/node bin/flexbert.js engine install onnx-cuda --from cuda
+// (and LD_LIBRARY_PATH=vulkan where it has no Vulkan loader).
 // Needs npm, python3 with pip, tar, xz, and where they are there strip and apt-get (for the Vulkan loader).
 import { execFileSync, spawn } from "node:child_process";
 import {
@@ -30,7 +32,7 @@ showUsage(import.meta.url);
 const { values } = parseArgs({
   options: {
     out: { type: "string" },
-    "piece-mib": { type: "string", default: "60" },
+    "piece-mib": { type: "string", default: "56" },
     arch: { type: "string" },
     "no-cuda": { type: "boolean" },
     only: { type: "string" },
@@ -172,17 +174,23 @@ const filesBelow = (folder) =>
     .filter((file) => statSync(path.join(folder, file)).isFile() && !/\.d\.ts$|\.map$/.test(file))
     .sort();
 
-/** xz knows machine code by its calls; all else shares one window, which cubins of hundreds of MB fill. */
+/** xz knows x86's code by its calls, and a GPU's by its instructions of 16 bytes; hundreds of MB of it share one window. */
 const window = (mib) => `--lzma2=preset=9e,dict=${mib}MiB`;
-const isMachineCode = (file) => /\.(so(\.\d+)*|node)$|\/bin\/node$/.test(file);
+const kinds = [
+  { is: (file) => /\.(so(\.\d+)*|node)$|\/bin\/node$/.test(file), filters: ["--x86", window(256)] },
+  { is: (file) => file.endsWith("/cubins/cubins"), filters: [`${window(512)},lc=0,lp=4,pb=4`] },
+  { is: () => true, filters: [window(64)] },
+];
 
 async function archive(name) {
   const files = filesBelow(path.join(stage, name));
-  const code = files.filter(isMachineCode);
-  const rest = files.filter((file) => !isMachineCode(file));
-  const parts = [];
-  if (code.length > 0) parts.push(compress(name, "a", code, ["--x86", window(256)], false));
-  parts.push(compress(name, "b", rest, [window(name === "runtime" ? 512 : 64)], true));
+  const kindOf = (file) => kinds.findIndex(({ is }) => is(file));
+  const streams = kinds
+    .map(({ filters }, kind) => ({ kind, filters, files: files.filter((file) => kindOf(file) === kind) }))
+    .filter((stream) => stream.files.length > 0);
+  const parts = streams.map((stream) =>
+    compress(name, stream.kind, stream.files, stream.filters, stream === streams.at(-1)),
+  );
   const whole = path.join(stage, `${name}.tar.xz`);
   writeFileSync(whole, "");
   for (const part of await Promise.all(parts)) run("sh", ["-c", 'cat "$1" >> "$2"', "sh", part, whole]);

@@ -1,4 +1,4 @@
-// What lies in the cache: bases, builds of TensorFlow, and what stopped downloads left there to go on from.
+// What lies in the cache: bases, builds that `engine install` made, and what stopped downloads left there to go on from.
 
 import { rm, rmdir } from "node:fs/promises";
 import path from "node:path";
@@ -11,10 +11,14 @@ import { removeLeft } from "../files/work-folder";
 import { didYouMean } from "../messages/nearest";
 import { type Given, readGiven } from "../options/given";
 import { toggle } from "../options/option";
-import { type BuildList, listBuilds, removeBuilds } from "./engines";
+import { type BuildList, type CudaList, listBuilds, listCudaBuilds, removeBuilds, removeCudaBuilds } from "./engines";
 
 export const removeCachedOptions = {
-  engines: toggle({ flag: "--engines", help: "every build of TensorFlow", inConfig: false }),
+  engines: toggle({
+    flag: "--engines",
+    help: "every build of TensorFlow and of onnxruntime's CUDA provider",
+    inConfig: false,
+  }),
   all: toggle({ flag: "--all", help: "all bases and builds, and what stopped work left", inConfig: false }),
 };
 
@@ -43,6 +47,7 @@ export interface CacheContents {
   readonly bytes: number;
   readonly bases: readonly ListedBase[];
   readonly builds: BuildList["builds"];
+  readonly cudaBuilds: CudaList["builds"];
   /** Names of builds whose install or removal was stopped or is under way. */
   readonly stoppedBuilds: readonly string[];
   readonly leftovers: readonly StoppedWork[];
@@ -60,12 +65,14 @@ export async function listCache(): Promise<CacheContents> {
   const bases: ListedBase[] = [];
   for (const base of await cachedBases(folder)) bases.push(await listed(base));
   const { builds, stopped } = await listBuilds();
+  const cuda = await listCudaBuilds();
   return {
     folder,
     bytes: await folderBytes(folder),
     bases,
     builds,
-    stoppedBuilds: stopped,
+    cudaBuilds: cuda.builds,
+    stoppedBuilds: [...stopped, ...cuda.stopped],
     leftovers: await leftoversOf(folder),
   };
 }
@@ -123,11 +130,14 @@ export async function removeCached(
   const bases = all ? await removableBases(known) : chosenBases(names, known, cache);
   const left = all ? await leftoversOf(cache) : [];
   const builds = engines || all ? await removeBuilds({}, true) : [];
+  const cudaBuilds = engines || all ? await removeCudaBuilds({}, true) : [];
   const { workFolder } = await import("../engines/tensorflow/install/builds.js");
+  const { cudaWorkFolder } = await import("../engines/onnx/cuda/builds.js");
   await requireIdle([
     ...bases.map(({ folder }) => pullFolder(folder)),
     ...left.map(({ folder }) => folder),
     ...builds.map(({ name }) => workFolder(name, cache)),
+    ...cudaBuilds.map(({ name }) => cudaWorkFolder(name, cache)),
   ]);
   const removed: Removed[] = [];
   for (const { name, folder } of bases) {
@@ -139,7 +149,8 @@ export async function removeCached(
     if (!dryRun) await removeLeft(folder, `removing what the ${kind} of ${name} left`);
   }
   if (builds.length > 0 && !dryRun) await removeBuilds();
-  removed.push(...builds.map((build) => ({ kind: "build" as const, ...build })));
+  if (cudaBuilds.length > 0 && !dryRun) await removeCudaBuilds();
+  removed.push(...[...builds, ...cudaBuilds].map((build) => ({ kind: "build" as const, ...build })));
   if (all && !dryRun) await removeEmpty(cache);
   return removed;
 }
@@ -175,6 +186,7 @@ async function requireIdle(folders: readonly string[]): Promise<void> {
 /** The folders that held them, and what was measured of TensorFlow's library, where nothing else lies there. */
 async function removeEmpty(cache: string): Promise<void> {
   await rm(path.join(cache, ".engines", "cpu"), { recursive: true, force: true });
-  const emptied = [".pulling", "glue", ".engines/tensorflow/.installing", ".engines/tensorflow", ".engines", ""];
+  const engines = ["tensorflow", "onnx-cuda"].flatMap((name) => [`.engines/${name}/.installing`, `.engines/${name}`]);
+  const emptied = [".pulling", "glue", ...engines, ".engines", ""];
   for (const folder of emptied) await rmdir(path.join(cache, folder)).catch(() => {}); // holds something, or is not there
 }

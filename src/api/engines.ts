@@ -1,7 +1,8 @@
-// What engines need beside flexbert's own packages: TensorFlow's library. The other engines come with npm.
+// What engines need beside flexbert's own packages: TensorFlow's library, and onnxruntime's CUDA provider. All else comes with npm.
 
+import type { CudaBuild } from "../engines/onnx/cuda/builds";
 import type { Build, Flavour } from "../engines/tensorflow/install/builds";
-import { usageError } from "../errors/errors";
+import { UserError, usageError } from "../errors/errors";
 import { type Given, readGiven } from "../options/given";
 import { optional, toggle, type Values } from "../options/option";
 import { text } from "../options/readers";
@@ -27,16 +28,22 @@ const version = {
 export const installOptions = {
   gpu: toggle({
     flag: "--gpu",
-    help: "TensorFlow for NVIDIA GPUs, with the CUDA libraries that it names (about 3 GB to fetch)",
+    help: "tensorflow: for NVIDIA GPUs, with the CUDA libraries that it names (about 3 GB to fetch)",
     excludes: "--cpu",
     inConfig: false,
   }),
   cpu: toggle({
     flag: "--cpu",
-    help: "TensorFlow for the CPU (without either: --gpu where there is a driver)",
+    help: "tensorflow: for the CPU (without either: --gpu where there is a driver)",
     inConfig: false,
   }),
   ...version,
+  from: optional(text, {
+    flag: "--from",
+    value: "<folder>",
+    help: "onnx-cuda: the two provider libraries out of this folder, with no network",
+    inConfig: false,
+  }),
   force: toggle({ flag: "--force", short: "-f", help: "build again what is there", inConfig: false }),
 };
 
@@ -49,11 +56,26 @@ export const removeBuildsOptions = {
 export type InstallOptions = Given<typeof installOptions>;
 export type RemoveBuildsOptions = Given<typeof removeBuildsOptions>;
 
-/** The engine that an install or a removal is of. Throws usageError (2) for any but tensorflow. */
-export function requireTensorflow(engine: string | undefined, action: string): void {
-  if (engine === "tensorflow") return;
+/** What `engine install` brings. */
+export const installable = ["tensorflow", "onnx-cuda"] as const;
+export type Installable = (typeof installable)[number];
+
+/** What an install, a list or a removal is of. Throws usageError (2) for any other engine. */
+export function requireInstallable(engine: string | undefined, action: string): Installable {
+  const found = installable.find((name) => name === engine);
+  if (found) return found;
   const given = engine === undefined ? "takes an engine" : `knows no engine ${engine} to ${action}`;
-  throw usageError(`engine ${action} ${given}: tensorflow is the one; the others come with npm`);
+  throw usageError(`engine ${action} ${given}: tensorflow, or onnx-cuda for the onnx engine; all else comes with npm`);
+}
+
+/** Throws usageError (2) for an option that is the other engine's. */
+function requireOwn(engine: Installable, given: Readonly<Record<string, unknown>>): void {
+  const foreign = engine === "onnx-cuda" ? ["gpu", "cpu", "version"] : ["from"];
+  const option = foreign.find((name) => given[name] !== undefined && given[name] !== false);
+  if (option === undefined) return;
+  const why =
+    engine === "onnx-cuda" ? "it is for CUDA, and of onnxruntime-node's version" : "its wheel comes through pip";
+  throw usageError(`--${option} is not for ${engine}: ${why}`);
 }
 
 export interface InstallPlan {
@@ -66,6 +88,27 @@ export interface InstallPlan {
 export interface Installed extends Pick<Build, "name" | "folder" | "bytes" | "tensorflow" | "flavour"> {
   /** False where it was there already. */
   readonly installed: boolean;
+}
+
+export interface CudaInstallPlan {
+  readonly engine: "onnx-cuda";
+  /** onnxruntime-node's. */
+  readonly version: string;
+  readonly folder: string;
+}
+
+export interface InstalledCuda extends Pick<CudaBuild, "name" | "folder" | "bytes" | "onnxruntime"> {
+  /** False where it was there already. */
+  readonly installed: boolean;
+}
+
+export interface CudaList {
+  /** Which one CUDA takes, or why none and what to do. */
+  readonly taken: { readonly library: string } | null;
+  readonly absence: string | null;
+  readonly builds: readonly Omit<CudaBuild, "files">[];
+  /** Names of builds whose install or removal was stopped or is under way. */
+  readonly stopped: readonly string[];
 }
 
 export interface BuildList {
@@ -111,7 +154,67 @@ export async function installTensorflow(options: InstallOptions = {}, caller: Ca
   }
 }
 
+/** What an install of onnxruntime's CUDA provider would build, and where. */
+export async function planCudaInstall(options: InstallOptions = {}, caller: Caller = {}): Promise<CudaInstallPlan> {
+  requireOwn("onnx-cuda", readGiven(installOptions, options));
+  const { reporter } = callOf(caller);
+  const { CUDA_VARIABLE, cudaBuildName, cudaBuildsFolder } = await import("../engines/onnx/cuda/builds.js");
+  const { requireOnnxruntime } = await import("../engines/onnx/cuda/install.js");
+  const { hasNvidiaDriver } = await import("../engines/nvidia.js");
+  const { version } = requireOnnxruntime();
+  if (!hasNvidiaDriver()) reporter.warn("this machine has no NVIDIA driver: the build will not run until it has one");
+  const named = process.env[CUDA_VARIABLE];
+  if (named) reporter.warn(`${CUDA_VARIABLE} is set: CUDA takes ${named} until it is unset, no build`);
+  return { engine: "onnx-cuda", version, folder: `${cudaBuildsFolder()}/${cudaBuildName(version)}` };
+}
+
+/** Fetches onnxruntime's CUDA provider, and NVIDIA's libraries that are missing. Throws UserError (1) where pip or the disk fails. */
+export async function installCuda(options: InstallOptions = {}, caller: Caller = {}): Promise<InstalledCuda> {
+  const call = callOf(caller);
+  const { from, force } = readGiven(installOptions, options);
+  await planCudaInstall(options, caller);
+  const installing = await import("../engines/onnx/cuda/install.js");
+  const progress = fileProgress("", call);
+  try {
+    const { build, installed } = await installing.installCuda({
+      ...(from === undefined ? {} : { from }),
+      force,
+      signal: call.signal,
+      log: call.reporter.log,
+      onProgress: progress.onProgress,
+    });
+    const { name, folder, bytes, onnxruntime } = build;
+    return { name, folder, bytes, installed, onnxruntime };
+  } finally {
+    progress.end();
+  }
+}
+
+/** The builds of onnxruntime's CUDA provider in the cache. */
+export async function listCudaBuilds(): Promise<CudaList> {
+  const cache = await import("../engines/onnx/cuda/builds.js");
+  const builds = cache.listCudaBuilds().map(({ files: _, ...build }) => build);
+  const stopped = cache.stoppedCudaInstalls().filter((name) => !builds.some((build) => build.name === name));
+  try {
+    return { taken: { library: cache.locateCuda().library }, absence: null, builds, stopped };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { taken: null, absence: error.message, builds, stopped };
+  }
+}
+
+/** Removes all builds of onnxruntime's CUDA provider. @param dryRun lists them alone */
+export async function removeCudaBuilds(options: RemoveBuildsOptions = {}, dryRun = false): Promise<RemovedBuild[]> {
+  requireOwn("onnx-cuda", readGiven(removeBuildsOptions, options));
+  const { listCudaBuilds, removeCudaBuild, stoppedCudaInstalls } = await import("../engines/onnx/cuda/builds.js");
+  const sizes = new Map(listCudaBuilds().map(({ name, bytes }) => [name, bytes]));
+  const names = [...new Set([...sizes.keys(), ...stoppedCudaInstalls()])];
+  if (!dryRun) for (const name of names) await removeCudaBuild(name);
+  return names.map((name) => ({ name, bytes: sizes.get(name) ?? 0 }));
+}
+
 async function planOf(values: Values<typeof installOptions>, { reporter }: Call): Promise<InstallPlan> {
+  requireOwn("tensorflow", values);
   const { buildName, buildsFolder, DEFAULT_TENSORFLOW } = await import("../engines/tensorflow/install/builds.js");
   const { hasNvidiaDriver } = await import("../engines/nvidia.js");
   const version = values.version ?? DEFAULT_TENSORFLOW;

@@ -25,15 +25,22 @@ export { type DoctorResult, doctor } from "./doctor";
 export { type DownloadOptions, downloadData, type PlannedDownload, planDownload } from "./download";
 export {
   type BuildList,
+  type CudaInstallPlan,
+  type CudaList,
   type Installed,
+  type InstalledCuda,
   type InstallOptions,
   type InstallPlan,
+  installCuda,
   installTensorflow,
   listBuilds,
+  listCudaBuilds,
+  planCudaInstall,
   planInstall,
   type RemoveBuildsOptions,
   type RemovedBuild,
   removeBuilds,
+  removeCudaBuilds,
 } from "./engines";
 export {
   type EvaluateOptions,

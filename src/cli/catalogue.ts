@@ -193,14 +193,14 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     load: async () => (await import("./commands/bench.js")).benchCommand,
   },
   engine: {
-    summary: "install, list and remove builds of TensorFlow",
+    summary: "install, list and remove what engines need beside npm",
     commands: {
       install: {
-        summary: "TensorFlow's library, and tfjs-node's addon compiled against it",
+        summary: "TensorFlow's library for the tensorflow engine, CUDA for the onnx engine",
         load: async () => (await import("./commands/engine/install.js")).engineInstallCommand,
       },
       list: {
-        summary: "the builds in the cache, and which one --engine tensorflow takes",
+        summary: "the builds in the cache, and which ones the engines take",
         load: async () => (await import("./commands/engine/list.js")).engineListCommand,
       },
       remove: {

@@ -50,9 +50,12 @@ async function stopInstall(signal: NodeJS.Signals) {
 describe("flexbert engine", () => {
   test.each([
     ["engine upgrade", /engine takes install, list or remove, not upgrade/],
-    ["engine install", /engine install takes an engine: tensorflow is the one/],
+    ["engine install", /engine install takes an engine: tensorflow, or onnx-cuda for the onnx engine/],
     ["engine list onnx", /knows no engine onnx to list/],
     ["engine install onnx", /knows no engine onnx to install/],
+    ["engine install onnx-cuda --gpu", /--gpu is not for onnx-cuda: it is for CUDA/],
+    ["engine install tensorflow --from providers", /--from is not for tensorflow/],
+    ["engine remove onnx-cuda --version 1.30.0", /--version is not for onnx-cuda/],
     ["engine install tensorflow --gpu --cpu", /--gpu and --cpu exclude each other/],
     ["engine install tensorflow --version newest", /--version "newest": it takes a version such as 2\.21\.0/],
     ["engine install tensorflow --version ../../x", /--version/],
@@ -66,6 +69,22 @@ describe("flexbert engine", () => {
     const { status, stdout } = run("engine install tensorflow --cpu --version 2.20.0 --dry-run --json");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ dryRun: true, version: "2.20.0", flavour: "cpu" });
+    expect(existsSync(path.join(cwd, "cache"))).toBe(false);
+  });
+
+  test("onnx-cuda: what an install would do, what is there, and its removal", () => {
+    const planned = run("engine install onnx-cuda --dry-run --json");
+    if (process.platform !== "linux" || process.arch !== "x64") {
+      expect(planned).toMatchObject({ status: 6, stderr: expect.stringMatching(/knows Linux on x64/) });
+      return;
+    }
+    expect(JSON.parse(planned.stdout)).toMatchObject({ dryRun: true, engine: "onnx-cuda" });
+    const refused = run("engine install onnx-cuda --from nowhere");
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringMatching(/--from nowhere holds no lib/) });
+    const listed = run("engine list onnx-cuda");
+    expect(listed.stdout).toMatch(/CUDA of the onnx engine is absent: .*Run: flexbert engine install onnx-cuda\n$/);
+    expect(Object.keys(JSON.parse(run("engine list onnx-cuda --json").stdout))).toEqual(["onnxCuda"]);
+    expect(run("engine remove onnx-cuda").stdout).toMatch(/^no such build is installed\./);
     expect(existsSync(path.join(cwd, "cache"))).toBe(false);
   });
 

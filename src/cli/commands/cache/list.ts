@@ -7,7 +7,7 @@ import { type Terminal, table } from "../../terminal";
 
 export const cacheListCommand = defineCommand({
   description:
-    "Bases, builds of TensorFlow, and what stopped downloads left to go on from. The cache is FLEXBERT_CACHE, else the " +
+    "Bases, builds that engine install made, and what stopped downloads left to go on from. The cache is FLEXBERT_CACHE, else the " +
     "platform's own. Reads every base for its hash, which takes seconds where they are large.",
   options: {},
   examples: ["cache list", "cache list --json"],
@@ -18,7 +18,10 @@ export const cacheListCommand = defineCommand({
   },
 });
 
-function print({ folder, bytes, bases, builds, stoppedBuilds, leftovers }: CacheContents, terminal: Terminal): void {
+function print(
+  { folder, bytes, bases, builds, cudaBuilds, stoppedBuilds, leftovers }: CacheContents,
+  terminal: Terminal,
+): void {
   terminal.print(`cache ${folder}, ${formatBytes(bytes)}`);
   if (bases.length > 0) {
     const rows = bases.map((base) => [
@@ -32,9 +35,11 @@ function print({ folder, bytes, bases, builds, stoppedBuilds, leftovers }: Cache
   } else {
     terminal.print("no bases. Bring one: flexbert pull NAME");
   }
-  if (builds.length > 0) {
-    const rows = builds.map(({ name, bytes: size, problem }) => [name, formatBytes(size), problem ?? ""]);
-    terminal.print(`\n${table(["build of TensorFlow", "size", ""], rows)}`);
+  const kinds = { TensorFlow: builds, "onnxruntime's CUDA provider": cudaBuilds };
+  for (const [what, found] of Object.entries(kinds)) {
+    if (found.length === 0) continue;
+    const rows = found.map(({ name, bytes: size, problem }) => [name, formatBytes(size), problem ?? ""]);
+    terminal.print(`\n${table([`build of ${what}`, "size", ""], rows)}`);
   }
   const left = [
     ...leftovers.map(({ kind, name, bytes: size, inUse }) => [

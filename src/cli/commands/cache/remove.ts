@@ -1,4 +1,4 @@
-// flexbert cache remove: bases, builds of TensorFlow, or everything, out of the cache.
+// flexbert cache remove: bases, builds that engine install made, or everything, out of the cache.
 
 import { removeCached, removeCachedOptions } from "../../../api/cache";
 import { formatBytes } from "../../../files/atomic";
@@ -8,7 +8,7 @@ import { defineCommand } from "../../command";
 
 export const cacheRemoveCommand = defineCommand({
   description:
-    "Removes bases by name, with --engines every build of TensorFlow, with --all everything that flexbert put there. " +
+    "Removes bases by name, with --engines every build that engine install made, with --all everything that flexbert put there. " +
     "Runs and merged folders stay; runs need their base again to go on.",
   arguments: [{ name: "[names...]", help: "bases, as flexbert cache list names them" }],
   options: { ...removeCachedOptions, ...dryRun },

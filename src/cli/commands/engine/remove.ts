@@ -1,19 +1,24 @@
-// flexbert engine remove: builds of TensorFlow out of the cache.
+// flexbert engine remove: builds of TensorFlow, or of onnxruntime's CUDA provider, out of the cache.
 
-import { removeBuilds, removeBuildsOptions, requireTensorflow } from "../../../api/engines";
+import { removeBuilds, removeBuildsOptions, removeCudaBuilds, requireInstallable } from "../../../api/engines";
 import { formatBytes } from "../../../files/atomic";
 import { settingsOf } from "../../../options/settings";
 import { dryRun } from "../../../settings/call";
 import { defineCommand } from "../../command";
 
 export const engineRemoveCommand = defineCommand({
-  description: "Removes all builds, or those of --version, --gpu or --cpu.",
-  arguments: [{ name: "[engine]", help: "tensorflow" }],
+  description:
+    "Removes all builds of an engine; of TensorFlow those of --version, --gpu or --cpu where they are given.",
+  arguments: [{ name: "[engine]", help: "tensorflow or onnx-cuda" }],
   options: { ...removeBuildsOptions, ...dryRun },
-  examples: ["engine remove tensorflow --version 2.20.0", "engine remove tensorflow --dry-run"],
+  examples: [
+    "engine remove tensorflow --version 2.20.0",
+    "engine remove tensorflow --dry-run",
+    "engine remove onnx-cuda",
+  ],
   async run(values, terminal, [engine]) {
-    requireTensorflow(engine, "remove");
-    const builds = await removeBuilds(settingsOf(removeBuildsOptions, values), values.dryRun);
+    const remove = requireInstallable(engine, "remove") === "onnx-cuda" ? removeCudaBuilds : removeBuilds;
+    const builds = await remove(settingsOf(removeBuildsOptions, values), values.dryRun);
     if (terminal.json) {
       terminal.printJson({ dryRun: values.dryRun, removed: builds.map(({ name }) => name) });
       return;

@@ -8,6 +8,7 @@ import { cacheFolder } from "../../../files/cache";
 import { formatProblem } from "../../../files/format";
 import { parseJson } from "../../../files/json";
 import { removeWithWork } from "../../../files/work-folder";
+import { thisPlatform } from "../../install/platform";
 import { hasNvidiaDriver } from "../../nvidia";
 
 const flavours = ["cpu", "gpu"] as const;
@@ -47,8 +48,6 @@ export const buildsFolder = (cache = cacheFolder()) => path.join(cache, ".engine
 
 /** Where a build is put together, and where what was fetched waits for the next attempt. */
 export const workFolder = (name: string, cache?: string) => path.join(buildsFolder(cache), ".installing", name);
-
-export const thisPlatform = () => `${process.platform}-${process.arch}`;
 
 export const buildName = (version: string, flavour: Flavour) => `${version}-${flavour}-${thisPlatform()}`;
 

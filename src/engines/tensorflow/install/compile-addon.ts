@@ -7,8 +7,8 @@ import path from "node:path";
 import { failure } from "../../../errors/errors";
 import { makeFolder } from "../../../files/folder";
 import { runChild } from "../../child";
+import { onPath } from "../../install/system-packages";
 import { stderrSwitchSource } from "../stderr-switch";
-import { onPath } from "./system-packages";
 
 export interface Compiler {
   /** Program and leading arguments: CXX may be "ccache g++". */

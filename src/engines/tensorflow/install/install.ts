@@ -2,20 +2,22 @@
 // libraries that this TensorFlow names, and tfjs-node's addon compiled against them. Everything collects in a work folder
 // under a lock; renaming the finished build is the commit. A stopped install keeps the wheels that it has.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { rename, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
-import { engineError, failure, UserError, usageError } from "../../../errors/errors";
-import { requireFreeSpace, syncFolder, writeFileAtomic } from "../../../files/atomic";
-import { namingCacheVariable } from "../../../files/cache";
+import { engineError, failure, usageError } from "../../../errors/errors";
+import { requireFreeSpace, writeFileAtomic } from "../../../files/atomic";
 import { makeFolder } from "../../../files/folder";
 import { stamped } from "../../../files/format";
 import { sha256File } from "../../../files/hash";
 import { lockFolder } from "../../../files/lock";
 import { npmCommand } from "../../../files/optional-packages";
-import { storageFailure } from "../../../files/storage-failure";
 import { unpackWheel } from "../../../files/wheel";
-import { clearWork, leaveWork, setAside } from "../../../files/work-folder";
+import { clearWork, leaveWork } from "../../../files/work-folder";
+import { explainNoPython } from "../../install/no-python";
+import { downloadWheel, findPython, type PipContext, type Python } from "../../install/pip";
+import { glibcMinor, thisPlatform } from "../../install/platform";
+import { installCommand, type Tool } from "../../install/system-packages";
+import { bytesIn, commitBuild, inCache } from "../../install/work";
 import { probeAddon } from "../cpu-probe";
 import {
   BUILD_FORMAT,
@@ -27,7 +29,6 @@ import {
   findBuild,
   manifestPath,
   tfjsPackage,
-  thisPlatform,
   workFolder,
 } from "./builds";
 import {
@@ -40,9 +41,7 @@ import {
   localNodeHeaders,
   STDERR_SWITCH,
 } from "./compile-addon";
-import { downloadWheel, findPython, type PipContext, type Python } from "./pip";
-import { installCommand, type Tool } from "./system-packages";
-import { glibcMinor, resolveCuda, resolveTensorflow } from "./wheels";
+import { resolveCuda, resolveTensorflow } from "./wheels";
 
 export interface InstallRequest {
   readonly version: string;
@@ -87,7 +86,7 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     await requireFreeSpace(work, needed, `installing TensorFlow for the ${flavour.toUpperCase()}`);
     const build = await assemble(request, sources, tools, work);
     const folder = path.join(buildsFolder(cache), name);
-    await commit(build, folder, work);
+    await commitBuild(build, folder, work);
     done = true;
     return { build: findBuild(name, cache) as Build, installed: true };
   } catch (error) {
@@ -96,19 +95,6 @@ export async function installTensorflow(request: InstallRequest): Promise<{ buil
     // After a failure only wheels are worth going on from.
     await leaveWork(work, unlock, done ? [] : ["wheels"]);
   }
-}
-
-/** Of wheels that an earlier attempt fetched. */
-function bytesIn(folder: string): number {
-  if (!existsSync(folder)) return 0;
-  return readdirSync(folder).reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
-}
-
-/** What the machine refuses, as a failure that says how the cache goes elsewhere. */
-function inCache(thrown: unknown, work: string): unknown {
-  const error = storageFailure(thrown, work);
-  const message = error instanceof UserError ? namingCacheVariable(error.message) : null;
-  return error instanceof UserError && message !== null && message !== error.message ? failure(message, error) : error;
 }
 
 function requireInstallable(): { readonly folder: string; readonly version: string } {
@@ -149,12 +135,10 @@ async function findTools(signal?: AbortSignal): Promise<Tools> {
     missing.push("compiler");
   }
   if ("found" in python) {
-    const found = python.found.map(({ why }) => why).join("; ");
-    problems.push(`there is no Python 3.9 or later with pip 22.2 or later${found ? ` (${found})` : ""}`);
-    // One that can be made to do comes before another from the package manager.
-    const mended = python.found.find(({ remedy }) => remedy !== null)?.remedy;
-    if (mended) steps.push(mended);
-    else missing.push(python.found.some(({ lacksPip }) => lacksPip) ? "pip" : "python");
+    const { problem, step, tool } = explainNoPython(python.found);
+    problems.push(problem);
+    if (step !== null) steps.push(step);
+    else missing.push(tool);
   }
   if (nodeHeaders === null && !hasNpm()) {
     problems.push("there are neither Node's headers (node_api.h) nor npm to fetch them");
@@ -245,11 +229,4 @@ function requireLibraries(files: Readonly<Record<string, number>>, version: stri
 async function checkBuild(build: string, signal?: AbortSignal): Promise<void> {
   const result = await probeAddon(path.join(build, ADDON), signal);
   if ("problem" in result) throw failure(`the build does not run here: ${result.problem}`);
-}
-
-/** Renames the build into place; an old one of the same name goes with the rest of the work folder. */
-async function commit(build: string, folder: string, work: string): Promise<void> {
-  await setAside(folder, work);
-  await rename(build, folder);
-  await syncFolder(path.dirname(folder));
 }

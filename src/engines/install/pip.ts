@@ -5,11 +5,11 @@
 import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { failure, usageError } from "../../../errors/errors";
-import { makeFolder } from "../../../files/folder";
-import { sha256File } from "../../../files/hash";
-import { parseJson } from "../../../files/json";
-import { type ChildOutcome, runChild } from "../../child";
+import { failure, usageError } from "../../errors/errors";
+import { makeFolder } from "../../files/folder";
+import { sha256File } from "../../files/hash";
+import { parseJson } from "../../files/json";
+import { type ChildOutcome, runChild } from "../child";
 
 export interface Python {
   /** As it is run: "python3". */
