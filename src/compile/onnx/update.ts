@@ -8,7 +8,6 @@ import { type Emitter, inputNames, type Lowering } from "./lowering";
 /** The root of the sum of all squares, and the factor that brings it to at most clipNorm; as clipByGlobalNorm composes it. */
 const globalNorm: Lowering = (node, emitter) => {
   const [norm, factor] = node.outputs as [Value, Value];
-  // Not ReduceSumSquare, nor a sum over all at once: CUDA's takes hundreds of milliseconds for the gradients of a few layers.
   const squares = node.inputs.map((gradient) => sumOfSquares(gradient, emitter));
   const total = squares.reduce((sum, next) => emitter.node("Add", [sum, next]));
   emitter.node("Sqrt", [total], {}, norm);
@@ -25,26 +24,14 @@ const globalNorm: Lowering = (node, emitter) => {
   emitter.node("Where", [clips, share, scalar(1)], {}, factor);
 };
 
-/** Widths of the rows that squares are summed by, where one divides their number. */
-const ROW_WIDTHS = [1024, 768, 512, 384, 256, 128, 64, 32];
-
 /** Row by row, and then the rows' sums: reductions over one long dimension have little to run side by side. */
 function sumOfSquares(value: Value, emitter: Emitter): string {
-  const size = sizeOf(value.shape);
-  const squares = emitter.node("Mul", [emitter.name(value), emitter.name(value)]);
-  const total = (x: string) => emitter.node("ReduceSum", [x], { keepdims: { int: 0 } });
-  const width = ROW_WIDTHS.find((candidate) => size % candidate === 0) ?? (ROW_WIDTHS[0] as number);
-  const rows = Math.floor(size / width);
-  if (rows < 2) return total(squares);
-  const byRow = (x: string) => {
-    const matrix = emitter.node("Reshape", [x, emitter.integers([rows, width])]);
-    return total(emitter.node("ReduceSum", [matrix, emitter.integers([1])], { keepdims: { int: 0 } }));
-  };
-  if (rows * width === size) return byRow(squares);
-  const flat = value.shape.length === 1 ? squares : emitter.node("Reshape", [squares, emitter.integers([-1])]);
-  const part = (from: number, to: number) =>
-    emitter.node("Slice", [flat, emitter.integers([from]), emitter.integers([to])]);
-  return emitter.node("Add", [byRow(part(0, rows * width)), total(part(rows * width, size))]);
+  const name = emitter.name(value);
+  const squares = emitter.node("Mul", [name, name]);
+  const kept = { keepdims: { int: 0 } };
+  if (value.shape.length < 2) return emitter.node("ReduceSum", [squares], kept);
+  const rows = emitter.node("ReduceSum", [squares, emitter.integers([value.shape.length - 1])], kept);
+  return emitter.node("ReduceSum", [rows], kept);
 }
 
 /** In the order of training/step/adamw.ts. */
@@ -73,12 +60,9 @@ const adamW: Lowering = (node, emitter) => {
 };
 
 const flatten: Lowering = (node, emitter) => {
-  const rows = node.inputs.map((value) =>
-    value.shape.length === 1
-      ? emitter.name(value)
-      : emitter.node("Reshape", [emitter.name(value), emitter.integers([-1])]),
-  );
-  emitter.node("Concat", rows, { axis: { int: 0 } }, only(node));
+  const matrix = emitter.integers([-1, node.attributes["width"] as number]);
+  const parts = node.inputs.map((value) => emitter.node("Reshape", [emitter.name(value), matrix]));
+  emitter.node("Concat", parts, { axis: { int: 0 } }, only(node));
 };
 
 const cut: Lowering = (node, emitter) => {
@@ -89,16 +73,16 @@ const cut: Lowering = (node, emitter) => {
 };
 
 function cutParts(node: Node, emitter: Emitter): readonly string[] {
-  const [flat] = inputNames(node, emitter) as [string];
-  const sizes = node.outputs.map(({ shape }) => sizeOf(shape));
+  const [matrix] = inputNames(node, emitter) as [string];
+  const sizes = node.outputs.map(({ shape }) => sizeOf(shape) / (node.attributes["width"] as number)); // rows
   if (!emitter.webgpu) {
-    return emitter.parts("Split", [flat, emitter.integers(sizes)], { axis: { int: 0 } }, sizes.length);
+    return emitter.parts("Split", [matrix, emitter.integers(sizes)], { axis: { int: 0 } }, sizes.length);
   }
   let start = 0; // WebGPU's Split has a buffer for every output, and a shader has few
   return sizes.map((size) => {
     const range = [emitter.integers([start]), emitter.integers([start + size])];
     start += size;
-    return emitter.node("Slice", [flat, ...range]);
+    return emitter.node("Slice", [matrix, ...range]);
   });
 }
 

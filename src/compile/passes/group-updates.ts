@@ -5,12 +5,23 @@
 import { sizeOf } from "../../model/tensors";
 import { type Graph, type Node, newValue, type Value } from "../graph/graph";
 
-/** Ops of this pass: tensors laid one after the other in one dimension, and such a tensor cut into tensors again. */
+/** Ops of this pass: tensors laid one after the other as rows of one matrix, and such a matrix cut into tensors again. */
 export const [FLATTEN, CUT] = ["FlatConcat", "FlatSplit"] as const;
 
 /** Of an AdamW's inputs: parameter, m, v, gradient, then the scalars. */
 const TENSORS = 4;
 const GRADIENT = 3;
+
+/** Elements below which a tensor is laid out as one column: its rows need not fit others'. */
+const SMALL = 8192;
+/** Rows narrower than this are not worth it: onnxruntime's Concat and Split on CUDA bring a number a row to the device. */
+const NARROWEST = 32;
+
+interface Group {
+  readonly members: readonly Node[];
+  /** Elements of a row. */
+  readonly width: number;
+}
 
 /** Groups a step's updates; a graph without any is given back. Throws where another node needs an updated tensor. */
 export function groupUpdates(graph: Graph): Graph {
@@ -21,51 +32,71 @@ export function groupUpdates(graph: Graph): Graph {
   const late = others.find(({ inputs }) => inputs.some(({ id }) => updated.has(id)));
   if (late) throw new Error(`${late.op} needs the result of an update, which is done after everything else`);
 
-  const groups = new Map<string, Node[]>();
-  for (const node of updates) {
-    const scalars = node.inputs.slice(TENSORS).map(({ id }) => id);
-    groups.set(`${scalars}`, [...(groups.get(`${scalars}`) ?? []), node]);
-  }
-  const flattened = new Map(
-    [...groups].map(([key, members]) => [key, flatten(members.map((node) => node.inputs[GRADIENT] as Value))]),
-  );
-  const gradients = [...flattened.values()];
+  const groups = groupsOf(updates);
+  const laid = groups.map((group) => ({ group, gradient: flatten(group, GRADIENT) }));
+  const grouped = new Set(groups.flatMap(({ members }) => members));
   const norm = others.findIndex(({ op }) => op === "GlobalNorm");
   const before = norm < 0 ? others : others.slice(0, norm);
   const after = norm < 0 ? [] : others.slice(norm);
+  const gradients = laid.map(({ gradient }) => gradient);
   const nodes = [
     ...before,
     ...gradients,
     ...after.map((node) => (node.op === "GlobalNorm" ? normOfGroups(node, gradients) : node)),
-    ...[...groups].flatMap(([key, members]) => updateOf(members, flattened.get(key) as Node)),
+    ...laid.flatMap(({ group, gradient }) => updateOf(group, gradient)),
+    ...updates.filter((node) => !grouped.has(node)),
   ];
   return { ...graph, nodes };
 }
 
-function flatten(values: readonly Value[]): Node {
-  const size = values.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const flat = newValue({ shape: [size], dtype: "float32" });
-  return { op: FLATTEN, inputs: values, attributes: {}, outputs: [flat] };
+/** Of each set of scalars the large tensors, in rows as wide as they all allow, and the small ones, one element a row. */
+function groupsOf(updates: readonly Node[]): Group[] {
+  const byScalars = new Map<string, Node[]>();
+  for (const node of updates) {
+    const scalars = `${node.inputs.slice(TENSORS).map(({ id }) => id)}`;
+    byScalars.set(scalars, [...(byScalars.get(scalars) ?? []), node]);
+  }
+  return [...byScalars.values()].flatMap((members) => {
+    const small = members.filter((node) => sizeOfUpdate(node) < SMALL);
+    const large = members.filter((node) => sizeOfUpdate(node) >= SMALL);
+    const width = large.map(sizeOfUpdate).reduce(greatestDivisor, 0);
+    return [
+      { members: small, width: 1 },
+      { members: large, width },
+    ].filter(({ members: own, width: wide }) => own.length > 1 && (wide === 1 || wide >= NARROWEST));
+  });
 }
 
-/** The norm over all gradients is the norm over the groups that hold them. */
+const sizeOfUpdate = ({ inputs }: Node): number => sizeOf((inputs[GRADIENT] as Value).shape);
+
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+
+function flatten({ members, width }: Group, input: number): Node {
+  const values = members.map(({ inputs }) => inputs[input] as Value);
+  const size = values.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const matrix = newValue({ shape: [size / width, width], dtype: "float32" });
+  return { op: FLATTEN, inputs: values, attributes: { width }, outputs: [matrix] };
+}
+
+/** The norm over all gradients is the norm over the groups that hold them, and over those in none. */
 function normOfGroups(node: Node, groups: readonly Node[]): Node {
   const held = new Set(groups.flatMap(({ inputs }) => inputs.map(({ id }) => id)));
   const loose = node.inputs.filter(({ id }) => !held.has(id));
   return { ...node, inputs: [...groups.map(({ outputs }) => outputs[0] as Value), ...loose] };
 }
 
-/** One update of a group's flat tensors, between those that lay them out and those that cut the results apart. */
-function updateOf(members: readonly Node[], gradient: Node): Node[] {
+/** One update of a group's matrices, between what lays them out and what cuts the results apart. */
+function updateOf(group: Group, gradient: Node): Node[] {
+  const { members, width } = group;
   const [first] = members as [Node];
-  const laid = [0, 1, 2].map((at) => flatten(members.map(({ inputs }) => inputs[at] as Value)));
-  const flat = [...laid, gradient].map(({ outputs }) => outputs[0] as Value);
+  const laid = [0, 1, 2].map((at) => flatten(group, at));
+  const matrices = [...laid, gradient].map(({ outputs }) => outputs[0] as Value);
   const results = laid.map(({ outputs }) => newValue(outputs[0] as Value));
-  const update = { ...first, inputs: [...flat, ...first.inputs.slice(TENSORS)], outputs: results };
+  const update = { ...first, inputs: [...matrices, ...first.inputs.slice(TENSORS)], outputs: results };
   const cuts = results.map((result, at) => ({
     op: CUT,
     inputs: [result],
-    attributes: {},
+    attributes: { width },
     outputs: members.map(({ outputs }) => outputs[at] as Value),
   }));
   return [...laid, update, ...cuts];

@@ -108,7 +108,7 @@ export interface OrtLibrary {
 export function loadOrtLibrary(file: string, preload: readonly string[] = []): OrtLibrary {
   const koffi = require("koffi") as IKoffi;
   koffi.config({ async_stack_size: STACK_BYTES, sync_stack_size: STACK_BYTES });
-  for (const needed of preload) handles.push(koffi.load(needed, { global: true }));
+  for (const needed of preload) handles.push(koffi.load(needed, { lazy: true, global: true }));
   const library = koffi.load(file);
   handles.push(library);
   const base = library.func("void *OrtGetApiBase()")() as Pointer;

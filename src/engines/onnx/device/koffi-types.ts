@@ -4,7 +4,7 @@ export interface IKoffi {
   config(settings: Readonly<Record<string, number>>): unknown;
   load(
     file: string,
-    options?: { readonly global?: boolean },
+    options?: { readonly global?: boolean; readonly lazy?: boolean },
   ): { func(declaration: string): (...values: unknown[]) => unknown };
   proto(declaration: string): unknown;
   call(address: bigint, type: unknown, ...values: unknown[]): unknown;
