@@ -23,30 +23,42 @@ interface Group {
   readonly width: number;
 }
 
-/** Groups a step's updates; a graph without any is given back. Throws where another node needs an updated tensor. */
+/** Groups a step's updates; a graph without any is given back. */
 export function groupUpdates(graph: Graph): Graph {
   const updates = graph.nodes.filter(({ op }) => op === "AdamW");
   if (updates.length === 0) return graph;
-  const updated = new Set(updates.flatMap(({ outputs }) => outputs.map(({ id }) => id)));
-  const others = graph.nodes.filter(({ op }) => op !== "AdamW");
-  const late = others.find(({ inputs }) => inputs.some(({ id }) => updated.has(id)));
-  if (late) throw new Error(`${late.op} needs the result of an update, which is done after everything else`);
-
   const groups = groupsOf(updates);
   const laid = groups.map((group) => ({ group, gradient: flatten(group, GRADIENT) }));
   const grouped = new Set(groups.flatMap(({ members }) => members));
-  const norm = others.findIndex(({ op }) => op === "GlobalNorm");
-  const before = norm < 0 ? others : others.slice(0, norm);
-  const after = norm < 0 ? [] : others.slice(norm);
+  const loose = updates.filter((node) => !grouped.has(node));
+  const { before, after } = aroundUpdates(graph, updates);
+  const norm = before.findIndex(({ op }) => op === "GlobalNorm");
+  const split = norm < 0 ? before.length : norm;
   const gradients = laid.map(({ gradient }) => gradient);
   const nodes = [
-    ...before,
+    ...before.slice(0, split),
     ...gradients,
-    ...after.map((node) => (node.op === "GlobalNorm" ? normOfGroups(node, gradients) : node)),
+    ...before.slice(split).map((node) => (node.op === "GlobalNorm" ? normOfGroups(node, gradients) : node)),
     ...laid.flatMap(({ group, gradient }) => updateOf(group, gradient)),
-    ...updates.filter((node) => !grouped.has(node)),
+    ...loose,
+    ...after,
   ];
   return { ...graph, nodes };
+}
+
+/** The other nodes: those that need nothing of an update, and those that do. */
+function aroundUpdates(graph: Graph, updates: readonly Node[]): { before: Node[]; after: Node[] } {
+  const late = new Set(updates.flatMap(({ outputs }) => outputs.map(({ id }) => id)));
+  const [before, after]: [Node[], Node[]] = [[], []];
+  for (const node of graph.nodes) {
+    if (node.op === "AdamW") continue;
+    if (!node.inputs.some(({ id }) => late.has(id))) before.push(node);
+    else {
+      after.push(node);
+      for (const { id } of node.outputs) late.add(id);
+    }
+  }
+  return { before, after };
 }
 
 /** Of each set of scalars the large tensors, in rows as wide as they all allow, and the small ones, one element a row. */

@@ -7,6 +7,7 @@ import {
   nextPrefix,
   outputPrefix,
   outputTypes,
+  prefixed,
   statePrefix,
   type TracedEntry,
   traceEntry,
@@ -15,15 +16,13 @@ import {
 import type { Value, ValueType } from "../../../compile/graph/graph";
 import { toOnnx } from "../../../compile/onnx/onnx";
 import { groupUpdates } from "../../../compile/passes/group-updates";
+import { packingOf, packState } from "../../../compile/passes/pack-state";
 import { optimise } from "../../../compile/passes/passes";
 import type { DynamicAxes, EntryPoint } from "../../../model/entry-point";
-import { copied, type HostTensor, type HostTensors } from "../../../model/tensors";
+import type { HostTensor, HostTensors } from "../../../model/tensors";
 import type { Program } from "../../engine";
-import { readState } from "./read-state";
 import { type DeviceSession, type DeviceSettings, type DeviceValue, openDeviceSession } from "./session";
-
-/** Where a tensor of the state is: the host's until a step has changed it. */
-type Place = { readonly host: HostTensor } | { readonly value: DeviceValue; readonly type: Omit<HostTensor, "data"> };
+import { openDeviceState, type Place } from "./state";
 
 interface CompiledEntry {
   readonly traced: TracedEntry;
@@ -47,25 +46,30 @@ export function loadDeviceProgram<E extends string>(
   entries: Readonly<Record<E, EntryPoint>>,
   axes: Readonly<Partial<Record<E, DynamicAxes>>> | undefined,
 ): Program<E> {
-  const { library } = settings;
-  const types = initial;
-  const state = new Map<string, Place>(Object.entries(initial).map(([name, host]) => [name, { host }]));
+  const { provider } = settings;
+  const state = openDeviceState(settings, initial);
   const compiled = new Map<E, CompiledEntry[]>();
   const spent = { graphs: 0, seconds: 0 };
   let disposed = false;
 
   const compile = (entry: E, inputs: HostTensors): CompiledEntry => {
     const started = performance.now();
-    const traced = traceEntry(entries[entry], types, inputs, axes?.[entry] ?? {});
+    const traced = traceEntry(entries[entry], initial, inputs, axes?.[entry] ?? {});
+    const learns = [...traced.graph.outputs.keys()].some((name) => name.startsWith(nextPrefix));
+    const grouped = groupUpdates(optimise(traced.graph));
+    if (learns && !state.changes) {
+      releaseAll(); // what was compiled has the state as constants, tensor by tensor
+      state.change(packingOf(grouped));
+    }
     const bits = bitsOf(inputs);
-    const model = toOnnx(groupUpdates(optimise(traced.graph)), {
+    const model = toOnnx(packState(grouped, state.packings), {
+      constants: prefixed(state.constants(), statePrefix),
       symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
       bits,
       products: settings.products,
-      webgpu: settings.provider.name === "webgpu",
+      webgpu: provider.name === "webgpu",
     });
-    const learns = [...traced.graph.outputs.keys()].some((name) => name.startsWith(nextPrefix));
-    const session = openDeviceSession(settings, model, learns || settings.provider.name === "webgpu" ? "basic" : "all");
+    const session = openDeviceSession(settings, model, learns || provider.name === "webgpu" ? "basic" : "all");
     spent.graphs += 1;
     spent.seconds += (performance.now() - started) / 1000;
     return { traced, session, bits, bound: new Map(), left: [] };
@@ -80,13 +84,6 @@ export function loadDeviceProgram<E extends string>(
     return made;
   };
 
-  const replace = (name: string, value: DeviceValue): void => {
-    const old = state.get(name) as Place;
-    if ("value" in old) library.release("ReleaseValue", old.value); // sessions that it is bound to have their own hold
-    const { dtype, shape } = types[name] as HostTensor;
-    state.set(name, { value, type: { dtype, shape } });
-  };
-
   const leave = (entry: CompiledEntry, name: string, value: DeviceValue, inputs: HostTensors): HostTensor => {
     const { graph } = entry.traced;
     const type = outputTypes(entry.traced, new Map([[name, graph.outputs.get(name) as Value]]), inputs)?.get(name);
@@ -98,17 +95,27 @@ export function loadDeviceProgram<E extends string>(
   /** Lets go of what the last call of an entry left. */
   const release = (entry: CompiledEntry): void => {
     for (const place of entry.left) {
-      if (place.value !== null) library.release("ReleaseValue", place.value);
+      if (place.value !== null) settings.library.release("ReleaseValue", place.value);
       place.value = null;
     }
     entry.left = [];
+  };
+
+  /** `between`: what must go after the bindings, and before the sessions whose memory it is. */
+  const releaseAll = (between: () => void = () => undefined): void => {
+    const all = [...compiled.values()].flat();
+    compiled.clear();
+    for (const { session } of all) session.unbind();
+    for (const entry of all) release(entry);
+    between();
+    for (const { session } of all) session.dispose();
   };
 
   const bindState = ({ session, bound }: CompiledEntry): void => {
     for (const input of session.inputs) {
       if (!input.startsWith(statePrefix)) continue;
       const name = input.slice(statePrefix.length);
-      const place = state.get(name) as Place;
+      const place = state.place(name);
       if (bound.get(name) === place) continue;
       if ("host" in place) session.bindHost(input, place.host);
       else session.bind(input, place.value);
@@ -133,34 +140,17 @@ export function loadDeviceProgram<E extends string>(
         for (const other of compiled.get(entry) ?? []) release(other);
         const results = await session.run(stays, comes);
         for (const [name, value] of results.kept) {
-          if (name.startsWith(nextPrefix)) replace(name.slice(nextPrefix.length), value);
+          if (name.startsWith(nextPrefix)) state.replace(name.slice(nextPrefix.length), value);
           else results.fetched.set(name, leave(found, name, value, inputs));
         }
         return unprefixed(results.fetched, outputPrefix);
       }),
-    state: () =>
-      turns(async () => {
-        const onDevice = new Map<string, DeviceValue>();
-        for (const [name, place] of state) if ("value" in place) onDevice.set(name, place.value);
-        const read = await readState(settings, onDevice, types);
-        return Object.fromEntries(
-          [...state].map(([name, place]) => [
-            name,
-            "host" in place ? copied(place.host) : (read.get(name) as HostTensor),
-          ]),
-        );
-      }),
+    state: () => turns(() => state.read()),
     compiled: () => ({ ...spent }),
     dispose() {
       if (disposed) return;
       disposed = true;
-      const sessions = [...compiled.values()].flat().map(({ session }) => session);
-      for (const session of sessions) session.unbind();
-      for (const entry of [...compiled.values()].flat()) release(entry);
-      for (const place of state.values()) if ("value" in place) library.release("ReleaseValue", place.value);
-      for (const session of sessions) session.dispose();
-      compiled.clear();
-      state.clear();
+      releaseAll(() => state.dispose());
     },
   };
 }
