@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { hasNvidiaDriver } from "../../src/engines/nvidia";
 import { cachedFolder } from "../../src/files/cache";
-import { onSwiftShader, webgpuAbsence } from "../engines/devices";
+import { koffiAbsence, onSwiftShader, webgpuAbsence } from "../engines/devices";
 import { notLinux, unless } from "../skips";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 import { flexbert } from "./flexbert";
@@ -149,7 +149,7 @@ describe("beside other settings", () => {
   });
 });
 
-unless(absent).test("the library outlives the garbage collector", () => {
+unless(koffiAbsence()).test("the library outlives the garbage collector", () => {
   const script = `
     const { loadOrtLibrary } = require(${JSON.stringify(path.join(dist, "engines/onnx/device/c-api.js"))});
     const { bundledLibrary } = require(${JSON.stringify(path.join(dist, "engines/onnx/device/device.js"))});

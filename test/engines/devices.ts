@@ -15,7 +15,8 @@ export const vulkanIcd = process.env["FLEXBERT_TEST_VULKAN_ICD"] ?? "/usr/lib/ch
 /** For the environment of processes that are to see that device alone. */
 export const onSwiftShader = { VK_DRIVER_FILES: vulkanIcd };
 
-const koffiAbsence = (): string | null => {
+/** Why nothing on a device can be tested here, or null. */
+export const koffiAbsence = (): string | null => {
   try {
     require.resolve("koffi");
     require.resolve("onnxruntime-node");
@@ -30,7 +31,8 @@ export function webgpuAbsence(): string | null {
   const absent = koffiAbsence();
   if (absent !== null) return absent;
   if (process.platform !== "linux") return "its software device is tested on Linux";
-  if (!existsSync(vulkanIcd)) return `${vulkanIcd} of chromium is not there (FLEXBERT_TEST_VULKAN_ICD names another)`;
+  if (!existsSync(vulkanIcd))
+    return `there is no ${vulkanIcd}, and FLEXBERT_TEST_VULKAN_ICD names no other Vulkan device`;
   try {
     loadKoffi().load(VULKAN_LIBRARY);
     return null;

@@ -70,6 +70,9 @@ async function lookForWebgpu(): Promise<Looked> {
 async function lookForCuda(): Promise<Looked> {
   const absent = koffiAbsence();
   if (absent) return absent;
+  if (process.platform !== "linux") {
+    return { reason: "onnxruntime's CUDA provider is used on Linux alone", remedy: "--device webgpu takes any GPU" };
+  }
   if (!hasNvidiaDriver()) {
     return hasNvidiaHardware()
       ? { reason: "an NVIDIA GPU is here without a driver", remedy: "Install NVIDIA's driver" }
