@@ -58,7 +58,10 @@ function installed() {
 }
 
 /** The copyright lines of its licence file or README; where it has none, who publishes it and where it lies. */
-function copyrightOf({ folder, name }) {
+function copyrightOf({ folder: own, name }) {
+  // A part for one platform is not here on others: the package that it is a part of is.
+  const whole = Object.keys(packages).find((other) => packages[other].optionalDependencies?.[name] && other !== "");
+  const folder = packages[own].os && whole ? whole : own;
   if (!existsSync(folder)) throw new Error(`${folder} is not installed here. Run: npm ci`);
   const files = readdirSync(folder);
   for (const wanted of [/^(licen[cs]e|copyright)/i, /^readme/i]) {

@@ -12,7 +12,7 @@ import type { BertConfig } from "../model/config";
 import { type Given, readGiven } from "../options/given";
 import { option, optional, type Values } from "../options/option";
 import { choice, decimal, integer, names, text } from "../options/readers";
-import { type EngineName, engineNames, threads } from "../settings/engine";
+import { deviceOption, type EngineName, engineNames, threads } from "../settings/engine";
 import { type Call, type Caller, callOf } from "./caller";
 import { describeMachine } from "./machine";
 import { describeBaseOf, warnOfThreads } from "./session";
@@ -86,6 +86,10 @@ export const benchOptions = {
     help: "dropout in the trained layers, its masks drawn in the timed step",
     fallback: 0,
   }),
+  device: {
+    ...deviceOption.device,
+    help: "of the onnx engine, which then is the one that is timed: cpu, webgpu, cuda, auto",
+  },
   ...threads,
   seed: option(integer({ min: 0 }), {
     flag: "--seed",
@@ -201,7 +205,12 @@ async function withEngines<T>(
 ): Promise<T> {
   const { isPresent, openEngines } = await import("../benchmark/processes.js");
   const { reporter, verbose = false } = call;
-  const engines = await openEngines(values.engine, values.threads, { reporter, verbose, signal: call.signal });
+  const { device, threads } = values;
+  const engines = await openEngines(
+    await enginesOf(values),
+    { device, threads },
+    { reporter, verbose, signal: call.signal },
+  );
   try {
     for (const { process, opened } of engines.filter(isPresent)) {
       warnOfThreads({ ...opened, name: process.name }, call);
@@ -210,6 +219,14 @@ async function withEngines<T>(
   } finally {
     for (const { process } of engines) process.end();
   }
+}
+
+/** Of a device the onnx engine alone. Throws usageError (2) where another one is named beside it. */
+async function enginesOf({ engine, device }: BenchValues): Promise<BenchValues["engine"]> {
+  if (device === "cpu") return engine;
+  const { requireOnnx } = await import("../engines/open.js");
+  for (const name of engine === "all" ? [] : engine) requireOnnx(name, device);
+  return ["onnx"];
 }
 
 /** Matrix products that an estimate starts from; the best one counts. */

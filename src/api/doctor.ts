@@ -10,12 +10,14 @@ import { describeMachine } from "./machine";
 
 export type DoctorResult = Awaited<ReturnType<typeof doctor>>;
 
-/** Opens every engine and measures a matrix product on it: sizes in bytes, rates in floating-point operations a second. */
+/** Opens every engine and device, and measures a matrix product on each engine: sizes in bytes, rates in floating-point operations a second. */
 export async function doctor(caller: Caller = {}) {
   const { verbose = false } = callOf(caller);
   const { diagnoseEngines, diagnoseGpus } = await import("../engines/diagnose.js");
+  const { diagnoseDevices } = await import("../engines/onnx/device/diagnose.js");
   const { cachedBases } = await import("../checkpoints/bases/cached.js");
   const engines = await diagnoseEngines(verbose);
+  const { adapters, devices, auto } = await diagnoseDevices();
   const { gpus, problem: gpuProblem } = await diagnoseGpus();
   const cache = cacheFolder();
   const machine = {
@@ -23,6 +25,7 @@ export async function doctor(caller: Caller = {}) {
     freeMemoryBytes: os.freemem(),
     gpus,
     gpuProblem,
+    adapters,
     cacheFolder: cache,
     cacheProblem: await problemOfFolder(cache),
     cacheFreeBytes: await freeBytes(cache),
@@ -31,7 +34,7 @@ export async function doctor(caller: Caller = {}) {
     // What is wrong with the folder is said above.
     bases: (await cachedBases(cache).catch(() => [])).map(({ name }) => name),
   };
-  return { machine, engines };
+  return { machine, engines, devices, autoDevice: auto };
 }
 
 /** Bytes free on the disk of a folder that is there or will be made; null where the system does not say. */

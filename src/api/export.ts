@@ -167,7 +167,7 @@ async function openCheck(
   try {
     const { knownTasks } = await import("../tasks/registry.js");
     const tasks = knownTasks(await userTasks(values));
-    session = await openSession({ engine: values.engine, threads: values.threads }, call);
+    session = await openSession({ engine: values.engine, device: values.device, threads: values.threads }, call);
     return { tools: checkTools(runtime.open, session, tasks, values.glueData), close };
   } catch (error) {
     close();

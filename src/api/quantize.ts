@@ -78,5 +78,6 @@ export async function quantize(options: QuantizeOptions = {}, caller: Caller = {
 }
 
 function requireGraphs(engine: Engine): void {
+  if (engine.device === "gpu") throw engineError(`int8 is measured on the CPU, and ${engine.summary} is open`);
   if (!engine.openGraph) throw engineError(`int8 is the onnx engine's alone, and ${engine.name} is open`);
 }

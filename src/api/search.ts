@@ -113,13 +113,25 @@ export async function searchFile(
   listener: StepListener = {},
 ): Promise<RunExperiment> {
   const values = readGiven(searchOptions(call.recipes), options);
-  const { budget, searchSeed, checkpoints, glueData, cacheBudget, engine, threads, saveEvery } = values;
+  const { budget, searchSeed, checkpoints, glueData, cacheBudget, engine, device, threads, saveEvery } = values;
   if (budget === undefined) throw usageError("--budget says how long to search: give one, such as --budget 2h");
   const written = file ?? (await writeFile(values, budget, call));
   if (file !== undefined) refuseBeside(file, values);
   const out = values.out ?? (file === undefined ? FOLDER : undefined);
   const { tensorboard, mlflow, offline } = values;
-  const how = { out, checkpoints, glueData, cacheBudget, engine, threads, saveEvery, tensorboard, mlflow, offline };
+  const how = {
+    out,
+    checkpoints,
+    glueData,
+    cacheBudget,
+    engine,
+    device,
+    threads,
+    saveEvery,
+    tensorboard,
+    mlflow,
+    offline,
+  };
   return runExperiment(written, how, call, listener, { search: "auto", budget, searchSeed });
 }
 

@@ -34,7 +34,7 @@ export type { RunningServer };
 export async function serve(options: ServeOptions = {}, caller: Caller = {}): Promise<RunningServer> {
   const call = callOf(caller);
   const values = readGiven(serveOptions, options);
-  const { merged, workers, threads } = values;
+  const { merged, device, workers, threads } = values;
   if (!isMergedFolder(merged)) {
     throw modelError(`${merged} is no merged model, and no other can be served. Run: flexbert merge --out ${merged}`);
   }
@@ -47,7 +47,7 @@ export async function serve(options: ServeOptions = {}, caller: Caller = {}): Pr
   const { logger, reporter } = createLogger(values.logLevel);
   return startServer(
     settings,
-    (what) => startInference({ ...what, workers, threads, verbose: call.verbose }),
+    (what) => startInference({ ...what, device, workers, threads, verbose: call.verbose }),
     logger,
     reporter,
     call.signal,

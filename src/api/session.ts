@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import type { Base, BaseDescription, BaseOutline } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { usageError } from "../errors/errors";
-import type { EngineChoice, Precision } from "../settings/engine";
+import type { DeviceChoice, EngineChoice, Precision } from "../settings/engine";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import type { Call } from "./caller";
@@ -94,6 +94,8 @@ function noted<B extends BaseOutline>(base: B, call: Call): B {
 
 export interface EngineValues {
   readonly engine: EngineChoice;
+  /** Of the onnx engine. Absent: the CPU. */
+  readonly device?: DeviceChoice;
   readonly threads: number | undefined;
   /** Absent: float32. */
   readonly precision?: Precision;
@@ -114,6 +116,7 @@ export async function openSession(values: EngineValues, call: Call): Promise<Ses
   const { engine, why } = await openEngine(values.engine, {
     verbose: call.verbose ?? false,
     precision: values.precision ?? "float32",
+    device: values.device ?? "cpu",
     ...(values.threads === undefined ? {} : { threads: values.threads }),
   });
   call.reporter.log(`engine: ${engine.summary}; ${why}`);

@@ -151,6 +151,7 @@ async function predictAll(
 }
 
 function openMerged(values: SubmitValues, names: readonly string[], call: Call): Promise<ServedTasks> {
-  const { merged, version, engine, threads } = values;
-  return openServedModel({ model: merged, version, tasks: undefined, base: undefined, engine, threads }, names, call);
+  const { merged, version, engine, device, threads } = values;
+  const how = { engine, device, threads };
+  return openServedModel({ model: merged, version, tasks: undefined, base: undefined, ...how }, names, call);
 }

@@ -6,7 +6,7 @@ import { describeEnd } from "../engines/child";
 import { ExitCode, engineError, usageError } from "../errors/errors";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { type EngineName, engineNames } from "../settings/engine";
-import type { Calls, Opened, WorkerReply } from "./worker";
+import type { Calls, EngineSettings, Opened, WorkerReply } from "./worker";
 
 export interface EngineProcess {
   readonly name: EngineName;
@@ -97,14 +97,14 @@ export const isPresent = (engine: StartedEngine): engine is StartedEngine<Extrac
  */
 export async function openEngines(
   chosen: readonly EngineName[] | "all",
-  threads: number | undefined,
+  how: Pick<EngineSettings, "device" | "threads">,
   { signal, verbose, reporter }: Surroundings,
 ): Promise<StartedEngine[]> {
   const names = chosen === "all" ? engineNames : chosen;
   const processes = names.map((name) => startEngine(name, signal, verbose));
   try {
     const engines = await Promise.all(
-      processes.map(async (process) => ({ process, opened: await openIn(process, threads, verbose) })),
+      processes.map(async (process) => ({ process, opened: await openIn(process, { ...how, verbose }) })),
     );
     for (const { process, opened } of engines) {
       if (opened.present) reporter.log(`engine ${opened.summary}`);
@@ -126,9 +126,9 @@ export async function openEngines(
 }
 
 /** A native package may end its process where it cannot run: that engine is absent too. */
-async function openIn(process: EngineProcess, threads: number | undefined, verbose: boolean): Promise<Opened> {
+async function openIn(process: EngineProcess, how: Omit<EngineSettings, "engine">): Promise<Opened> {
   try {
-    return await process.call("open", { engine: process.name, threads, verbose });
+    return await process.call("open", { engine: process.name, ...how });
   } catch (error) {
     if (error instanceof Interrupted) throw error;
     return { present: false, reason: (error as Error).message, remedy: "Run: flexbert doctor" };

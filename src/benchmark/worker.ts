@@ -8,13 +8,14 @@ import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import { placeOf } from "../model/place";
 import type { HostTensors } from "../model/tensors";
-import type { EngineName } from "../settings/engine";
+import type { DeviceChoice, EngineName } from "../settings/engine";
 import type { RunTime, StepBenchmark, Workload } from "./step-benchmark";
 
 export type WorkloadName = "train" | "inference";
 
 export interface EngineSettings {
   readonly engine: EngineName;
+  readonly device: DeviceChoice;
   readonly threads: number | undefined;
   readonly verbose: boolean;
 }
@@ -68,10 +69,10 @@ let weights: HostTensors | undefined;
 let workload: Workload | undefined;
 
 const calls: Calls = {
-  async open({ engine: name, threads, verbose }) {
+  async open({ engine: name, device, threads, verbose }) {
     const { explainAbsence, openEngine } = await import("../engines/open.js");
     try {
-      ({ engine } = await openEngine(name, { verbose, ...(threads === undefined ? {} : { threads }) }));
+      ({ engine } = await openEngine(name, { device, verbose, ...(threads === undefined ? {} : { threads }) }));
       return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads };
     } catch (error) {
       const { reason, remedy } = explainAbsence(name, error);

@@ -3,13 +3,14 @@
 
 import { ExitCode, engineError, UserError, usageError } from "../errors/errors";
 import { npmCommand } from "../files/optional-packages";
-import { type EngineName, engineNames, type Precision } from "../settings/engine";
+import { type DeviceChoice, type EngineName, engineNames, type Precision } from "../settings/engine";
 import type { Engine, EngineAbsence } from "./engine";
+import { DeviceAbsent } from "./onnx/device/failures";
 import { explainTensorflowAbsence, locateTensorflow, MODE_VARIABLE } from "./tensorflow/load";
 
 export interface EngineOptions {
-  /** Of the onnx engine. */
-  readonly device?: "cpu" | "webgpu" | "cuda" | "auto";
+  /** Of the onnx engine; "cpu" by default. Another one means that engine. */
+  readonly device?: DeviceChoice;
   readonly threads?: number;
   /** Lets the native library's own messages through. */
   readonly verbose?: boolean;
@@ -32,22 +33,19 @@ const openers: Record<EngineName, (options: EngineOptions) => Promise<Engine>> =
     if (process.env[MODE_VARIABLE] === undefined) locateTensorflow();
     return (await import("./tensorflow/tensorflow.js")).openTensorflow(options);
   },
-  async onnx(options) {
-    const { device = "cpu" } = options;
-    if (device === "cpu" || device === "auto") return (await import("./onnx/onnx.js")).openOnnx(options);
-    return (await import("./onnx/device/device.js")).openOnnxDevice({ ...options, device });
-  },
+  onnx: async (options) => (await import("./onnx/onnx.js")).openOnnx(options),
   wasm: async () => (await import("./wasm/wasm.js")).openWasm(),
 };
 
 /**
  * Opens an engine by name, or the first that is present in the order of `engineNames`.
- * Throws engineError (6) with the reason and the remedy where the named one is absent, and usageError (2) for a
- * precision that it does not have.
+ * Throws engineError (6) with the reason and the remedy where the named one or its device is absent, and usageError (2) for a
+ * device or a precision that it does not have.
  */
 export async function openEngine(name: EngineName | "auto", options: EngineOptions): Promise<OpenedEngine> {
-  const { precision = "float32" } = options;
-  if (precision !== "float32" && (options.device ?? "cpu") === "cpu") {
+  const { precision = "float32", device = "cpu" } = options;
+  if (device !== "cpu") return openOnDevice(name, device, options);
+  if (precision !== "float32") {
     if (name === "auto") return { ...(await openEngine("tensorflow", options)), why: `--precision ${precision}` };
     if (name !== "tensorflow") {
       throw usageError(`--precision ${precision} is the tensorflow engine's alone; ${name} runs float32`);
@@ -71,6 +69,33 @@ export async function openEngine(name: EngineName | "auto", options: EngineOptio
   throw engineError(`no engine runs here (${reasons}). Run: flexbert doctor`);
 }
 
+/** The onnx engine on a device that was named, or on the one that "auto" finds; never on another. */
+async function openOnDevice(
+  name: EngineName | "auto",
+  device: Exclude<DeviceChoice, "cpu">,
+  options: EngineOptions,
+): Promise<OpenedEngine> {
+  requireOnnx(name, device);
+  const { chooseDevice } = await import("./onnx/device/choose.js");
+  const chosen = await chooseDevice(device);
+  if (chosen.device === "cpu") {
+    return { ...(await openEngine("onnx", { ...options, device: "cpu" })), why: `--device ${device}: ${chosen.why}` };
+  }
+  const { precision = "float32" } = options;
+  if (chosen.device === "webgpu" && precision !== "float32" && precision !== "float16") {
+    throw usageError(`--precision ${precision}: WebGPU has float32 and float16. Give one of them, or --device cuda`);
+  }
+  const { openOnnxDevice } = await import("./onnx/device/device.js");
+  const engine = await openOnnxDevice({ ...options, device: chosen.device, where: chosen.where });
+  return { engine, why: `--device ${device}${device === "auto" ? `: ${chosen.why}` : ""}`, absent: [] };
+}
+
+/** Throws usageError (2) for a device beside an engine that has none. */
+export function requireOnnx(name: EngineName | "auto", device: DeviceChoice): void {
+  if (device === "cpu" || name === "auto" || name === "onnx") return;
+  throw usageError(`--device ${device} is the onnx engine's, and --engine ${name} has no devices: give one of the two`);
+}
+
 async function tryEngine(name: EngineName, options: EngineOptions) {
   try {
     return { engine: await openers[name](options) };
@@ -82,6 +107,7 @@ async function tryEngine(name: EngineName, options: EngineOptions) {
 
 /** The reason in one line and the next step, from what a package threw when it was loaded. */
 export function explainAbsence(name: EngineName, error: unknown): EngineAbsence {
+  if (error instanceof DeviceAbsent) return { name, ...error.absence };
   if (error instanceof UserError) {
     if (error.exitCode === ExitCode.engineAbsent && error.cause) return explainAbsence(name, error.cause);
     // It says what the setting may be or what the machine refuses, and installing anything would not help.

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-export type OptionalPackage = "@tensorflow/tfjs-node-gpu" | "hyparquet" | "onnxruntime-node";
+export type OptionalPackage = "@tensorflow/tfjs-node-gpu" | "hyparquet" | "koffi" | "onnxruntime-node";
 
 const flexbertFolder = path.resolve(__dirname, "..", "..");
 

@@ -19,6 +19,19 @@ export const threads = {
   }),
 };
 
+/** What the onnx engine computes on; "auto" is a GPU where one is found, and the CPU elsewhere. */
+export const devices = ["cpu", "webgpu", "cuda", "auto"] as const;
+export type DeviceChoice = (typeof devices)[number];
+
+export const deviceOption = {
+  device: option(choice(devices), {
+    flag: "--device",
+    value: "<name>",
+    help: "of the onnx engine: cpu, webgpu, cuda, or auto (a GPU where one is found)",
+    fallback: "cpu",
+  }),
+};
+
 export const engineOptions = {
   engine: option(choice(["auto", ...engineNames]), {
     flag: "--engine",
@@ -26,6 +39,7 @@ export const engineOptions = {
     help: "auto, tensorflow, onnx or wasm",
     fallback: "auto",
   }),
+  ...deviceOption,
   ...threads,
 };
 

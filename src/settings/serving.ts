@@ -2,7 +2,7 @@
 
 import { option, optional, toggle } from "../options/option";
 import { bytes, choice, decimal, integer, list, text } from "../options/readers";
-import { threads } from "./engine";
+import { deviceOption, threads } from "./engine";
 
 const listening = {
   host: option(text, {
@@ -28,6 +28,10 @@ const listening = {
 };
 
 const computing = {
+  device: {
+    ...deviceOption.device,
+    help: "what runs the model: cpu, webgpu, cuda, or auto (a GPU where one is found)",
+  },
   workers: optional(integer({ min: 1, max: 256 }), {
     flag: "--workers",
     value: "<n>",

@@ -9,21 +9,16 @@ import { MODE_VARIABLE } from "../../src/engines/tensorflow/load";
 import type { Tensors } from "../../src/model/entry-point";
 import { heads } from "../../src/model/heads";
 import type { HostTensor } from "../../src/model/tensors";
-import { distillationLoss, labelLoss } from "../../src/recipes/losses";
+import { labelLoss } from "../../src/recipes/losses";
 import { reading } from "../../src/training/step/step";
 import { describeEachTinyBert, loadTinyBert, type OwnExpected, ownReference } from "../reference";
 import { expectPyTorchsLosses, floats, forward, largestDifference, type Objective } from "./curves";
 import { describeEachEngine } from "./engines";
-
-const { classification } = heads;
+import { distillObjective, labelsObjective } from "./objectives";
 
 const objectives: Readonly<Record<"labels" | "distill", Objective>> = {
-  labels: ({ labels }) => ({ loss: labelLoss(classification), curve: labels }),
-  distill: ({ distill }) => ({
-    loss: distillationLoss(classification, distill),
-    curve: distill,
-    inputs: { teacher_logits: floats(distill.teacher_logits) },
-  }),
+  labels: labelsObjective,
+  distill: distillObjective,
 };
 
 describeEachTinyBert("PyTorch's values", (folder) => {

@@ -24,7 +24,7 @@ export interface StepContext {
   readonly checkpoints: string;
   readonly glueData: string;
   /** What select measures layers on, and merge checks model.onnx against. */
-  readonly engine: Pick<EngineValues, "engine" | "threads">;
+  readonly engine: Pick<EngineValues, "engine" | "device" | "threads">;
   readonly listener: StepListener;
 }
 

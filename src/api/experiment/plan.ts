@@ -92,8 +92,8 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
   const { resolver, mine, steps } = await openExperiment(file, values, call);
   const { listWork } = await import("../../experiment/listing.js");
   const listing = await listWork(resolver, mine);
-  const { engine, threads } = values;
-  const session = await openSession({ engine, threads, precision: resolver.experiment.precision }, call);
+  const { engine, device, threads } = values;
+  const session = await openSession({ engine, device, threads, precision: resolver.experiment.precision }, call);
   try {
     const flopsPerSecond = await sustainedRate(session.engine);
     const { openFlops, openBytes } = listing;

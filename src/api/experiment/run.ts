@@ -85,7 +85,7 @@ export async function runExperiment(
 /** A search, with its front written beside the table of trials. */
 async function goThrough(
   opened: OpenedExperiment,
-  { engine, threads }: RunValues,
+  { engine, device, threads }: RunValues,
   trackers: readonly Tracker[],
   outputs: OutputPaths,
   call: Call,
@@ -93,7 +93,7 @@ async function goThrough(
   const { searchExperiment } = await import("./search.js");
   const { frontCsv } = await import("../../experiment/search/front-csv.js");
   const { writeFileAtomic } = await import("../../files/atomic.js");
-  const outcome = await searchExperiment(opened, { engine, threads, trackers }, opened.mine.length > 0, call);
+  const outcome = await searchExperiment(opened, { engine, device, threads, trackers }, opened.mine.length > 0, call);
   await writeFileAtomic(outputs.front, frontCsv(outcome.front));
   return outcome;
 }
@@ -118,7 +118,12 @@ async function train(
 async function trainWhatIsLeft(
   { resolver, mine, out }: OpenedExperiment,
   presence: Presence,
-  { engine, threads, trackers }: Pick<RunValues, "engine" | "threads"> & { readonly trackers: readonly Tracker[] },
+  {
+    engine,
+    device,
+    threads,
+    trackers,
+  }: Pick<RunValues, "engine" | "device" | "threads"> & { readonly trackers: readonly Tracker[] },
   call: Call,
 ): Promise<void> {
   const { listWork } = await import("../../experiment/listing.js");
@@ -130,7 +135,7 @@ async function trainWhatIsLeft(
   const { requireFreeSpace } = await import("../../files/atomic.js");
   await requireFreeSpace(out, openBytes, `what is left of ${resolver.experiment.file}`);
   const { trainTrials } = await import("../../experiment/train.js");
-  const session = await openSession({ engine, threads, precision: resolver.experiment.precision }, call);
+  const session = await openSession({ engine, device, threads, precision: resolver.experiment.precision }, call);
   try {
     await trainTrials(resolver, mine, presence, { ...session, trackers });
   } finally {
@@ -146,7 +151,7 @@ async function writeResults(results: readonly TrialResult[], outputs: OutputPath
   await writeFileAtomic(outputs.results, resultsCsv(results, recipes));
 }
 
-type StepValues = Pick<RunValues, "engine" | "threads" | "glueData" | "force"> & {
+type StepValues = Pick<RunValues, "engine" | "device" | "threads" | "glueData" | "force"> & {
   readonly outputs: OutputPaths;
   readonly listener: StepListener;
 };
@@ -155,7 +160,7 @@ async function doLastSteps(
   last: readonly LastStep[],
   { resolver, experiment, checkpoints }: OpenedExperiment,
   results: readonly TrialResult[],
-  { engine, threads, glueData, force, outputs, listener }: StepValues,
+  { engine, device, threads, glueData, force, outputs, listener }: StepValues,
   call: Call,
 ): Promise<Record<string, "done" | "skipped">> {
   const done: Record<string, "done" | "skipped"> = {};
@@ -167,7 +172,7 @@ async function doLastSteps(
   steps.requireStepBefore(resolver, first, outputs);
   await steps.requireNoStrays(resolver, results);
   const { doStep } = await import("./last-steps.js");
-  const context = { experiment, outputs, checkpoints, glueData, engine: { engine, threads }, listener };
+  const context = { experiment, outputs, checkpoints, glueData, engine: { engine, device, threads }, listener };
   for (const step of last) {
     const inputs = () => steps.hashInputs(step, resolver, results, outputs);
     const work = () => doStep[step](context, call);

@@ -6,7 +6,7 @@ import type { SearchBudget } from "../../experiment/search/budget";
 import type { SearchOutcome } from "../../experiment/search/search";
 import { formatSeconds } from "../../messages/quantities";
 import { Interrupted } from "../../messages/reporter";
-import type { EngineChoice } from "../../settings/engine";
+import type { DeviceChoice, EngineChoice } from "../../settings/engine";
 import type { Tracker } from "../../training/tracking/tracker";
 import type { Call } from "../caller";
 import { openSession, type Session } from "../session";
@@ -14,6 +14,7 @@ import type { OpenedExperiment } from "./open";
 
 interface SearchValues {
   readonly engine: EngineChoice;
+  readonly device: DeviceChoice;
   readonly threads: number | undefined;
   readonly trackers: readonly Tracker[];
 }
@@ -34,9 +35,9 @@ export async function searchExperiment(
 ): Promise<SearchOutcome> {
   const { runSearch } = await import("../../experiment/search/search.js");
   let session: Promise<Session> | null = null;
-  const { engine, threads, trackers } = values;
+  const { engine, device, threads, trackers } = values;
   const open = () => {
-    session ??= openSession({ engine, threads, precision: experiment.precision }, call);
+    session ??= openSession({ engine, device, threads, precision: experiment.precision }, call);
     return session;
   };
   try {

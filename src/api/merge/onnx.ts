@@ -3,7 +3,7 @@
 import type { OpenModelFile } from "../../engines/model-file";
 import type { OnnxRequest } from "../../export/onnx/onnx";
 import type { Reporter } from "../../messages/reporter";
-import type { EngineName } from "../../settings/engine";
+import type { DeviceChoice, EngineName } from "../../settings/engine";
 import type { Call } from "../caller";
 import { checkTools, openerOrWarning } from "../model-check";
 import { openSession, userTasks } from "../session";
@@ -13,6 +13,7 @@ export interface OnnxValues {
   readonly tasks: string | undefined;
   readonly glueData: string;
   readonly engine: EngineName | "auto";
+  readonly device: DeviceChoice;
   readonly threads: number | undefined;
 }
 

@@ -87,7 +87,7 @@ export async function select(options: SelectOptions = {}, caller: Caller = {}): 
 
 /** Times the base's layers on an engine, and writes `latency` where it is given: milliseconds a layer. */
 export async function measureLatency(
-  options: Pick<SelectOptions, "base" | "latency" | "batchSize" | "length" | "engine" | "threads"> = {},
+  options: Pick<SelectOptions, "base" | "latency" | "batchSize" | "length" | "engine" | "device" | "threads"> = {},
   caller: Caller = {},
 ): Promise<LatencyModel> {
   const values = { ...readGiven(selectOptions, options), measure: true };

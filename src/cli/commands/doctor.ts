@@ -2,18 +2,22 @@
 
 import { doctor } from "../../api/doctor";
 import type { Diagnosis } from "../../engines/diagnose";
+import type { Adapter } from "../../engines/onnx/device/adapters";
+import type { DeviceDiagnosis } from "../../engines/onnx/device/diagnose";
 import { formatBytes } from "../../files/atomic";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
 
 export const doctorCommand = defineCommand({
-  description: "Opens every engine and measures a matrix product on it. Takes a few seconds.",
+  description:
+    "Opens every engine and measures a matrix product on it, and says which devices the onnx engine could run on. Takes a few " +
+    "seconds.",
   options: {},
   examples: ["doctor", "doctor --json"],
   async run(_values, terminal) {
-    const { machine, engines } = await doctor(terminal);
+    const { machine, engines, devices, autoDevice } = await doctor(terminal);
     if (terminal.json) {
-      terminal.printJson({ machine, engines });
+      terminal.printJson({ machine, engines, devices, autoDevice });
       return;
     }
     terminal.print(
@@ -30,10 +34,22 @@ export const doctorCommand = defineCommand({
         `GPU ${gpu.name}, ${formatBytes(gpu.memoryBytes)}, ${formatBytes(gpu.freeMemoryBytes)} free, driver ${gpu.driver}`,
       );
     }
+    for (const adapter of machine.adapters ?? []) terminal.print(describeAdapter(adapter));
     if (machine.gpuProblem) terminal.print(machine.gpuProblem);
     printEngines(engines, terminal);
+    printDevices(devices, autoDevice, terminal);
   },
 });
+
+function describeAdapter({ name, type, vendor, api, driver, memoryBytes, limits }: Adapter): string {
+  const what = type === "cpu" ? "a program on the CPU" : `${type} GPU`;
+  const { maxStorageBufferRange, maxPerStageDescriptorStorageBuffers, maxComputeWorkGroupInvocations } = limits;
+  return (
+    `adapter ${name} (${vendor}), ${what}, ${formatBytes(memoryBytes)}, ${api}${driver === null ? "" : `, driver ${driver}`}; ` +
+    `buffers to ${formatBytes(maxStorageBufferRange)}, ${maxPerStageDescriptorStorageBuffers} a shader, ` +
+    `work groups to ${maxComputeWorkGroupInvocations}`
+  );
+}
 
 const showFree = (bytes: number | null) => (bytes === null ? "free space unknown" : `${formatBytes(bytes)} free`);
 
@@ -52,4 +68,20 @@ function printEngines(engines: readonly Diagnosis[], terminal: Terminal): void {
   const first = engines.find((engine) => engine.present || engine.wrongSetting);
   if (first?.present) terminal.print(`\n--engine auto takes ${first.name}`);
   else if (first) terminal.print(`\n--engine auto stops at that setting of ${first.name}'s, too`);
+}
+
+function printDevices(
+  devices: readonly DeviceDiagnosis[],
+  auto: { readonly device: string; readonly why: string },
+  terminal: Terminal,
+): void {
+  terminal.print("");
+  for (const device of devices) {
+    terminal.print(
+      device.works
+        ? `--device ${device.name} works: ${device.summary}${device.note === null ? "" : `; ${device.note}`}`
+        : `--device ${device.name} does not: ${device.reason}. ${device.remedy}`,
+    );
+  }
+  terminal.print(`--device auto takes ${auto.device}: ${auto.why}`);
 }

@@ -39,12 +39,19 @@ export interface OrtSession {
 }
 
 /**
- * Loads the package, with its telemetry off unless the user has set the variable: on Linux it sends usage to its maker,
- * and leaves a device id in the user's cache and a log of each process in the temporary folder.
+ * Before the library is loaded, unless the user has set the variable: on Linux it sends usage to its maker, and leaves a device
+ * id in the user's cache and a log of each process in the temporary folder.
+ */
+export function silenceTelemetry(): void {
+  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
+}
+
+/**
+ * Loads the package, with its telemetry off.
  * Throws where it is not installed, does not load, or is too old for the models written here.
  */
 export function loadOnnxRuntime(): OnnxRuntime {
-  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
+  silenceTelemetry();
   const runtime = require("onnxruntime-node") as Partial<OnnxRuntime>;
   const version = runtime.env?.versions?.node ?? "of unknown version";
   const [major = 0, minor = 0] = version.split(".").map(Number);

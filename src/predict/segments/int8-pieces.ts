@@ -35,8 +35,10 @@ export async function int8Pieces(
 ): Promise<PieceSource | null> {
   if (asked === "float32") return null;
   const { int8 } = manifest;
-  if (!int8 || !engine.openGraph) {
+  if (!int8 || !engine.openGraph || engine.device === "gpu") {
     if (asked === undefined) return null;
+    if (engine.device === "gpu")
+      throw usageError("--weights int8 is the CPU's: a GPU runs float32. Leave --device out");
     throw int8
       ? usageError(`--weights int8 is the onnx engine's alone; ${engine.name} runs float32`)
       : usageError(`${folder} has no int8 weights. Run: flexbert quantize --merged ${folder}`);

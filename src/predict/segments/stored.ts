@@ -2,7 +2,7 @@
 // this process's own memory. Every file of a piece is compared with its hash before its graph is opened.
 
 import type { Engine } from "../../engines/engine";
-import { modelError, oneLine } from "../../errors/errors";
+import { modelError, oneLine, UserError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
@@ -46,6 +46,7 @@ function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pi
     try {
       return await openGraph(file);
     } catch (error) {
+      if (error instanceof UserError) throw error; // of a device
       throw modelError(
         `onnxruntime does not open ${file} (${oneLine(error)}). Merge again, or use another --engine`,
         error,

@@ -1,13 +1,15 @@
 // The JSON of the rare frames: what an inference process is started with, and versions opened and closed in it.
 
 import type { ExitCode } from "../../errors/errors";
-import type { EngineName, WeightForm } from "../../settings/engine";
+import type { DeviceChoice, EngineName, WeightForm } from "../../settings/engine";
 
 /** What a process is started with. */
 export interface Settings {
   /** A merged folder. */
   readonly folder: string;
   readonly engine: EngineName;
+  /** Of the onnx engine. */
+  readonly device: DeviceChoice;
   readonly weights?: WeightForm | undefined;
   readonly threads: number;
   /** Lets it write to stderr. */

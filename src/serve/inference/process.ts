@@ -4,6 +4,7 @@
 
 import { Socket } from "node:net";
 import type { Engine } from "../../engines/engine";
+import { DeviceLost } from "../../engines/onnx/device/failures";
 import { UserError } from "../../errors/errors";
 import type { Answer, CloseCall, Failed, OpenCall, Ready, Settings } from "./calls";
 import type { PieceTime } from "./inference";
@@ -34,8 +35,8 @@ function serve(): void {
   const start = async (settings: Settings) => {
     const { openEngine } = await import("../../engines/open.js");
     const { openVersions } = await import("./versions.js");
-    const { engine: name, threads, verbose } = settings;
-    ({ engine } = await openEngine(name, { threads, verbose }));
+    const { engine: name, device, threads, verbose } = settings;
+    ({ engine } = await openEngine(name, { device, threads, verbose }));
     versions = openVersions(engine, settings, turns.pace);
     await send(encodeJson(FrameKind.ready, { engine: engine.summary, threads: engine.threads } satisfies Ready));
   };
@@ -68,7 +69,7 @@ function serve(): void {
         }
         await send(encodeDone(call, { ms: performance.now() - began, pieces }));
       })
-      .catch((error) => fail(batch.call, error));
+      .catch((error) => (error instanceof DeviceLost ? giveUp(error) : fail(batch.call, error)));
   const pong = () =>
     send(
       encodePong({
@@ -103,6 +104,11 @@ function serve(): void {
   for (const event of ["end", "close", "error"]) socket.on(event, () => process.exit());
   // Signals go to whole groups of processes; the one that started this one decides what they mean.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+}
+
+/** The batch goes to the process that takes this one's place: it may reach the device again, and this one cannot. */
+function giveUp({ message }: DeviceLost): void {
+  process.stderr.write(`error: ${message}\n`, () => process.exit(1));
 }
 
 function describeFailure(call: number, error: unknown): Failed {

@@ -5,7 +5,7 @@ import { isMergedFolder } from "../../merge/folder/pointer";
 import { readVersion } from "../../merge/folder/version";
 import { Interrupted, type Reporter } from "../../messages/reporter";
 import { counted } from "../../messages/words";
-import type { EngineName, WeightForm } from "../../settings/engine";
+import type { DeviceChoice, EngineName, WeightForm } from "../../settings/engine";
 import { chooseLayout, type Layout, layoutsOf, measureRate, type Trial } from "./calibrate";
 import type { OpenedVersion, Settings } from "./calls";
 import { usableCores, usableMemory } from "./cores";
@@ -16,6 +16,8 @@ export interface InferenceOptions {
   readonly folder: string;
   /** onnx by default. */
   readonly engine?: EngineName | undefined;
+  /** Of the onnx engine; "cpu" by default. */
+  readonly device?: DeviceChoice | undefined;
   /** By default int8 where a version has it and the engine runs it. */
   readonly weights?: WeightForm | undefined;
   /** What is measured, and open from the start: an id or a tag, the current version by default. */
@@ -36,15 +38,17 @@ export interface StartedInference extends Workers {
 }
 
 /**
- * Throws UserError (2) for a folder that is none, (4) where the version does not open, (6) where the engine is absent, and
- * Interrupted where the signal stopped it.
+ * On a GPU one process alone runs, without a measurement.
+ * Throws UserError (2) for a folder that is none and for several processes on a GPU, (4) where the version does not open, (6) where the engine or its device is absent,
+ * and Interrupted where the signal stopped it.
  */
-export async function startInference(options: InferenceOptions): Promise<StartedInference> {
-  const { folder, version, signal } = options;
+export async function startInference(given: InferenceOptions): Promise<StartedInference> {
+  const { folder, version, signal } = given;
   if (!isMergedFolder(folder)) {
     throw usageError(`${folder} is no merged folder, and no other can be served. Run: flexbert merge --out ${folder}`);
   }
   const { id } = await readVersion(folder, { version });
+  const options = await withDevice(given);
   try {
     const layout = chosenLayout(options, usableCores());
     const workers = layout ? await startLayout(layout, id, options) : await startBest(id, options);
@@ -53,6 +57,30 @@ export async function startInference(options: InferenceOptions): Promise<Started
     if (signal?.aborted) throw new Interrupted(null, "stopped before the server had started");
     throw error;
   }
+}
+
+/** The device that there is, once for all that is started. Throws as {@link chooseDevice}, and usageError for several processes. */
+async function withDevice(options: InferenceOptions): Promise<InferenceOptions> {
+  const { engine = "onnx", device: asked = "cpu", reporter } = options;
+  if (asked === "cpu") return options;
+  const [{ requireOnnx }, { chooseDevice }] = await Promise.all([
+    import("../../engines/open.js"),
+    import("../../engines/onnx/device/choose.js"),
+  ]);
+  requireOnnx(engine, asked);
+  const { device, why } = await chooseDevice(asked);
+  reporter.log(`device: ${device}; ${why}`);
+  if (device === "cpu") return { ...options, device };
+  requireOneProcess(options, device);
+  return { ...options, device, workers: 1 };
+}
+
+/** A GPU runs one batch after the other, whoever asks: a second process would hold the weights once more, and wait. */
+export function requireOneProcess({ workers = 1 }: Pick<InferenceOptions, "workers">, device: string): void {
+  if (workers === 1) return;
+  throw usageError(
+    `--workers ${workers}: on --device ${device} one process holds the model, and others would wait for it with weights of their own. Leave --workers out`,
+  );
 }
 
 /** As the options have it: who names one number leaves the other to the cores. null where neither is named. */
@@ -109,10 +137,10 @@ async function startBest(version: string, options: InferenceOptions): Promise<Wo
 async function openLayout(
   { processes, threads }: Layout,
   version: string,
-  { folder, engine = "onnx", weights, reporter, signal, verbose = false, silence }: InferenceOptions,
+  { folder, engine = "onnx", device = "cpu", weights, reporter, signal, verbose = false, silence }: InferenceOptions,
 ): Promise<Workers> {
   signal?.throwIfAborted();
-  const settings: Settings = { folder, engine, weights, threads, verbose };
+  const settings: Settings = { folder, engine, device, weights, threads, verbose };
   const workers = await startWorkers({ settings, processes, reporter, signal, ...(silence ? { silence } : {}) });
   const stop = () => void workers.shutdown();
   signal?.addEventListener("abort", stop);

@@ -2,13 +2,11 @@
 // (state that stays on the device between runs) and the providers' own options. The functions stand in one struct whose
 // order is part of the API: entries are only ever added at its end (include/onnxruntime/core/session/onnxruntime_c_api.h).
 
+import { loadForGood, loadKoffi } from "./koffi";
 import type { IKoffi } from "./koffi-types";
 
 /** The version of the struct that is asked for: every function below is in it. */
 const API_VERSION = 18;
-
-/** koffi's own are a quarter of a megabyte in a thread, and a provider that compiles shaders needs more. */
-const STACK_BYTES = 8 * 2 ** 20;
 
 /** An address in the library's memory. */
 export type Pointer = bigint;
@@ -76,6 +74,9 @@ const functions = {
 export type ApiFunction = keyof typeof functions;
 type Callable = { (...values: unknown[]): unknown; async(...values: unknown[]): void };
 
+/** What onnxruntime says of a call that failed. */
+export class OrtError extends Error {}
+
 export interface OrtLibrary {
   readonly version: string;
   readonly environment: Pointer;
@@ -106,11 +107,9 @@ export interface OrtLibrary {
  * would not find: those loaded are found by their names. Throws the loader's error.
  */
 export function loadOrtLibrary(file: string, preload: readonly string[] = []): OrtLibrary {
-  const koffi = require("koffi") as IKoffi;
-  koffi.config({ async_stack_size: STACK_BYTES, sync_stack_size: STACK_BYTES });
-  for (const needed of preload) handles.push(koffi.load(needed, { lazy: true, global: true }));
-  const library = koffi.load(file);
-  handles.push(library);
+  const koffi = loadKoffi();
+  for (const needed of preload) loadForGood(koffi, needed, { lazy: true, global: true });
+  const library = loadForGood(koffi, file);
   const base = library.func("void *OrtGetApiBase()")() as Pointer;
   const [getApi, getVersion] = koffi.decode(base, "void *", 2) as [Pointer, Pointer];
   const version = koffi.call(getVersion, protoOf(koffi, "str GetVersionString()")) as string;
@@ -126,7 +125,7 @@ export function loadOrtLibrary(file: string, preload: readonly string[] = []): O
     if (status === null) return;
     const message = functionOf("GetErrorMessage")(status) as string;
     functionOf("ReleaseStatus")(status);
-    throw new Error(`${message} (${name})`);
+    throw new OrtError(`${message} (${name})`);
   };
   const call = (name: ApiFunction, ...values: unknown[]) => check(name, functionOf(name)(...values));
   const made = <T>(name: ApiFunction, values: readonly unknown[]) => {
@@ -166,9 +165,6 @@ export function loadOrtLibrary(file: string, preload: readonly string[] = []): O
     address: (elements) => koffi.address(elements),
   };
 }
-
-/** Kept for ever: koffi unloads a library whose handle is collected, and functions of it are still called. */
-const handles: unknown[] = [];
 
 const prototypes = new Map<string, unknown>();
 

@@ -9,37 +9,42 @@ import type { Precision } from "../../../settings/engine";
 import type { Engine } from "../../engine";
 import { openPrograms } from "../../open-programs";
 import { locateCuda } from "../cuda/builds";
+import { silenceTelemetry } from "../runtime";
 import { loadOrtLibrary, type OrtLibrary } from "./c-api";
+import { DeviceAbsent, explainOpening, explainRun } from "./failures";
 import { openDeviceGraph } from "./graph-program";
 import { cpuProvider, cudaProvider, type DeviceSettings, type Provider, webgpuProvider } from "./session";
+import { tryOut } from "./try-out";
 import { openTurns } from "./turns";
 
 export interface DeviceOptions {
+  /** "cpu" is for tests: the same code without a device. */
   readonly device: "cpu" | "webgpu" | "cuda";
+  /** Its adapter by name. */
+  readonly where?: string | undefined;
   readonly threads?: number;
   readonly verbose?: boolean;
   readonly precision?: Precision;
 }
 
 /** Runs of all engines of the process: there is one device. */
-const turns = openTurns();
+const inTurn = openTurns();
 
+/** Throws engineError (6) where the device does not open, or computes a small product wrong. */
 export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
-  const { device, precision = "float32" } = options;
-  const library = libraryOf(device);
+  const { device, where, precision = "float32" } = options;
   const threads = options.threads ?? availableParallelism();
-  const settings: DeviceSettings = {
-    library,
-    provider: providerOf(device, precision),
-    products: productTypes[precision],
-    threads,
-    verbose: options.verbose ?? false,
-    profile: process.env["FLEXBERT_ONNX_PROFILE"],
-  };
+  const settings = await openSettings(options, threads);
+  const { library } = settings;
+  const turns = <T>(run: () => Promise<T>): Promise<T> =>
+    inTurn(run).catch((error) => {
+      throw device === "cpu" ? error : explainRun(device, error);
+    });
+  const on = where === undefined ? device : `${device} on ${where}`;
   const programs = openPrograms();
   return {
     name: "onnx",
-    summary: `onnx (${[`onnxruntime ${library.version}`, device, ...(precision === "float32" ? [] : [precision])].join(", ")})`,
+    summary: `onnx (${[`onnxruntime ${library.version}`, on, ...(precision === "float32" ? [] : [precision])].join(", ")})`,
     device: device === "cpu" ? "cpu" : "gpu",
     threads,
     precision,
@@ -53,7 +58,8 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
       const { loadDeviceProgram } = await import("./program.js");
       return programs.counted(loadDeviceProgram<E>(settings, turns, state, entries, axes));
     },
-    openGraph: async (file) => programs.counted(openDeviceGraph(settings, turns, file)),
+    // In its turn as well: its weights go to the device.
+    openGraph: (file) => turns(async () => programs.counted(openDeviceGraph(settings, turns, file))),
     saturates: async () => false, // products of bytes are the CPU's
     tensorCount: () => programs.count(),
     dispose: () => undefined,
@@ -63,6 +69,23 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
 /** TF32 is how CUDA computes products of float32. */
 const productTypes = { float32: "float32", tf32: "float32", bf16: "bfloat16", float16: "float16" } as const;
 
+async function openSettings({ device, precision = "float32", verbose = false }: DeviceOptions, threads: number) {
+  try {
+    const settings: DeviceSettings = {
+      library: libraryOf(device),
+      provider: providerOf(device, precision),
+      products: productTypes[precision],
+      threads,
+      verbose,
+    };
+    await inTurn(() => tryOut(settings));
+    return { ...settings, profile: process.env["FLEXBERT_ONNX_PROFILE"] };
+  } catch (error) {
+    if (device === "cpu") throw error;
+    throw new DeviceAbsent(device, explainOpening(error), error);
+  }
+}
+
 function providerOf(device: DeviceOptions["device"], precision: Precision): Provider {
   if (device === "cpu") return cpuProvider;
   return device === "webgpu" ? webgpuProvider : cudaProvider(0, precision !== "float32");
@@ -70,7 +93,9 @@ function providerOf(device: DeviceOptions["device"], precision: Precision): Prov
 
 const loaded = new Map<string, OrtLibrary>();
 
+/** Loaded once a process. */
 function libraryOf(device: DeviceOptions["device"]): OrtLibrary {
+  silenceTelemetry();
   const { library, preload } = device === "cuda" ? locateCuda() : { library: bundledLibrary(), preload: [] };
   const known = loaded.get(library) ?? loadOrtLibrary(library, preload);
   loaded.set(library, known);
