@@ -82,8 +82,8 @@ async function openOnDevice(
     return { ...(await openEngine("onnx", { ...options, device: "cpu" })), why: `--device ${device}: ${chosen.why}` };
   }
   const { precision = "float32" } = options;
-  if (chosen.device === "webgpu" && precision !== "float32" && precision !== "float16") {
-    throw usageError(`--precision ${precision}: WebGPU has float32 and float16. Give one of them, or --device cuda`);
+  if (chosen.device === "webgpu" && precision !== "float32") {
+    throw usageError(`--precision ${precision}: --device webgpu runs float32. Give that, or --device cuda`);
   }
   const { openOnnxDevice } = await import("./onnx/device/device.js");
   const engine = await openOnnxDevice({ ...options, device: chosen.device, where: chosen.where });

@@ -2,6 +2,7 @@
 // cross-entropy (model/fused.ts), and a product with its bias (the passes).
 
 import { only, type Value } from "../graph/graph";
+import { ATTENTION } from "../passes/attention";
 import { type Emitter, inputNames, type Lowering, rounded, sumRows } from "./lowering";
 import { ElementType } from "./proto";
 import { quantisedProduct } from "./quantised";
@@ -97,8 +98,17 @@ const affine: Lowering = (node, emitter) => {
   emitter.node("Add", [widened, bias], {}, only(node)); // a bias is not rounded
 };
 
+/** Biases of the operands are in them already; of padding the bias tells. */
+const attention: Lowering = (node, emitter) => {
+  const [query, key, value, bias] = inputNames(node, emitter) as [string, string, string, string];
+  const { heads, scale } = node.attributes as Record<string, number> & { heads: number; scale: number };
+  const attributes = { num_heads: { int: heads }, scale: { float: scale } };
+  emitter.node("MultiHeadAttention", [query, key, value, "", "", bias], attributes, only(node));
+};
+
 export const fusedLowerings: Readonly<Record<string, Lowering>> = {
   Affine: affine,
+  [ATTENTION]: attention,
   Gelu: gelu,
   GeluGradient: geluGradient,
   LayerNorm: layerNorm,

@@ -15,7 +15,7 @@ export const elementTypes: Readonly<Record<DType, ElementType>> = {
 };
 
 /** Operators of com.microsoft; every other op is of the standard domain. */
-export const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul", "MatMulIntegerToFloat"]);
+export const microsoftOps: ReadonlySet<string> = new Set(["FusedMatMul", "MatMulIntegerToFloat", "MultiHeadAttention"]);
 
 const direct =
   (op: string): Lowering =>

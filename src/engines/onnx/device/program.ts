@@ -15,6 +15,7 @@ import {
 } from "../../../compile/entry";
 import type { Value, ValueType } from "../../../compile/graph/graph";
 import { toOnnx } from "../../../compile/onnx/onnx";
+import { fuseAttention } from "../../../compile/passes/attention";
 import { groupUpdates } from "../../../compile/passes/group-updates";
 import { packingOf, packState } from "../../../compile/passes/pack-state";
 import { optimise } from "../../../compile/passes/passes";
@@ -62,7 +63,8 @@ export function loadDeviceProgram<E extends string>(
       state.change(packingOf(grouped));
     }
     const bits = bitsOf(inputs);
-    const model = toOnnx(packState(grouped, state.packings), {
+    const packed = packState(grouped, state.packings);
+    const model = toOnnx(provider.attention && !learns ? fuseAttention(packed) : packed, {
       constants: prefixed(state.constants(), statePrefix),
       symbols: traced.symbols.map((symbol) => ({ ...symbol, input: inputPrefix + symbol.input })),
       bits,

@@ -19,15 +19,24 @@ export interface Provider {
   /** OrtMemoryInfo's name. */
   readonly memory: string;
   readonly deviceId: number;
+  /** Whether it has attention in one kernel, with a bias. */
+  readonly attention: boolean;
   append(library: OrtLibrary, options: Pointer): void;
 }
 
-export const cpuProvider: Provider = { name: "cpu", memory: "Cpu", deviceId: 0, append: () => undefined };
+export const cpuProvider: Provider = {
+  name: "cpu",
+  memory: "Cpu",
+  deviceId: 0,
+  attention: true,
+  append: () => undefined,
+};
 
 export const webgpuProvider: Provider = {
   name: "webgpu",
   memory: "WebGPU_Buf",
   deviceId: 0,
+  attention: false,
   append: (library, options) => library.call("AppendProvider", options, "WebGPU", [], [], 0),
 };
 
@@ -36,6 +45,7 @@ export function cudaProvider(deviceId: number, tf32: boolean): Provider {
     name: "cuda",
     memory: "Cuda",
     deviceId,
+    attention: true,
     append(library, options) {
       const cuda = library.make("CreateCUDAProviderOptions");
       try {
