@@ -107,7 +107,7 @@ export async function openEngines(
       processes.map(async (process) => ({ process, opened: await openIn(process, { ...how, verbose }) })),
     );
     for (const { process, opened } of engines) {
-      if (opened.present) reporter.log(`engine ${opened.summary}`);
+      if (opened.present) reporter.log(`engine ${opened.summary}${opened.why === undefined ? "" : `; ${opened.why}`}`);
       else if (chosen === "all") reporter.log(`engine ${process.name} is absent: ${opened.reason}`);
       else if (opened.exitCode === ExitCode.usage) throw usageError(`${opened.reason}. ${opened.remedy}`);
       else throw engineError(`engine ${process.name} is absent: ${opened.reason}. ${opened.remedy}`);

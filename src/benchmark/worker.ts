@@ -36,6 +36,8 @@ export type Opened =
       readonly summary: string;
       readonly device: Engine["device"];
       readonly threads: number;
+      /** Of a device that was not named. */
+      readonly why?: string;
     }
   | { readonly present: false; readonly reason: string; readonly remedy: string; readonly exitCode?: ExitCode };
 
@@ -72,8 +74,10 @@ const calls: Calls = {
   async open({ engine: name, device, threads, verbose }) {
     const { explainAbsence, openEngine } = await import("../engines/open.js");
     try {
-      ({ engine } = await openEngine(name, { device, verbose, ...(threads === undefined ? {} : { threads }) }));
-      return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads };
+      const opened = await openEngine(name, { device, verbose, ...(threads === undefined ? {} : { threads }) });
+      ({ engine } = opened);
+      const why = device === "auto" ? { why: opened.why } : {};
+      return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads, ...why };
     } catch (error) {
       const { reason, remedy } = explainAbsence(name, error);
       return { present: false, reason, remedy, ...(error instanceof UserError ? { exitCode: error.exitCode } : {}) };
