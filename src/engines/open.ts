@@ -48,7 +48,9 @@ export async function openEngine(name: EngineName | "auto", options: EngineOptio
   if (precision !== "float32") {
     if (name === "auto") return { ...(await openEngine("tensorflow", options)), why: `--precision ${precision}` };
     if (name !== "tensorflow") {
-      throw usageError(`--precision ${precision} is the tensorflow engine's alone; ${name} runs float32`);
+      throw usageError(
+        `--precision ${precision} is the tensorflow engine's, or the onnx engine's on a GPU (--device cuda); ${name} runs float32`,
+      );
     }
   }
   if (name !== "auto") {

@@ -49,7 +49,7 @@ export const precisionOption = {
     option(choice(precisions), {
       flag: "--precision",
       value: "<type>",
-      help: "of matrix products, tensorflow engine alone: float32, tf32 (GPU), bf16 or float16",
+      help: "of matrix products, tensorflow engine or --device cuda: float32, tf32 (GPU), bf16 or float16",
       fallback: "float32",
     }),
   ),

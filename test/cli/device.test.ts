@@ -80,6 +80,11 @@ unless(absent).describe("on WebGPU", () => {
     if (!hasNvidiaDriver()) expect(autoDevice.device).toBe("cpu");
   });
 
+  test("a precision that WebGPU does not have is refused", () => {
+    const { status, stderr } = run("predict --text film --device webgpu --precision bf16", onSwiftShader);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/--precision bf16: WebGPU has float32 and float16/)]);
+  });
+
   test("serve starts one process, and refuses several", () => {
     const { status, stderr } = run("serve --device webgpu --workers 2 --port 0", onSwiftShader);
     expect([status, stderr]).toEqual([
@@ -131,6 +136,10 @@ Module._load = function (name, ...rest) {
 
 describe("beside other settings", () => {
   test.each([
+    [
+      "predict --text film --engine onnx --precision bf16",
+      /--precision bf16 is the tensorflow engine's, or the onnx engine's on a GPU/,
+    ],
     [
       "predict --text film --device webgpu --engine wasm",
       /--device webgpu is the onnx engine's, and --engine wasm has no devices/,
