@@ -82,7 +82,7 @@ unless(absent).describe("on WebGPU", () => {
 
   test("a precision that WebGPU does not have is refused", () => {
     const { status, stderr } = run("predict --text film --device webgpu --precision bf16", onSwiftShader);
-    expect([status, stderr]).toEqual([2, expect.stringMatching(/--precision bf16: WebGPU has float32 and float16/)]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/--precision bf16: --device webgpu runs float32/)]);
   });
 
   test("serve starts one process, and refuses several", () => {
