@@ -14,7 +14,7 @@ export type HostTensor =
 /** Element i is `value` where bit i % 8 of byte floor(i / 8) is set, else 0. */
 export interface Bits {
   readonly value: number;
-  readonly bytes: () => Uint8Array;
+  readonly bytes: () => Promise<Uint8Array>;
 }
 
 /** What files of int8 weights hold beside float32. */

@@ -51,14 +51,21 @@ export function dropoutMask(key: Key, size: number, rate: number): Float32Array 
   return mask;
 }
 
-/** The same mask as bits: element i is kept where bit i % 8 of byte floor(i / 8) is set. */
-export function dropoutBits(key: Key, size: number, rate: number): Uint8Array {
+/** Elements of a mask's bits begin at a multiple of this. */
+export const BITS_STEP = BLOCK_FLOATS * VECTOR;
+
+/**
+ * The same mask as bits: element i is kept where bit i % 8 of byte floor(i / 8) is set.
+ * @param from the first element, a multiple of {@link BITS_STEP}; `size` elements follow
+ */
+export function dropoutBits(key: Key, size: number, rate: number, from = 0): Uint8Array<ArrayBuffer> {
+  if (from % BITS_STEP !== 0) throw new Error(`bits from element ${from} on, which is no multiple of ${BITS_STEP}`);
   const kernel = maskKernel();
   const bits = new Uint8Array(Math.ceil(size / 8));
   const chunk = new Uint8Array(kernel.memory.buffer);
   for (let at = 0; at < size; at += BITS_CHUNK) {
     const elements = Math.min(BITS_CHUNK, size - at);
-    kernel.bits(key.high, key.low, at / BLOCK_FLOATS, blocksOf(elements), thresholdOf(rate));
+    kernel.bits(key.high, key.low, (from + at) / BLOCK_FLOATS, blocksOf(elements), thresholdOf(rate));
     bits.set(chunk.subarray(0, Math.ceil(elements / 8)), at / 8);
   }
   return bits;

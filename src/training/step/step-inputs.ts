@@ -6,7 +6,8 @@ import { type HeadForward, pooledHead } from "../../model/heads";
 import type { Place } from "../../model/place";
 import { type Reads, topPositions } from "../../model/recorder";
 import { bitTensor, float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
-import { dropoutBits, dropoutMask, keptValue } from "../../random/draws";
+import { dropoutMask, keptValue } from "../../random/draws";
+import { drawBits } from "../../random/mask-threads";
 import { type Key, Purpose, streamKey } from "../../random/threefry";
 import { stepScalars } from "./adamw";
 import { maskInput } from "./step";
@@ -46,6 +47,6 @@ export function dropoutInputs(
 /** Drawn when an engine takes it, in the form that it takes. */
 function maskOf({ shape, rate }: DropoutSite, key: Key): HostTensor {
   const size = sizeOf(shape);
-  const bits = { value: keptValue(rate), bytes: () => dropoutBits(key, size, rate) };
+  const bits = { value: keptValue(rate), bytes: () => drawBits(key, size, rate) };
   return bitTensor(shape, bits, () => dropoutMask(key, size, rate));
 }

@@ -131,11 +131,10 @@ export function loadDeviceProgram<E extends string>(
         if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
         const found = find(entry, inputs);
         const { session } = found;
+        const given = session.inputs.filter((name) => name.startsWith(inputPrefix));
+        const drawn = await drawInputs(found, given, inputs); // before anything is bound: nothing is half made
         bindState(found);
-        for (const input of session.inputs) {
-          if (!input.startsWith(inputPrefix)) continue;
-          bindInput(found, input, inputs[input.slice(inputPrefix.length)] as HostTensor);
-        }
+        for (const name of given) bindInput(session, name, inputOf(inputs, name), drawn.get(name));
         const leaves = new Set(kept.map((name) => outputPrefix + name));
         const stays = session.outputs.filter((name) => name.startsWith(nextPrefix) || leaves.has(name));
         const comes = session.outputs.filter((name) => name.startsWith(outputPrefix) && !leaves.has(name));
@@ -179,15 +178,35 @@ function bitsOf(inputs: HostTensors): Map<string, number> {
   return found;
 }
 
-function bindInput({ session, bits }: CompiledEntry, name: string, tensor: HostTensor): void {
+const inputOf = (inputs: HostTensors, name: string): HostTensor => {
+  const found = inputs[name.slice(inputPrefix.length)];
+  if (!found) throw new Error(`a call lacks ${name.slice(inputPrefix.length)}`);
+  return found;
+};
+
+/** The bytes of a call's inputs of bits, drawn side by side. */
+async function drawInputs(
+  { bits }: CompiledEntry,
+  names: readonly string[],
+  inputs: HostTensors,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const drawn = names
+    .filter((name) => bits.has(name))
+    .map(async (name) => {
+      const tensor = inputOf(inputs, name);
+      const given = tensor.dtype === "float32" ? tensor.bits : undefined;
+      if (!given || given.value !== bits.get(name)) {
+        throw new Error(`${name} was compiled for bits of ${bits.get(name)}, and is now given others or none`);
+      }
+      return [name, await given.bytes()] as const;
+    });
+  return new Map(await Promise.all(drawn));
+}
+
+function bindInput(session: DeviceSession, name: string, tensor: HostTensor, bytes: Uint8Array | undefined): void {
   const left = onDevice.get(tensor);
-  if (left) {
-    if (left.value === null) throw new Error(`${name} is an output whose entry point has run again`);
-    session.bind(name, left.value);
-    return;
-  }
-  const given = tensor.dtype === "float32" ? tensor.bits : undefined;
-  if (!bits.has(name)) session.bindHost(name, tensor);
-  else if (given && given.value === bits.get(name)) session.bindBits(name, given);
-  else throw new Error(`${name} was compiled for bits of ${bits.get(name)}, and is now given others or none`);
+  if (bytes) session.bindBits(name, bytes);
+  else if (!left) session.bindHost(name, tensor);
+  else if (left.value !== null) session.bind(name, left.value);
+  else throw new Error(`${name} is an output whose entry point has run again`);
 }

@@ -2,7 +2,7 @@
 // device, as the caller says.
 
 import type { ProductType } from "../../../compile/onnx/lowering";
-import { type Bits, float32, type HostTensor, int32, sizeOf } from "../../../model/tensors";
+import { float32, type HostTensor, int32, sizeOf } from "../../../model/tensors";
 import type { OrtLibrary, Pointer } from "./c-api";
 
 /** ONNXTensorElementDataType. */
@@ -79,7 +79,7 @@ export interface DeviceSession {
   bind(name: string, value: DeviceValue): void;
   bindHost(name: string, tensor: HostTensor): void;
   /** An input that the model takes as bits. */
-  bindBits(name: string, bits: Bits): void;
+  bindBits(name: string, bytes: Uint8Array): void;
   /** Runs with what is bound. `kept` stay on the device, `fetched` come back; no output is left out. */
   run(kept: readonly string[], fetched: readonly string[]): Promise<RunResult>;
   /** Lets go of what is bound: a value must not outlive the session whose memory it is in. */
@@ -139,8 +139,7 @@ export function openDeviceSession(
     outputs: namesOf(library, session, "Output"),
     bind: (name, value) => library.call("BindInput", binding, name, value),
     bindHost: (name, { dtype, data, shape }) => bindElements(name, dtype, data, shape),
-    bindBits(name, { bytes }) {
-      const given = bytes();
+    bindBits(name, given) {
       if (provider.name === "webgpu") bindElements(name, "int32", Int32Array.from(given), [given.length]);
       else bindElements(name, "uint8", given, [given.length]);
     },
