@@ -140,6 +140,8 @@ export function loadDeviceProgram<E extends string>(
         const comes = session.outputs.filter((name) => name.startsWith(outputPrefix) && !leaves.has(name));
         for (const other of compiled.get(entry) ?? []) release(other);
         const results = await session.run(stays, comes);
+        // Another program's values: they must not be held here when its sessions end.
+        for (const name of given) if (onDevice.has(inputOf(inputs, name))) session.drop(name);
         for (const [name, value] of results.kept) {
           if (name.startsWith(nextPrefix)) state.replace(name.slice(nextPrefix.length), value);
           else results.fetched.set(name, leave(found, name, value, inputs));

@@ -80,6 +80,8 @@ export interface DeviceSession {
   bindHost(name: string, tensor: HostTensor): void;
   /** An input that the model takes as bits. */
   bindBits(name: string, bytes: Uint8Array): void;
+  /** Lets go of what an input is bound to; it must be bound again before the next run. */
+  drop(name: string): void;
   /** Runs with what is bound. `kept` stay on the device, `fetched` come back; no output is left out. */
   run(kept: readonly string[], fetched: readonly string[]): Promise<RunResult>;
   /** Lets go of what is bound: a value must not outlive the session whose memory it is in. */
@@ -143,6 +145,7 @@ export function openDeviceSession(
       if (provider.name === "webgpu") bindElements(name, "int32", Int32Array.from(given), [given.length]);
       else bindElements(name, "uint8", given, [given.length]);
     },
+    drop: (name) => bindElements(name, "float32", new Float32Array(1), [1]),
     async run(kept, fetched) {
       for (const name of kept) library.call("BindOutputToDevice", binding, name, deviceMemory);
       for (const name of fetched) library.call("BindOutputToDevice", binding, name, hostMemory);
