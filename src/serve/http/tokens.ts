@@ -3,11 +3,14 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { oneLine, UserError, usageError } from "../../errors/errors";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failure, oneLine, UserError, usageError } from "../../errors/errors";
 import { shown } from "../../errors/printable";
 import { writeFileAtomic } from "../../files/atomic";
 import { formatProblem, stamped } from "../../files/format";
 import { parseOwnJson } from "../../files/json";
+import { tryLockFolder } from "../../files/lock";
 import { storageFailure } from "../../files/storage-failure";
 
 const FORMAT = 1 as const;
@@ -60,14 +63,36 @@ function entriesOf(json: unknown): readonly TokenEntry[] {
   return tokens as TokenEntry[];
 }
 
+/** How long one waits for another who adds a token, and how often it looks. */
+const [LONGEST_WAIT_MS, LOOK_MS] = [10_000, 20] as const;
+
 /**
- * Makes a token and stores its hash. Nobody can read it again.
- * Throws UserError (2) for a name that is taken or none.
+ * Makes a token and stores its hash. Nobody can read it again. Two at a time wait for each other.
+ * Throws UserError (2) for a name that is taken or none, (1) where another process keeps the file's folder locked.
  */
 export async function newToken(file: string, name: string, role: Role): Promise<string> {
   if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(name)) {
     throw usageError(`a token cannot be called ${shown(name)}: it takes letters, digits, ".", "_" and "-"`);
   }
+  const unlock = await lockWhenFree(path.dirname(file));
+  try {
+    return await addToken(file, name, role);
+  } finally {
+    await unlock();
+  }
+}
+
+async function lockWhenFree(folder: string): Promise<() => Promise<void>> {
+  const until = Date.now() + LONGEST_WAIT_MS;
+  for (;;) {
+    const claim = await tryLockFolder(folder, "a new token");
+    if ("unlock" in claim) return claim.unlock;
+    if (Date.now() > until) throw failure(claim.heldBy);
+    await sleep(LOOK_MS);
+  }
+}
+
+async function addToken(file: string, name: string, role: Role): Promise<string> {
   const known = (await readTokens(file)) ?? [];
   if (known.some((entry) => entry.name === name)) {
     throw usageError(`${file} has a token ${name} already. Take another name, or take its entry out of the file`);

@@ -37,6 +37,13 @@ describe("tokens", () => {
     expect((await readTokens(file))?.length).toBe(2);
   });
 
+  test("made at the same time are all kept", async () => {
+    const file = path.join(folder, "many.json");
+    const names = ["a", "b", "c", "d"];
+    await Promise.all(names.map((name) => newToken(file, name, "predict")));
+    expect((await readTokens(file))?.map(({ name }) => name).sort()).toEqual(names);
+  });
+
   test.each([
     "",
     "[]",
