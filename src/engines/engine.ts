@@ -31,7 +31,13 @@ export interface Compilation {
 export interface GraphProgram {
   /** Names of what it reads. */
   readonly inputs: readonly string[];
-  run(inputs: HostTensors): Promise<HostTensors>;
+  /**
+   * @param leave the outputs are other programs' inputs and nothing else: an engine whose device is far away leaves them there, until
+   *   they are given to `release`
+   */
+  run(inputs: HostTensors, leave?: boolean): Promise<HostTensors>;
+  /** Lets go of outputs that were left; absent where none are. */
+  readonly release?: (outputs: HostTensors) => void;
   dispose(): void;
 }
 

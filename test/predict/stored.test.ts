@@ -14,6 +14,7 @@ import { merge, type Selection } from "../../src/merge/merge";
 import { openModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
 import type { Task } from "../../src/tasks/task";
+import { describeDevices } from "../engines/devices";
 import { engineAbsence } from "../engines/engines";
 import { storedManifest, storeManifest } from "../merged";
 import { unless } from "../skips";
@@ -41,6 +42,15 @@ async function logitsOf(model: string, engine: Engine) {
     return await computeLogits(opened, rows, opened.tasks, { signal });
   } finally {
     opened.dispose();
+  }
+}
+
+type Logits = Readonly<Record<string, Float32Array>>;
+
+function expectNear(found: Logits, wanted: Logits): void {
+  expect(Object.keys(found)).toEqual(Object.keys(wanted));
+  for (const [task, logits] of Object.entries(wanted)) {
+    for (const [i, value] of logits.entries()) expect(found[task]?.[i]).toBeCloseTo(value, 5);
   }
 }
 
@@ -88,9 +98,7 @@ unless(absence).describe("in onnxruntime", () => {
     const engine = await open();
     const { openGraph: _, ...tracing } = engine;
     const [stored, traced] = [await logitsOf(merged, engine), await logitsOf(merged, tracing as Engine)];
-    for (const [task, logits] of Object.entries(traced)) {
-      for (const [i, value] of logits.entries()) expect(stored[task]?.[i]).toBeCloseTo(value, 5);
-    }
+    expectNear(stored, traced);
     expect(engine.tensorCount()).toBe(0);
   });
 
@@ -152,5 +160,21 @@ unless(absence).describe("in onnxruntime", () => {
     });
     expect([status, stderr]).toEqual([0, "tfjs files: 0\n"]);
     expect(Object.keys(JSON.parse(stdout).predictions)).toEqual(["sst2"]);
+  });
+});
+
+describeDevices(["cpu"], "stored pieces", (open) => {
+  test("leave what is between them on the device, and give what the engine gives", async () => {
+    const [device, host] = [await open(), (await openEngine("onnx", {})).engine];
+    expectNear(await logitsOf(merged, device), await logitsOf(merged, host));
+    expect(device.tensorCount()).toBe(0);
+  });
+
+  test("two calls on one model at the same time", async () => {
+    const opened = await openModel(merged, await open(), { taskOf });
+    const alone = await computeLogits(opened, rows, opened.tasks, { signal });
+    const both = await Promise.all([1, 2].map(() => computeLogits(opened, rows, opened.tasks, { signal })));
+    opened.dispose();
+    for (const together of both) expectNear(together, alone);
   });
 });

@@ -204,23 +204,36 @@ async function* runGroup(
     if (own.length > 0) yield await logits(branch, own, null);
   }
   let below: Below | null = null;
-  for (const stretch of trunk) {
-    const above = branches.filter(({ fork }) => fork !== null && fork >= stretch.to);
-    const packed = packing(rowsOf(above));
-    if (packed.rows.length === 0) return;
-    const { hidden } = await runPiece(work, stretch, packed, below);
-    below = { packed, hidden: hidden as HostTensor };
-    for (const branch of above.filter(({ fork }) => fork === stretch.to)) {
-      const own = rowsOf([branch]);
-      if (own.length > 0) yield await logits(branch, own, below);
+  try {
+    for (const stretch of trunk) {
+      const above = branches.filter(({ fork }) => fork !== null && fork >= stretch.to);
+      const packed = packing(rowsOf(above));
+      if (packed.rows.length === 0) return;
+      const next = await runStretch(work, stretch, packed, below);
+      below?.release();
+      below = next;
+      for (const branch of above.filter(({ fork }) => fork === stretch.to)) {
+        const own = rowsOf([branch]);
+        if (own.length > 0) yield await logits(branch, own, below);
+      }
     }
+  } finally {
+    below?.release(); // also where the caller asks for no more
   }
+}
+
+async function runStretch(work: Work, stretch: TrunkPiece, packed: PackedRows, below: Below | null): Promise<Below> {
+  const { release } = await stretch.program();
+  const outputs = await runPiece(work, stretch, packed, below, true);
+  return { packed, hidden: outputs["hidden"] as HostTensor, release: () => release?.(outputs) };
 }
 
 /** What left the piece below. */
 interface Below {
   readonly packed: PackedRows;
   readonly hidden: HostTensor;
+  /** Lets go of it: it may lie on a device. */
+  release(): void;
 }
 
 async function runPiece(
@@ -228,13 +241,14 @@ async function runPiece(
   { name, layers, program }: Piece,
   packed: PackedRows,
   below: Below | null,
+  leave = false,
 ): Promise<HostTensors> {
   const { run, inputs } = await program();
   const given: HostTensors = { ...packed.inputs };
   if (below) Object.assign(given, { below: below.hidden, tokens: chosenTokens(below.packed, packed, rows.lengths) });
   const chosen = Object.fromEntries(inputs.map((input) => [input, given[input] as HostTensor]));
   const started = performance.now();
-  const outputs = await run(chosen);
+  const outputs = await run(chosen, leave);
   onRun?.({ piece: name, rows: packed.rows.length, tokens: packed.tokens, layers, ms: performance.now() - started });
   return outputs;
 }

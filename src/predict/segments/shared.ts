@@ -38,8 +38,7 @@ export function openPiecePool(): PiecePool {
     held.set(key, piece);
     piece.users += 1;
     try {
-      const { inputs, run } = await piece.opening;
-      return { inputs, run, dispose: once(() => leave(key, piece)) };
+      return { ...(await piece.opening), dispose: once(() => leave(key, piece)) };
     } catch (error) {
       if (held.get(key) === piece) held.delete(key); // what is mended meanwhile is opened the next time
       throw error;

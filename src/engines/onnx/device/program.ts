@@ -6,14 +6,12 @@ import {
   inputPrefix,
   nextPrefix,
   outputPrefix,
-  outputTypes,
   prefixed,
   statePrefix,
   type TracedEntry,
   traceEntry,
   unprefixed,
 } from "../../../compile/entry";
-import type { Value, ValueType } from "../../../compile/graph/graph";
 import { toOnnx } from "../../../compile/onnx/onnx";
 import { fuseAttention } from "../../../compile/passes/attention";
 import { groupUpdates } from "../../../compile/passes/group-updates";
@@ -22,7 +20,8 @@ import { optimise } from "../../../compile/passes/passes";
 import type { DynamicAxes, EntryPoint } from "../../../model/entry-point";
 import type { HostTensor, HostTensors } from "../../../model/tensors";
 import type { Program } from "../../engine";
-import { type DeviceSession, type DeviceSettings, type DeviceValue, openDeviceSession } from "./session";
+import { bindLeft, isLeft, leftTensor, releaseLeft } from "./left";
+import { type DeviceSession, type DeviceSettings, openDeviceSession } from "./session";
 import { openDeviceState, type Place } from "./state";
 
 interface CompiledEntry {
@@ -33,11 +32,8 @@ interface CompiledEntry {
   /** What each input of state is bound to. */
   readonly bound: Map<string, Place>;
   /** Outputs of the last call that were left on the device. */
-  left: readonly { value: DeviceValue | null }[];
+  left: readonly HostTensor[];
 }
-
-/** Outputs that were left on the device, by what the caller has of them. */
-const onDevice = new WeakMap<HostTensor, { value: DeviceValue | null }>();
 
 /** `turns` makes the runs of an engine's programs one after the other. */
 export function loadDeviceProgram<E extends string>(
@@ -86,20 +82,9 @@ export function loadDeviceProgram<E extends string>(
     return made;
   };
 
-  const leave = (entry: CompiledEntry, name: string, value: DeviceValue, inputs: HostTensors): HostTensor => {
-    const { graph } = entry.traced;
-    const type = outputTypes(entry.traced, new Map([[name, graph.outputs.get(name) as Value]]), inputs)?.get(name);
-    const place: { value: DeviceValue | null } = { value };
-    entry.left = [...entry.left, place];
-    return leftTensor((type as ValueType).shape, place);
-  };
-
   /** Lets go of what the last call of an entry left. */
   const release = (entry: CompiledEntry): void => {
-    for (const place of entry.left) {
-      if (place.value !== null) settings.library.release("ReleaseValue", place.value);
-      place.value = null;
-    }
+    for (const tensor of entry.left) releaseLeft(settings.library, tensor);
     entry.left = [];
   };
 
@@ -141,10 +126,14 @@ export function loadDeviceProgram<E extends string>(
         for (const other of compiled.get(entry) ?? []) release(other);
         const results = await session.run(stays, comes);
         // Another program's values: they must not be held here when its sessions end.
-        for (const name of given) if (onDevice.has(inputOf(inputs, name))) session.drop(name);
+        for (const name of given) if (isLeft(inputOf(inputs, name))) session.drop(name);
         for (const [name, value] of results.kept) {
           if (name.startsWith(nextPrefix)) state.replace(name.slice(nextPrefix.length), value);
-          else results.fetched.set(name, leave(found, name, value, inputs));
+          else {
+            const tensor = leftTensor(session.shapeOf(value), value);
+            found.left = [...found.left, tensor];
+            results.fetched.set(name, tensor);
+          }
         }
         return unprefixed(results.fetched, outputPrefix);
       }),
@@ -156,19 +145,6 @@ export function loadDeviceProgram<E extends string>(
       releaseAll(() => state.dispose());
     },
   };
-}
-
-/** What a caller has of an output that stays on the device. */
-function leftTensor(shape: readonly number[], place: { value: DeviceValue | null }): HostTensor {
-  const tensor: HostTensor = {
-    dtype: "float32",
-    shape,
-    get data(): Float32Array {
-      throw new Error("an output that was left on the device is read by the host");
-    },
-  };
-  onDevice.set(tensor, place);
-  return tensor;
 }
 
 /** Names in the graph of a call's inputs that come as bits, with what a set bit stands for. */
@@ -206,9 +182,7 @@ async function drawInputs(
 }
 
 function bindInput(session: DeviceSession, name: string, tensor: HostTensor, bytes: Uint8Array | undefined): void {
-  const left = onDevice.get(tensor);
   if (bytes) session.bindBits(name, bytes);
-  else if (!left) session.bindHost(name, tensor);
-  else if (left.value !== null) session.bind(name, left.value);
-  else throw new Error(`${name} is an output whose entry point has run again`);
+  else if (isLeft(tensor)) bindLeft(session, name, tensor);
+  else session.bindHost(name, tensor);
 }

@@ -84,6 +84,8 @@ export interface DeviceSession {
   drop(name: string): void;
   /** Runs with what is bound. `kept` stay on the device, `fetched` come back; no output is left out. */
   run(kept: readonly string[], fetched: readonly string[]): Promise<RunResult>;
+  /** Of a value on the device. */
+  shapeOf(value: DeviceValue): number[];
   /** Lets go of what is bound: a value must not outlive the session whose memory it is in. */
   unbind(): void;
   /** Ends it, after `unbind`; with a profile, the file that it wrote. */
@@ -157,6 +159,7 @@ export function openDeviceSession(
         fetched: new Map(fetched.map((name) => [name, readHost(library, byName.get(name) as Pointer)])),
       };
     },
+    shapeOf: (value) => typeOf(library, value).shape,
     unbind: () => library.release("ReleaseIoBinding", binding),
     dispose() {
       const profile =
@@ -201,15 +204,19 @@ function boundValues(library: OrtLibrary, binding: Pointer): Pointer[] {
   return pointers;
 }
 
-/** Copies a value of host memory out of the library, and releases it. */
-export function readHost(library: OrtLibrary, value: Pointer): HostTensor {
+function typeOf(library: OrtLibrary, value: Pointer): { readonly type: number; readonly shape: number[] } {
   const info = library.make("GetTensorTypeAndShape", value);
   const rank = library.count("GetDimensionsCount", info);
   const sizes = new BigInt64Array(rank);
   library.call("GetDimensions", info, sizes, rank);
   const type = library.count("GetTensorElementType", info);
   library.release("ReleaseTensorTypeAndShapeInfo", info);
-  const shape = Array.from(sizes, Number);
+  return { type, shape: Array.from(sizes, Number) };
+}
+
+/** Copies a value of host memory out of the library, and releases it. */
+export function readHost(library: OrtLibrary, value: Pointer): HostTensor {
+  const { type, shape } = typeOf(library, value);
   const bytes = FLOAT_BYTES * sizeOf(shape);
   const copy =
     bytes === 0 ? new ArrayBuffer(0) : library.view(library.make("GetTensorMutableData", value), bytes).slice(0);
