@@ -139,7 +139,7 @@ function variantProblems(file: Readonly<Record<string, unknown>>): string[] {
 
 function readNumber(file: Readonly<Record<string, unknown>>, key: Key, problems: string[]): number {
   const value = file[key.name] ?? key.fallback; // pad_token_id may be null
-  if (typeof value === "number" && key.accepts(value)) return value;
+  if (typeof value === "number" && key.accepts(value)) return value === 0 ? 0 : value; // -0 too
   problems.push(`${key.name} is ${shown(value)}; it must be ${key.expected}`);
   return key.fallback;
 }

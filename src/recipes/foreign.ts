@@ -99,11 +99,13 @@ function tokenizerDifference(own: TokenizerSettings, theirs: TokenizerSettings):
   return key === undefined ? null : `its ${key} is ${shown(b[key])}, the base's ${shown(a[key])}`;
 }
 
+const nameOf = (declared: unknown): string => (typeof declared === "string" ? declared : shown(declared));
+
 /** Throws modelError (4) for a head that is not the task's: of another kind, of tokens, without a pooler. */
 export function requireHead(foreign: Base, task: Task, head: readonly string[]): void {
   const { folder, tensors } = foreign;
   const config = declaredOf(foreign, "config");
-  const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(String) : [];
+  const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(nameOf) : [];
   const others = architectures.filter((name) => name !== "BertForSequenceClassification" && name !== "BertModel");
   if (others.length > 0 && others.length === architectures.length) {
     throw modelError(`${folder} is a ${others.join(", ")}: ${reasonAgainst(others[0] as string)}`);

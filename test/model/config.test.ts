@@ -38,6 +38,14 @@ describe("parseBertConfig", () => {
     });
   });
 
+  test("takes a zero with a sign for zero: JSON has both, and a hash of the config one", () => {
+    const { attentionProbsDropoutProb, padTokenId } = parseBertConfig(
+      { ...google, attention_probs_dropout_prob: -0, pad_token_id: -0 },
+      "config.json",
+    );
+    expect([attentionProbsDropoutProb, padTokenId].map((zero) => Object.is(zero, 0))).toEqual([true, true]);
+  });
+
   test("reads Hugging Face's further keys, and ignores those that change nothing", () => {
     const config = {
       ...google,

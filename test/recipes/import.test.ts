@@ -182,6 +182,11 @@ describe("refused, with nothing written:", () => {
     // rust-bert#351
     ["a head of tokens", { config: { architectures: ["BertForTokenClassification"] } }, /labels every token/],
     ["a head of choices", { config: { architectures: ["BertForMultipleChoice"] } }, /compares several texts/],
+    [
+      "a head that is no name",
+      { config: { architectures: [{ toString: null }] } },
+      /is a \{"toString":null\}: it has no head/,
+    ],
     ["a head of spans", { config: { architectures: ["BertForQuestionAnswering"] } }, /no head of a kind that/],
     // TextAttack#684, transformers#10386
     [
