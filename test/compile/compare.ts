@@ -2,8 +2,7 @@
 
 import { expect } from "@jest/globals";
 import type { Graph } from "../../src/compile/graph/graph";
-import type { SymbolicSize } from "../../src/compile/graph/symbols";
-import { toOnnx } from "../../src/compile/onnx/onnx";
+import { type LoweringOptions, toOnnx } from "../../src/compile/onnx/onnx";
 import { loadEagerly, registerGradients } from "../../src/engines/eager";
 import type { Engine } from "../../src/engines/engine";
 import { emptyTensor, type OnnxRuntime, type OrtTensor, toOrt } from "../../src/engines/onnx/runtime";
@@ -44,13 +43,9 @@ export async function compiled(
 }
 
 /** A graph's outputs, straight through onnxruntime without its own optimisations. */
-export async function runGraph(
-  graph: Graph,
-  inputs: HostTensors,
-  symbols: readonly SymbolicSize[] = [],
-): Promise<HostTensors> {
+export async function runGraph(graph: Graph, inputs: HostTensors, options: LoweringOptions = {}): Promise<HostTensors> {
   const runtime = require("onnxruntime-node") as OnnxRuntime;
-  const session = await runtime.InferenceSession.create(toOnnx(graph, { symbols }), {
+  const session = await runtime.InferenceSession.create(toOnnx(graph, options), {
     executionProviders: ["cpu"],
     intraOpNumThreads: 1,
     graphOptimizationLevel: "disabled",
