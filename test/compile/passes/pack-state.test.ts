@@ -11,8 +11,8 @@ import { optimise } from "../../../src/compile/passes/passes";
 import { registerGradients } from "../../../src/engines/eager";
 import type { EntryPoint } from "../../../src/model/entry-point";
 import { float32, type HostTensor, type HostTensors, sizeOf } from "../../../src/model/tensors";
-import { expectSame, runGraph, spread } from "../compare";
-import { updateInputs, updateState, updateStep } from "../updates";
+import { expectSame, f32, runGraph, spread } from "../compare";
+import { gradientOf, updateInputs, updateState, updateStep } from "../updates";
 
 beforeAll(registerGradients);
 
@@ -25,9 +25,10 @@ const shapes = {
   "d.weight": [11],
 };
 const names = Object.keys(shapes);
-const state = updateState(shapes);
+const state = updateState(shapes, true);
+const unscaled = updateState(shapes);
 
-const grouped = (entry: EntryPoint, inputs: HostTensors, of = state): Graph =>
+const grouped = (entry: EntryPoint, inputs: HostTensors, of: HostTensors = unscaled): Graph =>
   groupUpdates(optimise(traceEntry(entry, of, inputs, {}).graph));
 
 /** Of all that is trained: weights in rows, biases and small weights in columns. */
@@ -48,13 +49,13 @@ function packed(tensors: HostTensors, prefix: string, into: readonly PackedState
   return all;
 }
 
-/** What the graph gives over tensors and over matrices, the latter taken apart by hand. */
-async function both(entry: EntryPoint, inputs: HostTensors) {
-  const graph = grouped(entry, inputs);
+/** What the graph gives over tensors and over matrices, which are laid out here by hand. */
+async function both(entry: EntryPoint, inputs: HostTensors, of: HostTensors = unscaled) {
+  const graph = grouped(entry, inputs, of);
   const over = packState(graph, packings);
   const fed = prefixed(inputs, inputPrefix);
-  const wanted = await runGraph(graph, { ...prefixed(state, statePrefix), ...fed });
-  const found = await runGraph(over, { ...packed(prefixed(state, statePrefix), statePrefix, packings), ...fed });
+  const wanted = await runGraph(graph, { ...prefixed(of, statePrefix), ...fed });
+  const found = await runGraph(over, { ...packed(prefixed(of, statePrefix), statePrefix, packings), ...fed });
   return { over, wanted, found };
 }
 
@@ -82,10 +83,37 @@ test("the step that they are of gives the same, and lays out the gradients alone
   expect([count(over, FLATTEN), count(over, CUT)]).toEqual([3, 0]);
 });
 
+test.each([
+  ["finite", 1],
+  ["an overflow", Infinity],
+])("a step with a loss scale keeps or replaces whole matrices (gradients: %s)", async (_, last) => {
+  const inputs = { ...updateInputs(shapes, names), [gradientOf("b.bias")]: f32([3], [1, 2, last]) };
+  const { over, wanted, found } = await both(updateStep(names), inputs, state);
+  expectSame(found, packed(wanted, nextPrefix, packings), 0);
+  expect([count(over, FLATTEN), count(over, CUT)]).toEqual([3, 0]);
+  const moved = wanted["next/a.weight"]?.data[0] !== state["a.weight"]?.data[0];
+  expect(moved).toBe(Number.isFinite(last));
+});
+
+test("choices of a condition for each tensor are laid out", async () => {
+  const entry: EntryPoint = (tensors, inputs) => {
+    const { state: next = {}, outputs } = updateStep(names)(tensors, inputs);
+    const chosen = Object.entries(next).map(([name, value]) => {
+      const [parameter] = name.split("/").slice(-1) as [string];
+      const condition = tf.greater(tf.sum(inputs[gradientOf(parameter)] as tf.Tensor), 0);
+      return [name, tf.where(condition, value, tensors[name] as tf.Tensor)];
+    });
+    return { state: Object.fromEntries(chosen), outputs };
+  };
+  const { over, wanted, found } = await both(entry, updateInputs(shapes, names));
+  expectSame(found, packed(wanted, nextPrefix, packings), 0);
+  expect(count(over, FLATTEN)).toBe(12);
+});
+
 test("a step that trains some of a matrix gives it back whole, the others as they were", async () => {
   const some = ["a.bias", "a.weight", "c.weight", "d.weight"];
   const { wanted, found } = await both(updateStep(some), updateInputs(shapes, some));
-  const kept = Object.entries(state).filter(([name]) => !(nextPrefix + name in wanted));
+  const kept = Object.entries(unscaled).filter(([name]) => !(nextPrefix + name in wanted));
   expect(kept.map(([name]) => name.replace(/^adam\.[mv]\//, ""))).toEqual(
     expect.arrayContaining(["b.weight", "b.bias"]),
   );
