@@ -2,14 +2,13 @@
 
 import { expect } from "@jest/globals";
 import type { Graph } from "../../src/compile/graph/graph";
-import type { SymbolicSize } from "../../src/compile/graph/symbols";
-import { toOnnx } from "../../src/compile/onnx/onnx";
+import { type LoweringOptions, toOnnx } from "../../src/compile/onnx/onnx";
 import { loadEagerly, registerGradients } from "../../src/engines/eager";
 import type { Engine } from "../../src/engines/engine";
-import { emptyTensor, type OnnxRuntime, type OrtTensor, toOrt } from "../../src/engines/onnx/runtime";
+import { type OnnxRuntime, type OrtTensor, toOrt } from "../../src/engines/onnx/runtime";
 import { openEngine } from "../../src/engines/open";
 import type { DynamicAxes, Tensors } from "../../src/model/entry-point";
-import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
+import { type Bits, float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
 
 export type Compute = (inputs: Tensors) => Tensors;
 
@@ -43,29 +42,37 @@ export async function compiled(
   }
 }
 
-/** A graph's outputs, straight through onnxruntime without its own optimisations. */
-export async function runGraph(
-  graph: Graph,
-  inputs: HostTensors,
-  symbols: readonly SymbolicSize[] = [],
-): Promise<HostTensors> {
+/** A graph's outputs, straight through onnxruntime without its own optimisations. Inputs of `options.bits` are fed as bits. */
+export async function runGraph(graph: Graph, inputs: HostTensors, options: LoweringOptions = {}): Promise<HostTensors> {
   const runtime = require("onnxruntime-node") as OnnxRuntime;
-  const session = await runtime.InferenceSession.create(toOnnx(graph, { symbols }), {
+  const session = await runtime.InferenceSession.create(toOnnx(graph, options), {
     executionProviders: ["cpu"],
     intraOpNumThreads: 1,
     graphOptimizationLevel: "disabled",
     logSeverityLevel: 3,
   });
-  const outputs: HostTensors = {};
-  const fetches: Record<string, OrtTensor> = {};
-  for (const [name, type] of graph.outputs) {
-    outputs[name] = emptyTensor(type);
-    fetches[name] = toOrt(runtime, outputs[name] as HostTensor);
-  }
-  const feeds = [...graph.inputs.keys()].map((name) => [name, toOrt(runtime, inputs[name] as HostTensor)] as const);
-  await session.run(Object.fromEntries(feeds), fetches);
+  const feed = async (name: string): Promise<[string, OrtTensor]> => {
+    const tensor = inputs[name] as HostTensor;
+    if (!options.bits?.has(name)) return [name, toOrt(runtime, tensor)];
+    const bytes = await (tensor as { bits: Bits }).bits.bytes();
+    const [type, elements] = options.webgpu
+      ? (["int32", Int32Array.from(bytes)] as const)
+      : (["uint8", bytes] as const);
+    return [name, new runtime.Tensor(type, elements, [bytes.length])];
+  };
+  const feeds = await Promise.all([...graph.inputs.keys()].map(feed));
+  const results = await session.run(Object.fromEntries(feeds));
+  const outputs = [...graph.outputs].map(([name, { dtype }]): [string, HostTensor] => {
+    const { data, dims } = results[name] as OrtTensor;
+    return [
+      name,
+      dtype === "int32"
+        ? int32(dims, (data as Int32Array).slice())
+        : float32(dims, Float32Array.from(data as Float32Array)),
+    ];
+  });
   await session.release();
-  return outputs;
+  return Object.fromEntries(outputs);
 }
 
 /** Same names, shapes and dtypes, and values within `tolerance` of their size; NaN and infinities at the same places. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { dropoutMask, normals, permutation } from "../../src/random/draws";
+import { dropoutBits, dropoutMask, keptValue, normals, permutation } from "../../src/random/draws";
 import { Purpose, streamKey, threefry2x32, words } from "../../src/random/threefry";
 
 const block = (high: number, low: number, c0: number, c1: number) => {
@@ -44,6 +44,35 @@ describe("draws", () => {
     expect(Math.abs(dropped - 0.1)).toBeLessThan(4 * Math.sqrt((0.1 * 0.9) / mask.length));
     expect(new Set(mask).size).toBe(2);
     expect(mask.find((value) => value > 0)).toBeCloseTo(1 / 0.9, 4);
+  });
+
+  test.each([
+    [1, 0.1],
+    [7, 0.5],
+    [8, 0],
+    [13, 0.1],
+    [16, 0.9],
+    [1000, 0.3],
+    [16_384 * 3, 0.1],
+    [8 * 65_536, 0.1],
+    [8 * 65_536 + 1, 0.25],
+    [2 * 8 * 65_536 + 8 * 3 + 5, 0.1],
+  ])("bits of %i elements are the mask of rate %f", (size, rate) => {
+    const [mask, bits] = [dropoutMask(key, size, rate), dropoutBits(key, size, rate)];
+    expect(bits).toHaveLength(Math.ceil(size / 8));
+    const kept = Math.fround(keptValue(rate));
+    const unpacked = Float32Array.from({ length: size }, (_, i) =>
+      ((bits[i >> 3] as number) >> (i & 7)) & 1 ? kept : 0,
+    );
+    expect(Buffer.compare(Buffer.from(unpacked.buffer), Buffer.from(mask.buffer))).toBe(0);
+  });
+
+  test("bits are a copy: drawing others leaves them as they are", () => {
+    const bits = dropoutBits(key, 4096, 0.5);
+    const before = bits.slice();
+    expect(dropoutBits(streamKey(6, Purpose.dropout, 1, 1), 4096, 0.5)).not.toEqual(before);
+    expect(bits).toEqual(before);
+    expect(dropoutBits(key, 0, 0.5)).toHaveLength(0);
   });
 
   test("normal numbers have their mean, deviation and tails", () => {

@@ -55,6 +55,7 @@ export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxMo
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {
   const { symbols = [], standard = options.webgpu ?? false, webgpu = false, wideInputs = false } = options;
   const { bits = new Map<string, number>(), products = "float32" } = options;
+  if (standard && products !== "float32") throw new Error(`products in ${products} need onnxruntime's own operators`);
   const { graph: joined, constants } = joinProducts(traced, options.constants ?? {});
   const packed = packedInputs(joined, constants);
   const graph = packed.size > 0 ? flattenRows(joined) : joined; // small nodes count where products are fast

@@ -2,7 +2,7 @@
 // that starts a kernel for each of eleven nodes waits more than it computes on short texts. Inference alone: gradients and recorded
 // probabilities need what lies between.
 
-import { type Graph, type Node, only, type Value } from "../graph/graph";
+import { type Graph, type Node, only, producers, useCounts, type Value } from "../graph/graph";
 import { type Builder, rewrite } from "./rewrite";
 
 /** query [b, q, h], key and value [b, l, h], bias [b, 1, q, l]; heads, scale -> [b, q, h] */
@@ -11,10 +11,12 @@ export const ATTENTION = "Attention";
 const isHeadSwap = (node: Node | undefined): node is Node =>
   node?.op === "Transpose" && `${node.attributes["perm"]}` === "0,2,1,3";
 
-/** Replaces softmax(scale Q K^T + bias) V of several heads, wherever it stands in full. */
-export const fuseAttention = (graph: Graph): Graph =>
-  rewrite(graph, (node, [context], builder) => {
-    if (!isHeadSwap(node)) return null;
+/** Replaces softmax(scale Q K^T + bias) V of several heads, wherever it stands in full and nothing else reads its probabilities. */
+export function fuseAttention(graph: Graph): Graph {
+  const [made, uses] = [producers(graph.nodes), useCounts(graph)];
+  const probabilitiesOf = (node: Node) => made.get(node.inputs[0]?.id ?? -1)?.inputs[0];
+  return rewrite(graph, (node, [context], builder) => {
+    if (!isHeadSwap(node) || uses.get(probabilitiesOf(node)?.id ?? -1) !== 1) return null;
     const found = matchAttention(context as Value, builder);
     if (!found) return null;
     const { query, key, value, bias, scale } = found;
@@ -33,12 +35,14 @@ export const fuseAttention = (graph: Graph): Graph =>
     const [output] = builder.emit(ATTENTION, inputs, { heads, scale }, [{ shape, dtype: "float32" }]) as [Value];
     return builder.emit("Reshape", [output], { shape: [...only(node).shape] }, [only(node)]);
   });
+}
 
 /** The operands [b, positions, heads, width] of the product that `context` [b, heads, q, width] is. */
 function matchAttention(context: Value, builder: Builder) {
   const product = builder.producer(context);
-  if (product?.op !== "BatchMatMul" || product.attributes["transposeA"] || product.attributes["transposeB"])
-    return null;
+  if (product?.op !== "BatchMatMul") return null;
+  const { transposeA, transposeB, alpha } = product.attributes;
+  if (transposeA || transposeB || alpha !== undefined) return null;
   const [probabilities, values] = product.inputs as [Value, Value];
   const softmax = builder.producer(probabilities);
   if (softmax?.op !== "Softmax" || softmax.attributes["axis"] !== 3) return null;

@@ -72,10 +72,8 @@ function groupsOf(updates: readonly Node[]): Group[] {
     const small = members.filter((node) => sizeOfUpdate(node) < SMALL);
     const large = members.filter((node) => sizeOfUpdate(node) >= SMALL);
     const width = large.map(sizeOfUpdate).reduce(greatestDivisor, 0);
-    return [
-      { members: small, width: 1 },
-      { members: large, width },
-    ].filter(({ members: own, width: wide }) => own.length > 1 && (wide === 1 || wide >= NARROWEST));
+    const groups = [{ members: small, width: 1 }, ...(width < NARROWEST ? [] : [{ members: large, width }])];
+    return groups.filter(({ members: own }) => own.length > 1);
   });
 }
 
@@ -92,8 +90,12 @@ function flatten({ members, width }: Group, input: number): Node {
 
 /** The norm over all gradients is the norm over the groups that hold them, and over those in none. */
 function normOfGroups(node: Node, groups: readonly Node[]): Node {
-  const held = new Set(groups.flatMap(({ inputs }) => inputs.map(({ id }) => id)));
-  const loose = node.inputs.filter(({ id }) => !held.has(id));
+  const loose = [...node.inputs];
+  for (const { id } of groups.flatMap(({ inputs }) => inputs)) {
+    const at = loose.findIndex((gradient) => gradient.id === id); // two parameters may have one gradient: it counts twice
+    if (at < 0) throw new Error("an update's gradient has no part in the norm");
+    loose.splice(at, 1);
+  }
   return { ...node, inputs: [...groups.map(({ outputs }) => outputs[0] as Value), ...loose] };
 }
 

@@ -49,6 +49,7 @@ const functions = {
   AllocatorFree: [76, "void *AllocatorFree(void *allocator, void *pointer)"],
   GetAllocatorWithDefaultOptions: [78, "void *GetAllocatorWithDefaultOptions(_Out_ void **out)"],
   ReleaseStatus: [93, "void ReleaseStatus(void *status)"],
+  ReleaseMemoryInfo: [94, "void ReleaseMemoryInfo(void *info)"],
   ReleaseSession: [95, "void ReleaseSession(void *session)"],
   ReleaseValue: [96, "void ReleaseValue(void *value)"],
   ReleaseTensorTypeAndShapeInfo: [99, "void ReleaseTensorTypeAndShapeInfo(void *info)"],

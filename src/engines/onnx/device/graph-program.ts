@@ -1,6 +1,6 @@
 // A graph that was lowered before, on a device: its weights go there once, when it is opened.
 
-import type { HostTensor } from "../../../model/tensors";
+import type { HostTensor, HostTensors } from "../../../model/tensors";
 import type { GraphProgram } from "../../engine";
 import { bindLeft, isLeft, leftTensor, releaseLeft } from "./left";
 import { type DeviceSettings, openDeviceSession } from "./session";
@@ -12,28 +12,47 @@ export function openDeviceGraph(
 ): GraphProgram {
   const { library } = settings;
   const session = openDeviceSession(settings, file, "all");
+  const left = new Set<HostTensor>();
+  const release = (tensor: HostTensor): void => {
+    releaseLeft(library, tensor);
+    left.delete(tensor);
+  };
+  const run = async (inputs: HostTensors, leave: boolean): Promise<HostTensors> => {
+    const given = session.inputs.map((name) => {
+      const tensor = inputs[name];
+      // What the call before had bound would be computed with again.
+      if (!tensor) throw new Error(`a call lacks ${name}`);
+      return [name, tensor] as const;
+    });
+    try {
+      for (const [name, tensor] of given) {
+        if (isLeft(tensor)) bindLeft(session, name, tensor);
+        else session.bindHost(name, tensor);
+      }
+      const { kept, fetched } = await session.run(leave ? session.outputs : [], leave ? [] : session.outputs);
+      const outputs = new Map(fetched);
+      for (const [name, value] of kept) {
+        const tensor = leftTensor(session.typeOf(value), value);
+        left.add(tensor);
+        outputs.set(name, tensor);
+      }
+      return Object.fromEntries(outputs);
+    } finally {
+      // Another program's values: they must not be held here when its session ends.
+      for (const [name, tensor] of given) if (isLeft(tensor)) session.drop(name);
+    }
+  };
   return {
     inputs: session.inputs,
-    run: (inputs, leave = false) =>
-      turns(async () => {
-        for (const name of session.inputs) {
-          const tensor = inputs[name] as HostTensor;
-          if (isLeft(tensor)) bindLeft(session, name, tensor);
-          else session.bindHost(name, tensor);
-        }
-        const results = await session.run(leave ? session.outputs : [], leave ? [] : session.outputs);
-        for (const name of session.inputs) if (isLeft(inputs[name] as HostTensor)) session.drop(name);
-        const left = [...results.kept].map(
-          ([name, value]) => [name, leftTensor(session.shapeOf(value), value)] as const,
-        );
-        return Object.fromEntries([...left, ...results.fetched]);
-      }),
-    release(outputs) {
-      for (const tensor of Object.values(outputs)) releaseLeft(library, tensor);
-    },
+    run: (inputs, leave = false) => turns(() => run(inputs, leave)),
+    release: (outputs) => Object.values(outputs).forEach(release),
     dispose() {
-      session.unbind();
-      session.dispose();
+      const end = async () => {
+        session.unbind();
+        left.forEach(release);
+        session.dispose();
+      };
+      void turns(end); // after the runs that were begun
     },
   };
 }

@@ -1,5 +1,6 @@
 // Outputs that stay on the device for another program's next call. A caller has a tensor of them, whose data it cannot read.
 
+import type { ValueType } from "../../../compile/graph/graph";
 import type { HostTensor } from "../../../model/tensors";
 import type { OrtLibrary } from "./c-api";
 import type { DeviceSession, DeviceValue } from "./session";
@@ -10,15 +11,15 @@ interface Place {
 
 const places = new WeakMap<HostTensor, Place>();
 
-/** What a caller has of a value of float32. */
-export function leftTensor(shape: readonly number[], value: DeviceValue): HostTensor {
-  const tensor: HostTensor = {
-    dtype: "float32",
+/** What a caller has of a value. */
+export function leftTensor({ dtype, shape }: ValueType, value: DeviceValue): HostTensor {
+  const tensor = {
+    dtype,
     shape,
-    get data(): Float32Array {
+    get data(): never {
       throw new Error("an output that was left on the device is read by the host");
     },
-  };
+  } as HostTensor;
   places.set(tensor, { value });
   return tensor;
 }

@@ -110,39 +110,52 @@ export function loadDeviceProgram<E extends string>(
     }
   };
 
-  return {
-    run: (entry, inputs, kept = []) =>
-      turns(async () => {
-        if (disposed) throw new Error(`${entry} was run on a program that is disposed`);
-        const found = find(entry, inputs);
-        const { session } = found;
-        const given = session.inputs.filter((name) => name.startsWith(inputPrefix));
-        const drawn = await drawInputs(found, given, inputs); // before anything is bound: nothing is half made
-        bindState(found);
-        for (const name of given) bindInput(session, name, inputOf(inputs, name), drawn.get(name));
-        const leaves = new Set(kept.map((name) => outputPrefix + name));
-        const stays = session.outputs.filter((name) => name.startsWith(nextPrefix) || leaves.has(name));
-        const comes = session.outputs.filter((name) => name.startsWith(outputPrefix) && !leaves.has(name));
-        for (const other of compiled.get(entry) ?? []) release(other);
-        const results = await session.run(stays, comes);
-        // Another program's values: they must not be held here when its sessions end.
-        for (const name of given) if (isLeft(inputOf(inputs, name))) session.drop(name);
-        for (const [name, value] of results.kept) {
-          if (name.startsWith(nextPrefix)) state.replace(name.slice(nextPrefix.length), value);
-          else {
-            const tensor = leftTensor(session.shapeOf(value), value);
-            found.left = [...found.left, tensor];
-            results.fetched.set(name, tensor);
-          }
+  const runEntry = async (entry: E, inputs: HostTensors, kept: readonly string[]): Promise<HostTensors> => {
+    const found = find(entry, inputs);
+    const { session } = found;
+    const given = session.inputs.filter((name) => name.startsWith(inputPrefix));
+    const drawn = await drawInputs(found, given, inputs); // before anything is bound: nothing is half made
+    bindState(found);
+    try {
+      for (const name of given) bindInput(session, name, inputOf(inputs, name), drawn.get(name));
+      const leaves = new Set(kept.map((name) => outputPrefix + name));
+      const stays = session.outputs.filter((name) => name.startsWith(nextPrefix) || leaves.has(name));
+      const comes = session.outputs.filter((name) => name.startsWith(outputPrefix) && !leaves.has(name));
+      for (const other of compiled.get(entry) ?? []) release(other);
+      const results = await session.run(stays, comes);
+      for (const [name, value] of results.kept) {
+        if (name.startsWith(nextPrefix)) state.replace(name.slice(nextPrefix.length), value);
+        else {
+          const tensor = leftTensor(session.typeOf(value), value);
+          found.left = [...found.left, tensor];
+          results.fetched.set(name, tensor);
         }
-        return unprefixed(results.fetched, outputPrefix);
-      }),
-    state: () => turns(() => state.read()),
+      }
+      return unprefixed(results.fetched, outputPrefix);
+    } finally {
+      // Another program's values: they must not be held here when its sessions end.
+      for (const name of given) if (isLeft(inputOf(inputs, name))) session.drop(name);
+    }
+  };
+
+  const requireOpen = (what: string): void => {
+    if (disposed) throw new Error(`${what} on a program that is disposed`);
+  };
+
+  return {
+    async run(entry, inputs, kept = []) {
+      requireOpen(`${entry} was run`);
+      return turns(() => runEntry(entry, inputs, kept));
+    },
+    async state() {
+      requireOpen("the state was read");
+      return turns(() => state.read());
+    },
     compiled: () => ({ ...spent }),
     dispose() {
       if (disposed) return;
       disposed = true;
-      releaseAll(() => state.dispose());
+      void turns(async () => releaseAll(() => state.dispose())); // after the runs that were begun
     },
   };
 }

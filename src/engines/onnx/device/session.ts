@@ -1,13 +1,15 @@
 // A session on a device: what it is fed stays where it is between runs, and what it gives is fetched or stays on the
 // device, as the caller says.
 
+import type { ValueType } from "../../../compile/graph/graph";
 import type { ProductType } from "../../../compile/onnx/lowering";
 import { float32, type HostTensor, int32, sizeOf } from "../../../model/tensors";
 import type { OrtLibrary, Pointer } from "./c-api";
 
 /** ONNXTensorElementDataType. */
 const elementTypes = { float32: 1, uint8: 2, int32: 6 } as const;
-const FLOAT_BYTES = 4;
+/** Of float32 and of int32. */
+const ELEMENT_BYTES = 4;
 /** Of OrtAllocatorType and OrtMemType: the device's allocator, its default memory. */
 const [DEVICE_ALLOCATOR, DEFAULT_MEMORY] = [0, 0] as const;
 /** GraphOptimizationLevel. */
@@ -85,7 +87,7 @@ export interface DeviceSession {
   /** Runs with what is bound. `kept` stay on the device, `fetched` come back; no output is left out. */
   run(kept: readonly string[], fetched: readonly string[]): Promise<RunResult>;
   /** Of a value on the device. */
-  shapeOf(value: DeviceValue): number[];
+  typeOf(value: DeviceValue): ValueType;
   /** Lets go of what is bound: a value must not outlive the session whose memory it is in. */
   unbind(): void;
   /** Ends it, after `unbind`; with a profile, the file that it wrote. */
@@ -110,6 +112,7 @@ export function openDeviceSession(
   const session = createSession(settings, model, level);
   const binding = library.make("CreateIoBinding", session);
   const held = new Map<string, ArrayBufferView>(); // what a binding to the host's memory points to
+  const bound = new Set<string>(); // outputs in the order in which they were first bound, which stays theirs
   const hostMemory = library.make("CreateMemoryInfo", "Cpu", DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY);
   const deviceMemory = library.make(
     "CreateMemoryInfo",
@@ -141,26 +144,38 @@ export function openDeviceSession(
   return {
     inputs: namesOf(library, session, "Input"),
     outputs: namesOf(library, session, "Output"),
-    bind: (name, value) => library.call("BindInput", binding, name, value),
+    bind(name, value) {
+      library.call("BindInput", binding, name, value);
+      held.delete(name);
+    },
     bindHost: (name, { dtype, data, shape }) => bindElements(name, dtype, data, shape),
     bindBits(name, given) {
       if (provider.name === "webgpu") bindElements(name, "int32", Int32Array.from(given), [given.length]);
       else bindElements(name, "uint8", given, [given.length]);
     },
+    // The C API takes back all inputs or none, so another value takes its place.
     drop: (name) => bindElements(name, "float32", new Float32Array(1), [1]),
     async run(kept, fetched) {
-      for (const name of kept) library.call("BindOutputToDevice", binding, name, deviceMemory);
-      for (const name of fetched) library.call("BindOutputToDevice", binding, name, hostMemory);
+      const bindOutput = (name: string, memory: Pointer) => {
+        library.call("BindOutputToDevice", binding, name, memory);
+        bound.add(name);
+      };
+      for (const name of kept) bindOutput(name, deviceMemory);
+      for (const name of fetched) bindOutput(name, hostMemory);
       await library.callAsync("RunWithBinding", session, null, binding);
       const values = boundValues(library, binding);
-      const byName = new Map([...kept, ...fetched].map((name, at) => [name, values[at] as Pointer]));
+      const byName = new Map([...bound].map((name, at) => [name, values[at] as Pointer]));
       return {
         kept: new Map(kept.map((name) => [name, byName.get(name) as Pointer])),
         fetched: new Map(fetched.map((name) => [name, readHost(library, byName.get(name) as Pointer)])),
       };
     },
-    shapeOf: (value) => typeOf(library, value).shape,
-    unbind: () => library.release("ReleaseIoBinding", binding),
+    typeOf: (value) => typeOf(library, value),
+    unbind() {
+      library.release("ReleaseIoBinding", binding);
+      for (const memory of [hostMemory, deviceMemory]) library.release("ReleaseMemoryInfo", memory);
+      held.clear();
+    },
     dispose() {
       const profile =
         settings.profile === undefined ? null : library.make("SessionEndProfiling", session, library.allocator);
@@ -195,7 +210,7 @@ function namesOf(library: OrtLibrary, session: Pointer, side: "Input" | "Output"
   );
 }
 
-/** In the order in which they were bound. */
+/** In the order in which their outputs were first bound. */
 function boundValues(library: OrtLibrary, binding: Pointer): Pointer[] {
   const [values, count] = [[null] as [Pointer | null], [0] as [number | bigint]];
   library.call("GetBoundOutputValues", binding, library.allocator, values, count);
@@ -204,24 +219,29 @@ function boundValues(library: OrtLibrary, binding: Pointer): Pointer[] {
   return pointers;
 }
 
-function typeOf(library: OrtLibrary, value: Pointer): { readonly type: number; readonly shape: number[] } {
+/** Throws for element types that programs do not give. */
+function typeOf(library: OrtLibrary, value: Pointer): ValueType {
   const info = library.make("GetTensorTypeAndShape", value);
   const rank = library.count("GetDimensionsCount", info);
   const sizes = new BigInt64Array(rank);
   library.call("GetDimensions", info, sizes, rank);
   const type = library.count("GetTensorElementType", info);
   library.release("ReleaseTensorTypeAndShapeInfo", info);
-  return { type, shape: Array.from(sizes, Number) };
+  const shape = Array.from(sizes, Number);
+  if (type === elementTypes.float32) return { dtype: "float32", shape };
+  if (type === elementTypes.int32) return { dtype: "int32", shape };
+  throw new Error(`an output has onnxruntime's element type ${type}; programs give float32 and int32`);
 }
 
 /** Copies a value of host memory out of the library, and releases it. */
 export function readHost(library: OrtLibrary, value: Pointer): HostTensor {
-  const { type, shape } = typeOf(library, value);
-  const bytes = FLOAT_BYTES * sizeOf(shape);
-  const copy =
-    bytes === 0 ? new ArrayBuffer(0) : library.view(library.make("GetTensorMutableData", value), bytes).slice(0);
-  library.release("ReleaseValue", value);
-  if (type === elementTypes.float32) return float32(shape, new Float32Array(copy));
-  if (type === elementTypes.int32) return int32(shape, new Int32Array(copy));
-  throw new Error(`an output has onnxruntime's element type ${type}; programs give float32 and int32`);
+  try {
+    const { dtype, shape } = typeOf(library, value);
+    const bytes = ELEMENT_BYTES * sizeOf(shape);
+    const copy =
+      bytes === 0 ? new ArrayBuffer(0) : library.view(library.make("GetTensorMutableData", value), bytes).slice(0);
+    return dtype === "float32" ? float32(shape, new Float32Array(copy)) : int32(shape, new Int32Array(copy));
+  } finally {
+    library.release("ReleaseValue", value);
+  }
 }
