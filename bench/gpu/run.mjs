@@ -42,7 +42,7 @@ function record(row) {
 }
 
 /** Runs a command; its lines of JSON are rows of a part, its others are said. */
-async function part(name, command, args, seconds, environment = {}) {
+async function part(name, command, args, seconds) {
   const left = Math.min(seconds, (deadline - Date.now()) / 1000);
   if (left < 5) {
     record({ part: name, skipped: "no time is left" });
@@ -50,7 +50,7 @@ async function part(name, command, args, seconds, environment = {}) {
   }
   const started = Date.now();
   console.log(`== ${name}: ${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(" ")}`);
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const errors = [];
   createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
   const lines = createInterface({ input: child.stdout });
@@ -72,8 +72,8 @@ async function part(name, command, args, seconds, environment = {}) {
   } else record({ part: name, seconds: took });
 }
 
-const node = (script, args, name, seconds, environment) =>
-  part(name, process.execPath, [path.join(folder, script), ...args], seconds, environment);
+const node = (script, args, name, seconds) =>
+  part(name, process.execPath, [path.join(folder, script), ...args], seconds);
 
 const parts = {
   async found() {
@@ -94,8 +94,7 @@ const parts = {
   async reference() {
     for (const device of devices) {
       const prefix = path.join(values.out, `profile-${device}`);
-      const profiled = { FLEXBERT_ONNX_PROFILE: prefix };
-      await node("reference.mjs", ["--device", device], `reference ${device}`, 90, profiled);
+      await node("reference.mjs", ["--device", device, "--profile", prefix], `reference ${device}`, 90);
       const files = readdirSync(values.out).filter((file) => file.startsWith(`profile-${device}`));
       const largest = files
         .map((file) => path.join(values.out, file))
