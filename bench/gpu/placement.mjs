@@ -1,4 +1,4 @@
-// Which provider ran the nodes of a profile that onnxruntime wrote (FLEXBERT_ONNX_PROFILE): counts by operator, and the times on the host.
+// Which provider ran the nodes of a profile that onnxruntime wrote (openEngine's `profile`): counts by operator, and the times on the host.
 //
 //   node bench/gpu/placement.mjs PROFILE.json ...
 import { readFileSync } from "node:fs";

@@ -24,18 +24,21 @@ const STEPS = 4;
 const name = positionals[0] ?? "base-k3-128";
 const folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-profile-"));
 const script = path.join(import.meta.dirname, "../peers/flexbert-step.mjs");
-const said = execFileSync(process.execPath, [script, ...stepCases[name].map(String), "8", "onnx"], {
-  input: "step\n".repeat(STEPS),
-  encoding: "utf8",
-  env: {
-    ...process.env,
-    DEVICE: values.device,
-    PRECISION: values.precision,
-    DROPOUT: values.dropout,
-    CUDA_LAUNCH_BLOCKING: "1",
-    FLEXBERT_ONNX_PROFILE: path.join(folder, "profile"),
+const said = execFileSync(
+  process.execPath,
+  [script, ...stepCases[name].map(String), "8", "onnx", path.join(folder, "profile")],
+  {
+    input: "step\n".repeat(STEPS),
+    encoding: "utf8",
+    env: {
+      ...process.env,
+      DEVICE: values.device,
+      PRECISION: values.precision,
+      DROPOUT: values.dropout,
+      CUDA_LAUNCH_BLOCKING: "1",
+    },
   },
-});
+);
 console.log(said.trim().split("\n").at(-1));
 for (const file of readdirSync(folder)) {
   const events = JSON.parse(readFileSync(path.join(folder, file), "utf8"));

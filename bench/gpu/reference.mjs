@@ -1,7 +1,7 @@
 // The onnx engine on a device against PyTorch's values (test/fixtures/reference): the forward pass of the tiny BERT, and twenty
 // AdamW steps of its top two layers, twice, to see whether they repeat byte for byte. Ends with 1 where they are not met.
 //
-//   npm run build && node bench/gpu/reference.mjs [--device webgpu] [--precision float32]
+//   npm run build && node bench/gpu/reference.mjs [--device webgpu] [--precision float32] [--profile PREFIX]
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -24,7 +24,11 @@ const { trainStep } = require("../../dist/training/step/step.js");
 showUsage(import.meta.url);
 
 const { values } = parseArgs({
-  options: { device: { type: "string", default: "webgpu" }, precision: { type: "string", default: "float32" } },
+  options: {
+    device: { type: "string", default: "webgpu" },
+    precision: { type: "string", default: "float32" },
+    profile: { type: "string" },
+  },
 });
 const TRAINED = 2;
 /** By precision: the largest difference of a hidden state, and the largest share by which a loss or a norm may differ. */

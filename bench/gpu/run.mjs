@@ -1,28 +1,33 @@
-// All of a GPU's measurements in one go, without a network: what was found, the reference values, train steps against PyTorch, and
-// the serving shape at rising load. Every part is a process with a time limit of its own; what fails is said and the rest goes on. Rows go
-// to OUT/rows.jsonl as they come, the table to OUT/table.md and to the terminal at the end.
+// All of a GPU's measurements in one go, without a network: what was found, the reference values, train steps against PyTorch, a short
+// sweep, the serving shape at rising load, and where a step's time goes. Every part is a process with a time limit of its own; what fails
+// is said and the rest goes on. Rows go to OUT/rows.jsonl as they come, the table to OUT/table.md and to the terminal at the end.
 //
-//   node bench/gpu/run.mjs --out OUT [--parts found,reference,steps,serving] [--devices cuda,webgpu] [--minutes 9] [--dry-run]
+//   node bench/gpu/run.mjs --out OUT [--parts found,reference,steps,sweep,serving,profile] [--devices cuda,webgpu] [--minutes 9]
+//       [--glue FOLDER] [--python PYTHON] [--cases CASE,...] [--rates N,...] [--dry-run]
 //
+// bench/gpu/README.md says how to come from nothing to the table. The part found installs the CUDA provider where a package has it (cuda/).
 // --dry-run takes small sizes, the CPU in CUDA's place, and no PyTorch unless --python names one: it tries the script, not a machine.
 import { spawn } from "node:child_process";
-import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { showUsage } from "../usage.mjs";
+import { tableOf } from "./table.mjs";
+import { vulkanEnvironment } from "./vulkan.mjs";
 
 showUsage(import.meta.url);
 
 const { values } = parseArgs({
   options: {
     out: { type: "string" },
-    parts: { type: "string", default: "found,reference,steps,serving" },
+    parts: { type: "string", default: "found,reference,steps,sweep,serving,profile" },
     devices: { type: "string", default: "cuda,webgpu" },
     minutes: { type: "string", default: "9" },
     python: { type: "string" },
     cases: { type: "string" },
+    glue: { type: "string" },
     rates: { type: "string", default: "500,1000,2000,3000,4000,5000,6000,8000" },
     "dry-run": { type: "boolean", default: false },
   },
@@ -31,6 +36,11 @@ if (!values.out) throw new Error("--out names the folder for the rows");
 mkdirSync(values.out, { recursive: true });
 const dry = values["dry-run"];
 const folder = import.meta.dirname;
+const root = path.resolve(folder, "../..");
+const environment = {
+  ...process.env,
+  ...vulkanEnvironment(path.join(root, "vulkan"), path.join(values.out, "vulkan")),
+};
 const deadline = Date.now() + 60_000 * Number(values.minutes);
 const devices = values.devices.split(",").map((device) => (dry && device === "cuda" ? "cpu" : device));
 const python = values.python ?? (dry ? null : "python3");
@@ -42,7 +52,7 @@ function record(row) {
 }
 
 /** Runs a command; its lines of JSON are rows of a part, its others are said. */
-async function part(name, command, args, seconds, environment = {}) {
+async function part(name, command, args, seconds) {
   const left = Math.min(seconds, (deadline - Date.now()) / 1000);
   if (left < 5) {
     record({ part: name, skipped: "no time is left" });
@@ -50,7 +60,7 @@ async function part(name, command, args, seconds, environment = {}) {
   }
   const started = Date.now();
   console.log(`== ${name}: ${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(" ")}`);
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
   const errors = [];
   createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
   const lines = createInterface({ input: child.stdout });
@@ -72,8 +82,8 @@ async function part(name, command, args, seconds, environment = {}) {
   } else record({ part: name, seconds: took });
 }
 
-const node = (script, args, name, seconds, environment) =>
-  part(name, process.execPath, [path.join(folder, script), ...args], seconds, environment);
+const node = (script, args, name, seconds) =>
+  part(name, process.execPath, [path.join(folder, script), ...args], seconds);
 
 const parts = {
   async found() {
@@ -89,13 +99,17 @@ const parts = {
       "--format=csv,noheader",
     ];
     await part("found", "nvidia-smi", query, 20);
-    await part("found", process.execPath, [path.join(folder, "../../bin/flexbert.js"), "doctor"], 60);
+    const flexbert = path.join(root, "bin/flexbert.js");
+    const provider = path.join(root, "cuda");
+    if (devices.includes("cuda") && existsSync(provider)) {
+      await part("found", process.execPath, [flexbert, "engine", "install", "onnx-cuda", "--from", provider], 90);
+    }
+    await part("found", process.execPath, [flexbert, "doctor"], 60);
   },
   async reference() {
     for (const device of devices) {
       const prefix = path.join(values.out, `profile-${device}`);
-      const profiled = { FLEXBERT_ONNX_PROFILE: prefix };
-      await node("reference.mjs", ["--device", device], `reference ${device}`, 90, profiled);
+      await node("reference.mjs", ["--device", device, "--profile", prefix], `reference ${device}`, 90);
       const files = readdirSync(values.out).filter((file) => file.startsWith(`profile-${device}`));
       const largest = files
         .map((file) => path.join(values.out, file))
@@ -140,6 +154,15 @@ const parts = {
         60,
       );
   },
+  async sweep() {
+    const glue = values.glue ? ["--glue", values.glue] : [];
+    const size = dry ? ["--size", "minilm", "--rows", "32", "--k", "1"] : [];
+    for (const device of devices) {
+      const precision = device === "cuda" ? "tf32" : "float32";
+      const args = ["--device", device, "--precision", precision, ...glue, ...size];
+      await node("sweep.mjs", args, `sweep ${device}`, dry ? 240 : 120);
+    }
+  },
   async serving() {
     const small = [
       "--size",
@@ -168,42 +191,18 @@ const parts = {
       }
     }
   },
+  async profile() {
+    for (const device of devices) {
+      const precisions = device === "cuda" ? ["float32", "tf32", "bf16"] : ["float32"];
+      for (const precision of device === "cpu" ? [] : precisions) {
+        const args = ["--device", device, "--precision", precision, ...(dry ? ["minilm-k2-16"] : [])];
+        await node("profile-step.mjs", args, `profile ${device} ${precision}`, dry ? 240 : 60);
+      }
+    }
+  },
 };
 
 for (const name of values.parts.split(",")) await parts[name]();
 const table = tableOf(rows);
 writeFileSync(path.join(values.out, "table.md"), table);
 console.log(table);
-
-function tableOf(all) {
-  const ms = (value) => (value === undefined ? "" : value.toFixed(2));
-  const steps = all.filter((row) => row.case);
-  const rates = all.filter((row) => row.offered);
-  const lines = [
-    "| step | precision | dropout | device | ours ms (frozen) | median | PyTorch ms | median | ratio |",
-    "|---|---|---|---|---|---|---|---|---|",
-    ...steps.map((row) =>
-      row.error
-        ? `| ${row.case} | ${row.precision} | ${row.dropout} | ${row.device} | ${row.error.slice(0, 80)} |`
-        : `| ${row.case} | ${row.precision} | ${row.dropout} | ${row.device} | ${ms(row.ours.best)} (${ms(row.ours.frozen)}) | ` +
-          `${ms(row.ours.median)} | ${ms(row.peer?.best)} | ${ms(row.peer?.median)} | ${ms(row.ratio)} |`,
-    ),
-    "",
-    "| device | precision | offered/s | answered/s | P50 ms | P99 ms | rows a batch |",
-    "|---|---|---|---|---|---|---|",
-    ...rates.map(
-      (row) =>
-        `| ${row.device} | ${row.precision} | ${row.offered} | ${row.answered.toFixed(0)} | ${ms(row.p50)} | ${ms(row.p99)} | ${row.rows.toFixed(1)} |`,
-    ),
-    "",
-    ...all
-      .filter((row) => row.queriesPerSecond)
-      .map(
-        (row) =>
-          `${row.device} ${row.precision} ${row.rows} x ${row.length}: ${ms(row.ms)} ms, ${row.queriesPerSecond.toFixed(0)} queries/s`,
-      ),
-    ...all.filter((row) => row.said).map((row) => `${row.part}: ${row.said}`),
-    ...all.filter((row) => row.failed || row.skipped).map((row) => `${row.part}: ${row.failed ?? row.skipped}`),
-  ];
-  return `${lines.join("\n")}\n`;
-}

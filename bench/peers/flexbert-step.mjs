@@ -30,7 +30,7 @@ const config = {
   attentionProbsDropoutProb: Number(process.env.DROPOUT ?? 0),
 };
 
-// Options of onnxruntime's sessions: a profile, and what bench/session-options.mjs tries.
+// Options of onnxruntime's sessions on the CPU: a profile, and what bench/session-options.mjs tries.
 const options = {
   ...JSON.parse(process.env.SESSION_OPTIONS ?? "{}"),
   ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
@@ -70,7 +70,12 @@ function openStep(engine) {
 
 const { DEVICE, PRECISION } = process.env;
 const named = ["webgpu", "cuda"].includes(DEVICE) ? { device: DEVICE } : {};
-const { engine } = await openEngine(engineName, { threads, ...named, ...(PRECISION ? { precision: PRECISION } : {}) });
+const { engine } = await openEngine(engineName, {
+  threads,
+  ...named,
+  ...(named.device && profile ? { profile } : {}),
+  ...(PRECISION ? { precision: PRECISION } : {}),
+});
 if (DEVICE && engine.device !== (named.device ? "gpu" : DEVICE)) {
   throw new Error(`${engine.summary} does not run on ${DEVICE}`);
 }

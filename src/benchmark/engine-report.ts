@@ -1,6 +1,7 @@
 // Every number of an engine that was measured, from its runs. docs/bench.md explains the fields.
 
 import type { Compilation } from "../engines/engine";
+import type { Placement } from "../engines/onnx/device/placement";
 import { median } from "../predict/median";
 import type { EngineMeasurement, LengthWork } from "./measure";
 import type { RunTime } from "./step-benchmark";
@@ -32,6 +33,8 @@ export type EngineReport = { readonly name: string } & (
   | (Extract<Opened, { present: true }> & {
       readonly gemmFlopsPerSecond: number | null;
       readonly compiled: Record<WorkloadName, Compilation | null>;
+      /** Of a device: which nodes of a run it leaves to the CPU. */
+      readonly placement: Record<WorkloadName, Placement | null>;
       readonly trainPeakBytes: number | null;
       /** Why it stopped early, or null. */
       readonly failure: string | null;
@@ -50,7 +53,7 @@ export function reportEngine(
   work: readonly LengthWork[],
   batchSize: number,
 ): PresentReport {
-  const { times, finished, gemmPeak, failure } = measurement;
+  const { times, finished, placement, gemmPeak, failure } = measurement;
   const results = <T>(workload: WorkloadName, make: (runs: readonly RunTime[], work: LengthWork) => T): T[] =>
     work.flatMap((one) => {
       const runs = times[workload].get(one.length) ?? [];
@@ -61,6 +64,7 @@ export function reportEngine(
     ...opened,
     gemmFlopsPerSecond: gemmPeak,
     compiled: { train: finished.train?.compiled ?? null, inference: finished.inference?.compiled ?? null },
+    placement: { train: placement.train ?? null, inference: placement.inference ?? null },
     trainPeakBytes: finished.train?.peakBytes ?? null,
     failure,
     trainStep: results("train", (runs, { length, trainStep: { frozen, branch } }) => ({

@@ -1,6 +1,7 @@
 // The order of a benchmark: every engine in turn, run by run, so that a slow moment of the machine falls on all alike.
 // The first round warms up and does not count. Train steps come first, inference after: a process holds one of them.
 
+import type { Placement } from "../engines/onnx/device/placement";
 import { Interrupted, type ProgressBar, type Reporter } from "../messages/reporter";
 import { inferenceFlops, type StepFlops, trainStepFlops } from "../model/flops";
 import { placeOf } from "../model/place";
@@ -32,6 +33,8 @@ export interface EngineMeasurement {
   /** By workload, then by length: the runs that count. */
   readonly times: Record<WorkloadName, Map<number, RunTime[]>>;
   readonly finished: Partial<Record<WorkloadName, Finished>>;
+  /** Where the nodes of a run are; null where the engine has no device. */
+  readonly placement: Partial<Record<WorkloadName, Placement | null>>;
   /** FLOP/s of the best product. */
   gemmPeak: number | null;
   /** Why it stopped early. */
@@ -64,6 +67,7 @@ export async function measureEngines(
   const bar = reporter.progress("benchmark, runs", total);
   try {
     for (const workload of workloads) await measureWorkload(workload, all, plan, bar);
+    for (const workload of workloads) await placeWorkload(workload, all, plan, bar);
   } finally {
     bar.end();
   }
@@ -104,6 +108,22 @@ async function measureWorkload(
   }
 }
 
+/** After all that is timed: a run of its own that onnxruntime writes down node by node. Which nodes there are no length changes. */
+async function placeWorkload(
+  workload: WorkloadName,
+  all: readonly Measured[],
+  { model, lengths }: BenchPlan,
+  bar: ProgressBar,
+): Promise<void> {
+  for (const one of all) {
+    bar.advance(0, `${one.engine.name}, where the ${titles[workload]}'s nodes are`);
+    const placement = await attempt(one, `while looking where the ${titles[workload]}'s nodes are`, (call) =>
+      call("placement", workload, model, lengths[0] as number),
+    );
+    one.measurement.placement[workload] = placement;
+  }
+}
+
 const titles = { train: "train step", inference: "inference" } satisfies Record<WorkloadName, string>;
 
 /** The call's result; null where the engine has failed, now or before. */
@@ -126,6 +146,7 @@ async function attempt<T>(
 const emptyMeasurement = (): EngineMeasurement => ({
   times: { train: new Map(), inference: new Map() },
   finished: {},
+  placement: {},
   gemmPeak: null,
   failure: null,
 });

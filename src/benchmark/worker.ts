@@ -1,9 +1,12 @@
 // The process in which one engine is measured, started by processes.ts: engines that share tfjs's one current
 // backend cannot take turns in a process, and peak memory is a process's. It answers calls over IPC, one at a time.
 
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { Compilation, Engine } from "../engines/engine";
 import type { Gemm } from "../engines/gemm-rate";
+import type { Placement } from "../engines/onnx/device/placement";
 import { type ExitCode, UserError } from "../errors/errors";
 import type { BertConfig } from "../model/config";
 import { placeOf } from "../model/place";
@@ -56,6 +59,8 @@ export interface Calls {
   /** FLOP/s of one call of the engine's matrix product. */
   gemm(): Promise<number>;
   finish(): Promise<Finished>;
+  /** Where the nodes of one run are; ends the workload, whose times it would spoil. null where the engine has no device. */
+  placement(workload: WorkloadName, settings: ModelSettings, length: number): Promise<Placement | null>;
 }
 
 export interface WorkerRequest {
@@ -66,16 +71,19 @@ export interface WorkerRequest {
 export type WorkerReply = { readonly result: unknown } | { readonly error: string };
 
 let engine: Engine;
+let opening: EngineSettings;
 let gemm: Gemm | undefined;
 let weights: HostTensors | undefined;
 let workload: Workload | undefined;
 
 const calls: Calls = {
-  async open({ engine: name, device, threads, verbose }) {
-    const { explainAbsence, openEngine } = await import("../engines/open.js");
+  async open(settings) {
+    const { engine: name, device } = settings;
+    const { explainAbsence } = await import("../engines/open.js");
     try {
-      const opened = await openEngine(name, { device, verbose, ...(threads === undefined ? {} : { threads }) });
+      const opened = await openWith(settings);
       ({ engine } = opened);
+      opening = settings;
       const why = device === "auto" ? { why: opened.why } : {};
       return { present: true, summary: engine.summary, device: engine.device, threads: engine.threads, ...why };
     } catch (error) {
@@ -84,14 +92,8 @@ const calls: Calls = {
     }
   },
   async load(name, settings) {
-    const { openInference, openTrainStep } = await import("./step-benchmark.js");
-    workload?.dispose();
-    workload = undefined;
-    weights ??= await modelWeights(settings);
-    const { config, layers, batchSize, dropout, seed } = settings;
-    const rates = { hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
-    const benchmark: StepBenchmark = { config: { ...config, ...rates }, tensors: weights, layers, batchSize, seed };
-    workload = await (name === "train" ? openTrainStep : openInference)(engine, benchmark);
+    endWorkload();
+    workload = await openWorkload(engine, name, settings);
     return null;
   },
   run: (length) => (workload as Workload).run(length),
@@ -101,7 +103,44 @@ const calls: Calls = {
     return gemm.run();
   },
   finish: async () => ({ compiled: (workload as Workload).compiled(), peakBytes: peakBytes() }),
+  async placement(name, settings, length) {
+    if (engine.device !== "gpu" || engine.name !== "onnx") return null;
+    endWorkload();
+    const folder = mkdtempSync(path.join(tmpdir(), "flexbert-placement-"));
+    try {
+      const { readPlacement } = await import("../engines/onnx/device/placement.js");
+      const profiled = await openWith({ ...opening, profile: path.join(folder, "profile") });
+      const once = await openWorkload(profiled.engine, name, settings);
+      try {
+        await once.run(length);
+      } finally {
+        once.dispose(); // writes the profiles
+      }
+      return readPlacement(readdirSync(folder).map((file) => path.join(folder, file)));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
 };
+
+async function openWith({ engine: name, threads, ...how }: EngineSettings & { readonly profile?: string }) {
+  const { openEngine } = await import("../engines/open.js");
+  return openEngine(name, { ...how, ...(threads === undefined ? {} : { threads }) });
+}
+
+async function openWorkload(on: Engine, name: WorkloadName, settings: ModelSettings): Promise<Workload> {
+  const { openInference, openTrainStep } = await import("./step-benchmark.js");
+  weights ??= await modelWeights(settings);
+  const { config, layers, batchSize, dropout, seed } = settings;
+  const rates = { hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
+  const benchmark: StepBenchmark = { config: { ...config, ...rates }, tensors: weights, layers, batchSize, seed };
+  return (name === "train" ? openTrainStep : openInference)(on, benchmark);
+}
+
+function endWorkload(): void {
+  workload?.dispose();
+  workload = undefined;
+}
 
 /** The base's tensors or random ones, with pooler and head. */
 async function modelWeights({ base: name, config, layers, seed }: ModelSettings): Promise<HostTensors> {

@@ -2,6 +2,7 @@
 
 import type { BenchEstimate } from "../api/bench";
 import type { EngineReport, StepTimes } from "../benchmark/engine-report";
+import type { Placement } from "../engines/onnx/device/placement";
 import { formatBytes } from "../files/atomic";
 import { formatSeconds } from "../messages/quantities";
 import { type Terminal, table } from "./terminal";
@@ -22,7 +23,20 @@ export function printReports(reports: readonly EngineReport[], batchSize: number
     const rows = passes.map((pass) => [...timeCells(pass, batchSize), ...rateCells(pass)]);
     terminal.print(`\n${table(["inference", "batch", "best ms", "median ms", ...rateHeads], rows)}`);
   }
+  const placed = present.flatMap(({ name, placement: { train, inference } }) => [
+    ...(train ? [placementRow(name, "train step", train)] : []),
+    ...(inference ? [placementRow(name, "inference", inference)] : []),
+  ]);
+  if (placed.length > 0) {
+    terminal.print(`\n${table(["nodes of a run", "", "in all", "copies", "on the CPU", ""], placed)}`);
+  }
   printRemedies(reports, terminal);
+}
+
+function placementRow(name: string, what: string, { nodes, copies, onCpu }: Placement): string[] {
+  const left = onCpu.reduce((sum, one) => sum + one.nodes, 0);
+  const ops = onCpu.map((one) => `${one.nodes} ${one.op}`).join(", ");
+  return [name, what, String(nodes), String(copies), String(left), ops];
 }
 
 function printRemedies(reports: BenchEstimate["engines"] | readonly EngineReport[], terminal: Terminal): void {

@@ -16,6 +16,8 @@ export interface EngineOptions {
   readonly verbose?: boolean;
   /** Of matrix products; only the tensorflow engine has others than float32. */
   readonly precision?: Precision;
+  /** Of a device: where its sessions write onnxruntime's profile, as the beginning of a file's name. */
+  readonly profile?: string;
 }
 
 export interface OpenedEngine {

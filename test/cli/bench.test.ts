@@ -28,7 +28,8 @@ test("--json: every engine, its peak, what it compiled, and both workloads at bo
 
 /** Shapes, and numbers that must agree with each other. */
 function checkPresent(engine: Extract<EngineReport, { present: true }>): void {
-  expect(engine).toMatchObject({ present: true, device: "cpu", failure: null });
+  const nowhere = { train: null, inference: null };
+  expect(engine).toMatchObject({ present: true, device: "cpu", failure: null, placement: nowhere });
   expect(engine.gemmFlopsPerSecond).toBeGreaterThan(1e6);
   expect(engine.trainPeakBytes).toBeGreaterThan(2 ** 24);
   expect(engine.trainStep.map(({ length }) => length)).toEqual([8, 16]);

@@ -25,6 +25,8 @@ export interface DeviceOptions {
   readonly threads?: number;
   readonly verbose?: boolean;
   readonly precision?: Precision;
+  /** Where each session writes onnxruntime's profile when it ends, as the beginning of a file's name. */
+  readonly profile?: string | undefined;
 }
 
 /** Runs of all engines of the process: there is one device. */
@@ -69,7 +71,8 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
 /** TF32 is how CUDA computes products of float32. */
 const productTypes = { float32: "float32", tf32: "float32", bf16: "bfloat16", float16: "float16" } as const;
 
-async function openSettings({ device, precision = "float32", verbose = false }: DeviceOptions, threads: number) {
+async function openSettings(options: DeviceOptions, threads: number) {
+  const { device, precision = "float32", verbose = false, profile } = options;
   try {
     const settings: DeviceSettings = {
       library: libraryOf(device),
@@ -79,7 +82,7 @@ async function openSettings({ device, precision = "float32", verbose = false }: 
       verbose,
     };
     await inTurn(() => tryOut(settings));
-    return { ...settings, profile: process.env["FLEXBERT_ONNX_PROFILE"] };
+    return { ...settings, profile };
   } catch (error) {
     if (device === "cpu") throw error;
     throw new DeviceAbsent(device, explainOpening(error), error);

@@ -67,7 +67,7 @@ export interface DeviceSettings {
   readonly products: ProductType;
   readonly threads: number;
   readonly verbose: boolean;
-  /** Where a profile is written, as the beginning of a file's name. */
+  /** Where each session writes a profile when it ends, as the beginning of a file's name. */
   readonly profile?: string | undefined;
 }
 
