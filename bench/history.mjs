@@ -120,7 +120,9 @@ function makeRun(base, index, seed) {
       score: 0.5 + seed / 10,
       metrics: { accuracy: 0.5 + seed / 10 },
     },
-    ...{ options, sha256: hash.digest("hex"), steps: 10, bestEpoch: 1, epoch: 3 },
+    ...{ options, sha256: hash.digest("hex"), steps: 10, bestEpoch: 1 },
+    ...{ engine: "none", threads: 1, seconds: 0, tokensPerSecond: null },
+    ...{ startedAt: "2026-11-20T00:00:00.000Z", finishedAt: "2026-11-20T00:00:00.000Z" },
   };
   writeFileSync(path.join(folder, "run.json"), JSON.stringify(record));
   return task;

@@ -21,8 +21,18 @@ export async function runsOf(
   { recipes }: Call,
 ): Promise<Candidates> {
   const { teachers, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
-  const ofBase = ({ record }: StoredRun) => record.base.sha256 === base.sha256;
+  const ofBase = (run: StoredRun) => isOfBase(run, base);
   return { task: task.name, teachers: teachers.filter(ofBase), students: students.filter(ofBase) };
+}
+
+/** Throws modelError (4) for a run of this very base whose record has another number of layers for it. */
+function isOfBase({ folder, record }: StoredRun, { sha256, config, name }: BaseDescription): boolean {
+  if (record.base.sha256 !== sha256) return false;
+  if (record.base.layers === config.numHiddenLayers) return true;
+  throw modelError(
+    `${path.join(folder, "run.json")} is damaged (it says that ${name} has ${record.base.layers} layers, which has ` +
+      `${config.numHiddenLayers}). Remove the folder and run again`,
+  );
 }
 
 /** Whether a task has run folders of its own on a base of this name: those that a call means where it names none. */

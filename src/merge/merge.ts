@@ -79,7 +79,7 @@ export async function merge(request: MergeRequest): Promise<Merged> {
     if (old && old.manifest.base.sha256 !== base.sha256) throw otherBase(`${out} holds tasks`, old.manifest.base, base);
     const kept = (old?.manifest.tasks ?? []).filter(({ name }) => !names.includes(name));
     const added: MergedTask[] = [];
-    for (const selection of selections) added.push(await writeTask(out, selection, onCreated));
+    for (const selection of selections) added.push(await writeTask(out, selection, base, onCreated));
     const tasks = [...kept, ...added].sort((a, b) => (a.name < b.name ? -1 : 1));
     const { int8: before, ...others } = old?.manifest ?? {};
     const plain = { ...others, ...(await writeShared(change, base, tasks)), tasks };
@@ -91,7 +91,7 @@ export async function merge(request: MergeRequest): Promise<Merged> {
       // From where they came, not from what was just written: the check of model.onnx is then one of the blobs too.
       return {
         ...(await sharedUnder(task, out, contents, base)),
-        ...scoped(task.name, await loadBranch(selection.run)),
+        ...scoped(task.name, await branchOf(selection, base)),
       };
     };
     const pieces = await writeAllPieces(out, contents, base.config, old?.manifest ?? null, onCreated);
@@ -187,10 +187,20 @@ function otherBase(what: string, found: { name: string; sha256: string }, wanted
   );
 }
 
-async function writeTask(out: string, { task, run }: Selection, onCreated: OnCreated): Promise<MergedTask> {
+/** The branch of a run that was chosen; its outputs have the labels that it was trained with. */
+const branchOf = ({ task, run }: Selection, { config }: BaseDescription): Promise<HostTensors> =>
+  loadBranch(run, { ...task, labels: run.record.labels }, config);
+
+async function writeTask(
+  out: string,
+  selection: Selection,
+  base: BaseDescription,
+  onCreated: OnCreated,
+): Promise<MergedTask> {
+  const { task, run } = selection;
   const { record } = run;
   const about = { task: task.name, fork: String(record.fork) };
-  const blob = await writeBlob(out, task.name, await loadBranch(run), about, onCreated);
+  const blob = await writeBlob(out, task.name, await branchOf(selection, base), about, onCreated);
   return {
     ...blob,
     name: task.name,

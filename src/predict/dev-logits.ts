@@ -104,7 +104,7 @@ async function predictAlike(
       const { fork } = run.record;
       const source = { rows, config, activations: fork === null ? null : await trunk.at(fork) };
       const entries = { logits: logitsStep(run.record, config, head) };
-      const program = await context.engine.load(await loadBranch(run), entries, { logits: branchAxes });
+      const program = await context.engine.load(await loadBranch(run, task, config), entries, { logits: branchAxes });
       try {
         const logits = await splitLogits(program, "logits", source, outputs, context.signal);
         await writeSafetensors(

@@ -26,8 +26,9 @@ export async function runParts(folder: string, engine: Engine, taskOf: (name: st
   const { maxLength } = options;
   const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
   const task = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
+  const branch = await loadBranch({ folder, record }, task, base.config);
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
-  const tensors = { ...shared, ...scoped(task.name, await loadBranch({ folder, record })) };
+  const tensors = { ...shared, ...scoped(task.name, branch) };
   const pieces = tracedPieces(engine, base.config, [task], tensors);
   return {
     folder,

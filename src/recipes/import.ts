@@ -138,7 +138,7 @@ async function describeImport(
   const id = id8(earlier);
   const kept = await readRecord(at(id));
   if (kept?.state === "finished" && kept.options.maxLength === maxLength) {
-    const stored = await loadBranch({ folder: at(id), record: kept });
+    const stored = await loadBranch({ folder: at(id), record: kept }, { ...task, labels: kept.labels }, base.config);
     if (hashHead(stored, task, base) === hashHead(branch, task, base)) {
       return { folder: at(id), record: recordOf(id) };
     }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
 import { IMPORTED } from "../checkpoints/runs/run-record";
 import { modelError } from "../errors/errors";
+import { printable } from "../errors/printable";
 import type { Recipe, Recipes } from "./recipe";
 
 export interface TaskRuns {
@@ -18,7 +19,10 @@ export async function taskRuns(recipes: Recipes, checkpoints: string, base: stri
     const runs: StoredRun[] = [];
     for (const recipe of Object.values(recipes).filter((one) => one.makes === makes)) {
       const found = await listRuns(methodFolder(checkpoints, base, task, recipe.method));
-      for (const run of found) requireMethod(run, recipe);
+      for (const run of found) {
+        requireMethod(run, recipe);
+        requireTask(run, task);
+      }
       runs.push(...found);
     }
     return runs;
@@ -35,6 +39,14 @@ function requireMethod({ folder, record }: StoredRun, { method, makes }: Recipe)
   if (record.method === method || (record.method === IMPORTED && makes === "teachers")) return;
   throw modelError(
     `${folder} lies among the runs of ${method}, and its run.json says that it is of ${record.method}. ` +
+      "Move the folder to where such runs lie, or remove it",
+  );
+}
+
+function requireTask({ folder, record }: StoredRun, task: string): void {
+  if (record.task === task) return;
+  throw modelError(
+    `${folder} lies among the runs of ${task}, and its run.json says that it is of ${printable(record.task)}. ` +
       "Move the folder to where such runs lie, or remove it",
   );
 }

@@ -2,8 +2,8 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { parseMetricsLine } from "../checkpoints/runs/metrics-line";
 import { metricsFile, type StoredRun } from "../checkpoints/runs/run-folder";
-import { parseJson } from "../files/json";
 
 export interface Curve {
   readonly run: StoredRun;
@@ -18,29 +18,13 @@ const MOST_POINTS = 60;
 
 export async function readCurve(run: StoredRun, metric: string): Promise<Curve> {
   const file = metricsFile(run.folder);
-  const lines = existsSync(file) ? (await readFile(file, "utf8")).split("\n").flatMap(parseLine) : [];
-  const losses = lines.flatMap(({ step, loss }) => (typeof loss === "number" ? [{ step, loss }] : []));
+  const texts = existsSync(file) ? (await readFile(file, "utf8")).split("\n") : [];
+  const lines = texts.flatMap((text) => parseMetricsLine(text) ?? []);
+  const losses = lines.flatMap(({ step, loss }) => (loss === undefined ? [] : [{ step, loss }]));
   const dev = lines.flatMap(({ epoch, dev }) =>
-    typeof epoch === "number" && dev ? [{ epoch: epoch + 1, score: dev[metric] ?? null }] : [],
+    epoch !== undefined && dev ? [{ epoch: epoch + 1, score: dev[metric] ?? null }] : [],
   );
   return { run, loss: thin(losses), dev };
-}
-
-interface Line {
-  readonly step: number;
-  readonly epoch?: number;
-  readonly loss?: number;
-  readonly dev?: Readonly<Record<string, number | null>>;
-}
-
-function parseLine(text: string): Line[] {
-  if (text === "") return [];
-  try {
-    const line = parseJson(text) as Partial<Line> | null;
-    return typeof line?.step === "number" ? [line as Line] : [];
-  } catch {
-    return [];
-  }
 }
 
 function thin(losses: readonly { step: number; loss: number }[]) {

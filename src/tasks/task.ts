@@ -85,7 +85,8 @@ export const thresholdOf = ({ threshold }: Labelled) => (threshold === undefined
 export const labelledAs = (task: Task, { labels }: Pick<Task, "labels">): Task =>
   task.labelsFrom ? { ...task, labels } : task;
 
-type OfKind = Labelled & { readonly kind: Kind };
+/** What the width of a head rests on. */
+export type OfKind = Labelled & { readonly kind: Kind };
 
 /** Width of the head. */
 export const outputSize = (task: OfKind): number => task.kind.outputs(task).length;

@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { stringify } from "yaml";
+import { asText } from "../../src/errors/printable";
 import { hostileText, laughs, rawValues, yamlValues } from "./hostile";
 
 type Path = readonly (string | number)[];
@@ -105,14 +106,16 @@ function apply(root: Holder, { place, kind, text, number }: Edit, raw: readonly 
     near: () => rename(`${String(key).slice(0, -1)}x`),
     key: () => rename(mark(`"${String(key)}\\u001b[31m"`)),
     swap: () => {
-      const other = holderOf(root, places[Math.abs(Math.trunc(number || 0)) % places.length] as Path);
+      const nth = Number.isFinite(number) ? Math.abs(Math.trunc(number)) : 0;
+      const other = holderOf(root, places[nth % places.length] as Path);
       put(structuredClone(other.parent[other.key]));
     },
     wrap: () => put([value]),
     double: () => put(mark(`{"a": ${JSON.stringify(value) ?? "null"}, "a": ${JSON.stringify(text)}}`)),
     own: () => put(JSON.parse(ownMethods)),
     empty: () => put(Array.isArray(value) ? [] : typeof value === "object" ? {} : ""),
-    longer: () => put(Array.isArray(value) ? Array.from({ length: 300 }, () => value[0] ?? text) : `${value}${text}`),
+    longer: () =>
+      put(Array.isArray(value) ? Array.from({ length: 300 }, () => value[0] ?? text) : `${asText(value)}${text}`),
   };
   edit[kind]?.();
 }

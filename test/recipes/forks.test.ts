@@ -81,9 +81,9 @@ describe("where they begin", () => {
     const { context } = quietContext(await wasm());
     const [run] = await runSweep(sweepIn("still", teacher, [variant], { training: still }), context);
     if (!run) throw new Error("one run was expected");
-    const placed = { branch: await loadBranch(teacher), place: teacher.record };
+    const placed = { branch: await loadBranch(teacher, glueTasks.rte, base.config), place: teacher.record };
     const expected = studentOfTeacher(placed, base, run.record, head, variant.initLayers);
-    const branch = await loadBranch(run);
+    const branch = await loadBranch(run, glueTasks.rte, base.config);
     expect(Object.keys(branch).sort()).toEqual(Object.keys(expected).sort());
     for (const [name, { data }] of Object.entries(expected)) expect(branch[name]?.data).toEqual(data);
   });
@@ -94,7 +94,7 @@ describe("where they begin", () => {
     const variant = student(1, 2, { init: "pretrained" });
     const [run] = await runSweep(sweepIn("still", teacher, [variant], { training: still }), context);
     const expected = branchOfBase(base, { fork: 1, layers: 2 }, head, 1);
-    const branch = await loadBranch(run as StoredRun);
+    const branch = await loadBranch(run as StoredRun, glueTasks.rte, base.config);
     for (const [name, { data }] of Object.entries(expected)) expect(branch[name]?.data).toEqual(data);
   });
 });
@@ -255,7 +255,7 @@ test("its logits are those of the base's embeddings, its layers under the fork, 
   const [run] = await runSweep(sweepIn("forward", teacher, [student(1, 2)]), context);
   if (!run) throw new Error("one run was expected");
   // The same as one encoder of three layers over token ids: no fork, no cache, nothing of the trunk's code.
-  const own = await loadBranch(run);
+  const own = await loadBranch(run, glueTasks.rte, base.config);
   const whole: HostTensors = { ...base.tensors, ...own };
   const place: Place = { fork: null, layers: 3 };
   const glueData = path.join(folder, "glue");

@@ -74,7 +74,7 @@ test("the branch is what differs, above the fork, scored on the dev rows", async
   expect(run.record).toMatchObject({ method: "import", state: "finished", fork: 3, layers: 1, full: false, steps: 0 });
   expect(run.record.score).toEqual(expect.any(Number));
   expect(path.basename(run.folder)).toBe(`k01-import-${run.record.id}`);
-  const branch = await loadBranch(run);
+  const branch = await loadBranch(run, rte, base.config);
   expect(Object.keys(branch).filter((name) => /layer\.[0-2]\.|embeddings/.test(name))).toEqual([]);
   expect(branch["classifier.bias"]?.data).toEqual(Float32Array.of(0.25, -0.5));
 });
@@ -102,8 +102,9 @@ test.each(["F16", "BF16"] as const)(
 );
 
 test("outputs in another order are put in the task's", async () => {
-  const asTheirs = await loadBranch(await (await importing(theirs())).imported);
-  const turned = await loadBranch(await (await importing(theirs(), [...rte.labels].reverse())).imported);
+  const asTheirs = await loadBranch(await (await importing(theirs())).imported, rte, base.config);
+  const { imported } = await importing(theirs(), [...rte.labels].reverse());
+  const turned = await loadBranch(await imported, rte, base.config);
   expect(turned["classifier.bias"]?.data).toEqual(Float32Array.of(-0.5, 0.25));
   const hidden = base.config.hiddenSize;
   const [weight, bias] = classifier.map((name) => turned[name]);

@@ -119,7 +119,12 @@ describe("scores by k", () => {
   test("runs on other dev rows, of other teachers and unfinished ones are left out and counted", async () => {
     await makeRun(checkpoints, { layers: 1, score: 0.99, devSha: "older" });
     const teacher = await makeRun(checkpoints, { layers: 4, score: 0.7 });
-    await makeRun(checkpoints, { layers: 1, score: 0.9, method: "distill", teacher: { ...teacher, sha256: "other" } });
+    await makeRun(checkpoints, {
+      layers: 1,
+      score: 0.9,
+      method: "distill",
+      teacher: { ...teacher, sha256: "0".repeat(64) },
+    });
     await makeRun(checkpoints, { layers: 3, score: null, state: "running" });
     const report = await build();
     const cells = row(block<ReportTable>(report, "table-runs"), "RTE").map(({ text }) => text);

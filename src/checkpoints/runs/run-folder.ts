@@ -10,15 +10,19 @@ import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
 import { sha256File } from "../../files/hash";
 import { parseJson } from "../../files/json";
+import type { BertConfig } from "../../model/config";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import type { Definitions } from "../../options/option";
 import { fromRecorded, type Recorded, recordedProblem, type SettingsOf } from "../../options/settings";
 import { nestsTooDeep } from "../../options/yaml-nesting";
 import type { maxLength } from "../../settings/training";
+import type { OfKind } from "../../tasks/task";
 import type { RecordedBase } from "../bases/base";
 import { requireFinite } from "../formats/finite";
 import { readSafetensors, writeSafetensors } from "../formats/safetensors";
+import { branchProblem } from "./branch-shape";
+import { parseMetricsLine } from "./metrics-line";
 import { recordProblem } from "./run-record";
 
 export const RUN_FORMAT = 1;
@@ -258,21 +262,19 @@ export async function readDevScores(
   if (!existsSync(metricsFile(folder))) return [];
   const scores: (number | null)[] = [];
   for (const text of (await readFile(metricsFile(folder), "utf8")).split("\n")) {
-    let line: { step?: unknown; epoch?: unknown; dev?: unknown };
-    try {
-      line = Object(parseJson(text));
-    } catch {
-      continue;
-    }
-    if (!line.dev || line.epoch !== scores.length || Number(line.step) > steps) continue;
-    const score = (Object(line.dev) as Readonly<Record<string, unknown>>)[metric];
-    scores.push(typeof score === "number" ? score : null);
+    const line = parseMetricsLine(text);
+    if (!line?.dev || line.epoch !== scores.length || line.step > steps) continue;
+    scores.push(line.dev[metric] ?? null);
   }
   return scores;
 }
 
-/** The branch of a finished run, checked against the hash in its record. */
-export async function loadBranch(run: StoredRun): Promise<HostTensors> {
+/**
+ * The branch of a finished run, checked against the hash in its record, and as a branch there with the task's head. Throws
+ * modelError (4).
+ * @param task with the labels that its outputs are read by
+ */
+export async function loadBranch(run: StoredRun, task: OfKind, config: BertConfig): Promise<HostTensors> {
   const file = modelFile(run.folder);
   // Whatever trained it, a sweep or an experiment, does so again where the folder is gone, and that run alone.
   const advice = `Remove ${run.folder} and repeat the command that trained it`;
@@ -283,6 +285,8 @@ export async function loadBranch(run: StoredRun): Promise<HostTensors> {
   }
   const { tensors } = await readSafetensors(file);
   requireFinite(tensors, file);
+  const problem = branchProblem(run.record, tensors, task, config);
+  if (problem !== null) throw modelError(`${file} ${problem}. ${advice}`);
   return tensors;
 }
 

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { modelError, oneLine, usageError } from "../../errors/errors";
+import { shown } from "../../errors/printable";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
@@ -52,10 +53,27 @@ async function parse(file: string): Promise<SearchBudget> {
   }
   const foreign = formatProblem(found, FORMAT);
   if (foreign !== null) throw modelError(`${file} ${foreign}`);
-  const { seconds, seed, unitsPerSecond, units } = Object(found) as Record<string, unknown>;
-  const numbers = [seconds, seed, unitsPerSecond, units];
-  if (numbers.every((value) => typeof value === "number" && Number.isFinite(value))) return found as SearchBudget;
-  throw modelError(`${file} is damaged (a number is missing). Remove it: the rate is measured again`);
+  const problem = budgetProblem(Object(found));
+  if (problem === null) return found as SearchBudget;
+  throw modelError(`${file} is damaged (${problem}). Remove it: the rate is measured again`);
+}
+
+/** The first field that is missing or wrong, in words; null where there is none. */
+function budgetProblem(found: Readonly<Record<string, unknown>>): string | null {
+  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isPositive = (value: unknown) => Number.isFinite(value) && (value as number) > 0;
+  const fields = {
+    seconds: isPositive,
+    seed: isCount,
+    unitsPerSecond: isPositive,
+    engine: (value: unknown) => typeof value === "string",
+    units: isCount,
+  };
+  for (const [field, holds] of Object.entries(fields)) {
+    const value = found[field];
+    if (!holds(value)) return value === undefined ? `it has no ${field}` : `its ${field} is ${shown(value)}`;
+  }
+  return null;
 }
 
 export async function writeBudget(

@@ -33,7 +33,8 @@ export function checkTeacher({ record, folder }: StoredRun, task: Task, base: Ba
 }
 
 /** The teacher's tensors, checked against the hash in its record. */
-export const teacherBranch = ({ teacher }: Preparation): Promise<HostTensors> => loadBranch(teacher as StoredRun);
+export const teacherBranch = ({ teacher, task, base }: Preparation): Promise<HostTensors> =>
+  loadBranch(teacher as StoredRun, task, base.config);
 
 /** What teachers say of rows, without dropout. */
 export interface TeacherOutputs {
@@ -94,7 +95,11 @@ async function addOutputs(
   { task, engine, reporter, signal }: Asking,
 ): Promise<void> {
   const entry = outputsEntry(teacher.record, source.config, await task.kind.head(), state);
-  const program = await engine.load(await loadBranch(teacher), { outputs: entry }, { outputs: branchAxes });
+  const program = await engine.load(
+    await loadBranch(teacher, task, source.config),
+    { outputs: entry },
+    { outputs: branchAxes },
+  );
   const of = teachers.length > 1 ? ` (${i + 1} of ${teachers.length})` : "";
   const rows = source.rows.lengths.length;
   reporter.log(`${task.name}: computing the teacher's outputs${of} on ${rows} rows of ${label}`);

@@ -116,7 +116,7 @@ function bestProblem(text: string): string | null {
   const said = "its best epoch is no record of one";
   try {
     const { epoch, score, metrics } = Object(parseJson(text)) as Readonly<Record<string, unknown>>;
-    const isScore = (value: unknown) => value === null || typeof value === "number";
+    const isScore = (value: unknown) => value === null || Number.isFinite(value);
     const scores = typeof metrics === "object" && metrics !== null && Object.values(metrics).every(isScore);
     return Number.isSafeInteger(epoch) && (epoch as number) >= 0 && isScore(score) && scores ? null : said;
   } catch {

@@ -131,8 +131,8 @@ async function openRun(server: MlflowServer, run: TrackedRun): Promise<string> {
 async function readRunId(file: string, { address }: MlflowServer): Promise<string | null> {
   if (!existsSync(file)) return null;
   try {
-    const found = parseJson(await readFile(file, "utf8")) as { address?: string; run_id?: string };
-    return found.address === address ? (found.run_id ?? null) : null;
+    const found = parseJson(await readFile(file, "utf8")) as { address?: unknown; run_id?: unknown };
+    return found.address === address && typeof found.run_id === "string" ? found.run_id : null;
   } catch {
     return null; // damaged: the run goes on in a new one
   }

@@ -1,21 +1,28 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
+import { parameterShapes } from "../../../src/checkpoints/bases/parameter-shapes";
 import {
   finishRun,
   listRuns,
   loadBranch,
   loadState,
   optionsOf,
+  type RunRecord,
   recordedTasksFile,
   type StoredRun,
   writeRecord,
 } from "../../../src/checkpoints/runs/run-folder";
 import { packageVersion } from "../../../src/files/version";
-import { float32 } from "../../../src/model/tensors";
+import { parseBertConfig } from "../../../src/model/config";
+import { pooledParameters } from "../../../src/model/head-parameters";
+import { branchTensors } from "../../../src/model/parameters";
+import type { Place } from "../../../src/model/place";
+import { float32, type HostTensors, sizeOf } from "../../../src/model/tensors";
 import { trainingSettings } from "../../../src/settings/training";
+import { classification } from "../../../src/tasks/kinds/classification";
 import { temporaryFolder } from "../../files/temporary-folder";
-import { makeRun } from "../../report/stored-runs";
+import { base, makeRun } from "../../report/stored-runs";
 
 let run: StoredRun;
 let file: string;
@@ -44,11 +51,7 @@ describe("a run.json that was edited or damaged is named, with the field", () =>
     ],
     ["a number for the version that wrote it", () => edited("flexbert", 1), /\(its flexbert is 1\)/],
     ["no base", () => edited("base", undefined), /\(it has no base\)/],
-    [
-      "a base without its hash",
-      () => edited("base", { name: "a", layers: 3 }),
-      /\(its base is \{"name":"a","layers":3\}\)/,
-    ],
+    ["a base without its hash", () => edited("base", { name: "a", layers: 3 }), /\(it has no base\.sha256\)/],
     ["a word for a score", () => edited("score", "high"), /\(its score is "high"\)/],
     ["an unknown state", () => edited("state", "done"), /\(its state is "done"\)/],
     ["a finished run without a hash", () => edited("sha256", undefined), /\(it has no sha256\)/],
@@ -124,18 +127,74 @@ test("a state that is cut off says how to go on without it", async () => {
   );
 });
 
+/** A base as deep as the record says, and the branch of the run on it. */
+const config = parseBertConfig(
+  { vocab_size: 8, hidden_size: 4, num_hidden_layers: 6, num_attention_heads: 1, intermediate_size: 4 },
+  "config.json",
+);
+const load = (stored: StoredRun, labels: readonly string[] = stored.record.labels) =>
+  loadBranch(stored, { kind: classification, labels }, config);
+
+function branchAt(place: Place, labels: number): HostTensors {
+  const head = pooledParameters(4, labels).map(({ name, shape }) => [name, shape] as const);
+  const shapes = { ...Object.fromEntries(parameterShapes(config)), ...Object.fromEntries(head) };
+  const tensors = Object.entries(branchTensors<readonly number[]>(shapes, place));
+  return Object.fromEntries(tensors.map(([name, shape]) => [name, float32(shape, new Float32Array(sizeOf(shape)))]));
+}
+
+describe("weights are a branch as the record has it, or what does not fit is named", () => {
+  const stored = async (change: Partial<RunRecord>) => {
+    const { record } = run;
+    const written = await finishRun(run.folder, record, branchAt(record, 2));
+    return { folder: run.folder, record: { ...written, ...change } };
+  };
+  test("its own", async () => {
+    expect(Object.keys(await load(await stored({})))).toHaveLength(2 * 16 + 4);
+  });
+  test.each<[string, Partial<RunRecord>, RegExp]>([
+    [
+      "another fork",
+      { fork: 3 },
+      /it holds "bert\.encoder\.layer\.5\..*", which is no part of 2 layers above fork 3\./,
+    ],
+    ["more layers", { fork: 3, layers: 3 }, /it lacks bert\.encoder\.layer\.3\..* of 3 layers above fork 3\./],
+    ["fewer layers", { fork: 5, layers: 1 }, /it holds "bert\.encoder\.layer\.4\..* above fork 5\./],
+    [
+      "a full branch",
+      { fork: null, full: true, layers: 6 },
+      /it lacks bert\.embeddings\..* above embeddings of its own\./,
+    ],
+    [
+      "more labels",
+      { labels: ["a", "b", "c"] },
+      /classifier\.weight is float32 \[2,4\], not float32 \[3,4\] of 3 labels\./,
+    ],
+    ["fewer labels", { labels: ["a"] }, /classifier\.weight is float32 \[2,4\], not float32 \[1,4\] of 1 labels\./],
+    ["no labels", { labels: [] }, /whose labels are \[\], of a task of classification\./],
+    ["another base", { base: { ...base, layers: 9 } }, /which says that the base has 9 layers; it has 6\./],
+  ])("%s", async (_, change, message) => {
+    await expect(load(await stored(change))).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringMatching(new RegExp(`does not fit its run\\.json.*${message.source} Remove .* and repeat`)),
+    });
+  });
+  test("a task that has other labels by now", async () => {
+    await expect(load(await stored({}), ["a", "b", "c"])).rejects.toThrow("not float32 [3,4] of 3 labels");
+  });
+});
+
 test("weights that are missing or cut off: the next step is right whatever trained the run", async () => {
   const advice = `Remove ${run.folder} and repeat the command that trained it`;
-  await expect(loadBranch(run)).rejects.toThrow(`model.safetensors is missing. ${advice}`);
+  await expect(load(run)).rejects.toThrow(`model.safetensors is missing. ${advice}`);
   writeFileSync(path.join(run.folder, "model.safetensors"), "cut");
-  await expect(loadBranch(run)).rejects.toThrow(advice);
+  await expect(load(run)).rejects.toThrow(advice);
 });
 
 test("weights that are no numbers are refused, naming file and tensor", async () => {
   const { record } = run;
   const branch = { "classifier.bias": float32([2], Float32Array.of(1, Number.NaN)) };
   const stored = { folder: run.folder, record: await finishRun(run.folder, record, branch) };
-  await expect(loadBranch(stored)).rejects.toMatchObject({
+  await expect(load(stored)).rejects.toMatchObject({
     exitCode: 4,
     message: expect.stringMatching(/model\.safetensors: classifier\.bias is NaN at \[1\]/),
   });

@@ -59,6 +59,12 @@ test.each<[string, Record<string, string>, HostTensors, RegExp]>([
   ["a position that is no number", { epoch: "x" }, state, /its epoch is "x"/],
   ["an epoch without a best one", { epoch: "3" }, state, /it has no best epoch/],
   ["a best epoch that is none", { best: "[1" }, state, /its best epoch is no record of one/],
+  [
+    "a score beyond numbers",
+    { best: '{"epoch":0,"score":1e999,"metrics":{}}' },
+    state,
+    /its best epoch is no record of one/,
+  ],
   ["a branch of another shape", {}, { ...state, "classifier.bias": tensor(1) }, /it has no "classifier.bias" of \[2\]/],
   ["no moments", {}, { ...branch, "loss/projection": tensor(3) }, /it has no "adam.m/],
 ])("%s is a damaged state, and metrics stay as they are", async (_, fields, tensors, message) => {
