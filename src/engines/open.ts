@@ -14,7 +14,7 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Lets the native library's own messages through. */
   readonly verbose?: boolean;
-  /** Of matrix products; only the tensorflow engine has others than float32. */
+  /** Of matrix products; only the tensorflow engine, and the onnx engine on CUDA, have others than float32. */
   readonly precision?: Precision;
   /** Of a device: where its sessions write onnxruntime's profile, as the beginning of a file's name. */
   readonly profile?: string;

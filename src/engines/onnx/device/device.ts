@@ -32,7 +32,10 @@ export interface DeviceOptions {
 /** Runs of all engines of the process: there is one device. */
 const inTurn = openTurns();
 
-/** Throws engineError (6) where the device does not open, or computes a small product wrong. */
+/**
+ * Throws engineError (6) where the device does not open, or computes a small product wrong. WebGPU has float32 alone, which open.ts
+ * says to whoever asks for more.
+ */
 export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
   const { device, where, precision = "float32" } = options;
   const threads = options.threads ?? availableParallelism();

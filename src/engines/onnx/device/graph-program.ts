@@ -13,6 +13,7 @@ export function openDeviceGraph(
   const { library } = settings;
   const session = openDeviceSession(settings, file, "all");
   const left = new Set<HostTensor>();
+  let disposed = false;
   const release = (tensor: HostTensor): void => {
     releaseLeft(library, tensor);
     left.delete(tensor);
@@ -44,9 +45,14 @@ export function openDeviceGraph(
   };
   return {
     inputs: session.inputs,
-    run: (inputs, leave = false) => turns(() => run(inputs, leave)),
+    async run(inputs, leave = false) {
+      if (disposed) throw new Error("the graph was run, and it is disposed");
+      return turns(() => run(inputs, leave));
+    },
     release: (outputs) => Object.values(outputs).forEach(release),
     dispose() {
+      if (disposed) return;
+      disposed = true;
       const end = async () => {
         session.unbind();
         left.forEach(release);

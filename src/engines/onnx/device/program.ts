@@ -22,7 +22,7 @@ import type { HostTensor, HostTensors } from "../../../model/tensors";
 import type { Program } from "../../engine";
 import { bindLeft, isLeft, leftTensor, releaseLeft } from "./left";
 import { type DeviceSession, type DeviceSettings, openDeviceSession } from "./session";
-import { openDeviceState, type Place } from "./state";
+import { openDeviceState, type Place, typesOf } from "./state";
 
 interface CompiledEntry {
   readonly traced: TracedEntry;
@@ -45,13 +45,14 @@ export function loadDeviceProgram<E extends string>(
 ): Program<E> {
   const { provider } = settings;
   const state = openDeviceState(settings, initial);
+  const types = Object.fromEntries(typesOf(initial));
   const compiled = new Map<E, CompiledEntry[]>();
   const spent = { graphs: 0, seconds: 0 };
   let disposed = false;
 
   const compile = (entry: E, inputs: HostTensors): CompiledEntry => {
     const started = performance.now();
-    const traced = traceEntry(entries[entry], initial, inputs, axes?.[entry] ?? {});
+    const traced = traceEntry(entries[entry], types, inputs, axes?.[entry] ?? {});
     const learns = [...traced.graph.outputs.keys()].some((name) => name.startsWith(nextPrefix));
     const grouped = groupUpdates(optimise(traced.graph));
     if (learns && !state.changes) {

@@ -1,22 +1,23 @@
 // Brings values of a device back to the host: the C API copies between the two where a session's inputs and outputs lie in
 // different places, so a session that passes its inputs through reads them.
 
+import type { ValueType } from "../../../compile/graph/graph";
 import { ElementType, encodeModel } from "../../../compile/onnx/proto";
-import type { HostTensor, HostTensors } from "../../../model/tensors";
+import type { HostTensor } from "../../../model/tensors";
 import { type DeviceSettings, type DeviceValue, openDeviceSession } from "./session";
 
 /** The values by name, in memory of the host. */
 export async function readState(
   settings: DeviceSettings,
   values: ReadonlyMap<string, DeviceValue>,
-  types: HostTensors,
+  types: ReadonlyMap<string, ValueType>,
 ): Promise<Map<string, HostTensor>> {
   const read = new Map<string, HostTensor>();
   if (values.size === 0) return read;
   const names = [...values.keys()];
   const declared = (side: string) =>
     names.map((name) => {
-      const { dtype, shape } = types[name] as HostTensor;
+      const { dtype, shape } = types.get(name) as ValueType;
       return { name: `${side}${name}`, type: ElementType[dtype], dims: [...shape] };
     });
   const model = encodeModel({

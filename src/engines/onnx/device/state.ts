@@ -1,6 +1,7 @@
 // A program's state: the host's until a step changes it, on the device from then on, where an update works on it in the matrices in
 // which it is kept.
 
+import type { ValueType } from "../../../compile/graph/graph";
 import type { PackedState } from "../../../compile/passes/pack-state";
 import { copied, float32, type HostTensor, type HostTensors, sizeOf } from "../../../model/tensors";
 import { readState } from "./read-state";
@@ -11,7 +12,7 @@ export type Place = { readonly host: HostTensor } | { readonly value: DeviceValu
 
 /** A protobuf message ends at 2 GiB; larger weights are fed. */
 const MOST_CONSTANT_BYTES = 1.9e9;
-const FLOAT_BYTES = 4;
+const ELEMENT_BYTES = 4;
 
 export interface DeviceState {
   /** Whether any entry point changes it; none of it is a constant then. */
@@ -34,8 +35,9 @@ export interface DeviceState {
 export function openDeviceState(settings: DeviceSettings, initial: HostTensors): DeviceState {
   const { library } = settings;
   const places = new Map<string, Place>(Object.entries(initial).map(([name, host]) => [name, { host }]));
+  const types = typesOf(initial);
   let packings: readonly PackedState[] = [];
-  let changes = false;
+  let constants: HostTensors | null = initial; // none once it changes: a training's state is not held twice
   const place = (name: string): Place => {
     const found = places.get(name);
     if (!found) throw new Error(`the state has no ${name}`);
@@ -43,17 +45,17 @@ export function openDeviceState(settings: DeviceSettings, initial: HostTensors):
   };
   return {
     get changes() {
-      return changes;
+      return constants === null;
     },
     get packings() {
       return packings;
     },
     constants() {
-      const bytes = Object.values(initial).reduce((sum, { shape }) => sum + FLOAT_BYTES * sizeOf(shape), 0);
-      return changes || bytes > MOST_CONSTANT_BYTES ? {} : initial;
+      const bytes = [...types.values()].reduce((sum, { shape }) => sum + ELEMENT_BYTES * sizeOf(shape), 0);
+      return constants === null || bytes > MOST_CONSTANT_BYTES ? {} : constants;
     },
     change(found) {
-      changes = true;
+      constants = null;
       packings = found;
       for (const packing of packings) {
         places.set(packing.name, { host: joined(packing, (name) => (place(name) as { host: HostTensor }).host) });
@@ -67,11 +69,12 @@ export function openDeviceState(settings: DeviceSettings, initial: HostTensors):
       places.set(name, { value });
     },
     async read() {
-      const types: HostTensors = { ...initial };
-      for (const { name, rows, width } of packings) types[name] = emptyType([rows, width]);
       const values = new Map<string, DeviceValue>();
       for (const [name, found] of places) if ("value" in found) values.set(name, found.value);
-      const read = await readState(settings, values, types);
+      const matrices = packings.map(
+        ({ name, rows, width }) => [name, { dtype: "float32", shape: [rows, width] }] as const,
+      );
+      const read = await readState(settings, values, new Map<string, ValueType>([...types, ...matrices]));
       const tensors = new Map<string, HostTensor>();
       for (const [name, found] of places) {
         tensors.set(name, "host" in found ? copied(found.host) : (read.get(name) as HostTensor));
@@ -80,7 +83,7 @@ export function openDeviceState(settings: DeviceSettings, initial: HostTensors):
         for (const [name, member] of parted(packing, tensors.get(packing.name) as HostTensor))
           tensors.set(name, member);
       }
-      return Object.fromEntries(Object.keys(initial).map((name) => [name, tensors.get(name) as HostTensor]));
+      return Object.fromEntries([...types.keys()].map((name) => [name, tensors.get(name) as HostTensor]));
     },
     dispose() {
       for (const found of places.values()) if ("value" in found) library.release("ReleaseValue", found.value);
@@ -89,8 +92,9 @@ export function openDeviceState(settings: DeviceSettings, initial: HostTensors):
   };
 }
 
-/** A type alone: what is read has its elements elsewhere. */
-const emptyType = (shape: readonly number[]) => ({ dtype: "float32" as const, shape, data: new Float32Array(0) });
+/** Without the elements. */
+export const typesOf = (tensors: HostTensors): Map<string, ValueType> =>
+  new Map(Object.entries(tensors).map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
 
 function joined({ rows, width, members }: PackedState, tensorOf: (name: string) => HostTensor): HostTensor {
   const data = new Float32Array(rows * width);
