@@ -168,10 +168,13 @@ export function loadOrtLibrary(file: string, preload: readonly string[] = []): O
 }
 
 const prototypes = new Map<string, unknown>();
+/** Of this module: koffi takes a name once in a process, and Jest loads the module once a file. */
+const loading = process.hrtime.bigint().toString(36);
 
 /** A declaration has a name of its own in koffi, which takes each once. */
 function protoOf(koffi: IKoffi, declaration: string): unknown {
-  const known = prototypes.get(declaration) ?? koffi.proto(declaration);
-  prototypes.set(declaration, known);
+  const named = declaration.replace("(", `_${loading}(`);
+  const known = prototypes.get(named) ?? koffi.proto(named);
+  prototypes.set(named, known);
   return known;
 }
