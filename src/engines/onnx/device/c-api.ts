@@ -2,7 +2,6 @@
 // (state that stays on the device between runs) and the providers' own options. The functions stand in one struct whose
 // order is part of the API: entries are only ever added at its end (include/onnxruntime/core/session/onnxruntime_c_api.h).
 
-import { randomUUID } from "node:crypto";
 import { loadForGood, loadKoffi } from "./koffi";
 import type { IKoffi } from "./koffi-types";
 
@@ -169,13 +168,13 @@ export function loadOrtLibrary(file: string, preload: readonly string[] = []): O
 }
 
 const prototypes = new Map<string, unknown>();
-
-/** koffi keeps names for as long as the process lives, which may load this file more than once (Jest does). */
-const instance = randomUUID().replaceAll("-", "");
+/** Of this module: koffi takes a name once in a process, and Jest loads the module once a file. */
+const loading = process.hrtime.bigint().toString(36);
 
 /** A declaration has a name of its own in koffi, which takes each once. */
 function protoOf(koffi: IKoffi, declaration: string): unknown {
-  const known = prototypes.get(declaration) ?? koffi.proto(declaration.replace("(", `_${instance}(`));
-  prototypes.set(declaration, known);
+  const named = declaration.replace("(", `_${loading}(`);
+  const known = prototypes.get(named) ?? koffi.proto(named);
+  prototypes.set(named, known);
   return known;
 }
