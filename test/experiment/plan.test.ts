@@ -159,7 +159,8 @@ async function pretendFinished(resolver: Awaited<ReturnType<typeof open>>["resol
   const found = await resolver.resolve(spec);
   if (found.kind !== "trial") throw new Error(`${found.kind} where a trial was expected`);
   const { folder: own, record } = found.trial;
-  const begun: RunRecord = { ...record, startedAt: "2026-11-21T00:00:00.000Z" };
+  const metrics = { [record.metric as string]: score };
+  const begun: RunRecord = { ...record, startedAt: "2026-11-21T00:00:00.000Z", metrics };
   await createRun(own, begun, {});
   await finishRun(own, { ...begun, score }, { "classifier.bias": float32([2], Float32Array.of(score, spec.seed)) });
 }
