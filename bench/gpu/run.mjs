@@ -51,6 +51,23 @@ function record(row) {
   appendFileSync(path.join(values.out, "rows.jsonl"), `${JSON.stringify(row)}\n`);
 }
 
+let running = null;
+
+function endRunning() {
+  if (!running?.pid) return;
+  try {
+    process.kill(-running.pid, "SIGKILL");
+  } catch {} // it has just ended
+}
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    endRunning();
+    writeTable();
+    process.exit(1);
+  });
+}
+
 /** Runs a command; its lines of JSON are rows of a part, its others are said. */
 async function part(name, command, args, seconds) {
   const left = Math.min(seconds, (deadline - Date.now()) / 1000);
@@ -60,7 +77,9 @@ async function part(name, command, args, seconds) {
   }
   const started = Date.now();
   console.log(`== ${name}: ${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(" ")}`);
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
+  // A group of its own: what it has started ends with it, or would go on and hold the pipes open.
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: environment, detached: true });
+  running = child;
   const errors = [];
   createInterface({ input: child.stderr }).on("line", (line) => errors.push(line));
   const lines = createInterface({ input: child.stdout });
@@ -69,12 +88,13 @@ async function part(name, command, args, seconds) {
     if (line.startsWith("{")) record({ part: name, ...JSON.parse(line) });
     else record({ part: name, said: line });
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 1000 * left);
+  const timer = setTimeout(endRunning, 1000 * left);
   const code = await new Promise((resolve) => {
     child.on("error", (error) => resolve(error.message));
     child.on("close", (status, signal) => resolve(signal ?? status));
   });
   clearTimeout(timer);
+  running = null;
   const took = (Date.now() - started) / 1000;
   if (code !== 0) {
     record({ part: name, failed: code, seconds: took, errors: errors.slice(-15).map((line) => line.slice(0, 500)) });
@@ -156,7 +176,7 @@ const parts = {
   },
   async sweep() {
     const glue = values.glue ? ["--glue", values.glue] : [];
-    const size = dry ? ["--size", "minilm", "--rows", "32", "--k", "1"] : [];
+    const size = dry ? ["--size", "tiny", "--rows", "8", "--k", "1"] : [];
     for (const device of devices) {
       const precision = device === "cuda" ? "tf32" : "float32";
       const args = ["--device", device, "--precision", precision, ...glue, ...size];
@@ -203,6 +223,10 @@ const parts = {
 };
 
 for (const name of values.parts.split(",")) await parts[name]();
-const table = tableOf(rows);
-writeFileSync(path.join(values.out, "table.md"), table);
-console.log(table);
+writeTable();
+
+function writeTable() {
+  const table = tableOf(rows);
+  writeFileSync(path.join(values.out, "table.md"), table);
+  console.log(table);
+}
