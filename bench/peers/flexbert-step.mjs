@@ -86,5 +86,5 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const peak = 1024 * process.resourceUsage().maxRSS;
   console.log(JSON.stringify({ ms, frozen: frozenMs, loss, peak, compiled: workload.compiledStep() }));
 }
-workload.dispose(); // a profile is written when a session ends
+if (named.device) workload.dispose(); // writes its profiles; the CPU's are written at the exit
 process.exit(0);
