@@ -26,3 +26,18 @@ test("tasks run one at a time in the order in which they came, whatever became o
   expect(order).toEqual(["a", "b", "c", "d", "e"]);
   expect(results.map(({ status }) => status === "fulfilled")).toEqual([true, false, true, false, true]);
 });
+
+test("a brief task is done at once where none is under way, and waits for one that is", async () => {
+  const turns = openTurns();
+  const order: string[] = [];
+  turns.brief(() => void order.push("at once"));
+  order.push("after the call");
+  const run = turns(async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push("run");
+  });
+  turns.brief(() => void order.push("after the run"));
+  await run;
+  await turns(async () => undefined);
+  expect(order).toEqual(["at once", "after the call", "run", "after the run"]);
+});

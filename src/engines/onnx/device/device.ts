@@ -15,7 +15,7 @@ import { DeviceAbsent, explainOpening, explainRun } from "./failures";
 import { openDeviceGraph } from "./graph-program";
 import { cpuProvider, cudaProvider, type DeviceSettings, type Provider, webgpuProvider } from "./session";
 import { tryOut } from "./try-out";
-import { openTurns } from "./turns";
+import { openTurns, type Turns } from "./turns";
 
 export interface DeviceOptions {
   /** "cpu" is for tests: the same code without a device. */
@@ -41,10 +41,11 @@ export async function openOnnxDevice(options: DeviceOptions): Promise<Engine> {
   const threads = options.threads ?? availableParallelism();
   const settings = await openSettings(options, threads);
   const { library } = settings;
-  const turns = <T>(run: () => Promise<T>): Promise<T> =>
+  const explained = <T>(run: () => Promise<T>): Promise<T> =>
     inTurn(run).catch((error) => {
       throw device === "cpu" ? error : explainRun(device, error);
     });
+  const turns: Turns = Object.assign(explained, { brief: inTurn.brief });
   const on = where === undefined ? device : `${device} on ${where}`;
   const programs = openPrograms();
   return {

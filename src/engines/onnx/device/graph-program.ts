@@ -4,12 +4,9 @@ import type { HostTensor, HostTensors } from "../../../model/tensors";
 import type { GraphProgram } from "../../engine";
 import { bindLeft, isLeft, leftTensor, releaseLeft } from "./left";
 import { type DeviceSettings, openDeviceSession } from "./session";
+import type { Turns } from "./turns";
 
-export function openDeviceGraph(
-  settings: DeviceSettings,
-  turns: <T>(run: () => Promise<T>) => Promise<T>,
-  file: string | Uint8Array,
-): GraphProgram {
+export function openDeviceGraph(settings: DeviceSettings, turns: Turns, file: string | Uint8Array): GraphProgram {
   const { library } = settings;
   const session = openDeviceSession(settings, file, "all");
   const left = new Set<HostTensor>();
@@ -53,12 +50,12 @@ export function openDeviceGraph(
     dispose() {
       if (disposed) return;
       disposed = true;
-      const end = async () => {
+      const end = () => {
         session.unbind();
         left.forEach(release);
         session.dispose();
       };
-      void turns(end); // after the runs that were begun
+      turns.brief(end); // after the runs that were begun
     },
   };
 }

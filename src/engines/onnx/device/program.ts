@@ -23,6 +23,7 @@ import type { Program } from "../../engine";
 import { bindLeft, isLeft, leftTensor, releaseLeft } from "./left";
 import { type DeviceSession, type DeviceSettings, openDeviceSession } from "./session";
 import { openDeviceState, type Place, typesOf } from "./state";
+import type { Turns } from "./turns";
 
 interface CompiledEntry {
   readonly traced: TracedEntry;
@@ -38,7 +39,7 @@ interface CompiledEntry {
 /** `turns` makes the runs of an engine's programs one after the other. */
 export function loadDeviceProgram<E extends string>(
   settings: DeviceSettings,
-  turns: <T>(run: () => Promise<T>) => Promise<T>,
+  turns: Turns,
   initial: HostTensors,
   entries: Readonly<Record<E, EntryPoint>>,
   axes: Readonly<Partial<Record<E, DynamicAxes>>> | undefined,
@@ -156,7 +157,7 @@ export function loadDeviceProgram<E extends string>(
     dispose() {
       if (disposed) return;
       disposed = true;
-      void turns(async () => releaseAll(() => state.dispose())); // after the runs that were begun
+      turns.brief(() => releaseAll(() => state.dispose())); // after the runs that were begun
     },
   };
 }
