@@ -126,7 +126,8 @@ export type Issue = z.core.$ZodIssue;
 /** The kind that an entry names, or the first that is defined as the entry is. */
 export function kindOf(entry: Pick<TaskEntry, "kind" | "range">, kinds: Kinds): Kind {
   const key = entry.range ? "range" : "labels";
-  const found = entry.kind ? kinds[entry.kind] : Object.values(kinds).find(({ definedBy }) => definedBy === key);
+  const named = (kind: string) => (Object.hasOwn(kinds, kind) ? kinds[kind] : undefined);
+  const found = entry.kind ? named(entry.kind) : Object.values(kinds).find(({ definedBy }) => definedBy === key);
   if (!found) throw new Error(`there is no kind ${entry.kind ?? `that is defined by ${key}`}`);
   return found;
 }

@@ -163,6 +163,43 @@ unless(absence).describe("in onnxruntime", () => {
   });
 });
 
+describe("a manifest that says other than its files", () => {
+  const damage = (name: string, change: (task: Record<string, unknown>, manifest: Record<string, object>) => void) => {
+    const out = copied(name);
+    const manifest = storedManifest(out);
+    change(manifest.tasks[0], manifest);
+    storeManifest(out, manifest);
+    return out;
+  };
+  const opened = async (out: string) => logitsOf(out, (await openEngine("onnx", { threads: 1 })).engine);
+
+  unless(absence).test("fewer labels than outputs", async () => {
+    const out = damage("fewer-labels", (task) => {
+      task["labels"] = ["one"];
+      task["range"] = null;
+    });
+    await expect(opened(out)).rejects.toThrow(
+      /has 1 outputs by its labels, and its branch gives \d. The folder is damaged/,
+    );
+  });
+
+  test.each<[string, Parameters<typeof damage>[1], RegExp]>([
+    [
+      "a kind that every object has",
+      (task) => Object.assign(task, { kind: "constructor" }),
+      /of the kind "constructor"/,
+    ],
+    ["more layers than its base", (task) => Object.assign(task, { layers: 2 ** 30 }), /has layers above its base's/],
+    [
+      "a base of more layers than any has",
+      (_, { base }) => Object.assign(base as object, { layers: 2 ** 30 }),
+      /base.layers/,
+    ],
+  ])("%s", async (name, change, message) => {
+    await expect(readManifest(damage(name, change))).rejects.toThrow(message);
+  });
+});
+
 describeDevices(["cpu"], "stored pieces", (open) => {
   test("leave what is between them on the device, and give what the engine gives", async () => {
     const [device, host] = [await open(), (await openEngine("onnx", {})).engine];

@@ -12,6 +12,9 @@ const blob = {
 
 const score = z.number().nullable();
 
+/** No encoder has more; a picture draws each. */
+const MOST_LAYERS = 1000;
+
 // Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
 const task = z.looseObject({
   ...blob,
@@ -62,7 +65,7 @@ export const manifestSchema = z
   .looseObject({
     format: z.union([z.literal(1), z.literal(2)]),
     flexbert: z.string().optional(),
-    base: z.looseObject({ name: z.string(), sha256: z.string(), layers: z.int().positive() }),
+    base: z.looseObject({ name: z.string(), sha256: z.string(), layers: z.int().positive().max(MOST_LAYERS) }),
     embeddings: z.looseObject(blob),
     trunk: z.array(z.looseObject(blob)),
     tasks: z.array(task),
@@ -79,6 +82,10 @@ export const manifestSchema = z
   .refine(({ trunk, tasks }) => tasks.every(({ fork }) => (fork ?? 0) <= trunk.length), {
     message: "a task forks above the trunk's layers",
     path: ["trunk"],
+  })
+  .refine(({ base, tasks }) => tasks.every(({ fork, layers }) => (fork ?? 0) + layers <= base.layers), {
+    message: "a task has layers above its base's",
+    path: ["tasks"],
   })
   .refine(
     ({ int8, trunk, tasks }) =>

@@ -91,7 +91,7 @@ export async function parseManifest(json: unknown, file: string, known: Kinds = 
 }
 
 function kindOf({ name, kind }: { name: string; kind: string }, known: Kinds, file: string): Kind {
-  const found = known[kind];
+  const found = Object.hasOwn(known, kind) ? known[kind] : undefined; // "constructor" is every object's
   if (found) return found;
   const there = Object.keys(known).join(", ");
   throw modelError(
