@@ -131,13 +131,13 @@ export async function removeCached(
   const left = all ? await leftoversOf(cache) : [];
   const builds = engines || all ? await removeBuilds({}, true) : [];
   const cudaBuilds = engines || all ? await removeCudaBuilds({}, true) : [];
-  const { workFolder } = await import("../engines/tensorflow/install/builds.js");
-  const { cudaWorkFolder } = await import("../engines/onnx/cuda/builds.js");
+  const { tensorflowBuilds } = await import("../engines/tensorflow/install/builds.js");
+  const { cudaBuilds: cudaStore } = await import("../engines/onnx/cuda/builds.js");
   await requireIdle([
     ...bases.map(({ folder }) => pullFolder(folder)),
     ...left.map(({ folder }) => folder),
-    ...builds.map(({ name }) => workFolder(name, cache)),
-    ...cudaBuilds.map(({ name }) => cudaWorkFolder(name, cache)),
+    ...builds.map(({ name }) => tensorflowBuilds.work(name, cache)),
+    ...cudaBuilds.map(({ name }) => cudaStore.work(name, cache)),
   ]);
   const removed: Removed[] = [];
   for (const { name, folder } of bases) {

@@ -1,5 +1,6 @@
 // What engines need beside flexbert's own packages: TensorFlow's library, and onnxruntime's CUDA provider. All else comes with npm.
 
+import type { BuildStore } from "../engines/install/build-store";
 import type { CudaBuild } from "../engines/onnx/cuda/builds";
 import type { Build, Flavour } from "../engines/tensorflow/install/builds";
 import { UserError, usageError } from "../errors/errors";
@@ -158,14 +159,14 @@ export async function installTensorflow(options: InstallOptions = {}, caller: Ca
 export async function planCudaInstall(options: InstallOptions = {}, caller: Caller = {}): Promise<CudaInstallPlan> {
   requireOwn("onnx-cuda", readGiven(installOptions, options));
   const { reporter } = callOf(caller);
-  const { CUDA_VARIABLE, cudaBuildName, cudaBuildsFolder } = await import("../engines/onnx/cuda/builds.js");
+  const { CUDA_VARIABLE, cudaBuildName, cudaBuilds } = await import("../engines/onnx/cuda/builds.js");
   const { requireOnnxruntime } = await import("../engines/onnx/cuda/install.js");
   const { hasNvidiaDriver } = await import("../engines/nvidia.js");
   const { version } = requireOnnxruntime();
   if (!hasNvidiaDriver()) reporter.warn("this machine has no NVIDIA driver: the build will not run until it has one");
   const named = process.env[CUDA_VARIABLE];
   if (named) reporter.warn(`${CUDA_VARIABLE} is set: CUDA takes ${named} until it is unset, no build`);
-  return { engine: "onnx-cuda", version, folder: `${cudaBuildsFolder()}/${cudaBuildName(version)}` };
+  return { engine: "onnx-cuda", version, folder: `${cudaBuilds.folder()}/${cudaBuildName(version)}` };
 }
 
 /** Fetches onnxruntime's CUDA provider, and NVIDIA's libraries that are missing. Throws UserError (1) where pip or the disk fails. */
@@ -192,30 +193,44 @@ export async function installCuda(options: InstallOptions = {}, caller: Caller =
 
 /** The builds of onnxruntime's CUDA provider in the cache. */
 export async function listCudaBuilds(): Promise<CudaList> {
-  const cache = await import("../engines/onnx/cuda/builds.js");
-  const builds = cache.listCudaBuilds().map(({ files: _, ...build }) => build);
-  const stopped = cache.stoppedCudaInstalls().filter((name) => !builds.some((build) => build.name === name));
+  const { cudaBuilds, locateCuda } = await import("../engines/onnx/cuda/builds.js");
+  const listed = listedIn(cudaBuilds);
   try {
-    return { taken: { library: cache.locateCuda().library }, absence: null, builds, stopped };
+    return { taken: { library: locateCuda().library }, absence: null, ...listed };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { taken: null, absence: error.message, builds, stopped };
+    return { taken: null, absence: error.message, ...listed };
   }
 }
 
 /** Removes all builds of onnxruntime's CUDA provider. @param dryRun lists them alone */
 export async function removeCudaBuilds(options: RemoveBuildsOptions = {}, dryRun = false): Promise<RemovedBuild[]> {
   requireOwn("onnx-cuda", readGiven(removeBuildsOptions, options));
-  const { listCudaBuilds, removeCudaBuild, stoppedCudaInstalls } = await import("../engines/onnx/cuda/builds.js");
-  const sizes = new Map(listCudaBuilds().map(({ name, bytes }) => [name, bytes]));
-  const names = [...new Set([...sizes.keys(), ...stoppedCudaInstalls()])];
-  if (!dryRun) for (const name of names) await removeCudaBuild(name);
+  const { cudaBuilds } = await import("../engines/onnx/cuda/builds.js");
+  return removeFrom(cudaBuilds, () => true, dryRun);
+}
+
+/** The builds of one engine, without their files, and the names of what stopped installs left of others. */
+function listedIn<M extends { readonly files: unknown }>(store: BuildStore<M>) {
+  const builds = store.list().map(({ files: _, ...build }) => build);
+  return { builds, stopped: store.stopped().filter((name) => !builds.some((build) => build.name === name)) };
+}
+
+/** Removes the builds of matching names, and what stopped installs of them left. */
+async function removeFrom<M>(
+  store: BuildStore<M>,
+  matches: (name: string) => boolean,
+  dryRun: boolean,
+): Promise<RemovedBuild[]> {
+  const sizes = new Map(store.list().map(({ name, bytes }) => [name, bytes]));
+  const names = [...new Set([...sizes.keys(), ...store.stopped()])].filter(matches);
+  if (!dryRun) for (const name of names) await store.remove(name);
   return names.map((name) => ({ name, bytes: sizes.get(name) ?? 0 }));
 }
 
 async function planOf(values: Values<typeof installOptions>, { reporter }: Call): Promise<InstallPlan> {
   requireOwn("tensorflow", values);
-  const { buildName, buildsFolder, DEFAULT_TENSORFLOW } = await import("../engines/tensorflow/install/builds.js");
+  const { buildName, DEFAULT_TENSORFLOW, tensorflowBuilds } = await import("../engines/tensorflow/install/builds.js");
   const { hasNvidiaDriver } = await import("../engines/nvidia.js");
   const version = values.version ?? DEFAULT_TENSORFLOW;
   const flavour = values.gpu || (!values.cpu && hasNvidiaDriver()) ? "gpu" : "cpu";
@@ -226,34 +241,34 @@ async function planOf(values: Values<typeof installOptions>, { reporter }: Call)
   if (named) {
     reporter.warn(`FLEXBERT_TFJS_NODE is set: --engine tensorflow takes ${named} until it is unset, no build`);
   }
-  return { engine: "tensorflow", version, flavour, folder: `${buildsFolder()}/${buildName(version, flavour)}` };
+  return {
+    engine: "tensorflow",
+    version,
+    flavour,
+    folder: `${tensorflowBuilds.folder()}/${buildName(version, flavour)}`,
+  };
 }
 
 /** The builds in the cache. */
 export async function listBuilds(): Promise<BuildList> {
-  const cache = await import("../engines/tensorflow/install/builds.js");
+  const { tensorflowBuilds } = await import("../engines/tensorflow/install/builds.js");
   const { explainTensorflowAbsence, locateTensorflow } = await import("../engines/tensorflow/load.js");
-  const builds = cache.listBuilds().map(({ files: _, ...build }) => build);
-  const stopped = cache.stoppedInstalls().filter((name) => !builds.some((build) => build.name === name));
+  const listed = listedIn(tensorflowBuilds);
   try {
     const { from, addon } = locateTensorflow();
-    return { taken: { from, addon }, absence: null, remedy: null, builds, stopped };
+    return { taken: { from, addon }, absence: null, remedy: null, ...listed };
   } catch (error) {
     const { reason, remedy } = explainTensorflowAbsence(error);
-    return { taken: null, absence: reason, remedy, builds, stopped };
+    return { taken: null, absence: reason, remedy, ...listed };
   }
 }
 
 /** Removes all builds, or those that the options name. @param dryRun lists them alone */
 export async function removeBuilds(options: RemoveBuildsOptions = {}, dryRun = false): Promise<RemovedBuild[]> {
   const { version, gpu, cpu } = readGiven(removeBuildsOptions, options);
-  const { listBuilds, removeBuild, stoppedInstalls } = await import("../engines/tensorflow/install/builds.js");
+  const { tensorflowBuilds } = await import("../engines/tensorflow/install/builds.js");
   const flavour = gpu ? "gpu" : cpu ? "cpu" : null;
   const matches = (name: string) =>
     (version === undefined || name.startsWith(`${version}-`)) && (flavour === null || name.includes(`-${flavour}-`));
-  const builds = listBuilds();
-  const sizes = new Map(builds.map(({ name, bytes }) => [name, bytes]));
-  const names = [...new Set([...builds.map(({ name }) => name), ...stoppedInstalls()])].filter(matches);
-  if (!dryRun) for (const name of names) await removeBuild(name);
-  return names.map((name) => ({ name, bytes: sizes.get(name) ?? 0 }));
+  return removeFrom(tensorflowBuilds, matches, dryRun);
 }

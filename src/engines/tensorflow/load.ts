@@ -5,12 +5,11 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import Module from "node:module";
 import path from "node:path";
-import { UserError } from "../../errors/errors";
 import { npmCommand } from "../../files/optional-packages";
 import type { EngineAbsence } from "../engine";
 import { hasNvidiaDriver } from "../nvidia";
 import { cachedProbe, ISA_VARIABLE } from "./cpu-probe";
-import { type Build, listBuilds, tfjsPackage } from "./install/builds";
+import { type Build, tensorflowBuilds, tfjsPackage } from "./install/builds";
 import { ADDON, STDERR_SWITCH } from "./install/compile-addon";
 import type { SessionBinding } from "./session";
 import { withStderrHeld } from "./stderr-switch";
@@ -72,7 +71,7 @@ export function locateTensorflow(): TensorflowSource {
       `Run: ${npmCommand("@tensorflow/tfjs-node-gpu")}`,
     );
   }
-  const [build] = installedBuilds();
+  const [build] = tensorflowBuilds.installed();
   if (build?.problem === null) {
     return { from: "build", package: present.folder, addon: path.join(build.folder, ADDON), build };
   }
@@ -80,16 +79,6 @@ export function locateTensorflow(): TensorflowSource {
   if (addon !== null) return { from: "package", package: present.folder, addon, build: null };
   if (build) throw new TensorflowAbsent(`the build ${build.name} cannot be used: ${build.problem}`);
   throw new TensorflowAbsent("no build of TensorFlow is installed");
-}
-
-/** None for a user who has no cache folder: with another engine a served model needs none. */
-function installedBuilds(): Build[] {
-  try {
-    return listBuilds();
-  } catch (error) {
-    if (error instanceof UserError) return [];
-    throw error;
-  }
 }
 
 function fromFolder(named: string): TensorflowSource {

@@ -4,16 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import {
-  cudaBuildName,
-  cudaBuildsFolder,
-  findCudaBuild,
-  listCudaBuilds,
-  locateCuda,
-  onnxruntimePackage,
-  removeCudaBuild,
-  stoppedCudaInstalls,
-} from "../../../src/engines/onnx/cuda/builds";
+import { cudaBuildName, cudaBuilds, locateCuda, onnxruntimePackage } from "../../../src/engines/onnx/cuda/builds";
 import { checkBuild, installCuda, nvidiaRequirements } from "../../../src/engines/onnx/cuda/install";
 import { cudaFamilies, findCudaLibraries } from "../../../src/engines/onnx/cuda/libraries";
 import { ExitCode } from "../../../src/errors/errors";
@@ -156,7 +147,7 @@ describeCuda("engine install onnx-cuda", () => {
     expect(build.wheels.map(({ file }) => file.split("-")[0]).sort()).toEqual(
       [...Object.keys(nvidia), "onnxruntime_gpu"].sort(),
     );
-    expect(readdirSync(path.join(cudaBuildsFolder(cache), ".installing"))).toEqual([]);
+    expect(readdirSync(path.join(cudaBuilds.folder(cache), ".installing"))).toEqual([]);
     const { library, preload } = locateCuda();
     expect(library).toBe(path.join(build.folder, "libonnxruntime.so.1"));
     expect(preload.map((file) => path.basename(file))).toEqual([
@@ -196,16 +187,16 @@ describeCuda("engine install onnx-cuda", () => {
       exitCode: ExitCode.usage,
       message: expect.stringContaining(`no wheel of onnxruntime-gpu==${version}`),
     });
-    expect(listCudaBuilds(cache)).toEqual([]);
-    expect(stoppedCudaInstalls(cache)).toEqual([]);
+    expect(cudaBuilds.list(cache)).toEqual([]);
+    expect(cudaBuilds.stopped(cache)).toEqual([]);
   });
 
   test("removal takes the build", async () => {
     loader(libraries("lib", sonames(false)));
     await install();
-    await removeCudaBuild(name, cache);
-    expect(findCudaBuild(name, cache)).toBeNull();
-    expect(readdirSync(cudaBuildsFolder(cache))).toEqual([".installing"]);
+    await cudaBuilds.remove(name, cache);
+    expect(cudaBuilds.find(name, cache)).toBeNull();
+    expect(readdirSync(cudaBuilds.folder(cache))).toEqual([".installing"]);
   });
 });
 

@@ -13,13 +13,7 @@ import {
 import promises from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
-import {
-  buildName,
-  buildsFolder,
-  findBuild,
-  listBuilds,
-  removeBuild,
-} from "../../../src/engines/tensorflow/install/builds";
+import { buildName, tensorflowBuilds } from "../../../src/engines/tensorflow/install/builds";
 import { installTensorflow, libraryTarget } from "../../../src/engines/tensorflow/install/install";
 import { cudaRequirements } from "../../../src/engines/tensorflow/install/wheels";
 import { ExitCode } from "../../../src/errors/errors";
@@ -62,12 +56,12 @@ const install = (options: Partial<Parameters<typeof installTensorflow>[0]> = {})
   });
 
 const calls = () => readFileSync(path.join(folder, "pip.log"), "utf8").trim().split("\n");
-const root = () => buildsFolder(cache);
+const root = () => tensorflowBuilds.folder(cache);
 const name = buildName("2.21.0", "cpu");
 
 /** Nothing but whole builds, and wheels to go on from. */
 function expectNothingBroken(): void {
-  for (const build of listBuilds(cache)) expect(build.problem).toBeNull();
+  for (const build of tensorflowBuilds.list(cache)) expect(build.problem).toBeNull();
   for (const left of existsSync(root()) ? readdirSync(root()) : []) expect([name, ".installing"]).toContain(left);
   const work = path.join(root(), ".installing", name);
   if (existsSync(work)) {
@@ -80,7 +74,7 @@ async function expectFailure(message: RegExp, exitCode: number = ExitCode.failur
   const error = await install().catch((thrown) => thrown);
   expect(error).toMatchObject({ name: "UserError", exitCode, message: expect.stringMatching(message) });
   expectNothingBroken();
-  expect(findBuild(name, cache)).toBeNull();
+  expect(tensorflowBuilds.find(name, cache)).toBeNull();
 }
 
 describeOnLinux("an install", () => {
@@ -107,7 +101,7 @@ describeOnLinux("an install", () => {
     expect((await install()).installed).toBe(false);
     expect(calls()).toHaveLength(before);
     writeFileSync(path.join(build.folder, "tensorflow/libtensorflow_cc.so.2"), "cut");
-    expect(findBuild(name, cache)?.problem).toMatch(/has 3 bytes, not 12000/);
+    expect(tensorflowBuilds.find(name, cache)?.problem).toMatch(/has 3 bytes, not 12000/);
     expect((await install()).installed).toBe(true);
     expectNothingBroken();
   });
@@ -339,8 +333,8 @@ describeOnLinux("builds", () => {
   test("removal takes the build and what a stopped install left", async () => {
     await install();
     mkdirSync(path.join(root(), ".installing", name, "wheels"), { recursive: true });
-    await removeBuild(name, cache);
-    expect(listBuilds(cache)).toEqual([]);
+    await tensorflowBuilds.remove(name, cache);
+    expect(tensorflowBuilds.list(cache)).toEqual([]);
     expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
   });
 
@@ -354,7 +348,7 @@ describeOnLinux("builds", () => {
     expectNothingBroken();
     mkdirSync(aside, { recursive: true });
     writeFileSync(path.join(aside, "library"), "");
-    await removeBuild(name, cache);
+    await tensorflowBuilds.remove(name, cache);
     expect([existsSync(build.folder), readdirSync(root())]).toEqual([false, [".installing"]]);
     expect(readdirSync(path.join(root(), ".installing"))).toEqual([]);
   });
@@ -372,8 +366,13 @@ describeOnLinux("builds", () => {
       writeFileSync(path.join(other, "build.json"), JSON.stringify(manifest));
     }
     mkdirSync(path.join(root(), buildName("2.30.0", "cpu")));
-    expect(listBuilds(cache).map(({ tensorflow }) => tensorflow)).toEqual(["2.22.0", "2.21.0", "2.9.0", "2.30.0"]);
-    expect(findBuild(buildName("2.30.0", "cpu"), cache)?.problem).toMatch(/build\.json is missing/);
+    expect(tensorflowBuilds.list(cache).map(({ tensorflow }) => tensorflow)).toEqual([
+      "2.22.0",
+      "2.21.0",
+      "2.9.0",
+      "2.30.0",
+    ]);
+    expect(tensorflowBuilds.find(buildName("2.30.0", "cpu"), cache)?.problem).toMatch(/build\.json is missing/);
   });
 
   test("one that a newer flexbert made is not damaged: it says who made it", async () => {
@@ -382,7 +381,7 @@ describeOnLinux("builds", () => {
     const manifest = JSON.parse(readFileSync(file, "utf8"));
     expect(manifest.flexbert).toMatch(/^\d/);
     writeFileSync(file, JSON.stringify({ ...manifest, format: 2, flexbert: "9.1.0" }));
-    expect(findBuild(name, cache)?.problem).toMatch(
+    expect(tensorflowBuilds.find(name, cache)?.problem).toMatch(
       /^its build\.json has format 2; .* made by flexbert 9\.1\.0; this is \d/,
     );
   });

@@ -7,7 +7,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import { explainAbsence } from "../../../src/engines/open";
 import { ISA_VARIABLE } from "../../../src/engines/tensorflow/cpu-probe";
-import { buildName, buildsFolder, findBuild, tfjsPackage } from "../../../src/engines/tensorflow/install/builds";
+import { buildName, tensorflowBuilds, tfjsPackage } from "../../../src/engines/tensorflow/install/builds";
 import {
   explainTensorflowAbsence,
   loadTensorflow,
@@ -42,7 +42,7 @@ function writePackage(addon: boolean): string {
 }
 
 function writeBuild(files: Readonly<Record<string, number>> = {}): string {
-  const target = path.join(buildsFolder(), buildName("2.21.0", "cpu"));
+  const target = path.join(tensorflowBuilds.folder(), buildName("2.21.0", "cpu"));
   mkdirSync(target, { recursive: true });
   const manifest = { format: 1, tensorflow: "2.21.0", flavour: "cpu", platform: "p", compiler: "c", wheels: [], files };
   writeFileSync(path.join(target, "build.json"), JSON.stringify({ ...manifest, tfjs: tfjsPackage()?.version }));
@@ -118,7 +118,7 @@ test("what a library says when it does not load becomes one line", () => {
 
 test("a build whose files are there and do not load is made anew by the command that is named", () => {
   writeBuild({ "tfjs_binding.node": 7 });
-  const build = findBuild(buildName("2.21.0", "cpu"));
+  const build = tensorflowBuilds.find(buildName("2.21.0", "cpu"));
   if (!build) throw new Error("no build was written");
   const source = {
     from: "build",

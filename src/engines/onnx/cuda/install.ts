@@ -7,56 +7,32 @@ import { copyFile, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { engineError, failure, usageError } from "../../../errors/errors";
-import { requireFreeSpace, writeFileAtomic } from "../../../files/atomic";
 import { makeFolder } from "../../../files/folder";
-import { stamped } from "../../../files/format";
-import { sha256File } from "../../../files/hash";
-import { lockFolder } from "../../../files/lock";
 import { npmCommand } from "../../../files/optional-packages";
 import { unpackWheel } from "../../../files/wheel";
-import { clearWork, leaveWork } from "../../../files/work-folder";
 import { runChild } from "../../child";
 import { resolveForAnyPython } from "../../install/any-python";
+import { BUILD_FORMAT, writeManifest } from "../../install/build-store";
 import { explainNoPython } from "../../install/no-python";
-import {
-  downloadWheel,
-  findPython,
-  type PipContext,
-  resolveWheels,
-  type Wheel,
-  type WheelTag,
-} from "../../install/pip";
+import { findPython, type PipContext, resolveWheels, type Wheel, type WheelTag } from "../../install/pip";
 import { thisPlatform } from "../../install/platform";
 import { installCommand } from "../../install/system-packages";
-import { bytesIn, commitBuild, inCache } from "../../install/work";
+import { fetchWheels, type InstallSettings, installBuild, pipContext, requireSpace } from "../../install/work";
 import { hasNvidiaDriver } from "../../nvidia";
 import {
-  CUDA_BUILD_FORMAT,
   type CudaBuild,
   type CudaManifest,
   cudaBuildName,
-  cudaBuildsFolder,
-  cudaManifestPath,
-  cudaWorkFolder,
-  findCudaBuild,
+  cudaBuilds,
   LIBRARY,
   onnxruntimePackage,
   PROVIDERS,
 } from "./builds";
 import { type CudaFamily, findCudaLibraries } from "./libraries";
 
-export interface CudaInstallRequest {
+export interface CudaInstallRequest extends InstallSettings {
   /** A folder with the two provider libraries: nothing is fetched then. */
   readonly from?: string;
-  /** The cache's folder; default `cacheFolder()`. */
-  readonly cache?: string;
-  /** Builds again what is there. */
-  readonly force?: boolean;
-  readonly signal?: AbortSignal;
-  readonly log: (line: string) => void;
-  readonly onProgress?: PipContext["onProgress"];
-  /** Loads a build's libraries in a process of its own and throws what is wrong with it; tests replace it. */
-  readonly check?: (build: string, signal?: AbortSignal) => Promise<void>;
 }
 
 /** The wheel and what comes out of it lie beside each other until the end; NVIDIA's libraries are eight times that. */
@@ -70,21 +46,10 @@ const LARGEST_WHEEL_CONTENT = 8e9;
  * an onnxruntime that has no such wheel, engineError (6) for a platform or an installation without onnxruntime.
  */
 export async function installCuda(request: CudaInstallRequest): Promise<{ build: CudaBuild; installed: boolean }> {
-  const { cache, force, from } = request;
+  const { from } = request;
   const { version, library } = requireOnnxruntime();
   if (from !== undefined) requireProviders(from);
-  const name = cudaBuildName(version);
-  const present = findCudaBuild(name, cache);
-  if (present?.problem === null && !force) return { build: present, installed: false };
-  const work = cudaWorkFolder(name, cache);
-  const unlock = await lockFolder(work, `installing onnx-cuda ${name}`).catch((error) => {
-    throw inCache(error, work);
-  });
-  let done = false;
-  try {
-    const other = findCudaBuild(name, cache);
-    if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
-    await clearWork(work, ["wheels"]);
+  return installBuild(cudaBuilds, cudaBuildName(version), request, async (work) => {
     const folder = path.join(work, "build");
     await makeFolder(folder);
     const content =
@@ -96,19 +61,16 @@ export async function installCuda(request: CudaInstallRequest): Promise<{ build:
       await (request.check ?? checkBuild)(folder, request.signal);
     }
     const { wheels } = content;
-    const platform = thisPlatform();
-    const manifest: CudaManifest = { format: CUDA_BUILD_FORMAT, onnxruntime: version, platform, wheels, files };
-    await writeFileAtomic(cudaManifestPath(folder), `${JSON.stringify(stamped(manifest), null, 2)}\n`);
-    request.signal?.throwIfAborted();
-    await commitBuild(folder, path.join(cudaBuildsFolder(cache), name), work);
-    done = true;
-    return { build: findCudaBuild(name, cache) as CudaBuild, installed: true };
-  } catch (error) {
-    throw inCache(error, work);
-  } finally {
-    // After a failure only wheels are worth going on from.
-    await leaveWork(work, unlock, done ? [] : ["wheels"]);
-  }
+    const manifest: CudaManifest = {
+      format: BUILD_FORMAT,
+      onnxruntime: version,
+      platform: thisPlatform(),
+      wheels,
+      files,
+    };
+    await writeManifest(folder, manifest);
+    return folder;
+  });
 }
 
 /** The version that an install would be for. Throws engineError (6) where it cannot be one. */
@@ -145,32 +107,29 @@ async function copyProviders(from: string, build: string): Promise<Content> {
 }
 
 async function fetchAll(request: CudaInstallRequest, version: string, build: string, work: string): Promise<Content> {
-  const { signal, log, onProgress } = request;
+  const { signal, log } = request;
   const python = await findPython(signal);
   if ("found" in python) {
     const { problem, step, tool } = explainNoPython(python.found);
     throw failure(`${problem}. ${step ?? installCommand([tool])}`);
   }
-  const context: PipContext = { python, work, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
+  const context = pipContext(python, work, request);
   const { missing } = findCudaLibraries(null);
   const wanted = PROVIDER_SPACE + (missing.length > 0 ? CUDA_SPACE : 0);
-  await requireFreeSpace(work, wanted - bytesIn(path.join(work, "wheels")), "installing onnxruntime's CUDA provider");
+  await requireSpace(work, wanted, "installing onnxruntime's CUDA provider");
   log(`asking pip for onnxruntime-gpu ${version} (${python.command}, ${python.pip})`);
   const { provider, tag } = await resolveProvider(version, context);
   const cuda = missing.length > 0 ? await resolveMissing(provider, missing, tag, context) : [];
+  const wheels = await fetchWheels([provider, ...cuda], tag, context, log);
   const files: Record<string, number> = {};
-  const wheels: { file: string; sha256: string }[] = [];
-  for (const [index, wheel] of [provider, ...cuda].entries()) {
-    log(`fetching ${wheel.file}${cuda.length > 0 ? ` (${index + 1} of ${cuda.length + 1})` : ""}`);
-    const file = await downloadWheel(wheel, path.join(work, "wheels"), tag, context);
-    const limits = { maxBytes: LARGEST_WHEEL_CONTENT, durable: true, ...(signal ? { signal } : {}) };
-    Object.assign(files, await unpackWheel(file, build, { ...limits, target: libraryTarget }));
-    wheels.push({ file: wheel.file, sha256: wheel.sha256 ?? (await sha256File(file)) });
+  const limits = { maxBytes: LARGEST_WHEEL_CONTENT, durable: true, ...(signal ? { signal } : {}) };
+  for (const wheel of wheels) {
+    Object.assign(files, await unpackWheel(wheel.path, build, { ...limits, target: libraryTarget }));
   }
   for (const name of PROVIDERS) {
     if (files[name] === undefined) throw failure(`the wheel of onnxruntime-gpu ${version} holds no ${name}`);
   }
-  return { files, wheels };
+  return { files, wheels: wheels.map(({ listed }) => listed) };
 }
 
 /** Providers beside the library, NVIDIA's libraries as their wheels have them. TensorRT's provider stays behind. */

@@ -5,32 +5,17 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { engineError, failure, usageError } from "../../../errors/errors";
-import { requireFreeSpace, writeFileAtomic } from "../../../files/atomic";
 import { makeFolder } from "../../../files/folder";
-import { stamped } from "../../../files/format";
-import { sha256File } from "../../../files/hash";
-import { lockFolder } from "../../../files/lock";
 import { npmCommand } from "../../../files/optional-packages";
 import { unpackWheel } from "../../../files/wheel";
-import { clearWork, leaveWork } from "../../../files/work-folder";
+import { BUILD_FORMAT, writeManifest } from "../../install/build-store";
 import { explainNoPython } from "../../install/no-python";
-import { downloadWheel, findPython, type PipContext, type Python } from "../../install/pip";
+import { findPython, type Python } from "../../install/pip";
 import { glibcMinor, thisPlatform } from "../../install/platform";
 import { installCommand, type Tool } from "../../install/system-packages";
-import { bytesIn, commitBuild, inCache } from "../../install/work";
+import { fetchWheels, type InstallSettings, installBuild, pipContext, requireSpace } from "../../install/work";
 import { probeAddon } from "../cpu-probe";
-import {
-  BUILD_FORMAT,
-  type Build,
-  type BuildManifest,
-  buildName,
-  buildsFolder,
-  type Flavour,
-  findBuild,
-  manifestPath,
-  tfjsPackage,
-  workFolder,
-} from "./builds";
+import { type Build, type BuildManifest, buildName, type Flavour, tensorflowBuilds, tfjsPackage } from "./builds";
 import {
   ADDON,
   type Compiler,
@@ -43,18 +28,9 @@ import {
 } from "./compile-addon";
 import { resolveCuda, resolveTensorflow } from "./wheels";
 
-export interface InstallRequest {
+export interface InstallRequest extends InstallSettings {
   readonly version: string;
   readonly flavour: Flavour;
-  /** The cache's folder; default `cacheFolder()`. */
-  readonly cache?: string;
-  /** Builds again what is there. */
-  readonly force?: boolean;
-  readonly signal?: AbortSignal;
-  readonly log: (line: string) => void;
-  readonly onProgress?: PipContext["onProgress"];
-  /** Runs a build in a process of its own and throws what is wrong with it; tests replace it. */
-  readonly check?: (build: string, signal?: AbortSignal) => Promise<void>;
 }
 
 /** Wheels and unpacked files lie beside each other until the end: what was measured, and a tenth. */
@@ -67,34 +43,13 @@ const LARGEST_WHEEL_CONTENT = 8e9;
  * engineError (6) for a platform without TensorFlow.
  */
 export async function installTensorflow(request: InstallRequest): Promise<{ build: Build; installed: boolean }> {
-  const { version, flavour, cache, force } = request;
+  const { version, flavour, signal } = request;
   const sources = requireInstallable();
-  const name = buildName(version, flavour);
-  const present = findBuild(name, cache);
-  if (present?.problem === null && !force) return { build: present, installed: false };
-  const work = workFolder(name, cache);
-  const unlock = await lockFolder(work, `installing tensorflow ${name}`).catch((error) => {
-    throw inCache(error, work);
+  return installBuild(tensorflowBuilds, buildName(version, flavour), request, async (work) => {
+    const tools = await findTools(signal);
+    await requireSpace(work, SPACE_NEEDED[flavour], `installing TensorFlow for the ${flavour.toUpperCase()}`);
+    return assemble(request, sources, tools, work);
   });
-  let done = false;
-  try {
-    const other = findBuild(name, cache);
-    if (other?.problem === null && !force) return { build: other, installed: false }; // another install was faster
-    const tools = await findTools(request.signal);
-    await clearWork(work, ["wheels"]); // what a killed install left takes the space that this one needs
-    const needed = SPACE_NEEDED[flavour] - bytesIn(path.join(work, "wheels"));
-    await requireFreeSpace(work, needed, `installing TensorFlow for the ${flavour.toUpperCase()}`);
-    const build = await assemble(request, sources, tools, work);
-    const folder = path.join(buildsFolder(cache), name);
-    await commitBuild(build, folder, work);
-    done = true;
-    return { build: findBuild(name, cache) as Build, installed: true };
-  } catch (error) {
-    throw inCache(error, work);
-  } finally {
-    // After a failure only wheels are worth going on from.
-    await leaveWork(work, unlock, done ? [] : ["wheels"]);
-  }
 }
 
 function requireInstallable(): { readonly folder: string; readonly version: string } {
@@ -157,24 +112,22 @@ async function assemble(
   { compiler, python, nodeHeaders }: Tools,
   work: string,
 ): Promise<string> {
-  const { version, flavour, signal, log, onProgress } = request;
-  const context: PipContext = { python, work, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
+  const { version, flavour, signal, log } = request;
+  const context = pipContext(python, work, request);
   log(`asking pip for TensorFlow ${version} (${python.command}, ${python.pip})`);
   const { tensorflow, tag } = await resolveTensorflow(version, flavour, context);
   const cuda = flavour === "gpu" ? await resolveCuda(tensorflow, tag, context) : [];
-  const wheels: { file: string; sha256: string }[] = [];
-  const paths: string[] = [];
-  for (const [index, wheel] of [tensorflow, ...cuda].entries()) {
-    log(`fetching ${wheel.file}${cuda.length > 0 ? ` (${index + 1} of ${cuda.length + 1})` : ""}`);
-    const file = await downloadWheel(wheel, path.join(work, "wheels"), tag, context);
-    paths.push(file);
-    wheels.push({ file: wheel.file, sha256: wheel.sha256 ?? (await sha256File(file)) });
-  }
+  const wheels = await fetchWheels([tensorflow, ...cuda], tag, context, log);
   log("unpacking");
   const build = path.join(work, "build");
   const include = path.join(work, "include");
   for (const folder of [build, include]) await makeFolder(folder);
-  const files = await unpackAll(paths, build, include, signal);
+  const files = await unpackAll(
+    wheels.map((wheel) => wheel.path),
+    build,
+    include,
+    signal,
+  );
   requireLibraries(files, version);
   const headers = nodeHeaders ?? (await fetchNodeHeaders(work, signal));
   log(`compiling tfjs-node's addon (${compiler.version})`);
@@ -190,11 +143,10 @@ async function assemble(
     platform: thisPlatform(),
     tfjs: sources.version,
     compiler: compiler.version,
-    wheels,
+    wheels: wheels.map(({ listed }) => listed),
     files,
   };
-  await writeFileAtomic(manifestPath(build), `${JSON.stringify(stamped(manifest), null, 2)}\n`);
-  signal?.throwIfAborted();
+  await writeManifest(build, manifest);
   return build;
 }
 
