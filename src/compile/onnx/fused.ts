@@ -3,8 +3,7 @@
 
 import { only, type Value } from "../graph/graph";
 import { ATTENTION } from "../passes/attention";
-import { type Emitter, inputNames, type Lowering, rounded, sumRows } from "./lowering";
-import { ElementType } from "./proto";
+import { type Emitter, inputNames, type Lowering, roundedProduct, sumRows } from "./lowering";
 import { quantisedProduct } from "./quantised";
 
 /** x Phi(x), exact (opset 20). */
@@ -93,9 +92,8 @@ const affine: Lowering = (node, emitter) => {
     emitter.node("Gemm", [a, b, bias], attributes, only(node));
     return;
   }
-  const product = emitter.node("Gemm", rounded([a, b], emitter), attributes);
-  const widened = emitter.node("Cast", [product], { to: { int: ElementType.float32 } });
-  emitter.node("Add", [widened, bias], {}, only(node)); // a bias is not rounded
+  const product = roundedProduct("Gemm", [a, b], attributes, emitter);
+  emitter.node("Add", [product, bias], {}, only(node)); // a bias is not rounded
 };
 
 /** Biases of the operands are in them already; of padding the bias tells. */

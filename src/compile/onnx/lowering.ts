@@ -66,25 +66,22 @@ export type Lowering = (node: Node, emitter: Emitter) => void;
 
 export const inputNames = (node: Node, emitter: Emitter): string[] => node.inputs.map(emitter.name);
 
-/** The operands of a product in its type, each cast once for all products that read it. */
-export const rounded = (names: readonly string[], { products, node, once }: Emitter): string[] =>
-  products === "float32"
-    ? [...names]
-    : names.map((name) => {
-        const to = { to: { int: ElementType[products] } };
-        return once(`${products} ${name}`, () => [node("Cast", [name], to)])[0] as string;
-      });
-
-/** Writes what a product of the emitter's type gave as a value of float32; `op` makes it. */
-export function productAs(
-  value: Value,
+/**
+ * A product in the emitter's type, given as float32: its operands are rounded to that type, each once for all products that read it.
+ * @param as the value that it is
+ */
+export function roundedProduct(
   op: string,
-  inputs: readonly string[],
+  operands: readonly string[],
   attributes: Readonly<Record<string, OnnxAttribute>>,
-  emitter: Emitter,
-): void {
-  if (emitter.products === "float32") emitter.node(op, inputs, attributes, value);
-  else emitter.node("Cast", [emitter.node(op, inputs, attributes)], { to: { int: ElementType.float32 } }, value);
+  { products, node, once }: Emitter,
+  as?: Value,
+): string {
+  if (products === "float32") return node(op, operands, attributes, as);
+  const cast = (x: string) =>
+    once(`${products} ${x}`, () => [node("Cast", [x], { to: { int: ElementType[products] } })]);
+  const product = node(op, operands.flatMap(cast), attributes);
+  return node("Cast", [product], { to: { int: ElementType.float32 } }, as);
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { type DType, type Node, only, type Value } from "../graph/graph";
 import { fusedLowerings } from "./fused";
-import { type Emitter, inputNames, type Lowering, productAs, rounded, sumRows } from "./lowering";
+import { type Emitter, inputNames, type Lowering, roundedProduct, sumRows } from "./lowering";
 import { ElementType, type OnnxAttribute } from "./proto";
 import { quantisedProduct, quantisedRows } from "./quantised";
 import { updateLowerings } from "./update";
@@ -86,7 +86,7 @@ const product: Lowering = (node, emitter) => {
     return;
   }
   if (!transposeA && !transposeB && alpha === undefined) {
-    productAs(only(node), "MatMul", rounded(inputs, emitter), {}, emitter);
+    roundedProduct("MatMul", inputs, {}, emitter, only(node));
     return;
   }
   if (emitter.standard) {
@@ -96,7 +96,7 @@ const product: Lowering = (node, emitter) => {
   const flag = (value: unknown) => ({ int: value ? 1 : 0 });
   const attributes: Record<string, OnnxAttribute> = { transA: flag(transposeA), transB: flag(transposeB) };
   if (alpha !== undefined) attributes["alpha"] = { float: alpha as number };
-  productAs(only(node), "FusedMatMul", rounded(inputs, emitter), attributes, emitter);
+  roundedProduct("FusedMatMul", inputs, attributes, emitter, only(node));
 };
 
 /** Transposes and factor as nodes of their own, each after what it belongs to: onnxruntime finds and fuses them. */
