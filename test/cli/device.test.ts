@@ -3,28 +3,17 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { beforeAll, describe, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/bases/random-base";
+import { describe, expect, test } from "@jest/globals";
 import { hasNvidiaDriver } from "../../src/engines/nvidia";
-import { cachedFolder } from "../../src/files/cache";
 import { koffiAbsence, onSwiftShader, webgpuAbsence } from "../engines/devices";
 import { notLinux, unless } from "../skips";
-import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
-import { flexbert } from "./flexbert";
+import { tinyWorkspace } from "./tiny-workspace";
 
-const cwd = temporaryFolder();
-const env = { FLEXBERT_CACHE: path.join(cwd, "cache") };
-const run = (line: string, more: Record<string, string> = {}) =>
-  flexbert(line.split(" "), { cwd, env: { ...env, ...more } });
+const { cwd, run } = tinyWorkspace([
+  "finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32",
+  "merge --base tiny",
+]);
 const dist = path.join(__dirname, "../../dist");
-
-beforeAll(async () => {
-  await writeBase(tinyBase("tiny"), cachedFolder("tiny", env.FLEXBERT_CACHE));
-  writeTinyGlue(path.join(cwd, "glue-data"));
-  const { status, stderr } = run("finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32");
-  expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-  expect(run("merge --base tiny").status).toBe(0);
-});
 
 const predict = (device: string, more: Record<string, string> = {}) =>
   run(`predict --text film --pair book --json --device ${device}`, more);

@@ -2,27 +2,13 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { beforeAll, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/bases/random-base";
-import { cachedFolder } from "../../src/files/cache";
-import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
-import { flexbert } from "./flexbert";
+import { expect, test } from "@jest/globals";
+import { tinyWorkspace } from "./tiny-workspace";
 
-const cwd = temporaryFolder();
-const cache = path.join(cwd, "cache");
-const run = (line: string) => flexbert(line.split(" "), { cwd, env: { FLEXBERT_CACHE: cache } });
-
-beforeAll(async () => {
-  await writeBase(tinyBase("tiny"), cachedFolder("tiny", cache));
-  writeTinyGlue(path.join(cwd, "glue-data"));
-  for (const line of [
-    "finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32",
-    "merge --base tiny --no-onnx",
-  ]) {
-    const { status, stderr } = run(line);
-    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-  }
-});
+const { cwd, run } = tinyWorkspace([
+  "finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32",
+  "merge --base tiny --no-onnx",
+]);
 
 test("without TensorFlow the model is written, and that it was not checked is said out loud", () => {
   const { status, stdout, stderr } = run("export saved-model --out served/1");

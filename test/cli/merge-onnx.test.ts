@@ -2,25 +2,12 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { beforeAll, expect, test } from "@jest/globals";
-import { writeBase } from "../../src/checkpoints/bases/random-base";
-import { cachedFolder } from "../../src/files/cache";
+import { expect, test } from "@jest/globals";
 import { readManifest } from "../../src/merge/folder/version";
-import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
-import { flexbert } from "./flexbert";
+import { tinyWorkspace } from "./tiny-workspace";
 
-const cwd = temporaryFolder();
-const env = { FLEXBERT_CACHE: path.join(cwd, "cache") };
-const run = (line: string, more: Record<string, string> = {}) =>
-  flexbert(line.split(" "), { cwd, env: { ...env, ...more } });
+const { cwd, run } = tinyWorkspace(["finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32"]);
 const model = path.join(cwd, "merged/model.onnx");
-
-beforeAll(async () => {
-  await writeBase(tinyBase("tiny"), cachedFolder("tiny", env.FLEXBERT_CACHE));
-  writeTinyGlue(path.join(cwd, "glue-data"));
-  const { status, stderr } = run("finetune --base tiny --task rte,stsb --k 2 --epochs 1 --max-length 32");
-  expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-});
 
 test("merge writes it, checks it on dev rows and says so in one line", () => {
   const { status, stdout, stderr } = run("merge --base tiny");
