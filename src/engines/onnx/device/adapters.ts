@@ -39,8 +39,13 @@ const ENTRY = path.resolve(__dirname, "../../../../dist/engines/onnx/device/prob
 /** A driver that has to be woken takes seconds, and a software device compiles its shaders in as many. */
 const LIMIT_MS = 60_000;
 
-/** The adapters that Vulkan's loader lists; none is no problem. */
-export const vulkanAdapters = (): Promise<Probed<readonly Adapter[]>> => probe("vulkan");
+let listed: Promise<Probed<readonly Adapter[]>> | undefined;
+
+/** The adapters that Vulkan's loader lists, asked once; none is no problem. */
+export function vulkanAdapters(): Promise<Probed<readonly Adapter[]>> {
+  listed ??= probe("vulkan");
+  return listed;
+}
 
 /** Whether a device computes: a tiny graph is run on it. */
 export const tryDevice = (device: "webgpu" | "cuda"): Promise<Probed<{ readonly summary: string }>> => probe(device);
