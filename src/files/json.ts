@@ -19,6 +19,9 @@ export function parseOwnJson(text: string): unknown {
   return value;
 }
 
+/** Of a value in a document: an integer of at least 0. */
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
 /** Whether no object in a value has data in the place of what JavaScript calls to compare it: zod 4.6 compares lengths so. */
 export function isPlainData(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return true;

@@ -43,6 +43,9 @@ interface Key {
   readonly expected: string;
 }
 
+/** No encoder is deeper: what has a part for each layer is made before any weight is compared. */
+export const MOST_LAYERS = 1000;
+
 const count = (name: string, fallback: number): Key => ({
   name,
   fallback,
@@ -105,6 +108,9 @@ export function parseBertConfig(json: unknown, source: string): BertConfig {
   const problems = variantProblems(file);
   const read = ([property, key]: [string, Key]) => [property, readNumber(file, key, problems)];
   const sizes = Object.fromEntries(Object.entries(keys).map(read)) as unknown as Sizes;
+  if (sizes.numHiddenLayers > MOST_LAYERS) {
+    problems.push(`num_hidden_layers is ${sizes.numHiddenLayers}; it must be at most ${MOST_LAYERS}`);
+  }
   if (problems.length === 0 && sizes.hiddenSize % sizes.numAttentionHeads !== 0) {
     problems.push(`hidden_size ${sizes.hiddenSize} is not divisible by num_attention_heads ${sizes.numAttentionHeads}`);
   }

@@ -68,6 +68,7 @@ describe("parseBertConfig", () => {
     ["num_attention_heads", 7, "c.json: hidden_size 768 is not divisible by num_attention_heads 7"],
     ["hidden_act", "quick_gelu", 'c.json: hidden_act is "quick_gelu"; supported are gelu, gelu_python, gelu_new, '],
     ["hidden_act", "toString", 'c.json: hidden_act is "toString"'],
+    ["num_hidden_layers", 2 ** 30, "c.json: num_hidden_layers is 1073741824; it must be at most 1000"],
     ["architectures", ["RobertaModel"], 'its architecture is "RobertaModel"; only BERT\'s are supported'],
     ["quantization_config", { bits: 4 }, "quantization_config: its weights are quantised"],
     ["position_embedding_type", "relative_key", 'position_embedding_type is "relative_key"; only "absolute"'],

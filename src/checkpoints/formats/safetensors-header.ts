@@ -5,7 +5,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { modelError, oneLine } from "../../errors/errors";
 import { onOneLine, shown } from "../../errors/printable";
-import { parseJson } from "../../files/json";
+import { isCount, parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
 import { requireContent } from "./placeholder";
@@ -135,8 +135,7 @@ function parseTensor(name: string, value: unknown, dataStart: number, path: stri
   return { dtype: dtype as string, shape, position: dataStart + begin, bytes };
 }
 
-const isCounts = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 
 function checkTiling(tensors: ReadonlyMap<string, StoredTensor>, dataStart: number, size: number, path: string): void {
   let end = dataStart;

@@ -2,6 +2,7 @@
 // state_dict is. Tensors are described here, not read: torch.ts fetches the bytes of those that are wanted.
 
 import { printable } from "../../errors/printable";
+import { isCount } from "../../files/json";
 import { sizeOf } from "../../model/tensors";
 import type { StoredDtype } from "./number-formats";
 import { PickleError, type PickleFunction, type PickleObject, type PickleRules, type PickleValue } from "./pickle";
@@ -67,7 +68,6 @@ const storageTypes: Readonly<Record<string, Format>> = {
 /** More dimensions than any tensor of PyTorch's. */
 const MOST_DIMENSIONS = 64;
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isCounts = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length <= MOST_DIMENSIONS && value.every(isCount);
 const isKind = <T extends PickleObject>(value: PickleValue | undefined, kind: T["kind"]): value is T =>

@@ -1,7 +1,7 @@
 // A line of metrics.jsonl as its readers take it. The last one may be cut off in a run that was killed, and any may be
 // damaged: it is no line then, as nothing rests on it but a curve and how early a search stops.
 
-import { parseJson } from "../../files/json";
+import { isCount, parseJson } from "../../files/json";
 
 export interface MetricsLine {
   readonly step: number;
@@ -30,7 +30,6 @@ export function parseMetricsLine(text: string): MetricsLine | null {
   };
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 
 const scoresOf = (dev: object) =>

@@ -3,6 +3,8 @@
 // because zod takes as long to load as a status.
 
 import { printable, shown } from "../../errors/printable";
+import { isCount } from "../../files/json";
+import { MOST_LAYERS } from "../../model/config";
 import { recordedProblem } from "../../options/settings";
 import { maxLength, trainingSettings } from "../../settings/training";
 
@@ -26,12 +28,9 @@ const check =
 
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** Metrics are fractions; a correlation may be an ulp above 1. */
 const HIGHEST_SCORE = 1 + 1e-9;
-/** No encoder is deeper; tables and charts have a row for each layer of a base. */
-const MOST_LAYERS = 10_000;
 
 const text = check((value) => typeof value === "string");
 const name = check((value) => typeof value === "string" && value !== "");
@@ -39,8 +38,8 @@ const hash = check((value) => typeof value === "string" && /^[0-9a-f]{64}$/.test
 const bool = check((value) => typeof value === "boolean");
 const count = check(isCount);
 const positive = check((value) => isCount(value) && value !== 0);
-const depth = check((value) => isCount(value) && (value as number) <= MOST_LAYERS);
-const layers = check((value) => isCount(value) && value !== 0 && (value as number) <= MOST_LAYERS);
+const depth = check((value) => isCount(value) && value <= MOST_LAYERS);
+const layers = check((value) => isCount(value) && value !== 0 && value <= MOST_LAYERS);
 const amount = check((value) => Number.isFinite(value) && (value as number) >= 0);
 const fraction = check((value) => Number.isFinite(value) && Math.abs(value as number) <= HIGHEST_SCORE);
 /** "" until it has begun. */

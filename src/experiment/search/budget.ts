@@ -9,7 +9,7 @@ import { shown } from "../../errors/printable";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
-import { parseJson } from "../../files/json";
+import { isCount, parseJson } from "../../files/json";
 import { formatSeconds } from "../../messages/quantities";
 
 export const BUDGET_FILE = "search.json";
@@ -60,7 +60,6 @@ async function parse(file: string): Promise<SearchBudget> {
 
 /** The first field that is missing or wrong, in words; null where there is none. */
 function budgetProblem(found: Readonly<Record<string, unknown>>): string | null {
-  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const isPositive = (value: unknown) => Number.isFinite(value) && (value as number) > 0;
   const fields = {
     seconds: isPositive,

@@ -1,6 +1,7 @@
 // The shapes of flexbert.json and of a version's manifest, checked when one is read. Apart because zod takes long to load.
 
 import { z } from "zod";
+import { MOST_LAYERS } from "../../model/config";
 import { PIECE_INTERFACE } from "./pieces";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "is no sha256");
@@ -11,9 +12,6 @@ const blob = {
 };
 
 const score = z.number().nullable();
-
-/** No encoder has more; a picture draws each. */
-const MOST_LAYERS = 1000;
 
 // Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
 const task = z.looseObject({

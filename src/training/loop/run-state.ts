@@ -5,7 +5,7 @@ import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints
 import type { Program } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
 import { shown } from "../../errors/printable";
-import { parseJson } from "../../files/json";
+import { isCount, parseJson } from "../../files/json";
 import type { HostTensors } from "../../model/tensors";
 import type { LoopOptions } from "../../settings/training";
 import { branchIn, withoutFrozen } from "../step/state";
@@ -118,7 +118,7 @@ function bestProblem(text: string): string | null {
     const { epoch, score, metrics } = Object(parseJson(text)) as Readonly<Record<string, unknown>>;
     const isScore = (value: unknown) => value === null || Number.isFinite(value);
     const scores = typeof metrics === "object" && metrics !== null && Object.values(metrics).every(isScore);
-    return Number.isSafeInteger(epoch) && (epoch as number) >= 0 && isScore(score) && scores ? null : said;
+    return isCount(epoch) && isScore(score) && scores ? null : said;
   } catch {
     return said;
   }
