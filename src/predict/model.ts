@@ -12,7 +12,7 @@ import { type OpenVersion, openVersion, versionFile } from "../merge/folder/vers
 import type { BertConfig } from "../model/config";
 import type { WeightForm } from "../settings/engine";
 import type { Kinds } from "../tasks/kinds/kind";
-import { outputSize, type Task } from "../tasks/task";
+import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { int8Pieces } from "./segments/int8-pieces";
 import { openSegments, type PieceSource, type Segments } from "./segments/segments";
@@ -110,29 +110,6 @@ async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<Serv
     tasks,
     weights,
     ...segments,
-    ...checked(segments, tasks, folder),
-  };
-}
-
-/** Throws modelError (4) where a branch gives other outputs than its task has: the manifest is not that of its files. */
-function checked(segments: Segments, tasks: readonly ServedTask[], folder: string): Pick<Segments, "run" | "replace"> {
-  const sizes = new Map(tasks.map((task) => [task.name, outputSize(task)]));
-  return {
-    async *run(...call) {
-      for await (const part of segments.run(...call)) {
-        const [wanted, given] = [sizes.get(part.task), part.logits.shape[1]];
-        if (wanted !== undefined && given !== wanted) {
-          throw modelError(
-            `${folder}: ${part.task} has ${wanted} outputs by its labels, and its branch gives ${given}. The folder is damaged: merge again`,
-          );
-        }
-        yield part;
-      }
-    },
-    replace(task, open) {
-      sizes.delete(task.name); // another branch may have other labels
-      return segments.replace(task, open);
-    },
   };
 }
 

@@ -2,12 +2,13 @@
 
 import { sortedTokenBatches } from "../batches/batches";
 import { tokenRows } from "../batches/rows";
+import { modelError } from "../errors/errors";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
-import { outputSize } from "../tasks/task";
+import { outputSize, widthProblem } from "../tasks/task";
 import { encodeRow, type Row, type RowUnit } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
-import type { PieceRun } from "./segments/segments";
+import type { PieceRun, TaskLogits } from "./segments/segments";
 
 /** Of one batch: short texts want many rows, or calls cost more than what they compute. */
 const MOST = { rows: 512, tokens: 4096 };
@@ -48,6 +49,7 @@ export async function computeLogits(
     const wants = taken.map((unit) => unit.tasks);
     for await (const part of model.run(tokenRows(encodings, tokenizer.padId), wants, onRun)) {
       const { data, shape } = part.logits;
+      requireWidth(model, tasks, part);
       const width = shape[1] as number;
       for (const [i, at] of part.rows.entries()) {
         const { row } = taken[at] as Unit;
@@ -60,6 +62,12 @@ export async function computeLogits(
     );
   }
   return results;
+}
+
+/** Throws modelError (4) where a branch is not its task's: the manifest says other than its files. */
+function requireWidth({ folder }: ServedModel, tasks: readonly ServedTask[], { task, logits }: TaskLogits): void {
+  const problem = widthProblem(tasks.find(({ name }) => name === task) as ServedTask, logits.shape);
+  if (problem !== null) throw modelError(`${folder}: ${problem}. The folder is damaged: merge again`);
 }
 
 /** The prediction of one row of logits [rows, outputs]. */

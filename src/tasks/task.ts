@@ -91,6 +91,12 @@ export type OfKind = Labelled & { readonly kind: Kind };
 /** Width of the head. */
 export const outputSize = (task: OfKind): number => task.kind.outputs(task).length;
 
+/** What is wrong with logits [rows, outputs] of a task, in words; null where their width is the task's. */
+export function widthProblem(task: OfKind & { readonly name: string }, shape: readonly number[]): string | null {
+  const wanted = outputSize(task);
+  return shape[1] === wanted ? null : `${task.name} gives ${shape[1]} values a row, its task has ${wanted}`;
+}
+
 /** The tasks with what computes their heads. */
 export const withHeads = <T extends { readonly kind: Kind }>(tasks: readonly T[]): Promise<(T & { head: Head })[]> =>
   Promise.all(tasks.map(async (task) => ({ ...task, head: await task.kind.head() })));

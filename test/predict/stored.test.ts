@@ -179,7 +179,7 @@ describe("a manifest that says other than its files", () => {
       task["range"] = null;
     });
     await expect(opened(out)).rejects.toThrow(
-      /has 1 outputs by its labels, and its branch gives \d. The folder is damaged/,
+      /gives \d values a row, its task has 1. The folder is damaged: merge again/,
     );
   });
 

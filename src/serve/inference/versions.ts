@@ -9,7 +9,7 @@ import type { Pace } from "../../files/hash";
 import { openModel, type ServedModel, type ServedTask } from "../../predict/model";
 import { openPiecePool } from "../../predict/segments/shared";
 import type { WeightForm } from "../../settings/engine";
-import { outputSize } from "../../tasks/task";
+import { widthProblem } from "../../tasks/task";
 import type { OpenedVersion } from "./calls";
 
 export interface HeldVersion extends OpenedVersion, Pick<ServedModel, "run" | "dispose"> {}
@@ -90,7 +90,7 @@ async function warm(
 }
 
 function requireLogits(task: ServedTask, shape: readonly number[], logits: Float32Array): void {
-  const wanted = outputSize(task);
-  if (shape[1] !== wanted) throw new Error(`${task.name} gives ${shape[1]} values a row, its task has ${wanted}`);
+  const problem = widthProblem(task, shape);
+  if (problem !== null) throw new Error(problem);
   if (!logits.every(Number.isFinite)) throw new Error(`${task.name} gives values that are no numbers`);
 }
