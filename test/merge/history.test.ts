@@ -1,7 +1,7 @@
 // The versions of a merged folder: what makes one and what does not, what a change touches, going back, names, garbage, and
 // what a reader keeps.
 
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { onnxFileOpener } from "../../src/engines/onnx/model-file";
@@ -42,6 +42,15 @@ const into = (out: string, selections: readonly Selection[], mode: MergeMode = "
 /** With model.onnx, which takes longer. */
 const withGraph = (out: string, selections: readonly Selection[], mode: MergeMode = "merge") =>
   merge({ out, base, selections, mode, allowUnshared: false, onnx: { check: null } });
+
+/** What a descriptor of this process points to, nothing where it is closed meanwhile. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
 
 const pointerOf = (out: string) => readJson(path.join(out, "flexbert.json"));
 const logOf = (out: string) => pointerOf(out).log.map(({ command }: { command: string }) => command);
@@ -408,6 +417,17 @@ describe("a reader", () => {
     expect((await open.readBytes(manifest.embeddings)).length).toBeGreaterThan(100);
     await open.close();
     await expect(openVersion(out, { version })).rejects.toMatchObject({ exitCode: 4 });
+  });
+
+  const onLinux = existsSync("/proc/self/fd") ? test : test.skip;
+  onLinux("opens a file that two tasks name once, and leaves none open", async () => {
+    const out = place("twice");
+    await into(out, [rte]);
+    const opened = () => readdirSync("/proc/self/fd").filter((fd) => linkOf(fd).startsWith(out)).length;
+    const open = await openVersion(out, {}, (manifest) => [...filesOf(manifest), ...filesOf(manifest)]);
+    expect(opened()).toBe(new Set(filesOf(open.manifest)).size);
+    await open.close();
+    expect(opened()).toBe(0);
   });
 
   test("that comes between the commit and gc begins again with what is current", async () => {

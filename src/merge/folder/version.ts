@@ -120,10 +120,10 @@ export async function openVersion(
   }
 }
 
-/** Handles by file; of a file that is not there, its name. */
+/** Handles by file, one for a file that several tasks name; of a file that is not there, its name. */
 async function openFiles(folder: string, files: readonly string[]): Promise<Map<string, FileHandle> | string> {
   const handles = new Map<string, FileHandle>();
-  for (const file of files) {
+  for (const file of new Set(files)) {
     try {
       handles.set(file, await open(path.join(folder, file), "r"));
     } catch (error) {
