@@ -34,9 +34,9 @@ interface TokenizerJson {
   readonly normalizer?: {
     readonly type?: unknown;
     readonly clean_text?: unknown;
-    readonly lowercase?: boolean;
-    readonly strip_accents?: boolean | null;
-    readonly handle_chinese_chars?: boolean;
+    readonly lowercase?: unknown;
+    readonly strip_accents?: unknown;
+    readonly handle_chinese_chars?: unknown;
   } | null;
   readonly pre_tokenizer?: { readonly type?: unknown } | null;
   readonly model?: {
@@ -74,9 +74,10 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   const added = addedTokens(tokens, [{ name: "tokenizer.json", tokens: listedTokens(file.added_tokens) }]);
   return {
     tokens,
-    lowerCase: normalizer.lowercase ?? true,
-    stripAccents: normalizer.strip_accents ?? null,
-    tokenizeChineseChars: normalizer.handle_chinese_chars ?? true,
+    lowerCase: switched("tokenizer.json: normalizer.lowercase", normalizer.lowercase) ?? true,
+    stripAccents: switched("tokenizer.json: normalizer.strip_accents", normalizer.strip_accents) ?? null,
+    tokenizeChineseChars:
+      switched("tokenizer.json: normalizer.handle_chinese_chars", normalizer.handle_chinese_chars) ?? true,
     ...(added.length > 0 ? { added } : {}),
   };
 }
@@ -85,6 +86,13 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
 function requireSetting(name: string, given: unknown, expected: unknown): void {
   if (given === undefined || given === expected) return;
   throw modelError(`tokenizer.json: ${name} is ${shown(given)}; flexbert reads ${shown(expected)} only`);
+}
+
+/** A file's switch; undefined where it is left out or null. Throws modelError (4) naming it for anything but true and false. */
+export function switched(name: string, given: unknown): boolean | undefined {
+  if (given === undefined || given === null) return undefined;
+  if (typeof given === "boolean") return given;
+  throw modelError(`${name} is ${shown(given)}; it must be true or false`);
 }
 
 /** The words in the order of their ids, which must run from 0 without holes or doubles. */

@@ -90,6 +90,12 @@ describe("tokenizer.json", () => {
     ["no normalizer", { ...json, normalizer: null }, "no normalizer"],
     ["another normalizer", { ...json, normalizer: { type: "NFKC" } }, 'normalizer.type is "NFKC"'],
     ["text not cleaned", { ...json, normalizer: { ...json.normalizer, clean_text: false } }, "clean_text is false"],
+    [
+      "a switch that is a number",
+      { ...json, normalizer: { ...json.normalizer, strip_accents: Number.POSITIVE_INFINITY } },
+      "strip_accents is Infinity",
+    ],
+    ["a switch that is a text", { ...json, normalizer: { ...json.normalizer, lowercase: "no" } }, 'lowercase is "no"'],
     ["another split", { ...json, pre_tokenizer: { type: "ByteLevel" } }, 'pre_tokenizer.type is "ByteLevel"'],
     ["an added token without an id", { ...json, added_tokens: [{ content: "[E1]" }] }, 'an added token is "[E1]"'],
     ["a hole", { ...json, model: { ...model, vocab: { a: 0, b: 2 } } }, '"b" has the id 2'],

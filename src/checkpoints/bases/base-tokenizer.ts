@@ -14,7 +14,7 @@ import {
   specialContents,
 } from "../../tokenizer/added-tokens";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
-import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson } from "../../tokenizer/vocabulary";
+import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson, switched } from "../../tokenizer/vocabulary";
 import { readJson, readText } from "./json";
 
 export interface BaseTokenizer {
@@ -39,7 +39,9 @@ export async function readBaseTokenizer(
   lowerCase?: boolean,
 ): Promise<BaseTokenizer> {
   const notes: string[] = [];
-  const flags = Object((await readJson(path.join(folder, "tokenizer_config.json"))) ?? {}) as Flags;
+  const flagsFile = path.join(folder, "tokenizer_config.json");
+  const flags = await readFlags(flagsFile);
+  const flag = (key: string) => switched(`${flagsFile}: ${key}`, flags[key]);
   const fast = await readTokenizerJson(path.join(folder, "tokenizer.json"));
   const tokens =
     (await readVocabulary(path.join(folder, "vocab.txt"))) ?? fast?.tokens ?? embedded(folder, config, notes);
@@ -48,7 +50,7 @@ export async function readBaseTokenizer(
       `${folder}: its vocabulary has ${tokens.length} words, its config's vocab_size is ${config.vocabSize}. Vocabulary and weights belong to different models`,
     );
   }
-  const said = flag(flags, "do_lower_case") ?? fast?.lowerCase;
+  const said = flag("do_lower_case") ?? fast?.lowerCase;
   const taken = said ?? caseOfName(name) ?? true;
   if (said !== undefined && lowerCase !== undefined && said !== lowerCase) {
     throw usageError(`--lower-case ${lowerCase}: the files in ${folder} say ${said}. Leave the option out`);
@@ -58,8 +60,8 @@ export async function readBaseTokenizer(
       `${name}: no file says whether it lower-cases its input; it is taken to. Give --lower-case false if it does not`,
     );
   }
-  const stripAccents = flag(flags, "strip_accents") ?? fast?.stripAccents;
-  const tokenizeChineseChars = flag(flags, "tokenize_chinese_chars") ?? fast?.tokenizeChineseChars;
+  const stripAccents = flag("strip_accents") ?? fast?.stripAccents;
+  const tokenizeChineseChars = flag("tokenize_chinese_chars") ?? fast?.tokenizeChineseChars;
   const added = await readAddedTokens(folder, tokens, flags, fast);
   const settings: TokenizerSettings = {
     tokens,
@@ -107,15 +109,16 @@ export function tokenizerConfigJson(settings: TokenizerSettings): Record<string,
   };
 }
 
-function flag(flags: Flags, key: string): boolean | undefined {
-  const value = flags[key];
-  return typeof value === "boolean" ? value : undefined;
-}
-
 /** Google names its checkpoints uncased_L-12_..., multi_cased_L-12_...; others follow. */
 function caseOfName(name: string): boolean | undefined {
   const found = /(?:^|[^a-z])(un)?cased(?:[^a-z]|$)/i.exec(name);
   return found ? found[1] !== undefined : undefined;
+}
+
+async function readFlags(file: string): Promise<Flags> {
+  const json = (await readJson(file)) ?? {};
+  if (typeof json === "object" && !Array.isArray(json)) return json as Flags;
+  throw modelError(`${file} is damaged: it is no JSON object. Fetch it again`);
 }
 
 async function readVocabulary(file: string): Promise<string[] | null> {

@@ -223,6 +223,15 @@ describe("the tokenizer", () => {
     );
   });
 
+  test.each<[string, object, string]>([
+    ["a switch that is a text", { do_lower_case: "false" }, 'do_lower_case is "false"; it must be true or false'],
+    ["a list", [], "is no JSON object"],
+  ])("has a tokenizer_config.json that is refused: %s", async (_, config, message) => {
+    await writeBase(tinyBase(), folder);
+    writeIn("tokenizer_config.json", config);
+    await expectRefused([folder], message);
+  });
+
   test("comes from tokenizer.json where there is no vocab.txt", async () => {
     await writeBase(tinyBase(), folder);
     rmSync(path.join(folder, "vocab.txt"));
