@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe } from "@jest/globals";
 import { readSafetensors } from "../src/checkpoints/formats/safetensors";
-import { parseBertConfig } from "../src/model/config";
+import { parseConfig } from "../src/model/families/config-file";
 import { describeWithSharedData, sharedData } from "./shared-data";
 
 export const ownReference = path.join(__dirname, "fixtures/reference");
@@ -80,7 +80,7 @@ export function describeEachPairOfForms(title: string, body: (forms: Forms) => v
 export async function loadTinyBert<E extends Expected = Expected>(folder: string) {
   const json = (name: string) => JSON.parse(readFileSync(path.join(folder, name), "utf8"));
   const expected: E = { class_ids: sharedClassIds, ...json("expected.json") };
-  const config = parseBertConfig(json("config.json"), "config.json");
+  const config = parseConfig(json("config.json"), "config.json");
   const { tensors } = await readSafetensors(path.join(folder, "model.safetensors"));
   return { expected, config, tensors };
 }

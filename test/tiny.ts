@@ -8,7 +8,7 @@ import type { Base } from "../src/checkpoints/bases/base";
 import { parameterShapes } from "../src/checkpoints/bases/parameter-shapes";
 import { baseSha256 } from "../src/checkpoints/bases/weights";
 import type { Engine } from "../src/engines/engine";
-import type { BertConfig } from "../src/model/config";
+import type { EncoderConfig } from "../src/model/config";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
 import { foldIn, seedKey } from "../src/random/threefry";
@@ -20,7 +20,7 @@ import type { RunContext } from "../src/training/tracking/tracker";
 const words = "the a good bad film book was is not very rather dull bright long short he she they saw read".split(" ");
 const tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words];
 
-export const tinyConfig = (layers: number, hidden: number): BertConfig => ({
+export const tinyConfig = (layers: number, hidden: number): EncoderConfig => ({
   vocabSize: tokens.length,
   hiddenSize: hidden,
   numHiddenLayers: layers,

@@ -11,10 +11,11 @@ import { showUsage } from "../usage.mjs";
 const require = createRequire(import.meta.url);
 const { openEngine } = require("../../dist/engines/open.js");
 const { readSafetensors } = require("../../dist/checkpoints/formats/safetensors.js");
-const { parseBertConfig } = require("../../dist/model/config.js");
-const { attentionBias, embed, encoderLayers } = require("../../dist/model/encoder.js");
+const { parseConfig } = require("../../dist/model/families/config-file.js");
+const { masking } = require("../../dist/model/attention.js");
+const { embed, encoderLayers } = require("../../dist/model/encoder.js");
 const { heads, pooledHead } = require("../../dist/model/heads.js");
-const { branchTensors, embeddingParameters } = require("../../dist/model/parameters.js");
+const { branchTensors } = require("../../dist/model/parameters.js");
 const { placeOf } = require("../../dist/model/place.js");
 const { float32, int32 } = require("../../dist/model/tensors.js");
 const { labelLoss } = require("../../dist/recipes/losses.js");
@@ -36,7 +37,7 @@ const bounds = { float32: [1e-4, 1e-3], tf32: [1e-2, 1e-2], bf16: [1e-1, 5e-2], 
 
 const folder = path.join(import.meta.dirname, "../../test/fixtures/reference/tiny-bert");
 const expected = JSON.parse(readFileSync(path.join(folder, "expected.json"), "utf8"));
-const config = parseBertConfig(
+const config = parseConfig(
   JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")),
   path.join(folder, "config.json"),
 );
@@ -48,10 +49,10 @@ const matrix = (rows) => int32([rows.length, rows[0].length], Int32Array.from(ro
 const place = placeOf(config.numHiddenLayers, TRAINED);
 const program = await engine.load(tensors, {
   forward(state, { ids, types, mask }) {
-    const bias = attentionBias(mask);
-    const embedded = embed(embeddingParameters(state), ids, types, config);
-    const below = encoderLayers(state, embedded, bias, config, [0, place.fork]);
-    const top = encoderLayers(state, below, bias, config, [place.fork, config.numHiddenLayers], undefined, "first");
+    const masked = masking(mask);
+    const embedded = embed(state, ids, types, config);
+    const below = encoderLayers(state, embedded, masked, config, [0, place.fork]);
+    const top = encoderLayers(state, below, masked, config, [place.fork, config.numHiddenLayers], undefined, "first");
     return { outputs: { hidden: below, logits: pooledHead.logits(state, top) } };
   },
 });

@@ -8,7 +8,8 @@ import type { Opened } from "../benchmark/worker";
 import { usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import { counted } from "../messages/words";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
+import { mostTokens } from "../model/families/families";
 import { type Given, readGiven } from "../options/given";
 import { option, optional, type Values } from "../options/option";
 import { choice, decimal, integer, names, text } from "../options/readers";
@@ -254,8 +255,9 @@ interface ChosenModel {
 /** The sizes that are measured. Throws usageError (2) where they do not admit k or a length. */
 async function chooseModel(values: BenchValues, call: Call): Promise<ChosenModel> {
   const base = values.base === undefined ? null : await describeBaseOf({ base: values.base }, call);
-  const config: BertConfig = base?.config ?? benchmarkSizes[values.size];
-  const { numHiddenLayers: layers, maxPositionEmbeddings: most, hiddenSize } = config;
+  const config: EncoderConfig = base?.config ?? benchmarkSizes[values.size];
+  const { numHiddenLayers: layers, hiddenSize } = config;
+  const most = mostTokens(config);
   const name = base ? `the base ${base.name}` : `--size ${values.size}`;
   if (values.k > layers) throw usageError(`--k ${values.k}: ${name} has ${layers} layers. Give at most ${layers}`);
   const long = values.length.find((length) => length > most);

@@ -4,6 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { usageError } from "../errors/errors";
 import type { ModelOutline } from "../merge/picture/outline";
+import { mostTokens } from "../model/families/families";
 import { type Given, readGiven } from "../options/given";
 import { option, optional, toggle, type Values } from "../options/option";
 import { integer, text } from "../options/readers";
@@ -110,7 +111,7 @@ async function measure(values: Values<typeof inspectOptions>, call: Call) {
   const { model, session } = opened;
   try {
     const { batchSize, length } = values;
-    const most = model.config.maxPositionEmbeddings;
+    const most = mostTokens(model.config);
     if (length > most) throw usageError(`--length ${length}: the model takes at most ${most}`);
     const progress = call.reporter.progress("measuring", latencyRounds);
     const onRound = () => progress.advance(1);

@@ -1,8 +1,9 @@
 // Random weights of a published BERT's sizes, where speed is measured without a base: made in a second or two, because
 // all layers have the same values. What the values are does not change the time; that they are neither zero nor huge does.
 
-import { parameterShapes } from "../checkpoints/bases/parameter-shapes";
-import { type BertConfig, bertDefaults } from "../model/config";
+import { bertDefaults, type EncoderConfig } from "../model/config";
+import { inLayer, layerOf } from "../model/families/families";
+import { baseParameters } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import { normals } from "../random/draws";
 import { Purpose, streamKey } from "../random/threefry";
@@ -13,24 +14,23 @@ const published = { ...bertDefaults, vocabSize: 30522, maxPositionEmbeddings: 51
 export const benchmarkSizes = {
   base: { ...published, hiddenSize: 768, numHiddenLayers: 12, numAttentionHeads: 12, intermediateSize: 3072 },
   minilm: { ...published, hiddenSize: 384, numHiddenLayers: 6, numAttentionHeads: 12, intermediateSize: 1536 },
-} satisfies Record<string, BertConfig>;
+} satisfies Record<string, EncoderConfig>;
 
 export type BenchmarkSize = keyof typeof benchmarkSizes;
 
 /** Embeddings, encoder and pooler; a pure function of config and seed. Every layer has an array of its own. */
-export function benchmarkWeights(config: BertConfig, seed: number): HostTensors {
+export function benchmarkWeights(config: EncoderConfig, seed: number): HostTensors {
   const deviation = config.initializerRange;
-  const drawn = [...parameterShapes({ ...config, numHiddenLayers: 1 })].map(([name, shape], site) => {
+  const drawn = baseParameters({ ...config, numHiddenLayers: 1 }).map(({ name, shape, begins }, site) => {
     const size = sizeOf(shape);
-    if (name.endsWith(".bias")) return [name, float32(shape, new Float32Array(size))] as const;
-    if (name.endsWith("LayerNorm.weight")) return [name, float32(shape, new Float32Array(size).fill(1))] as const;
+    if (begins === "zero") return [name, float32(shape, new Float32Array(size))] as const;
+    if (begins === "one") return [name, float32(shape, new Float32Array(size).fill(1))] as const;
     return [name, float32(shape, normals(streamKey(seed, Purpose.initialisation, 0, site), size, deviation))] as const;
   });
   const tensors: HostTensors = Object.fromEntries(drawn);
   for (let layer = 1; layer < config.numHiddenLayers; layer++) {
     for (const [name, { shape, data }] of drawn) {
-      const own = name.replace(".layer.0.", `.layer.${layer}.`);
-      if (own !== name) tensors[own] = float32(shape, data.slice());
+      if (layerOf(name) === 0) tensors[inLayer(name, layer)] = float32(shape, data.slice());
     }
   }
   return tensors;

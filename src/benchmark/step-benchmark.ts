@@ -6,15 +6,16 @@ import { unpaddedInputs } from "../batches/token-inputs";
 import type { Compilation, Engine } from "../engines/engine";
 import { failure } from "../errors/errors";
 import { branchAxes } from "../model/branch";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import { crossEntropy } from "../model/losses";
-import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { branchTensors, embeddingTensors, layerTensors, sharedTensors } from "../model/parameters";
 import { ownLayers, placeOf } from "../model/place";
 import { float32, type HostTensors, int32 } from "../model/tensors";
 import { trunkEntry } from "../model/trunk";
 import { foldIn, seedKey, words } from "../random/threefry";
 import { withMoments } from "../training/step/adamw";
 import { initialLossScale } from "../training/step/loss-scale";
+import { withFrozen } from "../training/step/state";
 import { logitsStep, rowWeights, stepAxes, trainStep } from "../training/step/step";
 import { dropoutInputs, scalarInputs } from "../training/step/step-inputs";
 
@@ -28,7 +29,7 @@ const CLIP_NORM = 1;
 
 export interface StepBenchmark {
   /** Its dropout rates are used as they are. */
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   /** Embeddings, every layer, pooler and classifier of {@link BENCHMARK_OUTPUTS} rows. */
   readonly tensors: HostTensors;
   /** Top layers that are trained. */
@@ -70,11 +71,12 @@ export async function openTrainStep(engine: Engine, benchmark: StepBenchmark): P
     { forward: trunkEntry(config, fork) },
     { forward: branchAxes },
   );
+  const state = {
+    ...withMoments(branchTensors(tensors, place)),
+    ...(engine.precision === "float16" ? initialLossScale() : {}),
+  };
   const branch = await engine.load(
-    {
-      ...withMoments(branchTensors(tensors, place)),
-      ...(engine.precision === "float16" ? initialLossScale() : {}),
-    },
+    withFrozen(state, place.fork === null ? {} : sharedTensors(tensors)),
     {
       train: trainStep({
         place,
@@ -138,10 +140,10 @@ export async function openInference(engine: Engine, benchmark: StepBenchmark): P
 }
 
 /** [batch, length] ids of any words, without padding. */
-function textInputs(config: BertConfig, batch: number, length: number, seed: number): HostTensors {
+function textInputs(config: EncoderConfig, batch: number, length: number, seed: number): HostTensors {
   const drawn = words(foldIn(seedKey(seed), length), batch * length);
   const ids = Int32Array.from(drawn, (word) => word % config.vocabSize);
-  return unpaddedInputs([batch, length], ids);
+  return unpaddedInputs([batch, length], ids, config);
 }
 
 const targetInputs = (batch: number): HostTensors => ({

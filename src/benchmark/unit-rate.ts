@@ -1,8 +1,8 @@
 // Units of work (layers times tokens) that an engine trains a second: what turns a search's hours into units.
 
 import type { Engine } from "../engines/engine";
-import type { BertConfig } from "../model/config";
-import { pooledParameters } from "../model/head-parameters";
+import type { EncoderConfig } from "../model/config";
+import { familyHead } from "../model/families/head";
 import { placeOf } from "../model/place";
 import { median } from "../predict/median";
 import { branchOfBase } from "../recipes/trial/initial-branch";
@@ -20,12 +20,12 @@ const SEED = 1;
  */
 export async function measureUnitRate(
   engine: Engine,
-  config: BertConfig,
+  config: EncoderConfig,
   { batchSize, length }: { readonly batchSize: number; readonly length: number },
 ): Promise<number> {
   const layers = Math.ceil(config.numHiddenLayers / 2);
   const weights = benchmarkWeights(config, SEED);
-  const head = pooledParameters(config.hiddenSize, BENCHMARK_OUTPUTS);
+  const head = familyHead(config, BENCHMARK_OUTPUTS);
   const branch = branchOfBase({ config, tensors: weights }, placeOf(config.numHiddenLayers, layers), head, SEED);
   const step = await openTrainStep(engine, {
     config,

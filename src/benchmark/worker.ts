@@ -8,7 +8,7 @@ import type { Compilation, Engine } from "../engines/engine";
 import type { Gemm } from "../engines/gemm-rate";
 import type { Placement } from "../engines/onnx/device/placement";
 import { type ExitCode, UserError } from "../errors/errors";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import { placeOf } from "../model/place";
 import type { HostTensors } from "../model/tensors";
 import type { DeviceChoice, EngineName } from "../settings/engine";
@@ -26,7 +26,7 @@ export interface EngineSettings {
 export interface ModelSettings {
   /** null: random weights for `config`. */
   readonly base: string | null;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly layers: number;
   readonly batchSize: number;
   readonly dropout: number;
@@ -147,11 +147,11 @@ async function modelWeights({ base: name, config, layers, seed }: ModelSettings)
   const { branchOfBase } = await import("../recipes/trial/initial-branch.js");
   const { BENCHMARK_OUTPUTS } = await import("./step-benchmark.js");
   const { openBase } = await import("../checkpoints/bases/base.js");
-  const { pooledParameters } = await import("../model/head-parameters.js");
+  const { familyHead } = await import("../model/families/head.js");
   const { benchmarkWeights } = await import("./benchmark-weights.js");
   const tensors = name === null ? benchmarkWeights(config, seed) : (await openBase(name)).tensors;
   const place = placeOf(config.numHiddenLayers, layers);
-  const head = pooledParameters(config.hiddenSize, BENCHMARK_OUTPUTS);
+  const head = familyHead(config, BENCHMARK_OUTPUTS);
   return { ...tensors, ...branchOfBase({ config, tensors }, place, head, seed) };
 }
 

@@ -3,7 +3,7 @@
 
 import type { PackedWeights } from "../merge/folder/int8-blobs";
 import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import type { HostTensors } from "../model/tensors";
 import type { ExportPrecision } from "../settings/engine";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
@@ -15,7 +15,7 @@ export type ExportFormatName = (typeof exportFormatNames)[number];
 /** A merged folder, and of its tasks those that are exported. */
 export interface ExportSource {
   readonly manifest: Manifest;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tokenizer: TokenizerSettings;
   /** How the weights are to be: int8 where the version has them so. */
   readonly precision: ExportPrecision;

@@ -1,11 +1,11 @@
 // The merged model as one graph, the shared layers in it once: traced from the function that serving runs, with batch
 // and length symbolic. Files for other runtimes are lowered from it.
 
+import { tokenInputNames } from "../batches/token-inputs";
 import { inputPrefix, outputPrefix, statePrefix, traceEntry, unprefixed, type ValueTypes } from "../compile/entry";
 import { optimise } from "../compile/passes/passes";
-import { tokenInputNames } from "../merge/folder/manifest";
 import { branchAxes } from "../model/branch";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import type { HostTensors } from "../model/tensors";
 
@@ -13,12 +13,13 @@ import type { HostTensors } from "../model/tensors";
 const EXAMPLE = [2, 3];
 
 /**
- * Inputs are the weights, under the names of `state`, and {@link tokenInputNames}, int32 [batch, length]. Outputs are the
+ * Inputs are the weights, under the names of `state`, and the {@link tokenInputNames} of the family, int32 [batch, length]. Outputs are the
  * tasks' logits, [batch, labels] or [batch, 1], under the tasks' names and in their order.
  */
-export function traceMerged(state: ValueTypes, tasks: readonly TaskHead[], config: BertConfig) {
-  const inputs = Object.fromEntries(tokenInputNames.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
-  const axes = Object.fromEntries(tokenInputNames.map((name) => [name, branchAxes[name]]));
+export function traceMerged(state: ValueTypes, tasks: readonly TaskHead[], config: EncoderConfig) {
+  const names = tokenInputNames(config);
+  const inputs = Object.fromEntries(names.map((name) => [name, { shape: EXAMPLE, dtype: "int32" as const }]));
+  const axes = Object.fromEntries(names.map((name) => [name, branchAxes[name]]));
   const { graph, symbols } = traceEntry(
     (tensors, call) => ({ outputs: multiHeadLogits(tensors, call as unknown as TokenInputs, tasks, config) }),
     state,

@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { markdownTable, markdownText } from "../messages/markdown";
 import { formatMetrics, formatScore } from "../messages/quantities";
 import { counted } from "../messages/words";
+import { familyOf, modelTypeOf } from "../model/families/families";
 import { overhead } from "../model/overhead";
 import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
@@ -43,7 +44,7 @@ export function modelCard(manifest: Manifest): string {
     `---\n${stringify(frontMatter(manifest))}---`,
     MARK,
     `# ${tasks.length === 1 ? "One task" : `${tasks.length} tasks`} on one ${markdownText(base.name)}`,
-    "A multi-head BERT made by flexbert, after *A Flexible Multi-Task Model for BERT Serving*: each task has its own top " +
+    `A multi-head ${familyOf(base).title} made by flexbert, after *A Flexible Multi-Task Model for BERT Serving*: each task has its own top ` +
       "layers, pooler and head above a frozen trunk that all tasks share and that runs once.",
     "## Tasks",
     "Scores are of the dev split, in points.",
@@ -59,7 +60,7 @@ export function modelCard(manifest: Manifest): string {
     usage(tasks),
     "The folder is complete: vocabulary and configuration lie in it. Its weights are safetensors under `blobs/` with " +
       "Hugging Face's tensor names; `flexbert.json` says which belongs to which task.",
-    ...(onnx ? onnxSection(tasks) : []),
+    ...(onnx ? onnxSection(tasks, base) : []),
     "## Licence",
     licenceText(base.name, glue),
   ].join("\n\n")}\n`;
@@ -76,7 +77,7 @@ function frontMatter({ base, tasks, onnx }: Manifest): object {
     library_name: "flexbert",
     ...(onHub ? { base_model: base.name } : {}),
     pipeline_tag: "text-classification",
-    tags: ["bert", "multi-task", "flexbert", ...(onnx ? ["onnx"] : [])],
+    tags: [modelTypeOf(base), "multi-task", "flexbert", ...(onnx ? ["onnx"] : [])],
     ...(glue.length > 0 ? { datasets: ["nyu-mll/glue"] } : {}),
     "model-index": [{ name: "merged", results: tasks.map(hubResult) }],
   };

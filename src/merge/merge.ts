@@ -4,13 +4,13 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
+import { type Base, type BaseDescription, recordedBase, withWeights } from "../checkpoints/bases/base";
 import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
 import { writeFileAtomic } from "../files/atomic";
-import { bertConfigJson } from "../model/config";
+import { configJson } from "../model/families/config-file";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
@@ -241,14 +241,14 @@ async function writeShared(
     trunk.push(known ?? (await write(layerName(layer), (weights) => layerTensors(weights, layer, layer + 1))));
   }
   await writeTexts(out, base, onCreated);
-  const { name, sha256, config } = base;
-  return { base: old?.manifest.base ?? { name, sha256, layers: config.numHiddenLayers }, embeddings, trunk };
+  const { lowerCase: _, ...recorded } = recordedBase(base);
+  return { base: old?.manifest.base ?? recorded, embeddings, trunk };
 }
 
 /** The base's own files beside its weights: written with the first task, and the same ever after. */
 async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<void> {
   const texts: Record<string, string> = {
-    "config.json": JSON.stringify(bertConfigJson(base.config), null, 2),
+    "config.json": JSON.stringify(configJson(base.config), null, 2),
     "vocab.txt": base.tokenizer.tokens.join("\n"),
     "tokenizer_config.json": JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2),
   };

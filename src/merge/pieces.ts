@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readSafetensorsHeader } from "../checkpoints/formats/safetensors-header";
 import { branchGraph, stretchGraph, type WeightPlace, type Weights } from "../export/pieces/piece-graph";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
+import { familyOf, isShared } from "../model/families/families";
 import { type Stretch, stretchesOf } from "../model/stretches";
 import { type OnCreated, writeNamed } from "./folder/blobs";
 import type { Int8Parts } from "./folder/int8";
@@ -21,7 +22,7 @@ type Contents = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 export async function writeAllPieces(
   out: string,
   contents: Contents & Pick<Manifest, "int8">,
-  config: BertConfig,
+  config: EncoderConfig,
   before: Manifest | null,
   onCreated: OnCreated,
 ): Promise<PiecesByPrecision> {
@@ -51,21 +52,28 @@ const int8Contents = ({ tasks }: Contents, int8: Int8Parts): Contents => ({
 async function writePieces(
   out: string,
   contents: Contents,
-  config: BertConfig,
+  config: EncoderConfig,
   kept: ReturnType<typeof keptGraphs>,
   onCreated: OnCreated,
 ): Promise<Pieces> {
   const stretches: StretchGraph[] = [];
+  const shared = familyOf(config).names.shared.length > 0 ? contents.embeddings : null;
   for (const stretch of stretchesOf(contents.tasks.flatMap(({ fork }) => fork ?? []))) {
     const blobs = blobsUnder(contents, stretch);
     const graph =
       kept.stretch(stretch, blobs) ??
-      (await write(nameOf(stretch), stretchGraph(config, stretch, await weightsOf(out, blobs))));
+      (await write(
+        nameOf(stretch),
+        stretchGraph(config, stretch, await weightsOf(out, blobs, stretch.bottom ? null : shared)),
+      ));
     stretches.push({ ...stretch, file: graph.file, sha256: graph.sha256 });
   }
   const branches: Record<string, Blob> = {};
   for (const task of contents.tasks) {
-    const graph = async () => branchGraph(config, task, await task.kind.head(), await weightsOf(out, [task]));
+    const graph = async () => {
+      const weights = await weightsOf(out, [task], task.fork === null ? null : shared);
+      return branchGraph(config, task, await task.kind.head(config), weights);
+    };
     branches[task.name] = kept.branch(task) ?? (await write(task.name, await graph()));
   }
   return { interface: PIECE_INTERFACE, stretches, branches };
@@ -111,12 +119,19 @@ function keptGraphs(
 
 const hashOf = ({ sha256 }: Blob): string => sha256;
 
-/** Where the tensors of blobs lie, by their names: read from the files' headers alone. */
-async function weightsOf(out: string, blobs: readonly Blob[]): Promise<Weights> {
+/**
+ * Where the tensors of blobs lie, by their names: read from the files' headers alone.
+ * @param embeddings what lies under all layers, of which layers read something; null: of which they read nothing
+ */
+async function weightsOf(out: string, blobs: readonly Blob[], embeddings: Blob | null): Promise<Weights> {
   const weights = new Map<string, WeightPlace>();
-  for (const { file } of blobs) {
+  const add = async ({ file }: Blob, isRead: (name: string) => boolean) => {
     const { tensors } = await readSafetensorsHeader(path.join(out, file));
-    for (const [name, tensor] of tensors) weights.set(name, { ...tensor, file: path.posix.basename(file) });
-  }
+    for (const [name, tensor] of tensors) {
+      if (isRead(name)) weights.set(name, { ...tensor, file: path.posix.basename(file) });
+    }
+  };
+  if (embeddings) await add(embeddings, isShared);
+  for (const blob of blobs) await add(blob, () => true);
   return weights;
 }

@@ -1,6 +1,6 @@
 // What merging saves: parameters of the merged model, and of one whole BERT a task.
 
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import { headParameterCount } from "../model/head-parameters";
 import { overhead } from "../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
@@ -12,10 +12,10 @@ export interface Savings {
   readonly separateParameters: number;
 }
 
-export function savings(manifest: Manifest, config: BertConfig): Savings {
+export function savings(manifest: Manifest, config: EncoderConfig): Savings {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(headOf(task, config.hiddenSize)), 0);
+  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(headOf(task, config)), 0);
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
   return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };

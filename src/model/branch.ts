@@ -3,17 +3,18 @@
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { BertConfig } from "./config";
+import { masking } from "./attention";
+import type { EncoderConfig } from "./config";
 import type { Dropout } from "./dropout";
-import { attentionBias, embed, encoderLayers } from "./encoder";
-import { type HeadForward, pooledHead } from "./heads";
-import { embeddingParameters } from "./parameters";
+import { embed, encoderLayers } from "./encoder";
+import { familyOf } from "./families/families";
+import { type HeadForward, pooledHeadOf } from "./heads";
 import { ownLayers, type Place } from "./place";
 import { firstPosition, type Outputs, openRecorder, type Reads, topPositions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
 
-/** Names of a branch's inputs. A full branch reads ids and types, any other reads hidden. */
+/** Names of a branch's inputs. A full branch reads ids and, in a family that has them, types; any other reads hidden. */
 export interface BranchInputs {
   /** [batch, length, hidden] float32: activations of the layer under the fork. */
   readonly hidden?: Tensor3D;
@@ -38,7 +39,7 @@ export const branchLogits = (
   tensors: Named,
   inputs: BranchInputs,
   place: Place,
-  config: BertConfig,
+  config: EncoderConfig,
   head?: HeadForward,
 ): Tensor2D => branchOutputs(tensors, inputs, place, config, {}, undefined, head).logits;
 
@@ -50,26 +51,27 @@ export function branchOutputs(
   tensors: Named,
   inputs: BranchInputs,
   place: Place,
-  config: BertConfig,
+  config: EncoderConfig,
   reads: Reads,
   dropout?: Dropout,
-  head: HeadForward = pooledHead,
+  head: HeadForward = pooledHeadOf(config),
 ): Outputs {
-  const bias = attentionBias(inputs.attention_mask);
+  const masked = masking(inputs.attention_mask);
   const from = place.fork === null ? embedInputs(tensors, inputs, config, dropout) : required(inputs.hidden, "hidden");
   const { record, outputs } = openRecorder(reads);
   const positions = topPositions(place, reads, head);
   const layers = ownLayers(place);
   const [, above] = layers;
-  const top = encoderLayers(tensors, from, bias, config, layers, dropout, positions, record);
+  const top = encoderLayers(tensors, from, masked, config, layers, dropout, positions, record);
   const onPooled = (pooled: Tensor2D) => record("pooled", above, tf.expandDims(pooled, 1) as Tensor3D);
   const read = head.positions === "first" ? firstPosition(top) : top;
   return outputs(head.logits(tensors, read, dropout, reads.pooled?.[above] === undefined ? undefined : onPooled));
 }
 
-function embedInputs(tensors: Named, inputs: BranchInputs, config: BertConfig, dropout?: Dropout): Tensor3D {
+function embedInputs(tensors: Named, inputs: BranchInputs, config: EncoderConfig, dropout?: Dropout): Tensor3D {
   const ids = required(inputs.input_ids, "input_ids");
-  return embed(embeddingParameters(tensors), ids, required(inputs.token_type_ids, "token_type_ids"), config, dropout);
+  const types = familyOf(config).inputs.types ? required(inputs.token_type_ids, "token_type_ids") : undefined;
+  return embed(tensors, ids, types, config, dropout);
 }
 
 function required<T>(input: T | undefined, name: string): T {

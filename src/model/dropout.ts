@@ -1,8 +1,9 @@
-// Where BERT drops out: attention probabilities, attention output and feed-forward output of each trained layer,
-// the pooled output, and the embeddings where they are trained. Masks are inputs: 0 or 1 / (1 - rate).
+// Where a branch drops out: at the sites that its family has in each trained layer and in the head, and on the embeddings
+// where they are trained. Masks are inputs: 0 or 1 / (1 - rate).
 
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { BertConfig } from "./config";
+import type { EncoderConfig } from "./config";
+import { familyOf } from "./families/families";
 import { ownLayers, type Place } from "./place";
 import type { Positions } from "./recorder";
 
@@ -19,34 +20,41 @@ export interface DropoutSite {
 
 export const embeddingSite = "embeddings";
 export const pooledSite = "pooled";
-export const attentionProbabilitiesSite = (layer: number) => `layer.${layer}.attention_probabilities`;
-export const attentionOutputSite = (layer: number) => `layer.${layer}.attention_output`;
-export const outputSite = (layer: number) => `layer.${layer}.output`;
+/** The whole name of a site that each layer has. */
+export const layerSite = (layer: number, site: string) => `layer.${layer}.${site}`;
+export const attentionProbabilitiesSite = (layer: number) => layerSite(layer, "attention_probabilities");
+
+/** Ids of the head's further sites, beyond those of all layers. */
+const FURTHER = 2 ** 30;
 
 /**
  * Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`.
  * @param computed which positions of the topmost layer ask and go on
  */
 export function dropoutSites(
-  config: BertConfig,
+  config: EncoderConfig,
   place: Place,
   batch: number,
   length: number,
   computed: Positions,
 ): DropoutSite[] {
-  const rate = config.hiddenDropoutProb;
-  const sites: DropoutSite[] = [{ name: pooledSite, id: 0, shape: [batch, config.hiddenSize], rate }];
-  if (place.fork === null) sites.push({ name: embeddingSite, id: 1, shape: [batch, length, config.hiddenSize], rate });
+  const { dropout } = familyOf(config);
+  const sites = dropout.head(config).map(({ name, rate, width }, i): DropoutSite => {
+    return { name, id: i === 0 ? 0 : FURTHER + i, shape: [batch, width], rate };
+  });
+  const embedded = [batch, length, config.hiddenSize];
+  if (place.fork === null) {
+    sites.push({ name: embeddingSite, id: 1, shape: embedded, rate: dropout.embeddings(config) });
+  }
+  const ofLayer = dropout.layer(config);
   const [first, end] = ownLayers(place);
   for (let layer = first; layer < end; layer++) {
-    const id = 2 + 3 * layer;
     const positions = layer === end - 1 && computed === "first" ? 1 : length;
-    const hidden = [batch, positions, config.hiddenSize];
-    const attention = [batch, config.numAttentionHeads, positions, length];
-    const probabilities = config.attentionProbsDropoutProb;
-    sites.push({ name: attentionProbabilitiesSite(layer), id, shape: attention, rate: probabilities });
-    sites.push({ name: attentionOutputSite(layer), id: id + 1, shape: hidden, rate });
-    sites.push({ name: outputSite(layer), id: id + 2, shape: hidden, rate });
+    for (const [i, { name, rate, width }] of ofLayer.entries()) {
+      const shape =
+        width === "attention" ? [batch, config.numAttentionHeads, positions, length] : [batch, positions, width];
+      sites.push({ name: layerSite(layer, name), id: 2 + ofLayer.length * layer + i, shape, rate });
+    }
   }
   return sites.filter((site) => site.rate > 0);
 }

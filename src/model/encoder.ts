@@ -1,112 +1,104 @@
-// BERT's embeddings and encoder (Devlin et al. 2019) as pure functions over a parameter tree.
-// Post-layer-norm, absolute positions; no decoder, no cross attention.
+// Embeddings and encoder of any family over padded rows, as pure functions over a parameter tree: what a family's file
+// describes, run on [batch, length, hidden]. packed.ts runs the same descriptions without padding.
 
-import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { activate } from "./activations";
-import type { BertConfig } from "./config";
-import { attentionOutputSite, attentionProbabilitiesSite, type Dropout, embeddingSite, outputSite } from "./dropout";
-import { dense, layerNorm } from "./ops";
-import { type EmbeddingParams, type LayerParams, layerParameters } from "./parameters";
+import { attentionProbabilities, type Masking, scoreBias } from "./attention";
+import type { EncoderConfig } from "./config";
+import { attentionProbabilitiesSite, type Dropout, layerSite } from "./dropout";
+import { familyOf } from "./families/families";
+import type { LayerOperations } from "./families/family";
+import { operationsOn } from "./operations";
+import { parameter, type Tensors } from "./parameters";
 import { firstPosition, type Positions, type Recorder } from "./recorder";
 
-/** Added to the scores of padding: its probability underflows to 0 exactly. */
-const MASKED = -1e9;
-
 /**
- * Word, position and segment embeddings, normalised.
+ * Token ids as the family embeds them.
  * @param ids [batch, length] int32
- * @param typeIds [batch, length] int32, 0 or 1
+ * @param typeIds [batch, length] int32, 0 or 1; absent for a family whose calls have none
  * @returns [batch, length, hidden]
  */
 export function embed(
-  params: EmbeddingParams,
+  tensors: Tensors,
   ids: Tensor2D,
-  typeIds: Tensor2D,
-  config: BertConfig,
+  typeIds: Tensor2D | undefined,
+  config: EncoderConfig,
   dropout?: Dropout,
 ): Tensor3D {
   const length = ids.shape[1];
-  const words = tf.gather<Tensor>(params.word, ids);
-  const positions = tf.slice(params.position, [0, 0], [length, -1]); // [length, hidden]
-  const types = tf.gather<Tensor>(params.tokenType, typeIds);
-  const sum = embedSum(words, types, positions) as Tensor3D; // [batch, length, hidden]
-  const normal = layerNorm(sum, params.norm, config.layerNormEps);
-  return dropout ? dropout(embeddingSite, normal) : normal;
+  const { inputs, ...family } = familyOf(config);
+  const embedded = family.embed<Tensor>(
+    {
+      ...operationsOn(tensors, dropout, (name) => name),
+      lookUp({ words, positions, types }) {
+        const taken = tf.gather<Tensor>(parameter(tensors, words), ids);
+        const first = inputs.firstPosition(config);
+        const places = tf.slice(parameter(tensors, positions), [first, 0], [length, -1]); // [length, hidden]
+        if (types === undefined) return tf.add(taken, places);
+        return tf.add(tf.add(taken, typeRows(parameter(tensors, types), typeIds)), places);
+      },
+    },
+    config,
+  );
+  return embedded as Tensor3D; // [batch, length, hidden]
 }
 
-/** In this order wherever it is computed: another one rounds otherwise. */
-export const embedSum = (words: Tensor, types: Tensor, positions: Tensor): Tensor =>
-  tf.add(tf.add(words, types), positions);
-
-/**
- * 0 where a token is, a large negative number where padding is.
- * @param mask [batch, length], 1 for tokens and 0 for padding
- * @returns [batch, 1, 1, length], to add to attention scores
- */
-export function attentionBias(mask: Tensor2D): Tensor4D {
-  const padding = tf.sub(1, tf.cast(mask, "float32"));
-  return tf.expandDims(tf.expandDims(tf.mul(padding, MASKED), 1), 1) as Tensor4D;
-}
+/** A row a token; the first for all where they have no types. */
+export const typeRows = (table: Tensor, typeIds: Tensor | undefined): Tensor =>
+  typeIds ? tf.gather<Tensor>(table, typeIds as Tensor1D) : tf.slice(table, [0, 0], [1, -1]);
 
 /**
  * One encoder layer.
  * @param hidden [batch, length, hidden]
- * @param bias [batch, 1, 1, length] from {@link attentionBias}
- * @param index the layer's number in the base, which names its dropout sites
+ * @param index the layer's number in the base
  * @returns [batch, length, hidden], or [batch, 1, hidden] of the first position: keys and values are made of all
  */
 export function encoderLayer(
-  params: LayerParams,
+  tensors: Tensors,
   hidden: Tensor3D,
-  bias: Tensor4D,
-  config: BertConfig,
+  masked: Masking,
+  config: EncoderConfig,
   index: number,
   dropout?: Dropout,
   positions: Positions = "all",
   record?: Recorder,
 ): Tensor3D {
-  const drop: Dropout = dropout ?? ((_, x) => x);
-  const asking = positions === "all" ? hidden : firstPosition(hidden);
-  const context = selfAttention(params, asking, hidden, bias, config, index, drop, record);
-  const onAttended = (x: Tensor3D) => drop(attentionOutputSite(index), x);
-  return aboveAttention(params, context, asking, config, onAttended, (x) => drop(outputSite(index), x));
+  const ops: LayerOperations<Tensor> = {
+    ...operationsOn(tensors, dropout, (name) => layerSite(index, name)),
+    asking: (x) => (positions === "all" ? x : firstPosition(x)),
+    attend({ query, key, value }, form = {}) {
+      const heads = config.numAttentionHeads;
+      const split = (x: Tensor) => splitHeads(x as Tensor3D, heads);
+      const [q, k, v] = [split(query()), split(key()), split(value())];
+      const probabilities = attentionProbabilities(q, k, scoreBias(masked, form, positions, tensors, config));
+      record?.("attention", index, probabilities);
+      const dropped = dropout ? dropout(attentionProbabilitiesSite(index), probabilities) : probabilities;
+      const context = tf.transpose(tf.matMul(dropped, v), [0, 2, 1, 3]); // [batch, n, heads, size]
+      const [batch, n, , size] = context.shape as [number, number, number, number];
+      return tf.reshape(context, [batch, n, heads * size]);
+    },
+  };
+  return familyOf(config).layer<Tensor>(ops, hidden, index, config) as Tensor3D;
 }
 
-/**
- * What a layer makes of its attention.
- * @param context [..., hidden], of the positions that attend
- * @param asking the same positions before, which go around attention
- * @param onAttended dropout of attention's output, as `onOutput` is of the layer's
- */
-export function aboveAttention<T extends Tensor>(
-  params: LayerParams,
-  context: T,
-  asking: T,
-  config: BertConfig,
-  onAttended = (x: T): T => x,
-  onOutput = (x: T): T => x,
-): T {
-  const attended = onAttended(dense(context, params.attentionOutput));
-  const middle = layerNorm(tf.add<T>(attended, asking), params.attentionNorm, config.layerNormEps);
-  const expanded = activate(dense(middle, params.intermediate), config.hiddenAct);
-  const output = onOutput(dense(expanded, params.output));
-  return layerNorm(tf.add<T>(output, middle), params.outputNorm, config.layerNormEps);
+/** [batch, n, heads x size] to [batch, heads, n, size] */
+function splitHeads(x: Tensor3D, heads: number): Tensor4D {
+  const [batch, n, width] = x.shape;
+  return tf.transpose(tf.reshape(x, [batch, n, heads, width / heads]) as Tensor4D, [0, 2, 1, 3]);
 }
 
 /**
  * Encoder layers `from` to `to`, without the last.
  * @param hidden [batch, length, hidden]
- * @param bias [batch, 1, 1, length] from {@link attentionBias}
  * @param top which positions the topmost of them computes: the first is all that a pooled head reads, and costs the
  *   layer its keys and values and little else
  * @returns [batch, length, hidden], or [batch, 1, hidden] of the first position
  */
 export function encoderLayers(
-  tensors: Readonly<Record<string, Tensor>>,
+  tensors: Tensors,
   hidden: Tensor3D,
-  bias: Tensor4D,
-  config: BertConfig,
+  masked: Masking,
+  config: EncoderConfig,
   [from, to]: readonly [number, number],
   dropout?: Dropout,
   top: Positions = "all",
@@ -116,46 +108,8 @@ export function encoderLayers(
   record?.("hidden", from, above);
   for (let index = from; index < to; index++) {
     const positions = index === to - 1 ? top : "all";
-    above = encoderLayer(layerParameters(tensors, index), above, bias, config, index, dropout, positions, record);
+    above = encoderLayer(tensors, above, masked, config, index, dropout, positions, record);
     record?.("hidden", index + 1, above);
   }
   return above;
-}
-
-/** @param asking [batch, n, hidden]: the positions that attend, to all of `hidden`. @returns the same shape */
-function selfAttention(
-  params: LayerParams,
-  asking: Tensor3D,
-  hidden: Tensor3D,
-  bias: Tensor4D,
-  config: BertConfig,
-  index: number,
-  drop: Dropout,
-  record?: Recorder,
-): Tensor3D {
-  const [batch, , width] = hidden.shape;
-  const heads = config.numAttentionHeads;
-  const size = width / heads;
-  // [batch, heads, n or length, size]
-  const split = (x: Tensor3D) =>
-    tf.transpose(tf.reshape(x, [batch, x.shape[1], heads, size]) as Tensor4D, [0, 2, 1, 3]);
-  const query = split(dense(asking, params.query));
-  const key = split(dense(hidden, params.key));
-  const value = split(dense(hidden, params.value));
-  const probabilities = attentionProbabilities(query, key, bias);
-  record?.("attention", index, probabilities);
-  const dropped = drop(attentionProbabilitiesSite(index), probabilities);
-  const context = tf.transpose(tf.matMul(dropped, value), [0, 2, 1, 3]); // [batch, n, heads, size]
-  return tf.reshape(context, [batch, asking.shape[1], width]) as Tensor3D;
-}
-
-/**
- * @param query [batch, heads, n, size]
- * @param key [batch, heads, length, size]
- * @returns [batch, heads, n, length]
- */
-export function attentionProbabilities(query: Tensor4D, key: Tensor4D, bias: Tensor4D): Tensor4D {
-  // The scale stands at the product, where a compiled step makes it the product's factor.
-  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
-  return tf.softmax(tf.add(products, bias)) as Tensor4D;
 }

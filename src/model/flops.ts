@@ -1,39 +1,47 @@
-// Floating-point work of BERT's matrix products, counted from shapes; a multiply-add counts as two. Elementwise work
+// Floating-point work of an encoder's matrix products, counted from shapes; a multiply-add counts as two. Elementwise work
 // (layer norm, GELU, softmax, dropout, AdamW) and look-ups are left out: they are bound by memory, not by arithmetic.
 
-import type { BertConfig } from "./config";
+import type { EncoderConfig } from "./config";
+import { familyOf } from "./families/families";
 import type { Place } from "./place";
+import { sizeOf } from "./tensors";
 
-type Sizes = Pick<BertConfig, "hiddenSize" | "intermediateSize">;
+type Sizes = Pick<EncoderConfig, "family" | "hiddenSize" | "intermediateSize">;
+
+const productsOf = (sizes: Sizes) => familyOf(sizes).products(sizes as EncoderConfig);
 
 /**
- * Forward products of one encoder layer over `tokens` positions in rows of `length`: with hidden size h and
+ * Forward products of one encoder layer over `tokens` positions in rows of `length`. Of BERT's, with hidden size h and
  * intermediate size f, 2 (4 h^2 + 2 h f) a token for the weights (query, key, value, attention output; two of the
  * feed-forward part) and 4 length h a token for scores and context, whatever the number of heads.
  */
-export function layerFlops({ hiddenSize: h, intermediateSize: f }: Sizes, tokens: number, length: number): number {
-  return tokens * (2 * (4 * h * h + 2 * h * f) + 4 * length * h);
+export function layerFlops(sizes: Sizes, tokens: number, length: number): number {
+  const { every, asking, attention } = productsOf(sizes);
+  return tokens * (2 * (every + asking) + 4 * length * attention);
 }
 
 /**
- * Forward products of a branch's layers. The topmost computes keys and values of every position, 4 h^2 a token, and all
- * else of the first position of each row alone (see encoderLayers).
+ * Forward products of a branch's layers. The topmost computes keys and values of every position, 4 h^2 a token of BERT's, and
+ * all else of the first position of each row alone (see encoderLayers).
  */
 export function branchFlops(sizes: Sizes, layers: number, tokens: number, length: number): number {
-  const { hiddenSize: h, intermediateSize: f } = sizes;
+  const { every, asking, attention } = productsOf(sizes);
   const rows = tokens / length;
-  const top = tokens * 4 * h * h + rows * (2 * (2 * h * h + 2 * h * f) + 4 * length * h);
+  const top = tokens * 2 * every + rows * (2 * asking + 4 * length * attention);
   return (layers - 1) * layerFlops(sizes, tokens, length) + top;
 }
 
-/** Forward products of pooler and classifier, which see one position a row: 2 (h^2 + h outputs) a row. */
-export function headFlops({ hiddenSize: h }: Sizes, batch: number, outputs: number): number {
-  return 2 * batch * (h * h + h * outputs);
+/** Forward products of the head, which sees one position a row: of BERT's pooler and classifier 2 (h^2 + h outputs) a row. */
+export function headFlops(sizes: Sizes, batch: number, outputs: number): number {
+  const matrices = familyOf(sizes)
+    .head.parameters(sizes as EncoderConfig, outputs)
+    .filter(({ shape }) => shape.length === 2);
+  return 2 * batch * matrices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** All layers and the head, forward. */
 export function inferenceFlops(
-  config: Sizes & Pick<BertConfig, "numHiddenLayers">,
+  config: Sizes & Pick<EncoderConfig, "numHiddenLayers">,
   batch: number,
   length: number,
   outputs: number,
@@ -51,11 +59,11 @@ export interface StepFlops {
 /**
  * A train step of the top k layers that runs the frozen ones too. Each product Y = X W has two products of its size for
  * gradients, X^T dY and dY W^T, so a trained layer costs three times its forward pass. The one exception: nothing needs
- * the gradient of what enters the bottom trained layer, which spares the second of its query, key and value: 2 h^2 each
- * for every position that they are made of (a query of the first position alone where it is the topmost layer too).
+ * the gradient of what enters the bottom trained layer, which spares the second of its query, key and value, of BERT's
+ * 2 h^2 each for every position that they are made of (a query of the first position alone where it is the topmost too).
  *
  *     frozen = fork layer
- *     branch = 3 (layers + head) - 2 h^2 (queries + keys + values)
+ *     branch = 3 (layers + head) - 2 (entering products of queries + of keys and values)
  */
 export function trainStepFlops(
   config: Sizes,
@@ -67,8 +75,9 @@ export function trainStepFlops(
   const tokens = batch * length;
   const forward = branchFlops(config, layers, tokens, length) + headFlops(config, batch, outputs);
   const queries = layers === 1 ? batch : tokens;
+  const { entering } = productsOf(config);
   return {
     frozen: (fork ?? 0) * layerFlops(config, tokens, length),
-    branch: 3 * forward - 2 * config.hiddenSize ** 2 * (queries + 2 * tokens),
+    branch: 3 * forward - 2 * (entering.asking * queries + entering.every * tokens),
   };
 }

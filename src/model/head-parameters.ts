@@ -9,10 +9,14 @@ export interface HeadParameter {
   readonly site: number | null;
   /** Taken from the base, where that has it. */
   readonly ofBase: boolean;
+  /** Standard deviation of normal values; absent: the base's initializer_range. */
+  readonly deviation?: number;
+  /** What it begins as where it has no site; absent: 0. */
+  readonly fill?: number;
 }
 
 /** Sites of heads' tensors. A kind of one's own takes others. */
-const headSites = { classifier: 0, pooler: 1 } as const;
+export const headSites = { classifier: 0, pooler: 1 } as const;
 
 /** BERT's pooler, and a classifier or regressor over it: [outputs, hidden]. */
 export const pooledParameters = (hidden: number, outputs: number): HeadParameter[] => [

@@ -3,10 +3,11 @@
 
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Dropout, pooledSite } from "./dropout";
+import type { EncoderConfig } from "./config";
+import type { Dropout } from "./dropout";
+import { familyOf } from "./families/families";
 import { binaryCrossEntropy, binarySoftTargetLoss, crossEntropy, meanSquaredError, softTargetLoss } from "./losses";
-import { dense } from "./ops";
-import { classifierParameters, poolerParameters } from "./parameters";
+import { headOperations } from "./operations";
 import type { Positions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -17,7 +18,7 @@ export interface HeadForward {
   /**
    * @param tensors holds the head's
    * @param hidden [batch, length, hidden], what leaves the topmost layer; [batch, 1, hidden] where it reads the first
-   * @param onPooled of a head with BERT's pooler: takes note of its output [batch, hidden], before dropout
+   * @param onPooled of a head with a pooled output: takes note of what its last product reads [batch, hidden], before dropout
    * @returns [batch, outputs]
    */
   logits(tensors: Named, hidden: Tensor3D, dropout?: Dropout, onPooled?: (pooled: Tensor2D) => void): Tensor2D;
@@ -30,32 +31,46 @@ export interface Head extends HeadForward {
   distillationLoss(logits: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar;
 }
 
-/** tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
-export const pooledHead: HeadForward = {
+/** What of a head the family decides: what is made of the first position. Tensors are the family's head's. */
+export const pooledHeadOf = (config: Pick<EncoderConfig, "family">): HeadForward => ({
   positions: "first",
   logits(tensors, first, dropout, onPooled) {
     const [batch, , width] = first.shape;
-    const pooled = tf.tanh(dense(tf.reshape(first, [batch, width]) as Tensor2D, poolerParameters(tensors)));
-    onPooled?.(pooled);
-    return dense(dropout ? dropout(pooledSite, pooled) : pooled, classifierParameters(tensors));
+    const take = onPooled as ((pooled: Tensor) => void) | undefined;
+    const vectors = tf.reshape(first, [batch, width]);
+    const ops = headOperations(tensors, dropout, take);
+    return familyOf(config).head.logits<Tensor>(ops, vectors, config as EncoderConfig) as Tensor2D;
   },
-};
+});
 
-/** By the names of kinds. */
-export const heads = {
+/** BERT's: tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
+export const pooledHead: HeadForward = pooledHeadOf({});
+
+/** What outputs cost, by the names of kinds. */
+const losses = {
   classification: {
-    ...pooledHead,
     loss: (logits, labels, weights) => crossEntropy(logits, labels as Tensor1D, weights),
     distillationLoss: softTargetLoss,
   },
   regression: {
-    ...pooledHead,
     loss: (logits, labels, weights) => meanSquaredError(logits, labels as Tensor1D, weights),
     distillationLoss: meanSquaredError,
   },
   multilabel: {
-    ...pooledHead,
     loss: (logits, labels, weights) => binaryCrossEntropy(logits, labels as Tensor2D, weights),
     distillationLoss: binarySoftTargetLoss,
   },
-} as const satisfies Readonly<Record<string, Head>>;
+} as const satisfies Readonly<Record<string, Pick<Head, "loss" | "distillationLoss">>>;
+
+/** The head of a kind over a base of this config. */
+export const headFor = (kind: keyof typeof losses, config: Pick<EncoderConfig, "family">): Head => ({
+  ...pooledHeadOf(config),
+  ...losses[kind],
+});
+
+/** Over BERT, by the names of kinds. */
+export const heads = {
+  classification: headFor("classification", {}),
+  regression: headFor("regression", {}),
+  multilabel: headFor("multilabel", {}),
+};

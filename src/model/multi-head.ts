@@ -2,10 +2,11 @@
 // task's own layers, pooler and head. Serving runs it, and model.onnx is traced from it.
 
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { BertConfig } from "./config";
-import { attentionBias, embed, encoderLayers } from "./encoder";
+import { masking } from "./attention";
+import type { EncoderConfig } from "./config";
+import { embed, encoderLayers } from "./encoder";
 import type { HeadForward } from "./heads";
-import { embeddingParameters, unscoped } from "./parameters";
+import { unscoped } from "./parameters";
 import type { Place } from "./place";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -22,7 +23,8 @@ export interface TaskHead extends TaskBranch {
 /** Token ids and what belongs to them, all [batch, length] int32. */
 export interface TokenInputs {
   readonly input_ids: Tensor2D;
-  readonly token_type_ids: Tensor2D;
+  /** Absent in families without token types. */
+  readonly token_type_ids?: Tensor2D;
   readonly attention_mask: Tensor2D;
 }
 
@@ -34,13 +36,13 @@ export function multiHeadLogits(
   tensors: Named,
   inputs: TokenInputs,
   tasks: readonly TaskHead[],
-  config: BertConfig,
+  config: EncoderConfig,
 ): Record<string, Tensor2D> {
-  const bias = attentionBias(inputs.attention_mask);
-  const embedded = (own: Named) => embed(embeddingParameters(own), inputs.input_ids, inputs.token_type_ids, config);
+  const masked = masking(inputs.attention_mask);
+  const embedded = (own: Named) => embed(own, inputs.input_ids, inputs.token_type_ids, config);
   const outputs: Record<string, Tensor2D> = {};
   const branch = ({ name, layers, head }: TaskHead, own: Named, fork: number, from: Tensor3D) => {
-    const top = encoderLayers(own, from, bias, config, [fork, fork + layers], undefined, head.positions);
+    const top = encoderLayers(own, from, masked, config, [fork, fork + layers], undefined, head.positions);
     outputs[name] = head.logits(own, top);
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
@@ -49,7 +51,7 @@ export function multiHeadLogits(
     let depth = 0;
     for (const task of sharing) {
       const fork = task.fork as number;
-      trunk = encoderLayers(tensors, trunk, bias, config, [depth, fork]);
+      trunk = encoderLayers(tensors, trunk, masked, config, [depth, fork]);
       depth = fork;
       branch(task, unscoped(task.name, tensors), depth, trunk);
     }

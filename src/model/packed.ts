@@ -2,15 +2,16 @@
 // Products with weights, GELU and layer norms run on real tokens alone. Attention alone needs rows: two gathers, which
 // take the place of the transposes that bring heads forward, lay a batch's heads out by row and put them back.
 
-import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { BertConfig } from "./config";
-import { aboveAttention, attentionBias, attentionProbabilities, embedSum } from "./encoder";
-import { dense, layerNorm } from "./ops";
-import { embeddingParameters, type LayerParams, layerParameters } from "./parameters";
+import { attentionProbabilities, masking, scoreBias } from "./attention";
+import type { EncoderConfig } from "./config";
+import { typeRows } from "./encoder";
+import { familyOf } from "./families/families";
+import type { LayerOperations } from "./families/family";
+import { operationsOn } from "./operations";
+import { parameter, type Tensors } from "./parameters";
 import type { Positions } from "./recorder";
-
-type Named = Readonly<Record<string, Tensor>>;
 
 /** Where the rows of a batch lie among its packed tokens. All int32. */
 export interface Packing {
@@ -36,16 +37,38 @@ export const packedAxes = {
 } as const;
 
 /**
- * Word, position and segment embeddings of packed tokens, normalised.
- * @param ids [tokens] int32, as are typeIds and positions
+ * Packed tokens as the family embeds them.
+ * @param ids [tokens] int32, as are typeIds and positions; a family's calls may lack one or the other
  * @returns [tokens, hidden]
  */
-export function embedPacked(tensors: Named, ids: Tensor, typeIds: Tensor, positions: Tensor, config: BertConfig) {
-  const params = embeddingParameters(tensors);
-  const words = tf.gather<Tensor>(params.word, ids as tf.Tensor1D);
-  const types = tf.gather<Tensor>(params.tokenType, typeIds as tf.Tensor1D);
-  const places = tf.gather<Tensor>(params.position, positions as tf.Tensor1D);
-  return layerNorm(embedSum(words, types, places) as Tensor2D, params.norm, config.layerNormEps);
+export function embedPacked(
+  tensors: Tensors,
+  { ids, types: typeIds, positions: at }: PackedIds,
+  config: EncoderConfig,
+): Tensor2D {
+  const { inputs, ...family } = familyOf(config);
+  const embedded = family.embed<Tensor>(
+    {
+      ...operationsOn(tensors, undefined, (name) => name),
+      lookUp({ words, positions, types }) {
+        const taken = tf.gather<Tensor>(parameter(tensors, words), ids as Tensor1D);
+        const ofType = types === undefined ? undefined : typeRows(parameter(tensors, types), typeIds);
+        const first = inputs.firstPosition(config);
+        const rows = first === 0 ? at : tf.add(at as Tensor1D, tf.scalar(first, "int32"));
+        const places = tf.gather<Tensor>(parameter(tensors, positions), rows as Tensor1D);
+        return tf.add(ofType ? tf.add(taken, ofType) : taken, places);
+      },
+    },
+    config,
+  );
+  return embedded as Tensor2D;
+}
+
+/** What packed tokens are beside where they lie, each [tokens] int32. */
+export interface PackedIds {
+  readonly ids: Tensor;
+  readonly types: Tensor | undefined;
+  readonly positions: Tensor | undefined;
 }
 
 /**
@@ -55,53 +78,52 @@ export function embedPacked(tensors: Named, ids: Tensor, typeIds: Tensor, positi
  * @returns [tokens, hidden], or [rows, hidden] of the first tokens
  */
 export function packedLayers(
-  tensors: Named,
+  tensors: Tensors,
   hidden: Tensor2D,
   packing: Packing,
-  config: BertConfig,
+  config: EncoderConfig,
   [from, to]: readonly [number, number],
   top: Positions = "all",
   first?: Tensor,
 ): Tensor2D {
-  const bias = attentionBias(packing.attention_mask);
+  const masked = masking(packing.attention_mask);
+  const family = familyOf(config);
   let above = hidden;
   for (let index = from; index < to; index++) {
-    const asking = top === "first" && index === to - 1 ? tf.gather<Tensor2D>(above, first as tf.Tensor1D) : above;
-    const params = layerParameters(tensors, index);
-    above = aboveAttention(params, packedAttention(params, asking, above, packing, bias, config), asking, config);
+    const positions = index === to - 1 ? top : "all";
+    const ops: LayerOperations<Tensor> = {
+      ...operationsOn(tensors, undefined, (name) => name),
+      asking: (x) => (positions === "first" ? tf.gather<Tensor>(x, first as Tensor1D) : x),
+      attend: ({ query, key, value }, form = {}) => {
+        const heads = config.numAttentionHeads;
+        const asked = query();
+        const q = positions === "first" ? alone(asked, heads) : byRow(asked, packing.to_rows, heads);
+        const [k, v] = [byRow(key(), packing.to_rows, heads), byRow(value(), packing.to_rows, heads)];
+        const bias = scoreBias(masked, form, positions, tensors, config);
+        const context = tf.matMul(attentionProbabilities(q, k, bias), v); // [rows, heads, n, size]
+        const width = heads * (context.shape[3] as number);
+        if (positions === "first") return tf.reshape(context, [-1, width]);
+        return tf.reshape(gathered(context, packing.to_tokens, width / heads), [-1, width]); // from [tokens, heads, size]
+      },
+    };
+    above = family.layer<Tensor>(ops, above, index, config) as Tensor2D;
   }
   return above;
 }
 
 /** Packed states by row, [rows, length, hidden]: what a head reads that wants more than first positions. Padding repeats the first. */
-export function rowsOf(x: Tensor2D, { to_rows }: Packing, { numAttentionHeads: heads }: BertConfig): Tensor3D {
+export function rowsOf(x: Tensor2D, { to_rows }: Packing, { numAttentionHeads: heads }: EncoderConfig): Tensor3D {
   const [, width] = x.shape;
   const [rows, , length] = to_rows.shape;
-  const byHead = tf.gather<Tensor>(tf.reshape(x, [-1, width / heads]), to_rows as unknown as tf.Tensor1D);
-  return tf.reshape(tf.transpose(byHead, [0, 2, 1, 3]), [rows, length, width]);
+  return tf.reshape(tf.transpose(byRow(x, to_rows, heads), [0, 2, 1, 3]), [rows, length, width]);
 }
 
-/** @param asking the tokens that attend: all of `hidden`, or each row's first. @returns the same shape */
-function packedAttention(
-  params: LayerParams,
-  asking: Tensor2D,
-  hidden: Tensor2D,
-  packing: Packing,
-  bias: Tensor4D,
-  config: BertConfig,
-): Tensor2D {
-  const [, width] = hidden.shape;
-  const heads = config.numAttentionHeads;
-  const size = width / heads;
-  // [rows, heads, length, size]
-  const gathered = (x: Tensor, at: Tensor) => tf.gather<Tensor>(tf.reshape(x, [-1, size]), at as tf.Tensor1D);
-  const byRow = (x: Tensor2D) => gathered(x, packing.to_rows) as Tensor4D;
-  const all = asking === hidden;
-  const asked = dense(asking, params.query);
-  const query = all ? byRow(asked) : (tf.reshape(asked, [-1, heads, 1, size]) as Tensor4D);
-  const key = byRow(dense(hidden, params.key));
-  const value = byRow(dense(hidden, params.value));
-  const context = tf.matMul(attentionProbabilities(query, key, bias), value); // [rows, heads, n, size]
-  if (!all) return tf.reshape(context, [-1, width]) as Tensor2D;
-  return tf.reshape(gathered(context, packing.to_tokens), [-1, width]) as Tensor2D; // from [tokens, heads, size]
-}
+/** [..., size] of the places `at` among vectors of `size` */
+const gathered = (x: Tensor, at: Tensor, size: number) => tf.gather<Tensor>(tf.reshape(x, [-1, size]), at as Tensor1D);
+
+/** [tokens, heads x size] to [rows, heads, length, size] */
+const byRow = (x: Tensor, toRows: Tensor, heads: number) =>
+  gathered(x, toRows, (x.shape[1] as number) / heads) as Tensor4D;
+
+/** [rows, heads x size], one token a row, to [rows, heads, 1, size] */
+const alone = (x: Tensor, heads: number) => tf.reshape(x, [-1, heads, 1, (x.shape[1] as number) / heads]) as Tensor4D;

@@ -3,8 +3,9 @@
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { BertConfig } from "./config";
+import type { EncoderConfig } from "./config";
 import type { EntryPoint, Tensors } from "./entry-point";
+import { familyOf } from "./families/families";
 import type { HeadForward } from "./heads";
 import { embedPacked, type Packing, packedLayers, rowsOf } from "./packed";
 import { ownLayers, type Place } from "./place";
@@ -16,7 +17,7 @@ const EXAMPLE = { source: 7, tokens: 5, rows: 2, length: 3 } as const;
 type CallTypes = Readonly<Record<string, { readonly shape: readonly number[]; readonly dtype: "float32" | "int32" }>>;
 
 /** Gives hidden [tokens, hidden], what leaves its topmost layer. Its state has the tensors of its layers. */
-export const stretchEntry = (config: BertConfig, { from, to, bottom }: Stretch): EntryPoint => {
+export const stretchEntry = (config: EncoderConfig, { from, to, bottom }: Stretch): EntryPoint => {
   return (state, inputs) => {
     const below = bottom ? embedded(state, inputs, config) : chosen(inputs);
     return { outputs: { hidden: packedLayers(state, below, packing(inputs), config, [from, to]) } };
@@ -24,7 +25,7 @@ export const stretchEntry = (config: BertConfig, { from, to, bottom }: Stretch):
 };
 
 /** Gives logits [rows, outputs]. Its state has the branch's own tensors under their own names. */
-export const branchEntry = (config: BertConfig, place: Place, head: HeadForward): EntryPoint => {
+export const branchEntry = (config: EncoderConfig, place: Place, head: HeadForward): EntryPoint => {
   return (state, inputs) => {
     const below = place.fork === null ? embedded(state, inputs, config) : chosen(inputs);
     const [first, laid] = [inputs["first"], packing(inputs)];
@@ -36,11 +37,11 @@ export const branchEntry = (config: BertConfig, place: Place, head: HeadForward)
 };
 
 /** Types of a stretch's inputs in one call. */
-export const stretchCall = (config: BertConfig, { bottom }: Stretch): CallTypes =>
+export const stretchCall = (config: EncoderConfig, { bottom }: Stretch): CallTypes =>
   callTypes(config, bottom, ["attention_mask", "to_rows", "to_tokens"]);
 
 /** Types of a branch's inputs in one call: those that it reads, which compiled programs take no more of. */
-export function branchCall(config: BertConfig, { fork, layers }: Place, { positions }: HeadForward): CallTypes {
+export function branchCall(config: EncoderConfig, { fork, layers }: Place, { positions }: HeadForward): CallTypes {
   const inner = positions === "all" || layers > 1;
   const names = [
     "attention_mask",
@@ -51,7 +52,7 @@ export function branchCall(config: BertConfig, { fork, layers }: Place, { positi
   return callTypes(config, fork === null, names);
 }
 
-function callTypes(config: BertConfig, bottom: boolean, others: readonly string[]): CallTypes {
+function callTypes(config: EncoderConfig, bottom: boolean, others: readonly string[]): CallTypes {
   const { source, tokens, rows, length } = EXAMPLE;
   const heads = config.numAttentionHeads;
   const shapes: Readonly<Record<string, readonly number[]>> = {
@@ -63,7 +64,9 @@ function callTypes(config: BertConfig, bottom: boolean, others: readonly string[
     to_tokens: [tokens, heads],
     first: [rows],
   };
-  const names = [...(bottom ? ["input_ids", "token_type_ids", "position_ids"] : ["below", "tokens"]), ...others];
+  const { types, positions } = familyOf(config).inputs;
+  const ids = ["input_ids", ...(types ? ["token_type_ids"] : []), ...(positions ? ["position_ids"] : [])];
+  const names = [...(bottom ? ids : ["below", "tokens"]), ...others];
   return Object.fromEntries(
     names.map((name) => [
       name,
@@ -74,9 +77,9 @@ function callTypes(config: BertConfig, bottom: boolean, others: readonly string[
 
 const packing = (inputs: Tensors): Packing => inputs as unknown as Packing;
 
-function embedded(state: Tensors, inputs: Tensors, config: BertConfig): Tensor2D {
+function embedded(state: Tensors, inputs: Tensors, config: EncoderConfig): Tensor2D {
   const [ids, types, positions] = ["input_ids", "token_type_ids", "position_ids"].map((name) => inputs[name]);
-  return embedPacked(state, ids as Tensor, types as Tensor, positions as Tensor, config);
+  return embedPacked(state, { ids: ids as Tensor, types, positions }, config);
 }
 
 /** The tokens of the rows that run here, of all that left the piece below. */

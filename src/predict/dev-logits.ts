@@ -12,6 +12,7 @@ import { type Example, readSplit } from "../data/read-split";
 import type { Engine } from "../engines/engine";
 import { dataError, UserError } from "../errors/errors";
 import { branchAxes } from "../model/branch";
+import { withShared } from "../model/parameters";
 import { float32 } from "../model/tensors";
 import { TRUNK_SCRATCH } from "../recipes/trial/trunks";
 import type { WorkOptions } from "../settings/work";
@@ -97,14 +98,15 @@ async function predictAlike(
   const rows = encodeExamples(task, examples, createTokenizer(base.tokenizer, config.vocabSize), maxLength);
   const kept = { budget: cacheBudget, folder: path.join(checkpoints, TRUNK_SCRATCH), label: `${task.name} dev` };
   const trunk = await openTrunk(base, rows, kept, context);
-  const head = await task.kind.head();
+  const head = await task.kind.head(config);
   const outputs = outputSize(task);
   try {
     for (const run of [...runs].sort((a, b) => (a.record.fork ?? 0) - (b.record.fork ?? 0))) {
       const { fork } = run.record;
       const source = { rows, config, activations: fork === null ? null : await trunk.at(fork) };
       const entries = { logits: logitsStep(run.record, config, head) };
-      const program = await context.engine.load(await loadBranch(run, task, config), entries, { logits: branchAxes });
+      const branch = withShared(base.tensors, await loadBranch(run, task, config));
+      const program = await context.engine.load(branch, entries, { logits: branchAxes });
       try {
         const logits = await splitLogits(program, "logits", source, outputs, context.signal);
         await writeSafetensors(

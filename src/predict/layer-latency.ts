@@ -6,10 +6,11 @@ import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import type { EntryPoint } from "../model/entry-point";
-import { pooledParameters } from "../model/head-parameters";
-import { pooledHead } from "../model/heads";
+import { inLayer } from "../model/families/families";
+import { familyHead } from "../model/families/head";
+import { pooledHeadOf } from "../model/heads";
 import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
-import { layerTensors, scope } from "../model/parameters";
+import { embeddingTensors, layerTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
 import { median } from "./median";
@@ -47,9 +48,9 @@ const predictEntry = (config: Base["config"], tasks: readonly TaskHead[]): Entry
 
 /** Times calls in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
 export async function measureLatency(engine: Engine, base: Base, options: LatencyOptions): Promise<LatencyModel> {
-  const tasks = Object.entries(graphs).map(([name, shape]) => ({ name, ...shape, head: pooledHead }));
+  const tasks = Object.entries(graphs).map(([name, shape]) => ({ name, ...shape, head: pooledHeadOf(base.config) }));
   const program = await engine.load(measuredTensors(base), { predict: predictEntry(base.config, tasks) });
-  const inputs = batchOf(options);
+  const inputs = batchOf(options, base.config);
   const calls = { plain: ["plain"], pair: ["plain", "second"], long: ["long"], deep: ["deep"] };
   const times = { plain: [] as number[], pair: [] as number[], long: [] as number[], deep: [] as number[] };
   try {
@@ -93,15 +94,12 @@ export function solve(plain: number, pair: number, long: number, deep: number): 
 function measuredTensors({ tensors, config }: Base): HostTensors {
   const layerAt = (index: number): HostTensors =>
     Object.fromEntries(
-      Object.entries(layerTensors(tensors, 0, 1)).map(([name, tensor]) => [
-        name.replace(".layer.0.", `.layer.${index}.`),
-        tensor,
-      ]),
+      Object.entries(layerTensors(tensors, 0, 1)).map(([name, tensor]) => [inLayer(name, index), tensor]),
     );
   const zeros = (shape: readonly number[]) => float32(shape, new Float32Array(sizeOf(shape)));
-  const parameters = pooledParameters(config.hiddenSize, OUTPUTS);
+  const parameters = familyHead(config, OUTPUTS);
   const head: HostTensors = Object.fromEntries(parameters.map(({ name, shape }) => [name, zeros(shape)]));
-  const all = Object.entries(tensors).filter(([name]) => name.startsWith("bert.embeddings."));
+  const all = Object.entries(embeddingTensors(tensors));
   for (let index = 0; index < EXTRA; index++) all.push(...Object.entries(layerAt(index)));
   for (const [task, { fork, layers }] of Object.entries(graphs)) {
     const own = { ...head };
@@ -111,5 +109,5 @@ function measuredTensors({ tensors, config }: Base): HostTensors {
   return Object.fromEntries(all);
 }
 
-const batchOf = ({ batchSize, length }: LatencyOptions): HostTensors =>
-  unpaddedInputs([batchSize, length], new Int32Array(batchSize * length).fill(1));
+const batchOf = ({ batchSize, length }: LatencyOptions, config: Base["config"]): HostTensors =>
+  unpaddedInputs([batchSize, length], new Int32Array(batchSize * length).fill(1), config);

@@ -9,7 +9,7 @@ import { blobsOf, readShared } from "../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import type { WeightForm } from "../settings/engine";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
@@ -27,7 +27,7 @@ export type ServedTask = Pick<
 
 export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {
   readonly folder: string;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly ServedTask[];
   /** What its products compute with; absent: float32. */

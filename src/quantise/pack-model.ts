@@ -4,8 +4,8 @@
 import { joinWeights } from "../compile/onnx/joined";
 import { traceBranch, traceStretch, typesOf } from "../export/pieces/piece-graph";
 import type { PackedWeights } from "../merge/folder/int8-blobs";
-import type { BertConfig } from "../model/config";
-import { embeddingTensors, layerTensors, scope, unscoped } from "../model/parameters";
+import type { EncoderConfig } from "../model/config";
+import { embeddingTensors, layerTensors, scope, stretchTensors, unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { SegmentedTask } from "../predict/segments/segments";
 import type { Kind } from "../tasks/kinds/kind";
@@ -13,14 +13,14 @@ import { type Int8Plan, packTensors } from "./packing";
 
 /** Embeddings and trunk layers `from` to `to`, without the last, under their own names. */
 export function packTrunk(
-  config: BertConfig,
+  config: EncoderConfig,
   tensors: HostTensors,
   plan: Int8Plan,
   [from, to]: readonly [number, number],
 ): { readonly embeddings: PackedWeights; readonly layers: readonly PackedWeights[] } {
-  const bottom = from === 0;
-  const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
-  const { graph } = traceStretch(config, { from, to, bottom }, typesOf(own));
+  const stretch = { from, to, bottom: from === 0 };
+  const own = stretchTensors(tensors, stretch);
+  const { graph } = traceStretch(config, stretch, typesOf(own));
   const packed = joinWeights(graph, packTensors(graph, own, plan));
   const layers = Array.from({ length: to - from }, (_, i) => layerTensors(packed, from + i, from + i + 1));
   return { embeddings: embeddingTensors(packed), layers };
@@ -28,12 +28,12 @@ export function packTrunk(
 
 /** A branch's weights under their own names. */
 export async function packBranch(
-  config: BertConfig,
+  config: EncoderConfig,
   task: SegmentedTask & { readonly kind: Kind },
   tensors: HostTensors,
   plan: Int8Plan,
 ): Promise<PackedWeights> {
   const own = unscoped(task.name, tensors);
-  const { graph } = traceBranch(config, task, await task.kind.head(), typesOf(own));
+  const { graph } = traceBranch(config, task, await task.kind.head(config), typesOf(own));
   return joinWeights(graph, packTensors(graph, own, plan, scope(task.name)));
 }

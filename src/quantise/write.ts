@@ -6,7 +6,7 @@ import { type OnCreated, readShared, readTensors } from "../merge/folder/blobs";
 import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { type Fitted, type FittedTask, fitPlan } from "./fit";
 import { packBranch, packTrunk } from "./pack-model";
@@ -98,7 +98,7 @@ export interface Requantise {
   readonly contents: Contents;
   /** What the version before has. */
   readonly before: Pick<Manifest, "tasks"> & { readonly int8: Int8Parts };
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tokenizer: TokenizerSettings;
   readonly onCreated: OnCreated;
 }

@@ -113,7 +113,7 @@ export const distill = defineRecipe({
     const { transferConfidence: confidence, transferBalance: balance } = fromRecorded(transferring, options);
     const { batchSize } = training;
     const state = match === "none" ? null : match;
-    const head = headOf(task, base.config.hiddenSize);
+    const head = headOf(task, base.config);
     const [, layer] = ownLayers(place);
     const labelled = !transfer ? "all" : transfer.share < 1 ? "some" : "none";
     const lesson = { taughtBy, state, alpha, alphaEnd, someUnlabelled: labelled === "some" };
@@ -124,7 +124,7 @@ export const distill = defineRecipe({
         init === "teacher"
           ? studentOfTeacher(await taught.teacher(), base, place, head, initLayers)
           : branchOfBase(base, place, head, seed),
-      loss: distillationLoss(await task.kind.head(), {
+      loss: distillationLoss(await task.kind.head(base.config), {
         alpha: alphaEnd === undefined ? alpha : "scheduled",
         temperature,
         labelled,

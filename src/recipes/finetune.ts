@@ -57,7 +57,7 @@ export const finetune = defineRecipe({
   async work({ task, base, place, seed }) {
     const { branchOfBase } = await import("./trial/initial-branch.js");
     const { labelLoss } = await import("./losses.js");
-    const head = headOf(task, base.config.hiddenSize);
-    return { initial: branchOfBase(base, place, head, seed), loss: labelLoss(await task.kind.head()) };
+    const head = headOf(task, base.config);
+    return { initial: branchOfBase(base, place, head, seed), loss: labelLoss(await task.kind.head(base.config)) };
   },
 });

@@ -6,7 +6,8 @@ import { modelError } from "../errors/errors";
 import { shown } from "../errors/printable";
 import { canonicalJson } from "../files/hash";
 import type { Reporter } from "../messages/reporter";
-import type { BertConfig } from "../model/config";
+import type { EncoderConfig } from "../model/config";
+import { familyOf } from "../model/families/families";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
@@ -16,7 +17,7 @@ type Declared = Readonly<Record<string, unknown>>;
 const declaredOf = ({ declared }: Base, file: "config" | "tokenizer"): Declared => Object(declared?.[file] ?? {});
 
 /** Of training, or of positions that attention never sees. */
-const withoutEffect: ReadonlySet<string> = new Set<keyof BertConfig>([
+const withoutEffect: ReadonlySet<string> = new Set<keyof EncoderConfig>([
   "hiddenDropoutProb",
   "attentionProbsDropoutProb",
   "initializerRange",
@@ -24,7 +25,7 @@ const withoutEffect: ReadonlySet<string> = new Set<keyof BertConfig>([
 ]);
 
 /** What the comparison of weights tells better than two numbers. */
-const ofWeights: ReadonlySet<string> = new Set<keyof BertConfig>(["vocabSize", "hiddenSize", "numHiddenLayers"]);
+const ofWeights: ReadonlySet<string> = new Set<keyof EncoderConfig>(["vocabSize", "hiddenSize", "numHiddenLayers"]);
 
 /** Throws modelError (4) where the base's layers, tokenizer or config would compute something else than the folder's. */
 export function requireSameModel(base: Base, foreign: Base): void {
@@ -106,14 +107,18 @@ export function requireHead(foreign: Base, task: Task, head: readonly string[]):
   const { folder, tensors } = foreign;
   const config = declaredOf(foreign, "config");
   const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(nameOf) : [];
-  const others = architectures.filter((name) => name !== "BertForSequenceClassification" && name !== "BertModel");
+  const family = familyOf(foreign.config);
+  const wanted = `Give a ${family.className}ForSequenceClassification`;
+  const read = [`${family.className}ForSequenceClassification`, `${family.className}Model`];
+  const others = architectures.filter((name) => !read.includes(name));
   if (others.length > 0 && others.length === architectures.length) {
-    throw modelError(`${folder} is a ${others.join(", ")}: ${reasonAgainst(others[0] as string)}`);
+    throw modelError(`${folder} is a ${others.join(", ")}: ${reasonAgainst(others[0] as string)}. ${wanted}`);
   }
-  if (head.some((name) => name.startsWith("bert.pooler.") && !(name in tensors))) {
+  const lacking = head.find((name) => !(name in tensors) && !name.startsWith(`${family.head.output}.`));
+  if (lacking !== undefined) {
     throw modelError(
-      `${folder} has no pooler (bert.pooler.dense), whose output the head of ${task.name} reads: ` +
-        "a new one would change every score. Give a BertForSequenceClassification",
+      `${folder} has no pooler (${moduleOf(lacking)}), whose output the head of ${task.name} reads: ` +
+        `a new one would change every score. ${wanted}`,
     );
   }
   const { problemType } = task.kind;
@@ -126,13 +131,15 @@ export function requireHead(foreign: Base, task: Task, head: readonly string[]):
   }
 }
 
+/** bert.pooler.dense of bert.pooler.dense.weight. */
+const moduleOf = (parameter: string) => parameter.replace(/\.[^.]+$/, "");
+
 function reasonAgainst(architecture: string): string {
-  const wanted = "Give a BertForSequenceClassification";
   if (/ForTokenClassification$/.test(architecture)) {
-    return `its head labels every token, and flexbert's read the whole text. ${wanted}`;
+    return "its head labels every token, and flexbert's read the whole text";
   }
-  if (/ForMultipleChoice$/.test(architecture)) return `its head compares several texts, flexbert's read one. ${wanted}`;
-  return `it has no head of a kind that flexbert knows. ${wanted}`;
+  if (/ForMultipleChoice$/.test(architecture)) return "its head compares several texts, flexbert's read one";
+  return "it has no head of a kind that flexbert knows";
 }
 
 /**
@@ -217,7 +224,11 @@ const known: ReadonlySet<string> = new Set(
 
 /** Says what config.json has beside all that, which nobody here can judge. */
 export function tellUnknown(foreign: Base, { warn }: Pick<Reporter, "warn">): void {
-  const unknown = Object.keys(declaredOf(foreign, "config")).filter((key) => !known.has(key) && !key.startsWith("_"));
+  const { numbers, fixed, activation } = familyOf(foreign.config).config;
+  const own = [activation, ...Object.keys(fixed), ...Object.values(numbers).map(({ name }) => name)];
+  const unknown = Object.keys(declaredOf(foreign, "config")).filter(
+    (key) => !known.has(key) && !own.includes(key) && !key.startsWith("_"),
+  );
   if (unknown.length === 0) return;
   warn(`${foreign.folder}: config.json has ${unknown.join(", ")}, which flexbert does not know and leaves out`);
 }
@@ -227,10 +238,13 @@ export function mapLabels(
   branch: HostTensors,
   task: Task,
   labels: readonly string[] | null,
-  folder: string,
+  { folder, config }: Pick<Base, "folder" | "config">,
 ): HostTensors {
-  const weight = branch["classifier.weight"];
-  const bias = branch["classifier.bias"];
+  const [ofWeight, ofBias] = ["weight", "bias"].map((part) => `${familyOf(config).head.output}.${part}`) as [
+    string,
+    string,
+  ];
+  const [weight, bias] = [branch[ofWeight], branch[ofBias]];
   if (!labels || !weight || !bias) return branch;
   const [rows = 0, hidden = 0] = weight.shape;
   const names = task.kind.outputs(task);
@@ -248,7 +262,7 @@ export function mapLabels(
   }
   return {
     ...branch,
-    "classifier.weight": { dtype: "float32", shape: weight.shape, data: mapped.weight },
-    "classifier.bias": { dtype: "float32", shape: bias.shape, data: mapped.bias },
+    [ofWeight]: { dtype: "float32", shape: weight.shape, data: mapped.weight },
+    [ofBias]: { dtype: "float32", shape: bias.shape, data: mapped.bias },
   };
 }

@@ -20,7 +20,8 @@ import { modelError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Reporter } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
-import { branchTensors, embeddingTensors, layerTensors } from "../model/parameters";
+import { familyOf } from "../model/families/families";
+import { branchTensors, embeddingTensors, layerTensors, withShared } from "../model/parameters";
 import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import type { ExecutionOptions } from "../settings/training";
@@ -57,8 +58,8 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const data = await readTaskData(task, base, maxLength, run);
   for (const note of data.notes) context.reporter.warn(note);
   const trunks = openTrunks(task, base, data, run, context);
-  const entries = { logits: logitsStep(place, base.config, await task.kind.head()) };
-  const program = await context.engine.load(branch, entries, { logits: branchAxes });
+  const entries = { logits: logitsStep(place, base.config, await task.kind.head(base.config)) };
+  const program = await context.engine.load(withShared(base.tensors, branch), entries, { logits: branchAxes });
   try {
     const { dev } = await trunks.under(place);
     const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
@@ -80,26 +81,27 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
 
 /** The folder's own layers and head, its outputs in the task's order, where everything else in it is the base's. */
 async function readBranch(
-  { task, base, folder, labels: given }: ImportRequest,
+  { task, base, labels: given }: ImportRequest,
   foreign: Base,
   { reporter }: RunContext<Engine>,
 ): Promise<{ readonly place: Place; readonly branch: HostTensors; readonly labels: readonly string[] | null }> {
-  const head = headOf(task, base.config.hiddenSize).map(({ name }) => name);
+  const head = headOf(task, base.config).map(({ name }) => name);
   requireSameModel(base, foreign);
   requireHead(foreign, task, head);
   const place = findPlace(base, foreign);
   const branch = branchTensors(foreign.tensors, place, head);
-  const outputs = outputsOf(branch, task, folder);
+  const outputs = outputsOf(branch, task, foreign);
   const labels = labelOrder(foreign, task, given, outputs, reporter);
   tellHalfPrecision(base, foreign, reporter);
   tellUnknown(foreign, reporter);
-  return { place, branch: mapLabels(branch, task, labels, folder), labels };
+  return { place, branch: mapLabels(branch, task, labels, foreign), labels };
 }
 
 /** Outputs of the folder's classifier: as many as the task has. */
-function outputsOf(branch: HostTensors, task: Task, folder: string): number {
-  const weight = branch["classifier.weight"];
-  if (!weight || !branch["classifier.bias"]) {
+function outputsOf(branch: HostTensors, task: Task, { folder, config }: Base): number {
+  const { output } = familyOf(config).head;
+  const weight = branch[`${output}.weight`];
+  if (!weight || !branch[`${output}.bias`]) {
     throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);
   }
   const [rows = 0] = weight.shape;
@@ -148,7 +150,7 @@ async function describeImport(
 }
 
 function hashHead(branch: HostTensors, task: Task, base: Base): string {
-  const names = headOf(task, base.config.hiddenSize).map(({ name }) => name);
+  const names = headOf(task, base.config).map(({ name }) => name);
   return sha256Hex(...names.flatMap((name) => [`\n${name}\n`, bytesOf(branch[name] as HostTensor)]));
 }
 

@@ -6,6 +6,8 @@ import { type Base, type BaseDescription, withWeights } from "../checkpoints/bas
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { canonicalJson } from "../files/hash";
+import { sharedTensors } from "../model/parameters";
+import type { Place } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import { headOf, type Task } from "../tasks/task";
@@ -184,7 +186,8 @@ export function openSweep(
       const weights = await withWeights(base);
       if (!prepared && settings.init !== "teacher") tellNewPooler(task, weights, context);
       prepared ??= { value: await recipe.prepare({ ...context, task, base: weights, teacher, data, ...trunks }) };
-      const { extra, ...work } = await recipe.work({ ...settings, base: weights }, prepared.value);
+      const { extra, ...recipes } = await recipe.work({ ...settings, base: weights }, prepared.value);
+      const work = withTrunk(recipes, settings.place, weights);
       const sources: TrialTraining["sources"] = await trunks.under(settings.place);
       const { transfer, place } = settings;
       const beside =
@@ -207,8 +210,15 @@ export function openSweep(
   };
 }
 
+/** What the branch's layers read of the frozen trunk, beside what the recipe has. A full branch trains its own. */
+function withTrunk(work: TrialTraining["work"], { fork }: Place, { tensors }: Base): TrialTraining["work"] {
+  const shared = fork === null ? {} : sharedTensors(tensors);
+  if (Object.keys(shared).length === 0) return work;
+  return { ...work, beside: { ...work.beside, frozen: { ...work.beside?.frozen, ...shared } } };
+}
+
 /** Bases of token classifiers have none: what begins at random is not what others fine-tune. */
 function tellNewPooler(task: Task, { name, config, tensors }: Base, { reporter }: RunContext<Engine>): void {
-  const lacking = headOf(task, config.hiddenSize).some((parameter) => parameter.ofBase && !(parameter.name in tensors));
+  const lacking = headOf(task, config).some((parameter) => parameter.ofBase && !(parameter.name in tensors));
   if (lacking) reporter.log(`${name} has no pooler, which the head of ${task.name} reads: a new one begins at random`);
 }

@@ -1,6 +1,7 @@
 // What a task is: names, labels, metric, and where its splits lie. The nine GLUE tasks, AX and the user's own tasks are
 // all objects of this one type; readers, heads, metrics and commands loop over them and know no task by name.
 
+import type { EncoderConfig } from "../model/config";
 import type { Head } from "../model/heads";
 import type { Format } from "./format";
 import type { Kind, Labelled, Written } from "./kinds/kind";
@@ -98,8 +99,12 @@ export function widthProblem(task: OfKind & { readonly name: string }, shape: re
 }
 
 /** The tasks with what computes their heads. */
-export const withHeads = <T extends { readonly kind: Kind }>(tasks: readonly T[]): Promise<(T & { head: Head })[]> =>
-  Promise.all(tasks.map(async (task) => ({ ...task, head: await task.kind.head() })));
+export const withHeads = <T extends { readonly kind: Kind }>(
+  tasks: readonly T[],
+  config: EncoderConfig,
+): Promise<(T & { head: Head })[]> =>
+  Promise.all(tasks.map(async (task) => ({ ...task, head: await task.kind.head(config) })));
 
-/** The tensors of the task's head on a base of this hidden size. */
-export const headOf = (task: OfKind, hidden: number) => task.kind.parameters(hidden, outputSize(task));
+/** The tensors of the task's head on a base of this config. */
+export const headOf = (task: OfKind, config: EncoderConfig) =>
+  task.kind.parameters(config.hiddenSize, outputSize(task), config);

@@ -1,10 +1,10 @@
 // A base of two layers of eight, random by seed, for tests that need no real weights.
 import { randomBase } from "../../src/checkpoints/bases/random-base";
-import type { BertConfig } from "../../src/model/config";
+import type { EncoderConfig } from "../../src/model/config";
 
 export const tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "##s", "é", "."];
 
-export const tinyConfig: BertConfig = {
+export const tinyConfig: EncoderConfig = {
   vocabSize: 12,
   hiddenSize: 8,
   numHiddenLayers: 2,

@@ -7,7 +7,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { activate } from "../../src/model/activations";
 import { branchAxes } from "../../src/model/branch";
-import { parseBertConfig } from "../../src/model/config";
+import { parseConfig } from "../../src/model/families/config-file";
 import { heads } from "../../src/model/heads";
 import { type Activation, activationOf, hiddenActs } from "../../src/model/hidden-act";
 import { placeOf } from "../../src/model/place";
@@ -73,7 +73,7 @@ describeEachEngine("hidden_act", (open) => {
 
     const { expected: batch, tensors } = await loadTinyBert(path.join(ownReference, "tiny-bert"));
     const file = path.join(ownReference, "tiny-bert/config.json");
-    const config = parseBertConfig({ ...JSON.parse(readFileSync(file, "utf8")), hidden_act: name }, file);
+    const config = parseConfig({ ...JSON.parse(readFileSync(file, "utf8")), hidden_act: name }, file);
     const place = placeOf(config.numHiddenLayers, "full");
     const inputs: HostTensors = {
       input_ids: matrix(batch.input_ids),

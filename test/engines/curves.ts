@@ -3,11 +3,12 @@
 import { expect } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { Engine } from "../../src/engines/engine";
-import type { BertConfig } from "../../src/model/config";
-import { attentionBias, embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
+import type { EncoderConfig } from "../../src/model/config";
+import { masking } from "../../src/model/attention";
+import { embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";
 import { pooledHead } from "../../src/model/heads";
-import { branchTensors, embeddingParameters, layerParameters } from "../../src/model/parameters";
+import { branchTensors } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
@@ -15,28 +16,27 @@ import { type Loss, trainStep } from "../../src/training/step/step";
 import { type Expected, loadTinyBert, trainedLayers } from "../reference";
 
 /** The place of the trained layers. */
-export const trainedPlace = ({ numHiddenLayers }: BertConfig) => placeOf(numHiddenLayers, trainedLayers);
+export const trainedPlace = ({ numHiddenLayers }: EncoderConfig) => placeOf(numHiddenLayers, trainedLayers);
 
 const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
 
 /** Every layer's output and attention, and the logits of the top layer's first position alone. */
-export async function forward(engine: Engine, config: BertConfig, tensors: HostTensors, expected: Expected) {
+export async function forward(engine: Engine, config: EncoderConfig, tensors: HostTensors, expected: Expected) {
   const program = await engine.load(tensors, {
     forward: (state, inputs) => {
-      const bias = attentionBias(inputs["mask"] as Tensor2D);
+      const masked = masking(inputs["mask"] as Tensor2D);
       const ids = inputs["ids"] as Tensor2D;
       const types = inputs["types"] as Tensor2D;
-      const outputs: Tensors = { hidden0: embed(embeddingParameters(state), ids, types, config) };
+      const outputs: Tensors = { hidden0: embed(state, ids, types, config) };
       for (let layer = 0; layer < config.numHiddenLayers; layer++) {
         const hidden = outputs[`hidden${layer}`] as Parameters<typeof encoderLayer>[1];
-        const params = layerParameters(state, layer);
-        const above = encoderLayer(params, hidden, bias, config, layer, undefined, "all", (site, index, x) => {
+        const above = encoderLayer(state, hidden, masked, config, layer, undefined, "all", (site, index, x) => {
           outputs[`${site}${index}`] = x;
         });
         outputs[`hidden${layer + 1}`] = above;
       }
       const layers = [0, config.numHiddenLayers] as const;
-      const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, bias, config, layers, undefined, "first");
+      const first = encoderLayers(state, outputs["hidden0"] as Tensor3D, masked, config, layers, undefined, "first");
       return { outputs: { ...outputs, logits: pooledHead.logits(state, first) } };
     },
   });

@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "@jest/globals";
 import type { Engine, Program } from "../../src/engines/engine";
 import { branchAxes } from "../../src/model/branch";
-import type { BertConfig } from "../../src/model/config";
+import type { EncoderConfig } from "../../src/model/config";
 import { pooledParameters } from "../../src/model/head-parameters";
 import { heads } from "../../src/model/heads";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
@@ -21,7 +21,7 @@ import { describeEachEngine } from "./engines";
 const place = { fork: 1, layers: 1 };
 const rows = 4;
 
-function batchOf(length: number, { hiddenSize }: BertConfig): HostTensors {
+function batchOf(length: number, { hiddenSize }: EncoderConfig): HostTensors {
   const hidden = Float32Array.from({ length: rows * length * hiddenSize }, (_, i) => Math.sin(i));
   return {
     hidden: float32([rows, length, hiddenSize], hidden),
@@ -38,7 +38,7 @@ function residentBytes(): number {
   return process.memoryUsage().rss;
 }
 
-async function train(program: Program<"train" | "logits">, config: BertConfig, steps: number): Promise<void> {
+async function train(program: Program<"train" | "logits">, config: EncoderConfig, steps: number): Promise<void> {
   const batches = [batchOf(8, config), batchOf(12, config)] as const;
   const labels = {
     labels: int32([rows], new Int32Array(rows)),

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ExitCode } from "../../src/errors/errors";
-import { bertConfigJson, parseBertConfig } from "../../src/model/config";
+import { configJson, parseConfig } from "../../src/model/families/config-file";
 import { ownReference } from "../reference";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
@@ -20,9 +20,9 @@ const google = {
   initializer_range: 0.02,
 };
 
-describe("parseBertConfig", () => {
+describe("parseConfig", () => {
   test("reads Google's keys and takes the code's own values for the two that it lacks", () => {
-    expect(parseBertConfig(google, "bert_config.json")).toEqual({
+    expect(parseConfig(google, "bert_config.json")).toEqual({
       vocabSize: 30522,
       hiddenSize: 768,
       numHiddenLayers: 12,
@@ -39,7 +39,7 @@ describe("parseBertConfig", () => {
   });
 
   test("takes a zero with a sign for zero: JSON has both, and a hash of the config one", () => {
-    const { attentionProbsDropoutProb, padTokenId } = parseBertConfig(
+    const { attentionProbsDropoutProb, padTokenId } = parseConfig(
       { ...google, attention_probs_dropout_prob: -0, pad_token_id: -0 },
       "config.json",
     );
@@ -55,8 +55,8 @@ describe("parseBertConfig", () => {
       is_decoder: false,
       use_cache: true,
     };
-    expect(parseBertConfig(config, "config.json")).toMatchObject({ layerNormEps: 1e-5, padTokenId: 3 });
-    expect(parseBertConfig({ ...google, pad_token_id: null }, "config.json").padTokenId).toBe(0);
+    expect(parseConfig(config, "config.json")).toMatchObject({ layerNormEps: 1e-5, padTokenId: 3 });
+    expect(parseConfig({ ...google, pad_token_id: null }, "config.json").padTokenId).toBe(0);
   });
 
   test.each([
@@ -72,33 +72,36 @@ describe("parseBertConfig", () => {
     ["architectures", ["RobertaModel"], 'its architecture is "RobertaModel"; only BERT\'s are supported'],
     ["quantization_config", { bits: 4 }, "quantization_config: its weights are quantised"],
     ["position_embedding_type", "relative_key", 'position_embedding_type is "relative_key"; only "absolute"'],
-    ["model_type", "roberta", 'model_type is "roberta"; only "bert" is supported'],
+    ["model_type", "t5", 'model_type is "t5"; supported are bert, roberta, '],
+    ["model_type", "toString", 'model_type is "toString"; supported are bert, '],
+    ["model_type", "albert", 'model_type is "albert" (its layers share one set of weights'],
+    ["model_type", "deberta-v2", 'model_type is "deberta-v2" (its attention reads contents and positions apart'],
     ["is_decoder", true, "is_decoder is true; only false is supported"],
   ])("refuses %s = %j (exit 4)", (key, value, message) => {
-    const parse = () => parseBertConfig({ ...google, [key]: value }, "c.json");
+    const parse = () => parseConfig({ ...google, [key]: value }, "c.json");
     expect(parse).toThrow(message);
     expect(parse).toThrow(expect.objectContaining({ name: "UserError", exitCode: ExitCode.model }));
   });
 
   test("says all that it cannot use in one line", () => {
     const wrong = {
-      model_type: "roberta",
+      model_type: "t5",
       position_embedding_type: "relative_key",
       hidden_act: "mish",
       hidden_size: -1,
     };
-    expect(() => parseBertConfig(wrong, "c.json")).toThrow(
-      /^c\.json: model_type is "roberta"[^\n]*; position_embedding_type is "relative_key"[^\n]*; hidden_act is "mish"[^\n]*; hidden_size is -1; it must be a positive integer$/,
+    expect(() => parseConfig(wrong, "c.json")).toThrow(
+      /^c\.json: model_type is "t5"[^\n]*; position_embedding_type is "relative_key"[^\n]*; hidden_act is "mish"[^\n]*; hidden_size is -1; it must be a positive integer$/,
     );
   });
 
   // vllm-mlx#486, kalosm#338: keys that a config leaves out have the values of transformers' BertConfig.
-  test("takes BertConfig's value for every key that is left out, but not a file with none", () => {
-    expect(parseBertConfig({ model_type: "bert", hidden_size: 384 }, "c.json")).toEqual(
-      parseBertConfig({ ...google, hidden_size: 384 }, "c.json"),
+  test("takes EncoderConfig's value for every key that is left out, but not a file with none", () => {
+    expect(parseConfig({ model_type: "bert", hidden_size: 384 }, "c.json")).toEqual(
+      parseConfig({ ...google, hidden_size: 384 }, "c.json"),
     );
-    expect(parseBertConfig({ model_type: "bert" }, "c.json")).toEqual(parseBertConfig(google, "c.json"));
-    expect(() => parseBertConfig({ name: "x" }, "c.json")).toThrow("c.json: it has none of BERT's keys");
+    expect(parseConfig({ model_type: "bert" }, "c.json")).toEqual(parseConfig(google, "c.json"));
+    expect(() => parseConfig({ name: "x" }, "c.json")).toThrow("c.json: it has none of BERT's keys");
   });
 
   test.each([
@@ -112,25 +115,25 @@ describe("parseBertConfig", () => {
     ["silu", "silu"],
     ["swish", "silu"],
   ])("reads hidden_act %s as %s, and exact GELU as no key", (hidden_act, hiddenAct) => {
-    const config = parseBertConfig({ ...google, hidden_act }, "c.json");
+    const config = parseConfig({ ...google, hidden_act }, "c.json");
     expect(config.hiddenAct).toBe(hiddenAct);
     expect("hiddenAct" in config).toBe(hiddenAct !== undefined);
-    expect(parseBertConfig(JSON.parse(JSON.stringify(bertConfigJson(config))), "again")).toEqual(config);
+    expect(parseConfig(JSON.parse(JSON.stringify(configJson(config))), "again")).toEqual(config);
   });
 
   test.each([[null], [[google]], ["bert"], [12]])("refuses %j, which is no object", (json) => {
-    expect(() => parseBertConfig(json, "c.json")).toThrow("c.json is no JSON object");
+    expect(() => parseConfig(json, "c.json")).toThrow("c.json is no JSON object");
   });
 
-  test("bertConfigJson gives the same config back", () => {
-    const config = parseBertConfig({ ...google, pad_token_id: 1, layer_norm_eps: 1e-6 }, "c.json");
-    expect(parseBertConfig(JSON.parse(JSON.stringify(bertConfigJson(config))), "again")).toEqual(config);
+  test("configJson gives the same config back", () => {
+    const config = parseConfig({ ...google, pad_token_id: 1, layer_norm_eps: 1e-6 }, "c.json");
+    expect(parseConfig(JSON.parse(JSON.stringify(configJson(config))), "again")).toEqual(config);
   });
 });
 
 test("transformers' own writing of a config is read", () => {
   const file = path.join(ownReference, "tiny-bert/config.json");
-  expect(parseBertConfig(JSON.parse(readFileSync(file, "utf8")), file)).toEqual({
+  expect(parseConfig(JSON.parse(readFileSync(file, "utf8")), file)).toEqual({
     vocabSize: 195,
     hiddenSize: 32,
     numHiddenLayers: 3,
@@ -149,7 +152,7 @@ test("transformers' own writing of a config is read", () => {
 describeWithSharedData("published configs", () => {
   test("bert-base-uncased is the BERT-base of the paper", () => {
     const file = path.join(sharedData, "bert-base-uncased/bert_config.json");
-    expect(parseBertConfig(JSON.parse(readFileSync(file, "utf8")), file)).toMatchObject({
+    expect(parseConfig(JSON.parse(readFileSync(file, "utf8")), file)).toMatchObject({
       vocabSize: 30522,
       hiddenSize: 768,
       numHiddenLayers: 12,

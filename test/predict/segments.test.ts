@@ -99,14 +99,14 @@ function largestDifference(a: readonly Record<string, number[]>[], b: readonly R
 
 /** The one graph, over a batch that is padded to one token more than its longest row has. */
 async function oneGraph(engine: Engine, rows: TokenRows) {
-  const heads = await withHeads(tasks);
+  const heads = await withHeads(tasks, config);
   const entry: EntryPoint = (state, inputs) => ({
     outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, heads, config),
   });
   const program = await engine.load(all, { entry });
   const length = Math.max(...rows.lengths) + 1;
   const count = rows.lengths.length;
-  const outputs = await program.run("entry", tokenInputs(rows, { rows: [...Array(count).keys()], length }, count));
+  const outputs = await program.run("entry", tokenInputs(rows, { rows: [...Array(count).keys()], length }, count, config));
   program.dispose();
   return Array.from({ length: count }, (_, row) =>
     Object.fromEntries(

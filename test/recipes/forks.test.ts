@@ -67,7 +67,7 @@ const placesOfRuns = (runs: readonly StoredRun[]) => runs.map(({ record }) => [r
 describe("where they begin", () => {
   /** With a rate of 0 a run ends as it began. */
   const still = { ...training, learningRate: 0 };
-  const head = headOf(glueTasks.rte, base.config.hiddenSize);
+  const head = headOf(glueTasks.rte, base.config);
 
   test.each<[number | "full", Variant]>([
     [2, student(1, 2)],
@@ -270,7 +270,7 @@ test("its logits are those of the base's embeddings, its layers under the fork, 
           tf.tensor(data as Float32Array, [...shape], dtype as "float32"),
         ]),
       );
-    const inputs = tensors(tokenInputs(rows, batch, 2)) as unknown as Parameters<typeof branchLogits>[1];
+    const inputs = tensors(tokenInputs(rows, batch, 2, base.config)) as unknown as Parameters<typeof branchLogits>[1];
     return branchLogits(tensors(whole), inputs, place, base.config).dataSync();
   });
   const model = await openModel(run.folder, engine, { taskOf: () => glueTasks.rte });

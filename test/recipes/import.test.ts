@@ -27,7 +27,7 @@ beforeAll(() => writeTinyGlue(path.join(folder, "glue")));
 
 /** A fine-tuned model of somebody else: the base with its top layer and a head of their own. */
 function theirs(change: HostTensors = {}): HostTensors {
-  const branch = branchOfBase(base, { fork: 3, layers: 1 }, headOf(rte, base.config.hiddenSize), 5);
+  const branch = branchOfBase(base, { fork: 3, layers: 1 }, headOf(rte, base.config), 5);
   const norm = "bert.encoder.layer.3.output.LayerNorm.weight";
   const bias = { "classifier.bias": float32([2], Float32Array.of(0.25, -0.5)) };
   return { ...base.tensors, ...branch, ...bias, [norm]: halved(branch, norm), ...change };

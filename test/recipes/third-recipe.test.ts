@@ -48,9 +48,9 @@ const third = defineRecipe({
   describe: ({ place: { layers } }) => ({ name: `t${layers}`, label: `t=${layers}`, config: { depth: layers } }),
   prepare: teacherBranch,
   async work({ task, base, place, options: { weight } }, teacher) {
-    const loss = labelLoss(await task.kind.head());
+    const loss = labelLoss(await task.kind.head(base.config));
     return {
-      initial: branchOfTeacher(teacher, place, base.config, headOf(task, base.config.hiddenSize)),
+      initial: branchOfTeacher(teacher, place, base.config, headOf(task, base.config)),
       loss: (outputs, inputs, beside) => tf.mul(loss(outputs, inputs, beside), weight),
     };
   },

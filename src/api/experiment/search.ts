@@ -6,6 +6,7 @@ import type { SearchBudget } from "../../experiment/search/budget";
 import type { SearchOutcome } from "../../experiment/search/search";
 import { formatSeconds } from "../../messages/quantities";
 import { Interrupted } from "../../messages/reporter";
+import { mostTokens } from "../../model/families/families";
 import type { DeviceChoice, EngineChoice } from "../../settings/engine";
 import type { Tracker } from "../../training/tracking/tracker";
 import type { Call } from "../caller";
@@ -93,6 +94,6 @@ async function rateOf(
   const { measureUnitRate } = await import("../../benchmark/unit-rate.js");
   const { config } = resolver.base;
   const [first] = resolver.trials;
-  const length = Math.min(MEASURED_LENGTH, experiment.maxLength, config.maxPositionEmbeddings);
+  const length = Math.min(MEASURED_LENGTH, experiment.maxLength, mostTokens(config));
   return measureUnitRate(engine, config, { batchSize: first?.training.batchSize ?? 32, length });
 }

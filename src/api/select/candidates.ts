@@ -97,7 +97,7 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     throw await noRuns(base, values.checkpoints, call, ", or give --scores FILE.csv");
   }
   const { name, sha256, config } = base;
-  const heads = used.flatMap(({ task }) => headOf(task, config.hiddenSize));
+  const heads = used.flatMap(({ task }) => headOf(task, config));
   // 32-bit floats, as every blob of a merged folder.
   const size = {
     layerBytes: 4 * layerParameterCount(config),

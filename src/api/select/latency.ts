@@ -1,6 +1,7 @@
 // select's cost model: read from --latency FILE, or timed on this engine with --measure.
 
 import { usageError } from "../../errors/errors";
+import { mostTokens } from "../../model/families/families";
 import type { LatencyModel } from "../../selection/latency";
 import { formatMs } from "../../selection/rule";
 import type { Call } from "../caller";
@@ -42,7 +43,7 @@ export async function findLatency(
 /** Times layers on this engine, and writes --latency FILE where it is given. */
 export async function measure(values: LatencyValues, call: Call): Promise<LatencyModel> {
   const base = await openBaseOf(values, call);
-  const most = base.config.maxPositionEmbeddings;
+  const most = mostTokens(base.config);
   const { batchSize = MEASURED.batchSize, length = Math.min(MEASURED.length, most) } = values;
   if (length > most) throw usageError(`--length ${length}: the base ${base.name} takes at most ${most}`);
   const { engine, signal, close } = await openSession(values, call);

@@ -4,7 +4,7 @@
 
 import path from "node:path";
 import { modelError, UserError, usageError } from "../../errors/errors";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import {
   type AddedToken,
   addedTokens,
@@ -35,7 +35,7 @@ type Flags = Readonly<Record<string, unknown>>;
 export async function readBaseTokenizer(
   folder: string,
   name: string,
-  config: BertConfig,
+  config: EncoderConfig,
   lowerCase?: boolean,
 ): Promise<BaseTokenizer> {
   const notes: string[] = [];
@@ -136,7 +136,7 @@ async function readTokenizerJson(file: string): Promise<TokenizerSettings | null
   }
 }
 
-function embedded(folder: string, config: BertConfig, notes: string[]): readonly string[] {
+function embedded(folder: string, config: EncoderConfig, notes: string[]): readonly string[] {
   const tokens = embeddedVocabulary();
   if (config.vocabSize !== tokens.length) {
     throw modelError(`${folder} has neither vocab.txt nor tokenizer.json. Put the model's vocabulary there`);

@@ -8,7 +8,8 @@ import path from "node:path";
 import { modelError } from "../../errors/errors";
 import { cachedFolder } from "../../files/cache";
 import { extractZip } from "../../files/zip";
-import { type BertConfig, parseBertConfig } from "../../model/config";
+import type { EncoderConfig, FamilyName } from "../../model/config";
+import { parseConfig } from "../../model/families/config-file";
 import type { HostTensors } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { readBaseTokenizer } from "./base-tokenizer";
@@ -22,7 +23,7 @@ export interface BaseOutline {
   /** What commands and run folders call it: its name in the cache, or its folder's name. */
   readonly name: string;
   readonly folder: string;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tokenizer: TokenizerSettings;
   /** Label names by class id of a fine-tuned folder, where its config.json gives names of its own. */
   readonly labels?: readonly string[];
@@ -55,6 +56,8 @@ export interface RecordedBase {
   readonly name: string;
   readonly sha256: string;
   readonly layers: number;
+  /** Absent for BERT. */
+  readonly family?: FamilyName;
   /** See {@link BaseOutline}; the base is opened with it again. */
   readonly lowerCase?: boolean;
 }
@@ -63,6 +66,7 @@ export const recordedBase = ({ name, sha256, config, lowerCase }: BaseDescriptio
   name,
   sha256,
   layers: config.numHiddenLayers,
+  ...(config.family ? { family: config.family } : {}),
   ...(lowerCase === undefined ? {} : { lowerCase }),
 });
 
@@ -183,7 +187,7 @@ export function modelFileOfZip(entry: string): string | null {
 async function readOutline(folder: string, name: string, options: OpenOptions): Promise<BaseOutline> {
   const file = configFile(folder) as string;
   const json = await readJson(file);
-  const config = parseBertConfig(json, file);
+  const config = parseConfig(json, file);
   const said = options.lowerCase ?? (await recordedCase(folder));
   const { settings, notes, lowerCase } = await readBaseTokenizer(folder, name, config, said);
   const labels = labelNames(json);

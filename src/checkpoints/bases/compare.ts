@@ -1,10 +1,12 @@
 // Whether a checkpoint's tensor is a base's. Checkpoints may hold it at half precision, and pad the vocabulary to a multiple
 // of 8 or 64 for speed: such rows and digits are no difference of the models.
 
+import { families } from "../../model/families/families";
 import type { HostTensor } from "../../model/tensors";
 import { roundTo } from "../formats/number-formats";
 
-const WORDS = "bert.embeddings.word_embeddings.weight";
+/** Tables of words in all families. */
+const WORDS: ReadonlySet<string> = new Set(Object.values(families).map(({ names }) => names.words));
 
 /** A tensor and the format in which a file holds it; absent for float32. */
 export interface Compared {
@@ -17,7 +19,7 @@ export function compareTensors(name: string, base: Compared, other: Compared | n
   if (other === null) return "is missing";
   const [ours, theirs] = [base.tensor, other.tensor];
   const width = ours.shape.at(-1) ?? 1;
-  const shapes = [ours, theirs].map(({ shape }) => String(name === WORDS ? shape.slice(1) : shape));
+  const shapes = [ours, theirs].map(({ shape }) => String(WORDS.has(name) ? shape.slice(1) : shape));
   if (shapes[0] !== shapes[1]) return `has the shape [${theirs.shape}], the base's has [${ours.shape}]`;
   const count = Math.min(ours.data.length, theirs.data.length);
   const first = firstDifference(ours.data.subarray(0, count), theirs.data.subarray(0, count), base.dtype, other.dtype);

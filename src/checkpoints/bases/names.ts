@@ -1,21 +1,30 @@
-// Tensor names of the checkpoints that exist, spelled as ours, which are those of transformers'
-// BertForSequenceClassification. Every name gets a spelling; whether BERT has such a parameter (position_ids, pre-training
+// Tensor names of the checkpoints that exist, spelled as ours, which are those of transformers' class for sequence
+// classification of the family. Every name gets a spelling; whether the family has such a parameter (position_ids, pre-training
 // heads and optimizer slots are none) is for parameterShapes to say.
+
+import type { TensorNames } from "../../model/families/family";
 
 const normLeaves: Readonly<Record<string, string>> = { gamma: "weight", beta: "bias" };
 
 /** What wrappers put before a model's own names: DataParallel, a class around the model, torch.compile. */
-const wrappers = /^(?:module\.|model\.|_orig_mod\.)+(?=(?:bert|embeddings|encoder|pooler|classifier)\.)/;
+const WRAPPERS = /^(?:module\.|model\.|_orig_mod\.)+/;
 
 /**
- * Hugging Face files: with or without `bert.`, and with what a wrapper put before it; LayerNorm.gamma and .beta in those
- * converted before 2019.
+ * Hugging Face files: with or without the family's prefix, such as `bert.`, and with what a wrapper put before it;
+ * LayerNorm.gamma and .beta in those converted before 2019.
  */
-export function nameFromHuggingFace(stored: string): string {
-  const name = stored.replace(wrappers, "");
-  const spelled = name.replace(/(?<=LayerNorm\.)(gamma|beta)$/, (leaf) => normLeaves[leaf] as string);
-  return /^(embeddings|encoder|pooler)\./.test(spelled) ? `bert.${spelled}` : spelled;
+export function nameFromHuggingFace(stored: string, { prefix, bare, head }: TensorNames): string {
+  const unwrapped = stored.replace(WRAPPERS, "");
+  const isOwn = [...bare, ...head, rootOf(prefix)].includes(rootOf(unwrapped));
+  const spelled = (isOwn ? unwrapped : stored).replace(
+    /(?<=LayerNorm\.)(gamma|beta)$/,
+    (leaf) => normLeaves[leaf] as string,
+  );
+  return bare.includes(rootOf(spelled)) ? prefix + spelled : spelled;
 }
+
+/** The first part of a name. */
+const rootOf = (name: string) => name.split(".", 1)[0] as string;
 
 export interface TensorFlowName {
   readonly name: string;

@@ -6,7 +6,11 @@ import path from "node:path";
 import { writeFileAtomic } from "../../files/atomic";
 import { makeFolder } from "../../files/folder";
 import { storageFailure } from "../../files/storage-failure";
-import { type BertConfig, bertConfigJson } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
+import { configJson } from "../../model/families/config-file";
+import { familyOf } from "../../model/families/families";
+import type { Parameter } from "../../model/families/family";
+import { baseParameters } from "../../model/parameters";
 import { float32, type HostTensor, sizeOf } from "../../model/tensors";
 import { normals } from "../../random/draws";
 import { Purpose, streamKey } from "../../random/threefry";
@@ -14,26 +18,31 @@ import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { writeSafetensors } from "../formats/safetensors";
 import type { Base } from "./base";
 import { tokenizerConfigJson } from "./base-tokenizer";
-import { parameterShapes } from "./parameter-shapes";
 import { baseSha256 } from "./weights";
 
 /** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/trial/initial-branch.ts). */
 const FIRST_STEP = 1;
 
 /** A base that is a pure function of config and seed; `folder` is "" until it is written. */
-export function randomBase(name: string, config: BertConfig, tokenizer: TokenizerSettings, seed: number): Base {
+export function randomBase(name: string, config: EncoderConfig, tokenizer: TokenizerSettings, seed: number): Base {
   const tensors = Object.fromEntries(
-    [...parameterShapes(config)].map(([parameter, shape], site): [string, HostTensor] => [
+    baseParameters(config).map(({ name: parameter, shape, begins }, site): [string, HostTensor] => [
       parameter,
-      float32(shape, initialValues(parameter, sizeOf(shape), config.initializerRange, seed, site)),
+      float32(shape, initialValues(begins, sizeOf(shape), config.initializerRange, seed, site)),
     ]),
   );
   return { name, folder: "", config, tensors, tokenizer, sha256: baseSha256(config, tensors) };
 }
 
-function initialValues(parameter: string, size: number, deviation: number, seed: number, site: number): Float32Array {
-  if (parameter.endsWith(".bias")) return new Float32Array(size);
-  if (parameter.endsWith("LayerNorm.weight")) return new Float32Array(size).fill(1);
+function initialValues(
+  begins: Parameter["begins"],
+  size: number,
+  deviation: number,
+  seed: number,
+  site: number,
+): Float32Array {
+  if (begins === "zero") return new Float32Array(size);
+  if (begins === "one") return new Float32Array(size).fill(1);
   const values = new Float32Array(size);
   let open = Array.from(values.keys());
   for (let round = 0; open.length > 0; round++) {
@@ -55,6 +64,6 @@ export async function writeBase(base: Base, folder: string): Promise<void> {
   await writeFileAtomic(path.join(folder, "tokenizer_config.json"), json(tokenizerConfigJson(base.tokenizer)));
   await writeFileAtomic(
     path.join(folder, "config.json"),
-    json({ ...bertConfigJson(base.config), architectures: ["BertModel"] }),
+    json({ ...configJson(base.config), architectures: [`${familyOf(base.config).className}Model`] }),
   );
 }

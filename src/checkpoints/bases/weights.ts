@@ -8,7 +8,8 @@ import path from "node:path";
 import { modelError } from "../../errors/errors";
 import { printable } from "../../errors/printable";
 import { canonicalJson } from "../../files/hash";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
+import { familyOf } from "../../model/families/families";
 import { float32, type HostTensor, type HostTensors } from "../../model/tensors";
 import { requireFinite } from "../formats/finite";
 import { openSafetensors } from "../formats/safetensors";
@@ -17,7 +18,7 @@ import { openTorch } from "../formats/torch";
 import type { OpenWeightFile, WeightFile } from "../formats/weight-file";
 import { nameFromHuggingFace, nameFromTensorFlow } from "./names";
 import { otherContent } from "./other-content";
-import { checkParameters, isClassifier, isSurplusLayer, parameterShapes } from "./parameter-shapes";
+import { checkParameters, classifierOf, isSurplusLayer, parameterShapes } from "./parameter-shapes";
 import { readShardIndex } from "./shards";
 
 export interface BaseWeights {
@@ -45,7 +46,7 @@ export const weightForms: readonly Form[] = [
  * Throws modelError (4) naming file and tensor where there are none, or they are damaged, incomplete, not finite or of
  * another config.
  */
-export async function readWeights(folder: string, config: BertConfig): Promise<BaseWeights> {
+export async function readWeights(folder: string, config: EncoderConfig): Promise<BaseWeights> {
   const form = await formOf(folder);
   if (!form) return { tensors: await readTensorFlow(folder, config), dtypes: new Map() };
   const source = path.join(folder, form.file);
@@ -71,9 +72,10 @@ async function formOf(folder: string): Promise<Form | null> {
   );
 }
 
-/** Picks the tensors that are BERT's, and refuses layers that the config does not have. */
-function selection(config: BertConfig, source: string, spell: (name: string) => string) {
+/** Picks the tensors that are the family's, and refuses layers that the config does not have. */
+function selection(config: EncoderConfig, source: string, spell: (name: string) => string) {
   const shapes = parameterShapes(config);
+  const isClassifier = classifierOf(config);
   return (stored: string): boolean => {
     const name = spell(stored);
     if (isSurplusLayer(name, config)) {
@@ -93,10 +95,10 @@ interface Found {
 }
 
 /**
- * The tensors that are BERT's in the order of our names, one after the other: the next one is read while the caller works
+ * The tensors that are the family's in the order of our names, one after the other: the next one is read while the caller works
  * on the last, and no more than these two are held.
  */
-async function* eachTensor(source: string, form: Form, config: BertConfig) {
+async function* eachTensor(source: string, form: Form, config: EncoderConfig) {
   const shards = form.sharded ? await readShardIndex(source) : new Map([[source, null]]);
   const files: WeightFile[] = [];
   try {
@@ -124,9 +126,11 @@ function inOrder(
   files: readonly WeightFile[],
   shards: ReadonlyMap<string, ReadonlySet<string> | null>,
   source: string,
-  config: BertConfig,
+  config: EncoderConfig,
 ): readonly Found[] {
-  const select = selection(config, source, nameFromHuggingFace);
+  const { names } = familyOf(config);
+  const spell = (stored: string) => nameFromHuggingFace(stored, names);
+  const select = selection(config, source, spell);
   const found: [string, Found][] = [];
   for (const file of files) {
     const listed = shards.get(file.path) ?? null;
@@ -137,14 +141,14 @@ function inOrder(
           `${file.path} has no tensor ${printable(stored)}, which ${path.basename(source)} lists for it. Fetch both again`,
         );
       }
-      const name = nameFromHuggingFace(stored);
+      const name = spell(stored);
       found.push([name, { name, stored, file }]);
     }
   }
   return Object.values(renamed(found, source)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-async function readTensorFlow(folder: string, config: BertConfig): Promise<HostTensors> {
+async function readTensorFlow(folder: string, config: EncoderConfig): Promise<HostTensors> {
   const select = selection(config, folder, (variable) => nameFromTensorFlow(variable).name);
   const variables = await readTf1Checkpoint(folder, { select });
   requireFinite(variables, folder);
@@ -190,8 +194,9 @@ function transpose(tensor: HostTensor): HostTensor {
  * The identity of a base: the same for every form of the same weights.
  * @param lowerCase where the user has said so and it is other than what would have been taken
  */
-export function baseSha256(config: BertConfig, tensors: HostTensors, lowerCase?: boolean): string {
+export function baseSha256(config: EncoderConfig, tensors: HostTensors, lowerCase?: boolean): string {
   const hash = hashOf(config, lowerCase);
+  const isClassifier = classifierOf(config);
   const names = Object.keys(tensors).filter((name) => !isClassifier(name));
   for (const name of names.sort()) hash.add(name, tensors[name] as HostTensor);
   return hash.digest();
@@ -201,11 +206,12 @@ export function baseSha256(config: BertConfig, tensors: HostTensors, lowerCase?:
  * The same, of files. What is wrong with the weights is told as by {@link readWeights}; of a TensorFlow checkpoint all
  * tensors are held, else one at a time.
  */
-export async function hashWeights(folder: string, config: BertConfig, lowerCase?: boolean): Promise<string> {
+export async function hashWeights(folder: string, config: EncoderConfig, lowerCase?: boolean): Promise<string> {
   const form = await formOf(folder);
   if (!form) return baseSha256(config, await readTensorFlow(folder, config), lowerCase);
   const source = path.join(folder, form.file);
   const hash = hashOf(config, lowerCase);
+  const isClassifier = classifierOf(config);
   const found: Record<string, Pick<HostTensor, "dtype" | "shape">> = {};
   for await (const { name, tensor } of eachTensor(source, form, config)) {
     if (!isClassifier(name)) hash.add(name, tensor);
@@ -216,7 +222,7 @@ export async function hashWeights(folder: string, config: BertConfig, lowerCase?
 }
 
 /** Takes the tensors of a base in the order of our names, the classifier aside. */
-function hashOf(config: BertConfig, lowerCase: boolean | undefined) {
+function hashOf(config: EncoderConfig, lowerCase: boolean | undefined) {
   const hash = createHash("sha256").update(canonicalJson(config));
   return {
     add(name: string, { dtype, shape, data }: HostTensor): void {

@@ -8,7 +8,7 @@ import path from "node:path";
 import { modelError } from "../../errors/errors";
 import { type DownloadRequest, download } from "../../files/download";
 import { type Network, StatusError } from "../../files/network";
-import { parseBertConfig } from "../../model/config";
+import { parseConfig } from "../../model/families/config-file";
 import { readBaseTokenizer } from "../bases/base-tokenizer";
 import { readJson } from "../bases/json";
 import { shardsOf } from "../bases/shards";
@@ -44,7 +44,7 @@ export async function fetchFromHub(name: string, request: FetchRequest, weightsS
     // All files of one commit, also when somebody pushes in between.
     const commit = /^[0-9a-f]{40}$/.exec(answer.get("x-repo-commit") ?? "")?.[0] ?? revision;
     const config = path.join(request.folder, "config.json");
-    const parsed = parseBertConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
+    const parsed = parseConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
     for (const file of optionalFiles) await getOptional(file, () => get(file, commit), request.folder);
     await readBaseTokenizer(request.folder, repository, parsed, request.lowerCase);
     const found = await getWeights((file) => get(file, commit, weightsSha256), request.folder);

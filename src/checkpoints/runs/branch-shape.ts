@@ -1,7 +1,7 @@
 // Whether weights are the branch that a run.json describes: the layers of its place on the base, and the task's head.
 
 import { shown } from "../../errors/printable";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { branchTensors } from "../../model/parameters";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
@@ -21,7 +21,7 @@ export function branchProblem(
   { fork, layers, base, labels: recorded }: Described,
   tensors: HostTensors,
   task: OfKind,
-  config: BertConfig,
+  config: EncoderConfig,
 ): string | null {
   const said = "does not fit its run.json";
   if (base.layers !== config.numHiddenLayers) {
@@ -30,7 +30,7 @@ export function branchProblem(
   if (recorded.length > 0 !== (task.kind.definedBy === "labels")) {
     return `${said}, whose labels are ${shown(recorded)}, of a task of ${task.kind.name}`;
   }
-  const head = headOf(task, config.hiddenSize).map(({ name, shape }) => [name, shape] as const);
+  const head = headOf(task, config).map(({ name, shape }) => [name, shape] as const);
   const shapes = { ...Object.fromEntries(parameterShapes(config)), ...Object.fromEntries(head) };
   const wanted = branchTensors<readonly number[]>(shapes, { fork, layers }, Object.keys(Object.fromEntries(head)));
   const place = `${layers} layers above ${fork === null ? "embeddings of its own" : `fork ${fork}`}`;

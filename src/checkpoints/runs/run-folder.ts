@@ -10,7 +10,7 @@ import { makeFolder } from "../../files/folder";
 import { formatProblem, stamped } from "../../files/format";
 import { sha256File } from "../../files/hash";
 import { parseJson } from "../../files/json";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import type { Definitions } from "../../options/option";
@@ -274,7 +274,7 @@ export async function readDevScores(
  * modelError (4).
  * @param task with the labels that its outputs are read by
  */
-export async function loadBranch(run: StoredRun, task: OfKind, config: BertConfig): Promise<HostTensors> {
+export async function loadBranch(run: StoredRun, task: OfKind, config: EncoderConfig): Promise<HostTensors> {
   const file = modelFile(run.folder);
   // Whatever trained it, a sweep or an experiment, does so again where the folder is gone, and that run alone.
   const advice = `Remove ${run.folder} and repeat the command that trained it`;

@@ -5,6 +5,7 @@
 import { printable, shown } from "../../errors/printable";
 import { isCount } from "../../files/json";
 import { MOST_LAYERS } from "../../model/config";
+import { familyNames } from "../../model/families/families";
 import { recordedProblem } from "../../options/settings";
 import { maxLength, trainingSettings } from "../../settings/training";
 
@@ -117,7 +118,7 @@ const fields: Readonly<Record<string, Check>> = {
   state: oneOf("running", "stopped", "finished"),
   method: name,
   task: name,
-  base: object({ name, sha256: hash, layers, lowerCase: optional(bool) }),
+  base: object({ name, sha256: hash, layers, family: optional(oneOf(...familyNames)), lowerCase: optional(bool) }),
   layers,
   fork: orNull(depth),
   full: bool,

@@ -7,6 +7,7 @@ import { findSplitFile, readSplit } from "../../data/read-split";
 import { sampleSeed, sampleTasks, splitmix32 } from "../../data/sample/sample";
 import { UserError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
+import type { EncoderConfig } from "../../model/config";
 import { labelledAs, type Task } from "../../tasks/task";
 import type { Encoding, Tokenizer } from "../../tokenizer/tokenizer";
 
@@ -132,5 +133,5 @@ function spread<T>(sorted: readonly T[], count: number): T[] {
 const longest = (rows: readonly Encoding[]) => Math.max(...rows.map(({ ids }) => ids.length));
 
 /** A batch as a model takes it. */
-export const batchTensors = ({ rows, length }: CheckBatch, padId: number) =>
-  tokenInputs(tokenRows(rows, padId), { rows: [...rows.keys()], length }, rows.length);
+export const batchTensors = ({ rows, length }: CheckBatch, padId: number, config: Pick<EncoderConfig, "family">) =>
+  tokenInputs(tokenRows(rows, padId), { rows: [...rows.keys()], length }, rows.length, config);

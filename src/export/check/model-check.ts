@@ -7,9 +7,10 @@ import type { ModelFile, OpenModelFile } from "../../engines/model-file";
 import { modelError, toleranceError } from "../../errors/errors";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { Interrupted } from "../../messages/reporter";
-import { branchAxes, branchLogits } from "../../model/branch";
-import type { BertConfig } from "../../model/config";
+import { type BranchInputs, branchAxes, branchLogits } from "../../model/branch";
+import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
+import { mostTokens } from "../../model/families/families";
 import type { HeadForward } from "../../model/heads";
 import { unscoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
@@ -55,7 +56,7 @@ export interface CheckedModel {
   /** What an error ends with: what has become of the file, and what the user can do. */
   readonly advice: string;
   readonly tasks: readonly MergedTask[];
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tokenizer: TokenizerSettings;
   /** Where weights are of fewer bits than the branches': what may differ. By default {@link TOLERANCE}, and every row counts. */
   readonly tolerance?: Tolerance;
@@ -81,7 +82,7 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
   const tokenizer = createTokenizer(model.tokenizer, model.config.vocabSize);
   const { tolerance = STRICT } = model;
   const more = model.tolerance !== undefined;
-  const rows = await checkRows(model.tasks, tokenizer, model.config.maxPositionEmbeddings, { ...tools, more });
+  const rows = await checkRows(model.tasks, tokenizer, mostTokens(model.config), { ...tools, more });
   const found = await runFile(model, rows, tokenizer.padId, tools);
   const tasks: (RowSource & { difference: number })[] = [];
   for (const [i, task] of model.tasks.entries()) {
@@ -111,7 +112,7 @@ async function runFile(model: CheckedModel, { batches }: CheckRows, padId: numbe
     const outputs: HostTensors[] = [];
     for (const batch of batches) {
       if (signal.aborted) throw new Interrupted(null);
-      outputs.push(await file.run(batchTensors(batch, padId)));
+      outputs.push(await file.run(batchTensors(batch, padId, model.config)));
     }
     return outputs;
   } finally {
@@ -136,13 +137,13 @@ async function runAlone(
 ): Promise<HostTensors[]> {
   if (signal.aborted) throw new Interrupted(null);
   const { hidden: _, ...axes } = branchAxes;
-  const alone = aloneEntry(task, await task.kind.head(), config);
+  const alone = aloneEntry(task, await task.kind.head(config), config);
   const program = await engine.load(await tensorsOf(task), { alone }, { alone: axes });
   try {
     const outputs: HostTensors[] = [];
     for (const batch of batches) {
       if (signal.aborted) throw new Interrupted(null);
-      outputs.push(await program.run("alone", batchTensors(tight(batch), padId)));
+      outputs.push(await program.run("alone", batchTensors(tight(batch), padId, config)));
     }
     return outputs;
   } finally {
@@ -151,15 +152,12 @@ async function runAlone(
 }
 
 /** One task over the layers under it: nothing here knows of other tasks. */
-function aloneEntry(task: MergedTask, head: HeadForward, config: BertConfig): EntryPoint {
+function aloneEntry(task: MergedTask, head: HeadForward, config: EncoderConfig): EntryPoint {
   return (state, inputs) => {
     const own = unscoped(task.name, state);
-    const ids = inputs["input_ids"] as Tensor2D;
-    const types = inputs["token_type_ids"] as Tensor2D;
     const mask = inputs["attention_mask"] as Tensor2D;
     if (task.fork === null) {
-      const read = { input_ids: ids, token_type_ids: types, attention_mask: mask };
-      return { outputs: { logits: branchLogits(own, read, task, config, head) } };
+      return { outputs: { logits: branchLogits(own, inputs as unknown as BranchInputs, task, config, head) } };
     }
     const hidden = trunkEntry(config, task.fork)(state, inputs).outputs["hidden"] as Tensor3D;
     return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, task, config, head) } };

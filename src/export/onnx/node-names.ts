@@ -2,6 +2,7 @@
 // trunk/layer_03/attention/query and rte/layer_07/... where the lowering has numbers.
 
 import type { OnnxGraph, OnnxNode } from "../../compile/onnx/proto";
+import { inLayerName, layerOf, withoutPrefix } from "../../model/families/families";
 import { scope } from "../../model/parameters";
 
 /** A path such as trunk/layer_03/attention, and the place in the graph where its value was made. */
@@ -52,12 +53,11 @@ function moduleOf(weight: string, tasks: readonly string[]): string | null {
   const own = task === undefined ? weight : weight.slice(scope(task).length);
   const [, name] = /^([\w.+]+)\.(?:weight(?:_\w+)?|bias)$/.exec(own) ?? [];
   if (name === undefined) return null;
-  const path = name
-    .replaceAll(".", "/")
-    .replace(/^bert\//, "")
-    .replace(/^encoder\/layer\/(\d+)/, (_, index: string) => `layer_${index.padStart(2, "0")}`)
-    .replace("attention/self/", "attention/");
-  return `${task ?? "trunk"}/${path}`;
+  const layer = layerOf(name);
+  const path = Number.isNaN(layer)
+    ? withoutPrefix(name)
+    : `layer_${String(layer).padStart(2, "0")}.${inLayerName(name)}`;
+  return `${task ?? "trunk"}/${path.replaceAll(".", "/").replace("attention/self/", "attention/")}`;
 }
 
 /** What the values that a node reads have in common, as far as they are of the layer that was made last. */
@@ -67,15 +67,15 @@ function shared(scopes: readonly Scope[]): string {
     null,
   );
   if (!last) return INPUTS;
-  const layer = layerOf(last.path);
+  const layer = layerPath(last.path);
   return scopes
-    .filter(({ path }) => layerOf(path) === layer)
+    .filter(({ path }) => layerPath(path) === layer)
     .map(({ path }) => path)
     .reduce(commonPath, last.path);
 }
 
 /** rte/layer_07 of rte/layer_07/attention/query. */
-const layerOf = (path: string) => path.split("/").slice(0, 2).join("/");
+const layerPath = (path: string) => path.split("/").slice(0, 2).join("/");
 
 function commonPath(a: string, b: string): string {
   const [left, right] = [a.split("/"), b.split("/")];

@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { tokenInputNames } from "../../batches/token-inputs";
 import { readSafetensorsHeader } from "../../checkpoints/formats/safetensors-header";
 import type { ValueTypes } from "../../compile/entry";
 import type { Constant, ExternalTensor } from "../../compile/onnx/constants";
@@ -11,8 +12,9 @@ import { modelChunks } from "../../compile/onnx/proto";
 import { modelError } from "../../errors/errors";
 import { blobsOf, missingBlob } from "../../merge/folder/blobs";
 import { licenceForCallers } from "../../merge/folder/licence";
-import { type Blob, forCallers, type Manifest, type MergedTask, tokenInputNames } from "../../merge/folder/manifest";
-import type { BertConfig } from "../../model/config";
+import { type Blob, forCallers, type Manifest, type MergedTask } from "../../merge/folder/manifest";
+import type { EncoderConfig } from "../../model/config";
+import { familyOf } from "../../model/families/families";
 import { scope } from "../../model/parameters";
 import { withHeads } from "../../tasks/task";
 import { traceMerged } from "../traced";
@@ -27,22 +29,22 @@ export type Constants = Readonly<Record<string, Constant>>;
 /** The bytes of an ONNX model of a manifest's tasks, which has these weights. Equal tasks and weights give equal bytes. */
 export async function onnxModelFile(
   manifest: Pick<Manifest, "base" | "tasks">,
-  config: BertConfig,
+  config: EncoderConfig,
   constants: Constants,
 ): Promise<readonly Uint8Array[]> {
   const { tasks } = manifest;
-  requireNames(tasks);
-  const { graph, symbols } = traceMerged(typesOf(constants), await withHeads(tasks), config);
+  requireNames(tasks, config);
+  const { graph, symbols } = traceMerged(typesOf(constants), await withHeads(tasks, config), config);
   const model = toOnnxModel(graph, { constants, symbols, standard: true, wideInputs: true });
   const named = nameNodes(
     model.graph,
     tasks.map(({ name }) => name),
   );
-  return modelChunks({ ...model, graph: named, docs: docs(tasks), metadata: metadata(manifest) });
+  return modelChunks({ ...model, graph: named, docs: docs(tasks, config), metadata: metadata(manifest) });
 }
 
-function requireNames(tasks: readonly MergedTask[]): void {
-  const clash = tasks.find(({ name }) => (tokenInputNames as readonly string[]).includes(name));
+function requireNames(tasks: readonly MergedTask[], config: EncoderConfig): void {
+  const clash = tasks.find(({ name }) => (tokenInputNames(config) as readonly string[]).includes(name));
   if (!clash) return;
   throw modelError(
     `a task named ${clash.name} cannot be an output of model.onnx, whose input has that name. ` +
@@ -76,10 +78,15 @@ const typesOf = (tensors: Readonly<Record<string, { readonly shape: readonly num
     Object.entries(tensors).map(([name, { shape }]) => [name, { shape: [...shape], dtype: "float32" }]),
   );
 
-const docs = (tasks: readonly MergedTask[]) =>
-  `BERT with one head a task, made by flexbert. Inputs input_ids, attention_mask (1 for tokens, 0 for padding) and ` +
-  `token_type_ids, all int64 [batch, length]. Outputs: ${tasks.map(({ name }) => name).join(", ")}, float32 logits ` +
+const docs = (tasks: readonly MergedTask[], config: EncoderConfig) =>
+  `${familyOf(config).title} with one head a task, made by flexbert. Inputs ${inputsOf(config)} int64 [batch, length]. Outputs: ${tasks.map(({ name }) => name).join(", ")}, float32 logits ` +
   "[batch, classes], or values [batch, 1] of a regression. Labels and maximum lengths are in the metadata, as JSON.";
+
+/** For BERT as 0.1.0 wrote it. */
+const inputsOf = (config: EncoderConfig) =>
+  familyOf(config).inputs.types
+    ? "input_ids, attention_mask (1 for tokens, 0 for padding) and token_type_ids, all"
+    : "input_ids and attention_mask (1 for tokens, 0 for padding), both";
 
 /** Of the metadata below, which is that of 0.1.0. */
 const METADATA_FORMAT = 1;

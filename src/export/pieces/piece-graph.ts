@@ -11,7 +11,7 @@ import { toOnnxModel } from "../../compile/onnx/onnx";
 import { modelChunks } from "../../compile/onnx/proto";
 import { fromPlaces } from "../../compile/onnx/stored";
 import { optimise } from "../../compile/passes/passes";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import type { HeadForward } from "../../model/heads";
 import { packedAxes } from "../../model/packed";
@@ -28,11 +28,11 @@ export interface WeightPlace extends StoredTensor {
 export type Weights = ReadonlyMap<string, WeightPlace>;
 
 /** The bytes of a stretch's graph. Equal stretches over equal blobs give equal bytes. */
-export const stretchGraph = (config: BertConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
+export const stretchGraph = (config: EncoderConfig, stretch: Stretch, weights: Weights): readonly Uint8Array[] =>
   lowerPlaced(weights, (types) => traceStretch(config, stretch, types));
 
 export const branchGraph = (
-  config: BertConfig,
+  config: EncoderConfig,
   place: Place,
   head: HeadForward,
   weights: Weights,
@@ -54,10 +54,10 @@ export interface TracedPiece {
 }
 
 /** @param types of the weights */
-export const traceStretch = (config: BertConfig, stretch: Stretch, types: ValueTypes): TracedPiece =>
+export const traceStretch = (config: EncoderConfig, stretch: Stretch, types: ValueTypes): TracedPiece =>
   tracePiece(stretchEntry(config, stretch), stretchCall(config, stretch), types);
 
-export const traceBranch = (config: BertConfig, place: Place, head: HeadForward, types: ValueTypes): TracedPiece =>
+export const traceBranch = (config: EncoderConfig, place: Place, head: HeadForward, types: ValueTypes): TracedPiece =>
   tracePiece(branchEntry(config, place, head), branchCall(config, place, head), types);
 
 function tracePiece(entry: EntryPoint, call: ValueTypes, types: ValueTypes): TracedPiece {

@@ -7,8 +7,8 @@ import type { OpenModelFile } from "../../engines/model-file";
 import { licenceForCallers } from "../../merge/folder/licence";
 import { forCallers, type MergedTask } from "../../merge/folder/manifest";
 import { branchAxes, branchLogits } from "../../model/branch";
-import { bertConfigJson } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
+import { configJson } from "../../model/families/config-file";
 import type { CheckTools } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
@@ -42,7 +42,7 @@ const openerOf =
   ({ config }: ExportSource, task: MergedTask, { engine }: CheckTools): OpenModelFile =>
   async (file) => {
     const { tensors } = await readSafetensors(file);
-    const head = await task.kind.head();
+    const head = await task.kind.head(config);
     const place = { fork: null, layers: taskDepth(task) };
     const whole: EntryPoint = (state, inputs) => ({
       outputs: { [task.name]: branchLogits(state, inputs as never, place, config, head) },
@@ -58,7 +58,7 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
   return {
     [WEIGHTS]: [...safetensorsChunks(tensors, { task: task.name, base: manifest.base.name })],
     [TASK]: jsonFile(forCallers(task)),
-    "config.json": jsonFile({ ...bertConfigJson(config), num_hidden_layers: taskDepth(task) }),
+    "config.json": jsonFile({ ...configJson(config), num_hidden_layers: taskDepth(task) }),
     ...tokenizerFiles(tokenizer),
     "README.md": readme(source, task, Object.keys(tensors).length),
   };

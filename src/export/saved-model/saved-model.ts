@@ -44,7 +44,7 @@ async function writeSavedModel(folder: string, source: ExportSource): Promise<vo
   const { index, data } = tensorBundle(tensors);
   const { name, sha256 } = manifest.base;
   await writeFiles(folder, {
-    [SAVED_MODEL]: graphOf(tensors, source, await withHeads(manifest.tasks)),
+    [SAVED_MODEL]: graphOf(tensors, source, await withHeads(manifest.tasks, source.config)),
     [`${VARIABLES}.index`]: index,
     [`${VARIABLES}.data-00000-of-00001`]: data,
     // Servers leave this folder alone.

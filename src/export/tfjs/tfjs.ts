@@ -3,10 +3,11 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { tokenInputNames } from "../../batches/token-inputs";
 import { toGraphModel } from "../../compile/tensorflow/graph-model";
 import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
-import { forCallers, tokenInputNames } from "../../merge/folder/manifest";
+import { forCallers } from "../../merge/folder/manifest";
 import { withHeads } from "../../tasks/task";
 import { checkExport } from "../check/check-export";
 import type { ExportFormat, ExportSource } from "../format";
@@ -21,8 +22,8 @@ export const tfjs: ExportFormat = {
   title: "a tfjs model",
   precisions: [],
   isExport: (folder) => existsSync(path.join(folder, MODEL)),
-  contents({ manifest }) {
-    const clash = manifest.tasks.find(({ name }) => (tokenInputNames as readonly string[]).includes(name));
+  contents({ manifest, config }) {
+    const clash = manifest.tasks.find(({ name }) => (tokenInputNames(config) as readonly string[]).includes(name));
     if (clash) {
       throw modelError(
         `a task named ${clash.name} cannot be an output of a tfjs model, whose input has that name. Name the task otherwise`,
@@ -45,7 +46,7 @@ export const tfjs: ExportFormat = {
 
 async function graphModel({ manifest, config, readTensors }: ExportSource) {
   const weights = await readTensors(manifest.tasks);
-  const { graph, symbols } = traceMerged(typesOf(weights), await withHeads(manifest.tasks), config);
+  const { graph, symbols } = traceMerged(typesOf(weights), await withHeads(manifest.tasks, config), config);
   const { name, sha256 } = manifest.base;
   const metadata = {
     base: { name, sha256, license: licenceForCallers(name) },

@@ -8,7 +8,7 @@ import { safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
 import type { MergedTask } from "../../merge/folder/manifest";
-import { bertConfigJson } from "../../model/config";
+import { configJson } from "../../model/families/config-file";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
 import {
@@ -73,7 +73,7 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
 function classifierConfig({ config }: ExportSource, task: MergedTask): object {
   const names = task.kind.definedBy === "labels" ? task.labels : ["LABEL_0"];
   return {
-    ...bertConfigJson(config),
+    ...configJson(config),
     architectures: ["BertForSequenceClassification"],
     num_hidden_layers: taskDepth(task),
     problem_type: task.kind.problemType,

@@ -17,8 +17,10 @@ import { requireFreeSpace, writeFileAtomic } from "../../files/atomic";
 import { type Pace, sha256File, sha256Hex } from "../../files/hash";
 import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
-import { type BertConfig, parseBertConfig } from "../../model/config";
-import { layerOf, scoped } from "../../model/parameters";
+import type { EncoderConfig } from "../../model/config";
+import { parseConfig } from "../../model/families/config-file";
+import { isEmbedding, layerOf } from "../../model/families/families";
+import { scoped } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
@@ -137,7 +139,7 @@ export async function tensorsFrom(
   const tensors: HostTensors = {};
   for (const [i, blob] of shared.entries()) {
     const found = await read(blob);
-    const fits = (name: string) => (i === 0 ? name.startsWith(EMBEDDINGS) : layerOf(name) === i - 1);
+    const fits = (name: string) => (i === 0 ? isEmbedding(name) : layerOf(name) === i - 1);
     requirePlace(blob, found, fits, i === 0 ? "the embeddings" : `layer ${i - 1}`);
     Object.assign(tensors, found);
   }
@@ -152,8 +154,7 @@ export async function tensorsFrom(
   return tensors;
 }
 
-const EMBEDDINGS = "bert.embeddings.";
-const isOfHead = (name: string) => !name.startsWith("bert.");
+const isOfHead = (name: string) => !isEmbedding(name) && Number.isNaN(layerOf(name));
 
 function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => boolean, place: string): void {
   const names = Object.keys(tensors);
@@ -180,9 +181,9 @@ export async function readTrunk(folder: string, { embeddings, trunk }: Shared, d
 export async function readShared(
   folder: string,
   { base }: Pick<Manifest, "base">,
-): Promise<{ config: BertConfig; tokenizer: TokenizerSettings }> {
+): Promise<{ config: EncoderConfig; tokenizer: TokenizerSettings }> {
   const file = path.join(folder, "config.json");
-  const config = parseBertConfig(await readJson(file), file);
+  const config = parseConfig(await readJson(file), file);
   const { settings: tokenizer } = await readBaseTokenizer(folder, base.name, config);
   return { config, tokenizer };
 }

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { MOST_LAYERS } from "../../model/config";
+import { familyNames } from "../../model/families/families";
 import { PIECE_INTERFACE } from "./pieces";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "is no sha256");
@@ -63,7 +64,12 @@ export const manifestSchema = z
   .looseObject({
     format: z.union([z.literal(1), z.literal(2)]),
     flexbert: z.string().optional(),
-    base: z.looseObject({ name: z.string(), sha256: z.string(), layers: z.int().positive().max(MOST_LAYERS) }),
+    base: z.looseObject({
+      name: z.string(),
+      sha256: z.string(),
+      layers: z.int().positive().max(MOST_LAYERS),
+      family: z.enum(familyNames).optional(), // BERT's bases name none
+    }),
     embeddings: z.looseObject(blob),
     trunk: z.array(z.looseObject(blob)),
     tasks: z.array(task),

@@ -2,6 +2,7 @@
 // changes, so it has no time and no tag in it. A folder of format 1 has its one manifest in flexbert.json, and is read as
 // the version that its first change will make of it.
 
+import type { RecordedBase } from "../../checkpoints/bases/base";
 import { modelError } from "../../errors/errors";
 import { stamped } from "../../files/format";
 import { canonicalJson, sha256Hex } from "../../files/hash";
@@ -17,9 +18,6 @@ export const MANIFESTS = "manifests";
 
 /** Digits of a hash that name a version and, in blobs' names, a content. */
 const ID_DIGITS = 8;
-
-/** Inputs of model.onnx, in the order in which Hugging Face's exports of BERT have them. */
-export const tokenInputNames = ["input_ids", "attention_mask", "token_type_ids"] as const;
 
 /** A file under the folder, and the hash of its bytes. */
 export interface Blob {
@@ -49,7 +47,8 @@ export interface Manifest {
   readonly format: typeof MANIFEST_FORMAT;
   /** The version of flexbert that wrote it; absent where 0.1.0 did. */
   readonly flexbert?: string;
-  readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
+  /** `family`: of bases other than BERTs. */
+  readonly base: Pick<RecordedBase, "name" | "sha256" | "layers" | "family">;
   readonly embeddings: Blob;
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
   readonly trunk: readonly Blob[];

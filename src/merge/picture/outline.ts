@@ -1,6 +1,6 @@
 // What a merged model is made of, in figures: for its picture, its card and `flexbert inspect`.
 
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { headParameterCount } from "../../model/head-parameters";
 import { overhead } from "../../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
@@ -45,7 +45,7 @@ export interface ModelOutline extends Part {
 /** @param bytesOf of a blob; without it no bytes are told */
 export function outlineModel(
   manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks">,
-  config: BertConfig,
+  config: EncoderConfig,
   bytesOf: (file: string) => number | null = () => null,
 ): ModelOutline {
   const layer = layerParameterCount(config);
@@ -54,7 +54,7 @@ export function outlineModel(
     bytes: bytesOf(manifest.embeddings.file),
   };
   const trunk = manifest.trunk.map(({ file }) => ({ parameters: layer, bytes: bytesOf(file) }));
-  const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config.hiddenSize));
+  const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config));
   const tasks = manifest.tasks.map((task): TaskOutline => {
     const { name, kind, inputs, fork, layers, metric, score } = task;
     const own = layers * layer + headOfTask(task) + (fork === null ? embeddings.parameters : 0);

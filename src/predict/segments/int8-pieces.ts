@@ -6,14 +6,14 @@ import { usageError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { readInt8 } from "../../merge/folder/int8-blobs";
 import type { Manifest } from "../../merge/folder/manifest";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./segments";
 import { storedPieces } from "./stored";
 
 interface Int8Model {
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[];
   readonly pace?: Pace | undefined;
 }

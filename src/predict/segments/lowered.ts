@@ -5,15 +5,15 @@ import type { Constant } from "../../compile/onnx/constants";
 import { forSaturating, type HeldInt8 } from "../../compile/onnx/packed";
 import type { Engine, GraphProgram } from "../../engines/engine";
 import { lowerPiece, type TracedPiece, traceBranch, traceStretch, typesOf } from "../../export/pieces/piece-graph";
-import type { BertConfig } from "../../model/config";
-import { embeddingTensors, layerTensors, scope, unscoped } from "../../model/parameters";
+import type { EncoderConfig } from "../../model/config";
+import { scope, stretchTensors, unscoped } from "../../model/parameters";
 import type { Stretch } from "../../model/stretches";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./segments";
 
 /** Weights by name: embeddings and trunk layers under their own names, branches scoped by task. */
 export interface PieceModel<Weight> {
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tasks: readonly (SegmentedTask & { readonly kind: Kind })[];
   readonly tensors: Readonly<Record<string, Weight>>;
 }
@@ -31,14 +31,13 @@ export function piecesBy<Weight extends { readonly shape: readonly number[] }, P
 ): Made<Piece> {
   return {
     stretch(stretch) {
-      const { from, to, bottom } = stretch;
-      const own = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
+      const own = stretchTensors(tensors, stretch);
       return open(traceStretch(config, stretch, typesOf(own)), own, "");
     },
     async branch(name) {
       const task = tasks.find((known) => known.name === name) as (typeof tasks)[number];
       const own = unscoped(name, tensors);
-      return open(traceBranch(config, task, await task.kind.head(), typesOf(own)), own, scope(name));
+      return open(traceBranch(config, task, await task.kind.head(config), typesOf(own)), own, scope(name));
     },
   };
 }

@@ -5,7 +5,7 @@
 import { chosenTokens, groupRows, type PackedRows, packRows, type TokenCost } from "../../batches/packed";
 import type { TokenRows } from "../../batches/rows";
 import type { GraphProgram } from "../../engines/engine";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { layerFlops } from "../../model/flops";
 import type { Place } from "../../model/place";
 import { type Stretch, stretchesOf } from "../../model/stretches";
@@ -84,7 +84,7 @@ interface BranchPiece extends Piece {
  * @param cuts layers at which the trunk is cut beside the tasks' forks
  */
 export function openSegments(
-  config: BertConfig,
+  config: EncoderConfig,
   tasks: readonly SegmentedTask[],
   source: PieceSource,
   cuts: readonly number[] = [],
@@ -172,7 +172,7 @@ function requireKnown(wants: readonly (readonly string[])[], branches: ReadonlyM
   if (unknown !== undefined) throw new Error(`the model is open without the task ${unknown}`);
 }
 
-function tokenCost(config: BertConfig): TokenCost {
+function tokenCost(config: EncoderConfig): TokenCost {
   const products = layerFlops(config, 1, 0);
   return { products, attention: layerFlops(config, 1, 1) - products };
 }

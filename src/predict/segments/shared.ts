@@ -4,6 +4,7 @@
 import type { GraphProgram } from "../../engines/engine";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
 import { piecesOf } from "../../merge/folder/pieces";
+import { familyOf } from "../../model/families/families";
 import type { Stretch } from "../../model/stretches";
 import type { WeightForm } from "../../settings/engine";
 import { outputSize } from "../../tasks/task";
@@ -86,12 +87,13 @@ export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
   const { int8 } = manifest;
   const { embeddings, trunk } = form === "int8" && int8 ? int8 : manifest;
   const graphs = piecesOf(manifest.pieces, form);
+  const sharing = familyOf(manifest.base).names.shared.length > 0;
   const key = (...parts: readonly unknown[]) => JSON.stringify([form, ...parts]);
   const shas = (blobs: readonly (Blob | undefined)[]) => blobs.map((blob) => blob?.sha256 ?? null);
   return {
     stretch({ from, to, bottom }) {
       const graph = graphs?.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
-      return key(from, to, ...shas([graph, ...(bottom ? [embeddings] : []), ...trunk.slice(from, to)]));
+      return key(from, to, ...shas([graph, ...(bottom || sharing ? [embeddings] : []), ...trunk.slice(from, to)]));
     },
     branch(name) {
       const task = manifest.tasks.find((known) => known.name === name);
@@ -99,7 +101,10 @@ export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
       const weights = form === "int8" && int8 ? int8.tasks[name] : task;
       // Of a branch that is traced from its weights, these decide how.
       const made = [task.kind.name, outputSize(task), task.fork, task.layers];
-      return key(...made, ...shas([graphs?.branches[name], weights]));
+      return key(
+        ...made,
+        ...shas([graphs?.branches[name], ...(sharing && task.fork !== null ? [embeddings] : []), weights]),
+      );
     },
   };
 }

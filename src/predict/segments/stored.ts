@@ -7,6 +7,7 @@ import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
 import { type Pieces, piecesOf } from "../../merge/folder/pieces";
+import { familyOf } from "../../model/families/families";
 import type { WeightForm } from "../../settings/engine";
 import type { PieceSource } from "./segments";
 
@@ -17,6 +18,9 @@ interface Parts {
   readonly embeddings: Blob;
   readonly trunk: readonly Blob[];
   readonly branches: Readonly<Record<string, Blob>>;
+  /** Tasks whose layers read something of the embeddings' blob. */
+  readonly overShared: ReadonlySet<string>;
+  readonly sharing: boolean;
 }
 
 /** null where the engine opens no graphs, or the folder has none that this flexbert knows. */
@@ -29,12 +33,15 @@ export function storedPieces(
 ): PieceSource | null {
   const pieces = piecesOf(manifest.pieces, precision);
   if (!pieces || !engine.openGraph) return null;
+  const sharing = familyOf(manifest.base).names.shared.length > 0;
+  const forked = manifest.tasks.filter(({ fork }) => fork !== null).map(({ name }) => name);
+  const shared = { sharing, overShared: new Set(sharing ? forked : []) };
   if (precision === "float32") {
     const branches = Object.fromEntries(manifest.tasks.map((task) => [task.name, task]));
-    return sourceOf(engine.openGraph, folder, { ...manifest, branches }, pieces, pace);
+    return sourceOf(engine.openGraph, folder, { ...manifest, ...shared, branches }, pieces, pace);
   }
   const { int8 } = manifest;
-  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, branches: int8.tasks }, pieces, pace) : null;
+  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, ...shared, branches: int8.tasks }, pieces, pace) : null;
 }
 
 function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces, pace?: Pace): PieceSource {
@@ -57,8 +64,11 @@ function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pi
     stretch({ from, to, bottom }) {
       const found = pieces.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
       const layers = parts.trunk.slice(from, to);
-      return open(found, bottom ? [parts.embeddings, ...layers] : layers, `layers ${from}-${to}`);
+      return open(found, bottom || parts.sharing ? [parts.embeddings, ...layers] : layers, `layers ${from}-${to}`);
     },
-    branch: (name) => open(pieces.branches[name], [parts.branches[name] as Blob], name),
+    branch(name) {
+      const own = parts.branches[name] as Blob;
+      return open(pieces.branches[name], parts.overShared.has(name) ? [parts.embeddings, own] : [own], name);
+    },
   };
 }

@@ -2,10 +2,10 @@
 // that runs no stored graphs takes them for a merged folder too.
 
 import type { Engine, GraphProgram } from "../../engines/engine";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { packedAxes } from "../../model/packed";
-import { embeddingTensors, layerTensors, unscoped } from "../../model/parameters";
+import { stretchTensors, unscoped } from "../../model/parameters";
 import { branchCall, branchEntry, stretchCall, stretchEntry } from "../../model/segment";
 import type { HostTensors } from "../../model/tensors";
 import type { Kind } from "../../tasks/kinds/kind";
@@ -14,19 +14,22 @@ import type { PieceSource, SegmentedTask } from "./segments";
 /** @param tensors embeddings and trunk layers under their own names, branches scoped by task */
 export function tracedPieces(
   engine: Engine,
-  config: BertConfig,
+  config: EncoderConfig,
   tasks: readonly (SegmentedTask & { readonly kind: Kind })[],
   tensors: HostTensors,
 ): PieceSource {
   return {
     stretch(stretch) {
-      const { from, to, bottom } = stretch;
-      const state = { ...(bottom ? embeddingTensors(tensors) : {}), ...layerTensors(tensors, from, to) };
-      return load(engine, state, stretchEntry(config, stretch), stretchCall(config, stretch));
+      return load(
+        engine,
+        stretchTensors(tensors, stretch),
+        stretchEntry(config, stretch),
+        stretchCall(config, stretch),
+      );
     },
     async branch(name) {
       const task = tasks.find((known) => known.name === name) as (typeof tasks)[number];
-      const head = await task.kind.head();
+      const head = await task.kind.head(config);
       return load(engine, unscoped(name, tensors), branchEntry(config, task, head), branchCall(config, task, head));
     },
   };

@@ -4,7 +4,7 @@ import { stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
 import type { BaseDescription } from "../../checkpoints/bases/base";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { branchFlops, layerFlops } from "../../model/flops";
 import { headParameterCount } from "../../model/head-parameters";
 import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
@@ -96,9 +96,9 @@ export function trunkFlops(base: BaseDescription, data: TaskData, fork: number):
 export const cacheBytes = (base: BaseDescription, data: TaskData): number =>
   (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
 
-function branchParameterCount(config: BertConfig, { fork, layers }: Place, task: Task): number {
+function branchParameterCount(config: EncoderConfig, { fork, layers }: Place, task: Task): number {
   const embeddings = fork === null ? embeddingParameterCount(config) : 0;
-  return embeddings + layers * layerParameterCount(config) + headParameterCount(headOf(task, config.hiddenSize));
+  return embeddings + layers * layerParameterCount(config) + headParameterCount(headOf(task, config));
 }
 
 interface Padded {
@@ -121,7 +121,7 @@ function paddedTokens(rows: EncodedRows): Padded {
 }
 
 /** Parameters, gradients and two moments, old and new; and what the backward pass keeps of the longest batch. */
-function stepBytes(config: BertConfig, layers: number, batch: number, length: number, trainable: number): number {
+function stepBytes(config: EncoderConfig, layers: number, batch: number, length: number, trainable: number): number {
   const { hiddenSize: h, intermediateSize: f, numAttentionHeads: heads } = config;
   const tokens = batch * length;
   const kept = 12 * h + 4 * f + 4 * heads * length; // values a token and layer, counted in the eager graph

@@ -3,9 +3,10 @@
 import type { Base } from "../../checkpoints/bases/base";
 import { parameterShapes } from "../../checkpoints/bases/parameter-shapes";
 import { modelError } from "../../errors/errors";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
+import { inLayer, layerOf } from "../../model/families/families";
 import type { HeadParameter } from "../../model/head-parameters";
-import { branchTensors, inLayer, layerOf, layerTensors } from "../../model/parameters";
+import { branchTensors, layerTensors } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import { float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { normals } from "../../random/draws";
@@ -19,11 +20,11 @@ export function branchOfBase(
   head: readonly HeadParameter[],
   seed: number,
 ): HostTensors {
-  const fresh = ({ name, shape, site }: HeadParameter): [string, HostTensor] => {
+  const fresh = ({ name, shape, site, fill = 0, ...own }: HeadParameter): [string, HostTensor] => {
     const size = sizeOf(shape);
-    if (site === null) return [name, float32(shape, new Float32Array(size))];
+    if (site === null) return [name, float32(shape, new Float32Array(size).fill(fill))];
     const key = streamKey(seed, Purpose.initialisation, 0, site);
-    return [name, float32(shape, normals(key, size, base.config.initializerRange))];
+    return [name, float32(shape, normals(key, size, own.deviation ?? base.config.initializerRange))];
   };
   const ofBase = head.filter((parameter) => parameter.ofBase);
   return {
@@ -39,7 +40,7 @@ const namesOf = (head: readonly HeadParameter[]) => head.map(({ name }) => name)
 export function branchOfTeacher(
   teacher: HostTensors,
   place: Place,
-  config: BertConfig,
+  config: EncoderConfig,
   head: readonly HeadParameter[],
 ): HostTensors {
   const branch = branchTensors(teacher, place, namesOf(head));
@@ -124,5 +125,5 @@ export function studentOfTeacher(
 }
 
 /** Every parameter's name, by itself. */
-const named = (config: BertConfig) =>
+const named = (config: EncoderConfig) =>
   Object.fromEntries([...parameterShapes(config).keys()].map((name) => [name, name]));

@@ -5,6 +5,7 @@ import type { BaseOutline } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { countBroken, readSplit, type Split, splitNotes } from "../../data/read-split";
 import { modelError, usageError } from "../../errors/errors";
+import { familyOf, mostTokens } from "../../model/families/families";
 import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
 import { createTokenizer } from "../../tokenizer/tokenizer";
@@ -28,11 +29,12 @@ export async function readTaskData(
   maxLength: number,
   rows: DataOptions,
 ): Promise<TaskData> {
-  const positions = base.config.maxPositionEmbeddings;
+  const positions = mostTokens(base.config);
   if (maxLength > positions) {
     throw usageError(`--max-length ${maxLength}: ${base.name} has ${positions} positions. Give at most ${positions}`);
   }
-  if (task.inputs === "pair" && base.config.typeVocabSize < 2) {
+  const { types } = familyOf(base.config).inputs;
+  if (task.inputs === "pair" && types && base.config.typeVocabSize < 2) {
     throw modelError(
       `${base.name} tells one text alone (its type_vocab_size is 1), and ${task.name} has pairs. Give another --base`,
     );

@@ -5,9 +5,10 @@ import type { BaseDescription } from "../../checkpoints/bases/base";
 import { loadBranch, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError } from "../../errors/errors";
 import { branchAxes, branchOutputs } from "../../model/branch";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import type { Head } from "../../model/heads";
+import { withShared } from "../../model/parameters";
 import type { Place } from "../../model/place";
 import { ownLayers } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
@@ -55,7 +56,7 @@ export interface AskedOutputs {
   readonly label: string;
 }
 
-type Asking = Pick<Preparation, "task" | "engine" | "reporter" | "signal" | "store">;
+type Asking = Pick<Preparation, "task" | "base" | "engine" | "reporter" | "signal" | "store">;
 
 /**
  * The mean of the teachers' outputs. Of logits it is the geometric mean of what they predict, renormalised (Hinton et al. 2015
@@ -92,11 +93,11 @@ async function addOutputs(
   i: number,
   { teachers, source, state, label }: AskedOutputs,
   into: TeacherOutputs,
-  { task, engine, reporter, signal }: Asking,
+  { task, base, engine, reporter, signal }: Asking,
 ): Promise<void> {
-  const entry = outputsEntry(teacher.record, source.config, await task.kind.head(), state);
+  const entry = outputsEntry(teacher.record, source.config, await task.kind.head(source.config), state);
   const program = await engine.load(
-    await loadBranch(teacher, task, source.config),
+    withShared(base.tensors, await loadBranch(teacher, task, source.config)),
     { outputs: entry },
     { outputs: branchAxes },
   );
@@ -139,7 +140,7 @@ async function added(
 }
 
 /** Logits and, where it is read, the state of the last layer: [batch, positions, hidden]. */
-function outputsEntry(place: Place, config: BertConfig, head: Head, state: Matched | null): EntryPoint {
+function outputsEntry(place: Place, config: EncoderConfig, head: Head, state: Matched | null): EntryPoint {
   const [, top] = ownLayers(place);
   const matched = state && matchedState(state, top);
   return (tensors, inputs) => {

@@ -3,6 +3,7 @@
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { usageError } from "../../errors/errors";
+import { familyOf } from "../../model/families/families";
 import type { HostTensors } from "../../model/tensors";
 import { headOf, outputSize } from "../../tasks/task";
 import {
@@ -142,7 +143,9 @@ const inALine = (start: number, end: number) => (step: number, total: number) =>
   start + ((end - start) * (step - 1)) / Math.max(1, total - 1);
 
 function requirePooler({ task, base }: Preparation): void {
-  const pooled = headOf(task, base.config.hiddenSize).some(({ name }) => name === "bert.pooler.dense.weight");
-  if (pooled) return;
+  const { head } = familyOf(base.config);
+  const own = headOf(task, base.config).map(({ name }) => name);
+  const pooler = head.parameters(base.config, 1).filter(({ name }) => !name.startsWith(`${head.output}.`));
+  if (pooler.every(({ name }) => own.includes(name))) return;
   throw usageError(`--match pooled: the head of ${task.name} (${task.kind.name}) has no pooler. Match cls or tokens`);
 }

@@ -17,7 +17,7 @@ import type { Engine } from "../../engines/engine";
 import { requireFreeSpace } from "../../files/atomic";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
 import { type ExecutionOptions, trainingSettings } from "../../settings/training";
@@ -206,7 +206,7 @@ function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object 
 }
 
 /** The base's config with the dropout rates that training uses. */
-function trainingConfig(config: BertConfig, dropout: number | null): BertConfig {
+function trainingConfig(config: EncoderConfig, dropout: number | null): EncoderConfig {
   if (dropout === null) return config;
   return { ...config, hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
 }

@@ -1,6 +1,6 @@
 // One of several labels a row: an output a label, softmax, the most likely one.
 
-import { pooledParameters } from "../../model/head-parameters";
+import { familyHead } from "../../model/families/head";
 import { accuracy, classReport, confusionMatrix, f1OfClass, type Metric, macroF1, matthews } from "../metrics";
 import { type ClassPrediction, defineKind } from "./kind";
 import { readName } from "./names";
@@ -32,8 +32,8 @@ export const classification = defineKind({
   targets: (label: number) => [label],
   target: { dtype: "int32", shape: () => [] },
 
-  parameters: pooledParameters,
-  head: async () => (await import("../../model/heads.js")).heads.classification,
+  parameters: (_, outputs, config) => familyHead(config, outputs),
+  head: async (config) => (await import("../../model/heads.js")).headFor("classification", config),
   outputs: ({ labels }) => labels,
   decide: largest,
   predict(logits, { labels }) {

@@ -1,6 +1,7 @@
 // What a kind of task is: how its rows are read, how many outputs its head has and what they say, how that is scored and
 // told. Tasks hold their kind as a value and files name it. Nothing outside these files asks which kind it is.
 
+import type { EncoderConfig } from "../../model/config";
 import type { HeadParameter } from "../../model/head-parameters";
 import type { Head } from "../../model/heads";
 import type { HostTensor } from "../../model/tensors";
@@ -79,10 +80,10 @@ export interface Kind {
   targets(label: Label, task: Labelled): readonly number[];
   readonly target: { readonly dtype: HostTensor["dtype"]; shape(task: Labelled): readonly number[] };
 
-  /** What the head is made of and how it begins, for a hidden size and a number of outputs. */
-  parameters(hidden: number, outputs: number): readonly HeadParameter[];
-  /** What computes it. Loads tfjs, which takes longer than most commands that read tasks. */
-  head(): Promise<Head>;
+  /** What the head is made of and how it begins, for a hidden size and a number of outputs over a base of this config. */
+  parameters(hidden: number, outputs: number, config: EncoderConfig): readonly HeadParameter[];
+  /** What computes it, over such a base. Loads tfjs, which takes longer than most commands that read tasks. */
+  head(config: EncoderConfig): Promise<Head>;
   /** A name for every output of the head, in their order: equal outputs of two models have equal names. */
   outputs(task: Labelled): readonly string[];
   /** The label that a row's logits [outputs] stand for. */

@@ -1,6 +1,6 @@
 // Any number of labels a row, each decided alone: an output a label, sigmoid, those at or above the task's threshold.
 
-import { pooledParameters } from "../../model/head-parameters";
+import { familyHead } from "../../model/families/head";
 import { type LabelCounts, labelCounts, labelReport, type Metric, macroF1OfLabels, microF1 } from "../metrics";
 import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
 import { readName } from "./names";
@@ -35,8 +35,8 @@ export const multilabel = defineKind({
   targets: (ids: readonly number[], { labels }) => labels.map((_, id) => Number(ids.includes(id))),
   target: { dtype: "float32", shape: ({ labels }) => [labels.length] },
 
-  parameters: pooledParameters,
-  head: async () => (await import("../../model/heads.js")).heads.multilabel,
+  parameters: (_, outputs, config) => familyHead(config, outputs),
+  head: async (config) => (await import("../../model/heads.js")).headFor("multilabel", config),
   outputs: ({ labels }) => labels,
   decide: decided,
   predict(logits, task) {

@@ -1,6 +1,6 @@
 // A number a row: one output, which is the value.
 
-import { pooledParameters } from "../../model/head-parameters";
+import { familyHead } from "../../model/families/head";
 import { type Metric, pearson, ranks } from "../metrics";
 import { defineKind, type ValuePrediction } from "./kind";
 
@@ -32,8 +32,8 @@ export const regression = defineKind({
   targets: (label: number) => [label],
   target: { dtype: "float32", shape: () => [] },
 
-  parameters: pooledParameters,
-  head: async () => (await import("../../model/heads.js")).heads.regression,
+  parameters: (_, outputs, config) => familyHead(config, outputs),
+  head: async (config) => (await import("../../model/heads.js")).headFor("regression", config),
   outputs: () => ["value"],
   decide: (logits) => logits[0] as number,
   predict: (logits) => ({ value: logits[0] as number }),

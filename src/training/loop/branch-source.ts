@@ -5,7 +5,7 @@ import { type EncodedRows, targetsOf } from "../../batches/rows";
 import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
 import type { Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import { metricValues } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
@@ -19,7 +19,7 @@ export interface BranchSource {
   readonly rows: EncodedRows;
   /** null for a branch that trains its embeddings. */
   readonly activations: Activations | null;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
 }
 
 /** The inputs of a branch for one batch of `size` rows. */
@@ -28,7 +28,7 @@ export async function branchInputs(
   batch: Batch,
   size: number,
 ): Promise<HostTensors> {
-  if (!activations) return tokenInputs(rows, batch, size);
+  if (!activations) return tokenInputs(rows, batch, size, config);
   return hiddenInputs(await activations.read(batch, size), config.hiddenSize, rows, batch, size);
 }
 

@@ -11,7 +11,7 @@ import { appendLine } from "../../files/atomic";
 import { formatMetrics } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { Head } from "../../model/heads";
 import type { Place } from "../../model/place";
 import type { HostTensor, HostTensors } from "../../model/tensors";
@@ -47,7 +47,7 @@ export interface BranchTraining {
   readonly task: Task;
   readonly place: Place;
   /** Its dropout rates are those that training uses. */
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   /** The branch's tensors before the first step. */
   readonly initial: HostTensors;
   readonly loss: Loss;
@@ -87,7 +87,7 @@ interface OpenedTraining extends BranchTraining {
 }
 
 async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
-  const { task, train, inputs, extra, settings } = training;
+  const { task, train, inputs, extra, settings, config } = training;
   const { target } = task.kind;
   const labels = perRow(train.rows.labels, target.shape(task), target.dtype);
   // Any number will do where there is no label: the loss gives it no weight.
@@ -95,7 +95,7 @@ async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
   const others = extra ? { extra: { ...extra, inputs: { labels: none, ...extra.inputs } } } : {};
   const { batchSize, seed } = settings;
   const rows = openStepRows({ train, inputs: { labels, ...inputs }, ...others, batchSize, seed });
-  return { ...training, head: await task.kind.head(), rows };
+  return { ...training, head: await task.kind.head(config), rows };
 }
 
 /** Trains a branch, or goes on where `folder` says it stopped. Throws Interrupted with the state saved. */

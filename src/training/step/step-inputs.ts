@@ -1,8 +1,8 @@
 // Inputs of the train step that its number alone decides, beside the batch: AdamW's scalars and the dropout masks.
 
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { type DropoutSite, dropoutSites } from "../../model/dropout";
-import { type HeadForward, pooledHead } from "../../model/heads";
+import { type HeadForward, pooledHeadOf } from "../../model/heads";
 import type { Place } from "../../model/place";
 import { type Reads, topPositions } from "../../model/recorder";
 import { bitTensor, float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
@@ -21,7 +21,7 @@ export const scalarInputs = (learningRate: number, weightDecay: number, step: nu
   );
 
 export interface DropoutSettings {
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly place: Place;
   readonly seed: number;
   /** What the loss reads beside the logits; absent: nothing. */
@@ -32,7 +32,7 @@ export interface DropoutSettings {
 
 /** The masks of a step's batch of [rows, length]; none where dropout is off. */
 export function dropoutInputs(
-  { config, place, seed, reads = {}, head = pooledHead }: DropoutSettings,
+  { config, place, seed, reads = {}, head = pooledHeadOf(config) }: DropoutSettings,
   rows: number,
   length: number,
   step: number,

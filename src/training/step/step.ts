@@ -5,10 +5,11 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type BranchInputs, branchAxes, branchLogits, branchOutputs } from "../../model/branch";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import { type Dropout, dropoutSites } from "../../model/dropout";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../model/entry-point";
-import { type HeadForward, pooledHead } from "../../model/heads";
+import { type HeadForward, pooledHeadOf } from "../../model/heads";
+import { withShared } from "../../model/parameters";
 import type { Place } from "../../model/place";
 import { type Outputs, type Reads, topPositions } from "../../model/recorder";
 import { clipByGlobalNorm, update } from "./adamw";
@@ -27,7 +28,7 @@ export const reading = (reads: Reads, loss: Loss): Loss =>
 
 export interface StepSettings {
   readonly place: Place;
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly loss: Loss;
   /** Of the task's kind; absent: the pooled one. */
   readonly head?: HeadForward | undefined;
@@ -41,7 +42,8 @@ export const maskInput = (site: string) => `dropout/${site}`;
 export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D;
 
 /**
- * State: the branch's tensors and their moments, what state.ts has beside them, and with float16 the scale of the loss.
+ * State: the branch's tensors and their moments, what state.ts has beside them (what layers read of the
+ * trunk is frozen there), and with float16 the scale of the loss.
  * Inputs: those of a branch, labels, row_weights, step_size, second_correction, decay, what else the loss reads, and
  * dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars. A tensor that the loss does not depend
  * on stays as it is, without decay, as in PyTorch.
@@ -54,7 +56,15 @@ export function trainStep({ place, config, loss, head, clipNorm }: StepSettings)
     const beside = besideIn(state);
     const objective = () => {
       const read = inputs as unknown as BranchInputs;
-      const outputs = branchOutputs(state, read, place, config, loss.reads ?? {}, dropout, head);
+      const outputs = branchOutputs(
+        withShared(beside.frozen, state),
+        read,
+        place,
+        config,
+        loss.reads ?? {},
+        dropout,
+        head,
+      );
       const value = loss(outputs, inputs, beside);
       return scale ? (tf.mul(value, scale) as Scalar) : value;
     };
@@ -83,9 +93,17 @@ function valueAndGradients(objective: () => Scalar, state: Tensors, names: reado
 }
 
 /** Evaluation of the same state: inputs of a branch to logits [batch, outputs]. No dropout. */
-export function logitsStep(place: Place, config: BertConfig, head?: HeadForward): EntryPoint {
+export function logitsStep(place: Place, config: EncoderConfig, head?: HeadForward): EntryPoint {
   return (state, inputs) => ({
-    outputs: { logits: branchLogits(state, inputs as unknown as BranchInputs, place, config, head) },
+    outputs: {
+      logits: branchLogits(
+        withShared(besideIn(state).frozen, state),
+        inputs as unknown as BranchInputs,
+        place,
+        config,
+        head,
+      ),
+    },
   });
 }
 
@@ -94,11 +112,11 @@ export function logitsStep(place: Place, config: BertConfig, head?: HeadForward)
  * @param carried axes of the inputs that the loss reads beside labels and weights
  */
 export function stepAxes(
-  config: BertConfig,
+  config: EncoderConfig,
   place: Place,
   reads: Reads = {},
   carried: DynamicAxes = {},
-  head: HeadForward = pooledHead,
+  head: HeadForward = pooledHeadOf(config),
 ): DynamicAxes {
   const length = -1;
   const sites = dropoutSites(config, place, 1, length, topPositions(place, reads, head)).map((site) => [

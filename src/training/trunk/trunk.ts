@@ -8,9 +8,9 @@ import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
 import type { Engine, Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
-import type { BertConfig } from "../../model/config";
+import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
-import { embeddingTensors, layerTensors } from "../../model/parameters";
+import { embeddingTensors, stretchTensors } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
@@ -21,7 +21,7 @@ const TRUNK_BATCH = 32;
 
 /** A base's configuration and tensors, as the trunk needs them. */
 export interface TrunkBase {
-  readonly config: BertConfig;
+  readonly config: EncoderConfig;
   readonly tensors: HostTensors;
 }
 
@@ -133,7 +133,7 @@ function storedTrunk(
         if (context.signal.aborted) throw new Interrupted(null);
         const inputs = fromStore
           ? hiddenInputs(await store.read(batch, TRUNK_BATCH), base.config.hiddenSize, rows, batch, TRUNK_BATCH)
-          : tokenInputs(rows, batch, TRUNK_BATCH);
+          : tokenInputs(rows, batch, TRUNK_BATCH, base.config);
         const { hidden } = await program.run("forward", inputs);
         await into.write(batch, (hidden as { data: Float32Array }).data);
         tokensComputed += batch.length * TRUNK_BATCH;
@@ -176,7 +176,7 @@ function storedTrunk(
         depth = null;
         await pass(
           `frozen layer ${layer + 1} of ${fork}`,
-          layerTensors(tensors, layer, layer + 1),
+          stretchTensors(tensors, { from: layer, to: layer + 1, bottom: false }),
           layersEntry(config, layer, layer + 1),
           true,
         );
@@ -204,7 +204,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
       const { config, tensors } = base;
       program?.dispose();
       const loaded = await context.engine.load(
-        { ...embeddingTensors(tensors), ...layerTensors(tensors, 0, fork) },
+        stretchTensors(tensors, { from: 0, to: fork, bottom: true }),
         { forward: trunkEntry(config, fork) },
         { forward: branchAxes },
       );
@@ -214,7 +214,7 @@ function recomputingTrunk(base: TrunkBase, rows: EncodedRows, context: RunContex
         takeCost: cost.take,
         async read(batch, size) {
           const started = performance.now();
-          const { hidden } = await loaded.run("forward", tokenInputs(rows, batch, size));
+          const { hidden } = await loaded.run("forward", tokenInputs(rows, batch, size, config));
           tokensComputed += size * batch.length * fork;
           cost.layerTokens += size * batch.length * fork;
           cost.seconds += (performance.now() - started) / 1000;

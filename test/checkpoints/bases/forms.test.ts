@@ -87,7 +87,7 @@ describe("the same base as its safetensors", () => {
     await expectTheSameBase();
   });
 
-  test("from config.json without what BertConfig has defaults for", async () => {
+  test("from config.json without what EncoderConfig has defaults for", async () => {
     const file = path.join(folder, "config.json");
     const { hidden_act, type_vocab_size, initializer_range, pad_token_id, layer_norm_eps, ...rest } = JSON.parse(
       readFileSync(file, "utf8"),

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { nameFromHuggingFace, nameFromTensorFlow } from "../../../src/checkpoints/bases/names";
 import { isSurplusLayer, parameterShapes } from "../../../src/checkpoints/bases/parameter-shapes";
+import { bert } from "../../../src/model/families/bert";
 import { tinyConfig } from "../tiny-base";
 
 const layer = "bert.encoder.layer.11";
@@ -14,7 +15,7 @@ test.each([
   ["pooler.dense.weight", "bert.pooler.dense.weight"],
   ["classifier.weight", "classifier.weight"],
 ])("Hugging Face's %s is %s", (theirs, ours) => {
-  expect(nameFromHuggingFace(theirs)).toBe(ours);
+  expect(nameFromHuggingFace(theirs, bert.names)).toBe(ours);
 });
 
 test.each([
@@ -34,7 +35,9 @@ test.each([
 test("what is no parameter of BERT gets no parameter's name", () => {
   const shapes = parameterShapes(tinyConfig);
   const ours = [
-    ...["embeddings.position_ids", "bert.embeddings.position_ids", "cls.predictions.bias"].map(nameFromHuggingFace),
+    ...["embeddings.position_ids", "bert.embeddings.position_ids", "cls.predictions.bias"].map((name) =>
+      nameFromHuggingFace(name, bert.names),
+    ),
     ...[
       "cls/predictions/transform/dense/kernel",
       "cls/seq_relationship/output_weights",

@@ -14,7 +14,7 @@ import {
   writeRecord,
 } from "../../../src/checkpoints/runs/run-folder";
 import { packageVersion } from "../../../src/files/version";
-import { parseBertConfig } from "../../../src/model/config";
+import { parseConfig } from "../../../src/model/families/config-file";
 import { pooledParameters } from "../../../src/model/head-parameters";
 import { branchTensors } from "../../../src/model/parameters";
 import type { Place } from "../../../src/model/place";
@@ -128,7 +128,7 @@ test("a state that is cut off says how to go on without it", async () => {
 });
 
 /** A base as deep as the record says, and the branch of the run on it. */
-const config = parseBertConfig(
+const config = parseConfig(
   { vocab_size: 8, hidden_size: 4, num_hidden_layers: 6, num_attention_heads: 1, intermediate_size: 4 },
   "config.json",
 );

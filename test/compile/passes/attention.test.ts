@@ -7,7 +7,7 @@ import type { Graph } from "../../../src/compile/graph/graph";
 import { ATTENTION, fuseAttention } from "../../../src/compile/passes/attention";
 import { optimise } from "../../../src/compile/passes/passes";
 import { registerGradients } from "../../../src/engines/eager";
-import { attentionBias, attentionProbabilities } from "../../../src/model/encoder";
+import { attentionBias, attentionProbabilities } from "../../../src/model/attention";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../../src/model/entry-point";
 import type { HostTensors } from "../../../src/model/tensors";
 import { expectSame, i32, runGraph, spread } from "../compare";

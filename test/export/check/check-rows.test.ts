@@ -99,9 +99,10 @@ test("a batch is ids, mask and types, padded at the end", () => {
   const { input_ids, attention_mask, token_type_ids } = batchTensors(
     { rows: [row([5, 6, 7], [0, 1, 1]), row([8], [0])], length: 4 },
     9,
+    {},
   );
   expect(input_ids.shape).toEqual([2, 4]);
   expect([...input_ids.data]).toEqual([5, 6, 7, 9, 8, 9, 9, 9]);
   expect([...attention_mask.data]).toEqual([1, 1, 1, 0, 1, 0, 0, 0]);
-  expect([...token_type_ids.data]).toEqual([0, 1, 1, 0, 0, 0, 0, 0]);
+  expect([...(token_type_ids?.data ?? [])]).toEqual([0, 1, 1, 0, 0, 0, 0, 0]);
 });

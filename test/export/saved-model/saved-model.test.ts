@@ -54,7 +54,7 @@ const graphIn = (out: string) =>
 /** What the branches give, each over its own layers, on rows of the tasks. */
 async function wantedLogits() {
   const rows = await checkRows(manifest.tasks, createTokenizer(base.tokenizer), 64, tools);
-  const batch = batchTensors(rows.batches[1], 0);
+  const batch = batchTensors(rows.batches[1], 0, base.config);
   const model = await openModel(merged, tools.engine, { taskOf });
   const logits = await paddedLogits(
     model,

@@ -42,7 +42,7 @@ describe("layerStarts", () => {
 
 describe("studentOfTeacher", () => {
   const base = tinyBase();
-  const head = headOf(glueTasks.rte, base.config.hiddenSize);
+  const head = headOf(glueTasks.rte, base.config);
   /** Every tensor another than the base's: a fine-tuned branch in which no value stayed. */
   const teacherOf = (place: Place) => {
     const branch = Object.fromEntries(

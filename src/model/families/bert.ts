@@ -1,0 +1,64 @@
+// BERT (Devlin et al. 2019): words, token types and positions from 0, summed and normalised; a tanh pooler under the
+// classifier, which comes with the base.
+
+import type { EncoderConfig } from "../config";
+import { pooledParameters } from "../head-parameters";
+import type { Family } from "./family";
+import { bertKeys } from "./keys";
+import {
+  bertDropout,
+  bertLayer,
+  normParameters,
+  postNormLayer,
+  postNormParameters,
+  postNormProducts,
+} from "./post-norm";
+
+const EMBEDDINGS = "bert.embeddings.";
+const LAYERS = "bert.encoder.layer.";
+const tables = {
+  words: `${EMBEDDINGS}word_embeddings.weight`,
+  positions: `${EMBEDDINGS}position_embeddings.weight`,
+  types: `${EMBEDDINGS}token_type_embeddings.weight`,
+};
+const NORM = `${EMBEDDINGS}LayerNorm`;
+
+export const bert: Family = {
+  title: "BERT",
+  className: "Bert",
+  config: {
+    numbers: bertKeys({ vocab: 30522, positions: 512, epsilon: 1e-12, pad: 0 }),
+    fixed: { position_embedding_type: "absolute", is_decoder: false, add_cross_attention: false },
+    written: { position_embedding_type: "absolute" },
+    activation: "hidden_act",
+  },
+  names: {
+    prefix: "bert.",
+    bare: ["embeddings", "encoder", "pooler"],
+    head: ["classifier"],
+    layers: LAYERS,
+    embeddings: [EMBEDDINGS],
+    shared: [],
+    words: tables.words,
+  },
+  inputs: { types: true, positions: true, firstPosition: () => 0 },
+  dropout: bertDropout(({ hiddenDropoutProb: rate, hiddenSize: width }) => [{ name: "pooled", rate, width }]),
+  head: {
+    parameters: ({ hiddenSize }, outputs) => pooledParameters(hiddenSize, outputs),
+    output: "classifier",
+    logits(ops, first) {
+      const pooled = ops.activate(ops.dense(first, "bert.pooler.dense"), "tanh");
+      return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
+    },
+  },
+  embeddings: ({ hiddenSize: width, ...config }: EncoderConfig) => [
+    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
+    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
+    { name: tables.types, shape: [config.typeVocabSize, width], begins: "normal" },
+    ...normParameters(NORM, width),
+  ],
+  layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
+  products: postNormProducts,
+  embed: (ops, { layerNormEps }) => ops.drop(ops.norm(ops.lookUp(tables), NORM, layerNormEps), "embeddings"),
+  layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
+};

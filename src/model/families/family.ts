@@ -1,0 +1,161 @@
+// What a family of encoders is: the keys of its config.json, the names and shapes of its tensors, how it embeds, its layer
+// and its head. Each is described once, over a few operations; encoder.ts runs the description over padded rows,
+// packed.ts over packed tokens. Nothing here or in a family's file loads tfjs.
+
+import type { EncoderConfig } from "../config";
+import type { HeadParameter } from "../head-parameters";
+import type { Activation } from "../hidden-act";
+import type { ConfigKeys } from "./keys";
+
+/** A parameter of the base: how it begins where it begins at random. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly begins: "normal" | "zero" | "one";
+}
+
+export interface Family<C extends EncoderConfig = EncoderConfig> {
+  /** How errors and documents call it. */
+  readonly title: string;
+  /** What transformers' classes begin with: Bert of BertModel and BertForSequenceClassification. */
+  readonly className: string;
+  readonly config: ConfigKeys<C>;
+  readonly names: TensorNames;
+  readonly inputs: FamilyInputs<C>;
+  readonly dropout: DropoutRates<C>;
+  readonly head: FamilyHead<C>;
+
+  /** In the order of names that random bases draw by: never reorder. */
+  embeddings(config: C): readonly Parameter[];
+  /** Of layer `index`, whole names. */
+  layerParameters(config: C, index: number): readonly Parameter[];
+  /** What a layer multiplies. */
+  products(config: C): LayerProducts;
+
+  embed<X>(ops: EmbeddingOperations<X>, config: C): X;
+  /** @param index the layer's number in the base, counted from 0 at the bottom */
+  layer<X>(ops: LayerOperations<X>, hidden: X, index: number, config: C): X;
+}
+
+export interface TensorNames {
+  /** What stands before every name of the encoder and bare models lack: "bert.". */
+  readonly prefix: string;
+  /** First parts of a bare model's names. */
+  readonly bare: readonly string[];
+  /** First parts of names of the head's own tensors. */
+  readonly head: readonly string[];
+  /** What stands before a layer's number: "bert.encoder.layer.". */
+  readonly layers: string;
+  /** Beginnings of the names of the embeddings and of all else that lies under the layers. */
+  readonly embeddings: readonly string[];
+  /** Tensors among those that layers read too: with the trunk they are frozen, and a full branch has its own. */
+  readonly shared: readonly string[];
+  /** The table of words. */
+  readonly words: string;
+}
+
+/** What a call gives beside token ids and mask. */
+export interface FamilyInputs<C> {
+  /** Whether texts are told apart by token_type_ids. */
+  readonly types: boolean;
+  /** Whether packed tokens come with their positions: where a table has a row for each. */
+  readonly positions: boolean;
+  /** The row of the first token in the table of positions; tokens beyond the last row are too many. */
+  firstPosition(config: C): number;
+}
+
+/** Where a family drops out, in the order by which random numbers are drawn: never reorder. */
+export interface DropoutRates<C> {
+  embeddings(config: C): number;
+  /** Of each layer. */
+  layer(config: C): readonly LayerSite[];
+  /** Of the head, on a vector a row; the first is "pooled". */
+  head(config: C): readonly HeadSite[];
+}
+
+export interface LayerSite {
+  readonly name: string;
+  readonly rate: number;
+  /** Values a position that asks; "attention": probabilities of every head. */
+  readonly width: number | "attention";
+}
+
+export interface HeadSite {
+  readonly name: string;
+  readonly rate: number;
+  readonly width: number;
+}
+
+/** Numbers of a layer's weights that a token is multiplied with. */
+export interface LayerProducts {
+  /** Of every position: keys and values. */
+  readonly every: number;
+  /** Of positions that attend: the rest. */
+  readonly asking: number;
+  /** Of these, what multiplies the layer's own input and nothing that a parameter of the layer has changed. */
+  readonly entering: { readonly every: number; readonly asking: number };
+  /** Width of all heads together. */
+  readonly attention: number;
+}
+
+/** What reads the first position of the topmost layer and gives the outputs of a classifier or regressor. */
+export interface FamilyHead<C> {
+  parameters(config: C, outputs: number): readonly HeadParameter[];
+  /** The product that gives the outputs, a row of its weight for each: "classifier". */
+  readonly output: string;
+  /** @param first [batch, hidden] */
+  logits<X>(ops: HeadOperations<X>, first: X, config: C): X;
+}
+
+/** A family's own name for a parameter stands in each; weights are `${name}.weight`, offsets `${name}.bias`. */
+export interface Operations<X> {
+  /** x W^T + b over the last axis. */
+  dense(x: X, name: string): X;
+  /** Layer norm over the last axis. */
+  norm(x: X, name: string, epsilon: number): X;
+  add(a: X, b: X): X;
+  activate(x: X, activation: Activation | "gelu" | "tanh"): X;
+  /** Dropout at a site that the family lists. */
+  drop(x: X, site: string): X;
+}
+
+/** Tables that are summed. Of positions and types the rows are taken that a token has. */
+export interface Tables {
+  readonly words: string;
+  readonly positions: string;
+  /** Absent: there is no such table. Of a family whose calls have no token types, the first row is everybody's. */
+  readonly types?: string;
+}
+
+export interface EmbeddingOperations<X> extends Operations<X> {
+  /** words + types + positions, added in this order: another one rounds otherwise. */
+  lookUp(tables: Tables): X;
+}
+
+export interface LayerOperations<X> extends Operations<X> {
+  /** Of all positions those that attend: all, or each row's first where the layer computes that alone. */
+  asking(x: X): X;
+  /**
+   * softmax(Q K^T / sqrt(size) + bias) V of all heads, side by side. The products are asked for in the order in which they
+   * stand here, once each: query of the positions that attend, key and value of all.
+   */
+  attend(products: { query(): X; key(): X; value(): X }, form?: AttentionForm): X;
+}
+
+/** What a family's attention has beside products, padding and softmax. */
+export interface AttentionForm {
+  readonly relative?: RelativeBias | undefined;
+}
+
+/** What is added to the scores of a query and a key by how far the key stands behind it. */
+export interface RelativeBias {
+  /** Whole name of a table [buckets, heads], one of the family's shared tensors. */
+  readonly table: string;
+  /** Its row by the key's position minus the query's. */
+  bucket(distance: number): number;
+}
+
+export interface HeadOperations<X> extends Operations<X> {
+  /** Takes note of what the last product reads, before its dropout: what --match pooled compares. */
+  pooled(x: X): X;
+}

@@ -1,0 +1,136 @@
+// The layer of Vaswani et al. 2017 as BERT has it (Devlin et al. 2019), which most families keep under names of their own:
+// attention and a feed-forward part, each added to what enters it and normalised after that.
+
+import type { EncoderConfig } from "../config";
+import type { HeadParameter } from "../head-parameters";
+import { headSites } from "../head-parameters";
+import type {
+  AttentionForm,
+  DropoutRates,
+  FamilyHead,
+  HeadSite,
+  LayerOperations,
+  LayerProducts,
+  Parameter,
+} from "./family";
+
+/** Names of a layer's parts, behind the layer's own. */
+export interface LayerNames {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly attentionOutput: string;
+  readonly attentionNorm: string;
+  readonly intermediate: string;
+  readonly output: string;
+  readonly outputNorm: string;
+}
+
+export const bertLayer: LayerNames = {
+  query: "attention.self.query",
+  key: "attention.self.key",
+  value: "attention.self.value",
+  attentionOutput: "attention.output.dense",
+  attentionNorm: "attention.output.LayerNorm",
+  intermediate: "intermediate.dense",
+  output: "output.dense",
+  outputNorm: "output.LayerNorm",
+};
+
+export const denseParameters = (name: string, out: number, width: number): Parameter[] => [
+  { name: `${name}.weight`, shape: [out, width], begins: "normal" },
+  { name: `${name}.bias`, shape: [out], begins: "zero" },
+];
+
+export const normParameters = (name: string, width: number): Parameter[] => [
+  { name: `${name}.weight`, shape: [width], begins: "one" },
+  { name: `${name}.bias`, shape: [width], begins: "zero" },
+];
+
+/** @param prefix the layer's name with a dot */
+export function postNormParameters(
+  { hiddenSize: hidden, intermediateSize: wide }: EncoderConfig,
+  prefix: string,
+  names: LayerNames,
+): Parameter[] {
+  const dense = (name: string, out: number, width: number) => denseParameters(prefix + name, out, width);
+  return [
+    ...[names.query, names.key, names.value].flatMap((name) => dense(name, hidden, hidden)),
+    ...dense(names.attentionOutput, hidden, hidden),
+    ...normParameters(prefix + names.attentionNorm, hidden),
+    ...dense(names.intermediate, wide, hidden),
+    ...dense(names.output, hidden, wide),
+    ...normParameters(prefix + names.outputNorm, hidden),
+  ];
+}
+
+export function postNormLayer<X>(
+  ops: LayerOperations<X>,
+  hidden: X,
+  prefix: string,
+  names: LayerNames,
+  config: EncoderConfig,
+  form?: AttentionForm,
+): X {
+  const epsilon = config.layerNormEps;
+  const asking = ops.asking(hidden);
+  const products = {
+    query: () => ops.dense(asking, prefix + names.query),
+    key: () => ops.dense(hidden, prefix + names.key),
+    value: () => ops.dense(hidden, prefix + names.value),
+  };
+  const context = ops.attend(products, form);
+  const attended = ops.drop(ops.dense(context, prefix + names.attentionOutput), "attention_output");
+  const middle = ops.norm(ops.add(attended, asking), prefix + names.attentionNorm, epsilon);
+  const expanded = ops.activate(ops.dense(middle, prefix + names.intermediate), config.hiddenAct ?? "gelu");
+  const output = ops.drop(ops.dense(expanded, prefix + names.output), "output");
+  return ops.norm(ops.add(output, middle), prefix + names.outputNorm, epsilon);
+}
+
+/** Keys and values of every position; query, attention's output and the feed-forward part of those that attend. */
+export const postNormProducts = ({ hiddenSize: h, intermediateSize: f }: EncoderConfig): LayerProducts => ({
+  every: 2 * h * h,
+  asking: 2 * h * h + 2 * h * f,
+  entering: { every: 2 * h * h, asking: h * h },
+  attention: h,
+});
+
+/** @param head sites of the head */
+export const bertDropout = <C extends EncoderConfig>(head: (config: C) => readonly HeadSite[]): DropoutRates<C> => ({
+  embeddings: ({ hiddenDropoutProb }) => hiddenDropoutProb,
+  layer: ({ hiddenDropoutProb: rate, attentionProbsDropoutProb, hiddenSize: width }) => [
+    { name: "attention_probabilities", rate: attentionProbsDropoutProb, width: "attention" },
+    { name: "attention_output", rate, width },
+    { name: "output", rate, width },
+  ],
+  head,
+});
+
+/** Site of dropout on what enters a head of two products. */
+const FEATURES = "features";
+
+/**
+ * A product with an activation, and one that gives the outputs, both of the classifier alone: nothing of it is the base's.
+ * Dropout stands before each.
+ */
+export const twoProducts = <C extends EncoderConfig>(
+  dense: string,
+  output: string,
+  activation: "tanh" | "gelu" | "relu",
+): FamilyHead<C> & { readonly sites: (config: C) => readonly HeadSite[] } => ({
+  parameters: ({ hiddenSize: hidden }, outputs): HeadParameter[] => [
+    { name: `${dense}.weight`, shape: [hidden, hidden], site: headSites.pooler, ofBase: false },
+    { name: `${dense}.bias`, shape: [hidden], site: null, ofBase: false },
+    { name: `${output}.weight`, shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
+    { name: `${output}.bias`, shape: [outputs], site: null, ofBase: false },
+  ],
+  output,
+  logits(ops, first) {
+    const pooled = ops.activate(ops.dense(ops.drop(first, FEATURES), dense), activation);
+    return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), output);
+  },
+  sites: ({ hiddenDropoutProb: rate, hiddenSize: width }) => [
+    { name: "pooled", rate, width },
+    { name: FEATURES, rate, width },
+  ],
+});

@@ -1,0 +1,62 @@
+// RoBERTa (Liu et al. 2019) and XLM-R (Conneau et al. 2020), which differ in vocabulary and training alone: BERT's layers,
+// positions that begin behind the padding token's row, no token types in calls (one row for all), and a head of two
+// products that is the classifier's alone.
+
+import type { EncoderConfig } from "../config";
+import type { Family } from "./family";
+import { bertKeys } from "./keys";
+import {
+  bertDropout,
+  bertLayer,
+  normParameters,
+  postNormLayer,
+  postNormParameters,
+  postNormProducts,
+  twoProducts,
+} from "./post-norm";
+
+const EMBEDDINGS = "roberta.embeddings.";
+const LAYERS = "roberta.encoder.layer.";
+const tables = {
+  words: `${EMBEDDINGS}word_embeddings.weight`,
+  positions: `${EMBEDDINGS}position_embeddings.weight`,
+  types: `${EMBEDDINGS}token_type_embeddings.weight`,
+};
+const NORM = `${EMBEDDINGS}LayerNorm`;
+
+const head = twoProducts<EncoderConfig>("classifier.dense", "classifier.out_proj", "tanh");
+
+export const roberta: Family = {
+  title: "RoBERTa",
+  className: "Roberta",
+  config: {
+    numbers: bertKeys({ vocab: 50265, positions: 512, epsilon: 1e-12, pad: 1 }),
+    fixed: { position_embedding_type: "absolute", is_decoder: false, add_cross_attention: false },
+    written: { position_embedding_type: "absolute" },
+    activation: "hidden_act",
+  },
+  names: {
+    prefix: "roberta.",
+    bare: ["embeddings", "encoder", "pooler"],
+    head: ["classifier"],
+    layers: LAYERS,
+    embeddings: [EMBEDDINGS],
+    shared: [],
+    words: tables.words,
+  },
+  inputs: { types: false, positions: true, firstPosition: ({ padTokenId }) => padTokenId + 1 },
+  dropout: bertDropout(head.sites),
+  head,
+  embeddings: ({ hiddenSize: width, ...config }) => [
+    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
+    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
+    { name: tables.types, shape: [config.typeVocabSize, width], begins: "normal" },
+    ...normParameters(NORM, width),
+  ],
+  layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
+  products: postNormProducts,
+  embed: (ops, { layerNormEps }) => ops.drop(ops.norm(ops.lookUp(tables), NORM, layerNormEps), "embeddings"),
+  layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
+};
+
+export const xlmRoberta: Family = { ...roberta, title: "XLM-R", className: "XLMRoberta" };
