@@ -3,8 +3,8 @@
 import { expect } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import type { Engine } from "../../src/engines/engine";
-import type { EncoderConfig } from "../../src/model/config";
 import { masking } from "../../src/model/attention";
+import type { EncoderConfig } from "../../src/model/config";
 import { embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";
 import { pooledHead } from "../../src/model/heads";

@@ -106,7 +106,10 @@ async function oneGraph(engine: Engine, rows: TokenRows) {
   const program = await engine.load(all, { entry });
   const length = Math.max(...rows.lengths) + 1;
   const count = rows.lengths.length;
-  const outputs = await program.run("entry", tokenInputs(rows, { rows: [...Array(count).keys()], length }, count, config));
+  const outputs = await program.run(
+    "entry",
+    tokenInputs(rows, { rows: [...Array(count).keys()], length }, count, config),
+  );
   program.dispose();
   return Array.from({ length: count }, (_, row) =>
     Object.fromEntries(
