@@ -5,10 +5,12 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll } from "@jest/globals";
 import type { Base } from "../src/checkpoints/bases/base";
-import { parameterShapes } from "../src/checkpoints/bases/parameter-shapes";
 import { baseSha256 } from "../src/checkpoints/bases/weights";
 import type { Engine } from "../src/engines/engine";
 import type { EncoderConfig } from "../src/model/config";
+import { sizedConfig } from "../src/model/families/config-file";
+import type { ModelType } from "../src/model/families/families";
+import { baseParameters } from "../src/model/parameters";
 import { float32, type HostTensors, sizeOf } from "../src/model/tensors";
 import { normals } from "../src/random/draws";
 import { foldIn, seedKey } from "../src/random/threefry";
@@ -38,22 +40,26 @@ export const tinyConfig = (layers: number, hidden: number): EncoderConfig => ({
 /** A random base: weights normal, biases small but not zero, so that a forgotten bias shows. */
 export function tinyBase(name = "tiny", { layers = 4, hidden = 16, seed = 1, dropout = 0 } = {}): Base {
   const config = { ...tinyConfig(layers, hidden), hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
+  return { ...randomTensors(config, seed), name, folder: "", tokenizer: { tokens, lowerCase: true } };
+}
+
+/** The same of any family. Its padding has the id that its config says: transformers counts positions by it. */
+export function tinyFamilyBase(family: ModelType, name: string = family, seed = 1): Base {
+  const { padTokenId, ...sizes } = { ...tinyConfig(4, 16), maxPositionEmbeddings: 70 };
+  const config = sizedConfig(family, sizes);
+  const own = tokens.filter((token) => token !== "[PAD]");
+  own.splice(config.padTokenId, 0, "[PAD]");
+  return { ...randomTensors(config, seed), name, folder: "", tokenizer: { tokens: own, lowerCase: true } };
+}
+
+function randomTensors(config: EncoderConfig, seed: number): Pick<Base, "config" | "tensors" | "sha256"> {
   const tensors: HostTensors = {};
-  let index = 0;
-  for (const [tensor, shape] of parameterShapes(config)) {
-    const values = normals(foldIn(seedKey(seed), index++), sizeOf(shape), 0.05);
-    if (tensor.endsWith("LayerNorm.weight"))
-      for (let i = 0; i < values.length; i++) values[i] = 1 + (values[i] as number);
-    tensors[tensor] = float32(shape, values);
+  for (const [index, { name, shape, begins }] of baseParameters(config).entries()) {
+    const values = normals(foldIn(seedKey(seed), index), sizeOf(shape), 0.05);
+    if (begins === "one") for (let i = 0; i < values.length; i++) values[i] = 1 + (values[i] as number);
+    tensors[name] = float32(shape, values);
   }
-  return {
-    name,
-    folder: "",
-    config,
-    tensors,
-    tokenizer: { tokens, lowerCase: true },
-    sha256: baseSha256(config, tensors),
-  };
+  return { config, tensors, sha256: baseSha256(config, tensors) };
 }
 
 /** A folder that is removed when the test file ends. */

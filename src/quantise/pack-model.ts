@@ -5,6 +5,7 @@ import { joinWeights } from "../compile/onnx/joined";
 import { traceBranch, traceStretch, typesOf } from "../export/pieces/piece-graph";
 import type { PackedWeights } from "../merge/folder/int8-blobs";
 import type { EncoderConfig } from "../model/config";
+import { isShared } from "../model/families/families";
 import { embeddingTensors, layerTensors, scope, stretchTensors, unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { SegmentedTask } from "../predict/segments/segments";
@@ -35,5 +36,7 @@ export async function packBranch(
 ): Promise<PackedWeights> {
   const own = unscoped(task.name, tensors);
   const { graph } = traceBranch(config, task, await task.kind.head(config), typesOf(own));
-  return joinWeights(graph, packTensors(graph, own, plan, scope(task.name)));
+  const packed = joinWeights(graph, packTensors(graph, own, plan, scope(task.name)));
+  // What its layers read of the trunk lies with the trunk.
+  return task.fork === null ? packed : Object.fromEntries(Object.entries(packed).filter(([name]) => !isShared(name)));
 }

@@ -4,6 +4,7 @@
 import type { Graph } from "../compile/graph/graph";
 import { int8Layouts, int8Weight } from "../compile/onnx/packed";
 import type { PackedWeights } from "../merge/folder/int8-blobs";
+import { families, inLayerName } from "../model/families/families";
 import { type ColumnFactors, columnFactors, type Int8Layout } from "../model/int8";
 import type { HostTensors } from "../model/tensors";
 
@@ -20,7 +21,10 @@ export interface Int8Plan {
 export const plainPlan: Int8Plan = { float32: new Set(), moved: new Map(), made: {} };
 
 /** A table is int8 where rows are taken of many: the words. Of the others all rows together are a part in a hundred. */
-export const isWordTable = (weight: string): boolean => weight.endsWith("word_embeddings.weight");
+export const isWordTable = (weight: string): boolean => wordTables.some((table) => weight.endsWith(table));
+
+const all = Object.values(families);
+const wordTables = [...new Set(all.map(({ names }) => names.words))];
 
 /** The weights of a graph that can be int8. */
 export function int8Candidates(graph: Graph): Map<string, Int8Layout> {
@@ -44,8 +48,18 @@ export function packTensors(graph: Graph, tensors: HostTensors, plan: Int8Plan, 
   );
 }
 
-/** Products whose rows leave a layer norm, which is where columns are that are much larger than the others. */
-const AFTER_NORM = /\.(attention\.self\.(query|key|value)|intermediate\.dense)\.weight$/;
+/**
+ * Where a weight's product reads rows that leave a layer norm, which is where columns are that are much larger than the
+ * others: a name that all products of the same rows have in common; null for any other.
+ */
+function afterNorm(weight: string): string | null {
+  const name = weight.slice(weight.lastIndexOf("/") + 1);
+  const group = all.flatMap(({ names }) => {
+    if (!name.startsWith(names.layers)) return [];
+    return names.afterNorm.filter((products) => products.some((product) => inLayerName(name) === `${product}.weight`));
+  })[0];
+  return group ? `${weight.slice(0, -inLayerName(name).length)}${group[0]}` : null;
+}
 
 /**
  * Factors for every product after a layer norm among these tensors.
@@ -57,9 +71,8 @@ export function movedFactors(
 ): Map<string, ColumnFactors> {
   const groups = new Map<string, string[]>();
   for (const name of Object.keys(tensors)) {
-    const found = AFTER_NORM.exec(name);
-    if (!found || !largest.has(name)) continue;
-    const group = `${name.slice(0, found.index)}.${found[2] ? "attention" : "intermediate"}`;
+    const group = afterNorm(name);
+    if (group === null || !largest.has(name)) continue;
     groups.set(group, [...(groups.get(group) ?? []), name]);
   }
   const moved = new Map<string, ColumnFactors>();

@@ -29,6 +29,12 @@ const ofWeights: ReadonlySet<string> = new Set<keyof EncoderConfig>(["vocabSize"
 
 /** Throws modelError (4) where the base's layers, tokenizer or config would compute something else than the folder's. */
 export function requireSameModel(base: Base, foreign: Base): void {
+  const [ours, other] = [base, foreign].map(({ config }) => familyOf(config).title);
+  if (ours !== other) {
+    throw modelError(
+      `${foreign.folder} is a ${other}, the base ${base.name} a ${ours}: they share no layer. Give its --base`,
+    );
+  }
   const own = base.config as unknown as Declared;
   const theirs = foreign.config as unknown as Declared;
   for (const key of new Set([...Object.keys(own), ...Object.keys(theirs)])) {

@@ -9,6 +9,8 @@ import { forCallers, type MergedTask } from "../../merge/folder/manifest";
 import { branchAxes, branchLogits } from "../../model/branch";
 import type { EntryPoint } from "../../model/entry-point";
 import { configJson } from "../../model/families/config-file";
+import { familyOf } from "../../model/families/families";
+import { headOf } from "../../tasks/task";
 import type { CheckTools } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
@@ -58,38 +60,46 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
   return {
     [WEIGHTS]: [...safetensorsChunks(tensors, { task: task.name, base: manifest.base.name })],
     [TASK]: jsonFile(forCallers(task)),
-    "config.json": jsonFile({ ...configJson(config), num_hidden_layers: taskDepth(task) }),
+    "config.json": jsonFile(configJson({ ...config, numHiddenLayers: taskDepth(task) })),
     ...tokenizerFiles(tokenizer),
     "README.md": readme(source, task, Object.keys(tensors).length),
   };
 }
 
 function readme({ manifest, config }: ExportSource, task: MergedTask, count: number): string {
+  const family = familyOf(config);
+  const { className } = family;
   const depth = taskDepth(task);
   const outputs = task.kind.outputs(task).length;
-  const input =
-    task.inputs === "pair" ? "`[CLS] text [SEP] pair [SEP]`, token types 0 and 1" : "`[CLS] text [SEP]`, token types 0";
+  const pair = task.inputs === "pair";
+  const types = family.inputs.types ? `, token types ${pair ? "0 and 1" : "0"}` : "";
+  const input = `\`${pair ? "[CLS] text [SEP] pair [SEP]" : "[CLS] text [SEP]"}\`${types}`;
   const from =
     task.fork === null
       ? "All are the task's own."
       : `Layers below ${task.fork} are the frozen ones of ${manifest.base.name}.`;
   return `# ${task.name}
 
-One task of a merged flexbert model, whole: a BERT of ${depth} layers (hidden size ${config.hiddenSize}, ${config.numAttentionHeads} heads) with its
+One task of a merged flexbert model, whole: a ${family.title} of ${depth} layers (hidden size ${config.hiddenSize}, ${config.numAttentionHeads} heads) with its
 pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
 
 - Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. WordPiece by \`vocab.txt\` and \`tokenizer_config.json\`.
 - Output: logits [batch, ${outputs}]. What they stand for (labels in id order, range, threshold) is in \`${TASK}\`.
-- Tensors have Hugging Face's names and orientation: \`bert.embeddings.*\`, \`bert.encoder.layer.0\` to \`${depth - 1}\`, \`bert.pooler.dense\`,
-  \`classifier\`. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
+- Tensors have Hugging Face's names and orientation: ${family.names.embeddings.map((name) => `\`${name}*\``).join(", ")}, \`${family.names.layers}0\` to \`${depth - 1}\`, ${headModules(task, config)}. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
 - Licence of the base: ${licenceForCallers(manifest.base.name)}.
 
 \`\`\`python
 from safetensors.torch import load_file
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import ${className}Config, ${className}ForSequenceClassification
 
-model = BertForSequenceClassification(BertConfig.from_pretrained(".", num_labels=${outputs}))
+model = ${className}ForSequenceClassification(${className}Config.from_pretrained(".", num_labels=${outputs}))
 model.load_state_dict(load_file("${WEIGHTS}"))
 \`\`\`
 `;
+}
+
+/** Each on a line of its own. */
+function headModules(task: MergedTask, config: ExportSource["config"]): string {
+  const modules = headOf(task, config).map(({ name }) => name.replace(/\.(weight|bias)$/, ""));
+  return [...new Set(modules)].map((name) => `\`${name}\``).join(",\n  ");
 }

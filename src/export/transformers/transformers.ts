@@ -1,4 +1,4 @@
-// export transformers: an ordinary BertForSequenceClassification a task, as save_pretrained leaves one: the trunk's layers and
+// export transformers: the family's ordinary class for sequence classification a task, such as BertForSequenceClassification, as save_pretrained leaves one: the trunk's layers and
 // the branch's in one model, which knows nothing of the other tasks.
 
 import { existsSync } from "node:fs";
@@ -9,6 +9,7 @@ import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { configJson } from "../../model/families/config-file";
+import { familyOf } from "../../model/families/families";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile, tokenizerFiles } from "../sidecars";
 import {
@@ -73,9 +74,8 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
 function classifierConfig({ config }: ExportSource, task: MergedTask): object {
   const names = task.kind.definedBy === "labels" ? task.labels : ["LABEL_0"];
   return {
-    ...configJson(config),
-    architectures: ["BertForSequenceClassification"],
-    num_hidden_layers: taskDepth(task),
+    ...configJson({ ...config, numHiddenLayers: taskDepth(task) }),
+    architectures: [`${familyOf(config).className}ForSequenceClassification`],
     problem_type: task.kind.problemType,
     id2label: Object.fromEntries(names.map((label, id) => [id, label])),
     label2id: Object.fromEntries(names.map((label, id) => [label, id])),

@@ -12,6 +12,7 @@ import {
   postNormLayer,
   postNormParameters,
   postNormProducts,
+  postNormRows,
 } from "./post-norm";
 
 const EMBEDDINGS = "bert.embeddings.";
@@ -40,6 +41,7 @@ export const bert: Family = {
     embeddings: [EMBEDDINGS],
     shared: [],
     words: tables.words,
+    afterNorm: postNormRows(bertLayer),
   },
   inputs: { types: true, positions: true, firstPosition: () => 0 },
   dropout: bertDropout(({ hiddenDropoutProb: rate, hiddenSize: width }) => [{ name: "pooled", rate, width }]),

@@ -40,6 +40,19 @@ export function parseConfig(json: unknown, source: string): EncoderConfig {
   };
 }
 
+/** A config of a family with its own defaults in all but these: for bases with random weights. */
+export function sizedConfig(
+  type: ModelType,
+  sizes: Partial<Omit<EncoderConfig, "family" | "hiddenAct">>,
+): EncoderConfig {
+  const { numbers } = families[type].config as Family["config"];
+  const given = Object.entries(sizes).flatMap(([property, value]) => {
+    const key = numbers[property];
+    return key ? [[key.name, value] as const] : [];
+  });
+  return parseConfig({ model_type: type, ...Object.fromEntries(given) }, type);
+}
+
 /** Files from before there was a model_type are BERT's; what no family is, is looked at as if it were BERT's too. */
 function readType(file: ConfigFile, problems: string[]): ModelType {
   const given = file["model_type"] ?? "bert";

@@ -12,6 +12,7 @@ import {
   postNormLayer,
   postNormParameters,
   postNormProducts,
+  postNormRows,
 } from "./post-norm";
 
 export interface DistilBertConfig extends EncoderConfig {
@@ -70,6 +71,7 @@ export const distilbert: Family<DistilBertConfig> = {
     embeddings: [EMBEDDINGS],
     shared: [],
     words: tables.words,
+    afterNorm: postNormRows(names),
   },
   inputs: { types: false, positions: true, firstPosition: () => 0 },
   dropout: {

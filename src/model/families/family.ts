@@ -52,6 +52,8 @@ export interface TensorNames {
   readonly shared: readonly string[];
   /** The table of words. */
   readonly words: string;
+  /** Products of a layer, without its name, whose rows leave a layer norm; those of the same rows together. */
+  readonly afterNorm: readonly (readonly string[])[];
 }
 
 /** What a call gives beside token ids and mask. */

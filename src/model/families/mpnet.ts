@@ -11,6 +11,7 @@ import {
   postNormLayer,
   postNormParameters,
   postNormProducts,
+  postNormRows,
   twoProducts,
 } from "./post-norm";
 
@@ -83,6 +84,7 @@ export const mpnet: Family = {
     embeddings: [EMBEDDINGS, RELATIVE],
     shared: [RELATIVE],
     words: tables.words,
+    afterNorm: postNormRows(names),
   },
   inputs: { types: false, positions: true, firstPosition: () => PADDING_ROW + 1 },
   dropout: bertDropout(head.sites),

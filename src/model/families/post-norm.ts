@@ -37,6 +37,9 @@ export const bertLayer: LayerNames = {
   outputNorm: "output.LayerNorm",
 };
 
+/** What reads a layer norm's output: of the layer below, and of attention's. */
+export const postNormRows = ({ query, key, value, intermediate }: LayerNames) => [[query, key, value], [intermediate]];
+
 export const denseParameters = (name: string, out: number, width: number): Parameter[] => [
   { name: `${name}.weight`, shape: [out, width], begins: "normal" },
   { name: `${name}.bias`, shape: [out], begins: "zero" },

@@ -12,6 +12,7 @@ import {
   postNormLayer,
   postNormParameters,
   postNormProducts,
+  postNormRows,
   twoProducts,
 } from "./post-norm";
 
@@ -43,6 +44,7 @@ export const roberta: Family = {
     embeddings: [EMBEDDINGS],
     shared: [],
     words: tables.words,
+    afterNorm: postNormRows(bertLayer),
   },
   inputs: { types: false, positions: true, firstPosition: ({ padTokenId }) => padTokenId + 1 },
   dropout: bertDropout(head.sites),
