@@ -69,6 +69,7 @@ describe("keys", () => {
     branches: { rte: blob("g-rte") },
   };
   const manifest = {
+    base: { name: "tiny", sha256: "base", layers: 4 },
     ...{ embeddings: blob("e"), trunk: [blob("l0"), blob("l1")], tasks: [{ ...task, ...blob("w-rte") }] },
     pieces: { float32: graphs },
     int8: { embeddings: blob("e8"), trunk: [blob("l08"), blob("l18")], tasks: { rte: blob("w-rte8") } },
@@ -89,6 +90,14 @@ describe("keys", () => {
   test("are the same for the same bytes, and differ between pieces and between forms", () => {
     expect(changed(() => undefined)).toEqual([true, true, true]);
     expect(new Set([...all(manifest), ...all(manifest, "int8")]).size).toBe(6);
+  });
+
+  test("of a family whose layers read the trunk's table change with the embeddings", () => {
+    const of = (embeddings: string) => {
+      const base = { ...manifest.base, family: "mpnet" as const };
+      return all({ ...manifest, base, embeddings: blob(embeddings) });
+    };
+    expect(of("e").map((key, i) => key === of("x")[i])).toEqual([false, false, false]);
   });
 
   test.each<[string, (copy: never) => void, boolean[]]>([
