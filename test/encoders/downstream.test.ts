@@ -5,8 +5,10 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { benchmarkWeights } from "../../src/benchmark/benchmark-weights";
+import { openInference, openTrainStep } from "../../src/benchmark/step-benchmark";
 import { openBase } from "../../src/checkpoints/bases/base";
-import { writeBase } from "../../src/checkpoints/bases/random-base";
+import { randomBase, writeBase } from "../../src/checkpoints/bases/random-base";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import { loadBranch, modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import type { Engine } from "../../src/engines/engine";
@@ -19,12 +21,17 @@ import { exportModel } from "../../src/export/export";
 import { readTensors } from "../../src/merge/folder/blobs";
 import { merge } from "../../src/merge/merge";
 import { families, familyOf, type ModelType, modelTypeOf } from "../../src/model/families/families";
+import { familyHead } from "../../src/model/families/head";
 import { sharedTensors } from "../../src/model/parameters";
+import { placeOf } from "../../src/model/place";
+import type { HostTensors } from "../../src/model/tensors";
 import { evaluateTask } from "../../src/predict/evaluate";
+import { measureLatency } from "../../src/predict/layer-latency";
 import { openModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
 import { quantiseFolder } from "../../src/quantise/quantise-folder";
 import { importBranch } from "../../src/recipes/import";
+import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import type { Task } from "../../src/tasks/task";
 import { storedManifest } from "../merged";
@@ -114,6 +121,28 @@ describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
     const out = place("mixed");
     const { onnx: report } = await merge({ out, base, selections, allowUnshared: true, onnx: { check: tools } });
     expect(report?.check?.largestDifference).toBeLessThan(1e-4);
+  });
+
+  test("what its layers take is measured, and its step and inference are benched", async () => {
+    const { signal } = new AbortController();
+    const costs = await measureLatency(tools.engine, base, { batchSize: 2, length: 8, signal });
+    expect(costs.measured.base).toBe(base.name);
+    const whole = { ...base.tensors, ...branchOfBase(base, placeOf(4, 2), familyHead(base.config, 2), 1) };
+    const benched = { config: base.config, tensors: whole, layers: 2, batchSize: 2, seed: 1 };
+    for (const engine of [onnx, tools.engine]) {
+      const step = await openTrainStep(engine, benched);
+      const { loss } = await step.run(8);
+      expect(loss).toBeGreaterThan(0);
+      step.dispose();
+      const inference = await openInference(engine, benched);
+      await inference.run(8);
+      inference.dispose();
+    }
+    const random = benchmarkWeights(base.config, 1);
+    const shapes = (tensors: HostTensors) => Object.entries(tensors).map(([name, { shape }]) => [name, [...shape]]);
+    expect(shapes(random).sort()).toEqual(shapes(base.tensors).sort());
+    const two = [1, 1].map((seed) => randomBase("random", base.config, base.tokenizer, seed).sha256);
+    expect(new Set(two).size).toBe(1);
   });
 
   test("int8: words and products, what layers share once and in float32, near the exact logits", async () => {

@@ -7,16 +7,19 @@ import { trace } from "../../src/compile/graph/trace";
 import { optimise } from "../../src/compile/passes/passes";
 import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
+import { families, type ModelType } from "../../src/model/families/families";
+import { familyHead } from "../../src/model/families/head";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
-import { pooledParameters } from "../../src/model/head-parameters";
+import { headFor } from "../../src/model/heads";
 import { crossEntropy } from "../../src/model/losses";
-import { branchTensors } from "../../src/model/parameters";
+import { branchTensors, sharedTensors } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { sizeOf } from "../../src/model/tensors";
 import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
+import { withFrozen } from "../../src/training/step/state";
 import { rowWeights, trainStep } from "../../src/training/step/step";
-import { tinyBase } from "../tiny";
+import { tinyFamilyBase } from "../tiny";
 
 describe("by hand", () => {
   test("a layer of h = 2, f = 3 on one row of 5 tokens", () => {
@@ -59,20 +62,23 @@ describe("by hand", () => {
   });
 });
 
-describe("as traced", () => {
+describe.each(Object.keys(families) as ModelType[])("as traced, %s", (type) => {
   beforeAll(registerGradients);
-  const base = tinyBase("tiny", { layers: 4, hidden: 16 });
+  const base = tinyFamilyBase(type);
   const { config } = base;
+  const head = headFor("classification", config);
   const [batch, length, outputs] = [3, 10, 2];
   const texts = { shape: [batch, length], dtype: "int32" as const };
   const hidden = { shape: [batch, length, 16], dtype: "float32" as const };
 
   test.each([1, 2, 4])("the products of a train step of %i layers", (layers) => {
     const place = placeOf(4, layers);
-    const state = withMoments(branchOfBase(base, place, pooledParameters(16, outputs), 1));
+    const trained = withMoments(branchOfBase(base, place, familyHead(config, outputs), 1));
+    const state = withFrozen(trained, place.fork === null ? {} : sharedTensors(base.tensors));
     const step = trainStep({
       place,
       config,
+      head,
       clipNorm: 1,
       loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
     });
@@ -106,13 +112,13 @@ describe("as traced", () => {
   test("the products of inference", () => {
     const whole = placeOf(4, "full");
     const state = branchTensors(
-      { ...base.tensors, ...branchOfBase(base, placeOf(4, 1), pooledParameters(16, outputs), 1) },
+      { ...base.tensors, ...branchOfBase(base, placeOf(4, 1), familyHead(config, outputs), 1) },
       whole,
     );
-    const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config) }), {
+    const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config, head) }), {
       ...state,
       input_ids: texts,
-      token_type_ids: texts,
+      ...(families[type].inputs.types ? { token_type_ids: texts } : {}),
       attention_mask: texts,
     });
     expect(productFlops(optimise(graph))).toBe(inferenceFlops(config, batch, length, outputs));
