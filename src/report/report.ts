@@ -10,6 +10,7 @@ import { makeFolder } from "../files/folder";
 import type { Manifest } from "../merge/folder/manifest";
 import { readManifest } from "../merge/folder/version";
 import { counted } from "../messages/words";
+import { families } from "../model/families/families";
 import type { Recipes } from "../recipes/recipe";
 import type { LatencyModel } from "../selection/latency";
 import { readSelection, type Selected } from "../selection/selection-file";
@@ -86,12 +87,13 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
     savingsSection(tasks),
     runsSection(tasks),
   ];
-  const { name, layers } = (tasks[0] as TaskResults).base;
+  const { name, layers, family } = (tasks[0] as TaskResults).base;
+  const kind = family ? `${families[family].title}, ` : "";
   const runs = tasks.reduce((sum, task) => sum + task.runs.length, 0);
   const document: ReportDocument = {
     title: `flexbert report: ${name}`,
     summary:
-      `${counted(tasks.length, "task")} on ${name} (${layers} layers), ` +
+      `${counted(tasks.length, "task")} on ${name} (${kind}${layers} layers), ` +
       `${counted(runs, "finished run")}; scores are of the dev split.`,
     warnings: warningsOf(tasks, unfinished),
     sections: sections.filter((section) => section !== null),

@@ -11,7 +11,7 @@ export const baseOptions = {
     flag: "--base",
     short: "-b",
     value: "<name>",
-    help: "pre-trained BERT: a name in the cache or a folder",
+    help: "pre-trained encoder: a name in the cache or a folder",
     fallback: DEFAULT_BASE,
   }),
   lowerCase: optional(truth, {

@@ -140,7 +140,7 @@ async function inFolder<B extends BaseOutline>(
   const cached = cachedFolder(nameOrFolder, cache);
   if (configFile(cached)) return read(cached, nameOrFolder);
   if (existsSync(resolved)) {
-    const instead = (await otherContent(resolved)) || ". Give the folder of a BERT model";
+    const instead = (await otherContent(resolved)) || ". Give the folder of an encoder such as BERT";
     throw modelError(`${nameOrFolder} has neither config.json nor bert_config.json${instead}`);
   }
   if (looksLikePath(nameOrFolder)) throw modelError(`${nameOrFolder} does not exist. Give a folder or a model's name`);

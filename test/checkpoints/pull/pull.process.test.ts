@@ -256,8 +256,8 @@ describe("what cannot be pulled is one line", () => {
   });
 
   test("a model that is no BERT, before its weights travel (exit 4)", async () => {
-    published["config.json"] = Buffer.from(JSON.stringify({ model_type: "roberta" }));
-    await expectRefused(ExitCode.model, 'model_type is "roberta"; only "bert" is supported');
+    published["config.json"] = Buffer.from(JSON.stringify({ model_type: "t5" }));
+    await expectRefused(ExitCode.model, 'model_type is "t5"; supported are bert, roberta, ');
     expect(asked().filter((url) => url?.endsWith(".safetensors"))).toEqual([]);
   });
 
