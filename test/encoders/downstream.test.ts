@@ -128,7 +128,8 @@ describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
     const costs = await measureLatency(tools.engine, base, { batchSize: 2, length: 8, signal });
     expect(costs.measured.base).toBe(base.name);
     const whole = { ...base.tensors, ...branchOfBase(base, placeOf(4, 2), familyHead(base.config, 2), 1) };
-    const benched = { config: base.config, tensors: whole, layers: 2, batchSize: 2, seed: 1 };
+    const config = { ...base.config, hiddenDropoutProb: 0.1, attentionProbsDropoutProb: 0.1 };
+    const benched = { config, tensors: whole, layers: 2, batchSize: 2, seed: 1 };
     for (const engine of [onnx, tools.engine]) {
       const step = await openTrainStep(engine, benched);
       const { loss } = await step.run(8);
@@ -180,6 +181,7 @@ describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
     expect(check?.largestDifference).toBeLessThan(1e-4);
     const text = readFileSync(path.join(place("onnx"), "model.onnx")).toString("latin1");
     expect(text.includes("token_type_ids")).toBe(family.inputs.types);
+    expect(text).toContain("trunk/layer_00/");
     const saved = { format: "saved-model" as const, model: merged, out: place("saved/1"), force: false };
     expect((await exportModel(saved, null)).contents["signatures"]).toContain("rte");
     const graph = readFileSync(path.join(place("saved/1"), "saved_model.pb")).toString("latin1");

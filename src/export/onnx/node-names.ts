@@ -57,7 +57,7 @@ function moduleOf(weight: string, tasks: readonly string[]): string | null {
   const path = Number.isNaN(layer)
     ? withoutPrefix(name)
     : `layer_${String(layer).padStart(2, "0")}.${inLayerName(name)}`;
-  return `${task ?? "trunk"}/${path.replaceAll(".", "/").replace("attention/self/", "attention/")}`;
+  return `${task ?? "trunk"}/${path.replaceAll(".", "/").replace(/attention\/(self|attn)\//, "attention/")}`;
 }
 
 /** What the values that a node reads have in common, as far as they are of the layer that was made last. */

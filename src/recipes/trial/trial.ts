@@ -208,7 +208,8 @@ function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object 
 /** The base's config with the dropout rates that training uses. */
 function trainingConfig(config: EncoderConfig, dropout: number | null): EncoderConfig {
   if (dropout === null) return config;
-  return { ...config, hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout };
+  const rates = Object.keys(config).filter((key) => key.endsWith("DropoutProb"));
+  return { ...config, ...Object.fromEntries(rates.map((key) => [key, dropout])) };
 }
 
 /** Bytes of an unfinished trial: branch, two moments and the best branch, twice while one file replaces the other. */
