@@ -153,7 +153,7 @@ async function logitsOf(engine, { manifest, readTensors }, config) {
   const { branchAxes } = built("model/branch.js");
   const { withHeads } = built("tasks/task.js");
   if (manifest.tasks.length === 0) return {};
-  const heads = await withHeads(manifest.tasks);
+  const heads = await withHeads(manifest.tasks, config);
   const each = (value) => Object.fromEntries(heads.map((head) => [head.name, value(head)]));
   const entries = each((head) => (state, inputs) => ({ outputs: multiHeadLogits(state, inputs, [head], config) }));
   const axes = each(() => branchAxes);

@@ -8,10 +8,11 @@ const path = require("node:path");
 const dist = (file) => require(path.join(__dirname, "../../../dist", file));
 const { readSafetensors } = dist("checkpoints/formats/safetensors.js");
 const { openEngine } = dist("engines/open.js");
-const { parseBertConfig } = dist("model/config.js");
-const { attentionBias, embed, encoderLayer } = dist("model/encoder.js");
+const { masking } = dist("model/attention.js");
+const { embed, encoderLayer } = dist("model/encoder.js");
+const { parseConfig } = dist("model/families/config-file.js");
 const { heads } = dist("model/heads.js");
-const { branchTensors, embeddingParameters, layerParameters } = dist("model/parameters.js");
+const { branchTensors } = dist("model/parameters.js");
 const { float32, int32 } = dist("model/tensors.js");
 const { labelLoss } = dist("recipes/losses.js");
 const { stepScalars, withMoments } = dist("training/step/adamw.js");
@@ -69,15 +70,15 @@ async function rounding(engine) {
 /** 20 steps on PyTorch's reference batch, and with a scale of the loss that overflows one more. */
 async function train(engine) {
   const expected = JSON.parse(readFileSync(path.join(folder, "expected.json"), "utf8"));
-  const config = parseBertConfig(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")), "config.json");
+  const config = parseConfig(JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8")), "config.json");
   const { tensors } = await readSafetensors(path.join(folder, "model.safetensors"));
   const fork = config.numHiddenLayers - trainedLayers;
   const place = { fork, layers: trainedLayers };
   const frozen = await engine.load(tensors, {
     forward: (state, inputs) => {
-      let hidden = embed(embeddingParameters(state), inputs.ids, inputs.types, config);
+      let hidden = embed(state, inputs.ids, inputs.types, config);
       for (let layer = 0; layer < fork; layer++) {
-        hidden = encoderLayer(layerParameters(state, layer), hidden, attentionBias(inputs.mask), config, layer);
+        hidden = encoderLayer(state, hidden, masking(inputs.mask), config, layer);
       }
       return { outputs: { hidden } };
     },
