@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Base, type BaseDescription, recordedBase, withWeights } from "../checkpoints/bases/base";
-import { tokenizerConfigJson } from "../checkpoints/bases/base-tokenizer";
+import { tokenizerFiles } from "../checkpoints/bases/tokenizer-files";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
@@ -248,14 +248,13 @@ async function writeShared(
 /** The base's own files beside its weights: written with the first task, and the same ever after. */
 async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<void> {
   const texts: Record<string, string> = {
-    "config.json": JSON.stringify(configJson(base.config), null, 2),
-    "vocab.txt": base.tokenizer.tokens.join("\n"),
-    "tokenizer_config.json": JSON.stringify(tokenizerConfigJson(base.tokenizer), null, 2),
+    "config.json": `${JSON.stringify(configJson(base.config), null, 2)}\n`,
+    ...tokenizerFiles(base.tokenizer),
   };
   for (const [name, text] of Object.entries(texts)) {
     const file = path.join(out, name);
     if (existsSync(file)) continue;
-    await writeFileAtomic(file, `${text}\n`);
+    await writeFileAtomic(file, text);
     onCreated(file);
   }
 }

@@ -10,7 +10,8 @@ import type { EncoderConfig } from "../model/config";
 import { familyOf } from "../model/families/families";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
-import type { TokenizerSettings } from "../tokenizer/tokenizer";
+import type { TokenizerSettings } from "../tokenizer/settings";
+import { decidingParts } from "../tokenizer/tokenizer-json";
 
 type Declared = Readonly<Record<string, unknown>>;
 
@@ -88,11 +89,16 @@ function requireSameTokenizer(base: Base, foreign: Base): void {
 }
 
 /** Settings with what leaving them out means. */
-const whole = ({ tokens: _, ...settings }: TokenizerSettings): Declared => ({
-  ...settings,
-  stripAccents: settings.stripAccents ?? settings.lowerCase,
-  tokenizeChineseChars: settings.tokenizeChineseChars ?? true,
-});
+function whole(tokenizer: TokenizerSettings): Declared {
+  const parts = decidingParts(tokenizer);
+  if (parts || "file" in tokenizer) return { ...parts };
+  const { tokens: _, ...settings } = tokenizer;
+  return {
+    ...settings,
+    stripAccents: settings.stripAccents ?? settings.lowerCase,
+    tokenizeChineseChars: settings.tokenizeChineseChars ?? true,
+  };
+}
 
 function tokenizerDifference(own: TokenizerSettings, theirs: TokenizerSettings): string | null {
   const id = Array.from({ length: Math.max(own.tokens.length, theirs.tokens.length) }).findIndex(

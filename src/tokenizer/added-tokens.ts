@@ -1,6 +1,5 @@
 // Tokens that somebody added to a vocabulary: read whole wherever a text has them, as Hugging Face's tokenizers library
 // does (added_vocabulary.rs). Three files may hold them: added_tokens.json, tokenizer_config.json, tokenizer.json.
-// Spaces that a token takes with it (lstrip, rstrip) change no id, because BERT drops spaces anyway.
 
 import { modelError } from "../errors/errors";
 import { shown } from "../errors/printable";
@@ -13,6 +12,8 @@ export interface AddedToken {
   /** Not within a longer word. */
   readonly singleWord: boolean;
   readonly special: boolean;
+  /** The white space beside it that it takes with it, if any (lstrip, rstrip). */
+  readonly strips?: { readonly left: boolean; readonly right: boolean };
 }
 
 /** What one file adds. */
@@ -27,7 +28,7 @@ export const SPECIAL: readonly string[] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "
 /** added_tokens.json: ids by content. `special` lists those that another file calls special. */
 export function countedTokens(json: unknown, special: readonly string[]): AddedToken[] {
   return Object.entries(Object(json)).map(([content, id]) => {
-    const isSpecial = special.includes(content);
+    const isSpecial = special.includes(content) || SPECIAL.includes(content);
     return token(content, id, { normalized: !isSpecial, special: isSpecial });
   });
 }
@@ -53,18 +54,24 @@ function token(content: unknown, id: unknown, flags: Readonly<Record<string, unk
   }
   const special = flags["special"] === true;
   const normalized = typeof flags["normalized"] === "boolean" ? flags["normalized"] : !special;
-  return { content, id: id as number, normalized, singleWord: flags["single_word"] === true, special };
+  const strips = { left: flags["lstrip"] === true, right: flags["rstrip"] === true };
+  return {
+    ...{ content, id: id as number, normalized, singleWord: flags["single_word"] === true, special },
+    ...(strips.left || strips.right ? { strips } : {}),
+  };
 }
 
 /**
- * The tokens that the files add to a vocabulary, by id; BERT's own special tokens are none. A file counts before those
- * behind it in what it says of a token. `special` are taken to be added behind the last where no file gives them an id.
+ * The tokens that the files add to a vocabulary, by id; `own`, which are BERT's special ones, are none unless a file says
+ * other than usual of them. A file counts before those behind it in what it says of a token. `special` are taken to be
+ * added behind the last where no file gives them an id.
  * Throws modelError (4) where ids contradict each other or the vocabulary, or leave a hole behind it.
  */
 export function addedTokens(
   vocabulary: readonly string[],
   files: readonly AddedTokenFile[],
   special: readonly string[] = [],
+  own: readonly string[] = SPECIAL,
 ): AddedToken[] {
   const ids = new Map(vocabulary.map((content, id) => [content, id]));
   const byContent = new Map<string, AddedToken & { readonly file: string }>();
@@ -78,12 +85,13 @@ export function addedTokens(
           `${name} gives the added token "${added.content}" the id ${added.id}, which elsewhere ${other}`,
         );
       }
-      if (!before && !SPECIAL.includes(added.content)) byContent.set(added.content, { ...added, file: name });
+      if (before || (own.includes(added.content) && isPlain(added))) continue;
+      byContent.set(added.content, { ...added, file: name });
     }
   }
   let next = Math.max(vocabulary.length, ...[...byContent.values()].map(({ id }) => id + 1));
   for (const content of special) {
-    if (byContent.has(content) || SPECIAL.includes(content)) continue;
+    if (byContent.has(content) || own.includes(content)) continue;
     const id = ids.get(content) ?? next++;
     byContent.set(content, { content, id, normalized: false, singleWord: false, special: true, file: "" });
   }
@@ -97,11 +105,13 @@ export function addedTokens(
   return added.map(({ file: _, ...token }) => token);
 }
 
+const isPlain = ({ normalized, singleWord, strips }: AddedToken) => !normalized && !singleWord && !strips;
+
 /** tokenizer_config.json's added_tokens_decoder, which transformers and decodedTokens read. */
 export const decoderJson = (added: readonly AddedToken[]): Record<string, unknown> =>
   Object.fromEntries(
-    added.map(({ content, id, normalized, singleWord, special }) => [
+    added.map(({ content, id, normalized, singleWord, special, strips = { left: false, right: false } }) => [
       String(id),
-      { content, lstrip: false, normalized, rstrip: false, single_word: singleWord, special },
+      { content, lstrip: strips.left, normalized, rstrip: strips.right, single_word: singleWord, special },
     ]),
   );

@@ -4,13 +4,7 @@
 // them go with the accents; the few that stay side by side are in no vocabulary.
 
 import { isChinese, isControl, isLaterCharacter, isNonspacingMark, isPunctuation, isWhitespace } from "./characters";
-
-/** A word after normalisation, and the range of the original text that each of its UTF-16 units came from. */
-export interface Word {
-  readonly text: string;
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
-}
+import type { Traced } from "./traced";
 
 export interface NormalizerSettings {
   readonly lowerCase: boolean;
@@ -22,7 +16,7 @@ export interface Normalizer {
   /** The words of a text; each punctuation mark is a word of its own. */
   words(text: string): string[];
   /** The same words; `offset` is added to their positions. */
-  wordsWithRanges(text: string, offset: number): Word[];
+  wordsWithRanges(text: string, offset: number): Traced[];
 }
 
 /** Printable ASCII, most of English: the same words in half the time. */
@@ -66,7 +60,7 @@ export function createNormalizer(settings: NormalizerSettings): Normalizer {
  * A whole text normalised and not yet split into words, each unit with the range that it came from. Its words are those of
  * the text: normalising twice changes nothing.
  */
-export function createPlainNormalizer(settings: NormalizerSettings): (text: string, offset: number) => Word {
+export function createPlainNormalizer(settings: NormalizerSettings): (text: string, offset: number) => Traced {
   return (text, offset) => {
     let normal = "";
     const [starts, ends] = [[] as number[], [] as number[]];
@@ -85,8 +79,8 @@ export function createPlainNormalizer(settings: NormalizerSettings): (text: stri
   };
 }
 
-function wordsWithRanges(text: string, offset: number, read: (code: number) => string): Word[] {
-  const words: Word[] = [];
+function wordsWithRanges(text: string, offset: number, read: (code: number) => string): Traced[] {
+  const words: Traced[] = [];
   let word = { text: "", starts: [] as number[], ends: [] as number[] };
   const finish = () => {
     if (word.text) words.push(word);

@@ -76,8 +76,7 @@ function composed(characters: readonly Change[]): Change[] {
   /** The last mark behind the starter that stays. */
   let blocking: string | null = null;
   for (const [character, change] of characters) {
-    const isBlocked =
-      starter < 0 || (blocking !== null && !(isMark(character) && order(blocking, character) < 0));
+    const isBlocked = starter < 0 || (blocking !== null && !(isMark(character) && order(blocking, character) < 0));
     const [base, size] = isBlocked ? ["", 0] : (out[starter] as Change);
     const both = isBlocked ? null : pair(base, character);
     if (both !== null) {

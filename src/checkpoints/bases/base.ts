@@ -16,6 +16,7 @@ import { readBaseTokenizer } from "./base-tokenizer";
 import { SOURCE_FILE } from "./cached";
 import { readJson } from "./json";
 import { otherContent } from "./other-content";
+import { tokenizerSha256 } from "./tokenizer-files";
 import { baseSha256, hashWeights, readWeights } from "./weights";
 
 /** What a base is beside its weights. */
@@ -38,8 +39,8 @@ export interface BaseOutline {
 /** A base that is known by its weights, which are not held. */
 export interface BaseDescription extends BaseOutline {
   /**
-   * Over the config and every embeddings, encoder and pooler tensor, and over `lowerCase` where it is there; not over the
-   * rest of the tokenizer and the classifier.
+   * Over the config and every embeddings, encoder and pooler tensor, over `lowerCase` where it is there, and over a tokenizer
+   * that is not of BERT's kind; not over the rest of BERT's and the classifier.
    */
   readonly sha256: string;
 }
@@ -88,7 +89,7 @@ export function openBase(nameOrFolder: string, options: OpenOptions = {}): Promi
   return inFolder(nameOrFolder, options, async (folder, name) => {
     const outline = await readOutline(folder, name, options);
     const { tensors, dtypes } = await readWeights(folder, outline.config);
-    const sha256 = baseSha256(outline.config, tensors, outline.lowerCase);
+    const sha256 = baseSha256(outline.config, tensors, outline.lowerCase, tokenizerSha256(outline.tokenizer));
     return { ...outline, tensors, sha256, ...(dtypes.size > 0 ? { dtypes } : {}) };
   });
 }
@@ -100,7 +101,8 @@ export function openBase(nameOrFolder: string, options: OpenOptions = {}): Promi
 export function describeBase(nameOrFolder: string, options: OpenOptions = {}): Promise<BaseDescription> {
   return inFolder(nameOrFolder, options, async (folder, name) => {
     const outline = await readOutline(folder, name, options);
-    return { ...outline, sha256: await hashWeights(folder, outline.config, outline.lowerCase) };
+    const { config, lowerCase, tokenizer } = outline;
+    return { ...outline, sha256: await hashWeights(folder, config, lowerCase, tokenizerSha256(tokenizer)) };
   });
 }
 
@@ -177,7 +179,7 @@ export function modelFileOfZip(entry: string): string | null {
   if (depth <= 1 && /^(bert_config\.json|vocab\.txt|bert_model\.ckpt\.(index|data-\d+-of-\d+))$/.test(name))
     return name;
   return depth === 0 &&
-    /^(config\.json|tokenizer(_config)?\.json|added_tokens\.json|(pytorch_)?model[\w-]*\.(safetensors|bin)(\.index\.json)?)$/.test(
+    /^(config\.json|tokenizer(_config)?\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|(pytorch_)?model[\w-]*\.(safetensors|bin)(\.index\.json)?)$/.test(
       name,
     )
     ? name

@@ -17,7 +17,7 @@ import { Purpose, streamKey } from "../../random/threefry";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { writeSafetensors } from "../formats/safetensors";
 import type { Base } from "./base";
-import { tokenizerConfigJson } from "./base-tokenizer";
+import { tokenizerFiles, tokenizerSha256 } from "./tokenizer-files";
 import { baseSha256 } from "./weights";
 
 /** Steps of the generator from here on are a base's; step 0 is a new head's (src/recipes/trial/initial-branch.ts). */
@@ -31,7 +31,14 @@ export function randomBase(name: string, config: EncoderConfig, tokenizer: Token
       float32(shape, initialValues(begins, sizeOf(shape), config.initializerRange, seed, site)),
     ]),
   );
-  return { name, folder: "", config, tensors, tokenizer, sha256: baseSha256(config, tensors) };
+  return {
+    name,
+    folder: "",
+    config,
+    tensors,
+    tokenizer,
+    sha256: baseSha256(config, tensors, undefined, tokenizerSha256(tokenizer)),
+  };
 }
 
 function initialValues(
@@ -53,15 +60,16 @@ function initialValues(
   return values;
 }
 
-/** Writes config.json, model.safetensors, vocab.txt and tokenizer_config.json; config.json, last, makes it a base. */
+/** Writes config.json, model.safetensors and the tokenizer's files; config.json, last, makes it a base. */
 export async function writeBase(base: Base, folder: string): Promise<void> {
   await makeFolder(folder).catch((error) => {
     throw storageFailure(error, folder);
   });
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   await writeSafetensors(path.join(folder, "model.safetensors"), base.tensors);
-  await writeFileAtomic(path.join(folder, "vocab.txt"), `${base.tokenizer.tokens.join("\n")}\n`);
-  await writeFileAtomic(path.join(folder, "tokenizer_config.json"), json(tokenizerConfigJson(base.tokenizer)));
+  for (const [name, text] of Object.entries(tokenizerFiles(base.tokenizer))) {
+    await writeFileAtomic(path.join(folder, name), text);
+  }
   await writeFileAtomic(
     path.join(folder, "config.json"),
     json({ ...configJson(base.config), architectures: [`${familyOf(base.config).className}Model`] }),

@@ -193,9 +193,15 @@ function transpose(tensor: HostTensor): HostTensor {
 /**
  * The identity of a base: the same for every form of the same weights.
  * @param lowerCase where the user has said so and it is other than what would have been taken
+ * @param tokenizer what tells it from others, where it is not of BERT's kind
  */
-export function baseSha256(config: EncoderConfig, tensors: HostTensors, lowerCase?: boolean): string {
-  const hash = hashOf(config, lowerCase);
+export function baseSha256(
+  config: EncoderConfig,
+  tensors: HostTensors,
+  lowerCase?: boolean,
+  tokenizer?: string,
+): string {
+  const hash = hashOf(config, lowerCase, tokenizer);
   const isClassifier = classifierOf(config);
   const names = Object.keys(tensors).filter((name) => !isClassifier(name));
   for (const name of names.sort()) hash.add(name, tensors[name] as HostTensor);
@@ -206,11 +212,16 @@ export function baseSha256(config: EncoderConfig, tensors: HostTensors, lowerCas
  * The same, of files. What is wrong with the weights is told as by {@link readWeights}; of a TensorFlow checkpoint all
  * tensors are held, else one at a time.
  */
-export async function hashWeights(folder: string, config: EncoderConfig, lowerCase?: boolean): Promise<string> {
+export async function hashWeights(
+  folder: string,
+  config: EncoderConfig,
+  lowerCase?: boolean,
+  tokenizer?: string,
+): Promise<string> {
   const form = await formOf(folder);
-  if (!form) return baseSha256(config, await readTensorFlow(folder, config), lowerCase);
+  if (!form) return baseSha256(config, await readTensorFlow(folder, config), lowerCase, tokenizer);
   const source = path.join(folder, form.file);
-  const hash = hashOf(config, lowerCase);
+  const hash = hashOf(config, lowerCase, tokenizer);
   const isClassifier = classifierOf(config);
   const found: Record<string, Pick<HostTensor, "dtype" | "shape">> = {};
   for await (const { name, tensor } of eachTensor(source, form, config)) {
@@ -222,7 +233,7 @@ export async function hashWeights(folder: string, config: EncoderConfig, lowerCa
 }
 
 /** Takes the tensors of a base in the order of our names, the classifier aside. */
-function hashOf(config: EncoderConfig, lowerCase: boolean | undefined) {
+function hashOf(config: EncoderConfig, lowerCase: boolean | undefined, tokenizer: string | undefined) {
   const hash = createHash("sha256").update(canonicalJson(config));
   return {
     add(name: string, { dtype, shape, data }: HostTensor): void {
@@ -231,6 +242,7 @@ function hashOf(config: EncoderConfig, lowerCase: boolean | undefined) {
     },
     digest() {
       if (lowerCase !== undefined) hash.update(`\nlower_case ${lowerCase}\n`);
+      if (tokenizer !== undefined) hash.update(`\ntokenizer ${tokenizer}\n`);
       return hash.digest("hex");
     },
   };

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { tokenizerFiles } from "../../checkpoints/bases/tokenizer-files";
 import { readSafetensors, safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import type { OpenModelFile } from "../../engines/model-file";
 import { licenceForCallers } from "../../merge/folder/licence";
@@ -11,9 +12,10 @@ import type { EntryPoint } from "../../model/entry-point";
 import { configJson } from "../../model/families/config-file";
 import { familyOf } from "../../model/families/families";
 import { headOf } from "../../tasks/task";
+import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
 import type { CheckTools } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
-import { jsonFile, tokenizerFiles } from "../sidecars";
+import { jsonFile } from "../sidecars";
 import {
   areTaskFolders,
   checkTaskFolders,
@@ -66,14 +68,27 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
   };
 }
 
-function readme({ manifest, config }: ExportSource, task: MergedTask, count: number): string {
+/** What stands around a text, or two. */
+function framed(tokenizer: Tokenizer, isPair: boolean): string {
+  const { ids, offsets } = tokenizer.encodeWithOffsets("a", isPair ? "b" : null, 16);
+  const parts = offsets.map((offset, i) =>
+    offset === null ? tokenizer.token(ids[i] as number) : ["text", "pair"][offset.text],
+  );
+  return parts.filter((part, i) => part !== parts[i - 1] || part?.match(/[^a-z]/)).join(" ");
+}
+
+function readme({ manifest, config, tokenizer }: ExportSource, task: MergedTask, count: number): string {
   const family = familyOf(config);
   const { className } = family;
   const depth = taskDepth(task);
   const outputs = task.kind.outputs(task).length;
   const pair = task.inputs === "pair";
   const types = family.inputs.types ? `, token types ${pair ? "0 and 1" : "0"}` : "";
-  const input = `\`${pair ? "[CLS] text [SEP] pair [SEP]" : "[CLS] text [SEP]"}\`${types}`;
+  const [by, vocabulary] =
+    "file" in tokenizer
+      ? [String(Object(tokenizer.file["model"]).type ?? "WordPiece"), "tokenizer.json"]
+      : ["WordPiece", "vocab.txt"];
+  const input = `\`${framed(createTokenizer(tokenizer), pair)}\`${types}`;
   const from =
     task.fork === null
       ? "All are the task's own."
@@ -83,7 +98,7 @@ function readme({ manifest, config }: ExportSource, task: MergedTask, count: num
 One task of a merged flexbert model, whole: a ${family.title} of ${depth} layers (hidden size ${config.hiddenSize}, ${config.numAttentionHeads} heads) with its
 pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
 
-- Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. WordPiece by \`vocab.txt\` and \`tokenizer_config.json\`.
+- Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. ${by} by \`${vocabulary}\` and \`tokenizer_config.json\`.
 - Output: logits [batch, ${outputs}]. What they stand for (labels in id order, range, threshold) is in \`${TASK}\`.
 - Tensors have Hugging Face's names and orientation: ${family.names.embeddings.map((name) => `\`${name}*\``).join(", ")}, \`${family.names.layers}0\` to \`${depth - 1}\`, ${headModules(task, config)}. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
 - Licence of the base: ${licenceForCallers(manifest.base.name)}.

@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { tokenizerConfigJson } from "../../checkpoints/bases/base-tokenizer";
+import { tokenizerConfigJson, tokenizerFiles } from "../../checkpoints/bases/tokenizer-files";
 import { safetensorsChunks } from "../../checkpoints/formats/safetensors";
 import { modelError } from "../../errors/errors";
 import { licenceForCallers } from "../../merge/folder/licence";
@@ -11,7 +11,7 @@ import type { MergedTask } from "../../merge/folder/manifest";
 import { configJson } from "../../model/families/config-file";
 import { familyOf } from "../../model/families/families";
 import type { ExportFormat, ExportSource } from "../format";
-import { jsonFile, tokenizerFiles } from "../sidecars";
+import { jsonFile } from "../sidecars";
 import {
   areTaskFolders,
   checkTaskFolders,
