@@ -254,7 +254,8 @@ describe("--lower-case", () => {
       await openBase(silent, { lowerCase: true }),
       await openBase(silent, { lowerCase: false }),
     ];
-    expect([taken, agreed, cased].map(({ tokenizer }) => tokenizer.lowerCase)).toEqual([true, true, false]);
+    const cases = [taken, agreed, cased].map(({ tokenizer }) => tokenizer);
+    expect(cases).toMatchObject([{ lowerCase: true }, { lowerCase: true }, { lowerCase: false }]);
     expect(taken.notes).toEqual([expect.stringContaining("Give --lower-case false if it does not")]);
     expect(agreed.notes).toBeUndefined();
     expect([taken.sha256, agreed.sha256]).toEqual([tinyBase().sha256, tinyBase().sha256]);

@@ -124,7 +124,7 @@ describe("pull", () => {
     await expectRefused(ExitCode.usage, "--lower-case false: the files in", pullTiny({ lowerCase: false }));
     await pullTiny();
     await expect(pullTiny({ lowerCase: false })).rejects.toMatchObject({ exitCode: ExitCode.usage });
-    expect((await openBase(name, { cache })).tokenizer.lowerCase).toBe(true);
+    expect((await openBase(name, { cache })).tokenizer).toMatchObject({ lowerCase: true });
   });
 
   test("takes a revision, and keeps it apart", async () => {
