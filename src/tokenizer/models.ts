@@ -71,8 +71,12 @@ function createBpe(json: Json, ids: ReadonlyMap<string, number>, bytes: boolean)
     }
     // Bytes that no piece has: dropped before anything is merged, or unknown pieces that nothing merges with.
     if (unknown === null) {
-      push(pieces, [...word].filter((character) => !missing.has(character)).join(""));
-      return pieces;
+      const kept = [...word]
+        .map((character, i) => ({ character, end: i + 1 }))
+        .filter(({ character }) => !missing.has(character));
+      push(pieces, kept.map(({ character }) => character).join(""));
+      // The native library moves the places of what follows; these are where the pieces stand.
+      return { ids: pieces.ids, ends: pieces.ends.map((end) => kept[end - 1]?.end as number) };
     }
     let known = "";
     let isUnknown = false;

@@ -8,10 +8,18 @@ import { createWordPiece } from "./wordpiece";
 
 export type Range = [start: number, end: number];
 
+export interface PlacedPieces {
+  readonly ids: number[];
+  /** The UTF-16 range [start, end) of the text that each id came from. */
+  readonly ranges: Range[];
+  /** Which of them are tokens that were read whole. */
+  readonly whole: ReadonlySet<number>;
+}
+
 export interface PieceReader {
   ids(text: string): number[];
-  /** The same ids, and the UTF-16 range [start, end) of the text that each came from. */
-  ranges(text: string): { readonly ids: number[]; readonly ranges: Range[] };
+  /** The same ids with their places. */
+  ranges(text: string): PlacedPieces;
 }
 
 /** @param own special tokens that are read whole though no file lists them */
@@ -43,6 +51,7 @@ export function createPieceReader(
     ranges(text) {
       const ids: number[] = [];
       const ranges: Range[] = [];
+      const whole = new Set<number>();
       const push = (words: readonly Traced[]) => {
         for (const word of words) {
           const pieces = wordPiece(word.text);
@@ -55,6 +64,7 @@ export function createPieceReader(
         }
       };
       const token = (id: number, range: Range) => {
+        whole.add(ids.length);
         ids.push(id);
         ranges.push(range);
       };
@@ -68,7 +78,7 @@ export function createPieceReader(
           });
         }
       }
-      return { ids, ranges };
+      return { ids, ranges, whole };
     },
   };
 }

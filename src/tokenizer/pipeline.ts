@@ -5,9 +5,9 @@ import type { AddedToken } from "./added-tokens";
 import { createFinder } from "./find-tokens";
 import { createModel } from "./models";
 import { readNormalizer } from "./normalizers";
-import type { PieceReader, Range } from "./pieces";
+import type { PieceReader, PlacedPieces, Range } from "./pieces";
 import { inBytes, readSplitter, tracedBytes } from "./splits";
-import { slice, trace } from "./traced";
+import { slice, type Traced, trace } from "./traced";
 import type { Pieces } from "./wordpiece";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -42,37 +42,39 @@ export function createPipeline(file: Json, tokens: readonly string[], added: rea
     return found;
   };
 
-  const ranges = (given: string) => {
+  const ranges = (given: string): PlacedPieces => {
     const text = wellFormed(given);
     const ids: number[] = [];
     const ranges: Range[] = [];
+    const whole = new Set<number>();
+    const token = (id: number, range: Range) => {
+      whole.add(ids.length);
+      ids.push(id);
+      ranges.push(range);
+    };
+    const push = (word: Traced) => {
+      const { starts, ends } = splitter.bytes ? tracedBytes(word) : word;
+      const found = pieces(word.text);
+      let at = 0;
+      for (const [i, to] of found.ends.entries()) {
+        ids.push(found.ids[i] as number);
+        ranges.push([starts[at] as number, ends[to - 1] as number]);
+        at = to;
+      }
+    };
     for (const { id, start, end } of early(text)) {
       if (id !== null) {
-        ids.push(id);
-        ranges.push([start, end]);
+        token(id, [start, end]);
         continue;
       }
       const normal = normalizer.traced(trace(text.slice(start, end), start));
       for (const found of late(normal.text)) {
         const part = slice(normal, found.start, found.end);
-        if (found.id !== null) {
-          ids.push(found.id);
-          ranges.push([part.starts[0] as number, part.ends.at(-1) as number]);
-        } else {
-          for (const word of splitter.traced(part)) {
-            const { starts, ends } = splitter.bytes ? tracedBytes(word) : word;
-            const found = pieces(word.text);
-            let at = 0;
-            for (const [i, to] of found.ends.entries()) {
-              ids.push(found.ids[i] as number);
-              ranges.push([starts[at] as number, ends[to - 1] as number]);
-              at = to;
-            }
-          }
-        }
+        if (found.id !== null) token(found.id, [part.starts[0] as number, part.ends.at(-1) as number]);
+        else for (const word of splitter.traced(part)) push(word);
       }
     }
-    return { ids, ranges };
+    return { ids, ranges, whole };
   };
 
   return {

@@ -79,11 +79,12 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
   const ranges = (text: string) => {
     const read = reader.ranges(text);
     if (!frame.trim) return read;
-    const written = (id: number, [start, end]: Range) => (contents.has(id) ? text.slice(start, end) : token(id));
-    const trimmed = read.ranges.map((range, i) =>
-      trimRange(range, written(read.ids[i] as number, range), i === 0, frame.trim?.prefixed === true),
-    );
-    return { ids: read.ids, ranges: trimmed };
+    const { prefixed } = frame.trim;
+    const trimmed = read.ranges.map((range, i) => {
+      const written = read.whole.has(i) ? text.slice(...range) : token(read.ids[i] as number);
+      return trimRange(range, written, i === 0, prefixed);
+    });
+    return { ...read, ranges: trimmed };
   };
   const cut = (first: number, second: number | null, maxLength: number) => {
     const parts = second === null ? frame.single : frame.pair;
