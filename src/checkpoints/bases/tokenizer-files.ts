@@ -125,6 +125,8 @@ export async function convertedTokenizer(
   const names = {
     ...{ bos: token("bos_token", "<s>"), pad: token("pad_token", "<pad>"), eos: token("eos_token", "</s>") },
     ...{ cls: token("cls_token", "<s>"), sep: token("sep_token", "</s>"), mask: token("mask_token", "<mask>") },
+    // As in transformers' converters, unless the file says otherwise.
+    spaced: Object(flags["mask_token"] ?? {}).lstrip !== false,
   };
   if (words) {
     if (words[0] !== "<s>" || !["<pad>", "</s>", "[UNK]"].every((word) => words.includes(word))) return null;
@@ -194,9 +196,11 @@ interface Names {
   readonly sep: string;
   readonly mask: string;
   readonly unknown: string;
+  /** Whether the mask takes the space before it. */
+  readonly spaced: boolean;
 }
 
-/** What stands around texts, and the special tokens: the mask takes the space before it, as in transformers' converters. */
+/** What stands around texts, and the special tokens. */
 function frameJson(folder: string, vocab: Json, names: Names, prefixed: boolean): Json {
   const idOf = (token: string) => {
     const id = vocab[token];
@@ -212,7 +216,8 @@ function frameJson(folder: string, vocab: Json, names: Names, prefixed: boolean)
     .sort((a, b) => a.id - b.id)
     .map((token) => ({
       ...token,
-      ...{ single_word: false, lstrip: token.content === mask, rstrip: false, normalized: false, special: true },
+      ...{ single_word: false, lstrip: token.content === mask && names.spaced, rstrip: false },
+      ...{ normalized: false, special: true },
     }));
   const around = { type: "RobertaProcessing", sep: [sep, idOf(sep)], cls: [cls, idOf(cls)] };
   return {
