@@ -52,7 +52,7 @@ export function vocabularyOf(file: Json): {
   const isList = type === "Unigram";
   if (!["WordPiece", "BPE", "Unigram"].includes(String(type)) || !vocab || Array.isArray(vocab) !== isList) {
     throw modelError(
-      `tokenizer.json holds ${vocab ? `a ${asText(type)} model` : "a model without a vocabulary"}; flexbert reads WordPiece, BPE and Unigram`,
+      `tokenizer.json holds a ${asText(type)} model${vocab ? "" : " without a vocabulary"}; flexbert reads WordPiece, BPE and Unigram`,
     );
   }
   const tokens = isList ? (vocab as unknown[]).map(piece) : tokensById(vocab as Json);

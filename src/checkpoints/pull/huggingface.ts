@@ -25,6 +25,8 @@ export interface FetchRequest {
 }
 
 const optionalFiles = ["tokenizer_config.json", "tokenizer.json", "vocab.txt", "added_tokens.json"];
+/** RoBERTa's, where neither of the two vocabularies above is there. */
+const olderFiles = ["vocab.json", "merges.txt"];
 
 /**
  * Fetches the files of `name` (ORG/NAME, or NAME@REVISION) and returns where they are from, with the commit.
@@ -46,6 +48,10 @@ export async function fetchFromHub(name: string, request: FetchRequest, weightsS
     const config = path.join(request.folder, "config.json");
     const parsed = parseConfig(await readJson(config), `${endpoint}/${repository}/config.json`);
     for (const file of optionalFiles) await getOptional(file, () => get(file, commit), request.folder);
+    const hasVocabulary = ["tokenizer.json", "vocab.txt"].some((file) => existsSync(path.join(request.folder, file)));
+    for (const file of hasVocabulary ? [] : olderFiles) {
+      await getOptional(file, () => get(file, commit), request.folder);
+    }
     await readBaseTokenizer(request.folder, repository, parsed, request.lowerCase);
     const found = await getWeights((file) => get(file, commit, weightsSha256), request.folder);
     if (!found) {

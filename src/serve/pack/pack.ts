@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { readJson } from "../../checkpoints/bases/json";
 import { modelError, usageError } from "../../errors/errors";
 import { formatBytes, replaceFolder, requireFreeSpace, temporaryPath } from "../../files/atomic";
 import { storageFailure } from "../../files/storage-failure";
@@ -10,7 +11,7 @@ import { writeZipOf } from "../../files/zip-write";
 import { readVersion } from "../../merge/folder/version";
 import { bytesOf, type PackedFile, written } from "./contents";
 import { type ModelRequest, modelFiles, type PackedModel } from "./model-files";
-import { ownFiles, type Platform, packageFiles } from "./program";
+import { ownFiles, type Platform, packageFiles, tokenizerPackages } from "./program";
 
 /** What a function may unpack to, layers counted in. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
 export const FUNCTION_BYTES = 250 * 2 ** 20;
@@ -38,11 +39,17 @@ export async function planFunction(
   const all = [
     written("index.js", entryOf(model), "flexbert"),
     ...ownFiles("function", "flexbert/"),
-    ...packageFiles("function", { os: "linux", arch }),
+    ...packageFiles("function", { os: "linux", arch }, await tokenizerOf(request.folder)),
     ...files,
   ];
   requireFits(all, { ...model, arch, folder: request.folder }, most);
   return { files: all, model };
+}
+
+/** The packages of a folder's tokenizer: WordPiece has none. */
+async function tokenizerOf(folder: string): Promise<readonly string[]> {
+  const file = Object(await readJson(path.join(folder, "tokenizer.json")));
+  return ["BPE", "Unigram"].includes(Object(file.model).type) ? tokenizerPackages : [];
 }
 
 const entryOf = ({ tasks, weights }: Pick<PackedModel, "tasks" | "weights">): string => `// Made by flexbert pack.

@@ -19,9 +19,12 @@ export const packagesOf = {
   /** `flexbert serve`, and `flexbert predict` for a look into what is served. */
   server: [
     ...["commander", "picocolors", "cli-table3", "cli-progress", "yaml", "papaparse", "zod"],
-    ...["fastify", "pino", "prom-client", "@bufbuild/protobuf", "onnxruntime-node"],
+    ...["fastify", "pino", "prom-client", "@bufbuild/protobuf", "onnxruntime-node", "@huggingface/tokenizers"],
   ],
 } as const;
+
+/** What a function loads besides, where its model's tokenizer is not WordPiece (src/tokenizer/models.ts). */
+export const tokenizerPackages: readonly string[] = ["@huggingface/tokenizers"];
 
 /** Only their install scripts, which fetch other builds, load these. */
 const installers: Readonly<Record<string, readonly string[]>> = { "onnxruntime-node": ["adm-zip", "global-agent"] };
@@ -55,10 +58,14 @@ export function ownFiles(program: keyof typeof packagesOf, under: string): Packe
 }
 
 /**
- * The packages of a program with all that they depend on, below node_modules/. Throws engineError (6) where onnxruntime-node
+ * The packages of a program, and `more`, with all that they depend on, below node_modules/. Throws engineError (6) where onnxruntime-node
  * is not installed, or has no library for the platform.
  */
-export function packageFiles(program: keyof typeof packagesOf, platform: Platform): PackedFile[] {
+export function packageFiles(
+  program: keyof typeof packagesOf,
+  platform: Platform,
+  more: readonly string[] = [],
+): PackedFile[] {
   /** Where each package lies in the pack, and its folder here. */
   const placed = new Map<string, string>();
   const place = (name: string, dependent: string, within: string): void => {
@@ -72,7 +79,7 @@ export function packageFiles(program: keyof typeof packagesOf, platform: Platfor
       if (!installers[name]?.includes(needed)) place(needed, folder, at);
     }
   };
-  for (const name of packagesOf[program]) place(name, root, "");
+  for (const name of [...packagesOf[program], ...more]) place(name, root, "");
   return [...placed].flatMap(([at, folder]) => filesOf(at, folder, platform));
 }
 
