@@ -2,9 +2,10 @@
 // run makes a tokenizer of its own, so its word cache (65,536 words) starts empty. The second line adds " — café" to each
 // sentence: text beyond ASCII takes another path.
 //
-//   npm run build && node bench/tokenizer.mjs [GLUE_FOLDER] [PEER_FOLDER]        default ../shared/data/glue, no peer
+//   npm run build && node bench/tokenizer.mjs [GLUE_FOLDER] [BASE...]        default ../shared/data/glue, no base
 //
-// PEER_FOLDER: where @huggingface/tokenizers (0.2.0, JavaScript) is installed; its ids are compared too.
+// BASE: a folder with a tokenizer.json, measured beside BERT's. The peer is @huggingface/tokenizers whole, with the same
+// tokenizer.json; its ids are compared too.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -12,13 +13,14 @@ import { showUsage } from "./usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { createTokenizer } = require("../dist/tokenizer/tokenizer.js");
+const { readBaseTokenizer } = require("../dist/checkpoints/bases/base-tokenizer.js");
 const { embeddedVocabulary } = require("../dist/tokenizer/vocabulary.js");
 
 showUsage(import.meta.url);
 
 const RUNS = 5;
 const MAX_LENGTH = 128;
-const [glue = "../shared/data/glue", peerFolder] = process.argv.slice(2);
+const [glue = "../shared/data/glue", ...bases] = process.argv.slice(2);
 const file = path.join(glue, "SST-2/train.tsv");
 if (!existsSync(file)) {
   console.error(`${file} is absent. Run: node bench/tokenizer.mjs GLUE_FOLDER`);
@@ -31,18 +33,23 @@ const sentences = readFileSync(file, "utf8")
 const accented = sentences.map((sentence) => `${sentence} — café`);
 const tokens = embeddedVocabulary();
 
-const flexbert = () => {
-  const tokenizer = createTokenizer({ tokens, lowerCase: true });
+const flexbert = (settings) => () => {
+  const tokenizer = createTokenizer(settings);
   return (text) => tokenizer.encode(text, null, MAX_LENGTH).ids;
 };
 
-/** The peer with bert-base-uncased's tokenizer.json. */
-function huggingFace(folder) {
-  const { Tokenizer } = createRequire(path.join(path.resolve(folder), "package.json"))("@huggingface/tokenizers");
+const huggingFace = (json) => () => {
+  const { Tokenizer } = require("@huggingface/tokenizers");
+  const tokenizer = new Tokenizer(json, {});
+  return (text) => tokenizer.encode(text).ids;
+};
+
+/** bert-base-uncased's tokenizer.json. */
+function bertJson() {
   const special = (content) => ({ id: tokens.indexOf(content), content, special: true, normalized: false });
   const normalizer = { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, lowercase: true };
   const [cls, sep] = ["[CLS]", "[SEP]"].map((id) => ({ SpecialToken: { id, type_id: 0 } }));
-  const json = {
+  return {
     added_tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(special),
     normalizer: { ...normalizer, strip_accents: null },
     pre_tokenizer: { type: "BertPreTokenizer" },
@@ -63,10 +70,6 @@ function huggingFace(folder) {
       max_input_chars_per_word: 100,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
-  };
-  return () => {
-    const tokenizer = new Tokenizer(json, {});
-    return (text) => tokenizer.encode(text).ids;
   };
 }
 
@@ -91,15 +94,20 @@ function report(name, create, texts) {
 }
 
 console.log(`${sentences.length} sentences of ${file}, best of ${RUNS} runs, Node ${process.version}`);
-report("flexbert", flexbert, sentences);
-report("flexbert, accents", flexbert, accented);
-if (peerFolder) {
-  const peer = huggingFace(peerFolder);
-  report("@huggingface/tokenizers", peer, sentences);
-  report("@huggingface/tokenizers, accents", peer, accented);
-  const [ours, theirs] = [flexbert(), peer()];
-  const equal = sentences.filter((text) => ours(text).join() === theirs(text).slice(0, MAX_LENGTH).join()).length;
+const bert = { tokens, lowerCase: true };
+compare("BERT's", bert, bertJson());
+for (const folder of bases) {
+  const { settings } = await readBaseTokenizer(folder, folder, { vocabSize: Number.POSITIVE_INFINITY });
+  compare(path.basename(folder), settings, JSON.parse(readFileSync(path.join(folder, "tokenizer.json"), "utf8")));
+}
+
+function compare(name, settings, json) {
+  report(`${name}, flexbert`, flexbert(settings), sentences);
+  report(`${name}, flexbert, accents`, flexbert(settings), accented);
+  report(`${name}, @huggingface/tokenizers`, huggingFace(json), sentences);
+  report(`${name}, @huggingface/tokenizers, accents`, huggingFace(json), accented);
+  const [ours, theirs] = [flexbert(settings)(), huggingFace(json)()];
+  const ends = (ids) => [...ids].slice(0, MAX_LENGTH - 1).join();
+  const equal = sentences.filter((text) => ends(ours(text)) === ends(theirs(text))).length;
   console.log(`the same ids for ${equal} of ${sentences.length} sentences`);
-} else {
-  console.log("@huggingface/tokenizers: skipped; give the folder where it is installed as second argument");
 }

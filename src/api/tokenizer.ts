@@ -22,7 +22,7 @@ export const tokenizerOptions = {
 
 export type TokenizerOptions = Given<typeof tokenizerOptions>;
 
-/** BERT's tokenizer. Throws UserError (4) for a base that is not there. */
+/** A base's tokenizer; BERT's without one. Throws UserError (4) for a base that is not there. */
 export function openTokenizer(options: TokenizerOptions = {}, caller: Caller = {}): Promise<Tokenizer> {
   return tokenizerOf(readGiven(tokenizerOptions, options), callOf(caller));
 }
