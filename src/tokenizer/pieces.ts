@@ -43,8 +43,8 @@ export function createPieceReader(
       };
       for (const { id, start, end } of early(text)) {
         if (id !== null) ids.push(id);
-        else if (!late) push(text.slice(start, end));
-        else late(text.slice(start, end), 0, { token: (one) => ids.push(one), text: push });
+        else if (!late?.mayHold(text.slice(start, end))) push(text.slice(start, end));
+        else late.read(text.slice(start, end), 0, { token: (one) => ids.push(one), text: push });
       }
       return ids;
     },
@@ -70,9 +70,10 @@ export function createPieceReader(
       };
       for (const { id, start, end } of early(text)) {
         if (id !== null) token(id, [start, end]);
-        else if (!late) push(normalizer.wordsWithRanges(text.slice(start, end), start));
-        else {
-          late(text.slice(start, end), start, {
+        else if (!late?.mayHold(text.slice(start, end))) {
+          push(normalizer.wordsWithRanges(text.slice(start, end), start));
+        } else {
+          late.read(text.slice(start, end), start, {
             token,
             text: (segment, { starts, ends }) => push(traced(normalizer.wordsWithRanges(segment, 0), starts, ends)),
           });
@@ -116,12 +117,23 @@ function createLateReader(settings: NormalizerSettings, added: readonly AddedTok
   const tokens = added.filter(({ normalized }) => normalized);
   if (tokens.length === 0) return null;
   const normalise = createPlainNormalizer(settings);
-  const find = createFinder(tokens.map((token) => ({ ...token, content: normalise(token.content, 0).text })));
-  return (part: string, offset: number, sink: LateSink): void => {
-    const { text, starts, ends } = normalise(part, offset);
-    for (const { id, start, end } of find(text)) {
-      if (id !== null) sink.token(id, [starts[start] as number, ends[end - 1] as number]);
-      else sink.text(text.slice(start, end), { starts: starts.slice(start, end), ends: ends.slice(start, end) });
-    }
+  const forms = tokens.map((token) => ({ ...token, content: normalise(token.content, 0).text }));
+  const find = createFinder(forms);
+  const firsts = new Set(forms.flatMap(({ content }) => [content.slice(0, 1).toLowerCase()]));
+  return {
+    /** Quick for printable ASCII, in which normalising changes the case of letters alone: all-mpnet-base-v2 has such a token. */
+    mayHold(part: string): boolean {
+      if (!/^[\t\n\r -~]*$/.test(part)) return true;
+      const lower = part.toLowerCase();
+      for (const first of firsts) if (first === " " || lower.includes(first)) return true;
+      return false;
+    },
+    read(part: string, offset: number, sink: LateSink): void {
+      const { text, starts, ends } = normalise(part, offset);
+      for (const { id, start, end } of find(text)) {
+        if (id !== null) sink.token(id, [starts[start] as number, ends[end - 1] as number]);
+        else sink.text(text.slice(start, end), { starts: starts.slice(start, end), ends: ends.slice(start, end) });
+      }
+    },
   };
 }
