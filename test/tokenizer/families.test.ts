@@ -51,12 +51,14 @@ function folderOf(files: Readonly<Record<string, unknown>>): string {
 const settingsOf = async (files: Readonly<Record<string, unknown>>, lowerCase?: boolean) =>
   (await readBaseTokenizer(folderOf(files), "tiny", config, lowerCase)).settings;
 
-const own = Object.fromEntries(
-  ["bytes", "pieces"].map((name) => [
-    name,
-    json(path.join(__dirname, `../fixtures/tokenizers/${name}.json`)) as { file: Json; cases: Case[] },
-  ]),
-) as Record<"bytes" | "pieces", { readonly file: Json; readonly cases: readonly Case[] }>;
+interface Own {
+  readonly file: Json;
+  readonly cases: readonly Case[];
+}
+
+const ownTokenizer = (name: string) => json(path.join(__dirname, `../fixtures/tokenizers/${name}.json`)) as Own;
+
+const own = { bytes: ownTokenizer("bytes"), pieces: ownTokenizer("pieces") };
 
 const families = ["distilbert", "electra", "mobilebert", "mpnet", "roberta", "xlm-roberta", "modernbert"];
 
