@@ -61,10 +61,12 @@ async function taskFiles(source: ExportSource, task: MergedTask) {
   const { tokenizer, manifest } = source;
   const special = ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
   const settings = tokenizerConfigJson(tokenizer);
+  // A tokenizer's own class may write token types that the family's model does not take.
+  const inputNames = familyOf(source.config).inputs.types ? {} : { model_input_names: ["input_ids", "attention_mask"] };
   return {
     [WEIGHTS]: [...safetensorsChunks(await taskTensors(source, task))],
     [CONFIG]: jsonFile(classifierConfig(source, task)),
-    ...tokenizerFiles(tokenizer, { model_max_length: task.maxLength }),
+    ...tokenizerFiles(tokenizer, { model_max_length: task.maxLength, ...inputNames }),
     [SPECIAL]: jsonFile(Object.fromEntries(Object.entries(settings).filter(([key]) => special.includes(key)))),
     "README.md": card(source, task, licenceForCallers(manifest.base.name)),
   };
