@@ -2,8 +2,8 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import path from "node:path";
-import { describeEnd } from "../engines/child";
 import { ExitCode, engineError, usageError } from "../errors/errors";
+import { describeEnd } from "../files/child";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { type EngineName, engineNames } from "../settings/engine";
 import type { Calls, EngineSettings, Opened, WorkerReply } from "./worker";

@@ -1,7 +1,7 @@
 // What NVIDIA hardware and driver this machine has, without loading anything of CUDA.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { runChild } from "./child";
+import { runChild } from "../files/child";
 
 export interface NvidiaGpu {
   readonly name: string;

@@ -6,10 +6,10 @@ import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure, usageError } from "../../errors/errors";
+import { type ChildOutcome, runChild } from "../../files/child";
 import { makeFolder } from "../../files/folder";
 import { sha256File } from "../../files/hash";
 import { parseJson } from "../../files/json";
-import { type ChildOutcome, runChild } from "../child";
 
 export interface Python {
   /** As it is run: "python3". */

@@ -7,10 +7,10 @@ import os from "node:os";
 import path from "node:path";
 import { writeFileAtomic } from "../../files/atomic";
 import { cacheFolder } from "../../files/cache";
+import { runChild } from "../../files/child";
 import { makeFolder } from "../../files/folder";
 import { sha256Hex } from "../../files/hash";
 import { parseJson } from "../../files/json";
-import { runChild } from "../child";
 
 /** oneDNN's own switch; it is read when the first product runs. */
 export const ISA_VARIABLE = "ONEDNN_MAX_CPU_ISA";

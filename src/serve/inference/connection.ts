@@ -4,8 +4,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import type { Duplex } from "node:stream";
-import { describeEnd } from "../../engines/child";
 import { UserError } from "../../errors/errors";
+import { describeEnd } from "../../files/child";
 import type { Answer, CloseCall, Failed, OpenCall, OpenedVersion, Ready, Settings } from "./calls";
 import type { BatchPart, BatchRow, BatchRun } from "./inference";
 import { callOf, decodeDone, decodePart, decodePong, encodeBatch, type Pulse } from "./messages";

@@ -2,7 +2,7 @@
 // answers.
 
 import path from "node:path";
-import { describeEnd, runChild } from "../../child";
+import { describeEnd, runChild } from "../../../files/child";
 
 /** As the driver says it; "cpu" is a program that plays a GPU (SwiftShader, llvmpipe). */
 export type AdapterType = "discrete" | "integrated" | "virtual" | "cpu" | "other";

@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { failure } from "../../../errors/errors";
+import { runChild } from "../../../files/child";
 import { makeFolder } from "../../../files/folder";
-import { runChild } from "../../child";
 import { onPath } from "../../install/system-packages";
 import { stderrSwitchSource } from "../stderr-switch";
 

@@ -1,4 +1,4 @@
-// Programs that the engines run: pip, npm, the compiler, probes. Output is collected, never inherited.
+// Other programs that are run: pip, npm, the compiler, probes. Output is collected, never inherited.
 
 import { spawn } from "node:child_process";
 

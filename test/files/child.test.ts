@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { runChild } from "../../src/engines/child";
+import { runChild } from "../../src/files/child";
 
 const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
