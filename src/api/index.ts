@@ -101,7 +101,7 @@ export {
   predict,
 } from "./open-model";
 export { type Packed, type PackOptions, type PackPlan, type PackTarget, pack, planPack } from "./pack";
-export { type PulledBase, type PullOptions, pull } from "./pull";
+export { type PulledBase, type PullOptions, planPull, pull } from "./pull";
 export { planQuantize, type QuantizeOptions, type QuantizePlan, quantize } from "./quantize";
 export { type QuickstartOptions, type QuickstartResult, quickstart } from "./quickstart";
 export { type ReportOptions, type ReportResult, report } from "./report";

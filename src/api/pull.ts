@@ -1,6 +1,6 @@
 // A base model into the cache.
 
-import type { PullOptions as DownloadOptions, PulledModel } from "../checkpoints/pull/pull";
+import type { PullOptions as DownloadOptions, PulledModel, PullPlan } from "../checkpoints/pull/pull";
 import { type Given, readGiven } from "../options/given";
 import { baseOptions } from "../settings/base";
 import { offline } from "../settings/call";
@@ -40,6 +40,13 @@ export async function pull(name: string, options: PullOptions = {}, caller: Call
   return { name, folder, source, sha256, layers, hidden, parameters };
 }
 
+/** What {@link pull} would fetch, from where, and the room that it takes. Asks nobody, and writes nothing. */
+export async function planPull(name: string, options: PullOptions = {}): Promise<PullPlan> {
+  const { offline: stays, lowerCase } = readGiven(pullOptions, options);
+  const { planPull: plan } = await import("../checkpoints/pull/pull.js");
+  return plan(name, { offline: stays, lowerCase });
+}
+
 /** The files alone, with a bar for each. */
 export async function pullFiles(
   name: string,
@@ -49,7 +56,8 @@ export async function pullFiles(
   const { pull } = await import("../checkpoints/pull/pull.js");
   const progress = fileProgress(`${name} `, call);
   try {
-    return await pull(name, { ...options, signal: call.signal, onProgress: progress.onProgress });
+    const onNote = (line: string) => call.reporter.log(line);
+    return await pull(name, { ...options, signal: call.signal, onProgress: progress.onProgress, onNote });
   } finally {
     progress.end();
   }

