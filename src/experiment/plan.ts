@@ -13,7 +13,8 @@ import { configKey } from "../options/option";
 import { type Layers, type Recipe, startOf, type Variant } from "../recipes/recipe";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
-import type { Block, Experiment } from "./read";
+import type { Block } from "./blocks";
+import type { Experiment } from "./read";
 
 /** The steps after training. */
 const lastSteps = ["select", "merge", "report"] as const;

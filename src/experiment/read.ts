@@ -4,35 +4,23 @@
 import path from "node:path";
 import { withLabels } from "../data/labels";
 import { asText } from "../errors/printable";
-import { canonicalJson } from "../files/hash";
 import { didYouMean } from "../messages/nearest";
-import { configKey, type Definition, type Values } from "../options/option";
-import { defaultOf, settingsFrom, withDefaults } from "../options/settings";
+import { configKey, type Definition } from "../options/option";
+import { defaultOf, settingsFrom } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
-import { type Recipe, type Recipes, recipesThatMake } from "../recipes/recipe";
+import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
 import { type Precision, precisionOption } from "../settings/engine";
 import { budgetSettings, type SearchMode, searchSettings } from "../settings/search";
 import { type ChooseBy, chooseBy } from "../settings/selection";
 import type { DataOptions } from "../settings/tasks";
-import { maxLength, type TrainingOptions, trainingSettings } from "../settings/training";
+import { maxLength } from "../settings/training";
 import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
+import { type Block, blocksOf, ownValues } from "./blocks";
 import { choiceProblems, ruleProblems, searchProblems } from "./rule-problems";
-import { type ExperimentFile, experimentSchema, type FileBlock, namesIn } from "./schema";
-
-/** What one block of a recipe's section trains: of each task every combination of values, training options and seeds. */
-export interface Block {
-  readonly recipe: Recipe;
-  readonly tasks: readonly Task[];
-  /** Of the recipe's own options. */
-  readonly values: readonly Values<Recipe["options"]>[];
-  readonly trainings: readonly TrainingOptions[];
-  /** What they would be without the recipe's own defaults, in the same order: runs that were begun so go on. Absent: the same. */
-  readonly former?: readonly TrainingOptions[];
-  readonly seeds: readonly number[];
-}
+import { type ExperimentFile, experimentSchema, isMap, namesIn, taskGridKeys } from "./schema";
 
 export interface Experiment {
   /** The file's name without its extension. */
@@ -129,12 +117,18 @@ function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]
     problems.push({ path: place(["tasks"], (content as Raw)?.["tasks"], i), message: `"${name}" ${reason}${hint}` });
   }
   const outside = (name: string) => `"${name}" is not among the experiment's tasks${didYouMean(name, named)}`;
-  for (const key of ["max_train_samples", "max_eval_samples"]) {
-    const limits = (content as Raw)?.[key];
-    if (typeof limits !== "object" || limits === null || Array.isArray(limits)) continue;
-    for (const name of Object.keys(limits)) {
-      if (!named.includes(name)) problems.push({ path: [key, name], message: outside(name) });
-    }
+  const byTask = (at: EntryPath, given: unknown) => {
+    const others = isMap(given) ? Object.keys(given).filter((name) => !named.includes(name)) : [];
+    problems.push(...others.map((name) => ({ path: [...at, name], message: outside(name) })));
+  };
+  const keys = ["max_train_samples", "max_eval_samples", ...taskGridKeys];
+  for (const key of keys) byTask([key], (content as Raw)?.[key]);
+  for (const method of Object.keys(recipes)) {
+    const section = (content as Raw)?.[method];
+    const blocks = Array.isArray(section)
+      ? section.map((block, b) => ({ at: [method, b], block }))
+      : [{ at: [method], block: section }];
+    for (const { at, block } of blocks) for (const key of taskGridKeys) byTask([...at, key], (block as Raw)?.[key]);
   }
   for (const message of choiceProblems(content, named, outside)) problems.push({ path: ["merge", "select"], message });
   for (const { method } of recipesThatMake("students", recipes)) {
@@ -210,12 +204,7 @@ function toExperiment(
   const find = (name: string) => known.find((task) => task.name === name) as Task;
   const tasks = content.tasks.map(find);
   const blocks = Object.values(recipes).flatMap((recipe) =>
-    (content.sections[recipe.method] ?? []).map((block) => ({
-      recipe,
-      tasks: block.tasks ? tasks.filter(({ name }) => block.tasks?.includes(name)) : tasks,
-      values: ownValues(recipe, block),
-      ...sweepOf(recipe, block, content),
-    })),
+    (content.sections[recipe.method] ?? []).flatMap((block) => blocksOf(recipe, block, content, tasks)),
   );
   return {
     name: path.basename(file).replace(/\.ya?ml$/i, ""),
@@ -238,43 +227,6 @@ function toExperiment(
     merge: content.merge ?? null,
     report: content.report ?? null,
   };
-}
-
-/** A block's values of the recipe's own options: every combination of those that are lists. */
-function ownValues({ options, inFile }: Recipe, block: FileBlock): Block["values"] {
-  const lists = Object.keys(inFile).filter((name) => inFile[name] === "list");
-  const combined = lists.reduce<readonly FileBlock[]>(
-    (all, name) => {
-      const key = configKey((options[name] as Definition<unknown>).flag);
-      return all.flatMap((one) => {
-        const values = one[key] as readonly unknown[] | undefined;
-        return values?.map((value) => ({ ...one, [key]: value })) ?? [one];
-      });
-    },
-    [block],
-  );
-  return combined.map((one) => settingsFrom(options, one));
-}
-
-/** A block's seeds and training options: its own, else those at the file's top, else the recipe's or the flags' defaults. */
-function sweepOf(
-  { defaults = {} }: Recipe,
-  block: FileBlock,
-  top: ExperimentFile,
-): Pick<Block, "seeds" | "trainings" | "former"> {
-  const given = { ...top, ...block };
-  const trainings = trainingsOf(given, withDefaults(trainingSettings, defaults));
-  const former = trainingsOf(given, trainingSettings);
-  const changed = canonicalJson({ trainings }) !== canonicalJson({ trainings: former });
-  return { seeds: given.seeds ?? [1], trainings, ...(changed ? { former } : {}) };
-}
-
-function trainingsOf(given: FileBlock, definitions: typeof trainingSettings): TrainingOptions[] {
-  const { learning_rate: rates = [defaultOf(definitions.learningRate)] } = given;
-  const { epochs: counts = [defaultOf(definitions.epochs)] } = given;
-  return rates.flatMap((rate) =>
-    counts.map((epochs) => settingsFrom(definitions, { ...given, learning_rate: rate, epochs })),
-  );
 }
 
 function samplesOf({ max_train_samples: train, max_eval_samples: dev }: ExperimentFile): Experiment["samples"] {

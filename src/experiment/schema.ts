@@ -33,10 +33,15 @@ function readOne<T>(given: unknown, read: (given: unknown) => T, context: Contex
   }
 }
 
-function readAll<T>(given: readonly unknown[], read: (given: unknown) => T, context: Context): T[] {
-  const fail = (message: string) => context.addIssue({ code: "custom", message, input: given });
+function readAll<T>(
+  given: readonly unknown[],
+  read: (given: unknown) => T,
+  context: Context,
+  path: PropertyKey[] = [],
+): T[] {
+  const fail = (message: string) => context.addIssue({ code: "custom", path, message, input: given });
   if (given.length === 0) fail("needs at least one value");
-  const values = given.map((item, i) => readOne(item, read, context, [i]));
+  const values = given.map((item, i) => readOne(item, read, context, [...path, i]));
   if (new Set(values).size < values.length) fail("holds a value twice");
   return values;
 }
@@ -52,12 +57,26 @@ const grid = <T>({ read }: Definition<T>) =>
       Array.isArray(given) ? readAll<T>(given, read, context) : [readOne<T>(given, read, context)],
     );
 
+/** A grid for every task, or one by task: those that are not named have what they would have without it. */
+const gridByTask = <T>({ read }: Definition<T>) =>
+  z.unknown().transform((given, context): ByTask<T[]> => {
+    const gridAt = (value: unknown, path: PropertyKey[]) =>
+      Array.isArray(value) ? readAll<T>(value, read, context, path) : [readOne<T>(value, read, context, path)];
+    if (!isMap(given)) return gridAt(given, []);
+    return Object.fromEntries(Object.entries(given).map(([task, value]) => [task, gridAt(value, [task])]));
+  });
+
+/** One for every task, or by a task's name. */
+export type ByTask<T> = T | Readonly<Record<string, T>>;
+
+/** Whether a value of a file is by task, where one for all tasks would be no mapping. */
+export const isMap = (given: unknown): given is Readonly<Record<string, unknown>> =>
+  typeof given === "object" && given !== null && !Array.isArray(given);
+
 /** One value for every task, or a value by task; tasks that are not named have none. */
 const byTask = ({ read }: Definition<number | undefined>) =>
-  z.unknown().transform((given, context): number | Readonly<Record<string, number>> => {
-    if (typeof given !== "object" || given === null || Array.isArray(given)) {
-      return readOne(given, read, context) as number;
-    }
+  z.unknown().transform((given, context): ByTask<number> => {
+    if (!isMap(given)) return readOne(given, read, context) as number;
     const entries = Object.entries(given).map(([task, limit]) => [task, readOne(limit, read, context, [task])]);
     return Object.fromEntries(entries);
   });
@@ -83,8 +102,8 @@ const nameList = z.unknown().transform((given, context): string[] => {
 type KeysOf<D extends Definitions> = {
   [K in keyof D & string as SnakeCase<K>]: z.ZodOptional<z.ZodType<TypeOf<D[K]>>>;
 };
-type ListKeysOf<D extends Definitions> = {
-  [K in keyof D & string as SnakeCase<K>]: z.ZodOptional<z.ZodType<TypeOf<D[K]>[]>>;
+type GridKeysOf<D extends Definitions> = {
+  [K in keyof D & string as SnakeCase<K>]: z.ZodOptional<z.ZodType<ByTask<TypeOf<D[K]>[]>>>;
 };
 type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
   ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}`
@@ -95,17 +114,21 @@ function valuesOf<D extends Definitions>(definitions: D): KeysOf<D> {
   return Object.fromEntries(keys) as KeysOf<D>;
 }
 
-function gridsOf<D extends Definitions>(definitions: D): ListKeysOf<D> {
-  const keys = Object.values(definitions).map((one) => [configKey(one.flag), grid(one).optional()]);
-  return Object.fromEntries(keys) as ListKeysOf<D>;
+function gridsOf<D extends Definitions>(definitions: D): GridKeysOf<D> {
+  const keys = Object.values(definitions).map((one) => [configKey(one.flag), gridByTask(one).optional()]);
+  return Object.fromEntries(keys) as GridKeysOf<D>;
 }
 
 const { learningRate, epochs, batchSize, patience, ...ofAllBlocks } = trainingSettings;
 
+/** Grids that may be given by task, at the top and in a block. */
+const taskGrids = { learningRate, epochs };
+export const taskGridKeys = Object.values(taskGrids).map(({ flag }) => configKey(flag));
+
 /** What may stand at the top, for all blocks, and in a block, for that one. */
 const blockKeys = {
   seeds: seeds.optional(),
-  ...gridsOf({ learningRate, epochs }),
+  ...gridsOf(taskGrids),
   ...valuesOf({ batchSize, patience }),
 };
 

@@ -67,6 +67,47 @@ describe("readExperiment", () => {
     expect(experiment.tasks.map((task) => experiment.samples(task))).toEqual([{}, { maxTrainSamples: 100 }]);
   });
 
+  test("epochs and rates by task: those that are not named have the file's, else the default", async () => {
+    const experiment = await readExperiment(
+      write(`tasks: rte, cola, mrpc
+learning_rate: 5e-5
+epochs: { rte: 5 }
+finetune: { k: 1-2, learning_rate: { mrpc: [5e-5, 2e-5] } }
+distill: [{ student_layers: 1, tasks: [mrpc, rte], epochs: { mrpc: 8 } }]
+`),
+      recipes,
+    );
+    const trained = experiment.blocks.flatMap(({ recipe, tasks, trainings }) =>
+      tasks.map(({ name }) => [
+        `${recipe.method} ${name}`,
+        ...trainings.map(({ epochs, learningRate }) => `${epochs} at ${learningRate}`),
+      ]),
+    );
+    expect(trained).toEqual([
+      ["finetune rte", "5 at 0.00005"],
+      ["finetune cola", "3 at 0.00005"],
+      ["finetune mrpc", "3 at 0.00005", "3 at 0.00002"],
+      ["distill rte", "5 at 0.00005"],
+      ["distill mrpc", "8 at 0.00005"],
+    ]);
+  });
+
+  test("by task or not, the same trials have the same numbers", async () => {
+    const numbered = async (epochs: string, more = "") => {
+      const text = `tasks: rte, cola\nepochs: ${epochs}\nfinetune: { k: 1-2 }\ndistill: { student_layers: 1${more} }\n`;
+      const { trials } = listTrials(await readExperiment(write(text), recipes), 4);
+      return trials.map(({ index, recipe, task, place, seed, training }) =>
+        JSON.stringify({ index, step: recipe.method, task: task.name, place, seed, training }),
+      );
+    };
+    const plain = await numbered("[2, 3]");
+    expect(plain).toHaveLength(12);
+    expect(await numbered("{ rte: [2, 3], cola: [2, 3] }")).toEqual(plain);
+    expect(await numbered("{ cola: [2, 3] }", ", epochs: { rte: [2, 3] }")).not.toEqual(plain);
+    const own = await numbered("{ rte: [2, 3], cola: 5 }");
+    expect(own.filter((one) => one.includes('"rte"') && one.includes("finetune"))).toEqual(plain.slice(0, 4));
+  });
+
   test("false leaves a step out", async () => {
     const experiment = await readExperiment(
       write("tasks: rte\nfinetune: { k: full }\ndistill: false\nselect: false\n"),
@@ -128,6 +169,19 @@ merge: { select: best }
     ["tasks: rte\nfinetune: 3\n", /finetune: must be of type object, got 3/],
     ["tasks: rte\nfinetune: {k: 1}\nreport: {a: 1}\n", /report.a: unknown key; there are no keys here/],
     ["tasks: []\nfinetune: {k: 1}\n", /tasks: needs at least one value/],
+    ["tasks: rte\nfinetune: {k: 1}\nepochs: { rte: many }\n", /line 3: epochs.rte: takes a whole number from 1 to/],
+    ["tasks: rte\nfinetune: {k: 1}\nepochs: { rte: [] }\n", /line 3: epochs.rte: needs at least one value/],
+    ["tasks: rte\nfinetune: {k: 1}\nepochs: { rte: [2, x] }\n", /line 3: epochs.rte\[1\]: takes a whole number/],
+    ["tasks: rte\nfinetune: {k: 1}\nepochs: { cola: 2 }\n", /line 3: epochs.cola: "cola" is not among/],
+    [
+      "tasks: rte\nfinetune: {k: 1, learning_rate: { rtf: 1e-5 }}\n",
+      /finetune.learning_rate.rtf: "rtf" is not among.*"rte"/,
+    ],
+    [
+      "tasks: rte\nfinetune: {k: 1}\ndistill: { student_layers: 1, epochs: { cola: 2 } }\n",
+      /line 3: distill.epochs.cola: "cola" is/,
+    ],
+    ["tasks: rte\nfinetune: {k: 1}\nbatch_size: { rte: 2 }\n", /batch_size: takes a whole number/],
     ["tasks: [rte, rte]\nfinetune: {k: 1}\n", /tasks: holds a value twice/],
     ["tasks: rte,\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names, got "rte,"/],
     ["tasks: [rte, null]\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names, got \["rte",null\]/],
