@@ -54,6 +54,20 @@ describe("flexbert run", () => {
   });
 });
 
+test("a dry run and a plan of a halving say what it leaves", () => {
+  writeFileSync(
+    path.join(cwd, "halved.yaml"),
+    `${readFileSync(path.join(cwd, "small.yaml"), "utf8")}search: halving\n`,
+  );
+  const halved = (line: string) => flexbert([...line.split(" "), "--out", "nothing"], { cwd });
+  const { openFlops, halving } = JSON.parse(halved("plan halved.yaml --json").stdout);
+  expect(halving.least).toBeGreaterThan(0);
+  expect(halving.most).toBeGreaterThan(halving.least);
+  expect(halving.most).toBeLessThan(openFlops);
+  const { stdout } = halved("run halved.yaml --dry-run");
+  expect(stdout).toMatch(/^search: halving stops the k that lag behind: .* to .* of that, more where scores tie$/m);
+});
+
 describe("flexbert plan", () => {
   test("the same indices and ids before and after, states by what is there", () => {
     const plan = (out: string) =>

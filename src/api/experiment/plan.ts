@@ -1,10 +1,12 @@
 // The trials of an experiment in their order, with their ids and how far they are; and what is left of them would take.
 
 import type { ListedTrial, Listing } from "../../experiment/listing";
+import type { HalvedWork } from "../../experiment/search/estimate";
 import { kOf } from "../../model/place";
 import { type Given, readGiven } from "../../options/given";
 import { recorded } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
+import type { SearchMode } from "../../settings/search";
 import { trainingSettings } from "../../settings/training";
 import { type Call, type Caller, callOf } from "../caller";
 import { openSession } from "../session";
@@ -29,6 +31,8 @@ export interface ExperimentPlan {
   /** Of what is not finished. */
   readonly openFlops: number;
   readonly openBytes: number;
+  /** Of `search: halving`: what it leaves of them, in operations; ties let more go on. */
+  readonly halving?: HalvedWork;
   readonly trials: readonly DescribedTrial[];
 }
 
@@ -40,6 +44,8 @@ export interface ExperimentEstimate {
   readonly steps: readonly string[];
   /** Of `search: auto`: the seconds that are spent on those trials which may still move the front. */
   readonly budget?: number;
+  /** Of `search: halving`: the seconds that it leaves of them; ties let more go on. */
+  readonly halving?: HalvedWork;
   readonly trials: readonly (DescribedTrial & { readonly seconds: number })[];
 }
 
@@ -69,6 +75,7 @@ export async function listExperiment(file: string, options: PlanOptions, call: C
     checkpoints,
     openFlops: listing.openFlops,
     openBytes: listing.openBytes,
+    ...(await halvingOf(experiment.search, listing, 1)),
     trials: listing.trials.map(describeListed),
   };
   return { plan, listing };
@@ -101,12 +108,21 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
       ...{ engine: session.engine.summary, flopsPerSecond, totalSeconds: openFlops / flopsPerSecond },
       ...{ openBytes, steps },
       ...(resolver.experiment.budget === undefined ? {} : { budget: resolver.experiment.budget }),
+      ...(await halvingOf(resolver.experiment.search, listing, flopsPerSecond)),
       trials: listing.trials.map((trial) => ({ ...describeListed(trial), seconds: trial.flops / flopsPerSecond })),
     };
     return { estimate, listing };
   } finally {
     session.close();
   }
+}
+
+/** What halving leaves, by so many operations. */
+async function halvingOf(search: SearchMode, listing: Listing, flops: number): Promise<{ halving?: HalvedWork }> {
+  if (search !== "halving") return {};
+  const { halvedListing } = await import("../../experiment/search/estimate.js");
+  const { least, most } = halvedListing(listing);
+  return { halving: { least: least / flops, most: most / flops } };
 }
 
 function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {

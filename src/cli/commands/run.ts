@@ -56,6 +56,10 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
   if (estimate.budget !== undefined) {
     terminal.print(`search: of these what ${formatSeconds(estimate.budget)} reach, where the front can still move`);
   }
+  if (estimate.halving) {
+    const [least, most] = [estimate.halving.least, estimate.halving.most].map(formatSeconds);
+    terminal.print(`search: halving stops the k that lag behind: ${least} to ${most} of that, more where scores tie`);
+  }
   terminal.print(`steps: ${estimate.steps.join(", ")}`);
 }
 
