@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** A process that does one step a line; `environment` is added to its own. */
+/** A process that does one step a line, which may say what; `environment` is added to its own. */
 export async function openStepper(command, args, environment = {}) {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "inherit"],
@@ -17,8 +17,8 @@ export async function openStepper(command, args, environment = {}) {
   const { ready } = await read();
   return {
     ready,
-    async step() {
-      child.stdin.write("step\n");
+    async step(line = "step") {
+      child.stdin.write(`${line}\n`);
       return read();
     },
     close: () =>
