@@ -53,8 +53,13 @@ class Task:
 
 
 def frozen_below(model, layers):
-    """Freezes the embeddings and so many layers of a BERT, and returns them: they run without dropout."""
-    frozen = [model.bert.embeddings, *model.bert.encoder.layer[:layers]]
+    """Freezes the embeddings and so many layers of a model of any family, with what layers share, and returns them: they run without dropout."""
+    base = model.base_model
+    stack = next(m for m in base.modules() if isinstance(m, torch.nn.ModuleList))  # no family has another before its layers
+    # What stands behind the last layer is trained with the branch.
+    behind = [module for name, module in base.named_children() if name in ("pooler", "final_norm")]
+    kept = {m for top in [*stack[layers:], *behind] for m in top.modules()}
+    frozen = [m for m in base.modules() if kept.isdisjoint(m.modules())]
     for module in frozen:
         module.requires_grad_(False)
     return frozen
@@ -63,10 +68,10 @@ def frozen_below(model, layers):
 def train(model, frozen, task, epochs, loss_of, rate=1e-4):
     """Dev scores after each epoch. loss_of(logits, inputs, rows) is a batch's loss."""
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    plain = ("bias", "LayerNorm.weight")
+    plain = ("bias", "norm.weight")
     groups = [
-        {"params": [p for name, p in trained if not name.endswith(plain)], "weight_decay": 0.01},
-        {"params": [p for name, p in trained if name.endswith(plain)], "weight_decay": 0.0},
+        {"params": [p for name, p in trained if not name.lower().endswith(plain)], "weight_decay": 0.01},
+        {"params": [p for name, p in trained if name.lower().endswith(plain)], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate, eps=1e-6)
     steps = -(-len(task.train) // BATCH) * epochs
