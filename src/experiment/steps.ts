@@ -24,6 +24,8 @@ import type { TrialResult } from "./results";
 export interface OutputPaths {
   readonly folder: string;
   readonly results: string;
+  /** Finished trials as `select --scores` reads them; written however far the experiment is. */
+  readonly scores: string;
   /** Of a search. */
   readonly front: string;
   readonly selection: string;
@@ -35,6 +37,7 @@ export function outputsIn(folder: string): OutputPaths {
   return {
     folder,
     results: path.join(folder, "trials.csv"),
+    scores: path.join(folder, "scores.csv"),
     front: path.join(folder, "front.csv"),
     selection: path.join(folder, "selection.json"),
     merged: path.join(folder, "merged"),

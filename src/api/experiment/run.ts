@@ -71,8 +71,15 @@ export async function runExperiment(
   const { isLastStep } = await import("../../experiment/plan.js");
   const { collectResults } = await import("../../experiment/results.js");
   const outputs = outputsIn(out);
-  const search = experiment.search === "full" ? null : await goThrough(opened, values, trackers, outputs, call);
-  if (!search && mine.length > 0) await train(opened, values, trackers, call);
+  let search: SearchOutcome | null = null;
+  try {
+    if (experiment.search !== "full") search = await goThrough(opened, values, trackers, outputs, call);
+    else if (mine.length > 0) await train(opened, values, trackers, call);
+  } catch (error) {
+    await writeScores(opened, outputs).catch(() => undefined); // what ended the rest is the error to show
+    throw error;
+  }
+  await writeScores(opened, outputs);
   const results = await collectResults(resolver);
   const complete = search !== null || results.length === resolver.trials.length;
   if (complete) await writeResults(results, outputs, call.recipes);
@@ -141,6 +148,17 @@ async function trainWhatIsLeft(
   } finally {
     session.close();
   }
+}
+
+async function writeScores({ resolver }: OpenedExperiment, outputs: OutputPaths): Promise<void> {
+  const { collectResults } = await import("../../experiment/results.js");
+  const results = await collectResults(resolver);
+  if (!results.some(({ run }) => run)) return;
+  const { makeFolder } = await import("../../files/folder.js");
+  const { writeFileAtomic } = await import("../../files/atomic.js");
+  const { scoresCsv } = await import("../../experiment/scores-csv.js");
+  await makeFolder(outputs.folder);
+  await writeFileAtomic(outputs.scores, scoresCsv(results, resolver.base.config.numHiddenLayers));
 }
 
 async function writeResults(results: readonly TrialResult[], outputs: OutputPaths, recipes: Recipes): Promise<void> {
