@@ -70,13 +70,12 @@ export function chosenTokens(below: PackedRows, above: PackedRows, lengths: Arra
   return int32([above.tokens], chosen);
 }
 
-/** Attention's operations on padding, as a part of the products with weights on real tokens, beyond which rows part. */
-const MOST_WASTE = 0.1;
-
 /** What a layer costs a token: of products with weights, and of attention for each token that it attends to. */
 export interface TokenCost {
   readonly products: number;
   readonly attention: number;
+  /** Attention on padding, as a part of the products with weights on real tokens, beyond which rows part. */
+  readonly mostWaste: number;
 }
 
 /**
@@ -90,7 +89,7 @@ export function groupRows(lengths: ArrayLike<number>, rows: readonly number[], c
   for (const row of sorted) {
     const own = lengths[row] as number;
     const padded = (group.length + 1) * longest * longest - squares - own * own;
-    if (group.length === 0 || padded * cost.attention > MOST_WASTE * (tokens + own) * cost.products) {
+    if (group.length === 0 || padded * cost.attention > cost.mostWaste * (tokens + own) * cost.products) {
       group = [];
       groups.push(group);
       [longest, tokens, squares] = [own, 0, 0];

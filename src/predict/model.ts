@@ -68,7 +68,7 @@ export interface ModelSource {
 export async function openModel(folder: string, engine: Engine, options: ModelSource): Promise<ServedModel> {
   if (isMergedFolder(folder)) return openMerged(folder, engine, options);
   const { runParts } = await import("./run-parts.js");
-  return opened(await runParts(folder, engine, options.taskOf, options.base), options);
+  return opened(await runParts(folder, engine, options.taskOf, options.base), engine, options);
 }
 
 /** A version may be removed while its graphs are opened by their names: then what is current is opened. */
@@ -79,7 +79,7 @@ async function openMerged(folder: string, engine: Engine, options: ModelSource):
       storedPieces(engine, folder, manifest) ? [] : filesFor(manifest, names),
     );
     try {
-      return await opened(await partsOf(version, engine, options), options);
+      return await opened(await partsOf(version, engine, options), engine, options);
     } catch (error) {
       if (existsSync(versionFile(folder, version.id, ".json"))) throw error;
       if ((await readState(folder, kinds)).single) throw error; // of format 1, which has no versions to remove
@@ -89,9 +89,9 @@ async function openMerged(folder: string, engine: Engine, options: ModelSource):
   }
 }
 
-async function opened(parts: Parts, { inputs: only }: ModelSource): Promise<ServedModel> {
+async function opened(parts: Parts, { device }: Engine, { inputs: only }: ModelSource): Promise<ServedModel> {
   const { folder, config, tokenizer, tasks, weights, cuts, pieces } = parts;
-  const segments = openSegments(config, tasks, pieces, cuts);
+  const segments = openSegments(config, tasks, pieces, cuts, device);
   try {
     await segments.open(tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name));
   } catch (error) {

@@ -35,11 +35,12 @@ test("of the tokens below, those of some of the rows", () => {
   expect(() => chosenTokens(above, below, rows.lengths)).toThrow(/row 1 is not among/);
 });
 
-test("rows part where attention's padding would cost a tenth of all products", () => {
-  const cost = { products: 10_000, attention: 10 };
+test("rows part where attention's padding would cost more than a part of all products", () => {
+  const cost = { products: 10_000, attention: 10, mostWaste: 0.1 };
   expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], cost)).toEqual([[3, 1, 0, 2]]);
   const lengths = [8, 512, 8, 8];
   expect(groupRows(lengths, [0, 1, 2, 3], cost)).toEqual([[1], [0, 2, 3]]);
   expect(groupRows(lengths, [2], cost)).toEqual([[2]]);
   expect(groupRows(lengths, [], cost)).toEqual([]);
+  expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], { ...cost, mostWaste: 0.001 })).toEqual([[3], [1], [0, 2]]);
 });

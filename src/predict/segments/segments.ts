@@ -4,12 +4,14 @@
 
 import { chosenTokens, groupRows, type PackedRows, packRows, type TokenCost } from "../../batches/packed";
 import type { TokenRows } from "../../batches/rows";
-import type { GraphProgram } from "../../engines/engine";
+import type { Engine, GraphProgram } from "../../engines/engine";
 import type { EncoderConfig } from "../../model/config";
 import { layerFlops } from "../../model/flops";
 import type { Place } from "../../model/place";
 import { type Stretch, stretchesOf } from "../../model/stretches";
 import type { HostTensor, HostTensors } from "../../model/tensors";
+
+type Device = Engine["device"];
 
 /** Opens a piece's program. */
 export type OpenPiece = () => Promise<GraphProgram>;
@@ -82,12 +84,14 @@ interface BranchPiece extends Piece {
 
 /**
  * @param cuts layers at which the trunk is cut beside the tasks' forks
+ * @param device where the pieces run
  */
 export function openSegments(
   config: EncoderConfig,
   tasks: readonly SegmentedTask[],
   source: PieceSource,
   cuts: readonly number[] = [],
+  device: Device = "cpu",
 ): Segments {
   const trunk: TrunkPiece[] = trunkStretches(tasks, cuts).map((stretch) => {
     const { from, to } = stretch;
@@ -98,7 +102,7 @@ export function openSegments(
     fork: task.fork,
   });
   const branches = new Map(tasks.map((task) => [task.name, branchOf(task, () => source.branch(task.name))]));
-  const cost = tokenCost(config);
+  const cost = tokenCost(config, device);
 
   return {
     async *run(rows, wants, onRun) {
@@ -172,9 +176,15 @@ function requireKnown(wants: readonly (readonly string[])[], branches: ReadonlyM
   if (unknown !== undefined) throw new Error(`the model is open without the task ${unknown}`);
 }
 
-function tokenCost(config: EncoderConfig): TokenCost {
+/**
+ * By operations. Those of attention are small products and passes over memory, which on a processor take about ten times as long as an
+ * operation of a product with weights; on a GPU a group costs the starting of its kernels.
+ */
+const MOST_WASTE = { cpu: 0.01, gpu: 0.1 } as const;
+
+function tokenCost(config: EncoderConfig, device: Device): TokenCost {
   const products = layerFlops(config, 1, 0);
-  return { products, attention: layerFlops(config, 1, 1) - products };
+  return { products, attention: layerFlops(config, 1, 1) - products, mostWaste: MOST_WASTE[device] };
 }
 
 interface Work {
