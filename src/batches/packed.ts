@@ -70,33 +70,41 @@ export function chosenTokens(below: PackedRows, above: PackedRows, lengths: Arra
   return int32([above.tokens], chosen);
 }
 
-/** What a layer costs a token: of products with weights, and of attention for each token that it attends to. */
-export interface TokenCost {
-  readonly products: number;
-  readonly attention: number;
-  /** Attention on padding, as a part of the products with weights on real tokens, beyond which rows part. */
-  readonly mostWaste: number;
+/** What a layer costs beside its products with weights, in those of a token. */
+export interface LayerCost {
+  /** Attention of one token to one other. */
+  readonly cell: number;
+  /** A call, however few its tokens are. */
+  readonly call: number;
 }
 
 /**
- * Rows in groups of like length, longest first: attention alone computes padding, with the square of the length, so one long
- * text among short ones would cost more than all products. Order in a group is that of `rows` where lengths are equal.
+ * Rows in groups of like length, longest first: attention alone computes padding, with the square of the length, so one long text among
+ * short ones would cost more than all products, and each group costs a call. The partition that costs least, by the lengths that there are.
+ * Order in a group is that of `rows` where lengths are equal.
  */
-export function groupRows(lengths: ArrayLike<number>, rows: readonly number[], cost: TokenCost): number[][] {
+export function groupRows(lengths: ArrayLike<number>, rows: readonly number[], { cell, call }: LayerCost): number[][] {
   const sorted = [...rows].sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
-  const groups: number[][] = [];
-  let [group, longest, tokens, squares]: [number[], number, number, number] = [[], 0, 0, 0];
-  for (const row of sorted) {
-    const own = lengths[row] as number;
-    const padded = (group.length + 1) * longest * longest - squares - own * own;
-    if (group.length === 0 || padded * cost.attention > cost.mostWaste * (tokens + own) * cost.products) {
-      group = [];
-      groups.push(group);
-      [longest, tokens, squares] = [own, 0, 0];
+  // Where each length begins among them, and the end.
+  const starts = [...sorted.keys()].filter(
+    (i) => i === 0 || lengths[sorted[i - 1] as number] !== lengths[sorted[i] as number],
+  );
+  starts.push(sorted.length);
+  const costs = new Float64Array(starts.length);
+  /** Where the last group of those up to a length begins. */
+  const last = new Int32Array(starts.length);
+  for (let to = 1; to < starts.length; to++) {
+    costs[to] = Number.POSITIVE_INFINITY;
+    for (let from = 0; from < to; from++) {
+      const [begin, end] = [starts[from] as number, starts[to] as number];
+      const longest = lengths[sorted[begin] as number] as number;
+      const cost = (costs[from] as number) + call + cell * (end - begin) * longest * longest;
+      if (cost < (costs[to] as number)) [costs[to], last[to]] = [cost, from];
     }
-    group.push(row);
-    tokens += own;
-    squares += own * own;
+  }
+  const groups: number[][] = [];
+  for (let to = starts.length - 1; to > 0; to = last[to] as number) {
+    groups.unshift(sorted.slice(starts[last[to] as number], starts[to]));
   }
   return groups;
 }

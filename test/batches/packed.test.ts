@@ -1,6 +1,6 @@
 // Rows packed without padding: where tokens lie, and which rows go through attention together.
 
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { chosenTokens, groupRows, packRows } from "../../src/batches/packed";
 import { tokenRows } from "../../src/batches/rows";
 
@@ -35,12 +35,36 @@ test("of the tokens below, those of some of the rows", () => {
   expect(() => chosenTokens(above, below, rows.lengths)).toThrow(/row 1 is not among/);
 });
 
-test("rows part where attention's padding would cost more than a part of all products", () => {
-  const cost = { products: 10_000, attention: 10, mostWaste: 0.1 };
-  expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], cost)).toEqual([[3, 1, 0, 2]]);
-  const lengths = [8, 512, 8, 8];
-  expect(groupRows(lengths, [0, 1, 2, 3], cost)).toEqual([[1], [0, 2, 3]]);
-  expect(groupRows(lengths, [2], cost)).toEqual([[2]]);
-  expect(groupRows(lengths, [], cost)).toEqual([]);
-  expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], { ...cost, mostWaste: 0.001 })).toEqual([[3], [1], [0, 2]]);
+describe("rows part where attention's padding costs more than a call", () => {
+  const cost = { cell: 0.01, call: 20 };
+
+  test("and stand longest first, in their order where they are equal", () => {
+    expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], cost)).toEqual([[3, 1, 0, 2]]);
+    expect(groupRows([8, 512, 8, 8], [0, 1, 2, 3], cost)).toEqual([[1], [0, 2, 3]]);
+    expect(groupRows([8, 512, 8, 8], [2], cost)).toEqual([[2]]);
+    expect(groupRows([8], [], cost)).toEqual([]);
+    expect(groupRows([8, 9, 8, 10], [0, 1, 2, 3], { cell: 0.01, call: 0 })).toEqual([[3], [1], [0, 2]]);
+  });
+
+  test("at the least cost that any partition has", () => {
+    const costOf = (groups: number[][], lengths: number[]) =>
+      groups.reduce(
+        (sum, group) =>
+          sum + cost.call + cost.cell * group.length * Math.max(...group.map((row) => lengths[row] as number)) ** 2,
+        0,
+      );
+    for (let run = 0; run < 50; run++) {
+      const lengths = Array.from({ length: 7 }, (_, i) => 1 + ((run * 37 + i * i * 11 + run * i * 7) % 80));
+      const sorted = groupRows(lengths, [...lengths.keys()], { cell: 0, call: 1 }).flat();
+      const cuts = Array.from({ length: 2 ** 6 }, (_, bits) => {
+        const groups: number[][] = [[]];
+        for (const [i, row] of sorted.entries()) {
+          if (i > 0 && (bits >> (i - 1)) & 1) groups.push([]);
+          groups.at(-1)?.push(row);
+        }
+        return costOf(groups, lengths);
+      });
+      expect(costOf(groupRows(lengths, [...lengths.keys()], cost), lengths)).toBeCloseTo(Math.min(...cuts), 9);
+    }
+  });
 });

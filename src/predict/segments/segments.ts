@@ -2,7 +2,7 @@
 // call runs for each row only the pieces that its tasks need; rows that ask for different tasks share the pieces under them.
 // Padding is not computed (model/packed.ts). What a shallow fork gives is handed out before the deeper layers run.
 
-import { chosenTokens, groupRows, type PackedRows, packRows, type TokenCost } from "../../batches/packed";
+import { chosenTokens, groupRows, type LayerCost, type PackedRows, packRows } from "../../batches/packed";
 import type { TokenRows } from "../../batches/rows";
 import type { Engine, GraphProgram } from "../../engines/engine";
 import type { EncoderConfig } from "../../model/config";
@@ -102,7 +102,7 @@ export function openSegments(
     fork: task.fork,
   });
   const branches = new Map(tasks.map((task) => [task.name, branchOf(task, () => source.branch(task.name))]));
-  const cost = tokenCost(config, device);
+  const cost = layerCost(config, device);
 
   return {
     async *run(rows, wants, onRun) {
@@ -177,14 +177,15 @@ function requireKnown(wants: readonly (readonly string[])[], branches: ReadonlyM
 }
 
 /**
- * By operations. Those of attention are small products and passes over memory, which on a processor take about ten times as long as an
- * operation of a product with weights; on a GPU a group costs the starting of its kernels.
+ * What an operation of attention takes, its products being small and the rest passes over memory, in operations of products with weights;
+ * and a call in tokens: of a processor the reading of the weights, of a GPU the starting of kernels.
  */
-const MOST_WASTE = { cpu: 0.01, gpu: 0.1 } as const;
+const COSTS = { cpu: { attention: 10, call: 20 }, gpu: { attention: 1, call: 500 } } as const;
 
-function tokenCost(config: EncoderConfig, device: Device): TokenCost {
+function layerCost(config: EncoderConfig, device: Device): LayerCost {
   const products = layerFlops(config, 1, 0);
-  return { products, attention: layerFlops(config, 1, 1) - products, mostWaste: MOST_WASTE[device] };
+  const { attention, call } = COSTS[device];
+  return { cell: (attention * (layerFlops(config, 1, 1) - products)) / products, call };
 }
 
 interface Work {
