@@ -2,6 +2,7 @@
 // place is workers.ts.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import os from "node:os";
 import path from "node:path";
 import type { Duplex } from "node:stream";
 import { UserError } from "../../errors/errors";
@@ -68,6 +69,21 @@ const KEPT_PAGES = {
   MALLOC_TOP_PAD_: "67108864",
 };
 
+/** As `nice` counts. */
+const NICENESS = 10;
+
+/**
+ * Where there are no more cores than threads of the engine, the HTTP process would wait for one until a thread's time is up, and with it
+ * every request. What a thread begins later inherits this. Another platform may refuse it: then it is as it was.
+ */
+function yieldCores(pid: number): void {
+  try {
+    os.setPriority(pid, NICENESS);
+  } catch {
+    // It has ended, which whoever waits for it hears.
+  }
+}
+
 export function connect({ silence, ...settings }: ConnectionOptions): Connection {
   // This process's own flags stay its own: with them --eval would run its script again in every child, which starts
   // more of them, and a debugger's port would be taken. NODE_OPTIONS is inherited.
@@ -76,6 +92,7 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
     stdio: ["ignore", "ignore", settings.verbose ? "inherit" : "pipe", "pipe"],
     env: { ...KEPT_PAGES, ...process.env },
   });
+  if (child.pid !== undefined) yieldCores(child.pid);
   const pipe = child.stdio[3] as Duplex;
   const calls = new Map<number, Waiting>();
   const versions = new Map<string, OpenedVersion>();
