@@ -7,7 +7,7 @@ import { shown } from "../../errors/printable";
 import { ClientGone, DeadlinePassed } from "../ask";
 import { InferenceLost } from "../inference/inference";
 import { VersionRefused } from "../model/live";
-import { QueueFull } from "../schedule/queue";
+import { QueueFull, type Refusal } from "../schedule/queue";
 
 /** Codes by the status that each comes with. */
 const statuses = {
@@ -58,12 +58,17 @@ export class ApiError extends Error {
 /** For who asks again: whole seconds, at least one. */
 const retryAfter = (ms: number) => ({ "retry-after": String(Math.max(1, Math.ceil(ms / 1000))) });
 
+/** A refusal as it is answered. */
+export const queueFull = ({ message, retryAfterMs }: Refusal) =>
+  ({ code: "queue_full", message: `the server is busy: ${message}`, headers: retryAfter(retryAfterMs) }) as const;
+
 /** Whatever was thrown, as what is answered. What nobody expected is `internal`, and says nothing more. */
 export function apiError(thrown: unknown): ApiError {
   const options = { cause: thrown };
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof QueueFull) {
-    return new ApiError("queue_full", `the server is busy: ${thrown.message}`, retryAfter(thrown.retryAfterMs));
+    const { code, message, headers } = queueFull(thrown);
+    return new ApiError(code, message, headers);
   }
   if (thrown instanceof DeadlinePassed) {
     return new ApiError("deadline_passed", "x-deadline-ms passed before the answer was there. Give more, or none");
@@ -109,15 +114,30 @@ const lastPart = (found: string) =>
     .at(-1) as string;
 
 /** The error as JSON. Under /v2 `error` is the message, as the Open Inference Protocol has it. */
-export function errorBody(error: ApiError, requestId: string, url: string) {
+export function errorBody(error: Pick<ApiError, "code" | "message">, requestId: string, url: string) {
   if (url !== "/v2" && !url.startsWith("/v2/")) return errorAnswer(error, requestId);
   const { code, message } = error;
   return { error: message, code, request_id: requestId };
 }
 
-export const errorAnswer = ({ code, message }: ApiError, requestId: string): ErrorAnswer => ({
+export const errorAnswer = ({ code, message }: Pick<ApiError, "code" | "message">, requestId: string): ErrorAnswer => ({
   error: { code, message, request_id: requestId },
 });
+
+/** As {@link sendError}, and with nothing of Fastify's between: of what is asked at several times what can be done, most is refused. */
+export function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): void {
+  const { code, message, headers } = queueFull(refusal);
+  request.trace.code = code;
+  const body = JSON.stringify(errorBody({ code, message }, request.id, request.url));
+  reply.hijack();
+  reply.raw.writeHead(statuses[code], {
+    ...(reply.getHeaders() as Record<string, string>),
+    ...headers,
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(body),
+  });
+  reply.raw.end(body);
+}
 
 export function sendError(request: FastifyRequest, reply: FastifyReply, error: ApiError): FastifyReply {
   return reply

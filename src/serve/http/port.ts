@@ -7,6 +7,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { failure, oneLine, usageError } from "../../errors/errors";
+import { oneATurn } from "./arrivals";
 import { ApiError, errorBody } from "./errors";
 
 export interface PortOptions {
@@ -42,7 +43,7 @@ const LINGER_MS = 1000;
 export async function openPort({ host, port, tls }: PortOptions): Promise<Port> {
   let [answer, taken] = [answerEarly, answerEarly];
   const options = { requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS, keepAliveTimeout: KEEP_ALIVE_MS };
-  const onRequest: RequestListener = (request, response) => answer(request, response);
+  const onRequest = oneATurn((request, response) => answer(request, response));
   const server = tls ? secureServer(tls, options, onRequest) : createServer(options, onRequest);
   server.on("clientError", onClientError);
   await listen(server, host, port);

@@ -9,11 +9,13 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from "fastify";
+import type { Refusal } from "../schedule/queue";
 import { adminRoutes } from "./admin";
+import { arrivalOf } from "./arrivals";
 import { readBodies } from "./body";
 import type { ServerContext } from "./context";
 import { allowOrigins } from "./cors";
-import { type ApiError, apiError, ApiError as Failure, sendError } from "./errors";
+import { type ApiError, apiError, ApiError as Failure, refuse, sendError } from "./errors";
 import { healthRoutes } from "./health";
 import { modelRoutes } from "./model";
 import { openApiRoute } from "./openapi";
@@ -35,6 +37,8 @@ export function buildServer(context: ServerContext, { origins, logger, take }: H
     bodyLimit: context.limits.maxBodyBytes,
     ...(logger ? { loggerInstance: logger } : {}),
     // Its own lines have the whole address, which may hold anything.
+    // A logger for each request costs more than its line, which names the request itself.
+    childLoggerFactory: (own) => own,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => requestId(headers["x-request-id"]),
     return503OnClosing: false, // `onRequest` says it, as JSON
@@ -68,10 +72,13 @@ function everyRequest(app: FastifyInstance, context: ServerContext): void {
     const route = request.routeOptions.url ?? "none";
     const status = trace.aborted ? 499 : reply.raw.statusCode;
     metrics.answered(route, status, ms, trace.code ?? null);
-    request.log.info({ method: request.method, route, status, ms: Math.round(ms * 100) / 100, ...trace }, "answered");
+    request.log.info(
+      { reqId: request.id, method: request.method, route, status, ms: Math.round(ms * 100) / 100, ...trace },
+      "answered",
+    );
   };
   app.addHook("onRequest", async (request, reply) => {
-    request.arrived = performance.now();
+    request.arrived = arrivalOf(request.raw);
     request.trace = {};
     drain.opened();
     // Not Fastify's onResponse, which knows nothing of clients that go.
@@ -82,13 +89,16 @@ function everyRequest(app: FastifyInstance, context: ServerContext): void {
     reply.header("x-request-id", request.id);
     if (drain.isDraining) reply.header("connection", "close");
     auth.check(request);
-    refuseEarly(context, request);
+    const refusal = refuseEarly(context, request);
+    if (!refusal) return;
+    refuse(request, reply, refusal);
+    return reply;
   });
   const fail = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
     request.trace ??= {};
     request.trace.code = error.code;
     // Of a client's mistake the code alone: the message may quote what it sent.
-    if (error.status >= 500) request.log.error({ err: error.cause ?? error }, error.code);
+    if (error.status >= 500) request.log.error({ reqId: request.id, err: error.cause ?? error }, error.code);
     return sendError(request, reply, error);
   };
   app.setErrorHandler((error, request, reply) => fail(request, reply, apiError(error)));
@@ -108,15 +118,15 @@ function everyRequest(app: FastifyInstance, context: ServerContext): void {
 }
 
 /** Before a body is read, where it cannot change the answer. */
-function refuseEarly({ drain, queue, cache }: ServerContext, request: FastifyRequest): void {
-  if (request.method !== "POST" || !asksForPredictions(request)) return;
+function refuseEarly({ drain, queue, cache }: ServerContext, request: FastifyRequest): Refusal | null {
+  if (request.method !== "POST" || !asksForPredictions(request)) return null;
   if (drain.isDraining) {
     throw new Failure("draining", "the server is about to end, and answers what it took before", {
       "retry-after": "1",
     });
   }
   // What the cache knows is never refused, and only the body says what that is.
-  if (cache === null) queue.requireRoom();
+  return cache === null ? queue.full() : null;
 }
 
 const asksForPredictions = ({ routeOptions }: FastifyRequest) =>

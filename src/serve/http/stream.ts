@@ -61,7 +61,7 @@ export async function streamPredictions(
     if (!begun) throw error;
     const told = apiError(error);
     request.trace.code = told.code;
-    if (told.status >= 500) request.log.error({ err: told.cause ?? told }, told.code);
+    if (told.status >= 500) request.log.error({ reqId: request.id, err: told.cause ?? told }, told.code);
     send("error", errorAnswer(told, request.id));
   }
   raw.end();

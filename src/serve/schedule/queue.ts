@@ -50,11 +50,17 @@ export class QueueFull extends Error {
   }
 }
 
+/** Why a row is not admitted. */
+export interface Refusal {
+  readonly message: string;
+  readonly retryAfterMs: number;
+}
+
 export interface Queue {
   /** Throws {@link QueueFull}. */
   admit(asked: Asked): Ticket;
-  /** Throws {@link QueueFull} where a single row would be refused now. */
-  requireRoom(): void;
+  /** Why a single row would be refused now; null where it would not. Nothing is thrown: a stack costs more than all else of a refusal. */
+  full(): Refusal | null;
   /** Its encodings, in the place of what was estimated. false where the ticket was dropped. */
   put(ticket: Ticket, rows: readonly Omit<Waiting, "ticket">[]): boolean;
   /** Takes what waits of it out: its client went, or its deadline passed. */
@@ -75,7 +81,7 @@ export interface Queue {
 const PATIENCE_MS = 1000;
 
 /** Full batches that may lie ahead of a request where no delay is given. */
-export const FULL_BATCHES = 4;
+export const FULL_BATCHES = 2;
 
 /** Below this no delay is worth refusing for. */
 const LEAST_DELAY_MS = 50;
@@ -117,23 +123,21 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
     return found;
   };
 
-  /** How long rows that come now would wait. */
-  const requireRoom = (count: number): number => {
-    const wait = delay();
+  const fullFor = (count: number, wait: number): Refusal | null => {
     if (rows + count > limits.maxRows && rows > 0) {
-      throw new QueueFull(`${rows} rows wait, of ${limits.maxRows} that may. Try again later`, wait);
+      return { message: `${rows} rows wait, of ${limits.maxRows} that may. Try again later`, retryAfterMs: wait };
     }
     const most = longest();
-    if (wait <= most) return wait;
-    throw new QueueFull(
-      `a row would wait ${Math.ceil(wait)} ms, of ${Math.ceil(most)} that it may. Try again later`,
-      wait,
-    );
+    if (wait <= most) return null;
+    const message = `a row would wait ${Math.ceil(wait)} ms, of ${Math.ceil(most)} that it may. Try again later`;
+    return { message, retryAfterMs: wait };
   };
 
   return {
     admit(asked) {
-      const wait = requireRoom(asked.rows);
+      const wait = delay();
+      const full = fullFor(asked.rows, wait);
+      if (full) throw new QueueFull(full.message, full.retryAfterMs);
       const admitted = now();
       if (asked.deadline !== undefined && admitted + wait > asked.deadline) {
         throw new QueueFull(`a row would wait ${Math.ceil(wait)} ms, longer than its deadline allows`, wait);
@@ -145,7 +149,7 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
       work += asked.work;
       return ticket;
     },
-    requireRoom: () => requireRoom(1),
+    full: () => fullFor(1, delay()),
     put(ticket, waiting) {
       const own = held.get(ticket);
       if (!own) return false;
