@@ -54,8 +54,12 @@ export async function serve(options: ServeOptions = {}, caller: Caller = {}): Pr
   );
 }
 
+/** More give a processor no more texts a second, and make each wait longer; a GPU is filled by no less. */
+const BATCH_TOKENS = { cpu: 512, auto: 512, webgpu: 4096, cuda: 4096 } as const;
+
 async function settingsFor(values: Values<typeof serveOptions>): Promise<ServeSettings> {
-  const { maxQueue, maxDelayMs = null, maxBatchTokens, maxWaitMs, maxRows, maxText, maxBody, cors = [] } = values;
+  const { maxQueue, maxDelayMs = null, maxWaitMs, maxRows, maxText, maxBody, cors = [] } = values;
+  const { maxBatchTokens = BATCH_TOKENS[values.device] } = values;
   const other = cors.find((origin) => !/^https?:\/\/[^/\s]+$/.test(origin));
   if (other !== undefined) throw usageError(`--cors ${other} is no origin, such as https://a.example`);
   return {

@@ -38,11 +38,10 @@ const computing = {
     help: "inference processes (default what a short measurement finds best)",
   }),
   threads: optional(threads.threads.read, { ...threads.threads, help: "threads of each (default likewise)" }),
-  maxBatchTokens: option(integer({ min: 1, max: 1_000_000 }), {
+  maxBatchTokens: optional(integer({ min: 1, max: 1_000_000 }), {
     flag: "--max-batch-tokens",
     value: "<n>",
-    help: "tokens of a batch at most",
-    fallback: 1024,
+    help: "tokens of a batch at most (default 512, with --device webgpu and cuda 4096)",
   }),
   maxWaitMs: option(decimal({ min: 0, max: 1000 }), {
     flag: "--max-wait-ms",
@@ -62,7 +61,7 @@ const bounds = {
   maxDelayMs: optional(decimal({ min: 1 }), {
     flag: "--max-delay-ms",
     value: "<ms>",
-    help: "estimated waiting beyond which rows are refused (default the time of four full batches, 50 ms at least)",
+    help: "estimated waiting beyond which rows are refused (default the time of two full batches, 50 ms at least)",
   }),
   maxRows: option(integer({ min: 1, max: 100_000 }), {
     flag: "--max-rows",

@@ -134,7 +134,7 @@ describe("admission", () => {
     const end = rate.begin(120, 60); // 60 ms
     expect(queue.delay()).toBe(60);
     expect(refusal(() => admit(1)).message).toBe("a row would wait 60 ms, of 50 that it may. Try again later");
-    expect(refusal(() => queue.requireRoom()).retryAfterMs).toBe(60);
+    expect(queue.full()?.retryAfterMs).toBe(60);
     clock.now += 20;
     expect(queue.delay()).toBe(40);
     admit(1, { work: 30 }); // 15 ms
@@ -145,11 +145,11 @@ describe("admission", () => {
     admit(1);
   });
 
-  test("by default lets four full batches lie ahead, and 50 ms in any case", () => {
+  test("by default lets two full batches lie ahead, and 50 ms in any case", () => {
     const { admit, learn } = queueAt({ maxRows: 1000 });
     learn(0.5); // 2 layers a token: a batch of 100 tokens takes 400 ms
-    for (let work = 0; work <= 800; work += 10) admit(1, { work: 10 });
-    expect(refusal(() => admit(1)).message).toMatch("would wait 1620 ms, of 1600");
+    for (let work = 0; work <= 400; work += 10) admit(1, { work: 10 });
+    expect(refusal(() => admit(1)).message).toMatch("would wait 820 ms, of 800");
     const fast = queueAt({ maxRows: 1000 });
     fast.learn(100);
     fast.admit(1, { work: 5001 });
