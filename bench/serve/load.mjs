@@ -1,63 +1,59 @@
-// The client of the serving benches, a process of its own: autocannon's API against one address. Told by a line of JSON on stdin:
-// {"url", "bodies": [...], "answers": [...], "connections", "seconds", "rate"}; answers a line of JSON. A body's answer is compared with
-// the one that was computed directly: labels alike, numbers within `within`.
-import { createRequire } from "node:module";
+// The client of the serving benches, a process of its own (client.mjs starts it). stdin has a line of JSON:
+// {"url", "token"?, "bodies", "answers", "within", "seconds", "connections" or "rate", "records"?}, stdout one: statuses, what was wrong, how long it
+// took. With connections each of them asks again when it is answered; with a rate requests come at random times. Every answer is compared
+// with one that was computed directly, of the task's version that it names: labels alike, numbers within `within`. `records` names a file
+// for a line of each answer: [when it was sent, as Date.now() counts; ms; status; version of each task].
+import { writeFileSync } from "node:fs";
 import { showUsage } from "../usage.mjs";
-
-const require = createRequire(import.meta.url);
-const autocannon = require("autocannon");
+import { closedLoop } from "./closed-loop.mjs";
+import { openLoop } from "./open-loop.mjs";
 
 showUsage(import.meta.url);
 
 let text = "";
 for await (const data of process.stdin) text += data;
-const { url, bodies, answers, connections, seconds, rate, within } = JSON.parse(text);
+const { url, token, bodies, answers, within, seconds, connections, rate, records } = JSON.parse(text);
 
 const statuses = {};
-let [wrong, first] = [0, null];
-/** Milliseconds of every answer with status 200. */
+let [wrong, partial, first] = [0, 0, null];
 const times = [];
+const lines = [];
 
-function matches(found, expected) {
-  return Object.entries(expected).every(([task, prediction]) => {
-    const got = found[task];
-    if (!got || got.label !== prediction.label) return false;
-    const [a, b] = [got.value ?? got.score, prediction.value ?? prediction.score];
-    return Math.abs(a - b) <= within;
-  });
+/** "any" stands for a server that names no versions. */
+function isRight(got, known) {
+  const expected = known[got.version] ?? known.any;
+  if (!expected || got.label !== expected.label) return false;
+  const [a, b] = [got.value ?? got.score, expected.value ?? expected.score];
+  return Math.abs(a - b) <= within;
 }
 
-const instance = autocannon(
-  {
-    url,
-    connections,
-    duration: seconds,
-    timeout: 60,
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    ...(rate ? { overallRate: rate } : {}),
-    requests: bodies.map((body, i) => ({
-      body: JSON.stringify(body),
-      onResponse(status, answer) {
-        statuses[status] = (statuses[status] ?? 0) + 1;
-        if (status !== 200) return;
-        if (matches(JSON.parse(answer).predictions, answers[i])) return;
-        wrong++;
-        first ??= { body, answer, expected: answers[i] };
-      },
-    })),
-  },
-  (error, result) => {
-    if (error) throw error;
-    times.sort((a, b) => a - b);
-    const at = (share) => times[Math.min(times.length - 1, Math.floor(share * times.length))];
-    const measured = {
-      ...{ statuses, wrong, first, errors: result.errors, timeouts: result.timeouts },
-      ...{ seconds: result.duration, p50: at(0.5), p90: at(0.9), p99: at(0.99), most: times.at(-1) },
-    };
-    process.stdout.write(`${JSON.stringify(measured)}\n`);
-  },
-);
-instance.on("response", (_client, status, _bytes, ms) => {
-  if (status === 200) times.push(ms);
-});
+function onAnswer(body, sent, ms, status, answer) {
+  statuses[status] = (statuses[status] ?? 0) + 1;
+  if (status !== 200) {
+    if (records) lines.push(`[${Math.round(performance.timeOrigin + sent)},${ms.toFixed(1)},${status}]`);
+    return;
+  }
+  times.push(ms);
+  const { predictions } = JSON.parse(answer);
+  const tasks = Object.entries(answers[body]);
+  const missing = tasks.some(([task]) => !predictions[task]);
+  const right = !missing && tasks.every(([task, known]) => isRight(predictions[task], known));
+  if (missing) partial++;
+  else if (!right) wrong++;
+  if (!right) first ??= { body: bodies[body], answer, expected: answers[body] };
+  if (!records) return;
+  const versions = Object.fromEntries(Object.entries(predictions).map(([task, { version }]) => [task, version]));
+  lines.push(`[${Math.round(performance.timeOrigin + sent)},${ms.toFixed(1)},200,${JSON.stringify(versions)}]`);
+}
+
+const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
+const job = { url: `${url}/v1/predict`, headers, bodies: bodies.map((body) => JSON.stringify(body)), seconds };
+const began = performance.now();
+const errors = await (rate ? openLoop({ ...job, rate }, onAnswer) : closedLoop({ ...job, connections }, onAnswer));
+const took = (performance.now() - began) / 1000;
+times.sort((a, b) => a - b);
+const at = (share) => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? null;
+if (records) writeFileSync(records, `${lines.join("\n")}\n`);
+const found = { statuses, wrong, partial, first, errors, seconds: took, perSecond: times.length / took };
+console.log(JSON.stringify({ ...found, p50: at(0.5), p99: at(0.99), most: at(1) }));
+process.exit();

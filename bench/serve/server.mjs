@@ -1,0 +1,67 @@
+// `flexbert serve` as a process of the benches: its address, its metrics, its log, and its end.
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export const bin = fileURLToPath(new URL("../../bin/flexbert.js", import.meta.url));
+
+/** A process that says its address in its first line of JSON. @param log what takes its stderr; none: nobody */
+export async function start(args, log) {
+  if (log) mkdirSync(path.dirname(log), { recursive: true });
+  const stderr = log ? openSync(log, "w") : "ignore";
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", stderr] });
+  if (log) closeSync(stderr);
+  const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
+  for await (const line of createInterface({ input: child.stdout })) {
+    child.stdout.resume();
+    return { ...JSON.parse(line), pid: child.pid, exited, stop: () => stop(child, exited) };
+  }
+  throw new Error(`${args.join(" ")} ended with ${await exited}`);
+}
+
+/** @returns its exit code, or what killed it */
+async function stop(child, exited) {
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  const code = await exited;
+  clearTimeout(late);
+  return code;
+}
+
+/** @param flags more of serve's. @param node flags of the HTTP process's own node */
+export async function serve({ merged, weights, workers, threads, flags = [], node = [], log }) {
+  const layout = [...(workers ? ["--workers", workers] : []), ...(threads ? ["--threads", threads] : [])];
+  const auth = flags.includes("--tokens") ? [] : ["--no-auth"];
+  const asked = ["--merged", merged, "--port", "0", "--json", "--weights", weights, ...layout, ...auth, ...flags];
+  const server = await start([...node, bin, "serve", ...asked, ...(log ? [] : ["--quiet"])], log);
+  return { ...server, metrics: () => readMetrics(server.url) };
+}
+
+/** Makes a token in a file. */
+export const newToken = (file, name, ...flags) => {
+  const args = [bin, "serve", "--new-token", name, "--tokens", file, "--json", ...flags];
+  return JSON.parse(execFileSync(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] })).token;
+};
+
+/** Of each sample its value, by name and labels as they are written. */
+async function readMetrics(url) {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(
+    samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+  );
+}
+
+/** Lines of a server's log that tell of an answer. */
+export const answersIn = (log) =>
+  readFileSync(log, "utf8")
+    .split("\n")
+    .filter((line) => line.includes('"msg":"answered"'))
+    .map((line) => JSON.parse(line));
+
+export const percentile = (values, share) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+};
