@@ -61,7 +61,7 @@ const bounds = {
   maxDelayMs: optional(decimal({ min: 1 }), {
     flag: "--max-delay-ms",
     value: "<ms>",
-    help: "estimated waiting beyond which rows are refused (default the time of two full batches, 50 ms at least)",
+    help: "estimated waiting beyond which rows are refused (default the time of a full batch, 50 ms at least)",
   }),
   maxRows: option(integer({ min: 1, max: 100_000 }), {
     flag: "--max-rows",

@@ -118,7 +118,7 @@ function everyRequest(app: FastifyInstance, context: ServerContext): void {
 }
 
 /** Before a body is read, where it cannot change the answer. */
-function refuseEarly({ drain, queue, cache }: ServerContext, request: FastifyRequest): Refusal | null {
+function refuseEarly({ drain, queue, cache, live }: ServerContext, request: FastifyRequest): Refusal | null {
   if (request.method !== "POST" || !asksForPredictions(request)) return null;
   if (drain.isDraining) {
     throw new Failure("draining", "the server is about to end, and answers what it took before", {
@@ -126,7 +126,8 @@ function refuseEarly({ drain, queue, cache }: ServerContext, request: FastifyReq
     });
   }
   // What the cache knows is never refused, and only the body says what that is.
-  return cache === null ? queue.full() : null;
+  if (cache !== null) return null;
+  return queue.full(live.current.guessBytes(Number(request.headers["content-length"] ?? 0)));
 }
 
 const asksForPredictions = ({ routeOptions }: FastifyRequest) =>

@@ -47,6 +47,8 @@ export interface Served {
   layersOf(tasks: readonly VersionTask[]): number;
   /** Layers times tokens of a row, guessed by the length of its text: it is admitted before it is tokenized. */
   guessWork(row: Row, tasks: readonly VersionTask[]): number;
+  /** The same of a body, by its length: before it is read. */
+  guessBytes(bytes: number): number;
   encode(row: Row, tasks: readonly VersionTask[]): Unit[];
 }
 
@@ -104,6 +106,7 @@ export function describeVersion(
       const guessed = SPECIAL_TOKENS + Math.ceil((text.length + (pair?.length ?? 0)) / UNITS_A_TOKEN);
       return Math.min(longest, guessed) * layersOf(chosen);
     },
+    guessBytes: (bytes) => Math.ceil(bytes / UNITS_A_TOKEN) * layersOf(tasks),
     encode: (row, chosen) =>
       encodeRow(tokenizer, row, chosen).map(({ encoding, tasks: names }) => {
         const own = names.map((name) => byName.get(name) as VersionTask);

@@ -9,7 +9,7 @@ import type { Rate } from "./rate";
 export interface QueueLimits {
   /** Rows that wait at most. */
   readonly maxRows: number;
-  /** Estimated waiting in ms beyond which a request is refused; null: as long as {@link FULL_BATCHES} full batches take. */
+  /** Estimated waiting in ms beyond which a request is refused, unless it runs longer itself; null: as long as a full batch takes. */
   readonly maxDelayMs: number | null;
   /** Tokens of a full batch. */
   readonly batchTokens: number;
@@ -59,8 +59,11 @@ export interface Refusal {
 export interface Queue {
   /** Throws {@link QueueFull}. */
   admit(asked: Asked): Ticket;
-  /** Why a single row would be refused now; null where it would not. Nothing is thrown: a stack costs more than all else of a refusal. */
-  full(): Refusal | null;
+  /**
+   * Why a row would be refused now, in a request of so much work; null where it would not. Nothing is thrown: a stack costs more than all
+   * else of a refusal.
+   */
+  full(work: number): Refusal | null;
   /** Its encodings, in the place of what was estimated. false where the ticket was dropped. */
   put(ticket: Ticket, rows: readonly Omit<Waiting, "ticket">[]): boolean;
   /** Takes what waits of it out: its client went, or its deadline passed. */
@@ -79,9 +82,6 @@ export interface Queue {
 
 /** A row without a deadline is as urgent as one that is due this long after it came: it is overtaken, and not for ever. */
 const PATIENCE_MS = 1000;
-
-/** Full batches that may lie ahead of a request where no delay is given. */
-export const FULL_BATCHES = 2;
 
 /** Below this no delay is worth refusing for. */
 const LEAST_DELAY_MS = 50;
@@ -107,8 +107,7 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
   const held = new Map<Ticket, Held>();
   let [rows, tokens, work, order] = [0, 0, 0, 0];
   const delay = () => rate.msFor(work + rate.inHand());
-  const longest = () =>
-    limits.maxDelayMs ?? Math.max(LEAST_DELAY_MS, FULL_BATCHES * rate.msForBatch(limits.batchTokens));
+  const longest = () => limits.maxDelayMs ?? Math.max(LEAST_DELAY_MS, rate.msForBatch(limits.batchTokens));
   const forget = (ticket: Ticket, own: Held) => {
     if (own.rows === 0) held.delete(ticket);
   };
@@ -123,11 +122,12 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
     return found;
   };
 
-  const fullFor = (count: number, wait: number): Refusal | null => {
+  const fullFor = (count: number, own: number, wait: number): Refusal | null => {
     if (rows + count > limits.maxRows && rows > 0) {
       return { message: `${rows} rows wait, of ${limits.maxRows} that may. Try again later`, retryAfterMs: wait };
     }
-    const most = longest();
+    // What is large takes its time anyway, and would else find room only where nothing runs.
+    const most = Math.max(longest(), rate.msFor(own));
     if (wait <= most) return null;
     const message = `a row would wait ${Math.ceil(wait)} ms, of ${Math.ceil(most)} that it may. Try again later`;
     return { message, retryAfterMs: wait };
@@ -136,7 +136,7 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
   return {
     admit(asked) {
       const wait = delay();
-      const full = fullFor(asked.rows, wait);
+      const full = fullFor(asked.rows, asked.work, wait);
       if (full) throw new QueueFull(full.message, full.retryAfterMs);
       const admitted = now();
       if (asked.deadline !== undefined && admitted + wait > asked.deadline) {
@@ -149,7 +149,7 @@ export function createQueue(limits: QueueLimits, rate: Rate, now: () => number =
       work += asked.work;
       return ticket;
     },
-    full: () => fullFor(1, delay()),
+    full: (own) => fullFor(1, own, delay()),
     put(ticket, waiting) {
       const own = held.get(ticket);
       if (!own) return false;

@@ -134,7 +134,7 @@ describe("admission", () => {
     const end = rate.begin(120, 60); // 60 ms
     expect(queue.delay()).toBe(60);
     expect(refusal(() => admit(1)).message).toBe("a row would wait 60 ms, of 50 that it may. Try again later");
-    expect(queue.full()?.retryAfterMs).toBe(60);
+    expect(queue.full(1)?.retryAfterMs).toBe(60);
     clock.now += 20;
     expect(queue.delay()).toBe(40);
     admit(1, { work: 30 }); // 15 ms
@@ -145,15 +145,25 @@ describe("admission", () => {
     admit(1);
   });
 
-  test("by default lets two full batches lie ahead, and 50 ms in any case", () => {
+  test("by default lets a full batch lie ahead, and 50 ms in any case", () => {
     const { admit, learn } = queueAt({ maxRows: 1000 });
     learn(0.5); // 2 layers a token: a batch of 100 tokens takes 400 ms
-    for (let work = 0; work <= 400; work += 10) admit(1, { work: 10 });
-    expect(refusal(() => admit(1)).message).toMatch("would wait 820 ms, of 800");
+    for (let work = 0; work <= 200; work += 10) admit(1, { work: 10 });
+    expect(refusal(() => admit(1)).message).toMatch("would wait 420 ms, of 400");
     const fast = queueAt({ maxRows: 1000 });
     fast.learn(100);
     fast.admit(1, { work: 5001 });
     expect(refusal(() => fast.admit(1)).message).toMatch("would wait 51 ms, of 50");
+  });
+
+  test("lets a request wait as long as it will run itself", () => {
+    const { admit, learn, queue } = queueAt({ maxDelayMs: 50 });
+    learn(1);
+    admit(1, { work: 300 });
+    expect(refusal(() => admit(1, { work: 299 })).message).toMatch("would wait 300 ms, of 299");
+    expect(queue.full(299)).not.toBeNull();
+    expect(queue.full(300)).toBeNull();
+    admit(9, { work: 300 });
   });
 
   test("refuses what would miss its deadline, and nothing before the speed is known", () => {
