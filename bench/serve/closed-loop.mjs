@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 
 const autocannon = createRequire(import.meta.url)("autocannon");
 
-/** @param onAnswer of body number, when it was sent, ms, status and text. @returns errors by their kind */
+/** @param onAnswer of body number, ms, status and text. @returns errors by their kind */
 export function closedLoop({ url, headers, bodies, connections, seconds }, onAnswer) {
   let next = 0;
   // One request that takes the next body each time: a list of them would be copied for every connection.
@@ -14,7 +14,7 @@ export function closedLoop({ url, headers, bodies, connections, seconds }, onAns
       return { ...asked, body: bodies[context.body] };
     },
     onResponse(status, text, { body, sent }) {
-      onAnswer(body, sent, performance.now() - sent, status, text);
+      onAnswer(body, performance.now() - sent, status, text);
     },
   };
   return new Promise((resolve, reject) => {

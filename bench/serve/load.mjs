@@ -3,7 +3,7 @@
 // took. With connections each of them asks again when it is answered; with a rate requests come at random times. Every answer is compared
 // with one that was computed directly, of the task's version that it names: labels alike, numbers within `within`. `records` names a file
 // for a line of each answer: [when it was sent, as Date.now() counts; ms; status; version of each task].
-import { writeFileSync } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { showUsage } from "../usage.mjs";
 import { closedLoop } from "./closed-loop.mjs";
 import { openLoop } from "./open-loop.mjs";
@@ -17,7 +17,8 @@ const { url, token, bodies, answers, within, seconds, connections, rate, records
 const statuses = {};
 let [wrong, partial, first] = [0, 0, null];
 const times = [];
-const lines = [];
+/** Half an hour's records are not for memory. */
+const lines = records ? createWriteStream(records) : null;
 
 /** "any" stands for a server that names no versions. */
 function isRight(got, known) {
@@ -27,10 +28,10 @@ function isRight(got, known) {
   return Math.abs(a - b) <= within;
 }
 
-function onAnswer(body, sent, ms, status, answer) {
+function onAnswer(body, ms, status, answer) {
   statuses[status] = (statuses[status] ?? 0) + 1;
   if (status !== 200) {
-    if (records) lines.push(`[${Math.round(performance.timeOrigin + sent)},${ms.toFixed(1)},${status}]`);
+    lines?.write(`[${Math.round(Date.now() - ms)},${ms.toFixed(1)},${status}]\n`);
     return;
   }
   times.push(ms);
@@ -41,9 +42,9 @@ function onAnswer(body, sent, ms, status, answer) {
   if (missing) partial++;
   else if (!right) wrong++;
   if (!right) first ??= { body: bodies[body], answer, expected: answers[body] };
-  if (!records) return;
+  if (!lines) return;
   const versions = Object.fromEntries(Object.entries(predictions).map(([task, { version }]) => [task, version]));
-  lines.push(`[${Math.round(performance.timeOrigin + sent)},${ms.toFixed(1)},200,${JSON.stringify(versions)}]`);
+  lines.write(`[${Math.round(Date.now() - ms)},${ms.toFixed(1)},200,${JSON.stringify(versions)}]\n`);
 }
 
 const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
@@ -53,7 +54,7 @@ const errors = await (rate ? openLoop({ ...job, rate }, onAnswer) : closedLoop({
 const took = (performance.now() - began) / 1000;
 times.sort((a, b) => a - b);
 const at = (share) => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? null;
-if (records) writeFileSync(records, `${lines.join("\n")}\n`);
+if (lines) await new Promise((resolve) => lines.end(resolve));
 const found = { statuses, wrong, partial, first, errors, seconds: took, perSecond: times.length / took };
 console.log(JSON.stringify({ ...found, p50: at(0.5), p99: at(0.99), most: at(1) }));
 process.exit();

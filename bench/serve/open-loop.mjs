@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { openConnections } from "./connections.mjs";
 
-/** @param onAnswer of body number, when it was due, ms, status and text. @returns errors by their kind: of requests without an answer */
+/** @param onAnswer of body number, ms, status and text. @returns errors by their kind: of requests without an answer */
 export async function openLoop({ url, headers, bodies, rate, seconds }, onAnswer) {
   const connections = openConnections(url, headers);
   const errors = {};
@@ -11,7 +11,7 @@ export async function openLoop({ url, headers, bodies, rate, seconds }, onAnswer
   const send = async (body, due) => {
     try {
       const { status, text } = await connections.post(bodies[body]);
-      onAnswer(body, due, performance.now() - due, status, text);
+      onAnswer(body, performance.now() - due, status, text);
     } catch ({ code }) {
       errors[code] = (errors[code] ?? 0) + 1;
     }

@@ -36,7 +36,7 @@ export async function serve({ merged, weights, workers, threads, flags = [], nod
   const auth = flags.includes("--tokens") ? [] : ["--no-auth"];
   const asked = ["--merged", merged, "--port", "0", "--json", "--weights", weights, ...layout, ...auth, ...flags];
   const server = await start([...node, bin, "serve", ...asked, ...(log ? [] : ["--quiet"])], log);
-  return { ...server, metrics: () => readMetrics(server.url) };
+  return { ...server, metrics: (token) => readMetrics(server.url, token) };
 }
 
 /** Makes a token in a file. */
@@ -46,8 +46,9 @@ export const newToken = (file, name, ...flags) => {
 };
 
 /** Of each sample its value, by name and labels as they are written. */
-async function readMetrics(url) {
-  const text = await (await fetch(`${url}/metrics`)).text();
+async function readMetrics(url, token) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const text = await (await fetch(`${url}/metrics`, { headers })).text();
   const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return Object.fromEntries(
     samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
