@@ -61,10 +61,14 @@ function makeRun(base, { name, fork, layers }, seed, folder) {
   for (const chunk of chunks) hash.update(chunk);
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, "model.safetensors"), Buffer.concat(chunks));
-  const { sha256 } = base;
+  const { sha256, config } = base;
   const record = {
     ...{ method: "finetune", task: name, fork, layers, labels: ["no", "yes"], score: 0.5, metrics: { accuracy: 0.5 } },
-    ...{ base: { name: base.name, sha256 }, options: { maxLength: 128 }, sha256: hash.digest("hex") },
+    ...{
+      base: { name: base.name, sha256, layers: config.numHiddenLayers },
+      options: { maxLength: 128 },
+      sha256: hash.digest("hex"),
+    },
   };
   const task = { name, kind: kinds.classification, inputs: "single", metric: "accuracy", labels: ["no", "yes"] };
   return { task, run: { folder, record } };

@@ -60,6 +60,6 @@ export const within = (weights) => (weights === "int8" ? 1e-3 : 1e-4);
 
 export const tasksEach = (answers) => answers.reduce((sum, one) => sum + Object.keys(one).length, 0) / answers.length;
 
-export async function taskNames(merged) {
-  return (await readServed(merged, {})).tasks.map(({ name }) => name);
-}
+export const servedOf = (merged, { weights }) => readServed(merged, { weights });
+
+export const taskNames = async (merged) => (await readServed(merged, {})).tasks.map(({ name }) => name);

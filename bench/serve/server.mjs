@@ -55,6 +55,12 @@ async function readMetrics(url, token) {
   );
 }
 
+/** Encoder layers that ran of each token, by a server's metrics; and of a run of each task's whole model. */
+export function layersRun(metrics) {
+  const of = (kind) => metrics[`flexbert_layer_tokens_total{kind="${kind}"}`] / metrics.flexbert_tokens_total;
+  return { run: of("run"), naive: of("naive") };
+}
+
 /** Lines of a server's log that tell of an answer. */
 export const answersIn = (log) =>
   readFileSync(log, "utf8")
