@@ -21,7 +21,9 @@ export async function randomModel(out, { size, tasks, weights }) {
   const folder = path.join(out, "merged");
   if (!existsSync(folder)) await makeMerged(out, size, tasks, false);
   if (weights === "int8" && (await readServed(folder, {})).precision !== "int8") {
-    execFileSync(process.execPath, [bin, "quantize", "--merged", folder, "--quiet"], { stdio: "inherit" });
+    execFileSync(process.execPath, [bin, "quantize", "--merged", folder, "--quiet"], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
   }
   return { folder, served: await readServed(folder, { weights }) };
 }

@@ -22,7 +22,7 @@ export async function start(args, log) {
 }
 
 /** @returns its exit code, or what killed it */
-async function stop(child, exited) {
+export async function stop(child, exited) {
   child.kill("SIGTERM");
   const late = setTimeout(() => child.kill("SIGKILL"), 30_000);
   const code = await exited;

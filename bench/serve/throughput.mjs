@@ -1,26 +1,24 @@
-// `flexbert serve` against each task's separate model (all layers, a session each, no batching, the same HTTP server): texts and
-// text-tasks a second at saturation, and P50 and P99 at 70 % of it. Real dev texts, every task that takes a text asked for, every answer
-// compared with a direct run. The client is a process of its own on the same cores.
+// `flexbert serve` against each task's separate model (all layers, a session each, no batching, the same HTTP server) and against Python's servers:
+// texts and text-tasks a second at saturation, what 10^9 of these cost, and P50 and P99 at 70 % of it. Real dev texts, every task that takes a text
+// asked for, every answer compared with a direct run. The client is a process of its own on the same cores. Exits 1 where an answer is wrong, int8
+// has less than 100 text-tasks a second and core, or flexbert is ahead by less than it promises.
 //
-//   npm run build && node bench/serve/throughput.mjs --merged MERGED [--glue ../shared/data/glue] [--seconds 15] [--connections 32]
-//       [--rows 100] [--workers 1] [--threads 2] [--sides separate,float32,int8] [--flags "FLAGS OF SERVE"] [--out bench-out/serve]
+//   npm run build && node bench/serve/throughput.mjs --merged MERGED [--glue ../shared/data/glue] [--rounds 3] [--seconds 15] [--connections 32]
+//       [--rows 100] [--inputs all|single|pair] [--workers N] [--threads 2] [--sides separate,float32,int8,litserve,infinity] [--price 0.04]
+//       [--litserve PYTHON] [--infinity PYTHON] [--flags "FLAGS OF SERVE"] [--out bench-out/serve]
 //
-// MERGED is a folder that flexbert quantize has made int8. --rows are taken of each task's dev file.
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+// MERGED is a folder that flexbert quantize has made int8. --rows are taken of each task's dev file. Sides are measured in turn, round by round; the
+// best and the median round are printed. --price is dollars a core and hour. infinity classifies no pairs: with it --inputs is single. A queue
+// that is not to be full has --max-delay-ms 60000: the connections ask again as soon as they are answered.
+import { mkdirSync } from "node:fs";
 import os from "node:os";
-import path from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { showUsage } from "../usage.mjs";
-
-const require = createRequire(import.meta.url);
-const { readSplit } = require("../../dist/data/read-split.js");
-const { openEngine } = require("../../dist/engines/open.js");
-const { openModel } = require("../../dist/predict/model.js");
-const { computeLogits, toPrediction } = require("../../dist/predict/predict.js");
-const { resolveTasks } = require("../../dist/tasks/registry.js");
+import { load, ms, saturate } from "./client.mjs";
+import * as peers from "./peers/peers.mjs";
+import { promises } from "./promises.mjs";
+import { anyVersion, devTexts, directAnswers, servedOf, tasksEach, within } from "./rows.mjs";
+import { percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
 
@@ -28,144 +26,109 @@ const { values } = parseArgs({
   options: {
     merged: { type: "string", default: "merged" },
     glue: { type: "string", default: "../shared/data/glue" },
+    rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "15" },
     connections: { type: "string", default: "32" },
     rows: { type: "string", default: "100" },
-    workers: { type: "string", default: "1" },
+    inputs: { type: "string", default: "all" },
+    workers: { type: "string" },
     threads: { type: "string", default: String(os.availableParallelism()) },
     sides: { type: "string", default: "separate,float32,int8" },
-    flags: { type: "string", default: "" },
+    price: { type: "string", default: "0.04" },
+    litserve: { type: "string", default: "python3" },
+    infinity: { type: "string", default: "python3" },
+    flags: { type: "string", default: "--max-delay-ms 60000" },
     out: { type: "string", default: "bench-out/serve" },
   },
 });
-const folder = path.dirname(new URL(import.meta.url).pathname);
-const bin = path.join(folder, "../../bin/flexbert.js");
+const [cores, seconds, connections] = [os.availableParallelism(), Number(values.seconds), Number(values.connections)];
+mkdirSync(values.out, { recursive: true });
+const flags = values.flags.split(" ").filter(Boolean);
+/** --threads is of those that do not choose. */
+const layout = { workers: values.workers, threads: values.workers ? values.threads : undefined };
+const flexbert = (weights) => () => serve({ ...values, ...layout, weights, flags });
+const ways = { ...peers, float32: flexbert("float32"), int8: flexbert("int8") };
 
-/** A process that says its address in its first line of JSON. */
-async function start(args) {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
-  for await (const line of createInterface({ input: child.stdout })) {
-    child.stdout.resume();
-    const stop = async () => {
-      child.kill("SIGTERM");
-      const late = setTimeout(() => child.kill("SIGKILL"), 30_000);
-      await exited;
-      clearTimeout(late);
-    };
-    return { url: JSON.parse(line).url, stop };
-  }
-  throw new Error(`${args.join(" ")} ended with ${await exited}`);
-}
-
-const serve = (weights) =>
-  start([
-    ...[bin, "serve", "--merged", values.merged, "--port", "0", "--json", "--no-auth", "--weights", weights],
-    ...["--workers", values.workers, "--threads", values.threads, "--quiet"],
-    ...values.flags.split(" ").filter(Boolean),
-  ]);
-
-const sides = {
-  async separate(tasks) {
-    for (const { name } of tasks) {
-      const out = path.join(values.out, "separate", name);
-      if (existsSync(path.join(out, "model.onnx"))) continue;
-      const args = [
-        "export",
-        "onnx",
-        "--merged",
-        values.merged,
-        "--task",
-        name,
-        "--out",
-        out,
-        "--glue-data",
-        values.glue,
-      ];
-      execFileSync(process.execPath, [bin, ...args, "--quiet"], { stdio: "ignore" });
-    }
-    const script = path.join(folder, "peers/separate-server.mjs");
-    return start([script, values.merged, path.join(values.out, "separate"), values.threads]);
-  },
-  float32: () => serve("float32"),
-  int8: () => serve("int8"),
-};
-
-async function load(url, texts, answers, within, rate) {
-  const child = spawn(process.execPath, [path.join(folder, "load.mjs")], { stdio: ["pipe", "pipe", "inherit"] });
-  const asked = { url: `${url}/v1/predict`, bodies: texts, answers, within, ...(rate ? { rate } : {}) };
-  child.stdin.end(
-    JSON.stringify({ ...asked, connections: Number(values.connections), seconds: Number(values.seconds) }),
-  );
-  let text = "";
-  for await (const data of child.stdout) text += data;
-  return JSON.parse(text);
-}
-
-/** Texts of all tasks' dev files, and what a direct run says of them. */
-async function rowsAndAnswers() {
-  const { engine } = await openEngine("onnx", {});
-  const answers = {};
-  let [texts, tasks] = [[], []];
-  for (const weights of ["float32", "int8"]) {
-    const model = await openModel(values.merged, engine, { taskOf: () => undefined, weights });
-    tasks = model.tasks;
-    if (texts.length === 0) {
-      for (const { name } of tasks) {
-        const [task] = resolveTasks(name, []);
-        const { examples } = await readSplit(task, "dev", { glueData: values.glue, maxRows: Number(values.rows) });
-        texts.push(...examples.map(({ text, pair }) => (pair === null ? { text } : { text, pair })));
-      }
-      // In an order of their own, in which tasks and lengths are mixed.
-      texts = texts
-        .map((row, i) => ({ row, at: (i * 7919) % texts.length }))
-        .sort((a, b) => a.at - b.at)
-        .map(({ row }) => row);
-    }
-    answers[weights] = [];
-    for (const { text, pair = null } of texts) {
-      const fitting = tasks.filter(({ inputs }) => (inputs === "pair") === (pair !== null));
-      const signal = new AbortController().signal;
-      const logits = await computeLogits(model, [{ text, pair }], fitting, { signal });
-      answers[weights].push(
-        Object.fromEntries(fitting.map((task) => [task.name, toPrediction(task, logits[task.name], 0)])),
-      );
-    }
-    model.dispose();
-  }
-  return { texts, answers, tasks };
-}
-
-const { texts, answers, tasks } = await rowsAndAnswers();
-const tasksOf = (expected) => expected.reduce((sum, one) => sum + Object.keys(one).length, 0) / expected.length;
-const cores = os.availableParallelism();
-console.log(
-  `${os.cpus()[0]?.model}, ${cores} cores, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}; ${texts.length} texts, ` +
-    `${tasksOf(answers.float32).toFixed(2)} tasks each, ${values.connections} connections, ${values.seconds} s`,
+const { tasks } = await servedOf(values.merged, {});
+const all = await devTexts(
+  tasks.map(({ name }) => name),
+  values,
 );
-const ms = (time) => time?.toFixed(1) ?? "-";
-for (const side of values.sides.split(",")) {
-  const expected = answers[side === "int8" ? "int8" : "float32"];
-  const server = await sides[side](tasks);
-  try {
-    // int8 rows do not touch each other; attention sums more zeros among longer neighbours.
-    const within = side === "int8" ? 1e-3 : 1e-4;
-    await load(server.url, texts, expected, within, 50); // warm
-    const full = await load(server.url, texts, expected, within);
-    const rate = full.statuses[200] / full.seconds;
-    const steady = await load(server.url, texts, expected, within, Math.max(1, Math.floor(0.7 * rate)));
-    const perCore = (rate * tasksOf(expected)) / cores;
-    console.log(
-      `${side}: ${rate.toFixed(0)} texts/s, ${(rate * tasksOf(expected)).toFixed(0)} text-tasks/s, ${perCore.toFixed(0)} a core; saturated P50 ${ms(full.p50)}, ` +
-        `P99 ${ms(full.p99)} ms; at 70 % (${(steady.statuses[200] / steady.seconds).toFixed(0)} texts/s) P50 ${ms(steady.p50)}, P99 ${ms(steady.p99)} ms; ` +
-        `statuses ${JSON.stringify(full.statuses)} ${JSON.stringify(steady.statuses)}; wrong ${full.wrong + steady.wrong}`,
+const isAsked = ({ pair }) => values.inputs === "all" || (values.inputs === "pair") === (pair !== undefined);
+const texts = all.filter(isAsked);
+const answers = {};
+for (const weights of ["float32", "int8"])
+  answers[weights] = anyVersion(await directAnswers(values.merged, texts, { weights }));
+const each = tasksEach(answers.float32);
+console.log(
+  `${os.cpus()[0]?.model}, ${cores} cores, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}; ${texts.length} texts (${values.inputs}), ` +
+    `${each.toFixed(2)} tasks each, ${connections} connections, ${values.rounds} rounds of ${seconds} s in turn, ${values.price} dollars a core and hour`,
+);
+
+const sides = [];
+for (const name of values.sides.split(","))
+  sides.push({ name, server: await ways[name](values, tasks), full: [], steady: [] });
+try {
+  for (let round = 0; round < Number(values.rounds); round++) for (const side of sides) await measure(side);
+} finally {
+  for (const { server } of sides) await server.stop();
+}
+const { promise, end } = promises();
+console.table(Object.fromEntries(sides.map((side) => [side.name, figures(side)])));
+judge();
+end();
+
+async function measure({ name, server, full, steady }) {
+  const weights = name === "int8" ? "int8" : "float32";
+  const job = { url: server.url, bodies: texts, answers: answers[weights], within: within(weights) };
+  full.push(await saturate(job, { connections, seconds }));
+  steady.push(await load({ ...job, rate: 0.7 * full.at(-1).perSecond, seconds }));
+  const [most, calm] = [full.at(-1), steady.at(-1)];
+  console.log(
+    `${name}: ${most.perSecond.toFixed(0)} texts/s, P50 ${ms(most.p50)}, P99 ${ms(most.p99)} ms; at 70 % P50 ${ms(calm.p50)}, P99 ${ms(calm.p99)} ms; ` +
+      `${JSON.stringify(most.statuses)} ${JSON.stringify(calm.statuses)}`,
+  );
+  const wrong = most.first ?? calm.first;
+  if (wrong) console.log(JSON.stringify(wrong));
+}
+
+function best({ full }) {
+  return Math.max(...full.map(({ perSecond }) => perSecond));
+}
+
+function figures({ full, steady, ...side }) {
+  const median = (list, of) => percentile(list.map(of), 0.5);
+  const perCore = (best({ full }) * each) / cores;
+  return {
+    "texts/s, best": Math.round(best({ full })),
+    "texts/s, median": Math.round(median(full, ({ perSecond }) => perSecond)),
+    "text-tasks/s and core": Math.round(perCore),
+    "dollars per 10^9": Math.round((Number(values.price) * 1e9) / (perCore * 3600)),
+    "P50 at 70 %": ms(median(steady, ({ p50 }) => p50)),
+    "P99 at 70 %": ms(median(steady, ({ p99 }) => p99)),
+    processes: side.server.processes ?? "",
+  };
+}
+
+/** What is promised of the sides that ran. */
+function judge() {
+  const of = Object.fromEntries(sides.map((side) => [side.name, side]));
+  for (const { name, full, steady } of sides) {
+    const wrong = [...full, ...steady].reduce((sum, one) => sum + one.wrong + one.partial, 0);
+    promise(`${name}: ${wrong} answers are not a direct run's`, wrong === 0);
+  }
+  if (of.int8) promise("int8: at least 100 text-tasks a second and core", (best(of.int8) * each) / cores >= 100);
+  for (const [ahead, behind, times] of [
+    ["float32", "separate", 3],
+    ["int8", "separate", 7],
+    ["float32", "litserve", 3],
+    ["float32", "infinity", 3],
+  ]) {
+    if (!of[ahead] || !of[behind]) continue;
+    const ratio = best(of[ahead]) / best(of[behind]);
+    promise(
+      `${ahead} has ${ratio.toFixed(2)} times the texts a second of ${behind}, at least ${times}`,
+      ratio >= times,
     );
-    if (full.wrong + steady.wrong > 0) {
-      console.log(JSON.stringify(full.first ?? steady.first));
-      process.exitCode = 1;
-    }
-  } finally {
-    await server.stop();
   }
 }
-process.exit();
