@@ -66,9 +66,10 @@ console.log(
 );
 
 const sides = [];
-for (const name of values.sides.split(","))
-  sides.push({ name, server: await ways[name](values, tasks), full: [], steady: [] });
 try {
+  for (const name of values.sides.split(",")) {
+    sides.push({ name, server: await ways[name](values, tasks), full: [], steady: [] });
+  }
   for (let round = 0; round < Number(values.rounds); round++) for (const side of sides) await measure(side);
 } finally {
   for (const { server } of sides) await server.stop();

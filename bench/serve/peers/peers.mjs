@@ -1,6 +1,6 @@
 // Other ways to serve the tasks of a merged folder, each a process with the address of `flexbert serve`.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, openSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -32,14 +32,21 @@ async function python(script, program, { merged, glue, out, threads }, tasks) {
     flexbert("export", "transformers", "--merged", merged, "--out", folder, "--python", program, "--glue-data", glue);
   const list = path.resolve(out, "tasks.json");
   writeFileSync(list, JSON.stringify(tasks.map(({ name, inputs, kind }) => ({ name, inputs, kind: kind.name }))));
+  const log = path.join(out, `${script}.log`);
   const port = await freePort();
   const args = [here(script), folder, list, String(port), threads];
-  const env = { ...process.env, OMP_NUM_THREADS: threads, HF_HUB_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false" };
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"], detached: true, env });
+  const env = {
+    ...process.env,
+    OMP_NUM_THREADS: threads,
+    HF_HUB_OFFLINE: "1",
+    TOKENIZERS_PARALLELISM: "false",
+    USE_TF: "0",
+  };
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", openSync(log, "w")], detached: true, env });
   const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
   const url = `http://127.0.0.1:${port}`;
   while (!(await isUp(`${url}/health`))) {
-    if (child.exitCode !== null) throw new Error(`${script} ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`${script} ended with ${child.exitCode}: ${log} says why`);
     await sleep(200);
   }
   // Its workers are processes of its group.
