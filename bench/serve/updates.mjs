@@ -107,11 +107,10 @@ async function residentMegabytes() {
   return (found.flexbert_http_process_resident_memory_bytes + found.flexbert_inference_resident_bytes) / 1e6;
 }
 
-const readRecords = (file) =>
-  readFileSync(file, "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+function readRecords(file) {
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  return lines.map((line) => JSON.parse(line));
+}
 
 function report({ share, minutes, updates, swaps, found, memory, answered }) {
   const isNear = nearSwaps(swaps);

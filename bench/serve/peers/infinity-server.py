@@ -6,6 +6,9 @@ import asyncio
 import json
 import sys
 
+# Where TensorFlow is installed too, its LLVM and PyTorch's end the process.
+sys.modules["tensorflow"] = None
+
 import torch
 import uvicorn
 from fastapi import FastAPI

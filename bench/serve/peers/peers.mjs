@@ -46,7 +46,8 @@ async function python(script, program, { merged, glue, out, threads }, tasks) {
   const exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
   const url = `http://127.0.0.1:${port}`;
   while (!(await isUp(`${url}/health`))) {
-    if (child.exitCode !== null) throw new Error(`${script} ended with ${child.exitCode}: ${log} says why`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`${script} ended with ${child.exitCode ?? child.signalCode}: ${log} says why`);
     await sleep(200);
   }
   // Its workers are processes of its group.
