@@ -10,6 +10,7 @@ import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
 import { writeFileAtomic } from "../files/atomic";
+import { sha256Hex } from "../files/hash";
 import { configJson } from "../model/families/config-file";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
@@ -240,23 +241,26 @@ async function writeShared(
     const known = kept(old?.manifest.trunk[layer]);
     trunk.push(known ?? (await write(layerName(layer), (weights) => layerTensors(weights, layer, layer + 1))));
   }
-  await writeTexts(out, base, onCreated);
+  const files = await writeTexts(out, base, onCreated);
   const { lowerCase: _, ...recorded } = recordedBase(base);
-  return { base: old?.manifest.base ?? recorded, embeddings, trunk };
+  return { base: old?.manifest.base ?? { ...recorded, files }, embeddings, trunk };
 }
 
-/** The base's own files beside its weights: written with the first task, and the same ever after. */
-async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<void> {
+/** The base's own files beside its weights: written with the first task, and the same ever after. Their sha256 by name. */
+async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<Record<string, string>> {
   const texts: Record<string, string> = {
     "config.json": `${JSON.stringify(configJson(base.config), null, 2)}\n`,
     ...tokenizerFiles(base.tokenizer),
   };
+  const hashes: Record<string, string> = {};
   for (const [name, text] of Object.entries(texts)) {
     const file = path.join(out, name);
+    hashes[name] = sha256Hex(text);
     if (existsSync(file)) continue;
     await writeFileAtomic(file, text);
     onCreated(file);
   }
+  return hashes;
 }
 
 /** The base's own layers under a task where they are at hand, else the folder's. */

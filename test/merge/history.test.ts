@@ -419,6 +419,23 @@ describe("a reader", () => {
     await expect(openVersion(out, { version })).rejects.toMatchObject({ exitCode: 4 });
   });
 
+  test.each([
+    ["config.json", (text: string) => text.replace(/"num_attention_heads": \d+/, '"num_attention_heads": 1')],
+    ["vocab.txt", (text: string) => text.toUpperCase()],
+    ["tokenizer_config.json", () => null],
+  ])("is told where %s is no longer what was merged", async (name, changed) => {
+    const out = place(`changed-${name}`);
+    await into(out, [rte]);
+    const file = path.join(out, name);
+    const text = changed(readFileSync(file, "utf8"));
+    if (text === null) rmSync(file);
+    else writeFileSync(file, text);
+    const { engine } = await openEngine("wasm", {});
+    const message = text === null ? `${file} is missing` : `${file} has changed since the merge`;
+    const refused = { exitCode: 4, message: expect.stringContaining(message) };
+    await expect(openModel(out, engine, { taskOf })).rejects.toMatchObject(refused);
+  });
+
   const onLinux = existsSync("/proc/self/fd") ? test : test.skip;
   onLinux("opens a file that two tasks name once, and leaves none open", async () => {
     const out = place("twice");

@@ -177,15 +177,30 @@ export async function readTrunk(folder: string, { embeddings, trunk }: Shared, d
   return tensors;
 }
 
-/** Config and tokenizer of a merged folder. */
+/**
+ * Config and tokenizer of a merged folder. Throws modelError (4) naming a file that is damaged or is not what was merged: another
+ * number of heads or another word would change every answer.
+ */
 export async function readShared(
   folder: string,
   { base }: Pick<Manifest, "base">,
 ): Promise<{ config: EncoderConfig; tokenizer: TokenizerSettings }> {
+  for (const [name, sha256] of Object.entries(base.files ?? {})) {
+    await requireUnchanged(path.join(folder, name), sha256);
+  }
   const file = path.join(folder, "config.json");
   const config = parseConfig(await readJson(file), file);
   const { settings: tokenizer } = await readBaseTokenizer(folder, base.name, config);
   return { config, tokenizer };
+}
+
+async function requireUnchanged(file: string, sha256: string): Promise<void> {
+  if (!existsSync(file)) throw modelError(`${file} is missing. Put it back, or merge again into a new folder`);
+  const found = await sha256File(file);
+  if (found === sha256) return;
+  throw modelError(
+    `${file} has changed since the merge: its sha256 is ${found.slice(0, 8)}, it was ${sha256.slice(0, 8)}. Put it back, or merge again into a new folder`,
+  );
 }
 
 async function readJson(file: string): Promise<unknown> {

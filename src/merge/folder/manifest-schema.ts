@@ -69,6 +69,8 @@ export const manifestSchema = z
       sha256: z.string(),
       layers: z.int().positive().max(MOST_LAYERS),
       family: z.enum(familyNames).optional(), // BERT's bases name none
+      // Absent where an early flexbert merged, that held them to nothing.
+      files: z.record(z.string().regex(/^[\w.-]+$/, "is no file of the folder"), sha256).optional(),
     }),
     embeddings: z.looseObject(blob),
     trunk: z.array(z.looseObject(blob)),

@@ -47,8 +47,10 @@ export interface Manifest {
   readonly format: typeof MANIFEST_FORMAT;
   /** The version of flexbert that wrote it; absent where 0.1.0 did. */
   readonly flexbert?: string;
-  /** `family`: of bases other than BERTs. */
-  readonly base: Pick<RecordedBase, "name" | "sha256" | "layers" | "family">;
+  /** `family`: of bases other than BERTs. `files`: sha256 of config and tokenizer by their names; absent where an earlier flexbert merged. */
+  readonly base: Pick<RecordedBase, "name" | "sha256" | "layers" | "family"> & {
+    readonly files?: Readonly<Record<string, string>>;
+  };
   readonly embeddings: Blob;
   /** Encoder layers from the bottom, as many as the deepest fork needs. */
   readonly trunk: readonly Blob[];
