@@ -14,8 +14,11 @@ export interface PackedRows {
   readonly inputs: Readonly<Record<string, ReturnType<typeof int32>>>;
 }
 
-/** @param heads attention heads, each of which is laid out by row */
-export function packRows(all: TokenRows, rows: readonly number[], heads: number): PackedRows {
+/**
+ * @param heads attention heads, each of which is laid out by row
+ * @param around also where the tokens next to each stand
+ */
+export function packRows(all: TokenRows, rows: readonly number[], heads: number, around = false): PackedRows {
   const { lengths } = all;
   const starts = new Int32Array(rows.length);
   let [tokens, length] = [0, 0];
@@ -53,8 +56,22 @@ export function packRows(all: TokenRows, rows: readonly number[], heads: number)
     to_rows: int32([rows.length, heads, length], toRows),
     to_tokens: int32([tokens, heads], toTokens),
     first: int32([rows.length], starts),
+    ...(around ? { neighbours: int32([tokens, 2], neighboursOf(starts, tokens)) } : {}),
   };
   return { rows, tokens, starts, inputs };
+}
+
+/** Of each token the next and the one before it in its row, -1 where there is none. */
+function neighboursOf(starts: Int32Array, tokens: number): Int32Array {
+  const places = new Int32Array(2 * tokens);
+  for (const [i, start] of starts.entries()) {
+    const end = starts[i + 1] ?? tokens;
+    for (let token = start; token < end; token++) {
+      places[2 * token] = token + 1 < end ? token + 1 : -1;
+      places[2 * token + 1] = token > start ? token - 1 : -1;
+    }
+  }
+  return places;
 }
 
 /** Of the tokens of `below`, those of the rows above it, in their order: [tokens] */

@@ -65,13 +65,14 @@ export function branchOutputs(
   const top = encoderLayers(tensors, from, masked, config, layers, dropout, positions, record);
   const onPooled = (pooled: Tensor2D) => record("pooled", above, tf.expandDims(pooled, 1) as Tensor3D);
   const read = head.positions === "first" ? firstPosition(top) : top;
-  return outputs(head.logits(tensors, read, dropout, reads.pooled?.[above] === undefined ? undefined : onPooled));
+  const take = reads.pooled?.[above] === undefined ? undefined : onPooled;
+  return outputs(head.logits(tensors, read, dropout, take, inputs.attention_mask));
 }
 
 function embedInputs(tensors: Named, inputs: BranchInputs, config: EncoderConfig, dropout?: Dropout): Tensor3D {
   const ids = required(inputs.input_ids, "input_ids");
   const types = familyOf(config).inputs.types ? required(inputs.token_type_ids, "token_type_ids") : undefined;
-  return embed(tensors, ids, types, config, dropout);
+  return embed(tensors, ids, types, config, dropout, inputs.attention_mask);
 }
 
 function required<T>(input: T | undefined, name: string): T {

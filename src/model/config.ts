@@ -3,7 +3,7 @@
 import type { Activation } from "./hidden-act";
 
 /** Families beside BERT, by config.json's model_type. */
-export type FamilyName = "roberta" | "xlm-roberta" | "mpnet" | "distilbert";
+export type FamilyName = "roberta" | "xlm-roberta" | "mpnet" | "distilbert" | "electra" | "mobilebert" | "modernbert";
 
 /** Names and meaning as in transformers' BertConfig. A family adds what it has beside them; rates of dropout end in DropoutProb, for --dropout. */
 export interface EncoderConfig {

@@ -42,9 +42,9 @@ export function dropoutSites(
   const sites = dropout.head(config).map(({ name, rate, width }, i): DropoutSite => {
     return { name, id: i === 0 ? 0 : FURTHER + i, shape: [batch, width], rate };
   });
-  const embedded = [batch, length, config.hiddenSize];
   if (place.fork === null) {
-    sites.push({ name: embeddingSite, id: 1, shape: embedded, rate: dropout.embeddings(config) });
+    const shape = [batch, length, dropout.embeddingsWidth?.(config) ?? config.hiddenSize];
+    sites.push({ name: embeddingSite, id: 1, shape, rate: dropout.embeddings(config) });
   }
   const ofLayer = dropout.layer(config);
   const [first, end] = ownLayers(place);

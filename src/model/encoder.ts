@@ -3,11 +3,11 @@
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { attentionProbabilities, type Masking, scoreBias } from "./attention";
+import { attentionProbabilities, type Masking, placesUpTo, rotated, scoreBias } from "./attention";
 import type { EncoderConfig } from "./config";
 import { attentionProbabilitiesSite, type Dropout, layerSite } from "./dropout";
 import { familyOf } from "./families/families";
-import type { LayerOperations } from "./families/family";
+import type { EmbeddingOperations, LayerOperations } from "./families/family";
 import { operationsOn } from "./operations";
 import { parameter, type Tensors } from "./parameters";
 import { firstPosition, type Positions, type Recorder } from "./recorder";
@@ -16,6 +16,7 @@ import { firstPosition, type Positions, type Recorder } from "./recorder";
  * Token ids as the family embeds them.
  * @param ids [batch, length] int32
  * @param typeIds [batch, length] int32, 0 or 1; absent for a family whose calls have none
+ * @param mask [batch, length] int32, 1 for tokens: where neighbours are read, padding is none; absent: all are tokens
  * @returns [batch, length, hidden]
  */
 export function embed(
@@ -24,23 +25,49 @@ export function embed(
   typeIds: Tensor2D | undefined,
   config: EncoderConfig,
   dropout?: Dropout,
+  mask?: Tensor2D,
 ): Tensor3D {
   const length = ids.shape[1];
   const { inputs, ...family } = familyOf(config);
-  const embedded = family.embed<Tensor>(
-    {
-      ...operationsOn(tensors, dropout, (name) => name),
-      lookUp({ words, positions, types }) {
-        const taken = tf.gather<Tensor>(parameter(tensors, words), ids);
-        const first = inputs.firstPosition(config);
-        const places = tf.slice(parameter(tensors, positions), [first, 0], [length, -1]); // [length, hidden]
-        if (types === undefined) return tf.add(taken, places);
-        return tf.add(tf.add(taken, typeRows(parameter(tensors, types), typeIds)), places);
-      },
+  const take = (words: string, of: Tensor) => tf.gather<Tensor>(parameter(tensors, words), of as Tensor2D);
+  const types = (table: string) => typeRows(parameter(tensors, table), typeIds);
+  const positions = (table: string) =>
+    tf.slice(parameter(tensors, table), [inputs.firstPosition(config), 0], [length, -1]); // [length, width]
+  const ops: EmbeddingOperations<Tensor> = {
+    ...operationsOn(tensors, dropout, (name) => name),
+    lookUp(tables) {
+      const taken = take(tables.words, ids);
+      const places = tables.positions === undefined ? undefined : positions(tables.positions);
+      const sum = tables.types === undefined ? taken : tf.add(taken, types(tables.types));
+      return places ? tf.add(sum, places) : sum;
     },
-    config,
-  );
-  return embedded as Tensor3D; // [batch, length, hidden]
+    trigrams(words) {
+      const [after, before] = neighbours(ids, mask, config);
+      const [next, previous] = [after, before].map(({ ids, holds }) => tf.mul(take(words, ids), holds));
+      return tf.concat([next as Tensor, take(words, ids), previous as Tensor], 2);
+    },
+    positions,
+    types,
+  };
+  return family.embed<Tensor>(ops, config) as Tensor3D; // [batch, length, hidden]
+}
+
+/**
+ * Of every position the id of the next and of the one before it, and whether there is one, [batch or 1, length, 1]. Ids are
+ * looked up and no rows are moved: a length less one would be no size of a graph that holds for every length.
+ */
+function neighbours(ids: Tensor2D, mask: Tensor2D | undefined, { maxPositionEmbeddings: most }: EncoderConfig) {
+  const at = placesUpTo(ids.shape[1], most);
+  const last = tf.max(at);
+  const next = tf.minimum(tf.add(at, tf.scalar(1, "int32")), last) as Tensor1D;
+  const previous = tf.maximum(tf.sub(at, tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor1D;
+  const column = (holds: Tensor) => tf.expandDims(tf.cast(holds, "float32"), -1);
+  const inside = column(tf.less(at, last));
+  const isToken = mask && column(tf.gather(mask, next, 1)); // [batch, length, 1]
+  return [
+    { ids: tf.gather(ids, next, 1), holds: isToken ? tf.mul(isToken, inside) : inside },
+    { ids: tf.gather(ids, previous, 1), holds: column(tf.greater(at, tf.scalar(0, "int32"))) },
+  ] as const;
 }
 
 /** A row a token; the first for all where they have no types. */
@@ -69,7 +96,8 @@ export function encoderLayer(
     attend({ query, key, value }, form = {}) {
       const heads = config.numAttentionHeads;
       const split = (x: Tensor) => splitHeads(x as Tensor3D, heads);
-      const [q, k, v] = [split(query()), split(key()), split(value())];
+      const [asked, keys, v] = [split(query()), split(key()), split(value())];
+      const [q, k] = rotated(asked, keys, masked, form, positions, config);
       const probabilities = attentionProbabilities(q, k, scoreBias(masked, form, positions, tensors, config));
       record?.("attention", index, probabilities);
       const dropped = dropout ? dropout(attentionProbabilitiesSite(index), probabilities) : probabilities;

@@ -26,7 +26,8 @@ export function layerFlops(sizes: Sizes, tokens: number, length: number): number
  */
 export function branchFlops(sizes: Sizes, layers: number, tokens: number, length: number): number {
   const { every, asking, attention } = productsOf(sizes);
-  const rows = tokens / length;
+  // A head may read all positions of the topmost layer.
+  const rows = familyOf(sizes).head.positions?.(sizes as EncoderConfig) === "all" ? tokens : tokens / length;
   const top = tokens * 2 * every + rows * (2 * asking + 4 * length * attention);
   return (layers - 1) * layerFlops(sizes, tokens, length) + top;
 }

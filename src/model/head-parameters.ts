@@ -9,6 +9,8 @@ export interface HeadParameter {
   readonly site: number | null;
   /** Taken from the base, where that has it. */
   readonly ofBase: boolean;
+  /** What comes with the base and none can be without; of the rest that does, a base has all or nothing. */
+  readonly required?: true;
   /** Standard deviation of normal values; absent: the base's initializer_range. */
   readonly deviation?: number;
   /** What it begins as where it has no site; absent: 0. */

@@ -19,9 +19,16 @@ export interface HeadForward {
    * @param tensors holds the head's
    * @param hidden [batch, length, hidden], what leaves the topmost layer; [batch, 1, hidden] where it reads the first
    * @param onPooled of a head with a pooled output: takes note of what its last product reads [batch, hidden], before dropout
+   * @param mask [batch, length] int32, 1 for tokens: for a head that reads all positions
    * @returns [batch, outputs]
    */
-  logits(tensors: Named, hidden: Tensor3D, dropout?: Dropout, onPooled?: (pooled: Tensor2D) => void): Tensor2D;
+  logits(
+    tensors: Named,
+    hidden: Tensor3D,
+    dropout?: Dropout,
+    onPooled?: (pooled: Tensor2D) => void,
+    mask?: Tensor2D,
+  ): Tensor2D;
 }
 
 export interface Head extends HeadForward {
@@ -31,17 +38,21 @@ export interface Head extends HeadForward {
   distillationLoss(logits: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar;
 }
 
-/** What of a head the family decides: what is made of the first position. Tensors are the family's head's. */
-export const pooledHeadOf = (config: Pick<EncoderConfig, "family">): HeadForward => ({
-  positions: "first",
-  logits(tensors, first, dropout, onPooled) {
-    const [batch, , width] = first.shape;
-    const take = onPooled as ((pooled: Tensor) => void) | undefined;
-    const vectors = tf.reshape(first, [batch, width]);
-    const ops = headOperations(tensors, dropout, take);
-    return familyOf(config).head.logits<Tensor>(ops, vectors, config as EncoderConfig) as Tensor2D;
-  },
-});
+/** What of a head the family decides: what is made of the first position, or of all. Tensors are the family's head's. */
+export function pooledHeadOf(base: Pick<EncoderConfig, "family">): HeadForward {
+  const config = base as EncoderConfig;
+  const { head } = familyOf(config);
+  const positions = head.positions?.(config) ?? "first";
+  return {
+    positions,
+    logits(tensors, hidden, dropout, onPooled, mask) {
+      const [batch, , width] = hidden.shape;
+      const take = onPooled as ((pooled: Tensor) => void) | undefined;
+      const states = positions === "first" ? tf.reshape(hidden, [batch, width]) : hidden;
+      return head.logits<Tensor>(headOperations(tensors, dropout, take, mask), states, config) as Tensor2D;
+    },
+  };
+}
 
 /** BERT's: tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
 export const pooledHead: HeadForward = pooledHeadOf({});

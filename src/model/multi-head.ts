@@ -39,11 +39,12 @@ export function multiHeadLogits(
   config: EncoderConfig,
 ): Record<string, Tensor2D> {
   const masked = masking(inputs.attention_mask);
-  const embedded = (own: Named) => embed(own, inputs.input_ids, inputs.token_type_ids, config);
+  const { input_ids: ids, token_type_ids: types, attention_mask: mask } = inputs;
+  const embedded = (own: Named) => embed(own, ids, types, config, undefined, mask);
   const outputs: Record<string, Tensor2D> = {};
   const branch = ({ name, layers, head }: TaskHead, own: Named, fork: number, from: Tensor3D) => {
     const top = encoderLayers(own, from, masked, config, [fork, fork + layers], undefined, head.positions);
-    outputs[name] = head.logits(own, top);
+    outputs[name] = head.logits(own, top, undefined, undefined, inputs.attention_mask);
   };
   const sharing = tasks.filter(({ fork }) => fork !== null).sort((a, b) => (a.fork as number) - (b.fork as number));
   if (sharing.length > 0) {

@@ -7,7 +7,7 @@ import { activate } from "./activations";
 import type { Dropout } from "./dropout";
 import type { HeadOperations, Operations } from "./families/family";
 import { dense, layerNorm } from "./ops";
-import { denseParameters, normParameters, type Tensors } from "./parameters";
+import { denseParameters, normParameters, parameter, type Tensors } from "./parameters";
 
 /**
  * @param dropout at sites by whole name; absent: none
@@ -18,9 +18,18 @@ export const operationsOn = (
   dropout: Dropout | undefined,
   site: (name: string) => string,
 ): Operations<Tensor> => ({
-  dense: (x, name) => dense(x, denseParameters(tensors, name)),
-  norm: (x, name, epsilon) => layerNorm(x, normParameters(tensors, name), epsilon),
+  dense: (x, name, offset = true) => dense(x, denseParameters(tensors, name, offset)),
+  norm: (x, name, epsilon, offset = true) => layerNorm(x, normParameters(tensors, name, offset), epsilon),
+  scale: (x, name) => tf.add(tf.mul(x, parameter(tensors, `${name}.weight`)), parameter(tensors, `${name}.bias`)),
   add: (a, b) => tf.add(a, b),
+  multiply: (a, b) => tf.mul(a, b),
+  parts(x, count) {
+    const whole = x.shape.map(() => -1);
+    const width = (x.shape.at(-1) as number) / count;
+    return Array.from({ length: count }, (_, i) =>
+      tf.slice(x, [...whole.slice(1).map(() => 0), i * width], [...whole.slice(1), width]),
+    );
+  },
   activate(x, activation) {
     if (activation === "tanh") return tf.tanh(x);
     return activate(x, activation === "gelu" ? undefined : activation);
@@ -28,13 +37,22 @@ export const operationsOn = (
   drop: (x, name) => (dropout ? dropout(site(name), x) : x),
 });
 
-/** @param onPooled takes note of what the last product reads */
+/**
+ * @param onPooled takes note of what the last product reads
+ * @param mask [batch, length], 1 for tokens and 0 for padding: for a head that reads all positions
+ */
 export const headOperations = (
   tensors: Tensors,
   dropout: Dropout | undefined,
   onPooled: ((pooled: Tensor) => void) | undefined,
+  mask: Tensor | undefined,
 ): HeadOperations<Tensor> => ({
   ...operationsOn(tensors, dropout, (name) => name),
+  mean(x) {
+    if (!mask) throw new Error("a head that reads all positions was run without a mask");
+    const weights = tf.expandDims(tf.cast(mask, "float32"), 2); // [batch, length, 1]
+    return tf.div(tf.sum(tf.mul(x, weights), 1), tf.sum(weights, 1));
+  },
   pooled(x) {
     onPooled?.(x);
     return x;

@@ -15,8 +15,8 @@ export function dense<T extends Tensor>(x: T, { weight, bias }: DenseParams): T 
   const [out, width] = weight.shape;
   // One matrix product over all rows: a batched product would make the weight's gradient a batch of them to sum.
   const rows = tf.reshape(x, [-1, width]);
-  const product = tf.add(tf.matMul(rows, weight, false, true), bias);
-  return tf.reshape(product, [...x.shape.slice(0, -1), out]) as T;
+  const product = tf.matMul(rows, weight, false, true);
+  return tf.reshape(bias ? tf.add(product, bias) : product, [...x.shape.slice(0, -1), out]) as T;
 }
 
 /**
@@ -33,7 +33,7 @@ export function layerNorm<T extends Tensor>(x: T, { weight, bias }: LayerNormPar
     save([normal, inverse, scale]);
     return { value, gradFunc: (dy: Tensor, saved: Tensor[]) => layerNormGradient(dy, saved) };
   });
-  return normalise(x, weight, bias) as T;
+  return normalise(x, weight, bias ?? tf.zeros(weight.shape)) as T;
 }
 
 function composedNorm(x: Tensor, scale: Tensor1D, offset: Tensor1D, epsilon: number): Tensor[] {
@@ -50,7 +50,8 @@ function layerNormGradient(dy: Tensor, saved: readonly Tensor[]): Tensor[] {
     const dNormal = tf.mul(dy, scale);
     const along = tf.mean(tf.mul(product, scale), -1, true);
     const dx = tf.mul(tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normalised, along)), inverse);
-    return [dx, tf.sum(product, [0, 1]), tf.sum(dy, [0, 1])];
+    const rows = dy.shape.slice(1).map((_, axis) => axis);
+    return [dx, tf.sum(product, rows), tf.sum(dy, rows)];
   });
 }
 

@@ -4,11 +4,11 @@
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { attentionProbabilities, masking, scoreBias } from "./attention";
+import { attentionProbabilities, masking, rotated, scoreBias } from "./attention";
 import type { EncoderConfig } from "./config";
 import { typeRows } from "./encoder";
 import { familyOf } from "./families/families";
-import type { LayerOperations } from "./families/family";
+import type { EmbeddingOperations, LayerOperations } from "./families/family";
 import { operationsOn } from "./operations";
 import { parameter, type Tensors } from "./parameters";
 import type { Positions } from "./recorder";
@@ -30,6 +30,7 @@ export const packedAxes = {
   input_ids: ["tokens"],
   token_type_ids: ["tokens"],
   position_ids: ["tokens"],
+  neighbours: ["tokens", null],
   attention_mask: ["rows", "length"],
   to_rows: ["rows", null, "length"],
   to_tokens: ["tokens", null],
@@ -38,37 +39,52 @@ export const packedAxes = {
 
 /**
  * Packed tokens as the family embeds them.
- * @param ids [tokens] int32, as are typeIds and positions; a family's calls may lack one or the other
  * @returns [tokens, hidden]
  */
 export function embedPacked(
   tensors: Tensors,
-  { ids, types: typeIds, positions: at }: PackedIds,
+  { ids, types: typeIds, positions: at, neighbours }: PackedIds,
   config: EncoderConfig,
 ): Tensor2D {
   const { inputs, ...family } = familyOf(config);
-  const embedded = family.embed<Tensor>(
-    {
-      ...operationsOn(tensors, undefined, (name) => name),
-      lookUp({ words, positions, types }) {
-        const taken = tf.gather<Tensor>(parameter(tensors, words), ids as Tensor1D);
-        const ofType = types === undefined ? undefined : typeRows(parameter(tensors, types), typeIds);
-        const first = inputs.firstPosition(config);
-        const rows = first === 0 ? at : tf.add(at as Tensor1D, tf.scalar(first, "int32"));
-        const places = tf.gather<Tensor>(parameter(tensors, positions), rows as Tensor1D);
-        return tf.add(ofType ? tf.add(taken, ofType) : taken, places);
-      },
+  const take = (words: string, of: Tensor) => tf.gather<Tensor>(parameter(tensors, words), of as Tensor1D);
+  const types = (table: string) => typeRows(parameter(tensors, table), typeIds);
+  const positions = (table: string) => {
+    const first = inputs.firstPosition(config);
+    const rows = first === 0 ? at : tf.add(at as Tensor1D, tf.scalar(first, "int32"));
+    return tf.gather<Tensor>(parameter(tensors, table), rows as Tensor1D);
+  };
+  const ops: EmbeddingOperations<Tensor> = {
+    ...operationsOn(tensors, undefined, (name) => name),
+    lookUp(tables) {
+      const taken = take(tables.words, ids);
+      const ofType = tables.types === undefined ? undefined : types(tables.types);
+      const places = tables.positions === undefined ? undefined : positions(tables.positions);
+      const sum = ofType ? tf.add(taken, ofType) : taken;
+      return places ? tf.add(sum, places) : sum;
     },
-    config,
-  );
-  return embedded as Tensor2D;
+    trigrams(words) {
+      const neighbour = (which: number) => {
+        const there = tf.reshape(tf.slice(neighbours as Tensor2D, [0, which], [-1, 1]), [-1]); // [tokens], -1 for none
+        const taken = take(words, tf.gather(ids, tf.maximum(there, tf.scalar(0, "int32"))));
+        const holds = tf.cast(tf.greaterEqual(there, tf.scalar(0, "int32")), "float32");
+        return tf.mul(taken, tf.expandDims(holds, 1));
+      };
+      return tf.concat([neighbour(0), take(words, ids), neighbour(1)], 1);
+    },
+    positions,
+    types,
+  };
+  return family.embed<Tensor>(ops, config) as Tensor2D;
 }
 
-/** What packed tokens are beside where they lie, each [tokens] int32. */
+/** What packed tokens are beside where they lie, each [tokens] int32. A family's calls may lack all but the ids. */
 export interface PackedIds {
   readonly ids: Tensor;
   readonly types: Tensor | undefined;
   readonly positions: Tensor | undefined;
+  /** [tokens, 2]: places of the next token and of the one before it in the token's text, -1 where it has none */
+  readonly neighbours: Tensor | undefined;
 }
 
 /**
@@ -97,8 +113,9 @@ export function packedLayers(
       attend: ({ query, key, value }, form = {}) => {
         const heads = config.numAttentionHeads;
         const asked = query();
-        const q = positions === "first" ? alone(asked, heads) : byRow(asked, packing.to_rows, heads);
-        const [k, v] = [byRow(key(), packing.to_rows, heads), byRow(value(), packing.to_rows, heads)];
+        const ofRows = positions === "first" ? alone(asked, heads) : byRow(asked, packing.to_rows, heads);
+        const [keys, v] = [byRow(key(), packing.to_rows, heads), byRow(value(), packing.to_rows, heads)];
+        const [q, k] = rotated(ofRows, keys, masked, form, positions, config);
         const bias = scoreBias(masked, form, positions, tensors, config);
         const context = tf.matMul(attentionProbabilities(q, k, bias), v); // [rows, heads, n, size]
         const width = heads * (context.shape[3] as number);

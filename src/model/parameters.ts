@@ -12,27 +12,28 @@ import { sizeOf } from "./tensors";
 export interface DenseParams {
   /** [out, in] */
   readonly weight: Tensor2D;
-  /** [out] */
-  readonly bias: Tensor1D;
+  /** [out]; null: there is none */
+  readonly bias: Tensor1D | null;
 }
 
 export interface LayerNormParams {
   /** [hidden] */
   readonly weight: Tensor1D;
-  readonly bias: Tensor1D;
+  /** null: there is none */
+  readonly bias: Tensor1D | null;
 }
 
 /** Device tensors by name, read alone. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-export const denseParameters = (tensors: Tensors, name: string): DenseParams => ({
+export const denseParameters = (tensors: Tensors, name: string, offset = true): DenseParams => ({
   weight: parameter(tensors, `${name}.weight`) as Tensor2D,
-  bias: parameter(tensors, `${name}.bias`) as Tensor1D,
+  bias: offset ? (parameter(tensors, `${name}.bias`) as Tensor1D) : null,
 });
 
-export const normParameters = (tensors: Tensors, name: string): LayerNormParams => ({
+export const normParameters = (tensors: Tensors, name: string, offset = true): LayerNormParams => ({
   weight: parameter(tensors, `${name}.weight`) as Tensor1D,
-  bias: parameter(tensors, `${name}.bias`) as Tensor1D,
+  bias: offset ? (parameter(tensors, `${name}.bias`) as Tensor1D) : null,
 });
 
 export function parameter(tensors: Tensors, name: string): Tensor {

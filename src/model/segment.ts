@@ -32,7 +32,8 @@ export const branchEntry = (config: EncoderConfig, place: Place, head: HeadForwa
     const top = packedLayers(state, below, laid, config, ownLayers(place), head.positions, first as Tensor1D);
     const [rows, width] = top.shape;
     const byRow = head.positions === "all" ? rowsOf(top, laid, config) : tf.reshape(top, [rows, 1, width]);
-    return { outputs: { logits: head.logits(state, byRow as Tensor3D) } };
+    const logits = head.logits(state, byRow as Tensor3D, undefined, undefined, laid.attention_mask);
+    return { outputs: { logits } };
   };
 };
 
@@ -62,10 +63,16 @@ function callTypes(config: EncoderConfig, bottom: boolean, others: readonly stri
     attention_mask: [rows, length],
     to_rows: [rows, heads, length],
     to_tokens: [tokens, heads],
+    neighbours: [tokens, 2],
     first: [rows],
   };
-  const { types, positions } = familyOf(config).inputs;
-  const ids = ["input_ids", ...(types ? ["token_type_ids"] : []), ...(positions ? ["position_ids"] : [])];
+  const family = familyOf(config).inputs;
+  const ids = [
+    "input_ids",
+    ...(family.types ? ["token_type_ids"] : []),
+    ...(family.positions ? ["position_ids"] : []),
+    ...(family.neighbours?.(config) ? ["neighbours"] : []),
+  ];
   const names = [...(bottom ? ids : ["below", "tokens"]), ...others];
   return Object.fromEntries(
     names.map((name) => [
@@ -78,8 +85,10 @@ function callTypes(config: EncoderConfig, bottom: boolean, others: readonly stri
 const packing = (inputs: Tensors): Packing => inputs as unknown as Packing;
 
 function embedded(state: Tensors, inputs: Tensors, config: EncoderConfig): Tensor2D {
-  const [ids, types, positions] = ["input_ids", "token_type_ids", "position_ids"].map((name) => inputs[name]);
-  return embedPacked(state, { ids: ids as Tensor, types, positions }, config);
+  const [ids, types, positions, neighbours] = ["input_ids", "token_type_ids", "position_ids", "neighbours"].map(
+    (name) => inputs[name],
+  );
+  return embedPacked(state, { ids: ids as Tensor, types, positions, neighbours }, config);
 }
 
 /** The tokens of the rows that run here, of all that left the piece below. */

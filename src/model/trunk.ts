@@ -6,12 +6,13 @@ import type { EncoderConfig } from "./config";
 import { embed, encoderLayers } from "./encoder";
 import type { EntryPoint } from "./entry-point";
 
-/** Token ids to the embeddings. */
+/** Token ids to the embeddings; the mask is for families whose embeddings read neighbours. */
 export const embedEntry = (config: EncoderConfig): EntryPoint => {
   return (state, inputs) => {
     const ids = inputs["input_ids"] as Tensor2D;
     const types = inputs["token_type_ids"] as Tensor2D | undefined;
-    return { outputs: { hidden: embed(state, ids, types, config) } };
+    const mask = inputs["attention_mask"] as Tensor2D | undefined;
+    return { outputs: { hidden: embed(state, ids, types, config, undefined, mask) } };
   };
 };
 

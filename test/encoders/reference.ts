@@ -14,9 +14,11 @@ import type { EncoderConfig } from "../../src/model/config";
 import { embed, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";
 import { parseConfig } from "../../src/model/families/config-file";
+import { type ModelType, modelTypeOf } from "../../src/model/families/families";
 import { familyHead } from "../../src/model/families/head";
 import { headFor } from "../../src/model/heads";
-import { branchTensors, scoped, sharedTensors } from "../../src/model/parameters";
+import { layerNorm } from "../../src/model/ops";
+import { branchTensors, normParameters, scoped, sharedTensors } from "../../src/model/parameters";
 import { type Place, placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { openSegments } from "../../src/predict/segments/segments";
@@ -67,6 +69,9 @@ export const textInputs = ({ input_ids, attention_mask, token_type_ids }: Expect
   ...(token_type_ids ? { token_type_ids: matrix(token_type_ids) } : {}),
 });
 
+/** A norm over the topmost layer, which transformers has in the last of its hidden states, and here the head has. */
+const finalNorms: Partial<Record<ModelType, string>> = { modernbert: "model.final_norm" };
+
 /** What enters each layer and leaves the last, all positions; and logits of a top layer that computes the first alone. */
 export async function forwardFamily(engine: Engine, { config, tensors, expected }: FamilyReference) {
   const top = config.numHiddenLayers;
@@ -78,6 +83,13 @@ export async function forwardFamily(engine: Engine, { config, tensors, expected 
     encoderLayers(state, from, masked, config, [0, top], undefined, "all", (site, layer, x) => {
       if (site === "hidden") outputs[`hidden${layer}`] = x;
     });
+    const last = finalNorms[modelTypeOf(config)];
+    if (last)
+      outputs["last"] = layerNorm(
+        outputs[`hidden${top}`] as Tensor3D,
+        normParameters(state, last, false),
+        config.layerNormEps,
+      );
     const first = encoderLayers(state, from, masked, config, [0, top], undefined, "first") as Tensor3D;
     return { outputs: { ...outputs, logits: headFor("classification", config).logits(state, first) } };
   };
@@ -172,7 +184,8 @@ export function describeFamily(family: string): void {
         expect(largestDifference((outputs["logits"] as HostTensor).data, expected.logits.flat())).toBeLessThan(1e-4);
         expect(expected.hidden_states_first_token).toHaveLength(config.numHiddenLayers + 1);
         for (const [layer, rows] of expected.hidden_states_first_token.entries()) {
-          const { data, shape } = outputs[`hidden${layer}`] as HostTensor;
+          const last = layer === config.numHiddenLayers ? outputs["last"] : undefined;
+          const { data, shape } = last ?? (outputs[`hidden${layer}`] as HostTensor);
           const [, length = 0, hidden = 0] = shape;
           const first = rows.flatMap((row, i) => row.map((_, j) => data[i * length * hidden + j] as number));
           expect(largestDifference(first, rows.flat())).toBeLessThan(1e-4);

@@ -30,7 +30,8 @@ export const isSurplusLayer = (name: string, config: EncoderConfig): boolean =>
   name.startsWith(familyOf(config).names.layers) && layerOf(name) >= config.numHiddenLayers;
 
 /**
- * Checks a checkpoint's tensors, by our names, against its config. What of a head comes with the base may be absent, as a whole.
+ * Checks a checkpoint's tensors, by our names, against its config. What of a head comes with the base may be
+ * absent, as a whole, but for what no base is without.
  * Throws modelError (4) naming the source and the tensors that are missing or have another shape or dtype.
  */
 export function checkParameters(
@@ -40,7 +41,8 @@ export function checkParameters(
 ): void {
   const shapes = parameterShapes(config);
   const { head, title } = familyOf(config);
-  const ofHead = new Set(head.parameters(config, 1).map(({ name }) => name));
+  const optional = head.parameters(config, 1).filter(({ required }) => !required);
+  const ofHead = new Set(optional.map(({ name }) => name));
   const hasHead = [...shapes.keys()].some((name) => ofHead.has(name) && tensors[name]);
   const missing = [...shapes.keys()].filter((name) => !tensors[name] && (hasHead || !ofHead.has(name)));
   if (missing.length > 0) {

@@ -22,9 +22,10 @@ export function parseConfig(json: unknown, source: string): EncoderConfig {
   const type = readType(file, problems);
   const family: Family = families[type];
   addVariants(file, type, family, problems);
-  const { numbers, constants } = family.config;
+  const { numbers, constants, others, activation, activationFallback = "gelu" } = family.config;
   const read = Object.entries(numbers).map(([property, key]) => [property, readNumber(file, key, problems)]);
-  const sizes = { ...Object.fromEntries(read), ...constants } as unknown as EncoderConfig;
+  const numbersRead = { ...Object.fromEntries(read), ...constants } as unknown as EncoderConfig;
+  const sizes = { ...numbersRead, ...others?.read(file, numbersRead, problems) };
   if (sizes.numHiddenLayers > MOST_LAYERS) {
     problems.push(
       `${family.config.numbers["numHiddenLayers"]?.name} is ${sizes.numHiddenLayers}; it must be at most ${MOST_LAYERS}`,
@@ -32,7 +33,7 @@ export function parseConfig(json: unknown, source: string): EncoderConfig {
   }
   if (problems.length === 0) problems.push(...sizeProblems(sizes, family));
   if (problems.length > 0) throw modelError(`${source}: ${problems.join("; ")}`);
-  const hiddenAct = activationOf(file[family.config.activation] ?? "gelu");
+  const hiddenAct = activationOf(file[activation] ?? activationFallback);
   return {
     ...(type === "bert" ? {} : { family: type satisfies FamilyName }),
     ...sizes,
@@ -103,7 +104,7 @@ function sizeProblems(sizes: EncoderConfig, { config, inputs }: Family): string[
 
 /** A config.json that transformers reads; `parseConfig` gives the same config back. */
 export function configJson(config: EncoderConfig): Record<string, unknown> {
-  const { numbers, written, activation } = familyOf(config).config;
+  const { numbers, written, activation, others } = familyOf(config).config;
   const values = Object.entries(numbers).map(([property, { name }]) => [
     name,
     (config as unknown as Record<string, number>)[property],
@@ -113,5 +114,6 @@ export function configJson(config: EncoderConfig): Record<string, unknown> {
     [activation]: config.hiddenAct ?? "gelu",
     ...written,
     ...Object.fromEntries(values),
+    ...others?.write(config),
   };
 }

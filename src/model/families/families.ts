@@ -3,7 +3,10 @@
 import type { EncoderConfig, FamilyName } from "../config";
 import { bert } from "./bert";
 import { distilbert } from "./distilbert";
+import { electra } from "./electra";
 import type { Family } from "./family";
+import { mobilebert } from "./mobilebert";
+import { modernbert } from "./modernbert";
 import { mpnet } from "./mpnet";
 import { roberta, xlmRoberta } from "./roberta";
 
@@ -13,6 +16,9 @@ export const families = {
   "xlm-roberta": xlmRoberta,
   mpnet,
   distilbert,
+  electra,
+  mobilebert,
+  modernbert,
 } as const satisfies Readonly<Record<"bert" | FamilyName, Family>>;
 
 /** All but BERT. */

@@ -5,6 +5,7 @@
 import type { EncoderConfig } from "../config";
 import type { HeadParameter } from "../head-parameters";
 import type { Activation } from "../hidden-act";
+import type { Positions } from "../recorder";
 import type { ConfigKeys } from "./keys";
 
 /** A parameter of the base: how it begins where it begins at random. */
@@ -62,6 +63,8 @@ export interface FamilyInputs<C> {
   readonly types: boolean;
   /** Whether packed tokens come with their positions: where a table has a row for each. */
   readonly positions: boolean;
+  /** Whether packed tokens come with where their neighbours stand: where embeddings read those. Absent: none do. */
+  neighbours?(config: C): boolean;
   /** The row of the first token in the table of positions; tokens beyond the last row are too many. */
   firstPosition(config: C): number;
 }
@@ -69,6 +72,8 @@ export interface FamilyInputs<C> {
 /** Where a family drops out, in the order by which random numbers are drawn: never reorder. */
 export interface DropoutRates<C> {
   embeddings(config: C): number;
+  /** Values a position where the embeddings are dropped; absent: the hidden size. */
+  embeddingsWidth?(config: C): number;
   /** Of each layer. */
   layer(config: C): readonly LayerSite[];
   /** Of the head, on a vector a row; the first is "pooled". */
@@ -100,22 +105,29 @@ export interface LayerProducts {
   readonly attention: number;
 }
 
-/** What reads the first position of the topmost layer and gives the outputs of a classifier or regressor. */
+/** What reads the topmost layer, its first position by default, and gives the outputs of a classifier or regressor. */
 export interface FamilyHead<C> {
+  /** Which positions it reads; absent: the first. */
+  positions?(config: C): Positions;
   parameters(config: C, outputs: number): readonly HeadParameter[];
   /** The product that gives the outputs, a row of its weight for each: "classifier". */
   readonly output: string;
-  /** @param first [batch, hidden] */
-  logits<X>(ops: HeadOperations<X>, first: X, config: C): X;
+  /** @param states [batch, hidden] of the first position, or [batch, length, hidden] of all */
+  logits<X>(ops: HeadOperations<X>, states: X, config: C): X;
 }
 
 /** A family's own name for a parameter stands in each; weights are `${name}.weight`, offsets `${name}.bias`. */
 export interface Operations<X> {
-  /** x W^T + b over the last axis. */
-  dense(x: X, name: string): X;
-  /** Layer norm over the last axis. */
-  norm(x: X, name: string, epsilon: number): X;
+  /** x W^T + b over the last axis. @param offset false: there is no b */
+  dense(x: X, name: string, offset?: boolean): X;
+  /** Layer norm over the last axis. @param offset false: it has a scale alone */
+  norm(x: X, name: string, epsilon: number, offset?: boolean): X;
+  /** x times a scale plus an offset, a number of each for every place of the last axis. */
+  scale(x: X, name: string): X;
   add(a: X, b: X): X;
+  multiply(a: X, b: X): X;
+  /** The last axis in as many equal parts, in their order. */
+  parts(x: X, count: number): X[];
   activate(x: X, activation: Activation | "gelu" | "tanh"): X;
   /** Dropout at a site that the family lists. */
   drop(x: X, site: string): X;
@@ -124,7 +136,8 @@ export interface Operations<X> {
 /** Tables that are summed. Of positions and types the rows are taken that a token has. */
 export interface Tables {
   readonly words: string;
-  readonly positions: string;
+  /** Absent: there is no such table. */
+  readonly positions?: string;
   /** Absent: there is no such table. Of a family whose calls have no token types, the first row is everybody's. */
   readonly types?: string;
 }
@@ -132,6 +145,11 @@ export interface Tables {
 export interface EmbeddingOperations<X> extends Operations<X> {
   /** words + types + positions, added in this order: another one rounds otherwise. */
   lookUp(tables: Tables): X;
+  /** The rows of the next token, of each token and of the one before it, side by side; 0 beyond its text's ends. */
+  trigrams(words: string): X;
+  /** The rows that a position and a token type have. */
+  positions(table: string): X;
+  types(table: string): X;
 }
 
 export interface LayerOperations<X> extends Operations<X> {
@@ -147,6 +165,13 @@ export interface LayerOperations<X> extends Operations<X> {
 /** What a family's attention has beside products, padding and softmax. */
 export interface AttentionForm {
   readonly relative?: RelativeBias | undefined;
+  /**
+   * Rotary positions (Su et al. 2021) on queries and keys: of each head the two halves are turned by the position times
+   * theta^(-2i / size). Positions of a row are counted from 0.
+   */
+  readonly rotary?: { readonly theta: number } | undefined;
+  /** Keys farther away than this are not attended to; absent: all are. */
+  readonly window?: number | undefined;
 }
 
 /** What is added to the scores of a query and a key by how far the key stands behind it. */
@@ -160,4 +185,6 @@ export interface RelativeBias {
 export interface HeadOperations<X> extends Operations<X> {
   /** Takes note of what the last product reads, before its dropout: what --match pooled compares. */
   pooled(x: X): X;
+  /** Of all positions, the mean over a row's tokens: [batch, length, hidden] to [batch, hidden]. */
+  mean(x: X): X;
 }

@@ -26,8 +26,19 @@ export interface ConfigKeys<C extends EncoderConfig> {
   readonly fixed: ConfigFile;
   /** The key of the feed-forward part's activation. */
   readonly activation: string;
+  /** What a file without it means; absent: gelu. */
+  readonly activationFallback?: string;
+  /** What is no number, or is one together with others. */
+  readonly others?: OtherKeys<C>;
   /** What is written beside all that. */
   readonly written?: ConfigFile;
+}
+
+export interface OtherKeys<C> {
+  /** Properties of the config. @param sizes its numbers; what is wrong with the file is added to `problems` */
+  read(file: ConfigFile, sizes: C, problems: string[]): Partial<C>;
+  /** Keys of a file that is read so again. */
+  write(config: C): ConfigFile;
 }
 
 export const count = (name: string, fallback: number): Key => ({
@@ -65,6 +76,28 @@ export function readNumber(file: ConfigFile, key: Key, problems: string[]): numb
   if (typeof value === "number" && key.accepts(value)) return value === 0 ? 0 : value; // -0 too
   problems.push(`${name ?? key.name} is ${shown(value)}; it must be ${key.expected}`);
   return key.fallback;
+}
+
+/** Adds to `problems` what is no boolean. */
+export function readFlag(file: ConfigFile, name: string, fallback: boolean, problems: string[]): boolean {
+  const value = file[name] ?? fallback;
+  if (typeof value === "boolean") return value;
+  problems.push(`${name} is ${shown(value)}; it must be true or false`);
+  return fallback;
+}
+
+/** One of a few words. Adds to `problems` what is none of them. */
+export function readWord<W extends string>(
+  file: ConfigFile,
+  name: string,
+  words: readonly [W, ...W[]],
+  problems: string[],
+): W {
+  const value = file[name] ?? words[0];
+  const found = words.find((word) => word === value);
+  if (found !== undefined) return found;
+  problems.push(`${name} is ${shown(value)}; supported are ${words.join(", ")}`);
+  return words[0];
 }
 
 /** What most families' files say in BERT's words. @param sizes what a file without them means */

@@ -6,6 +6,7 @@ import { chosenTokens, groupRows, type LayerCost, type PackedRows, packRows } fr
 import type { TokenRows } from "../../batches/rows";
 import type { Engine, GraphProgram } from "../../engines/engine";
 import type { EncoderConfig } from "../../model/config";
+import { familyOf } from "../../model/families/families";
 import { layerFlops } from "../../model/flops";
 import type { Place } from "../../model/place";
 import { type Stretch, stretchesOf } from "../../model/stretches";
@@ -109,7 +110,7 @@ export function openSegments(
       const all = [...wants.keys()].filter((row) => (wants[row] as readonly string[]).length > 0);
       requireKnown(wants, branches);
       for (const group of groupRows(rows.lengths, all, cost)) {
-        yield* runGroup({ rows, wants, heads: config.numAttentionHeads, onRun }, group, trunk, [...branches.values()]);
+        yield* runGroup({ rows, wants, config, onRun }, group, trunk, [...branches.values()]);
       }
     },
     async open(names) {
@@ -191,7 +192,7 @@ function layerCost(config: EncoderConfig, device: Device): LayerCost {
 interface Work {
   readonly rows: TokenRows;
   readonly wants: readonly (readonly string[])[];
-  readonly heads: number;
+  readonly config: EncoderConfig;
   readonly onRun: ((run: PieceRun) => void) | undefined;
 }
 
@@ -202,10 +203,10 @@ async function* runGroup(
   trunk: readonly TrunkPiece[],
   branches: readonly BranchPiece[],
 ): AsyncGenerator<TaskLogits, void, undefined> {
-  const { rows, wants, heads } = work;
+  const { rows, wants, config } = work;
   const rowsOf = (wanting: readonly BranchPiece[]) =>
     group.filter((row) => wanting.some(({ name }) => wants[row]?.includes(name)));
-  const packing = packer(rows, heads);
+  const packing = packer(rows, config);
   const logits = async (branch: BranchPiece, own: readonly number[], below: Below | null): Promise<TaskLogits> => {
     const { logits } = await runPiece(work, branch, packing(own), below);
     return { task: branch.name, rows: own, logits: logits as HostTensor };
@@ -265,11 +266,12 @@ async function runPiece(
 }
 
 /** Rows are packed once for all pieces that run the same of them. */
-function packer(rows: TokenRows, heads: number): (chosen: readonly number[]) => PackedRows {
+function packer(rows: TokenRows, config: EncoderConfig): (chosen: readonly number[]) => PackedRows {
+  const around = familyOf(config).inputs.neighbours?.(config) ?? false;
   const known = new Map<string, PackedRows>();
   return (chosen) => {
     const key = chosen.join();
-    const packed = known.get(key) ?? packRows(rows, chosen, heads);
+    const packed = known.get(key) ?? packRows(rows, chosen, config.numAttentionHeads, around);
     known.set(key, packed);
     return packed;
   };

@@ -25,8 +25,8 @@ export function withMoments(trained: HostTensors): HostTensors {
   return state;
 }
 
-/** Weight decay leaves biases and layer norms alone (BERT's practice). */
-const isDecayed = (name: string) => !name.endsWith(".bias") && !name.includes("LayerNorm");
+/** Weight decay leaves biases and layer norms alone (BERT's practice), however a family calls these: LayerNorm, attn_norm, head.norm. */
+const isDecayed = (name: string) => !name.endsWith(".bias") && !/(layer_?norm|[._]norm)\.weight$/i.test(name);
 
 /** Scalars of step `step` (1 is the first), computed in double precision on the host. */
 export function stepScalars(learningRate: number, weightDecay: number, step: number): Record<string, number> {

@@ -1,0 +1,3 @@
+import { describeFamily } from "./reference";
+
+describeFamily("mobilebert");
