@@ -6,6 +6,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core
 import * as tf from "@tensorflow/tfjs-core";
 import type { EncoderConfig } from "./config";
 import type { AttentionForm, RelativeBias } from "./families/family";
+import { sideBySide } from "./ops";
 import { parameter, type Tensors } from "./parameters";
 import type { Positions } from "./recorder";
 
@@ -137,7 +138,7 @@ function turned(x: Tensor4D, [cosine, sine]: readonly [Tensor, Tensor]): Tensor4
   const half = x.shape[3] / 2;
   const [a, b] = [0, half].map((at) => tf.slice(x, [0, 0, 0, at], [-1, -1, -1, half])) as [Tensor4D, Tensor4D];
   const parts = [tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(b, cosine), tf.mul(a, sine))];
-  return tf.concat(parts, 3) as Tensor4D;
+  return sideBySide(parts) as Tensor4D;
 }
 
 /**

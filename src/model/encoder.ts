@@ -9,6 +9,7 @@ import { attentionProbabilitiesSite, type Dropout, layerSite } from "./dropout";
 import { familyOf } from "./families/families";
 import type { EmbeddingOperations, LayerOperations } from "./families/family";
 import { operationsOn } from "./operations";
+import { sideBySide } from "./ops";
 import { parameter, type Tensors } from "./parameters";
 import { firstPosition, type Positions, type Recorder } from "./recorder";
 
@@ -44,7 +45,7 @@ export function embed(
     trigrams(words) {
       const [after, before] = neighbours(ids, mask, config);
       const [next, previous] = [after, before].map(({ ids, holds }) => tf.mul(take(words, ids), holds));
-      return tf.concat([next as Tensor, take(words, ids), previous as Tensor], 2);
+      return sideBySide([next as Tensor, take(words, ids), previous as Tensor]);
     },
     positions,
     types,

@@ -55,6 +55,29 @@ function layerNormGradient(dy: Tensor, saved: readonly Tensor[]): Tensor[] {
   });
 }
 
+/**
+ * Tensors side by side on the last axis. tfjs's own gradient is a split, of which a compiled graph has no node for every
+ * engine; this one is a slice for each.
+ */
+export function sideBySide<T extends Tensor>(parts: readonly T[]): T {
+  const join = tf.customGrad((...args) => {
+    const given = args.slice(0, parts.length) as T[];
+    const value = tf.concat<Tensor>(given, -1);
+    const lead = value.shape.slice(1);
+    const gradFunc = (dy: Tensor) => {
+      let at = 0;
+      return given.map((part) => {
+        const width = part.shape.at(-1) as number;
+        const slice = tf.slice(dy, [...lead.map(() => 0), at], [...lead.map(() => -1), width]);
+        at += width;
+        return slice;
+      });
+    };
+    return { value, gradFunc };
+  });
+  return join(...(parts as T[])) as T;
+}
+
 /** x Phi(x) with the exact normal distribution (Hendrycks and Gimpel 2016), as BERT has it; not the tanh form. */
 export function gelu<T extends Tensor>(x: T): T {
   const activate = tf.customGrad((...args) => {

@@ -10,6 +10,7 @@ import { typeRows } from "./encoder";
 import { familyOf } from "./families/families";
 import type { EmbeddingOperations, LayerOperations } from "./families/family";
 import { operationsOn } from "./operations";
+import { sideBySide } from "./ops";
 import { parameter, type Tensors } from "./parameters";
 import type { Positions } from "./recorder";
 
@@ -70,7 +71,7 @@ export function embedPacked(
         const holds = tf.cast(tf.greaterEqual(there, tf.scalar(0, "int32")), "float32");
         return tf.mul(taken, tf.expandDims(holds, 1));
       };
-      return tf.concat([neighbour(0), take(words, ids), neighbour(1)], 1);
+      return sideBySide([neighbour(0), take(words, ids), neighbour(1)]);
     },
     positions,
     types,
