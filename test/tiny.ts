@@ -46,7 +46,8 @@ export function tinyBase(name = "tiny", { layers = 4, hidden = 16, seed = 1, dro
 /** The same of any family. Its padding has the id that its config says: transformers counts positions by it. */
 export function tinyFamilyBase(family: ModelType, name: string = family, seed = 1): Base {
   const { padTokenId, ...sizes } = { ...tinyConfig(4, 16), maxPositionEmbeddings: 70 };
-  const config = sizedConfig(family, sizes);
+  const given = sizedConfig(family, sizes);
+  const config = given.padTokenId < tokens.length ? given : { ...given, padTokenId };
   const own = tokens.filter((token) => token !== "[PAD]");
   own.splice(config.padTokenId, 0, "[PAD]");
   return { ...randomTensors(config, seed), name, folder: "", tokenizer: { tokens: own, lowerCase: true } };

@@ -18,12 +18,7 @@ type Declared = Readonly<Record<string, unknown>>;
 const declaredOf = ({ declared }: Base, file: "config" | "tokenizer"): Declared => Object(declared?.[file] ?? {});
 
 /** Of training, or of positions that attention never sees. */
-const withoutEffect: ReadonlySet<string> = new Set<keyof EncoderConfig>([
-  "hiddenDropoutProb",
-  "attentionProbsDropoutProb",
-  "initializerRange",
-  "padTokenId",
-]);
+const withoutEffect: ReadonlySet<string> = new Set<keyof EncoderConfig>(["initializerRange", "padTokenId"]);
 
 /** What the comparison of weights tells better than two numbers. */
 const ofWeights: ReadonlySet<string> = new Set<keyof EncoderConfig>(["vocabSize", "hiddenSize", "numHiddenLayers"]);
@@ -39,7 +34,8 @@ export function requireSameModel(base: Base, foreign: Base): void {
   const own = base.config as unknown as Declared;
   const theirs = foreign.config as unknown as Declared;
   for (const key of new Set([...Object.keys(own), ...Object.keys(theirs)])) {
-    if (withoutEffect.has(key) || ofWeights.has(key) || own[key] === theirs[key]) continue;
+    if (withoutEffect.has(key) || key.endsWith("DropoutProb") || ofWeights.has(key) || own[key] === theirs[key])
+      continue;
     throw modelError(
       `${foreign.folder}: its ${snakeCase(key)} is ${shown(theirs[key])}, that of the base ${base.name} ${shown(own[key])}: ` +
         "above the base's layers its branch would give other scores. Give the --base that it was fine-tuned from",

@@ -15,8 +15,7 @@ import { familyHead } from "../../src/model/families/head";
 import { baseParameters } from "../../src/model/parameters";
 import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
 import { normals } from "../../src/random/draws";
-import { seedKey } from "../../src/random/threefry";
-import { foldIn } from "../../src/random/threefry";
+import { foldIn, seedKey } from "../../src/random/threefry";
 import { largestDifference } from "../engines/curves";
 import { describeEachEngine } from "../engines/engines";
 import { unless } from "../skips";
@@ -159,7 +158,10 @@ test.each([
   [{ ...modernbert, classifier_pooling: "max" }, 'classifier_pooling is "max"; supported are cls, mean'],
   [{ ...modernbert, layer_types: ["full_attention"] }, "for each of 3 layers"],
   [{ ...modernbert, rope_scaling: { factor: 2 } }, "rope_scaling is"],
-  [{ ...modernbert, rope_parameters: { full_attention: { rope_type: "yarn" } } }, 'rope_type of full_attention is "yarn"'],
+  [
+    { ...modernbert, rope_parameters: { full_attention: { rope_type: "yarn" } } },
+    'rope_type of full_attention is "yarn"',
+  ],
   [{ ...modernbert, hidden_size: 36, num_attention_heads: 4 }, "has no two halves"],
   [{ ...modernbert, classifier_activation: "mish" }, 'classifier_activation is "mish"'],
 ])("what is not computed is refused by name: %j", (file, message) => {

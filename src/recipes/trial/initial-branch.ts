@@ -5,8 +5,9 @@ import { parameterShapes } from "../../checkpoints/bases/parameter-shapes";
 import { modelError } from "../../errors/errors";
 import type { EncoderConfig } from "../../model/config";
 import { inLayer, layerOf } from "../../model/families/families";
+import type { Parameter } from "../../model/families/family";
 import type { HeadParameter } from "../../model/head-parameters";
-import { branchTensors, layerTensors } from "../../model/parameters";
+import { baseParameters, branchTensors, layerTensors } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import { float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { normals } from "../../random/draws";
@@ -112,7 +113,7 @@ export function studentOfTeacher(
     const depth = layerOf(name);
     const { from, layer } = starts[depth - first] as LayerStart;
     const source = from === "teacher" ? teacher.branch : base.tensors;
-    const tensor = source[inLayer(name, layer)];
+    const tensor = source[inLayer(name, layer)] ?? newNorm(inLayer(name, layer), name, base.config);
     if (!tensor) throw modelError(`the teacher lacks ${inLayer(name, layer)}. Fine-tune it again with --force`);
     branch[name] = tensor;
   }
@@ -122,6 +123,14 @@ export function studentOfTeacher(
     branch[name] = tensor;
   }
   return branch;
+}
+
+/** What the layer that is taken has not in any model, as ModernBERT's bottom one has no norm, begins as in a new model. */
+function newNorm(from: string, name: string, config: EncoderConfig): HostTensor | undefined {
+  const parameters = baseParameters(config);
+  if (parameters.some((parameter) => parameter.name === from)) return undefined;
+  const { shape, begins } = parameters.find((parameter) => parameter.name === name) as Parameter;
+  return float32(shape, new Float32Array(sizeOf(shape)).fill(begins === "one" ? 1 : 0));
 }
 
 /** Every parameter's name, by itself. */
