@@ -4,9 +4,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { writeSafetensors } from "../../src/checkpoints/formats/safetensors";
-import { startTransformers } from "../../src/engines/transformers/transformers-file";
+import { startTransformers, type TransformersRuntime } from "../../src/engines/transformers/transformers-file";
 import { type BranchInputs, branchLogits } from "../../src/model/branch";
 import type { Tensors } from "../../src/model/entry-point";
 import { configJson, parseConfig } from "../../src/model/families/config-file";
@@ -95,6 +95,11 @@ function modelOf(file: object): FamilyReference {
 withTransformers.describe("of transformers", () => {
   const folder = temporaryFolder();
   const theirs = new Map<string, Promise<number[]>>();
+  let runtime: Promise<TransformersRuntime>;
+  beforeAll(() => {
+    runtime = startTransformers(python);
+  });
+  afterAll(async () => (await runtime).close());
 
   /** transformers' logits, one text at a time. */
   async function logitsOf(name: string, { config, tensors, expected }: FamilyReference): Promise<number[]> {
@@ -103,22 +108,17 @@ withTransformers.describe("of transformers", () => {
     const labels = { id2label: { 0: "a", 1: "b", 2: "c" }, label2id: { a: 0, b: 1, c: 2 } };
     writeFileSync(path.join(own, "config.json"), JSON.stringify({ ...configJson(config), ...labels }));
     await writeSafetensors(path.join(own, "model.safetensors"), tensors);
-    const runtime = await startTransformers(python);
-    try {
-      const model = await runtime.open(own);
-      const logits: number[] = [];
-      for (const [row, length] of LENGTHS.entries()) {
-        const inputs = Object.entries(textInputs(expected)).map(([input, { data, shape }]) => {
-          const begin = row * (shape[1] as number);
-          return [input, int32([1, length], (data as Int32Array).slice(begin, begin + length))] as const;
-        });
-        const { logits: found } = await model.run(Object.fromEntries(inputs));
-        logits.push(...(found as HostTensor).data);
-      }
-      return logits;
-    } finally {
-      runtime.close();
+    const model = await (await runtime).open(own);
+    const logits: number[] = [];
+    for (const [row, length] of LENGTHS.entries()) {
+      const inputs = Object.entries(textInputs(expected)).map(([input, { data, shape }]) => {
+        const begin = row * (shape[1] as number);
+        return [input, int32([1, length], (data as Int32Array).slice(begin, begin + length))] as const;
+      });
+      const { logits: found } = await model.run(Object.fromEntries(inputs));
+      logits.push(...(found as HostTensor).data);
     }
+    return logits;
   }
 
   describeEachEngine("variants", (open) => {
