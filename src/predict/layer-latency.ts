@@ -6,11 +6,11 @@ import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
 import type { EntryPoint } from "../model/entry-point";
-import { inLayer } from "../model/families/families";
+import { familyOf, inLayer } from "../model/families/families";
 import { familyHead } from "../model/families/head";
 import { pooledHeadOf } from "../model/heads";
 import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
-import { embeddingTensors, layerTensors, scope } from "../model/parameters";
+import { embeddingTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
 import { median } from "./median";
@@ -90,13 +90,18 @@ export function solve(plain: number, pair: number, long: number, deep: number): 
   };
 }
 
-/** The base's bottom layer in every place: which weights it has does not change its time, and a base may have few. */
+/**
+ * The base's bottom layer in every place: which weights it has does not change its time, and a base may have few. What it has
+ * not and others have, as ModernBERT's norm, is 0.
+ */
 function measuredTensors({ tensors, config }: Base): HostTensors {
+  const zeros = (shape: readonly number[]) => float32(shape, new Float32Array(sizeOf(shape)));
   const layerAt = (index: number): HostTensors =>
     Object.fromEntries(
-      Object.entries(layerTensors(tensors, 0, 1)).map(([name, tensor]) => [inLayer(name, index), tensor]),
+      familyOf(config)
+        .layerParameters(config, index)
+        .map(({ name, shape }) => [name, tensors[inLayer(name, 0)] ?? zeros(shape)]),
     );
-  const zeros = (shape: readonly number[]) => float32(shape, new Float32Array(sizeOf(shape)));
   const parameters = familyHead(config, OUTPUTS);
   const head: HostTensors = Object.fromEntries(parameters.map(({ name, shape }) => [name, zeros(shape)]));
   const all = Object.entries(embeddingTensors(tensors));

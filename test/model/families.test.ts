@@ -76,11 +76,13 @@ describe.each(types)("%s", (type) => {
   });
 
   test("dropout sites of a branch have names and numbers of their own", () => {
-    const full = dropoutSites({ ...config, attentionProbsDropoutProb: 0.1 }, placeOf(3, "full"), 2, 5, "first");
+    const rates = Object.keys(config).filter((key) => key.endsWith("DropoutProb"));
+    const dropping = { ...config, ...Object.fromEntries(rates.map((rate) => [rate, 0.1])) };
+    const full = dropoutSites(dropping, placeOf(3, "full"), 2, 5, "first");
     expect(new Set(full.map(({ name }) => name)).size).toBe(full.length);
     expect(new Set(full.map(({ id }) => id)).size).toBe(full.length);
     expect(full[0]).toMatchObject({ name: "pooled", id: 0 });
-    const some = dropoutSites({ ...config, attentionProbsDropoutProb: 0.1 }, placeOf(3, 1), 2, 5, "first");
+    const some = dropoutSites(dropping, placeOf(3, 1), 2, 5, "first");
     for (const { name, id } of some) expect(full.find((site) => site.name === name)?.id).toBe(id);
   });
 });
