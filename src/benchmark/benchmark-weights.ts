@@ -2,7 +2,7 @@
 // all layers have the same values. What the values are does not change the time; that they are neither zero nor huge does.
 
 import { bertDefaults, type EncoderConfig } from "../model/config";
-import { inLayer, layerOf } from "../model/families/families";
+import { familyOf, inLayer } from "../model/families/families";
 import { baseParameters } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import { normals } from "../random/draws";
@@ -29,8 +29,11 @@ export function benchmarkWeights(config: EncoderConfig, seed: number): HostTenso
   });
   const tensors: HostTensors = Object.fromEntries(drawn);
   for (let layer = 1; layer < config.numHiddenLayers; layer++) {
-    for (const [name, { shape, data }] of drawn) {
-      if (layerOf(name) === 0) tensors[inLayer(name, layer)] = float32(shape, data.slice());
+    for (const { name, shape, begins } of familyOf(config).layerParameters(config, layer)) {
+      const bottom = tensors[inLayer(name, 0)]?.data as Float32Array | undefined;
+      // A norm that the bottom layer has not, as ModernBERT's.
+      const fresh = () => new Float32Array(sizeOf(shape)).fill(begins === "one" ? 1 : 0);
+      tensors[name] = float32(shape, bottom?.slice() ?? fresh());
     }
   }
   return tensors;

@@ -97,9 +97,16 @@ export async function startTransformers(python: string): Promise<TransformersRun
 async function openFolder(folder: string, ask: (question: object) => Promise<Answer>): Promise<ModelFile> {
   await ask({ open: folder });
   return {
+    /** Each text by itself and without padding: MobileBERT's embeddings in transformers read the padding behind a text. */
     async run(inputs) {
-      const run = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, rowsOf(tensor)]));
-      const { logits = [] } = await ask({ run });
+      const named = Object.entries(inputs).map(([name, tensor]) => [name, rowsOf(tensor)] as const);
+      const masks = Object.fromEntries(named)["attention_mask"] ?? [];
+      const logits: (readonly number[])[] = [];
+      for (const [row, mask] of masks.entries()) {
+        const length = mask.reduce((sum, one) => sum + one, 0);
+        const run = Object.fromEntries(named.map(([name, rows]) => [name, [rows[row]?.slice(0, length)]]));
+        logits.push(...((await ask({ run })).logits ?? []));
+      }
       return { logits: float32([logits.length, logits[0]?.length ?? 0], Float32Array.from(logits.flat())) };
     },
     close: async () => undefined,
