@@ -16,10 +16,11 @@ import { baseParameters } from "../../src/model/parameters";
 import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../src/model/tensors";
 import { normals } from "../../src/random/draws";
 import { foldIn, seedKey } from "../../src/random/threefry";
+import { studentOfTeacher } from "../../src/recipes/trial/initial-branch";
 import { largestDifference } from "../engines/curves";
 import { describeEachEngine } from "../engines/engines";
 import { unless } from "../skips";
-import { temporaryFolder } from "../tiny";
+import { temporaryFolder, tinyFamilyBase } from "../tiny";
 import { type FamilyReference, packedLogits, textInputs } from "./reference";
 
 const python = process.env["FLEXBERT_PYTHON"] ?? "python3";
@@ -174,4 +175,18 @@ test("an exported shallower ModernBERT says what its own layers are", () => {
   const shallow = configJson({ ...config, numHiddenLayers: 2 });
   expect(shallow["layer_types"]).toEqual(["full_attention", "sliding_attention"]);
   expect(parseConfig(shallow, "written")).toEqual({ ...config, numHiddenLayers: 2 });
+});
+
+test("a student whose layer begins as ModernBERT's bottom one, higher up, has a norm of ones before it", () => {
+  const base = tinyFamilyBase("modernbert");
+  const head = familyHead(base.config, 2);
+  const teacher = { branch: base.tensors, place: { fork: null, layers: 4 } };
+  const classifier = Object.fromEntries(
+    head.map(({ name, shape }) => [name, float32(shape, new Float32Array(sizeOf(shape)))]),
+  );
+  const whole = { ...teacher, branch: { ...base.tensors, ...classifier } };
+  const student = studentOfTeacher(whole, base, { fork: 2, layers: 2 }, head, "bottom");
+  expect(new Set(student["model.layers.2.attn_norm.weight"]?.data)).toEqual(new Set([1]));
+  expect(student["model.layers.2.attn.Wqkv.weight"]).toBe(base.tensors["model.layers.0.attn.Wqkv.weight"]);
+  expect(student["model.layers.3.attn_norm.weight"]).toBe(base.tensors["model.layers.1.attn_norm.weight"]);
 });
