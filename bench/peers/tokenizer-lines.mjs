@@ -5,10 +5,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { showUsage } from "../usage.mjs";
 
 const require = createRequire(import.meta.url);
 const { createTokenizer } = require("../../dist/tokenizer/tokenizer.js");
 const { readBaseTokenizer } = require("../../dist/checkpoints/bases/base-tokenizer.js");
+
+showUsage(import.meta.url);
 
 const [folder] = process.argv.slice(2);
 const { settings } = await readBaseTokenizer(folder, folder, { vocabSize: Number.POSITIVE_INFINITY });
