@@ -8,7 +8,11 @@ import { sizeOf } from "./tensors";
 
 type Sizes = Pick<EncoderConfig, "family" | "hiddenSize" | "intermediateSize">;
 
-const productsOf = (sizes: Sizes) => familyOf(sizes).products(sizes as EncoderConfig);
+const productsOf = (sizes: Sizes, index?: number) => familyOf(sizes).products(sizes as EncoderConfig, index);
+
+/** Forward products of the embeddings: of families whose words have a width of their own. */
+const embeddingFlops = (sizes: Sizes, tokens: number): number =>
+  2 * tokens * (familyOf(sizes).embeddingProducts?.(sizes as EncoderConfig) ?? 0);
 
 /**
  * Forward products of one encoder layer over `tokens` positions in rows of `length`. Of BERT's, with hidden size h and
@@ -40,18 +44,20 @@ export function headFlops(sizes: Sizes, batch: number, outputs: number): number 
   return 2 * batch * matrices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
-/** All layers and the head, forward. */
+/** Embeddings, all layers and the head, forward. */
 export function inferenceFlops(
   config: Sizes & Pick<EncoderConfig, "numHiddenLayers">,
   batch: number,
   length: number,
   outputs: number,
 ): number {
-  return branchFlops(config, config.numHiddenLayers, batch * length, length) + headFlops(config, batch, outputs);
+  const tokens = batch * length;
+  const layers = branchFlops(config, config.numHiddenLayers, tokens, length);
+  return embeddingFlops(config, tokens) + layers + headFlops(config, batch, outputs);
 }
 
 export interface StepFlops {
-  /** Forward through the layers under the fork. */
+  /** Forward through embeddings and layers under the fork. */
   readonly frozen: number;
   /** Forward and gradients of the trained layers and the head. */
   readonly branch: number;
@@ -63,7 +69,7 @@ export interface StepFlops {
  * the gradient of what enters the bottom trained layer, which spares the second of its query, key and value, of BERT's
  * 2 h^2 each for every position that they are made of (a query of the first position alone where it is the topmost too).
  *
- *     frozen = fork layer
+ *     frozen = embeddings + fork layer
  *     branch = 3 (layers + head) - 2 (entering products of queries + of keys and values)
  */
 export function trainStepFlops(
@@ -76,9 +82,11 @@ export function trainStepFlops(
   const tokens = batch * length;
   const forward = branchFlops(config, layers, tokens, length) + headFlops(config, batch, outputs);
   const queries = layers === 1 ? batch : tokens;
-  const { entering } = productsOf(config);
+  const { entering } = productsOf(config, fork ?? 0);
+  const embeddings = embeddingFlops(config, tokens);
   return {
-    frozen: (fork ?? 0) * layerFlops(config, tokens, length),
-    branch: 3 * forward - 2 * (entering.asking * queries + entering.every * tokens),
+    frozen: fork === null ? 0 : embeddings + fork * layerFlops(config, tokens, length),
+    branch:
+      3 * (forward + (fork === null ? embeddings : 0)) - 2 * (entering.asking * queries + entering.every * tokens),
   };
 }

@@ -75,6 +75,7 @@ export const electra: Family<ElectraConfig> = {
   },
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
+  embeddingProducts: (config) => (isProjected(config) ? config.embeddingSize * config.hiddenSize : 0),
   embed(ops, config) {
     const embedded = ops.drop(ops.norm(ops.lookUp(tables), NORM, config.layerNormEps), "embeddings");
     return isProjected(config) ? ops.dense(embedded, PROJECTION) : embedded;

@@ -30,8 +30,10 @@ export interface Family<C extends EncoderConfig = EncoderConfig> {
   embeddings(config: C): readonly Parameter[];
   /** Of layer `index`, whole names. */
   layerParameters(config: C, index: number): readonly Parameter[];
-  /** What a layer multiplies. */
-  products(config: C): LayerProducts;
+  /** What a layer multiplies. @param index absent: any but the bottom one */
+  products(config: C, index?: number): LayerProducts;
+  /** Numbers of the embeddings' weights that a token is multiplied with; absent: none. */
+  embeddingProducts?(config: C): number;
 
   embed<X>(ops: EmbeddingOperations<X>, config: C): X;
   /** @param index the layer's number in the base, counted from 0 at the bottom */

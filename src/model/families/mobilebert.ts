@@ -252,6 +252,8 @@ export const mobilebert: Family<MobileBertConfig> = {
   ],
   layerParameters,
   products,
+  embeddingProducts: ({ trigramInput, embeddingSize, hiddenSize }) =>
+    (trigramInput ? 3 : 1) * embeddingSize * hiddenSize,
   embed(ops, config) {
     const taken = config.trigramInput ? ops.trigrams(words) : ops.lookUp({ words });
     const embedded = ops.add(ops.add(ops.dense(taken, PROJECTION), ops.positions(positions)), ops.types(types));

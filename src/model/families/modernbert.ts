@@ -248,10 +248,10 @@ export const modernbert: Family<ModernBertConfig> = {
   ],
   layerParameters,
   /** One product makes queries of all positions too, also where the first attends alone. */
-  products: ({ hiddenSize: h, intermediateSize: f }) => ({
+  products: ({ hiddenSize: h, intermediateSize: f }, index) => ({
     every: 3 * h * h,
     asking: h * h + 3 * h * f,
-    entering: { every: 0, asking: 0 }, // a norm stands before, but in the bottom layer
+    entering: { every: index === 0 ? 3 * h * h : 0, asking: 0 }, // a norm stands before, but in the bottom layer
     attention: h,
   }),
   embed: (ops, { layerNormEps, normBias }) =>
