@@ -27,7 +27,20 @@ export function readTokenizerJson(json: unknown): ReadTokenizer {
     Object.entries(file).map(([key, value]) => [key, key === "truncation" || key === "padding" ? null : value]),
   );
   const { tokens } = vocabularyOf(kept);
+  const infinite = placeOfInfinite(Object.fromEntries(deciding.map((key) => [key, kept[key]])));
+  if (infinite) throw modelError(`tokenizer.json: ${infinite.join(".")} is no finite number`);
   return { file: kept, tokens };
+}
+
+/** The keys to a number that is none: JSON's 1e999 is read as infinity, which neither a hash nor a file that is written again can hold. */
+function placeOfInfinite(value: unknown): string[] | null {
+  if (typeof value === "number") return Number.isFinite(value) ? null : [];
+  if (typeof value !== "object" || value === null) return null;
+  for (const [key, member] of Object.entries(value)) {
+    const found = placeOfInfinite(member);
+    if (found) return [key, ...found];
+  }
+  return null;
 }
 
 /** Whether BERT's settings say all of it: WordPiece between [CLS] and [SEP]. Files may leave out what has BERT's value. */

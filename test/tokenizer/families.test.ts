@@ -220,6 +220,15 @@ describe("a tokenizer that is not BERT's", () => {
     await expect(settingsOf({ "tokenizer.json": given })).rejects.toMatchObject({ exitCode: ExitCode.model });
   });
 
+  test("a number that no file can hold is refused", async () => {
+    const text = JSON.stringify({ ...file, pre_tokenizer: { ...Object(file["pre_tokenizer"]), more: "?" } });
+    const refused = settingsOf({ "tokenizer.json": text.replace('"?"', "1e999") });
+    await expect(refused).rejects.toMatchObject({
+      exitCode: ExitCode.model,
+      message: expect.stringContaining("pre_tokenizer.more is no finite number"),
+    });
+  });
+
   test("a folder with SentencePiece's model alone says what to do", async () => {
     const refused = settingsOf({ "sentencepiece.bpe.model": "binary" });
     await expect(refused).rejects.toMatchObject({ exitCode: ExitCode.model });
