@@ -5,6 +5,7 @@
 import { modelError, usageError } from "../errors/errors";
 import type { AddedToken } from "./added-tokens";
 import { bertFrame, type Frame, type FramePart, sizeOf, specialsOf } from "./frame";
+import type { NormalizerSettings } from "./normalize";
 import { createPieceReader, type PieceReader, type Range } from "./pieces";
 import type { BertSettings, FileSettings, TokenizerSettings } from "./settings";
 import { BYTE_SPACE } from "./splits";
@@ -114,7 +115,15 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
   };
 }
 
-function bertParts({ tokens, lowerCase, added = [], ...settings }: BertSettings): Parts {
+/** BERT's defaults in the place of what is left out. */
+const normalizerOf = ({ lowerCase, stripAccents, tokenizeChineseChars }: BertSettings): NormalizerSettings => ({
+  lowerCase,
+  stripAccents: stripAccents ?? lowerCase,
+  tokenizeChineseChars: tokenizeChineseChars ?? true,
+});
+
+function bertParts(settings: BertSettings): Parts {
+  const { tokens, added = [] } = settings;
   const vocabulary = new Map(tokens.map((token, id) => [token, id]));
   const idOf = (token: string) => {
     const id = vocabulary.get(token);
@@ -123,12 +132,7 @@ function bertParts({ tokens, lowerCase, added = [], ...settings }: BertSettings)
   };
   const part = (token: string): FramePart => ({ token, id: idOf(token), type: 0 });
   const [padId, unknown] = [idOf("[PAD]"), idOf("[UNK]")];
-  const normalizer = {
-    lowerCase,
-    stripAccents: settings.stripAccents ?? lowerCase,
-    tokenizeChineseChars: settings.tokenizeChineseChars ?? true,
-  };
-  const reader = createPieceReader(vocabulary, unknown, normalizer, added);
+  const reader = createPieceReader(vocabulary, unknown, normalizerOf(settings), added);
   return { reader, frame: bertFrame(part("[CLS]"), part("[SEP]")), tokens, added, padId };
 }
 
@@ -143,15 +147,10 @@ function fileParts({ file, tokens, pad }: FileSettings): Parts {
     return { reader: createPipeline(file, tokens, added), frame, tokens, added, padId };
   }
   const unknown = String(model["unk_token"] ?? "[UNK]");
-  const { lowerCase, stripAccents, tokenizeChineseChars } = settingsFromTokenizerJson(file, unknown, []);
+  const normalizer = normalizerOf(settingsFromTokenizerJson(file, unknown, []));
   const vocabulary = new Map(tokens.map((token, id) => [token, id]));
   const unknownId = vocabulary.get(unknown);
   if (unknownId === undefined) throw modelError(`the vocabulary of ${tokens.length} words has no ${unknown}`);
-  const normalizer = {
-    lowerCase,
-    stripAccents: stripAccents ?? lowerCase,
-    tokenizeChineseChars: tokenizeChineseChars ?? true,
-  };
   return { reader: createPieceReader(vocabulary, unknownId, normalizer, added, []), frame, tokens, added, padId };
 }
 
