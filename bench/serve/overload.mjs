@@ -16,7 +16,7 @@ import { showUsage } from "../usage.mjs";
 import { load, ms, saturate } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { devTexts, directAnswers, taskNames, within } from "./rows.mjs";
-import { answersIn, percentile, serve } from "./server.mjs";
+import { answersIn, median, percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
 
@@ -65,7 +65,6 @@ async function watched(running) {
 }
 
 const most = (list) => Math.max(...list);
-const median = (list) => percentile(list, 0.5);
 const { perSecond: capacity } = await saturate(job, {
   connections: 12 * server.processes,
   seconds: Math.min(15, seconds),

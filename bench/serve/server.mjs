@@ -72,3 +72,5 @@ export const percentile = (values, share) => {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 };
+
+export const median = (values) => percentile(values, 0.5);

@@ -14,7 +14,7 @@ import { load, ms, saturate } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { randomModel, randomTexts, tasksAbove } from "./random-model.mjs";
 import { devTexts, directAnswers, servedOf, within } from "./rows.mjs";
-import { layersRun, percentile, serve } from "./server.mjs";
+import { layersRun, median, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
 
@@ -33,7 +33,6 @@ const { values } = parseArgs({
 });
 /** Times that each row is asked. */
 const ROUNDS = 4;
-const median = (list) => percentile(list, 0.5);
 const { promise, end } = promises();
 console.log(
   `${os.cpus()[0]?.model}, ${os.availableParallelism()} cores, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}; ${values.weights}`,
