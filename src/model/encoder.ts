@@ -7,8 +7,8 @@ import { attentionProbabilities, type Masking, placesUpTo, rotated, scoreBias } 
 import type { EncoderConfig } from "./config";
 import { attentionProbabilitiesSite, type Dropout, layerSite } from "./dropout";
 import { familyOf } from "./families/families";
-import type { EmbeddingOperations, LayerOperations } from "./families/family";
-import { operationsOn } from "./operations";
+import type { LayerOperations } from "./families/family";
+import { embeddingOperations, operationsOn } from "./operations";
 import { sideBySide } from "./ops";
 import { parameter, type Tensors } from "./parameters";
 import { firstPosition, type Positions, type Recorder } from "./recorder";
@@ -34,14 +34,8 @@ export function embed(
   const types = (table: string) => typeRows(parameter(tensors, table), typeIds);
   const positions = (table: string) =>
     tf.slice(parameter(tensors, table), [inputs.firstPosition(config), 0], [length, -1]); // [length, width]
-  const ops: EmbeddingOperations<Tensor> = {
-    ...operationsOn(tensors, dropout, (name) => name),
-    lookUp(tables) {
-      const taken = take(tables.words, ids);
-      const places = tables.positions === undefined ? undefined : positions(tables.positions);
-      const sum = tables.types === undefined ? taken : tf.add(taken, types(tables.types));
-      return places ? tf.add(sum, places) : sum;
-    },
+  const ops = embeddingOperations(tensors, dropout, {
+    words: (table) => take(table, ids),
     trigrams(words) {
       const [after, before] = neighbours(ids, mask, config);
       const [next, previous] = [after, before].map(({ ids, holds }) => tf.mul(take(words, ids), holds));
@@ -49,7 +43,7 @@ export function embed(
     },
     positions,
     types,
-  };
+  });
   return family.embed<Tensor>(ops, config) as Tensor3D; // [batch, length, hidden]
 }
 

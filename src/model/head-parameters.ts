@@ -20,12 +20,22 @@ export interface HeadParameter {
 /** Sites of heads' tensors. A kind of one's own takes others. */
 export const headSites = { classifier: 0, pooler: 1 } as const;
 
-/** BERT's pooler, and a classifier or regressor over it: [outputs, hidden]. */
+/** A product of the hidden size under the one that gives the outputs. @param ofBase whether it comes with the base */
+export const poolerParameters = (name: string, hidden: number, ofBase: boolean): HeadParameter[] => [
+  { name: `${name}.weight`, shape: [hidden, hidden], site: headSites.pooler, ofBase },
+  { name: `${name}.bias`, shape: [hidden], site: null, ofBase },
+];
+
+/** The product that gives the outputs, of a classifier or regressor: [outputs, hidden]. */
+export const outputParameters = (name: string, hidden: number, outputs: number): HeadParameter[] => [
+  { name: `${name}.weight`, shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
+  { name: `${name}.bias`, shape: [outputs], site: null, ofBase: false },
+];
+
+/** BERT's pooler, and a classifier or regressor over it. */
 export const pooledParameters = (hidden: number, outputs: number): HeadParameter[] => [
-  { name: "bert.pooler.dense.weight", shape: [hidden, hidden], site: headSites.pooler, ofBase: true },
-  { name: "bert.pooler.dense.bias", shape: [hidden], site: null, ofBase: true },
-  { name: "classifier.weight", shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
-  { name: "classifier.bias", shape: [outputs], site: null, ofBase: false },
+  ...poolerParameters("bert.pooler.dense", hidden, true),
+  ...outputParameters("classifier", hidden, outputs),
 ];
 
 export const headParameterCount = (head: readonly HeadParameter[]): number =>

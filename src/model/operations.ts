@@ -5,7 +5,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { activate } from "./activations";
 import type { Dropout } from "./dropout";
-import type { HeadOperations, Operations } from "./families/family";
+import type { EmbeddingOperations, HeadOperations, Operations } from "./families/family";
 import { dense, layerNorm } from "./ops";
 import { denseParameters, normParameters, parameter, type Tensors } from "./parameters";
 
@@ -35,6 +35,29 @@ export const operationsOn = (
     return activate(x, activation === "gelu" ? undefined : activation);
   },
   drop: (x, name) => (dropout ? dropout(site(name), x) : x),
+});
+
+/** What padded rows and packed tokens take of tables, each in its own way. */
+interface Taking extends Pick<EmbeddingOperations<Tensor>, "trigrams" | "positions" | "types"> {
+  /** Of every token its row. */
+  words(table: string): Tensor;
+}
+
+export const embeddingOperations = (
+  tensors: Tensors,
+  dropout: Dropout | undefined,
+  { words, trigrams, positions, types }: Taking,
+): EmbeddingOperations<Tensor> => ({
+  ...operationsOn(tensors, dropout, (name) => name),
+  lookUp(tables) {
+    const taken = words(tables.words);
+    const places = tables.positions === undefined ? undefined : positions(tables.positions);
+    const sum = tables.types === undefined ? taken : tf.add(taken, types(tables.types));
+    return places ? tf.add(sum, places) : sum;
+  },
+  trigrams,
+  positions,
+  types,
 });
 
 /**

@@ -8,8 +8,8 @@ import { attentionProbabilities, masking, rotated, scoreBias } from "./attention
 import type { EncoderConfig } from "./config";
 import { typeRows } from "./encoder";
 import { familyOf } from "./families/families";
-import type { EmbeddingOperations, LayerOperations } from "./families/family";
-import { operationsOn } from "./operations";
+import type { LayerOperations } from "./families/family";
+import { embeddingOperations, operationsOn } from "./operations";
 import { sideBySide } from "./ops";
 import { parameter, type Tensors } from "./parameters";
 import type { Positions } from "./recorder";
@@ -55,15 +55,8 @@ export function embedPacked(
     const rows = first === 0 ? at : tf.add(at as Tensor1D, tf.scalar(first, "int32"));
     return tf.gather<Tensor>(parameter(tensors, table), rows as Tensor1D);
   };
-  const ops: EmbeddingOperations<Tensor> = {
-    ...operationsOn(tensors, undefined, (name) => name),
-    lookUp(tables) {
-      const taken = take(tables.words, ids);
-      const ofType = tables.types === undefined ? undefined : types(tables.types);
-      const places = tables.positions === undefined ? undefined : positions(tables.positions);
-      const sum = ofType ? tf.add(taken, ofType) : taken;
-      return places ? tf.add(sum, places) : sum;
-    },
+  const ops = embeddingOperations(tensors, undefined, {
+    words: (table) => take(table, ids),
     trigrams(words) {
       const neighbour = (which: number) => {
         const there = tf.reshape(tf.slice(neighbours as Tensor2D, [0, which], [-1, 1]), [-1]); // [tokens], -1 for none
@@ -75,7 +68,7 @@ export function embedPacked(
     },
     positions,
     types,
-  };
+  });
   return family.embed<Tensor>(ops, config) as Tensor2D;
 }
 

@@ -50,7 +50,8 @@ function select<T>(tensors: Readonly<Record<string, T>>, keep: (name: string) =>
 export const embeddingTensors = <T>(tensors: Readonly<Record<string, T>>): Record<string, T> =>
   select(tensors, isEmbedding);
 
-const isOfHead = (name: string): boolean => !isEmbedding(name) && Number.isNaN(layerOf(name));
+/** Whether a tensor is of no layer and does not lie under them. */
+export const isOfHead = (name: string): boolean => !isEmbedding(name) && Number.isNaN(layerOf(name));
 
 /** A branch with what its layers read of the trunk's, which a full one has of its own. */
 export const withShared = <T>(trunk: Readonly<Record<string, T>>, branch: Readonly<Record<string, T>>) => ({

@@ -20,7 +20,7 @@ import { readRange } from "../../files/positioned-read";
 import type { EncoderConfig } from "../../model/config";
 import { parseConfig } from "../../model/families/config-file";
 import { isEmbedding, layerOf } from "../../model/families/families";
-import { scoped } from "../../model/parameters";
+import { isOfHead, scoped } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
@@ -153,8 +153,6 @@ export async function tensorsFrom(
   }
   return tensors;
 }
-
-const isOfHead = (name: string) => !isEmbedding(name) && Number.isNaN(layerOf(name));
 
 function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => boolean, place: string): void {
   const names = Object.keys(tensors);

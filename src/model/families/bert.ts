@@ -8,21 +8,16 @@ import { bertKeys } from "./keys";
 import {
   bertDropout,
   bertLayer,
-  normParameters,
   postNormLayer,
   postNormParameters,
   postNormProducts,
   postNormRows,
+  summedEmbeddings,
 } from "./post-norm";
 
 const EMBEDDINGS = "bert.embeddings.";
 const LAYERS = "bert.encoder.layer.";
-const tables = {
-  words: `${EMBEDDINGS}word_embeddings.weight`,
-  positions: `${EMBEDDINGS}position_embeddings.weight`,
-  types: `${EMBEDDINGS}token_type_embeddings.weight`,
-};
-const NORM = `${EMBEDDINGS}LayerNorm`;
+const embeddings = summedEmbeddings<EncoderConfig>(EMBEDDINGS, { types: true });
 
 export const bert: Family = {
   title: "BERT",
@@ -40,7 +35,7 @@ export const bert: Family = {
     layers: LAYERS,
     embeddings: [EMBEDDINGS],
     shared: [],
-    words: tables.words,
+    words: embeddings.words,
     afterNorm: postNormRows(bertLayer),
   },
   inputs: { types: true, positions: true, firstPosition: () => 0 },
@@ -53,14 +48,9 @@ export const bert: Family = {
       return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
     },
   },
-  embeddings: ({ hiddenSize: width, ...config }: EncoderConfig) => [
-    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
-    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
-    { name: tables.types, shape: [config.typeVocabSize, width], begins: "normal" },
-    ...normParameters(NORM, width),
-  ],
+  embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
-  embed: (ops, { layerNormEps }) => ops.drop(ops.norm(ops.lookUp(tables), NORM, layerNormEps), "embeddings"),
+  embed: embeddings.embed,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };

@@ -21,8 +21,8 @@ export function parseConfig(json: unknown, source: string): EncoderConfig {
   const problems: string[] = [];
   const type = readType(file, problems);
   const family: Family = families[type];
-  addVariants(file, type, family, problems);
-  const { numbers, constants, others, activation, activationFallback = "gelu" } = family.config;
+  const hiddenAct = readVariants(file, type, family, problems);
+  const { numbers, constants, others } = family.config;
   const read = Object.entries(numbers).map(([property, key]) => [property, readNumber(file, key, problems)]);
   const numbersRead = { ...Object.fromEntries(read), ...constants } as unknown as EncoderConfig;
   const sizes = { ...numbersRead, ...others?.read(file, numbersRead, problems) };
@@ -33,7 +33,6 @@ export function parseConfig(json: unknown, source: string): EncoderConfig {
   }
   if (problems.length === 0) problems.push(...sizeProblems(sizes, family));
   if (problems.length > 0) throw modelError(`${source}: ${problems.join("; ")}`);
-  const hiddenAct = activationOf(file[activation] ?? activationFallback);
   return {
     ...(type === "bert" ? {} : { family: type satisfies FamilyName }),
     ...sizes,
@@ -63,8 +62,8 @@ function readType(file: ConfigFile, problems: string[]): ModelType {
   return "bert";
 }
 
-/** Adds what the file asks for that the model code does not compute. */
-function addVariants(file: ConfigFile, type: ModelType, { config }: Family, problems: string[]): void {
+/** The activation, null for one that is not computed. Adds what the file asks for that the model code does not compute. */
+function readVariants(file: ConfigFile, type: ModelType, { config }: Family, problems: string[]) {
   for (const [name, value] of Object.entries(config.fixed)) {
     const given = file[name] ?? value;
     if (given !== value) problems.push(`${name} is ${shown(given)}; only ${shown(value)} is supported`);
@@ -74,8 +73,9 @@ function addVariants(file: ConfigFile, type: ModelType, { config }: Family, prob
   if (other !== undefined && problems.length === 0 && file["model_type"] === undefined) {
     problems.push(`its architecture is ${shown(other)}; only BERT's are supported`);
   }
-  const act = file[config.activation] ?? "gelu";
-  if (activationOf(act) === null) {
+  const act = file[config.activation] ?? config.activationFallback ?? "gelu";
+  const hiddenAct = activationOf(act);
+  if (hiddenAct === null) {
     problems.push(`${config.activation} is ${shown(act)}; supported are ${hiddenActs.join(", ")}`);
   }
   const quantised = file["quantization_config"] ?? null;
@@ -83,6 +83,7 @@ function addVariants(file: ConfigFile, type: ModelType, { config }: Family, prob
   const isKnown = file["model_type"] === type || Object.values(config.numbers).some(({ name }) => name in file);
   if (problems.length === 0 && !isKnown)
     problems.push("it has none of BERT's keys: give the config.json of a BERT model");
+  return hiddenAct;
 }
 
 /** @param sizes each of them as its key wants it */

@@ -2,17 +2,17 @@
 // products with ReLU between them.
 
 import type { EncoderConfig } from "../config";
-import { headSites } from "../head-parameters";
+import { outputParameters, poolerParameters } from "../head-parameters";
 import type { Family } from "./family";
 import { count, positive, rate, tokenId } from "./keys";
 import {
   bertDropout,
   type LayerNames,
-  normParameters,
   postNormLayer,
   postNormParameters,
   postNormProducts,
   postNormRows,
+  summedEmbeddings,
 } from "./post-norm";
 
 export interface DistilBertConfig extends EncoderConfig {
@@ -22,11 +22,7 @@ export interface DistilBertConfig extends EncoderConfig {
 
 const EMBEDDINGS = "distilbert.embeddings.";
 const LAYERS = "distilbert.transformer.layer.";
-const tables = {
-  words: `${EMBEDDINGS}word_embeddings.weight`,
-  positions: `${EMBEDDINGS}position_embeddings.weight`,
-};
-const NORM = `${EMBEDDINGS}LayerNorm`;
+const embeddings = summedEmbeddings<DistilBertConfig>(EMBEDDINGS, { types: false });
 
 const names: LayerNames = {
   query: "attention.q_lin",
@@ -70,7 +66,7 @@ export const distilbert: Family<DistilBertConfig> = {
     layers: LAYERS,
     embeddings: [EMBEDDINGS],
     shared: [],
-    words: tables.words,
+    words: embeddings.words,
     afterNorm: postNormRows(names),
   },
   inputs: { types: false, positions: true, firstPosition: () => 0 },
@@ -84,10 +80,8 @@ export const distilbert: Family<DistilBertConfig> = {
   },
   head: {
     parameters: ({ hiddenSize: hidden }, outputs) => [
-      { name: "pre_classifier.weight", shape: [hidden, hidden], site: headSites.pooler, ofBase: false },
-      { name: "pre_classifier.bias", shape: [hidden], site: null, ofBase: false },
-      { name: "classifier.weight", shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
-      { name: "classifier.bias", shape: [outputs], site: null, ofBase: false },
+      ...poolerParameters("pre_classifier", hidden, false),
+      ...outputParameters("classifier", hidden, outputs),
     ],
     output: "classifier",
     logits(ops, first) {
@@ -95,13 +89,9 @@ export const distilbert: Family<DistilBertConfig> = {
       return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
     },
   },
-  embeddings: ({ hiddenSize: width, ...config }) => [
-    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
-    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
-    ...normParameters(NORM, width),
-  ],
+  embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, names),
   products: postNormProducts,
-  embed: (ops) => ops.drop(ops.norm(ops.lookUp(tables), NORM, EPSILON), "embeddings"),
+  embed: embeddings.embed,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, names, config),
 };

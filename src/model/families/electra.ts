@@ -8,11 +8,11 @@ import {
   bertDropout,
   bertLayer,
   denseParameters,
-  normParameters,
   postNormLayer,
   postNormParameters,
   postNormProducts,
   postNormRows,
+  summedEmbeddings,
   twoProducts,
 } from "./post-norm";
 
@@ -23,12 +23,10 @@ export interface ElectraConfig extends EncoderConfig {
 const EMBEDDINGS = "electra.embeddings.";
 const PROJECTION = "electra.embeddings_project";
 const LAYERS = "electra.encoder.layer.";
-const tables = {
-  words: `${EMBEDDINGS}word_embeddings.weight`,
-  positions: `${EMBEDDINGS}position_embeddings.weight`,
-  types: `${EMBEDDINGS}token_type_embeddings.weight`,
-};
-const NORM = `${EMBEDDINGS}LayerNorm`;
+const embedded = summedEmbeddings<ElectraConfig>(EMBEDDINGS, {
+  types: true,
+  width: ({ embeddingSize }) => embeddingSize,
+});
 
 const head = twoProducts<ElectraConfig>("classifier.dense", "classifier.out_proj", "gelu");
 
@@ -57,28 +55,22 @@ export const electra: Family<ElectraConfig> = {
     layers: LAYERS,
     embeddings: [EMBEDDINGS, PROJECTION],
     shared: [],
-    words: tables.words,
+    words: embedded.words,
     afterNorm: postNormRows(bertLayer),
   },
   inputs: { types: true, positions: true, firstPosition: () => 0 },
   dropout: { ...bertDropout(head.sites), embeddingsWidth: ({ embeddingSize }) => embeddingSize },
   head,
-  embeddings: (config) => {
-    const { embeddingSize: width } = config;
-    return [
-      { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
-      { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
-      { name: tables.types, shape: [config.typeVocabSize, width], begins: "normal" },
-      ...normParameters(NORM, width),
-      ...(isProjected(config) ? denseParameters(PROJECTION, config.hiddenSize, width) : []),
-    ];
-  },
+  embeddings: (config) => [
+    ...embedded.parameters(config),
+    ...(isProjected(config) ? denseParameters(PROJECTION, config.hiddenSize, config.embeddingSize) : []),
+  ],
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
   embeddingProducts: (config) => (isProjected(config) ? config.embeddingSize * config.hiddenSize : 0),
   embed(ops, config) {
-    const embedded = ops.drop(ops.norm(ops.lookUp(tables), NORM, config.layerNormEps), "embeddings");
-    return isProjected(config) ? ops.dense(embedded, PROJECTION) : embedded;
+    const narrow = embedded.embed(ops, config);
+    return isProjected(config) ? ops.dense(narrow, PROJECTION) : narrow;
   },
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };

@@ -2,7 +2,7 @@
 // several feed-forward parts one after another, and a scale and an offset in the place of layer norms.
 
 import type { EncoderConfig } from "../config";
-import { headSites } from "../head-parameters";
+import { outputParameters, poolerParameters } from "../head-parameters";
 import type { Family, LayerOperations, LayerProducts, LayerSite, Operations, Parameter } from "./family";
 import { bertKeys, type ConfigFile, count, rate, readFlag, readWord } from "./keys";
 import { bertDropout, denseParameters, normParameters } from "./post-norm";
@@ -228,14 +228,8 @@ export const mobilebert: Family<MobileBertConfig> = {
   },
   head: {
     parameters: ({ hasPooler, hiddenSize: hidden }, outputs) => [
-      ...(hasPooler
-        ? [
-            { name: `${POOLER}.weight`, shape: [hidden, hidden], site: headSites.pooler, ofBase: true },
-            { name: `${POOLER}.bias`, shape: [hidden], site: null, ofBase: true },
-          ]
-        : []),
-      { name: "classifier.weight", shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
-      { name: "classifier.bias", shape: [outputs], site: null, ofBase: false },
+      ...(hasPooler ? poolerParameters(POOLER, hidden, true) : []),
+      ...outputParameters("classifier", hidden, outputs),
     ],
     output: "classifier",
     logits(ops, first, { hasPooler }) {

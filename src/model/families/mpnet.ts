@@ -7,22 +7,18 @@ import { bertKeys } from "./keys";
 import {
   bertDropout,
   type LayerNames,
-  normParameters,
   postNormLayer,
   postNormParameters,
   postNormProducts,
   postNormRows,
+  summedEmbeddings,
   twoProducts,
 } from "./post-norm";
 
 const EMBEDDINGS = "mpnet.embeddings.";
 const LAYERS = "mpnet.encoder.layer.";
+const embeddings = summedEmbeddings<EncoderConfig>(EMBEDDINGS, { types: false });
 const RELATIVE = "mpnet.encoder.relative_attention_bias.weight";
-const tables = {
-  words: `${EMBEDDINGS}word_embeddings.weight`,
-  positions: `${EMBEDDINGS}position_embeddings.weight`,
-};
-const NORM = `${EMBEDDINGS}LayerNorm`;
 
 const names: LayerNames = {
   query: "attention.attn.q",
@@ -83,20 +79,18 @@ export const mpnet: Family = {
     layers: LAYERS,
     embeddings: [EMBEDDINGS, RELATIVE],
     shared: [RELATIVE],
-    words: tables.words,
+    words: embeddings.words,
     afterNorm: postNormRows(names),
   },
   inputs: { types: false, positions: true, firstPosition: () => PADDING_ROW + 1 },
   dropout: bertDropout(head.sites),
   head,
-  embeddings: ({ hiddenSize: width, ...config }) => [
-    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
-    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
-    ...normParameters(NORM, width),
+  embeddings: (config) => [
+    ...embeddings.parameters(config),
     { name: RELATIVE, shape: [BUCKETS, config.numAttentionHeads], begins: "normal" },
   ],
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, names),
   products: postNormProducts,
-  embed: (ops, { layerNormEps }) => ops.drop(ops.norm(ops.lookUp(tables), NORM, layerNormEps), "embeddings"),
+  embed: embeddings.embed,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, names, config, { relative }),
 };

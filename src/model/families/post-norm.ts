@@ -2,11 +2,11 @@
 // attention and a feed-forward part, each added to what enters it and normalised after that.
 
 import type { EncoderConfig } from "../config";
-import type { HeadParameter } from "../head-parameters";
-import { headSites } from "../head-parameters";
+import { type HeadParameter, outputParameters, poolerParameters } from "../head-parameters";
 import type {
   AttentionForm,
   DropoutRates,
+  EmbeddingOperations,
   FamilyHead,
   HeadSite,
   LayerOperations,
@@ -49,6 +49,37 @@ export const normParameters = (name: string, width: number): Parameter[] => [
   { name: `${name}.weight`, shape: [width], begins: "one" },
   { name: `${name}.bias`, shape: [width], begins: "zero" },
 ];
+
+/**
+ * Embeddings as BERT has them: rows of tables that are summed, and a norm.
+ * @param prefix "bert.embeddings."
+ * @param types whether there is a table of token types
+ * @param width of the tables; the hidden size by default
+ */
+export function summedEmbeddings<C extends EncoderConfig>(
+  prefix: string,
+  { types, width = ({ hiddenSize }) => hiddenSize }: { readonly types: boolean; width?(config: C): number },
+) {
+  const tables = {
+    words: `${prefix}word_embeddings.weight`,
+    positions: `${prefix}position_embeddings.weight`,
+    ...(types ? { types: `${prefix}token_type_embeddings.weight` } : {}),
+  };
+  const norm = `${prefix}LayerNorm`;
+  return {
+    words: tables.words,
+    parameters: (config: C): Parameter[] => [
+      { name: tables.words, shape: [config.vocabSize, width(config)], begins: "normal" },
+      { name: tables.positions, shape: [config.maxPositionEmbeddings, width(config)], begins: "normal" },
+      ...(tables.types === undefined
+        ? []
+        : [{ name: tables.types, shape: [config.typeVocabSize, width(config)], begins: "normal" } satisfies Parameter]),
+      ...normParameters(norm, width(config)),
+    ],
+    embed: <X>(ops: EmbeddingOperations<X>, { layerNormEps }: C): X =>
+      ops.drop(ops.norm(ops.lookUp(tables), norm, layerNormEps), "embeddings"),
+  };
+}
 
 /** @param prefix the layer's name with a dot */
 export function postNormParameters(
@@ -122,10 +153,8 @@ export const twoProducts = <C extends EncoderConfig>(
   activation: "tanh" | "gelu" | "relu",
 ): FamilyHead<C> & { readonly sites: (config: C) => readonly HeadSite[] } => ({
   parameters: ({ hiddenSize: hidden }, outputs): HeadParameter[] => [
-    { name: `${dense}.weight`, shape: [hidden, hidden], site: headSites.pooler, ofBase: false },
-    { name: `${dense}.bias`, shape: [hidden], site: null, ofBase: false },
-    { name: `${output}.weight`, shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
-    { name: `${output}.bias`, shape: [outputs], site: null, ofBase: false },
+    ...poolerParameters(dense, hidden, false),
+    ...outputParameters(output, hidden, outputs),
   ],
   output,
   logits(ops, first) {

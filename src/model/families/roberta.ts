@@ -8,22 +8,17 @@ import { bertKeys } from "./keys";
 import {
   bertDropout,
   bertLayer,
-  normParameters,
   postNormLayer,
   postNormParameters,
   postNormProducts,
   postNormRows,
+  summedEmbeddings,
   twoProducts,
 } from "./post-norm";
 
 const EMBEDDINGS = "roberta.embeddings.";
 const LAYERS = "roberta.encoder.layer.";
-const tables = {
-  words: `${EMBEDDINGS}word_embeddings.weight`,
-  positions: `${EMBEDDINGS}position_embeddings.weight`,
-  types: `${EMBEDDINGS}token_type_embeddings.weight`,
-};
-const NORM = `${EMBEDDINGS}LayerNorm`;
+const embeddings = summedEmbeddings<EncoderConfig>(EMBEDDINGS, { types: true });
 
 const head = twoProducts<EncoderConfig>("classifier.dense", "classifier.out_proj", "tanh");
 
@@ -43,21 +38,16 @@ export const roberta: Family = {
     layers: LAYERS,
     embeddings: [EMBEDDINGS],
     shared: [],
-    words: tables.words,
+    words: embeddings.words,
     afterNorm: postNormRows(bertLayer),
   },
   inputs: { types: false, positions: true, firstPosition: ({ padTokenId }) => padTokenId + 1 },
   dropout: bertDropout(head.sites),
   head,
-  embeddings: ({ hiddenSize: width, ...config }) => [
-    { name: tables.words, shape: [config.vocabSize, width], begins: "normal" },
-    { name: tables.positions, shape: [config.maxPositionEmbeddings, width], begins: "normal" },
-    { name: tables.types, shape: [config.typeVocabSize, width], begins: "normal" },
-    ...normParameters(NORM, width),
-  ],
+  embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
-  embed: (ops, { layerNormEps }) => ops.drop(ops.norm(ops.lookUp(tables), NORM, layerNormEps), "embeddings"),
+  embed: embeddings.embed,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };
 
