@@ -27,9 +27,7 @@ export function createFinder(tokens: readonly WantedToken[]): (text: string) => 
   const contents = [...byContent.keys()].sort((a, b) => b.length - a.length).map(literal);
   const pattern = new RegExp(contents.join("|"), "g");
   // Most texts hold no token: one look for their first characters is quicker than the whole pattern.
-  const firsts = new RegExp(
-    [...new Set(wanted.map(({ content }) => literal(content.slice(0, 1))))].map((one) => one).join("|"),
-  );
+  const firsts = new RegExp([...new Set(wanted.map(({ content }) => literal(content.slice(0, 1))))].join("|"));
 
   return (text) => {
     if (!firsts.test(text)) return whole(text);
