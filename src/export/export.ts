@@ -2,7 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { modelError, usageError } from "../errors/errors";
-import { blobsOf, readShared } from "../merge/folder/blobs";
+import { blobsOf, readShared, requireShapes } from "../merge/folder/blobs";
 import { type Int8Parts, int8BlobsOf } from "../merge/folder/int8";
 import { readInt8 } from "../merge/folder/int8-blobs";
 import type { Blob, Manifest, MergedTask } from "../merge/folder/manifest";
@@ -159,7 +159,7 @@ async function sourceOf(
     ...texts,
     precision,
     bytes,
-    readTensors,
+    readTensors: async (chosen) => requireShapes(folder, await readTensors(chosen), texts.config),
     readInt8: readPacked,
     readBytes,
     alone,

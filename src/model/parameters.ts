@@ -94,6 +94,9 @@ export function branchTensors<T>(
 /** Prefix of a task's own tensors where several branches lie beside shared ones, which keep their names. */
 export const scope = (task: string) => `task/${task}/`;
 
+/** The own name of a task's tensor, and of one of all. */
+export const withoutScope = (name: string): string => name.replace(/^task\/[^/]+\//, "");
+
 /** A task's own tensors under prefixed names. */
 export const scoped = <T>(task: string, tensors: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [scope(task) + name, tensor]));

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import type { Pace } from "../files/hash";
-import { blobsOf, readShared } from "../merge/folder/blobs";
+import { blobsOf, readShared, requireShapes } from "../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
@@ -146,6 +146,6 @@ async function partsOf(
   const stored = storedPieces(engine, folder, manifest, "float32", pace);
   if (stored) return madeOf(stored, "float32");
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
-  const tensors = await version.readTensors(tasks);
+  const tensors = requireShapes(folder, await version.readTensors(tasks), config);
   return madeOf(tracedPieces(engine, config, tasks, tensors), "float32");
 }

@@ -2,7 +2,7 @@
 
 import type { Engine } from "../engines/engine";
 import type { Contents } from "../merge/change";
-import { type OnCreated, readShared, readTensors } from "../merge/folder/blobs";
+import { type OnCreated, readShared, readTensors, requireShapes } from "../merge/folder/blobs";
 import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
@@ -29,7 +29,7 @@ export async function readFitModel(
   engine: Engine,
 ): Promise<FitModel & { readonly engine: Engine }> {
   const { config, tokenizer } = await readShared(folder, manifest);
-  const tensors = await readTensors(folder, manifest, manifest.tasks);
+  const tensors = requireShapes(folder, await readTensors(folder, manifest, manifest.tasks), config);
   const { tasks } = manifest;
   return { folder, config, tokenizer: createTokenizer(tokenizer, config.vocabSize), tasks, tensors, engine };
 }
@@ -114,7 +114,7 @@ export async function requantise(
 ): Promise<{ readonly int8: Int8Parts; readonly tasks: readonly FittedTask[] }> {
   const { int8 } = before;
   const changed = contents.tasks.filter((task) => isChanged(task, before));
-  const tensors = await readTensors(out, contents, changed);
+  const tensors = requireShapes(out, await readTensors(out, contents, changed), config);
   const upTo = Math.max(0, ...changed.map(({ fork }) => fork ?? 0));
   const known = Math.min(contents.trunk.length, int8.trunk.length);
   const given = { ...plainPlan, made: await madeTrunk(out, int8, contents, Math.min(known, upTo)) };

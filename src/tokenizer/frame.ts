@@ -100,11 +100,11 @@ function template(json: Json, idOf: IdOf): Omit<Frame, "trim"> {
       const { SpecialToken: token, Sequence: sequence } = Object(part) as { SpecialToken?: Json; Sequence?: Json };
       const type = (token ?? sequence)?.["type_id"];
       if (token) {
-        const { ids, tokens } = Object(specials[String(token["id"])]) as { ids?: unknown; tokens?: unknown };
+        const { ids, tokens } = Object(specials[asText(token["id"])]) as { ids?: unknown; tokens?: unknown };
         const names = [tokens ?? []].flat();
         return [ids ?? []].flat().map((id, i) => special(names[i], id, type, idOf));
       }
-      const which = ["A", "B"].indexOf(String(sequence?.["id"]));
+      const which = ["A", "B"].indexOf(asText(sequence?.["id"]));
       if (which < 0 || (type !== 0 && type !== 1)) {
         throw modelError(
           `tokenizer.json: its post_processor has the part ${shown(part)}, which flexbert does not know`,

@@ -3,7 +3,7 @@
 // pieces are put together, the score of the unknown token, and lists so long that a call with all of them fails.
 
 import { modelError } from "../errors/errors";
-import { shown } from "../errors/printable";
+import { asText, shown } from "../errors/printable";
 import { BYTE_CHARACTERS } from "./splits";
 import type { Pieces } from "./wordpiece";
 
@@ -121,7 +121,7 @@ function readMerges(json: unknown, ids: ReadonlyMap<string, number>): [string, s
 }
 
 function idOf(token: unknown, ids: ReadonlyMap<string, number>): number {
-  const id = ids.get(String(token));
+  const id = ids.get(asText(token));
   if (id !== undefined) return id;
   throw modelError(`tokenizer.json: model.unk_token is ${shown(token)}, which its vocabulary has not`);
 }

@@ -100,7 +100,7 @@ function metaspace(json: Json): Step {
   const mark = json["replacement"] ?? "▁";
   // Files before 2024 say add_prefix_space.
   const scheme = json["prepend_scheme"] ?? (json["add_prefix_space"] === false ? "never" : "always");
-  if (typeof mark !== "string" || mark.length !== 1 || !["always", "first", "never"].includes(String(scheme))) {
+  if (typeof mark !== "string" || mark.length !== 1 || !["always", "first", "never"].includes(asText(scheme))) {
     throw modelError(
       `tokenizer.json: Metaspace has the replacement ${shown(mark)} and the prepend_scheme ${shown(scheme)}; flexbert reads one character, and always, first or never`,
     );

@@ -63,7 +63,7 @@ export function vocabularyOf(file: Json): {
 } {
   const { type = "WordPiece", vocab } = Object(file["model"]) as { type?: unknown; vocab?: unknown };
   const isList = type === "Unigram";
-  if (!["WordPiece", "BPE", "Unigram"].includes(String(type)) || !vocab || Array.isArray(vocab) !== isList) {
+  if (!["WordPiece", "BPE", "Unigram"].includes(asText(type)) || !vocab || Array.isArray(vocab) !== isList) {
     throw modelError(
       `tokenizer.json holds a ${asText(type)} model${vocab ? "" : " without a vocabulary"}; flexbert reads WordPiece, BPE and Unigram`,
     );

@@ -3,6 +3,7 @@
 // stands around texts and the cut to a length are the same for all. Padding is left to the batches.
 
 import { modelError, usageError } from "../errors/errors";
+import { asText } from "../errors/printable";
 import type { AddedToken } from "./added-tokens";
 import { bertFrame, type Frame, type FramePart, sizeOf, specialsOf } from "./frame";
 import type { NormalizerSettings } from "./normalize";
@@ -146,7 +147,7 @@ function fileParts({ file, tokens, pad }: FileSettings): Parts {
     const { createPipeline } = require("./pipeline.js") as typeof import("./pipeline.js");
     return { reader: createPipeline(file, tokens, added), frame, tokens, added, padId };
   }
-  const unknown = String(model["unk_token"] ?? "[UNK]");
+  const unknown = asText(model["unk_token"] ?? "[UNK]");
   const normalizer = normalizerOf(settingsFromTokenizerJson(file, unknown, []));
   const vocabulary = new Map(tokens.map((token, id) => [token, id]));
   const unknownId = vocabulary.get(unknown);

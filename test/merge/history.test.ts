@@ -483,6 +483,18 @@ describe("a folder of format 1", () => {
     return place(name);
   };
 
+  test.each([
+    ["another width", /"hidden_size": 8/, '"hidden_size": 16', "has the shape"],
+    ["fewer layers", /"num_hidden_layers": 4/, '"num_hidden_layers": 1', "config.json gives no such tensor"],
+  ])("has a config of %s: its weights are not taken for it", async (name, own, other, message) => {
+    const out = copied(`config-${name}`);
+    const file = path.join(out, "config.json");
+    writeFileSync(file, readFileSync(file, "utf8").replace(own, other));
+    const { engine } = await openEngine("wasm", {});
+    const refused = { exitCode: 4, message: expect.stringContaining(message) };
+    await expect(openModel(out, engine, { taskOf })).rejects.toMatchObject(refused);
+  });
+
   test("is read as it is, as a history of one", async () => {
     const out = copied("format1");
     const { id, manifest } = await readVersion(out);

@@ -201,6 +201,8 @@ describe("a tokenizer that is not BERT's", () => {
     ["a pre-tokenizer", { ...file, pre_tokenizer: { type: "Digits" } }, "the pre-tokenizer Digits"],
     ["none", { ...file, pre_tokenizer: null }, "no pre-tokenizer"],
     ["a post-processor", { ...file, post_processor: { type: "Other" } }, "the post_processor Other"],
+    ["a unit that has a text of its own", { ...file, model: { ...model, unk_token: { toString: 1 } } }, "unk_token"],
+    ["a type that has one", { ...file, model: { ...model, type: { toString: 1 } } }, "flexbert reads WordPiece, BPE"],
     ["no special tokens", { ...file, post_processor: null }, "puts no special token around"],
     [
       "another id",

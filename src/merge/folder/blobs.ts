@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, readFile } from "node:fs/promises";
 import path from "node:path";
 import { readBaseTokenizer } from "../../checkpoints/bases/base-tokenizer";
+import { parameterShapes } from "../../checkpoints/bases/parameter-shapes";
 import { requireFinite } from "../../checkpoints/formats/finite";
 import {
   type HashedWeights,
@@ -20,7 +21,7 @@ import { readRange } from "../../files/positioned-read";
 import type { EncoderConfig } from "../../model/config";
 import { parseConfig } from "../../model/families/config-file";
 import { isEmbedding, layerOf } from "../../model/families/families";
-import { isOfHead, scoped } from "../../model/parameters";
+import { isOfHead, scoped, withoutScope } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
@@ -167,6 +168,24 @@ function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => 
 /** The same of a folder. */
 export const readTensors = (folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> =>
   tensorsFrom((blob) => readBlob(folder, blob), manifest, tasks);
+
+/**
+ * Those tensors, where the folder's config gives them the shapes that they have. Throws modelError (4) naming the first that it
+ * does not; what a kind has of its own in a head is its own affair.
+ */
+export function requireShapes(folder: string, tensors: HostTensors, config: EncoderConfig): HostTensors {
+  const shapes = parameterShapes(config);
+  for (const [scopedName, { shape }] of Object.entries(tensors)) {
+    const name = withoutScope(scopedName);
+    const expected = shapes.get(name);
+    if (expected ? String(shape) === String(expected) : isOfHead(name)) continue;
+    throw modelError(
+      `${folder}: ${printable(scopedName)} has the shape [${shape}], config.json gives ${expected ? `[${expected}]` : "no such tensor"}. ` +
+        "Config and weights belong to different models: put the folder's own config.json back, or merge again into a new folder",
+    );
+  }
+  return tensors;
+}
 
 /** Embeddings and the lowest layers of the trunk. */
 export async function readTrunk(folder: string, { embeddings, trunk }: Shared, depth: number): Promise<HostTensors> {
