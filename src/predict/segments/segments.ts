@@ -183,10 +183,16 @@ function requireKnown(wants: readonly (readonly string[])[], branches: ReadonlyM
  */
 const COSTS = { cpu: { attention: 10, call: 20 }, gpu: { attention: 1, call: 500 } } as const;
 
+/** Operations in the place of what a call takes whatever the model: starting its kernels, packing, the objects around tensors. */
+const START = 5e6;
+
 function layerCost(config: EncoderConfig, device: Device): LayerCost {
   const products = layerFlops(config, 1, 0);
   const { attention, call } = COSTS[device];
-  return { cell: (attention * (layerFlops(config, 1, 1) - products)) / products, call };
+  return {
+    cell: (attention * (layerFlops(config, 1, 1) - products)) / products,
+    call: call + START / products,
+  };
 }
 
 interface Work {
