@@ -88,9 +88,13 @@ export function createTokenizer(settings: TokenizerSettings, rows = Number.POSIT
     });
     return { ...read, ranges: trimmed };
   };
+  const [ofSingle, ofPair] = [sizeOf(frame.single), sizeOf(frame.pair)];
   const cut = (first: number, second: number | null, maxLength: number) => {
-    const parts = second === null ? frame.single : frame.pair;
-    return longestFirst([first, second], maxLength, sizeOf(parts), specialsOf(frame));
+    const room = maxLength - (second === null ? ofSingle : ofPair);
+    if (room >= 0) return longestFirst(first, second, room);
+    throw usageError(
+      `a length of ${maxLength} has no room for ${specialsOf(frame).join(" and ")}. Give at least ${maxLength - room}`,
+    );
   };
 
   return {
@@ -174,7 +178,8 @@ function assemble(
 ): Encoding {
   const [first, second] = texts;
   const parts = second ? frame.pair : frame.single;
-  const ids = new Int32Array(kept[0] + kept[1] + sizeOf(parts));
+  const texted = second ? 2 : 1; // the parts that are texts
+  const ids = new Int32Array(kept[0] + kept[1] + parts.length - texted);
   const typeIds = new Int32Array(ids.length);
   let at = 0;
   for (const part of parts) {
@@ -191,20 +196,10 @@ function assemble(
 
 /**
  * Tokens of each text that fit, as transformers cuts: the longer text first, then both to halves, of which the first
- * text gets the smaller unless it is the longer one. Counts are before the special tokens.
+ * text gets the smaller unless it is the longer one.
+ * @param room for both, special tokens left out
  */
-function longestFirst(
-  [first, second]: readonly [number, number | null],
-  maxLength: number,
-  specials: number,
-  names: readonly string[],
-): [number, number] {
-  const room = maxLength - specials;
-  if (room < 0) {
-    throw usageError(
-      `a length of ${maxLength} has no room for ${names.join(" and ")}. Give at least ${maxLength - room}`,
-    );
-  }
+function longestFirst(first: number, second: number | null, room: number): [number, number] {
   if (second === null) return [Math.min(first, room), 0];
   if (first + second <= room) return [first, second];
   const shorter = Math.min(first, second, Math.floor(room / 2));
