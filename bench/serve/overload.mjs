@@ -4,7 +4,7 @@
 // (median); a kill -9 of an inference process loses nothing but for 503, a SIGTERM nothing.
 //
 //   npm run build && node bench/serve/overload.mjs --merged MERGED [--glue ../shared/data/glue] [--weights int8] [--seconds 30] [--rows 100]
-//       [--rounds 3] [--times 5] [--workers N] [--threads N] [--profile FOLDER] [--out bench-out/serve]
+//       [--rounds 3] [--times 5] [--workers N] [--threads N] [--profile FOLDER] [--flags "FLAGS OF SERVE"] [--out bench-out/serve]
 //
 // A round is --seconds at 70 % and as many at --times; times are the medians of the rounds. --profile writes a V8 CPU profile of the HTTP process.
 import { mkdirSync } from "node:fs";
@@ -32,6 +32,7 @@ const { values } = parseArgs({
     threads: { type: "string" },
     times: { type: "string", default: "5" },
     profile: { type: "string" },
+    flags: { type: "string", default: "" },
     out: { type: "string", default: "bench-out/serve" },
   },
 });
@@ -42,7 +43,8 @@ const log = path.join(values.out, "overload.log");
 const texts = await devTexts(await taskNames(values.merged), values);
 const answers = await directAnswers(values.merged, texts, values);
 const node = values.profile ? ["--cpu-prof", "--cpu-prof-dir", values.profile] : [];
-const server = await serve({ ...values, node, log });
+const flags = values.flags.split(" ").filter(Boolean);
+const server = await serve({ ...values, flags, node, log });
 const job = { url: server.url, bodies: texts, answers, within: within(values.weights) };
 const { promise, end } = promises();
 

@@ -25,7 +25,10 @@ export interface Port {
   readonly take: (handler: RequestListener) => Server;
   /** From now on. */
   begin(): void;
-  /** Waits for clients to end their connections, and ends them after some time. @param idle when no request is open */
+  /**
+   * Waits for clients to end their connections, listens no more, answers what had come until then, and ends the connections that are left
+   * after some time. @param idle when no request is open
+   */
   close(idle: () => Promise<void>): Promise<void>;
   /** Ends every connection at once. */
   cut(): void;
@@ -36,7 +39,7 @@ const REQUEST_MS = 30_000;
 const HEADERS_MS = 10_000;
 /** Longer than those of load balancers (60 s of AWS's and nginx's), so that they end connections and not we. */
 const KEEP_ALIVE_MS = 75_000;
-/** Clients were told to close: what they had sent before is answered. */
+/** Clients were told to close: what they had sent before is answered. Once while the port listens, once more of those who had just come. */
 const LINGER_MS = 1000;
 
 /** Throws failure (1) for a port that is taken, usageError (2) for an address or files that are none. */
@@ -60,10 +63,10 @@ export async function openPort({ host, port, tls }: PortOptions): Promise<Port> 
       answer = taken;
     },
     async close(idle) {
-      const until = performance.now() + LINGER_MS;
-      while ((await connections(server as Server)) > 0 && performance.now() < until) await setTimeout(20);
+      await emptied(server as Server);
       const closed = new Promise((resolve) => server.close(resolve));
       await idle();
+      await emptied(server as Server); // a request that is not read yet is open to nobody
       server.closeAllConnections(); // those without a request, too, which browsers open ahead
       await closed;
     },
@@ -81,6 +84,12 @@ function secureServer(
   } catch (error) {
     throw usageError(`--tls-cert and --tls-key are no certificate and its key (${oneLine(error)})`);
   }
+}
+
+/** When no connection is left, or after {@link LINGER_MS}. */
+async function emptied(server: Server): Promise<void> {
+  const until = performance.now() + LINGER_MS;
+  while ((await connections(server)) > 0 && performance.now() < until) await setTimeout(20);
 }
 
 const connections = (server: Server): Promise<number> =>
