@@ -14,7 +14,7 @@ export async function load(job) {
   return JSON.parse(text);
 }
 
-/** Warms a server, and says how many requests a second it answers at most. */
+/** Warms a server, and says how many requests a second it answers at most: of one that refuses none, for refusing costs time too. */
 export async function saturate(job, { connections, seconds }) {
   await load({ ...job, rate: 50, seconds: 2 });
   return load({ ...job, connections, seconds });

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { saturate } from "./client.mjs";
 
 export const bin = fileURLToPath(new URL("../../bin/flexbert.js", import.meta.url));
 
@@ -37,6 +38,19 @@ export async function serve({ merged, weights, workers, threads, flags = [], nod
   const asked = ["--merged", merged, "--port", "0", "--json", "--weights", weights, ...layout, ...auth, ...flags];
   const server = await start([...node, bin, "serve", ...asked, ...(log ? [] : ["--quiet"])], log);
   return { ...server, metrics: (token) => readMetrics(server.url, token) };
+}
+
+/** What a server can do: of one like it whose queue is never full, so that none of its time goes into refusing. */
+export async function capacityOf(options, job, seconds) {
+  const endless = await serve({
+    ...options,
+    log: undefined,
+    node: [],
+    flags: [...(options.flags ?? []), "--max-delay-ms", "60000"],
+  });
+  const { perSecond } = await saturate({ ...job, url: endless.url }, { connections: 12 * endless.processes, seconds });
+  await endless.stop();
+  return perSecond;
 }
 
 /** Makes a token in a file. */

@@ -15,11 +15,11 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { showUsage } from "../usage.mjs";
-import { load, ms, saturate } from "./client.mjs";
+import { load, ms } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { ringOf } from "./ring.mjs";
 import { devTexts, directAnswers, taskNames, within } from "./rows.mjs";
-import { newToken, percentile, serve } from "./server.mjs";
+import { capacityOf, newToken, percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
 
@@ -45,13 +45,11 @@ const texts = await devTexts(await taskNames(folder), values);
 const answers = await directAnswers(folder, texts, { ...values, versions: ring.map(({ version }) => version) });
 const tokens = path.join(values.out, `tokens-${process.pid}.json`);
 const [token, admin] = [newToken(tokens, "client"), newToken(tokens, "admin", "--admin")];
-const server = await serve({
-  ...values,
-  merged: folder,
-  flags: ["--tokens", tokens],
-  log: path.join(values.out, "updates.log"),
-});
-const job = { url: server.url, token, bodies: texts, answers, within: within(values.weights) };
+const asked = { token, bodies: texts, answers, within: within(values.weights) };
+const options = { ...values, merged: folder, flags: ["--tokens", tokens] };
+const capacity = await capacityOf(options, asked, 10);
+const server = await serve({ ...options, log: path.join(values.out, "updates.log") });
+const job = { ...asked, url: server.url };
 const { promise, end } = promises();
 
 const change = async ({ version }) => {
@@ -65,7 +63,7 @@ const change = async ({ version }) => {
 
 let turn = 0;
 await change(ring.at(-1));
-const { perSecond: capacity } = await saturate(job, { connections: 12 * server.processes, seconds: 10 });
+await load({ ...job, rate: 50, seconds: 2 }); // warms it
 console.log(
   `${os.cpus()[0]?.model}, ${os.availableParallelism()} cores, Node ${process.version}, load ${os.loadavg()[0]?.toFixed(1)}; ${values.weights}, ` +
     `${server.processes} processes of ${server.threads} threads: ${capacity.toFixed(0)} texts/s at most`,
