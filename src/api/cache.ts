@@ -9,6 +9,7 @@ import { folderBytes, subfolders } from "../files/folder";
 import { lockHolder } from "../files/lock";
 import { removeLeft } from "../files/work-folder";
 import { didYouMean } from "../messages/nearest";
+import { familyOf } from "../model/families/families";
 import { type Given, readGiven } from "../options/given";
 import { toggle } from "../options/option";
 import { type BuildList, type CudaList, listBuilds, listCudaBuilds, removeBuilds, removeCudaBuilds } from "./engines";
@@ -26,6 +27,8 @@ export type RemoveCachedOptions = Given<typeof removeCachedOptions>;
 
 export interface ListedBase extends CachedBase {
   readonly bytes: number;
+  /** Of encoders, such as "DistilBERT". */
+  readonly family: string | null;
   readonly layers: number | null;
   readonly sha256: string | null;
   /** Why it cannot be opened, or null. */
@@ -82,10 +85,11 @@ async function listed(base: CachedBase): Promise<ListedBase> {
   const bytes = await folderBytes(base.folder);
   try {
     const { config, sha256 } = await describeBase(base.folder);
-    return { ...base, bytes, layers: config.numHiddenLayers, sha256, problem: null };
+    const family = familyOf(config).title;
+    return { ...base, bytes, family, layers: config.numHiddenLayers, sha256, problem: null };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { ...base, bytes, layers: null, sha256: null, problem: error.message };
+    return { ...base, bytes, family: null, layers: null, sha256: null, problem: error.message };
   }
 }
 

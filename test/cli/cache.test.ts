@@ -38,7 +38,9 @@ describe("flexbert cache", () => {
     expect(status).toBe(0);
     const { sha256 } = tinyBase("tiny");
     expect(stdout).toMatch(new RegExp(`^cache ${cache}, [\\d.]+ kB\n`));
-    expect(stdout).toMatch(new RegExp(`^owner/pulled +4 +${sha256.slice(0, 8)} +[\\d.]+ kB +pypi:pulled==1$`, "m"));
+    expect(stdout).toMatch(
+      new RegExp(`^owner/pulled +BERT +4 +${sha256.slice(0, 8)} +[\\d.]+ kB +pypi:pulled==1$`, "m"),
+    );
     expect(stdout).toMatch(/^damaged +2 B +.*damaged/m);
     expect(stdout).toMatch(new RegExp(`^${build} .*build.json is missing or damaged`, "m"));
     expect(stdout).toMatch(/^pull of owner--other +4 B/m);
@@ -47,7 +49,7 @@ describe("flexbert cache", () => {
     const listed = JSON.parse(run("cache list --json").stdout);
     expect(listed).toMatchObject({ folder: cache, builds: [{ name: build }], stoppedBuilds: [] });
     expect(listed.bases).toContainEqual(
-      expect.objectContaining({ name: "tiny", layers: 4, sha256, source: null, problem: null }),
+      expect.objectContaining({ name: "tiny", family: "BERT", layers: 4, sha256, source: null, problem: null }),
     );
     expect(listed.leftovers).toContainEqual(expect.objectContaining({ kind: "pull", bytes: 4, inUse: false }));
   });

@@ -26,12 +26,13 @@ function print(
   if (bases.length > 0) {
     const rows = bases.map((base) => [
       base.name,
+      base.family ?? "",
       base.layers ?? "",
       base.sha256?.slice(0, 8) ?? "",
       formatBytes(base.bytes),
       base.problem ?? base.source ?? "",
     ]);
-    terminal.print(`\n${table(["base", "layers", "sha256", "size", "from"], rows)}`);
+    terminal.print(`\n${table(["base", "family", "layers", "sha256", "size", "from"], rows)}`);
   } else {
     terminal.print("no bases. Bring one: flexbert pull NAME");
   }
