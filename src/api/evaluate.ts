@@ -124,11 +124,12 @@ function noneHasSplit(
 }
 
 async function writePredictions(file: string, evaluations: readonly Evaluation[]): Promise<void> {
-  const lines = evaluations.flatMap(({ task, examples, logits }) => {
-    const width = logits.length / Math.max(1, examples.length);
-    return examples.map(({ index, label }, row) =>
-      JSON.stringify({ task, index, label, logits: Array.from(logits.subarray(row * width, (row + 1) * width)) }),
-    );
-  });
+  const lines = evaluations.flatMap(({ task, examples, logits }) =>
+    examples.map(({ index, label, words }, row) => {
+      const own = Array.from(logits.of(row));
+      const lists = words?.map((_, word) => own.slice(word * logits.width, (word + 1) * logits.width));
+      return JSON.stringify({ task, index, label, logits: lists ?? own });
+    }),
+  );
   await writeFileAtomic(file, `${lines.join("\n")}\n`);
 }

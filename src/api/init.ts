@@ -99,6 +99,11 @@ export async function planInit(
   const { sortedLabels } = await import("../data/labels.js");
   const train = splits.train as string;
   const layout = await guessLayout(fileBytes(train));
+  if (layout.format === "conll") {
+    throw usageError(
+      `${train}: tasks that label words are not guessed so far. Describe it in ${values.tasks}: kind: tagging, files, columns by position, labels`,
+    );
+  }
   const survey = await surveyColumns(fileBytes(train), layout);
   requireRows(survey, train);
   const guess = guessColumns(survey.columns, saidColumns(values.columns, layout), train);

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
+import type { RowLogits } from "../batches/row-logits";
 import type { Base } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
@@ -226,7 +227,9 @@ async function compareWithSeparate(
     const separate = await openModel(run.folder, context.engine, { taskOf, base: base.name });
     const [a, b] = [await evaluateTask(merged, task, options), await evaluateTask(separate, task, options)];
     separate.dispose();
-    for (const [i, logit] of a.logits.entries()) largest = Math.max(largest, Math.abs(logit - (b.logits[i] as number)));
+    for (const [i, logit] of a.logits.data.entries()) {
+      largest = Math.max(largest, Math.abs(logit - (b.logits.data[i] as number)));
+    }
   }
   merged.dispose();
   if (!(largest <= 1e-5))
@@ -246,7 +249,7 @@ async function predictSentences(out: string, tasks: readonly Task[], context: Ru
   model.dispose();
   return rows.flatMap(({ text: sentence }, i) =>
     single.map((task) => {
-      const prediction = toPrediction(task, logits[task.name] as Float32Array, i);
+      const prediction = toPrediction(task, (logits[task.name] as RowLogits).of(i), rows[i] as (typeof rows)[number]);
       return "label" in prediction ? [sentence, task.name, prediction.label, prediction.score.toFixed(2)] : [];
     }),
   );

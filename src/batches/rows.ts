@@ -1,10 +1,14 @@
-// A split's rows as ids, and their padding to a batch. Padding exists only here and inside engines.
+// A split's rows as ids, and their padding to a batch. Padding exists only here and inside engines. Where words have labels a
+// long text is several rows, its windows.
 
 import type { Example } from "../data/read-split";
 import { sizeOf } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import type { Encoding, Tokenizer } from "../tokenizer/tokenizer";
 import type { Batch } from "./batches";
+import { startsOf } from "./row-logits";
+import { encodeWords } from "./windows";
+import { pieceLabels, type WordPlaces } from "./word-labels";
 
 /** The values of each row: an array of arrays, or what finds them elsewhere. */
 export interface RowValues {
@@ -27,6 +31,18 @@ export interface EncodedRows extends TokenRows {
   readonly tokens: number;
   /** Rows that lost tokens to the maximum length. */
   readonly truncatedRows: number;
+  /** Where words have labels. */
+  readonly worded?: WordedRows;
+}
+
+/** What rows are to a task whose words have labels. The labels of {@link EncodedRows} are then the words', row by row. */
+export interface WordedRows {
+  /** Words of each text. */
+  readonly words: readonly number[];
+  /** Of each row: the tokens that decide words, and which of all texts' words those are. */
+  readonly places: readonly WordPlaces[];
+  /** Of each row: tag ids for its tokens, -1 where the loss reads none. */
+  readonly tokenLabels: readonly Int32Array[];
 }
 
 export const tokenRows = (encodings: readonly Encoding[], padId: number): TokenRows => ({
@@ -42,6 +58,7 @@ export function encodeExamples(
   tokenizer: Tokenizer,
   maxLength: number,
 ): EncodedRows {
+  if (task.kind.perWord) return encodeTagged(task, examples, tokenizer, maxLength);
   const encodings = examples.map(({ text, pair }) => tokenizer.encode(text, pair, maxLength));
   const rows = tokenRows(encodings, tokenizer.padId);
   return {
@@ -52,8 +69,40 @@ export function encodeExamples(
   };
 }
 
-/** [rows, ...target shape], flat. */
+function encodeTagged(task: Task, examples: readonly Example[], tokenizer: Tokenizer, maxLength: number): EncodedRows {
+  const words = examples.map((example) => (example.words ?? []).length);
+  const starts = startsOf(words);
+  const windows = examples.flatMap((example, i) =>
+    encodeWords(tokenizer, { text: example.text, words: example.words ?? [] }, maxLength).map((window) => ({
+      window,
+      label: example.label as readonly number[] | null,
+      start: starts[i] as number,
+    })),
+  );
+  const rows = tokenRows(
+    windows.map(({ window }) => window),
+    tokenizer.padId,
+  );
+  return {
+    ...rows,
+    labels: targetsOf(task, examples),
+    tokens: rows.lengths.reduce((sum, length) => sum + length, 0),
+    truncatedRows: 0,
+    worded: {
+      words,
+      places: windows.map(({ window: { positions, words: own }, start }) => ({
+        positions,
+        places: own.map((word) => start + word),
+      })),
+      tokenLabels: windows.map(({ window, label }) => pieceLabels(window, label, task)),
+    },
+  };
+}
+
+/** [rows, ...target shape], flat; of words those of each row one after another, with what the kind puts between rows. */
 export function targetsOf(task: Task, examples: readonly Pick<Example, "label">[]): Float32Array {
+  if (task.kind.perWord)
+    return Float32Array.from(examples.flatMap(({ label }) => task.kind.targets(label ?? [], task)));
   const width = sizeOf(task.kind.target.shape(task));
   const targets = new Float32Array(examples.length * width).fill(Number.NaN);
   for (const [row, { label }] of examples.entries()) {

@@ -3,7 +3,9 @@
 import { dataError } from "../errors/errors";
 import type { ServedTask } from "../predict/model";
 import type { PredictedRow } from "../predict/rows";
+import { inUnit } from "../predict/span-offsets";
 import type { Prediction } from "../tasks/kinds/kind";
+import type { OffsetUnit } from "../tasks/offset-unit";
 import { table } from "./terminal";
 
 /** What the rows have beside a text. */
@@ -13,6 +15,8 @@ export interface RowShape {
   readonly pairs: boolean;
   /** Names of other columns. */
   readonly kept: readonly string[];
+  /** What offsets of spans count. */
+  readonly unit: OffsetUnit;
 }
 
 /** Lines that are written at a time: one by one, a million of them take seconds. */
@@ -23,11 +27,12 @@ const oneCell = (value: string) => value.replace(/\r\n|[\t\r\n]/g, " ");
 
 /** Whole lines, as many at a time as have come. A table comes at the end: its columns are as wide as their widest cell. */
 export async function* printedRows(
-  rows: AsyncIterable<PredictedRow>,
+  predicted: AsyncIterable<PredictedRow>,
   shape: RowShape,
   format: "table" | "tsv" | "jsonl",
 ): AsyncGenerator<string, void, undefined> {
-  const { tasks, ids, pairs, kept } = shape;
+  const { tasks, ids, pairs, kept, unit } = shape;
+  const rows = unit === "utf16" || !tasks.some(({ kind }) => kind.perWord) ? predicted : countedIn(predicted, unit);
   const names = columnNames(shape, format);
   const cellsOf = ({ predictions }: PredictedRow) =>
     tasks.flatMap(({ kind, name }) => kind.cells(predictions[name] as Prediction));
@@ -50,6 +55,14 @@ export async function* printedRows(
     lines.length = 0;
   }
   if (lines.length > 0) yield `${lines.join("\n")}\n`;
+}
+
+/** The rows with the offsets of spans in a unit. */
+async function* countedIn(rows: AsyncIterable<PredictedRow>, unit: OffsetUnit): AsyncGenerator<PredictedRow> {
+  for await (const row of rows) {
+    const predictions = Object.entries(row.predictions).map(([task, said]) => [task, inUnit(said, row.text, unit)]);
+    yield { ...row, predictions: Object.fromEntries(predictions) };
+  }
 }
 
 /** Throws dataError (3) for two of one name: whoever reads the table again would take one for the other. */

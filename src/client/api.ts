@@ -55,7 +55,22 @@ export interface LabelsAnswer extends Versioned {
   readonly scores: Scores;
 }
 
-export type TaskAnswer = ClassAnswer | ValueAnswer | LabelsAnswer;
+/** A part of a text: code points [start, end) of the text as it was given. */
+export interface SpanAnswer {
+  readonly label: string;
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  /** Mean probability of its words' tags. */
+  readonly score: number;
+}
+
+/** Of a task that labels words: the spans that it finds, in the order of the text. */
+export interface SpansAnswer extends Versioned {
+  readonly spans: readonly SpanAnswer[];
+}
+
+export type TaskAnswer = ClassAnswer | ValueAnswer | LabelsAnswer | SpansAnswer;
 
 /** By task. */
 export type TaskAnswers = Readonly<Record<string, TaskAnswer>>;

@@ -3,6 +3,7 @@
 // Texts are compared as they are written, spaces at their ends apart; near duplicates are not looked for.
 
 import type { Label } from "../tasks/kinds/kind";
+import { spanCounts } from "../tasks/span-metrics";
 import { type SplitName, splitNames, type Task } from "../tasks/task";
 import { type BrokenRow, countBroken, type Example, findSplitFile, readSplit, type Split } from "./read-split";
 
@@ -42,7 +43,7 @@ export interface SplitReport {
   readonly brokenRows: number;
   /** What looks wrong in the rows that can be used. */
   readonly warnings: readonly string[];
-  /** By label id; null where labels have no names, and without labels. */
+  /** By label id; of words' labels the types of spans, spans in the place of rows. null where labels have no names, and without labels. */
   readonly labels: LabelShare[] | null;
   /** Where labels are numbers; null otherwise. */
   readonly values: Distribution | null;
@@ -113,7 +114,8 @@ function describeSplit(
     broken: split.broken,
     brokenRows: countBroken(split.broken),
     warnings: split.warnings,
-    labels: named && labels.length > 0 ? labelShares(task, labels) : null,
+    labels:
+      named && labels.length > 0 ? (task.kind.perWord ? typeShares(task, labels) : labelShares(task, labels)) : null,
     values: !named && labels.length > 0 ? summarize(labels.flatMap((label) => task.kind.targets(label, task))) : null,
     lengthUnit: encoded ? "tokens" : "words",
     lengths: summarize(encoded ? encoded.map(({ length }) => length) : examples.map(wordsOf)),
@@ -126,6 +128,15 @@ function labelShares(task: Task, labels: readonly Label[]): LabelShare[] {
   const counts = task.labels.map(() => 0);
   for (const label of labels) for (const id of task.kind.idsOf(label)) counts[id] = (counts[id] as number) + 1;
   return counts.map((rows, id) => ({ label: task.labels[id] as string, rows, share: rows / labels.length }));
+}
+
+/** Of all spans, most first. */
+function typeShares(task: Task, labels: readonly Label[]): LabelShare[] {
+  const targets = labels.flatMap((label) => task.kind.targets(label, task));
+  const counts = spanCounts(targets, targets, task.labels);
+  const all = counts.reduce((sum, { support }) => sum + support, 0);
+  const shares = counts.map(({ type, support }) => ({ label: type, rows: support, share: support / all }));
+  return shares.sort((a, b) => b.rows - a.rows);
 }
 
 function summarize(values: readonly number[]): Distribution {

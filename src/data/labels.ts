@@ -2,8 +2,12 @@
 
 import { dataError, usageError } from "../errors/errors";
 import { counted } from "../messages/words";
+import { asTags } from "../tasks/tags";
 import type { SplitSource, Task } from "../tasks/task";
 import { findSplitFile, readSplit } from "./read-split";
+import { openRows } from "./rows";
+import { fileBytes } from "./rows/file-bytes";
+import { namesInCell } from "./tagged";
 
 /** More are no labels but texts or numbers, in the wrong column. */
 export const MOST_LABELS = 10_000;
@@ -23,8 +27,11 @@ export async function withLabels(task: Task, given?: readonly string[]): Promise
     );
   }
   if (!task.labelsFrom || findSplitFile(task, "train", "") === null) return task;
-  const { counts, rows, file } = await countLabels(task);
-  const labels = sortedLabels([...counts.keys()]);
+  const { counts, rows, file } = await (task.kind.perWord ? countTags(task) : countLabels(task));
+  const found = sortedLabels([...counts.keys()]);
+  const labels = task.kind.perWord ? asTags(found, task.tags?.scheme) : found;
+  const problem = task.kind.labelsProblem?.(given ?? labels) ?? null;
+  if (problem !== null) throw dataError(`${file}: the labels of ${task.name}: ${problem}`);
   if (task.labelsFrom === "few words") requireFewWords(task, labels, rows, file);
   requireDistinct(labels, file);
   const missing = given && labels.find((label) => !given.includes(label));
@@ -59,11 +66,7 @@ async function countLabels(task: Task): Promise<LabelCounts> {
     const names = labelSeparator === undefined ? [cell] : cell.split(labelSeparator).map((name) => name.trim());
     if (labelSeparator === undefined && cell === "") return "no label";
     for (const name of names.filter((label) => label !== "")) counts.set(name, (counts.get(name) ?? 0) + 1);
-    if (counts.size > MOST_LABELS) {
-      throw dataError(
-        `${task.name} has more than ${counted(MOST_LABELS, "label")} in its train file: is it the column of labels?`,
-      );
-    }
+    requireFew(task, counts.size);
     rows++;
     return labelSeparator === undefined ? 0 : [];
   };
@@ -78,6 +81,30 @@ async function countLabels(task: Task): Promise<LabelCounts> {
     );
   }
   return { counts, rows, file };
+}
+
+/** Of the whole train file: tags, or types of spans. */
+async function countTags(task: Task): Promise<LabelCounts> {
+  const counts = new Map<string, number>();
+  let rows = 0;
+  const source = task.splits.train as SplitSource;
+  const file = findSplitFile(task, "train", "") as string;
+  for await (const batch of (await openRows(fileBytes(file), source)).rows) {
+    for (const { cells } of batch) {
+      for (const name of namesInCell(cells.label?.trim() ?? "")) counts.set(name, (counts.get(name) ?? 0) + 1);
+      rows++;
+    }
+    requireFew(task, counts.size);
+  }
+  if (counts.size === 0) throw dataError(`${file}: ${task.name} needs labels, and there is none`);
+  return { counts, rows, file };
+}
+
+function requireFew(task: Task, count: number): void {
+  if (count <= MOST_LABELS) return;
+  throw dataError(
+    `${task.name} has more than ${counted(MOST_LABELS, "label")} in its train file: is it the column of labels?`,
+  );
 }
 
 function requireFewWords(task: Task, labels: readonly string[], rows: number, file: string): void {

@@ -12,6 +12,7 @@ import { isOfPart } from "./part";
 import { openRows, type RawRow } from "./rows";
 import { fileBytes } from "./rows/file-bytes";
 import { looksQuoted } from "./rows/layout";
+import { type TaggedRow, taggedRow, tagWarnings } from "./tagged";
 
 export interface Example {
   readonly text: string;
@@ -22,6 +23,8 @@ export interface Example {
   readonly index: string;
   /** In the file, from 1. */
   readonly line: number;
+  /** Where words have labels: where they stand in the text, as many as labels. */
+  readonly words?: TaggedRow["words"];
 }
 
 export interface BrokenRow {
@@ -98,7 +101,7 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
   requireWhole(file, read, options);
   const { examples, broken } = read;
   if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
-  const warnings = quotesWarning(task, source, file, examples);
+  const warnings = [...quotesWarning(task, source, file, examples), ...tagWarnings(task, file, examples)];
   return { task, name, path: file, examples, broken, warnings, sha256: hashOf(task, examples) };
 }
 
@@ -193,6 +196,11 @@ function toExample(task: Task, source: SplitSource, row: RawRow, position: numbe
   const { text = "", pair, label: written, index } = row.cells;
   // One empty text of a pair is fine: the published QQP has some, and its test rows must all be predicted.
   if (text.trim() === "" && (pair ?? "").trim() === "") return "empty text";
+  if (task.kind.perWord) {
+    const tagged = taggedRow(task, source, row);
+    if (typeof tagged === "string") return tagged;
+    return { text, pair: null, ...tagged, index: index?.trim() ?? String(position), line: row.line };
+  }
   const label = readLabel(task, source, written);
   if (typeof label === "string") return label;
   return { text, pair: pair ?? null, label, index: index?.trim() ?? String(position), line: row.line };

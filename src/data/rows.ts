@@ -9,6 +9,7 @@ import { didYouMean } from "../messages/nearest";
 import { counted, listed } from "../messages/words";
 import { formatByName, isKeyed } from "../tasks/format";
 import type { Column, Columns, SplitSource } from "../tasks/task";
+import { joinWords, type TextRange } from "../tasks/words";
 import { headerAdvice } from "./rows/strange";
 import { firstCells, openTable, type Table, type TableRow } from "./rows/table";
 import type { ByteSource } from "./rows/text-blocks";
@@ -25,6 +26,8 @@ export interface RawRow {
   readonly problem?: string;
   /** Lines that an open quote made one row of. */
   readonly lines?: number;
+  /** Where the text's words stand, if the file says it. */
+  readonly words?: readonly TextRange[];
 }
 
 /** A role and where its cells stand: a position, or a key. */
@@ -131,6 +134,7 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
   const { line, cells: all, problem, lines } = row;
   if (problem !== undefined) return { line, cells: {}, problem, ...(lines === undefined ? {} : { lines }) };
   const cells: Partial<Record<Role, string>> = {};
+  if (source.format === "conll") return pickColumns(row, positions);
   for (const [role, at] of positions) {
     const value = (all as Readonly<Record<number | string, unknown>>)[at];
     const written = typeof value === "string" ? value : asText(value, role, source);
@@ -140,6 +144,21 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
   return { line, cells };
 }
 
+/** Of words in columns: the text is made of them, and the labels are as many. */
+function pickColumns({ line, cells: columns }: TableRow, positions: readonly Position[]): RawRow {
+  const cells: Partial<Record<Role, string>> = {};
+  let words: readonly TextRange[] = [];
+  for (const [role, at] of positions) {
+    const column = (columns as Readonly<Record<number, readonly string[]>>)[Number(at)] as readonly string[];
+    if (role === "text") {
+      const joined = joinWords(column);
+      cells.text = joined.text;
+      words = joined.words;
+    } else cells[role] = column.join(" ");
+  }
+  return { line, cells, words };
+}
+
 const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typeof value);
 
 /** A value as a cell has it; null where it may lack, undefined where it is none. */
@@ -147,6 +166,7 @@ function asText(value: unknown, role: Role, source: SplitSource): string | null 
   if (role === "text" || role === "pair") return undefined;
   const separator = role === "label" ? source.labelSeparator : undefined;
   if (separator !== undefined && Array.isArray(value) && value.every(isPlain)) return value.join(separator);
+  if (role === "label" && source.offsetUnit !== undefined && Array.isArray(value)) return JSON.stringify(value);
   if (isPlain(value)) return String(value);
   return role === "label" && source.labelOptional && (value === undefined || value === null) ? null : undefined;
 }
@@ -155,6 +175,7 @@ function wrongValue(value: unknown, role: Role, key: string, source: SplitSource
   if (value === undefined) return `no "${key}"`;
   const isText = role === "text" || role === "pair";
   const isList = role === "label" && source.labelSeparator !== undefined;
-  const wanted = isText ? "a string" : isList ? "an array of strings" : "a string or a number";
+  const list = source.offsetUnit === undefined ? "an array of strings" : "an array of spans or of tags";
+  const wanted = isText ? "a string" : isList ? list : "a string or a number";
   return `"${key}" is ${shown(value)}, not ${wanted}`;
 }

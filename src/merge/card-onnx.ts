@@ -23,7 +23,7 @@ export function onnxSection(tasks: readonly MergedTask[], base: Manifest["base"]
       ["", "Name", "Type", "Shape", "What it is"].map((title) => ({ title, numeric: false })),
       [
         ...inputs.map((name) => ["input", name, "int64", "batch, length", meanings[name]]),
-        ...tasks.map((task) => ["output", task.name, "float32", `batch, ${outputSize(task)}`, describeOutput(task)]),
+        ...tasks.map((task) => ["output", task.name, "float32", shapeOf(task), describeOutput(task)]),
       ],
     ),
     example(tasks[0] as MergedTask, inputs),
@@ -31,6 +31,8 @@ export function onnxSection(tasks: readonly MergedTask[], base: Manifest["base"]
       "move the folder as a whole, or write a file that is whole alone with `flexbert export onnx`.",
   ];
 }
+
+const shapeOf = (task: MergedTask): string => `batch, ${task.kind.perWord ? "length, " : ""}${outputSize(task)}`;
 
 function describeOutput({ kind, maxLength }: MergedTask): string {
   return `${kind.card.output}; at most ${maxLength} tokens`;

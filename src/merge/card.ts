@@ -76,19 +76,21 @@ function frontMatter({ base, tasks, onnx }: Manifest): object {
     ...(glue.length > 0 && glue.length === names.length ? { language: "en" } : {}),
     library_name: "flexbert",
     ...(onHub ? { base_model: base.name } : {}),
-    pipeline_tag: "text-classification",
+    pipeline_tag: tasks.every(isTokens) ? "token-classification" : "text-classification",
     tags: [modelTypeOf(base), "multi-task", "flexbert", ...(onnx ? ["onnx"] : [])],
     ...(glue.length > 0 ? { datasets: ["nyu-mll/glue"] } : {}),
     "model-index": [{ name: "merged", results: tasks.map(hubResult) }],
   };
 }
 
+const isTokens = ({ kind }: MergedTask) => kind.perWord === true;
+
 function hubResult(task: MergedTask): object {
   const { name, kind, metrics } = task;
   const title = titleOf(name);
   const known = Object.entries(metrics).filter(([, value]) => value !== null);
   return {
-    task: { type: "text-classification", name: title },
+    task: { type: isTokens(task) ? "token-classification" : "text-classification", name: title },
     dataset: isGlue(name)
       ? {
           type: "nyu-mll/glue",

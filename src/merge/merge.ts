@@ -15,7 +15,7 @@ import { configJson } from "../model/families/config-file";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
-import { type Task, thresholdOf } from "../tasks/task";
+import { decidedBy, type Task } from "../tasks/task";
 import { type Change, type Committed, type Contents, changeFolder, commitVersion, type Logged } from "./change";
 import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
 import { type Int8Parts, remainingInt8 } from "./folder/int8";
@@ -209,7 +209,7 @@ async function writeTask(
     inputs: task.inputs,
     labels: record.labels,
     range: task.range ?? null,
-    ...thresholdOf(task),
+    ...decidedBy(task),
     metric: task.metric,
     maxLength: record.options.maxLength,
     fork: record.fork,

@@ -20,6 +20,8 @@ export interface DropoutSite {
 
 export const embeddingSite = "embeddings";
 export const pooledSite = "pooled";
+/** What a head reads of every token, whatever the family: transformers' token classification drops out there alone. */
+export const tokenSite = "token";
 /** The whole name of a site that each layer has. */
 export const layerSite = (layer: number, site: string) => `layer.${layer}.${site}`;
 export const attentionProbabilitiesSite = (layer: number) => layerSite(layer, "attention_probabilities");
@@ -30,6 +32,7 @@ const FURTHER = 2 ** 30;
 /**
  * Every site of a branch with a rate above 0, for a batch of `batch` rows padded to `length`.
  * @param computed which positions of the topmost layer ask and go on
+ * @param perToken whether the head reads each position alone, and drops out of each
  */
 export function dropoutSites(
   config: EncoderConfig,
@@ -37,11 +40,14 @@ export function dropoutSites(
   batch: number,
   length: number,
   computed: Positions,
+  perToken = false,
 ): DropoutSite[] {
   const { dropout } = familyOf(config);
-  const sites = dropout.head(config).map(({ name, rate, width }, i): DropoutSite => {
-    return { name, id: i === 0 ? 0 : FURTHER + i, shape: [batch, width], rate };
-  });
+  const sites = perToken
+    ? [{ name: tokenSite, id: 0, shape: [batch, length, config.hiddenSize], rate: config.hiddenDropoutProb }]
+    : dropout.head(config).map(({ name, rate, width }, i): DropoutSite => {
+        return { name, id: i === 0 ? 0 : FURTHER + i, shape: [batch, width], rate };
+      });
   if (place.fork === null) {
     const shape = [batch, length, dropout.embeddingsWidth?.(config) ?? config.hiddenSize];
     sites.push({ name: embeddingSite, id: 1, shape, rate: dropout.embeddings(config) });

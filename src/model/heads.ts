@@ -4,10 +4,19 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { EncoderConfig } from "./config";
-import type { Dropout } from "./dropout";
+import { type Dropout, tokenSite } from "./dropout";
 import { familyOf } from "./families/families";
-import { binaryCrossEntropy, binarySoftTargetLoss, crossEntropy, meanSquaredError, softTargetLoss } from "./losses";
+import {
+  binaryCrossEntropy,
+  binarySoftTargetLoss,
+  crossEntropy,
+  meanSquaredError,
+  softTargetLoss,
+  tokenCrossEntropy,
+  tokenSoftTargetLoss,
+} from "./losses";
 import { headOperations } from "./operations";
+import { dense } from "./ops";
 import type { Positions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -16,11 +25,16 @@ type Named = Readonly<Record<string, Tensor>>;
 export interface HeadForward {
   readonly positions: Positions;
   /**
+   * It reads every position alone, of all: its logits are [batch, length, outputs], and it may be given tokens of several rows
+   * one after another as one row. Absent: its logits are a row's.
+   */
+  readonly perToken?: true;
+  /**
    * @param tensors holds the head's
    * @param hidden [batch, length, hidden], what leaves the topmost layer; [batch, 1, hidden] where it reads the first
    * @param onPooled of a head with a pooled output: takes note of what its last product reads [batch, hidden], before dropout
    * @param mask [batch, length] int32, 1 for tokens: for a head that reads all positions
-   * @returns [batch, outputs]
+   * @returns [batch, outputs], or what {@link perToken} says
    */
   logits(
     tensors: Named,
@@ -32,10 +46,13 @@ export interface HeadForward {
 }
 
 export interface Head extends HeadForward {
-  /** Mean over real rows. @param labels [batch, ...target shape] as the kind has it; weights [batch], 0 for filler rows */
+  /**
+   * Mean over real rows, or over labelled tokens. @param labels [batch, ...target shape] as the kind has it, or [batch, length]
+   * of tokens, -1 without one; weights [batch], 0 for filler rows
+   */
   loss(logits: Tensor2D, labels: Tensor, weights: Tensor1D): Scalar;
-  /** As `loss`, against a teacher's logits [batch, outputs]; no gradient flows into them. */
-  distillationLoss(logits: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar;
+  /** As `loss`, against a teacher's logits of the same shape; no gradient flows into them. Labels say which tokens count. */
+  distillationLoss(logits: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number, labels: Tensor): Scalar;
 }
 
 /** What of a head the family decides: what is made of the first position, or of all. Tensors are the family's head's. */
@@ -57,6 +74,18 @@ export function pooledHeadOf(base: Pick<EncoderConfig, "family">): HeadForward {
 /** BERT's: tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
 export const pooledHead: HeadForward = pooledHeadOf({});
 
+/** Dropout and a classifier over every token, whatever the family. Its tensors are classifier.*. */
+const tokenHead: HeadForward = {
+  positions: "all",
+  perToken: true,
+  logits(tensors, hidden, dropout) {
+    const read = dropout ? dropout(tokenSite, hidden) : hidden;
+    const weight = tensors["classifier.weight"] as Tensor2D;
+    // Of tokens [batch, length, outputs], which only its own losses read.
+    return dense(read, { weight, bias: tensors["classifier.bias"] as Tensor1D }) as Tensor as Tensor2D;
+  },
+};
+
 /** What outputs cost, by the names of kinds. */
 const losses = {
   classification: {
@@ -71,11 +100,16 @@ const losses = {
     loss: (logits, labels, weights) => binaryCrossEntropy(logits, labels as Tensor2D, weights),
     distillationLoss: binarySoftTargetLoss,
   },
+  tagging: {
+    loss: (logits, labels) => tokenCrossEntropy(logits as Tensor as Tensor3D, labels as Tensor2D),
+    distillationLoss: (logits, teacher, _, temperature, labels) =>
+      tokenSoftTargetLoss(logits as Tensor as Tensor3D, teacher as Tensor as Tensor3D, labels as Tensor2D, temperature),
+  },
 } as const satisfies Readonly<Record<string, Pick<Head, "loss" | "distillationLoss">>>;
 
 /** The head of a kind over a base of this config. */
 export const headFor = (kind: keyof typeof losses, config: Pick<EncoderConfig, "family">): Head => ({
-  ...pooledHeadOf(config),
+  ...(kind === "tagging" ? tokenHead : pooledHeadOf(config)),
   ...losses[kind],
 });
 
@@ -84,4 +118,5 @@ export const heads = {
   classification: headFor("classification", {}),
   regression: headFor("regression", {}),
   multilabel: headFor("multilabel", {}),
+  tagging: headFor("tagging", {}),
 };

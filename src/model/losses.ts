@@ -40,10 +40,14 @@ function crossEntropyGradient(dy: Tensor, saved: readonly Tensor[]): Tensor[] {
  * @param logits [batch, labels]
  * @param labels [batch] int32
  */
-export function crossEntropy(logits: Tensor2D, labels: Tensor1D, weights: Tensor1D): Scalar {
+export const crossEntropy = (logits: Tensor2D, labels: Tensor1D, weights: Tensor1D): Scalar =>
+  weightedMean(classCrossEntropy(logits, labels), weights);
+
+/** Of each row: [rows] */
+function classCrossEntropy(logits: Tensor2D, labels: Tensor1D): Tensor1D {
   // Cast afterwards: the wasm backend's OneHot of dtype float32 writes the integer's bits.
   const targets = tf.cast(tf.oneHot(labels, logits.shape[1]), "float32") as Tensor2D;
-  return weightedMean(softmaxCrossEntropy(logits, targets), weights);
+  return softmaxCrossEntropy(logits, targets);
 }
 
 /**
@@ -52,12 +56,56 @@ export function crossEntropy(logits: Tensor2D, labels: Tensor1D, weights: Tensor
  * @param student logits [batch, labels]
  * @param teacher logits [batch, labels], no gradient flows into them
  */
-export function softTargetLoss(student: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar {
+export const softTargetLoss = (student: Tensor2D, teacher: Tensor2D, weights: Tensor1D, temperature: number): Scalar =>
+  tf.mul(weightedMean(softDivergence(student, teacher, temperature), weights), temperature * temperature);
+
+/** KL(softmax(teacher / T) || softmax(student / T)) of each row: [rows] */
+function softDivergence(student: Tensor2D, teacher: Tensor2D, temperature: number): Tensor1D {
   const logTargets = tf.logSoftmax(tf.div(teacher, temperature) as Tensor2D);
   const targets = tf.exp(logTargets) as Tensor2D;
   const negativeEntropy = tf.sum(tf.mul(targets, logTargets), 1) as Tensor1D;
-  const divergence = tf.add(softmaxCrossEntropy(tf.div(student, temperature), targets), negativeEntropy) as Tensor1D;
-  return tf.mul(weightedMean(divergence, weights), temperature * temperature);
+  return tf.add(softmaxCrossEntropy(tf.div(student, temperature), targets), negativeEntropy) as Tensor1D;
+}
+
+/**
+ * Softmax cross-entropy of tokens: mean over those of the batch that have a label, as PyTorch's
+ * CrossEntropyLoss(ignore_index=-100) has it over a flattened batch.
+ * @param logits [batch, length, labels]
+ * @param labels [batch, length] int32; -1: none
+ */
+export function tokenCrossEntropy(logits: Tensor3D, labels: Tensor2D): Scalar {
+  const { ids, weights } = labelledTokens(labels);
+  return meanOfSome(classCrossEntropy(byToken(logits), ids), weights);
+}
+
+/**
+ * {@link softTargetLoss} of the tokens that have a label: mean over them.
+ * @param student logits [batch, length, labels]
+ * @param teacher of the same shape, no gradient flows into them
+ */
+export function tokenSoftTargetLoss(
+  student: Tensor3D,
+  teacher: Tensor3D,
+  labels: Tensor2D,
+  temperature: number,
+): Scalar {
+  const divergence = softDivergence(byToken(student), byToken(teacher), temperature);
+  return tf.mul(meanOfSome(divergence, labelledTokens(labels).weights), temperature * temperature);
+}
+
+/** As {@link weightedMean}, and 0 where nothing has weight: texts may have no word that is a token. */
+const meanOfSome = (values: Tensor1D, weights: Tensor1D): Scalar =>
+  tf.div(tf.sum(tf.mul(values, weights)), tf.maximum(tf.sum(weights), 1));
+
+const byToken = (logits: Tensor3D) => tf.reshape(logits, [-1, logits.shape[2]]) as Tensor2D;
+
+/** Of all tokens in a row: an id, 0 without one, and 1 where there is one. */
+function labelledTokens(labels: Tensor2D): { ids: Tensor1D; weights: Tensor1D } {
+  const flat = tf.cast(tf.reshape(labels, [-1]), "float32");
+  return {
+    ids: tf.cast(tf.relu(flat), "int32") as Tensor1D,
+    weights: tf.cast(tf.greaterEqual(flat, 0), "float32") as Tensor1D,
+  };
 }
 
 /**

@@ -24,13 +24,21 @@ export const stretchEntry = (config: EncoderConfig, { from, to, bottom }: Stretc
   };
 };
 
-/** Gives logits [rows, outputs]. Its state has the branch's own tensors under their own names. */
+/**
+ * Gives logits [rows, outputs], or [tokens, outputs] of a head that reads each alone. Its state has the branch's own tensors
+ * under their own names.
+ */
 export const branchEntry = (config: EncoderConfig, place: Place, head: HeadForward): EntryPoint => {
   return (state, inputs) => {
     const below = place.fork === null ? embedded(state, inputs, config) : chosen(inputs);
     const [first, laid] = [inputs["first"], packing(inputs)];
     const top = packedLayers(state, below, laid, config, ownLayers(place), head.positions, first as Tensor1D);
     const [rows, width] = top.shape;
+    if (head.perToken) {
+      // Padding is not computed here either: all tokens are one row to such a head.
+      const logits = head.logits(state, tf.reshape(top, [1, rows, width]));
+      return { outputs: { logits: tf.reshape(logits, [rows, -1]) } };
+    }
     const byRow = head.positions === "all" ? rowsOf(top, laid, config) : tf.reshape(top, [rows, 1, width]);
     const logits = head.logits(state, byRow as Tensor3D, undefined, undefined, laid.attention_mask);
     return { outputs: { logits } };

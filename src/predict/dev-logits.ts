@@ -1,9 +1,10 @@
 // What finished runs of a task say of its dev rows. Training keeps scores alone, so it is computed when somebody asks, over
-// one trunk for all runs, and kept beside each run: dev-logits.safetensors holds logits [rows, outputs] for the branch and
+// one trunk for all runs, and kept beside each run: dev-logits.safetensors holds logits [rows, outputs], or [words, outputs], for the branch and
 // the rows that its metadata names by hash. A file for other ones, or a damaged one, is written anew.
 
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { type RowLogits, rowLogits } from "../batches/row-logits";
 import { encodeExamples } from "../batches/rows";
 import { type Base, type BaseDescription, withWeights } from "../checkpoints/bases/base";
 import { readSafetensors, writeSafetensors } from "../checkpoints/formats/safetensors";
@@ -55,8 +56,8 @@ export async function devLogits(
   base: BaseDescription,
   work: DevWork,
   open: () => Promise<RunContext<Engine>>,
-): Promise<Map<string, Float32Array>> {
-  const logits = new Map<string, Float32Array>();
+): Promise<Map<string, RowLogits>> {
+  const logits = new Map<string, RowLogits>();
   const missing: StoredRun[] = [];
   for (const run of runs) {
     const stored = await readStored(run, rows);
@@ -92,14 +93,13 @@ async function predictAlike(
   base: Base,
   { cacheBudget, checkpoints }: DevWork,
   context: RunContext<Engine>,
-  found: (run: StoredRun, logits: Float32Array) => void,
+  found: (run: StoredRun, logits: RowLogits) => void,
 ): Promise<void> {
   const { config } = base;
   const rows = encodeExamples(task, examples, createTokenizer(base.tokenizer, config.vocabSize), maxLength);
   const kept = { budget: cacheBudget, folder: path.join(checkpoints, TRUNK_SCRATCH), label: `${task.name} dev` };
   const trunk = await openTrunk(base, rows, kept, context);
   const head = await task.kind.head(config);
-  const outputs = outputSize(task);
   try {
     for (const run of [...runs].sort((a, b) => (a.record.fork ?? 0) - (b.record.fork ?? 0))) {
       const { fork } = run.record;
@@ -108,10 +108,10 @@ async function predictAlike(
       const branch = withShared(base.tensors, await loadBranch(run, task, config));
       const program = await context.engine.load(branch, entries, { logits: branchAxes });
       try {
-        const logits = await splitLogits(program, "logits", source, outputs, context.signal);
+        const logits = await splitLogits(program, "logits", source, task, context.signal);
         await writeSafetensors(
           path.join(run.folder, FILE),
-          { logits: float32([examples.length, outputs], logits) },
+          { logits: float32([logits.data.length / logits.width, logits.width], logits.data) },
           metadataOf(run),
         );
         found(run, logits);
@@ -129,7 +129,7 @@ const metadataOf = ({ record }: StoredRun) => ({
   dev_sha256: record.devData.sha256,
 });
 
-async function readStored(run: StoredRun, { task, examples }: DevRows): Promise<Float32Array | null> {
+async function readStored(run: StoredRun, { task, examples }: DevRows): Promise<RowLogits | null> {
   const file = path.join(run.folder, FILE);
   if (!existsSync(file)) return null;
   try {
@@ -137,7 +137,10 @@ async function readStored(run: StoredRun, { task, examples }: DevRows): Promise<
     const wanted = metadataOf(run);
     const isIts = metadata["branch_sha256"] === wanted.branch_sha256 && metadata["dev_sha256"] === wanted.dev_sha256;
     const { data } = tensors["logits"] ?? {};
-    return isIts && data instanceof Float32Array && data.length === examples.length * outputSize(task) ? data : null;
+    if (!isIts || !(data instanceof Float32Array)) return null;
+    const words = task.kind.perWord ? examples.map((example) => (example.words ?? []).length) : undefined;
+    const lists = words ? words.reduce((sum, count) => sum + count, 0) : examples.length;
+    return data.length === lists * outputSize(task) ? rowLogits(data, outputSize(task), words) : null;
   } catch (error) {
     if (error instanceof UserError) return null;
     throw error;

@@ -1,10 +1,11 @@
 // Scores of a served model on a labelled split, with what explains them: per-class report and confusion matrix.
 
+import { type RowLogits, rowLogits } from "../batches/row-logits";
 import { targetsOf } from "../batches/rows";
 import { countBroken, type Example, readSplit, type Split, splitNotes } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, metricValues } from "../tasks/metrics";
-import { labelledAs, type SplitName, type Task, thresholdOf } from "../tasks/task";
+import { decidedBy, labelledAs, type SplitName, type Task } from "../tasks/task";
 import { predictions } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions } from "./predict";
@@ -21,8 +22,8 @@ export interface Evaluation {
   /** Rows by (label, prediction); null where a row has no label, or several. */
   readonly confusion: readonly (readonly number[])[] | null;
   readonly examples: readonly Example[];
-  /** [rows, outputs], in the order of the task's outputs. */
-  readonly logits: Float32Array;
+  /** In the order of the task's outputs. */
+  readonly logits: RowLogits;
 }
 
 export interface EvaluateOptions extends PredictOptions {
@@ -54,17 +55,19 @@ export async function evaluateTask(
   for (const note of splitNotes(rows)) options.warn?.(note);
   requireLabels(task, rows);
   const all = await computeLogits(model, rows.examples, [served], options);
-  const logits = reorder(all[task.name] as Float32Array, order);
+  const found = all[task.name] as RowLogits;
+  const words = task.kind.perWord ? rows.examples.map((example) => (example.words ?? []).length) : undefined;
+  const logits = rowLogits(reorder(found.data, order), found.width, words);
   const labels = targetsOf(task, rows.examples);
   // Decided as the model decides, where the definition has changed since.
-  const predicted = predictions({ ...task, ...thresholdOf(served) }, logits);
+  const predicted = predictions({ ...task, ...decidedBy(served) }, logits);
   const explained = task.kind.explain(predicted, labels, task);
   return {
     task: task.name,
     split,
     rows: rows.examples.length,
     skipped: countBroken(rows.broken),
-    ...metricValues(task, predicted, labels),
+    ...metricValues(task, predicted, labels, logits.data),
     classes: explained?.classes ?? null,
     confusion: explained?.confusion ?? null,
     examples: rows.examples,

@@ -2,12 +2,13 @@
 // found before the first row is predicted; a finished file is kept until all are, so that stopped work goes on.
 
 import path from "node:path";
+import type { RowLogits } from "../batches/row-logits";
 import { constantOf, type Predicted, type SubmissionFile, submissionText } from "../data/glue/submission";
-import { countBroken, findSplitFile, readSplit } from "../data/read-split";
+import { countBroken, type Example, findSplitFile, readSplit } from "../data/read-split";
 import { dataError, modelError, UserError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
-import { outputSize, type Task } from "../tasks/task";
+import type { Task } from "../tasks/task";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions, toPrediction } from "./predict";
 
@@ -150,22 +151,36 @@ export async function predictFile(
   const predicted: Predicted[] = [];
   for (let at = 0; at < examples.length; at += CHUNK) {
     const chunk = examples.slice(at, at + CHUNK);
-    const logits = (await computeLogits(model, chunk, [served], options))[served.name] as Float32Array;
+    const logits = (await computeLogits(model, chunk, [served], options))[served.name] as RowLogits;
     for (const [i] of chunk.entries())
-      predicted.push(predictedRow(served, logits, i, `${file.testFile}, line ${chunk[i]?.line}`, model.folder));
+      predicted.push(
+        predictedRow(
+          served,
+          logits.of(i),
+          chunk[i] as Example,
+          `${file.testFile}, line ${chunk[i]?.line}`,
+          model.folder,
+        ),
+      );
   }
   return submissionText(task, indices, predicted);
 }
 
-function predictedRow(served: ServedTask, logits: Float32Array, row: number, place: string, folder: string): Predicted {
-  const width = outputSize(served);
-  const outputs = logits.subarray(row * width, (row + 1) * width);
+function predictedRow(
+  served: ServedTask,
+  outputs: Float32Array,
+  row: Example,
+  place: string,
+  folder: string,
+): Predicted {
   if (!outputs.every(Number.isFinite)) {
     throw modelError(
       `${folder}: ${served.name} gives no number for ${place}. Train it again, and look at its dev score`,
     );
   }
-  const prediction = toPrediction(served, outputs, 0);
-  if ("labels" in prediction) throw new Error(`${served.name} gives several labels a row, and GLUE has no such task`);
+  const prediction = toPrediction(served, outputs, row);
+  if ("labels" in prediction || "spans" in prediction) {
+    throw new Error(`${served.name} gives several labels a row, and GLUE has no such task`);
+  }
   return prediction;
 }

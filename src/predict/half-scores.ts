@@ -1,11 +1,12 @@
 // A run's score on each half of its dev rows, and on all of them, by the task's own metric.
 
+import { type RowLogits, someLogits } from "../batches/row-logits";
 import { targetsOf } from "../batches/rows";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { type Half, halfOf } from "../data/halves";
+import type { Example } from "../data/read-split";
 import { usageError } from "../errors/errors";
 import type { HalfScores } from "../selection/cross";
-import { outputSize } from "../tasks/task";
 import { scoreLogits } from "../training/loop/branch-source";
 import type { DevRows } from "./dev-logits";
 
@@ -15,7 +16,7 @@ const FEWEST = 2;
 /** Throws usageError (2) for so few rows that a half has next to none. */
 export function scoreHalves(
   { task, examples }: DevRows,
-  logits: ReadonlyMap<string, Float32Array>,
+  logits: ReadonlyMap<string, RowLogits>,
   runs: readonly StoredRun[],
 ): Map<string, HalfScores> {
   const rowsOf = (half: Half) => examples.flatMap((example, row) => (halfOf(example) === half ? [row] : []));
@@ -27,22 +28,21 @@ export function scoreHalves(
         "Name other tasks with --task",
     );
   }
-  const labels = targetsOf(task, examples);
   const all = examples.map((_, row) => row);
-  const score = (found: Float32Array, rows: readonly number[]) => {
-    const width = outputSize(task);
-    return scoreLogits(task, picked(found, width, rows), picked(labels, labels.length / examples.length, rows)).score;
-  };
+  const perWord = task.kind.perWord === true;
+  const score = (found: RowLogits, rows: readonly number[]) =>
+    scoreLogits(
+      task,
+      someLogits(found, rows, perWord),
+      targetsOf(
+        task,
+        rows.map((row) => examples[row] as Example),
+      ),
+    ).score;
   return new Map(
     runs.map(({ folder }) => {
-      const found = logits.get(folder) as Float32Array;
+      const found = logits.get(folder) as RowLogits;
       return [folder, { whole: score(found, all), halves: [score(found, halves[0]), score(found, halves[1])] }];
     }),
   );
-}
-
-function picked(values: Float32Array, width: number, rows: readonly number[]): Float32Array {
-  const out = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries()) out.set(values.subarray(row * width, (row + 1) * width), i * width);
-  return out;
 }

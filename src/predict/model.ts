@@ -22,7 +22,7 @@ import { storedPieces } from "./segments/stored";
 /** A task as a model serves it. */
 export type ServedTask = Pick<
   MergedTask,
-  "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
+  "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "tags" | "maxLength" | "fork" | "layers"
 >;
 
 export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {

@@ -1,12 +1,14 @@
 // Predictions for rows of text: several tasks in one pass, each row encoded once for all tasks that see it alike.
 
 import { sortedTokenBatches } from "../batches/batches";
+import { eachRowLogits, type RowLogits, rowLogits } from "../batches/row-logits";
 import { tokenRows } from "../batches/rows";
+import { emptyWordLogits, placeLogits } from "../batches/word-labels";
 import { modelError } from "../errors/errors";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
 import { outputSize, widthProblem } from "../tasks/task";
-import { encodeRow, type Row, type RowUnit } from "./encode";
+import { encodeRow, type Row, type RowUnit, wordsFor } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
 import type { PieceRun, TaskLogits } from "./segments/segments";
 
@@ -26,8 +28,11 @@ interface Unit extends RowUnit {
   readonly row: number;
 }
 
+/** Logits of rows by task. */
+export type TasksLogits = Readonly<Record<string, RowLogits>>;
+
 /**
- * Logits [rows, outputs] of every row by task name.
+ * Logits of every row by task name.
  * Tasks of different maximum lengths share a row's pass where its encoding is the same for both; where it is not, the
  * row's encodings go in one batch like rows that ask for different tasks.
  */
@@ -36,10 +41,9 @@ export async function computeLogits(
   rows: readonly Row[],
   tasks: readonly ServedTask[],
   { signal, onRows, onRun }: PredictOptions,
-): Promise<Record<string, Float32Array>> {
+): Promise<TasksLogits> {
   const { tokenizer } = model;
-  const results: Record<string, Float32Array> = {};
-  for (const task of tasks) results[task.name] = new Float32Array(rows.length * outputSize(task));
+  const results = Object.fromEntries(tasks.map((task) => [task.name, roomFor(task, rows)]));
   const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, tasks).map((unit): Unit => ({ ...unit, row: i })));
   const lengths = units.map(({ encoding }) => encoding.ids.length);
   for (const batch of sortedTokenBatches(lengths, MOST)) {
@@ -47,13 +51,18 @@ export async function computeLogits(
     const taken = batch.rows.map((unit) => units[unit] as Unit);
     const encodings = taken.map(({ encoding }) => encoding);
     const wants = taken.map((unit) => unit.tasks);
-    for await (const part of model.run(tokenRows(encodings, tokenizer.padId), wants, onRun)) {
-      const { data, shape } = part.logits;
+    const given = tokenRows(encodings, tokenizer.padId);
+    for await (const part of model.run(given, wants, onRun)) {
       requireWidth(model, tasks, part);
-      const width = shape[1] as number;
-      for (const [i, at] of part.rows.entries()) {
-        const { row } = taken[at] as Unit;
-        results[part.task]?.set(data.subarray(i * width, (i + 1) * width) as Float32Array, row * width);
+      const { rows: ran, logits: found, task } = part;
+      const width = found.shape[1] as number;
+      const tokensOf = (at: number) => given.lengths[at] as number;
+      for (const { row: at, logits } of eachRowLogits(ran, found.data as Float32Array, width, tokensOf)) {
+        const { row, places } = taken[at] as Unit;
+        const into = results[task]?.of(row) as Float32Array;
+        const own = places[task];
+        if (own) placeLogits(into, logits, own, width);
+        else into.set(logits);
       }
     }
     onRows?.(
@@ -64,14 +73,20 @@ export async function computeLogits(
   return results;
 }
 
+function roomFor(task: ServedTask, rows: readonly Row[]): RowLogits {
+  const width = outputSize(task);
+  if (!task.kind.perWord) return rowLogits(new Float32Array(rows.length * width), width);
+  const words = rows.map((row) => wordsFor(task, row).length);
+  const all = words.reduce((sum, count) => sum + count, 0);
+  return rowLogits(emptyWordLogits(all, task.labels), width, words);
+}
+
 /** Throws modelError (4) where a branch is not its task's: the manifest says other than its files. */
 function requireWidth({ folder }: ServedModel, tasks: readonly ServedTask[], { task, logits }: TaskLogits): void {
   const problem = widthProblem(tasks.find(({ name }) => name === task) as ServedTask, logits.shape);
   if (problem !== null) throw modelError(`${folder}: ${problem}. The folder is damaged: merge again`);
 }
 
-/** The prediction of one row of logits [rows, outputs]. */
-export function toPrediction(task: ServedTask, logits: Float32Array, row: number): Prediction {
-  const width = outputSize(task);
-  return task.kind.predict(logits.subarray(row * width, (row + 1) * width), task);
-}
+/** What a task says of a row. @param logits of the row */
+export const toPrediction = (task: ServedTask, logits: Float32Array, row: Row): Prediction =>
+  task.kind.predict(logits, task, task.kind.perWord ? { text: row.text, words: wordsFor(task, row) } : undefined);

@@ -64,7 +64,8 @@ export async function openRowFile(
 
 async function isPlainFile(file: string): Promise<boolean> {
   try {
-    return (await stat(file)).isFile();
+    const found = await stat(file);
+    return found.isFile() || found.isDirectory(); // a folder of columns
   } catch (error) {
     throw dataError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
   }

@@ -1,5 +1,6 @@
 // Rows in, predictions out: which tasks take rows of a kind, and any number of rows in bounded memory.
 
+import type { RowLogits } from "../batches/row-logits";
 import { dataError, usageError } from "../errors/errors";
 import type { Prediction } from "../tasks/kinds/kind";
 import type { Row } from "./encode";
@@ -62,9 +63,10 @@ export async function* predictRows(
     const logits = await computeLogits(model, chunk, tasks, options);
     for (const [i, row] of chunk.entries()) {
       const predictions = tasks.map((task): [string, Prediction] => {
-        return [task.name, toPrediction(task, logits[task.name] as Float32Array, i)];
+        return [task.name, toPrediction(task, (logits[task.name] as RowLogits).of(i), row)];
       });
-      yield { ...row, predictions: Object.fromEntries(predictions) };
+      const { words: _, ...given } = row;
+      yield { ...given, predictions: Object.fromEntries(predictions) };
     }
   }
 }

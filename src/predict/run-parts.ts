@@ -5,7 +5,7 @@ import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
-import { type Task, thresholdOf } from "../tasks/task";
+import { decidedBy, type Task } from "../tasks/task";
 import { tracedPieces } from "./segments/traced";
 
 /** Its branch over the base's own layers. Throws modelError (4) for a folder that is no finished run of the base that is here. */
@@ -24,7 +24,7 @@ export async function runParts(folder: string, engine: Engine, taskOf: (name: st
   const { kind, inputs, range } = definition;
   const { fork, layers, labels, options } = record;
   const { maxLength } = options;
-  const decided = { labels, range: range ?? null, ...thresholdOf(definition) };
+  const decided = { labels, range: range ?? null, ...decidedBy(definition) };
   const task = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
   const branch = await loadBranch({ folder, record }, task, base.config);
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };

@@ -9,6 +9,7 @@ import { shown } from "../errors/printable";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
 import type { Column } from "../tasks/task";
+import { joinWords } from "../tasks/words";
 import type { InputRow } from "./rows";
 
 /** A row that cannot be predicted. */
@@ -50,6 +51,7 @@ export async function openInput(
     kept: names.map((name): [string, number | string] => [name, at(name)]),
     used: new Set(Object.values(columns).map(String)),
     keyed: keyed && keep,
+    wordColumns: layout.format === "conll",
   };
   async function* rows() {
     for await (const batch of table.rows) yield batch.map((row) => toInput(row, places));
@@ -74,13 +76,17 @@ interface Places {
   readonly used: ReadonlySet<string>;
   /** Rows carry their keys, and keep what they have. */
   readonly keyed: boolean;
+  /** Cells are lists of words. */
+  readonly wordColumns: boolean;
 }
 
 function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
   const { line, problem, lines = 1 } = row;
   if (problem !== undefined) return { line, reason: problem, rows: lines };
   const cells = row.cells as Readonly<Record<number | string, unknown>>;
-  const text = cells[places.text];
+  const value = cells[places.text];
+  if (places.wordColumns) return { ...joinWords(value as readonly string[]), pair: null };
+  const text = value;
   if (typeof text !== "string") return { line, reason: notText(places.text, text), rows: 1 };
   let pair = places.pair === null ? null : cells[places.pair];
   if (places.pairMayLack) pair ??= null;

@@ -1,11 +1,12 @@
 // What int8 costs a task: its score on labelled rows before and after, or where there are none how far its logits move.
 
+import type { RowLogits } from "../batches/row-logits";
 import type { Row } from "../predict/encode";
 import { evaluateTask } from "../predict/evaluate";
 import type { ServedModel, ServedTask } from "../predict/model";
 import { computeLogits } from "../predict/predict";
 import type { Label } from "../tasks/kinds/kind";
-import { outputSize, type Task } from "../tasks/task";
+import type { Task } from "../tasks/task";
 
 /** On which rows a task is measured. */
 export interface MeasuredRows {
@@ -29,8 +30,7 @@ export interface Measured {
   /** A fraction; null where there are no labels, or where the metric is not defined. */
   readonly score: number | null;
   readonly rows: number;
-  /** [rows, outputs] */
-  readonly logits: Float32Array;
+  readonly logits: RowLogits;
 }
 
 /** One task of a model, on all its rows. */
@@ -48,7 +48,7 @@ export async function measureTask(
 
 /** The logits of given rows. */
 export async function logitsOf(model: ServedModel, task: ServedTask, rows: readonly Row[], signal: AbortSignal) {
-  const logits = (await computeLogits(model, rows, [task], { signal }))[task.name] as Float32Array;
+  const logits = (await computeLogits(model, rows, [task], { signal }))[task.name] as RowLogits;
   return { rows: rows.length, logits };
 }
 
@@ -61,23 +61,20 @@ export interface Difference {
   readonly equalLabels: number | null;
 }
 
-export function compareLogits(task: ServedTask, before: Float32Array, after: Float32Array): Difference {
+export function compareLogits(task: ServedTask, before: RowLogits, after: RowLogits): Difference {
   let [largest, sum] = [0, 0];
-  for (const [i, value] of before.entries()) {
-    const difference = Math.abs(value - (after[i] as number)) / Math.max(1, Math.abs(value));
+  for (const [i, value] of before.data.entries()) {
+    const difference = Math.abs(value - (after.data[i] as number)) / Math.max(1, Math.abs(value));
     largest = Math.max(largest, difference);
     sum += difference;
   }
-  return { largest, mean: sum / Math.max(1, before.length), equalLabels: equalPart(task, before, after) };
+  return { largest, mean: sum / Math.max(1, before.data.length), equalLabels: equalPart(task, before, after) };
 }
 
-function equalPart(task: ServedTask, before: Float32Array, after: Float32Array): number | null {
+function equalPart(task: ServedTask, before: RowLogits, after: RowLogits): number | null {
   if (task.labels.length === 0) return null;
-  const width = outputSize(task);
-  const rows = before.length / width;
-  const label = (logits: Float32Array, row: number): Label =>
-    task.kind.decide(logits.subarray(row * width, (row + 1) * width), task);
+  const label = (logits: RowLogits, row: number): Label => task.kind.decide(logits.of(row), task);
   let equal = 0;
-  for (let row = 0; row < rows; row++) if (`${label(before, row)}` === `${label(after, row)}`) equal += 1;
-  return rows === 0 ? 1 : equal / rows;
+  for (let row = 0; row < before.rows; row++) if (`${label(before, row)}` === `${label(after, row)}`) equal += 1;
+  return before.rows === 0 ? 1 : equal / before.rows;
 }

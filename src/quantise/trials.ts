@@ -1,5 +1,6 @@
 // A model's tasks run one at a time under one plan or another: measured, looked at for outliers, and weight by weight.
 
+import type { RowLogits } from "../batches/row-logits";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import type { ServedModel, ServedTask } from "../predict/model";
 import { openSegments, type PieceSource } from "../predict/segments/segments";
@@ -59,7 +60,7 @@ export function openTrials(model: FitModel & Pick<PieceModel, "engine">, options
       segments.dispose();
     }
   };
-  const some = async (name: string, source: (one: PieceModel) => PieceSource): Promise<Float32Array> => {
+  const some = async (name: string, source: (one: PieceModel) => PieceSource): Promise<RowLogits> => {
     const texts = (await rowsOf(name)).some.slice(0, SOME);
     return opened(name, source, async (served, task) => (await logitsOf(served, task, texts, signal)).logits);
   };

@@ -113,6 +113,11 @@ const nameOf = (declared: unknown): string => (typeof declared === "string" ? de
 /** Throws modelError (4) for a head that is not the task's: of another kind, of tokens, without a pooler. */
 export function requireHead(foreign: Base, task: Task, head: readonly string[]): void {
   const { folder, tensors } = foreign;
+  if (task.kind.perWord) {
+    throw modelError(
+      `${task.name} labels words, and flexbert imports classifiers of whole texts alone so far. Fine-tune it: flexbert finetune --task ${task.name}`,
+    );
+  }
   const config = declaredOf(foreign, "config");
   const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(nameOf) : [];
   const family = familyOf(foreign.config);

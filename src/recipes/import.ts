@@ -62,7 +62,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
   const program = await context.engine.load(withShared(base.tensors, branch), entries, { logits: branchAxes });
   try {
     const { dev } = await trunks.under(place);
-    const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
+    const logits = await splitLogits(program, "logits", dev, task, context.signal);
     const trial = await describeImport(request, place, foreign, branch, data);
     const record: RunRecord = {
       ...trial.record,

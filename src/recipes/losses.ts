@@ -39,7 +39,8 @@ export interface Teaching {
 export function distillationLoss(head: Head, { alpha, temperature, labelled = "all", match }: Teaching): Loss {
   const outputsLoss: Loss = ({ logits }, inputs) => {
     const weights = rowWeights(inputs);
-    const soft = head.distillationLoss(logits, inputs["teacher_logits"] as Tensor2D, weights, temperature);
+    const teacher = inputs["teacher_logits"] as Tensor2D;
+    const soft = head.distillationLoss(logits, teacher, weights, temperature, inputs["labels"] as Tensor);
     const share = alpha === "scheduled" ? (inputs["alpha"] as Scalar) : alpha;
     if (labelled === "none") return tf.mul(soft, share);
     const hard = labelled === "all" ? labelLoss(head) : someLabelsLoss(head);

@@ -8,6 +8,7 @@ import type { Served, Unit, VersionTask } from "./model/served";
 import { type AnswerCache, rowKey } from "./schedule/answers";
 import type { Batches, Times } from "./schedule/batches";
 import type { Queue } from "./schedule/queue";
+import { joinUnits, type TakeLogits } from "./units";
 
 /** A row, and the tasks of the held version that are asked of it. */
 export interface AskedRow {
@@ -23,8 +24,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** The request was admitted: what comes is its answer. */
   readonly onAdmitted?: (() => void) | undefined;
-  /** Logits [outputs] as soon as they are there. */
-  readonly onLogits: (row: number, task: VersionTask, logits: Float32Array) => void;
+  /** Logits [outputs], or [words, outputs], as soon as they are there. */
+  readonly onLogits: TakeLogits;
 }
 
 export interface Answered {
@@ -92,11 +93,14 @@ export async function ask(
     const tokenized = performance.now() - began;
     if (stopped) throw stopped;
     const held = hold.again();
-    const { answered, ended } = batches.run(ticket, units, ({ index, task: name, logits }) => {
-      const task = served.task(name) as VersionTask;
-      found?.keep(index, task, logits);
-      onLogits(index, task, logits);
+    const give = joinUnits(rows, units, (row, task, logits) => {
+      found?.keep(row, task, logits);
+      onLogits(row, task, logits);
     });
+    const waiting = units.map((unit, index) => ({ ...unit, index }));
+    const { answered, ended } = batches.run(ticket, waiting, ({ index, task, logits }) =>
+      give(index, served.task(task) as VersionTask, logits),
+    );
     void ended.then(held.release);
     return { times: { ...(await answered), tokenized }, known, ended };
   } catch (error) {
@@ -115,8 +119,8 @@ async function tokenize(
   served: Served,
   rows: readonly (AskedRow & { readonly index: number })[],
   isStopped: () => boolean,
-): Promise<(Unit & { readonly index: number })[]> {
-  const units: (Unit & { readonly index: number })[] = [];
+): Promise<(Unit & { readonly row: number })[]> {
+  const units: (Unit & { readonly row: number })[] = [];
   let began = performance.now();
   for (const row of rows) {
     if (performance.now() - began > TURN_MS) {
@@ -124,7 +128,7 @@ async function tokenize(
       if (isStopped()) return [];
       began = performance.now();
     }
-    for (const unit of served.encode(row, row.tasks)) units.push({ ...unit, index: row.index });
+    for (const unit of served.encode(row, row.tasks)) units.push({ ...unit, row: row.index });
   }
   return units;
 }

@@ -5,5 +5,6 @@ import { classification } from "./kinds/classification";
 import type { Kinds } from "./kinds/kind";
 import { multilabel } from "./kinds/multilabel";
 import { regression } from "./kinds/regression";
+import { tagging } from "./kinds/tagging";
 
-export const kinds = { classification, regression, multilabel } satisfies Kinds;
+export const kinds = { classification, regression, multilabel, tagging } satisfies Kinds;

@@ -9,10 +9,11 @@ export interface Metric {
   readonly hub: string;
   /**
    * @param predicted numbers in the form of the targets, as the kind of the task has them
-   * @param labels how many label names the task has
+   * @param labels the label names that the task has
+   * @param logits [rows, outputs] of what was decided, for metrics of how sure it is
    * @returns NaN where it is undefined
    */
-  of(predicted: Numbers, targets: Numbers, labels: number): number;
+  of(predicted: Numbers, targets: Numbers, labels: readonly string[], logits: Numbers): number;
   /** Why a task with these labels cannot have it; null where it can. */
   problem?(labels: readonly string[]): string | null;
 }
@@ -52,14 +53,20 @@ export type Numbers = ArrayLike<number>;
  * constant predictions, no rows).
  * @param predicted what its kind decided, in the form of the targets: class ids, or values for regression
  * @param targets class ids, or values for regression; one for each prediction
+ * @param logits [rows, outputs] of the predictions, which some metrics read
  */
-export function metricValues(task: Scoring, predicted: Numbers, targets: Numbers): MetricValues {
+export function metricValues(
+  task: Scoring,
+  predicted: Numbers,
+  targets: Numbers,
+  logits: Numbers = [],
+): MetricValues {
   checkLengths(predicted, targets);
   const metrics: Record<string, number | null> = {};
   for (const name of [task.metric, ...task.alsoReport]) {
     const metric = task.kind.metrics[name];
     if (!metric) throw new Error(`${name} is no metric of ${task.kind.name}`);
-    const value = metric.of(predicted, targets, task.labels.length);
+    const value = metric.of(predicted, targets, task.labels, logits);
     metrics[name] = Number.isNaN(value) ? null : value;
   }
   return { score: metrics[task.metric] ?? null, metrics };
@@ -153,6 +160,27 @@ export const microF1 = (counts: readonly LabelCounts[]): number =>
 
 /** Mean F1 over every label: scikit-learn's `average="macro"` of 0 and 1 by row and label, where absent labels count as 0. */
 export const macroF1OfLabels = (counts: readonly LabelCounts[]): number => sum(counts.map(f1OfLabel)) / counts.length;
+
+/**
+ * Area under precision by recall, a step for each different score, without interpolation: scikit-learn's
+ * `average_precision_score`. 0 where no target is 1.
+ * @param targets 0 or 1, one for each score
+ */
+export function averagePrecision(scores: Numbers, targets: Numbers): number {
+  const order = Array.from({ length: scores.length }, (_, i) => i).sort(
+    (a, b) => (scores[b] as number) - (scores[a] as number),
+  );
+  const positives = order.reduce((total, i) => total + (targets[i] as number), 0);
+  let [area, hits, before] = [0, 0, 0];
+  for (const [rank, i] of order.entries()) {
+    hits += targets[i] as number;
+    const next = order[rank + 1];
+    if (next !== undefined && scores[next] === scores[i]) continue; // equal scores are one threshold
+    area += ((hits - before) * hits) / (rank + 1);
+    before = hits;
+  }
+  return positives > 0 ? area / positives : 0;
+}
 
 /** Mean F1 over the classes that occur as label or prediction: scikit-learn's `average="macro"`. */
 export function macroF1(confusion: readonly (readonly number[])[]): number {

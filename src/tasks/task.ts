@@ -6,6 +6,7 @@ import type { Head } from "../model/heads";
 import type { Format } from "./format";
 import type { Kind, Labelled, Written } from "./kinds/kind";
 import type { Scoring } from "./metrics";
+import type { OffsetUnit } from "./offset-unit";
 
 export const splitNames = ["train", "dev", "dev_mismatched", "test", "test_mismatched"] as const;
 
@@ -44,6 +45,8 @@ export interface SplitSource extends Written {
    * published file has none. Not all of these files have an index.
    */
   readonly exported?: Pick<SplitSource, "columns" | "spellings">;
+  /** Where words have labels: what the offsets of spans count in this file. */
+  readonly offsetUnit?: OffsetUnit;
   /** Rows without a label are fine (a test set that may be unlabelled). */
   readonly labelOptional?: boolean;
   /** Rows that the published file has; `data check` compares. */
@@ -79,8 +82,11 @@ export interface Task extends Labelled, Scoring {
   };
 }
 
-/** For records that have it where the task does. */
-export const thresholdOf = ({ threshold }: Labelled) => (threshold === undefined ? {} : { threshold });
+/** What decides beside logits and labels, for records that have it where the task does. */
+export const decidedBy = ({ threshold, tags }: Labelled) => ({
+  ...(threshold === undefined ? {} : { threshold }),
+  ...(tags === undefined ? {} : { tags }),
+});
 
 /** The task with the labels of a model of it, where its tasks file does not list them. */
 export const labelledAs = (task: Task, { labels }: Pick<Task, "labels">): Task =>

@@ -5,6 +5,7 @@ import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
 import { isKeyed } from "./format";
 import { glueTasks } from "./glue";
 import type { Kind, Kinds } from "./kinds/kind";
+import { asTags, schemeOf } from "./tags";
 import {
   formatOf,
   type Issue,
@@ -91,7 +92,7 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
   const named = [twice, alike, unseen].find((found) => found.length > 0) ?? [];
   problems.push(...named.map((message) => ({ path: ["labels"], message })));
 
-  problems.push(...listProblems(entry, kind));
+  problems.push(...listProblems(entry, kind), ...tagProblems(entry, kind));
 
   const fitting = Object.keys(kind.metrics).join(", ");
   const chosen = [
@@ -122,13 +123,38 @@ function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
     ...(entry.threshold !== undefined && kind.threshold === undefined
       ? problem("threshold", `${kind.name} has no threshold`)
       : []),
-    ...(entry["label-separator"] !== undefined && kind.separator === undefined
-      ? problem("label-separator", `a row of a ${kind.name} has one label`)
+    ...(entry["label-separator"] !== undefined && (kind.separator === undefined || kind.perWord)
+      ? problem(
+          "label-separator",
+          kind.perWord ? "tags of a row stand between spaces" : `a row of a ${kind.name} has one label`,
+        )
       : []),
-    ...(kind.separator !== undefined && torn
+    ...(kind.separator !== undefined && !kind.perWord && torn
       ? problem("labels", `"${torn}" has the separator "${separator}" in it; give another label-separator`)
       : []),
   ];
+}
+
+/** Settings of kinds whose words have labels. */
+function tagProblems(entry: TaskEntry, kind: Kind): Problem[] {
+  const problem = (key: keyof TaskEntry, message: string): Problem[] => [{ path: [key], message }];
+  const keys = ["scheme", "words", "label-pieces", "offset-unit"] as const;
+  if (!kind.perWord) {
+    return keys.flatMap((key) =>
+      entry[key] === undefined ? [] : problem(key, `a text of a ${kind.name} is labelled as a whole`),
+    );
+  }
+  if (entry.columns.pair !== undefined) {
+    return [{ path: ["columns", "pair"], message: `a ${kind.name} task labels the words of one text` }];
+  }
+  const listed = listedLabels(entry)?.map(labelName);
+  if (!listed) return [];
+  const tags = asTags(listed, entry.scheme);
+  const wrong = kind.labelsProblem?.(tags) ?? null;
+  if (wrong !== null) return problem("labels", wrong);
+  const scheme = schemeOf(tags);
+  if (entry.scheme === undefined || entry.scheme === scheme) return [];
+  return problem("scheme", `the labels are tags of ${scheme}, not of ${entry.scheme}`);
 }
 
 function fileProblems(entry: TaskEntry): Problem[] {
@@ -158,14 +184,17 @@ function filesOf(entry: TaskEntry): [split: string, file: string][] {
 
 /** Files with names take names, files without take positions. */
 function columnProblems(entry: TaskEntry): Problem[] {
-  const named = entry.header || filesOf(entry).some(([, file]) => isKeyed(formatOf(entry, file) ?? "tsv"));
+  const found = filesOf(entry).map(([, file]) => formatOf(entry, file) ?? "tsv");
+  // Words in columns have no header.
+  const positions = found.length > 0 && found.every((format) => format === "conll");
+  const named = (entry.header && !positions) || found.some(isKeyed);
   return Object.entries(entry.columns)
     .filter(([, column]) => (typeof column === "string") !== named)
     .map(([key, column]) => ({
       path: ["columns", key],
       message: named
         ? `${column} is a position; give the column's name, or say header: false`
-        : `"${column}" is a name; with header: false give the position from 0`,
+        : `"${column}" is a name; ${positions ? "words in columns have none:" : "with header: false"} give the position from 0`,
     }));
 }
 

@@ -4,7 +4,10 @@
 
 import { z } from "zod";
 import { type Format, formatByName, formats } from "./format";
-import type { Kind, Kinds } from "./kinds/kind";
+import { type Kind, type Kinds, labelPieces } from "./kinds/kind";
+import { offsetUnits } from "./offset-unit";
+import { schemes } from "./tags";
+import { wordRules } from "./words";
 
 const column = z
   .union([z.string().min(1), z.int().min(0)], { error: "must be a column's name, or its position from 0" })
@@ -56,7 +59,8 @@ export const taskEntry = (kinds: Kinds) => {
   const labelled = namesOf(kinds, ({ definedBy }) => definedBy === "labels");
   const ranged = namesOf(kinds, ({ definedBy }) => definedBy === "range");
   const decided = namesOf(kinds, ({ threshold }) => threshold !== undefined);
-  const lists = namesOf(kinds, ({ separator }) => separator !== undefined);
+  const lists = namesOf(kinds, ({ separator, perWord }) => separator !== undefined && !perWord);
+  const worded = namesOf(kinds, ({ perWord }) => perWord === true).join(", ");
   return z.strictObject({
     name: z
       .string()
@@ -103,6 +107,24 @@ export const taskEntry = (kinds: Kinds) => {
       .min(1)
       .optional()
       .describe(`Between a row's labels in a cell; in JSONL they are an array. For ${lists.join(", ")}`),
+    scheme: z
+      .enum(schemes)
+      .optional()
+      .describe(`What the tags are; default: as the labels say it, and BIO for types of spans. For ${worded}`),
+    words: z
+      .enum(wordRules)
+      .optional()
+      .describe(
+        `Where words of a text stand that no file has cut into words: between spaces, or with each punctuation mark apart. For ${worded}`,
+      ),
+    "label-pieces": z
+      .enum(labelPieces)
+      .optional()
+      .describe(`Which pieces of a word the loss reads; default: first. For ${worded}`),
+    "offset-unit": z
+      .enum(offsetUnits)
+      .optional()
+      .describe(`What offsets of spans in the files count; default: codepoint. For ${worded}`),
     metric: z
       .enum(metricNames(kinds))
       .optional()

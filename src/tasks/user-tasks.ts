@@ -6,7 +6,8 @@ import { z } from "zod";
 import { parseYamlFile, readYamlText } from "../options/yaml-file";
 import { type Format, usualQuotes } from "./format";
 import { kinds } from "./kinds";
-import type { Kind, Kinds } from "./kinds/kind";
+import type { Kind, Kinds, TagRules } from "./kinds/kind";
+import { asTags, OUTSIDE } from "./tags";
 import type { Columns, SplitSource, Task } from "./task";
 import { checkTasksFile } from "./user-task-problems";
 import {
@@ -56,8 +57,10 @@ function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
     folder: "",
     kind,
     inputs: entry.columns.pair === undefined ? "single" : "pair",
-    labels: (listed ?? []).map(labelName),
-    ...(kind.definedBy === "labels" && !listed && { labelsFrom: entry.labels === undefined ? "few words" : "data" }),
+    labels: namesOf(entry, kind),
+    ...(kind.definedBy === "labels" &&
+      !listed && { labelsFrom: entry.labels === undefined && !kind.perWord ? "few words" : "data" }),
+    ...(kind.perWord && { tags: tagRules(entry) }),
     ...(entry.range && { range: entry.range }),
     ...(kind.threshold !== undefined && { threshold: entry.threshold ?? kind.threshold }),
     metric: entry.metric ?? firstMetric(kind),
@@ -73,6 +76,20 @@ function toTask(entry: TaskEntry, kind: Kind, definedIn: string): Task {
   };
 }
 
+/** Types of spans stand for their tags. */
+function namesOf(entry: TaskEntry, kind: Kind): readonly string[] {
+  const listed = (listedLabels(entry) ?? []).map(labelName);
+  return kind.perWord && listed.length > 0 ? asTags(listed, entry.scheme) : listed;
+}
+
+/** Punctuation is apart where data has it so: in spans' texts, and among CoNLL's words. ATIS' are what stands between spaces. */
+function tagRules(entry: TaskEntry): TagRules {
+  const first = Object.values(entry.files).find((file) => file !== undefined) as string;
+  const usual = formatOf(entry, first) === "folder" ? "spaces" : "punctuation";
+  const scheme = entry.scheme === undefined ? {} : { scheme: entry.scheme };
+  return { ...scheme, words: entry.words ?? usual, pieces: entry["label-pieces"] ?? "first" };
+}
+
 function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): SplitSource {
   const format = formatOf(entry, file) as Format; // checkTasksFile has seen to it
   const { text, pair, label, index } = entry.columns;
@@ -81,12 +98,14 @@ function toSource(entry: TaskEntry, kind: Kind, folder: string, file: string): S
   return {
     file: path.resolve(folder, file),
     format,
-    header: entry.header,
+    header: entry.header && format !== "conll",
     quotes: entry.quotes ?? usualQuotes(format),
     columns,
     ...(kind.separator !== undefined && { labelSeparator: entry["label-separator"] ?? kind.separator }),
-    ...(listed && {
-      spellings: Object.fromEntries(listed.map((label) => [labelSpelling(label), labelName(label)])),
-    }),
+    ...(kind.perWord && { offsetUnit: entry["offset-unit"] ?? "codepoint" }),
+    ...(listed &&
+      (!kind.perWord || listed.map(labelName).includes(OUTSIDE)) && {
+        spellings: Object.fromEntries(listed.map((label) => [labelSpelling(label), labelName(label)])),
+      }),
   };
 }

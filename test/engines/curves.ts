@@ -7,7 +7,7 @@ import { masking } from "../../src/model/attention";
 import type { EncoderConfig } from "../../src/model/config";
 import { embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
 import type { Tensors } from "../../src/model/entry-point";
-import { pooledHead } from "../../src/model/heads";
+import { type HeadForward, pooledHead } from "../../src/model/heads";
 import { branchTensors } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
@@ -56,6 +56,8 @@ export type Objective = (expected: Expected) => {
   readonly loss: Loss;
   readonly curve: Expected["labels"];
   readonly inputs?: HostTensors;
+  /** The pooled one by default. */
+  readonly head?: HeadForward;
   /** Those that differ by the step, counted from 1. */
   readonly ofStep?: (step: number) => HostTensors;
 };
@@ -67,10 +69,10 @@ export async function expectPyTorchsLosses(engine: Engine, folder: string, objec
   const { expected, config, tensors } = await loadTinyBert(folder);
   const before = engine.tensorCount();
   const outputs = await forward(engine, config, tensors, expected);
-  const { loss, curve, inputs, ofStep } = objective(expected);
+  const { loss, curve, inputs, ofStep, head } = objective(expected);
   const place = trainedPlace(config);
   const program = await engine.load(withMoments(branchTensors(tensors, place)), {
-    train: trainStep({ place, config, loss, clipNorm: 1 }),
+    train: trainStep({ place, config, loss, head, clipNorm: 1 }),
   });
   const rows = expected.class_ids.length;
   const batch: HostTensors = {

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import type { RowLogits } from "../../src/batches/row-logits";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { checkSubmissionFile, type SubmissionFile, submissionFiles } from "../../src/data/glue/submission";
 import type { Engine } from "../../src/engines/engine";
@@ -186,10 +187,9 @@ describe("predictFile", () => {
           text,
           pair: task.inputs === "pair" ? (words[(row + 1) % 5] as string) : null,
         }));
-        const logits = (await computeLogits(model, asked, [task], { signal }))[served] as Float32Array;
-        const width = task.labels.length;
+        const logits = (await computeLogits(model, asked, [task], { signal }))[served] as RowLogits;
         const best = asked.map((_, row) => {
-          const own = Array.from(logits.subarray(row * width, (row + 1) * width));
+          const own = Array.from(logits.of(row));
           const label = own.indexOf(Math.max(...own));
           return served === "mnli" ? (task.labels[label] as string) : String(label);
         });

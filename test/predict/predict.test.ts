@@ -1,6 +1,7 @@
 // Which batches a model is asked for, and what becomes of its logits: over a model that says what it was given.
 
 import { describe, expect, test } from "@jest/globals";
+import { type RowLogits, rowLogits } from "../../src/batches/row-logits";
 import type { TokenRows } from "../../src/batches/rows";
 import { Interrupted } from "../../src/messages/reporter";
 import { float32 } from "../../src/model/tensors";
@@ -40,7 +41,7 @@ function countingModel() {
   return { model, calls };
 }
 
-const counts = (logits: Float32Array | undefined) => Array.from(logits ?? []).filter((_, i) => i % 2 === 0);
+const counts = (logits: RowLogits | undefined) => Array.from(logits?.data ?? []).filter((_, i) => i % 2 === 0);
 
 describe("computeLogits", () => {
   test("gives them in the order of the rows, in batches of at most 512 that are sorted by length", async () => {
@@ -83,8 +84,8 @@ describe("computeLogits", () => {
 });
 
 test("a prediction is of the row's own logits", () => {
-  const logits = Float32Array.of(3, -3, -3, 3);
-  expect([0, 1].map((row) => toPrediction(task("a", 64), logits, row))).toMatchObject([
+  const logits = rowLogits(Float32Array.of(3, -3, -3, 3), 2);
+  expect([0, 1].map((row) => toPrediction(task("a", 64), logits.of(row), words(1)))).toMatchObject([
     { label: "no" },
     { label: "yes" },
   ]);

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import type { RowLogits } from "../../src/batches/row-logits";
 import type { Engine } from "../../src/engines/engine";
 import { openEngine } from "../../src/engines/open";
 import type { Blob } from "../../src/merge/folder/manifest";
@@ -45,12 +46,12 @@ async function logitsOf(model: string, engine: Engine) {
   }
 }
 
-type Logits = Readonly<Record<string, Float32Array>>;
+type Logits = Readonly<Record<string, RowLogits>>;
 
 function expectNear(found: Logits, wanted: Logits): void {
   expect(Object.keys(found)).toEqual(Object.keys(wanted));
   for (const [task, logits] of Object.entries(wanted)) {
-    for (const [i, value] of logits.entries()) expect(found[task]?.[i]).toBeCloseTo(value, 5);
+    for (const [i, value] of logits.data.entries()) expect(found[task]?.data[i]).toBeCloseTo(value, 5);
   }
 }
 
@@ -111,7 +112,7 @@ unless(absence).describe("in onnxruntime", () => {
     storeManifest(out, { ...manifest, pieces: foreign });
     const found = await logitsOf(out, engine);
     for (const [task, logits] of Object.entries(wanted)) {
-      for (const [i, value] of logits.entries()) expect(found[task]?.[i]).toBeCloseTo(value, 5);
+      for (const [i, value] of logits.data.entries()) expect(found[task]?.data[i]).toBeCloseTo(value, 5);
     }
   });
 

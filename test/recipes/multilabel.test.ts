@@ -137,11 +137,13 @@ test("are learnt, and a merged model keeps the threshold, predicts lists, scores
     { text: "he saw the", pair: null },
   ];
   const { topics } = await computeLogits(model, rows, [served], context);
-  const [both, none] = [0, 1].map((row) => toPrediction(served, topics as Float32Array, row));
+  const [both, none] = rows.map((row, i) => toPrediction(served, topics?.of(i) as Float32Array, row));
   expect(both).toEqual({ labels: ["praise", "film"], scores: expect.objectContaining({ blame: expect.any(Number) }) });
   expect(none).toMatchObject({ labels: [] });
   const strict = { ...served, threshold: 0.9999 };
-  expect(toPrediction(strict, topics as Float32Array, 0)).toMatchObject({ labels: [] });
+  expect(toPrediction(strict, topics?.of(0) as Float32Array, rows[0] as (typeof rows)[number])).toMatchObject({
+    labels: [],
+  });
 
   const options = { split: "dev" as const, glueData: run.glueData, skipBroken: false, signal: context.signal };
   const { score, classes, confusion } = await evaluateTask(model, task, options);

@@ -147,7 +147,8 @@ test("a kind that only its caller has goes from a tasks file to a served and exp
   const [served] = model.tasks as [ServedTask];
   const rows = ["dull film", "bright book was the"].map((text) => ({ text, pair: null }));
   const { grades } = await computeLogits(model, rows, [served], context);
-  expect([0, 1].map((row) => toPrediction(served, grades as Float32Array, row))).toEqual([{ value: 0 }, { value: 2 }]);
+  const said = rows.map((row, i) => toPrediction(served, grades?.of(i) as Float32Array, row));
+  expect(said).toEqual([{ value: 0 }, { value: 2 }]);
   expect(served.kind.cells({ value: 2 })).toEqual(["2"]);
   const options = { split: "dev" as const, glueData: "", skipBroken: false, signal: context.signal };
   expect((await evaluateTask(model, task, options)).score).toBe(student.record.score);

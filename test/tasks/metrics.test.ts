@@ -2,7 +2,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { kinds } from "../../src/tasks/kinds";
 import type { Explained } from "../../src/tasks/kinds/kind";
-import { classReport, compareScores, confusionMatrix, metricValues, type Scoring } from "../../src/tasks/metrics";
+import { averagePrecision, classReport, compareScores, confusionMatrix, metricValues, type Scoring } from "../../src/tasks/metrics";
 
 const scoring = (metric: string, labels: readonly string[], alsoReport: string[] = []): Scoring => ({
   kind: labels.length > 0 ? kinds.classification : kinds.regression,
@@ -189,4 +189,11 @@ describe("compareScores", () => {
     expect(compareScores(-1, null)).toBeGreaterThan(0);
     expect(compareScores(null, null)).toBe(0);
   });
+});
+
+test("average precision is scikit-learn's, equal scores being one threshold", () => {
+  // average_precision_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), ([1, 0, 1, 0, 1], [0.9, 0.9, 0.5, 0.5, 0.1]), ([0, 0], [1, 2])
+  expect(averagePrecision([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])).toBeCloseTo(0.8333333333333333, 12);
+  expect(averagePrecision([0.9, 0.9, 0.5, 0.5, 0.1], [1, 0, 1, 0, 1])).toBeCloseTo(0.5333333333333333, 12);
+  expect(averagePrecision([1, 2], [0, 0])).toBe(0);
 });

@@ -12,7 +12,9 @@ import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
 import type { RowFile } from "../../predict/row-file";
 import type { InputRow, PredictedRow } from "../../predict/rows";
+import { offsetUnit } from "../../settings/offsets";
 import { taskOptions } from "../../settings/tasks";
+import type { OffsetUnit } from "../../tasks/offset-unit";
 import { defineCommand } from "../command";
 import { printedRows } from "../predicted-rows";
 import type { Terminal } from "../terminal";
@@ -65,6 +67,7 @@ export const predictCommand = defineCommand({
       fallback: "table",
     }),
     output: optional(text, { flag: "--output", value: "<file>", help: "write there instead of stdout" }),
+    ...offsetUnit,
   },
   examples: [
     'predict --model merged/ --text "a moving film"',
@@ -72,6 +75,7 @@ export const predictCommand = defineCommand({
     "predict --model merged/ --file rows.tsv --format jsonl --output predictions.jsonl",
     "predict --model merged/ --file own.csv --columns text=message --keep-columns --format tsv",
     "predict --model merged/ --task intent --format tsv < texts.txt",
+    "predict --model merged/ --task slots --format jsonl --offset-unit utf16 < texts.txt",
   ],
   async run(values, terminal, args) {
     const given = givenRows(values, args);
@@ -122,11 +126,17 @@ const fileRows = (model: OpenModel, { file, columns, quotes, keepColumns, glueDa
 const MOST_SHOWN = 50;
 
 interface OutputValues {
+  readonly offsetUnit: OffsetUnit;
   readonly format: "table" | "tsv" | "jsonl";
   readonly output: string | undefined;
 }
 
-async function predictRows(model: OpenModel, file: RowFile, { format, output }: OutputValues, terminal: Terminal) {
+async function predictRows(
+  model: OpenModel,
+  file: RowFile,
+  { format, output, offsetUnit: unit }: OutputValues,
+  terminal: Terminal,
+) {
   const { first, rows } = await firstOf(file.rows);
   // As tasksFor says it: there is nothing to predict.
   const tasks = model.tasksFor(first === null ? [] : [first]);
@@ -150,7 +160,7 @@ async function predictRows(model: OpenModel, file: RowFile, { format, output }: 
       `--keep-columns keeps ${file.kept.length} columns, and a table for people has room for ${MOST_SHOWN}: give --format tsv or jsonl`,
     );
   }
-  const shape = { tasks, ids: file.ids, pairs: first?.pair !== null, kept: file.kept };
+  const shape = { tasks, ids: file.ids, pairs: first?.pair !== null, kept: file.kept, unit };
   const lines = printedRows(predicted(), shape, format === "table" && terminal.json ? "jsonl" : format);
   if (output === undefined) for await (const written of lines) terminal.print(written);
   else await writeFileAtomic(output, lines);

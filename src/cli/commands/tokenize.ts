@@ -5,13 +5,16 @@ import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
+import { offsetUnit } from "../../settings/offsets";
 import { maxLength } from "../../settings/training";
+import { offsetsIn } from "../../tasks/offset-unit";
+import type { Offset } from "../../tokenizer/tokenizer";
 import { defineCommand } from "../command";
 
 export const tokenizeCommand = defineCommand({
   description:
     "One JSON object a text: input_ids, token_type_ids, tokens. Texts are arguments, or the lines of stdin; with " +
-    "--pairs a tab divides the two texts of a line. Without --base the embedded vocabulary of bert-base-uncased is used.",
+    "--pairs a tab divides the two texts of a line; offset_unit says what --offsets count. Without --base the embedded vocabulary of bert-base-uncased is used.",
   arguments: [{ name: "[texts...]", help: "texts; stdin where there are none" }],
   options: {
     base: tokenizerOptions.base,
@@ -20,6 +23,7 @@ export const tokenizeCommand = defineCommand({
     pairs: toggle({ flag: "--pairs", help: "split each text at its first tab into a pair" }),
     ...maxLength,
     offsets: toggle({ flag: "--offsets", help: "add where each token stands in its text" }),
+    ...offsetUnit,
     cased: tokenizerOptions.cased,
   },
   examples: [
@@ -31,6 +35,15 @@ export const tokenizeCommand = defineCommand({
     if (values.pair !== undefined && args.length !== 1)
       throw usageError("--pair goes with exactly one text as argument");
     const tokenizer = await openTokenizer(settingsOf(tokenizerOptions, values), terminal);
+    const inUnit = (offsets: readonly (Offset | null)[], texts: readonly [string, string]) => {
+      const at = texts.map((one) => offsetsIn(one, values.offsetUnit));
+      return offsets.map((offset) => {
+        if (!offset) return null;
+        const { text: which, start, end } = offset;
+        const turn = at[which] as (utf16: number) => number;
+        return { text: which, start: turn(start), end: turn(end) };
+      });
+    };
     const line = (written: string) => {
       const tab = values.pairs ? written.indexOf("\t") : -1;
       const first = tab < 0 ? written : written.slice(0, tab);
@@ -41,7 +54,9 @@ export const tokenizeCommand = defineCommand({
         token_type_ids: Array.from(encoding.typeIds),
         tokens: Array.from(encoding.ids, tokenizer.token),
         truncated: encoding.truncated,
-        ...(values.offsets ? { offsets: encoding.offsets } : {}),
+        ...(values.offsets
+          ? { offset_unit: values.offsetUnit, offsets: inUnit(encoding.offsets, [first, second ?? ""]) }
+          : {}),
       };
       terminal.print(JSON.stringify(output));
     };

@@ -52,6 +52,7 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
     throw dataError(`${bytes.name} is Parquet, which is read from a file. Give its name with --file`);
   }
   if (options.columns) return givenReading(bytes, layout, options.columns);
+  if (layout.format === "conll") return wordsReading(layout, place.tasks);
   const header = await headerOf(bytes, layout);
   // TSV may have CSV's quotes without being called CSV: a task may say so, or the header shows it.
   const doubtful = layout.format === "tsv" && !options.quotes && header.names.some((name) => name.startsWith('"'));
@@ -74,6 +75,15 @@ export async function findReading(bytes: ByteSource, place: ReadingPlace, option
         ? `. Name one of them text, and for pairs another one pair, or ${place.otherwise ?? "say which they are: --columns text=NAME or text=NAME,pair=NAME"}`
         : `; ${hint}`),
   );
+}
+
+/** Words in columns have no names: they stand where a task has them, else in the first column. */
+function wordsReading(layout: Layout, tasks: readonly Task[]): Reading {
+  for (const task of tasks) {
+    const source = Object.values(task.splits).find(({ format }) => format === "conll");
+    if (source) return readingOf(task, source);
+  }
+  return { layout: { ...layout, header: false }, columns: { text: 0 } };
 }
 
 /** Whether names alone say that a task's texts have second ones beside them, which another task may read. */

@@ -32,7 +32,8 @@ export function readingOf(
   { format, header, quotes, columns: { text, pair, index } }: SplitSource,
 ): Reading {
   const columns = { text, ...(pair === undefined ? {} : { pair }), ...(index === undefined ? {} : { index }) };
-  return { layout: { format, header, quotes }, columns, task };
+  const ofFolder = format === "folder" ? { columns } : {};
+  return { layout: { format, header, quotes, ...ofFolder }, columns, task };
 }
 
 /** The readings of the tasks whose columns the file has, one a task at most. @param headers the likeliest first */

@@ -4,16 +4,19 @@
 import { dataError } from "../../errors/errors";
 import { counted } from "../../messages/words";
 import { type Format, isKeyed } from "../../tasks/format";
+import type { Columns } from "../../tasks/task";
 import { type DelimitedRecord, delimitedRecords } from "./delimited";
+import { filesIn, folderRecords } from "./folder";
 import { type JsonRecord, jsonRecords } from "./json";
 import { parquetRecords } from "./parquet";
 import { headerAdvice } from "./strange";
 import { type ByteSource, textBlocks } from "./text-blocks";
+import { checkedWords, wordRecords } from "./words";
 
 export interface TableRow {
   /** In the file, from 1; the first of a row that goes over several. */
   readonly line: number;
-  /** By position, or by key where rows carry their keys. */
+  /** By position, or by key where rows carry their keys. Of words in columns a list by position. */
   readonly cells: readonly string[] | Readonly<Record<string, unknown>>;
   /** Why the row cannot be read. */
   readonly problem?: string;
@@ -27,6 +30,8 @@ export interface Layout {
   /** Of no matter where rows carry their keys. */
   readonly header: boolean;
   readonly quotes: "ordinary" | "csv";
+  /** Of a folder, the files to read by what they are for; others in it are let alone. */
+  readonly columns?: Partial<Columns>;
 }
 
 export interface Table {
@@ -45,7 +50,37 @@ const AHEAD = 4096;
  * for bytes further down that are no text.
  */
 export async function openTable(source: ByteSource, layout: Layout): Promise<Table> {
+  if (layout.format === "conll") return openWords(source);
+  if (layout.format === "folder") return openFolder(source.name, layout.columns ?? {});
   return isKeyed(layout.format) ? openKeyed(source, layout.format) : openDelimited(source, layout);
+}
+
+async function openWords(source: ByteSource): Promise<Table> {
+  const { first, all } = await lookAhead(wordRecords(textBlocks(source)));
+  if (first.length === 0) throw emptyFile(source.name);
+  const width = mostCommonWidth(first.filter(({ problem }) => problem === undefined));
+  async function* rows() {
+    for await (const batch of all) {
+      yield batch.map((record): TableRow => {
+        const { cells, ...row } = checkedWords(record, width);
+        return { ...row, cells: { ...cells } };
+      });
+    }
+  }
+  return { names: null, width, rows: rows() };
+}
+
+async function openFolder(folder: string, columns: NonNullable<Layout["columns"]>): Promise<Table> {
+  const wanted = Object.values(columns).map(String);
+  const names = await filesIn(folder);
+  return {
+    names,
+    width: 0,
+    rows: folderRecords(
+      folder,
+      wanted.filter((name) => names.includes(name)),
+    ),
+  };
 }
 
 const delimiting = ({ format, quotes }: Layout) => ({ delimiter: format === "csv" ? "," : "\t", quotes }) as const;
@@ -168,7 +203,7 @@ async function* withoutEmptyEnd<R extends TableRow>(
 }
 
 /** The width that most rows of a file without a header have: one broken row must not decide it. */
-function mostCommonWidth(records: readonly DelimitedRecord[]): number {
+function mostCommonWidth(records: readonly { readonly cells: { readonly length: number } }[]): number {
   const counts = new Map<number, number>();
   for (const { cells } of records) counts.set(cells.length, (counts.get(cells.length) ?? 0) + 1);
   return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best), [0, 0] as [number, number])[0];

@@ -25,7 +25,9 @@ for line in sys.stdin:
     asked = json.loads(line)
     try:
         if "open" in asked:
-            model, loaded = transformers.AutoModelForSequenceClassification.from_pretrained(asked["open"], output_loading_info=True)
+            named = transformers.AutoConfig.from_pretrained(asked["open"]).architectures or [""]
+            auto = "AutoModelForTokenClassification" if named[0].endswith("ForTokenClassification") else "AutoModelForSequenceClassification"
+            model, loaded = getattr(transformers, auto).from_pretrained(asked["open"], output_loading_info=True)
             wrong = {key: sorted(str(name) for name in names) for key, names in loaded.items() if names}
             if wrong:
                 raise ValueError(f"weights do not fit: {wrong}")
@@ -42,7 +44,8 @@ for line in sys.stdin:
 interface Answer {
   readonly version?: string;
   readonly error?: string;
-  readonly logits?: readonly (readonly number[])[];
+  /** [rows, outputs], or [rows, length, outputs]. */
+  readonly logits?: readonly (readonly (number | readonly number[])[])[];
 }
 
 export interface TransformersRuntime {
@@ -101,16 +104,26 @@ async function openFolder(folder: string, ask: (question: object) => Promise<Ans
     async run(inputs) {
       const named = Object.entries(inputs).map(([name, tensor]) => [name, rowsOf(tensor)] as const);
       const masks = Object.fromEntries(named)["attention_mask"] ?? [];
-      const logits: (readonly number[])[] = [];
+      const logits: (readonly (number | readonly number[])[])[] = [];
       for (const [row, mask] of masks.entries()) {
         const length = mask.reduce((sum, one) => sum + one, 0);
         const run = Object.fromEntries(named.map(([name, rows]) => [name, [rows[row]?.slice(0, length)]]));
         logits.push(...((await ask({ run })).logits ?? []));
       }
-      return { logits: float32([logits.length, logits[0]?.length ?? 0], Float32Array.from(logits.flat())) };
+      return { logits: stacked(logits) };
     },
     close: async () => undefined,
   };
+}
+
+/** [rows, outputs], or of tokens [rows, longest, outputs], zero behind the shorter texts. */
+function stacked(rows: readonly (readonly (number | readonly number[])[])[]): HostTensor {
+  const ofTokens = rows.some((row) => Array.isArray(row[0]));
+  const width = ofTokens ? ((rows[0]?.[0] as readonly number[] | undefined)?.length ?? 0) : 1;
+  const longest = Math.max(0, ...rows.map(({ length }) => length));
+  const data = new Float32Array(rows.length * longest * width);
+  for (const [i, row] of rows.entries()) data.set(row.flat() as number[], i * longest * width);
+  return float32([rows.length, longest, ...(ofTokens ? [width] : [])], data);
 }
 
 /** [rows, columns] as arrays. */

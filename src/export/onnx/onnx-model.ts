@@ -80,7 +80,10 @@ const typesOf = (tensors: Readonly<Record<string, { readonly shape: readonly num
 
 const docs = (tasks: readonly MergedTask[], config: EncoderConfig) =>
   `${familyOf(config).title} with one head a task, made by flexbert. Inputs ${inputsOf(config)} int64 [batch, length]. Outputs: ${tasks.map(({ name }) => name).join(", ")}, float32 logits ` +
-  "[batch, classes], or values [batch, 1] of a regression. Labels and maximum lengths are in the metadata, as JSON.";
+  `[batch, classes], or values [batch, 1] of a regression${ofWords(tasks)}. Labels and maximum lengths are in the metadata, as JSON.`;
+
+const ofWords = (tasks: readonly MergedTask[]) =>
+  tasks.some(({ kind }) => kind.perWord) ? ", or [batch, length, tags] of a task that labels words" : "";
 
 /** For BERT as 0.1.0 wrote it. */
 const inputsOf = (config: EncoderConfig) =>

@@ -80,6 +80,7 @@ function framed(tokenizer: Tokenizer, isPair: boolean): string {
 function readme({ manifest, config, tokenizer }: ExportSource, task: MergedTask, count: number): string {
   const family = familyOf(config);
   const { className } = family;
+  const architecture = `${className}For${task.kind.perWord ? "Token" : "Sequence"}Classification`;
   const depth = taskDepth(task);
   const outputs = task.kind.outputs(task).length;
   const pair = task.inputs === "pair";
@@ -96,18 +97,18 @@ function readme({ manifest, config, tokenizer }: ExportSource, task: MergedTask,
   return `# ${task.name}
 
 One task of a merged flexbert model, whole: a ${family.title} of ${depth} layers (hidden size ${config.hiddenSize}, ${config.numAttentionHeads} heads) with its
-pooler and head, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
+${task.kind.perWord ? "head" : "pooler and head"}, ${count} float32 tensors in \`${WEIGHTS}\`. ${from}
 
 - Input: ${input}; at most ${task.maxLength} tokens, longest text cut first. ${by} by \`${vocabulary}\` and \`tokenizer_config.json\`.
-- Output: logits [batch, ${outputs}]. What they stand for (labels in id order, range, threshold) is in \`${TASK}\`.
+- Output: logits [batch, ${task.kind.perWord ? "length, " : ""}${outputs}]. What they stand for (labels in id order, range, threshold) is in \`${TASK}\`.
 - Tensors have Hugging Face's names and orientation: ${family.names.embeddings.map((name) => `\`${name}*\``).join(", ")}, \`${family.names.layers}0\` to \`${depth - 1}\`, ${headModules(task, config)}. A dense layer is \`x @ weight.T + bias\`; layer norms add ${config.layerNormEps} to the variance.
 - Licence of the base: ${licenceForCallers(manifest.base.name)}.
 
 \`\`\`python
 from safetensors.torch import load_file
-from transformers import ${className}Config, ${className}ForSequenceClassification
+from transformers import ${className}Config, ${architecture}
 
-model = ${className}ForSequenceClassification(${className}Config.from_pretrained(".", num_labels=${outputs}))
+model = ${architecture}(${className}Config.from_pretrained(".", num_labels=${outputs}))
 model.load_state_dict(load_file("${WEIGHTS}"))
 \`\`\`
 `;

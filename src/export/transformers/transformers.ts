@@ -31,7 +31,7 @@ export const transformers: ExportFormat = {
   precisions: [],
   isExport: (folder) => areTaskFolders(folder, hasModel),
   contents(source) {
-    const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined);
+    const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined && !kind.perWord);
     if (foreign) {
       throw modelError(
         `${foreign.name} is a task of the kind ${foreign.kind.name}, for which transformers has no problem_type. ` +
@@ -77,8 +77,8 @@ function classifierConfig({ config }: ExportSource, task: MergedTask): object {
   const names = task.kind.definedBy === "labels" ? task.labels : ["LABEL_0"];
   return {
     ...configJson({ ...config, numHiddenLayers: taskDepth(task) }),
-    architectures: [`${familyOf(config).className}ForSequenceClassification`],
-    problem_type: task.kind.problemType,
+    architectures: [`${familyOf(config).className}For${task.kind.perWord ? "Token" : "Sequence"}Classification`],
+    ...(task.kind.problemType === undefined ? {} : { problem_type: task.kind.problemType }),
     id2label: Object.fromEntries(names.map((label, id) => [id, label])),
     label2id: Object.fromEntries(names.map((label, id) => [label, id])),
     dtype: "float32",
@@ -86,8 +86,10 @@ function classifierConfig({ config }: ExportSource, task: MergedTask): object {
 }
 
 function card({ manifest }: ExportSource, task: MergedTask, licence: string): string {
-  const call =
-    task.inputs === "pair"
+  const [name, pipeline] = task.kind.perWord ? ["tag", "token-classification"] : ["classify", "text-classification"];
+  const call = task.kind.perWord
+    ? `tag("A text whose words get tags.")`
+    : task.inputs === "pair"
       ? `classify({"text": "A man plays.", "text_pair": "Someone plays."}, truncation=True)`
       : `classify("A film to see twice.", truncation=True)`;
   const own =
@@ -100,7 +102,7 @@ Licence of the base: ${licence}.
 \`\`\`python
 from transformers import pipeline
 
-classify = pipeline("text-classification", model=".")
+${name} = pipeline("${pipeline}", model="."${task.kind.perWord ? ', aggregation_strategy="first"' : ""})
 print(${call})
 \`\`\`
 `;

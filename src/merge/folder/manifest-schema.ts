@@ -3,6 +3,9 @@
 import { z } from "zod";
 import { MOST_LAYERS } from "../../model/config";
 import { familyNames } from "../../model/families/families";
+import { labelPieces } from "../../tasks/kinds/kind";
+import { schemes } from "../../tasks/tags";
+import { wordRules } from "../../tasks/words";
 import { PIECE_INTERFACE } from "./pieces";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "is no sha256");
@@ -23,6 +26,9 @@ const task = z.looseObject({
   labels: z.array(z.string()),
   range: z.tuple([z.number(), z.number()]).nullable(),
   threshold: z.number().gt(0).lt(1).optional(),
+  tags: z
+    .looseObject({ scheme: z.enum(schemes).optional(), words: z.enum(wordRules), pieces: z.enum(labelPieces) })
+    .optional(),
   metric: z.string(),
   maxLength: z.int().positive(),
   fork: z.int().nonnegative().nullable(),

@@ -9,7 +9,7 @@ import { canonicalJson, sha256Hex } from "../../files/hash";
 import type { TaskBranch } from "../../model/multi-head";
 import { kinds } from "../../tasks/kinds";
 import type { Kind, Kinds, Labelled } from "../../tasks/kinds/kind";
-import { thresholdOf } from "../../tasks/task";
+import { decidedBy } from "../../tasks/task";
 import type { Int8Parts } from "./int8";
 import type { PiecesByPrecision } from "./pieces";
 
@@ -122,5 +122,5 @@ export function sameContent(a: Manifest, b: Manifest): boolean {
 /** What a caller of a model's file must know of a task beside the graph. */
 export const forCallers = (task: MergedTask) => {
   const { name, kind, inputs, labels, range, maxLength, fork, layers } = task;
-  return { name, kind, inputs, labels, range, ...thresholdOf(task), maxLength, fork, layers };
+  return { name, kind, inputs, labels, range, ...decidedBy(task), maxLength, fork, layers };
 };

@@ -39,7 +39,7 @@ export const teacherBranch = ({ teacher, task, base }: Preparation): Promise<Hos
 
 /** What teachers say of rows, without dropout. */
 export interface TeacherOutputs {
-  /** [rows, outputs], as one position a row. */
+  /** [rows, outputs], as one position a row; of a head that reads each token alone, of every token. */
   readonly logits: ActivationStore;
   /** [rows, positions, hidden] of the last layer, where students are drawn to it: one position a row, or every token. */
   readonly state: ActivationStore | null;
@@ -66,7 +66,12 @@ export async function teacherOutputs(asked: AskedOutputs, asking: Asking): Promi
   const { teachers, source, state, label } = asked;
   const { lengths } = source.rows;
   const one = new Int32Array(lengths.length).fill(1);
-  const logits = await asking.store(one, outputSize(asking.task), `the teacher's outputs on ${label}`);
+  const { perToken } = await asking.task.kind.head(source.config);
+  const logits = await asking.store(
+    perToken ? lengths : one,
+    outputSize(asking.task),
+    `the teacher's outputs on ${label}`,
+  );
   const width = source.config.hiddenSize;
   const positions = state === "tokens" ? lengths : one;
   const states = state
@@ -95,7 +100,8 @@ async function addOutputs(
   into: TeacherOutputs,
   { task, base, engine, reporter, signal }: Asking,
 ): Promise<void> {
-  const entry = outputsEntry(teacher.record, source.config, await task.kind.head(source.config), state);
+  const head = await task.kind.head(source.config);
+  const entry = outputsEntry(teacher.record, source.config, head, state);
   const program = await engine.load(
     withShared(base.tensors, await loadBranch(teacher, task, source.config)),
     { outputs: entry },
@@ -111,7 +117,8 @@ async function addOutputs(
         const store = into[name];
         if (!store) continue;
         const values = (outputs[name] as { data: Float32Array }).data;
-        const at = name === "state" && state === "tokens" ? batch : { ...batch, length: 1 };
+        const ofTokens = name === "state" ? state === "tokens" : head.perToken;
+        const at = ofTokens ? batch : { ...batch, length: 1 };
         await store.write(
           at,
           i === 0 && teachers.length === 1 ? values : await added(store, at, values, i, teachers.length),

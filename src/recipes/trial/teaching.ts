@@ -63,7 +63,7 @@ export function openTeaching(preparation: Preparation): OpenTeaching {
   const transfer = keepLast(preparation);
 
   const outputInputs = ({ state: kept, logits }: TeacherOutputs, state: Matched | null) => ({
-    teacher_logits: perStoredRow(logits, outputSize(task)),
+    teacher_logits: (task.kind.perWord ? perToken : perStoredRow)(logits, outputSize(task)),
     ...(kept ? { teacher_state: (state === "tokens" ? perToken : perPosition)(kept, base.config.hiddenSize) } : {}),
   });
 

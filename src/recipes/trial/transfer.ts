@@ -58,6 +58,11 @@ export async function readTransfer(
   places: TransferPlaces,
   data: Pick<DataOptions, "glueData" | "skipBrokenRows" | "maxBrokenRows">,
 ): Promise<TransferTexts> {
+  if (task.kind.perWord) {
+    throw usageError(
+      `--transfer: ${task.name} labels words, and texts without labels teach whole texts alone so far. Leave it out`,
+    );
+  }
   const found = await sourcesOf(request, task, places, data.glueData);
   const sources = found.map(({ source }) => source);
   const rules: TextRules = { skipBroken: data.skipBrokenRows, maxBroken: data.maxBrokenRows ?? BROKEN_SHARE };

@@ -21,7 +21,7 @@ import type { EncoderConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
 import { type ExecutionOptions, trainingSettings } from "../../settings/training";
-import { thresholdOf } from "../../tasks/task";
+import { decidedBy } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
@@ -49,7 +49,7 @@ export function describeTrial(settings: TrialSettings, checkpoints: string): Sto
     base: base.sha256,
     // The base's hash is over weights alone; cased and uncased input give other features.
     tokenizer: tokenizerSha256(base),
-    task: { name: task.name, kind: task.kind.name, labels: task.labels, metric: task.metric, ...thresholdOf(task) },
+    task: { name: task.name, kind: task.kind.name, labels: task.labels, metric: task.metric, ...decidedBy(task) },
     train: data.trainData.sha256,
     dev: data.devData.sha256,
     // As ids have hashed it from the first, whatever the code calls it: a full branch says fork 0 here.

@@ -58,6 +58,13 @@ export const schemas: Readonly<Record<string, Schema>> = {
       object({ label: string, score: number, scores, version }),
       object({ value: number, version }),
       object({ labels: list(string), scores, version }),
+      object({
+        spans: {
+          ...list(object({ label: string, start: count, end: count, text: string, score: number })),
+          description: "Parts of the text, which start and end count in code points",
+        },
+        version,
+      }),
     ],
   },
   Predicted: object({ model, predictions }),
@@ -120,7 +127,9 @@ export const schemas: Readonly<Record<string, Schema>> = {
       id: string,
       parameters: { type: "object" },
       inputs: { type: "array", minItems: 1, items: tensor({ type: "array" }) },
-      outputs: list(object({ name: { enum: ["logits", "label"] }, parameters: { type: "object" } }, "parameters")),
+      outputs: list(
+        object({ name: { enum: ["logits", "words", "label"] }, parameters: { type: "object" } }, "parameters"),
+      ),
     },
     ...["id", "parameters", "outputs"],
   ),

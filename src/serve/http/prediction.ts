@@ -1,13 +1,14 @@
 // Predictions as the API has them: one, and those of a whole request.
 
 import type { PredictAnswer, RowsAnswer, TaskAnswer } from "../../client/api";
+import type { Row } from "../../predict/encode";
 import type { Prediction } from "../../tasks/kinds/kind";
 import { predictionOf, type Served, type VersionTask } from "../model/served";
 import type { PredictRequest } from "./rows";
 
 /** That of `flexbert predict --format jsonl`, with the task's version. */
-export function apiPrediction(task: VersionTask, logits: Float32Array, topK: number | null): TaskAnswer {
-  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits);
+export function apiPrediction(task: VersionTask, logits: Float32Array, row: Row, topK: number | null): TaskAnswer {
+  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits, row);
   if (topK === null || !("scores" in prediction)) return { ...prediction } as TaskAnswer;
   const best = Object.entries(prediction.scores)
     .map(([label, score]) => ({ label, score }))
@@ -26,7 +27,7 @@ export function collectAnswers({ rows, single, topK }: PredictRequest, { id }: S
   const predictions = rows.map((): Record<string, TaskAnswer> => ({}));
   return {
     onLogits(row, task, logits) {
-      (predictions[row] as Record<string, TaskAnswer>)[task.name] = apiPrediction(task, logits, topK);
+      (predictions[row] as Record<string, TaskAnswer>)[task.name] = apiPrediction(task, logits, rows[row] as Row, topK);
     },
     answer() {
       const model = { version: id };

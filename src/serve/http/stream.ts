@@ -46,7 +46,8 @@ export async function streamPredictions(
     const answered = await askFor(context, request, reply, hold, rows, {
       onAdmitted,
       onLogits(row, task, logits) {
-        send("prediction", { row, task: task.name, prediction: apiPrediction(task, logits, topK), at_ms: at() });
+        const prediction = apiPrediction(task, logits, rows[row] as (typeof rows)[number], topK);
+        send("prediction", { row, task: task.name, prediction, at_ms: at() });
       },
     });
     const runs = await answered.ended;

@@ -1,4 +1,4 @@
-// Tensors of the Open Inference Protocol: BYTES in, BYTES and FP32 out, as JSON or as bytes behind it (the binary tensor
+// Tensors of the Open Inference Protocol: BYTES in, BYTES, FP32 and INT32 out, as JSON or as bytes behind it (the binary tensor
 // extension: each BYTES element is preceded by its length, uint32 little-endian).
 // https://github.com/kserve/open-inference-protocol, https://github.com/triton-inference-server/server (docs/protocol)
 
@@ -17,15 +17,21 @@ export interface TensorRequest {
 
 export interface OutputTensor {
   readonly name: string;
-  readonly datatype: "FP32" | "BYTES";
+  readonly datatype: "FP32" | "INT32" | "BYTES";
   readonly shape: readonly number[];
-  readonly values: Float32Array | readonly string[];
+  readonly values: Float32Array | Int32Array | readonly string[];
 }
 
-const outputNames = ["logits", "label"] as const;
-
-/** @param length the header's value where the body has binary tensors */
-export function readTensors(body: unknown, length: string | undefined, maxRows: number): TensorRequest {
+/**
+ * @param length the header's value where the body has binary tensors
+ * @param outputNames the model's outputs
+ */
+export function readTensors(
+  body: unknown,
+  length: string | undefined,
+  maxRows: number,
+  outputNames: readonly string[],
+): TensorRequest {
   const { json, rest } = length === undefined ? { json: body, rest: null } : splitBody(body, length);
   const { id, inputs, outputs, parameters } = fieldsOf(json, "the body");
   if (id !== undefined && typeof id !== "string") throw invalid(`id is ${given(id)}, not a string`);
@@ -52,7 +58,7 @@ export function readTensors(body: unknown, length: string | undefined, maxRows: 
   if (!text) throw invalid("there is no input text");
   if (pair && pair.length !== text.length) throw invalid(`text has ${text.length} rows, and pair ${pair.length}`);
   const all = Object(parameters)["binary_data_output"] === true;
-  return { id: id as string | undefined, inputs: texts, outputs: readOutputs(outputs, all) };
+  return { id: id as string | undefined, inputs: texts, outputs: readOutputs(outputs, all, outputNames) };
 }
 
 /** The body, and its header where it has binary tensors. */
@@ -64,7 +70,12 @@ export function writeTensors(
   const parts: Buffer[] = [];
   const outputs = tensors.map(({ values, ...tensor }) => {
     if (!binary(tensor.name)) return { ...tensor, data: Array.from(values as ArrayLike<number | string>) };
-    const bytes = values instanceof Float32Array ? floatBytes(values) : textBytes(values);
+    const bytes =
+      values instanceof Float32Array
+        ? floatBytes(values)
+        : values instanceof Int32Array
+          ? wholeBytes(values)
+          : textBytes(values);
     parts.push(bytes);
     return { ...tensor, parameters: { binary_data_size: bytes.length } };
   });
@@ -131,18 +142,26 @@ function readBinary(bytes: Buffer, size: number, rows: number, name: string): re
   return texts;
 }
 
-function readOutputs(outputs: unknown, binary: boolean): TensorRequest["outputs"] {
+function readOutputs(outputs: unknown, binary: boolean, outputNames: readonly string[]): TensorRequest["outputs"] {
   if (outputs === undefined) return outputNames.map((name) => ({ name, binary }));
   if (!Array.isArray(outputs)) throw invalid(`outputs is ${given(outputs)}, not a list`);
   return outputs.map((output, i) => {
     const { name, parameters } = fieldsOf(output, `outputs[${i}]`);
-    if (!outputNames.includes(name as "label"))
-      throw invalid(`outputs[${i}] is ${given(name)}: there are logits and label`);
+    if (!outputNames.includes(name as string))
+      throw invalid(`outputs[${i}] is ${given(name)}: there are ${listedNames(outputNames)}`);
     return {
       name: name as string,
       binary: Object(parameters)["binary_data"] === true || (binary && Object(parameters)["binary_data"] !== false),
     };
   });
+}
+
+const listedNames = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+function wholeBytes(values: Int32Array): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [i, value] of values.entries()) bytes.writeInt32LE(value, 4 * i);
+  return bytes;
 }
 
 function floatBytes(values: Float32Array): Buffer {

@@ -3,7 +3,9 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { packageVersion } from "../../files/version";
+import { wordsFor } from "../../predict/encode";
 import type { Prediction } from "../../tasks/kinds/kind";
+import { offsetsIn } from "../../tasks/offset-unit";
 import type { AskedRow } from "../ask";
 import { predictionOf, type Served, type VersionTask } from "../model/served";
 import { askFor, noteRequest } from "./answer";
@@ -56,10 +58,16 @@ function metadata(task: VersionTask) {
     versions: [version],
     platform: "flexbert",
     inputs: inputs === "pair" ? [text("text"), text("pair")] : [text("text")],
-    outputs: [
-      { name: "logits", datatype: "FP32", shape: [-1, outputs] },
-      { name: "label", datatype: "BYTES", shape: [-1] },
-    ],
+    outputs: task.kind.perWord
+      ? [
+          { name: "logits", datatype: "FP32", shape: [-1, -1, outputs] },
+          { name: "words", datatype: "INT32", shape: [-1, -1, 2] },
+          { name: "label", datatype: "BYTES", shape: [-1] },
+        ]
+      : [
+          { name: "logits", datatype: "FP32", shape: [-1, outputs] },
+          { name: "label", datatype: "BYTES", shape: [-1] },
+        ],
   };
 }
 
@@ -70,16 +78,23 @@ async function infer(context: ServerContext, request: FastifyRequest, reply: Fas
     const task = modelOf(served, request.params as ModelParams);
     const { maxRows } = context.limits;
     const length = request.headers[TENSOR_HEADER] as string | undefined;
-    const { id, inputs, outputs } = readTensors(request.body, length, maxRows);
+    const { id, inputs, outputs } = readTensors(
+      request.body,
+      length,
+      maxRows,
+      metadata(task).outputs.map(({ name }) => name),
+    );
     const rows = rowsOf(inputs, task, context.limits.maxText);
     noteRequest(context, request, served, rows);
-    const logits = new Float32Array(rows.length * task.outputs);
+    const logits: Float32Array[] = [];
     reply.header("x-model-version", served.id);
     const answered = await askFor(context, request, reply, hold, rows, {
-      onLogits: (row, _, own) => logits.set(own, row * task.outputs),
+      onLogits(row, _, own) {
+        logits[row] = own;
+      },
     });
     reply.headers(timingHeaders(answered));
-    const tensors = outputs.map(({ name }) => tensorOf(name, task, logits));
+    const tensors = outputs.map(({ name }) => tensorOf(name, task, rows, logits));
     const head = { model_name: task.name, model_version: task.version, ...(id === undefined ? {} : { id }) };
     const isBinary = new Map(outputs.map(({ name, binary }) => [name, binary]));
     const { body, jsonBytes } = writeTensors(head, tensors, (name) => isBinary.get(name) === true);
@@ -104,18 +119,41 @@ function rowsOf(inputs: ReadonlyMap<string, readonly string[]>, task: VersionTas
   return texts.map((text, i) => ({ text, pair: pairs ? (pairs[i] as string) : null, tasks: [task] }));
 }
 
-function tensorOf(name: string, task: VersionTask, logits: Float32Array): OutputTensor {
-  const { outputs } = task;
-  const rows = logits.length / outputs;
-  if (name === "logits") return { name, datatype: "FP32", shape: [rows, outputs], values: logits };
-  const labels = Array.from({ length: rows }, (_, row) =>
-    labelOf(predictionOf(task, logits.subarray(row * outputs, (row + 1) * outputs))),
-  );
-  return { name, datatype: "BYTES", shape: [rows], values: labels };
+/** @param logits of each row */
+function tensorOf(
+  name: string,
+  task: VersionTask,
+  rows: readonly AskedRow[],
+  logits: readonly Float32Array[],
+): OutputTensor {
+  const { outputs, kind } = task;
+  if (name === "label") {
+    const labels = rows.map((row, i) => labelOf(predictionOf(task, logits[i] as Float32Array, row)));
+    return { name, datatype: "BYTES", shape: [rows.length], values: labels };
+  }
+  if (name === "words") return wordsTensor(name, task, rows);
+  const longest = Math.max(...logits.map(({ length }) => length));
+  const values = new Float32Array(rows.length * longest);
+  for (const [i, own] of logits.entries()) values.set(own, i * longest);
+  const shape = kind.perWord ? [rows.length, longest / outputs, outputs] : [rows.length, outputs];
+  return { name, datatype: "FP32", shape, values };
 }
 
-/** The label; a value as a number; of several labels, a JSON list. */
+/** Where the words stand of which logits are, in code points; -1 beyond a row's words. */
+function wordsTensor(name: string, task: VersionTask, rows: readonly AskedRow[]): OutputTensor {
+  const words = rows.map((row) => {
+    const at = offsetsIn(row.text, "codepoint");
+    return wordsFor(task, row).flatMap(([start, end]) => [at(start), at(end)]);
+  });
+  const longest = Math.max(...words.map(({ length }) => length));
+  const values = new Int32Array(rows.length * longest).fill(-1);
+  for (const [i, own] of words.entries()) values.set(own, i * longest);
+  return { name, datatype: "INT32", shape: [rows.length, longest / 2, 2], values };
+}
+
+/** The label; a value as a number; of several labels or of spans, a JSON list. */
 function labelOf(prediction: Prediction): string {
   if ("label" in prediction) return prediction.label;
-  return "value" in prediction ? String(prediction.value) : JSON.stringify(prediction.labels);
+  if ("value" in prediction) return String(prediction.value);
+  return JSON.stringify("spans" in prediction ? prediction.spans : prediction.labels);
 }

@@ -206,7 +206,7 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
       const frame = encodeBatch({ call, version: number }, rows, known.tasks);
       let thrown: { readonly error: unknown } | null = null;
       const payload = await ask(call, frame, (bytes) => {
-        const part = decodePart(bytes, known.tasks, rows.length);
+        const part = decodePart(bytes, known.tasks, rows);
         try {
           onPart(part);
         } catch (error) {

@@ -13,7 +13,7 @@ export interface BatchPart {
   readonly task: string;
   /** Positions in the batch. */
   readonly rows: readonly number[];
-  /** [rows, outputs] */
+  /** [rows, outputs], or [tokens of the rows, outputs] of a task that labels words */
   readonly logits: Float32Array;
   readonly outputs: number;
   /** Milliseconds since the process began the batch. */

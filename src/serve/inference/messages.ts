@@ -120,7 +120,7 @@ export interface OwnPart extends Pick<BatchPart, "rows" | "outputs" | "at"> {
   readonly logits: ArrayLike<number>;
 }
 
-/** u32 call, task; f32 milliseconds; u32 rows, outputs; u32 positions; f32 logits. */
+/** u32 call, task; f32 milliseconds; u32 rows, outputs; u32 positions; f32 logits, a list a row or a list a token of theirs. */
 export function encodePart(call: number, { task, rows, logits, outputs, at: ms }: OwnPart): Uint8Array {
   const { frame, at } = emptyFrame(FrameKind.part, 4 * (5 + rows.length + logits.length));
   const head = new Uint32Array(frame.buffer, at, 5);
@@ -135,20 +135,29 @@ export const callOf = (payload: ArrayBuffer): number => payloadReader(payload).u
 
 /**
  * @param tasks the version's, in their order
- * @param count rows of the batch
+ * @param batch the rows of the batch
  */
-export function decodePart(payload: ArrayBuffer, tasks: readonly string[], count: number): BatchPart {
+export function decodePart(
+  payload: ArrayBuffer,
+  tasks: readonly string[],
+  batch: readonly Pick<BatchRow, "ids">[],
+): BatchPart {
   const read = payloadReader(payload);
   read.u32();
   const number = read.u32();
   const ms = read.f32();
   const [own, outputs] = [read.u32(), read.u32()];
   const rows = Array.from(read.u32s(own));
-  const logits = read.f32s(own * outputs);
+  const tokens = rows.reduce((sum, row) => sum + (batch[row]?.ids.length ?? 0), 0);
+  // A list of logits a row, or one a token: a row has two tokens at least.
+  const perToken = payload.byteLength === 4 * (5 + own + tokens * outputs);
+  const logits = read.f32s((perToken ? tokens : own) * outputs);
   read.end();
   const task = tasks[number];
   if (task === undefined) throw new WireError(`logits came for task ${number} of ${tasks.length}`);
-  if (rows.some((row) => row >= count)) throw new WireError(`logits came for a row beyond the batch's ${count}`);
+  if (rows.some((row) => row >= batch.length)) {
+    throw new WireError(`logits came for a row beyond the batch's ${batch.length}`);
+  }
   return { task, rows, logits, outputs, at: ms };
 }
 

@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import path from "node:path";
+import { eachRowLogits } from "../../batches/row-logits";
 import { tokenRows } from "../../batches/rows";
 import type { Engine } from "../../engines/engine";
 import { openEngine } from "../../engines/open";
@@ -21,6 +22,7 @@ import { collectAnswers } from "../http/prediction";
 import { readPredictRequest } from "../http/rows";
 import { describeVersion, type Served } from "../model/served";
 import { SEVEN_BITS, stretchName } from "../pack/seven-bits";
+import { joinUnits, type TakeLogits } from "../units";
 import { bodyOf, type HttpEvent, type HttpResult, httpResult, isHttpEvent } from "./events";
 
 export interface FunctionSettings {
@@ -125,21 +127,18 @@ async function predict(opened: Opened, body: unknown): Promise<unknown> {
   return answer();
 }
 
-async function run(
-  { served, segments, padId }: Opened,
-  rows: Rows,
-  onLogits: (row: number, task: Served["tasks"][number], logits: Float32Array) => void,
-): Promise<void> {
-  const units = rows.flatMap((row, index) => served.encode(row, row.tasks).map((unit) => ({ ...unit, index })));
+async function run({ served, segments, padId }: Opened, rows: Rows, onLogits: TakeLogits): Promise<void> {
+  const units = rows.flatMap((row, index) => served.encode(row, row.tasks).map((unit) => ({ ...unit, row: index })));
+  const give = joinUnits(rows, units, onLogits);
   const encodings = units.map(({ ids, typeIds }) => ({ ids, typeIds, truncated: 0 }));
   const wants = units.map(({ tasks }) => tasks);
   for await (const part of segments.run(tokenRows(encodings, padId), wants)) {
     const task = served.task(part.task);
-    const width = part.logits.shape[1] as number;
-    for (const [i, at] of part.rows.entries()) {
-      const logits = part.logits.data.subarray(i * width, (i + 1) * width) as Float32Array;
-      if (task) onLogits(units[at]?.index as number, task, logits);
-    }
+    if (!task) continue;
+    const { data, shape } = part.logits;
+    const tokensOf = (unit: number) => (units[unit] as (typeof units)[number]).ids.length;
+    const given = eachRowLogits(part.rows, data as Float32Array, shape[1] as number, tokensOf);
+    for (const { row: unit, logits } of given) give(unit, task, logits);
   }
 }
 

@@ -5,18 +5,19 @@ import { sha256Hex } from "../../files/hash";
 import { readShared } from "../../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../../merge/folder/manifest";
 import { readVersion } from "../../merge/folder/version";
-import { encodeRow, type Row } from "../../predict/encode";
+import { encodeRow, type Row, type RowUnit } from "../../predict/encode";
 import { toPrediction } from "../../predict/predict";
+import { inUnit } from "../../predict/span-offsets";
 import type { WeightForm } from "../../settings/engine";
 import type { Kinds, Prediction } from "../../tasks/kinds/kind";
-import { outputSize } from "../../tasks/task";
+import { decidedBy, outputSize } from "../../tasks/task";
 import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
 
 /** A task of a version. */
 export interface VersionTask
   extends Pick<
     MergedTask,
-    "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "maxLength" | "fork" | "layers"
+    "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "tags" | "maxLength" | "fork" | "layers"
   > {
   /** The first 8 digits of its branch's hash: a task that a change of the folder left alone keeps it. */
   readonly version: string;
@@ -31,6 +32,8 @@ export interface Unit {
   readonly ids: Int32Array;
   readonly typeIds: Int32Array;
   readonly tasks: readonly string[];
+  /** Of tasks that label words: which of the row's are decided here. */
+  readonly places: RowUnit["places"];
   /** Layers times tokens. */
   readonly work: number;
 }
@@ -85,8 +88,8 @@ export function describeVersion(
   { tokenizer, precision }: Pick<Served, "tokenizer" | "precision">,
 ): Served {
   const tasks = manifest.tasks.map((task): VersionTask => {
-    const { name, kind, inputs, labels, range, threshold, maxLength, fork, layers, sha256 } = task;
-    const decided = { labels, range, ...(threshold === undefined ? {} : { threshold }) };
+    const { name, kind, inputs, labels, range, maxLength, fork, layers, sha256 } = task;
+    const decided = { labels, range, ...decidedBy(task) };
     return {
       ...{ name, kind, inputs, maxLength, fork, layers, ...decided },
       version: sha256.slice(0, 8),
@@ -108,10 +111,10 @@ export function describeVersion(
     },
     guessBytes: (bytes) => Math.ceil(bytes / UNITS_A_TOKEN) * layersOf(tasks),
     encode: (row, chosen) =>
-      encodeRow(tokenizer, row, chosen).map(({ encoding, tasks: names }) => {
+      encodeRow(tokenizer, row, chosen).map(({ encoding, tasks: names, places }) => {
         const own = names.map((name) => byName.get(name) as VersionTask);
         const { ids, typeIds } = encoding;
-        return { ids, typeIds, tasks: names, work: ids.length * layersOf(own) };
+        return { ids, typeIds, tasks: names, places, work: ids.length * layersOf(own) };
       }),
   };
 }
@@ -129,10 +132,15 @@ function weightsOf(manifest: Manifest, task: MergedTask, precision: WeightForm):
   const below = fork === null ? [] : [embeddings, ...trunk.slice(0, fork)];
   const hashes = [...below, branch].map((blob) => blob?.sha256);
   // Of int8 the graphs are cut to 7 bits where a processor saturates: all of one server's are or none.
-  return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength} ${hashes.join(" ")}`).slice(0, 32);
+  const words = task.tags ? ` ${task.tags.words}` : "";
+  return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength}${words} ${hashes.join(" ")}`).slice(0, 32);
 }
 
-/** A row's logits [outputs] as the task says them, and the version that says so. */
-export function predictionOf(task: VersionTask, logits: Float32Array): Prediction & { readonly version: string } {
-  return { ...toPrediction(task, logits, 0), version: task.version };
+/** A row's logits as the task says them, and the version that says so. Offsets of spans count code points. */
+export function predictionOf(
+  task: VersionTask,
+  logits: Float32Array,
+  row: Row,
+): Prediction & { readonly version: string } {
+  return { ...inUnit(toPrediction(task, logits, row), row.text, "codepoint"), version: task.version };
 }

@@ -2,6 +2,7 @@
 // those that asked for it. Padding is not computed (model/packed.ts), and who runs the batch parts rows of unlike length for
 // attention, so that a batch need not be of one length and its results do not depend on what else is in it.
 
+import { eachRowLogits } from "../../batches/row-logits";
 import type { BatchPart, BatchRun, Inference } from "../inference/inference";
 import type { Queue, Ticket, Waiting } from "./queue";
 import type { Rate } from "./rate";
@@ -18,7 +19,7 @@ export interface RowPart {
   /** As {@link Waiting.index}. */
   readonly index: number;
   readonly task: string;
-  /** [outputs] */
+  /** [outputs], or [tokens, outputs] of a task that labels words */
   readonly logits: Float32Array;
 }
 
@@ -100,12 +101,13 @@ export function createBatches(
   };
 
   const handOut = (rows: readonly Waiting[], { task, rows: positions, logits, outputs }: BatchPart) => {
-    for (const [i, position] of positions.entries()) {
+    const tokensOf = (position: number) => (rows[position] as Waiting).ids.length;
+    for (const { row: position, logits: own } of eachRowLogits(positions, logits, outputs, tokensOf)) {
       const { ticket, index } = rows[position] as Waiting;
       const request = requests.get(ticket);
       if (!request) continue; // it was cancelled
       request.missing--;
-      request.onPart({ index, task, logits: logits.subarray(i * outputs, (i + 1) * outputs) });
+      request.onPart({ index, task, logits: own });
       finish(ticket, request);
     }
   };

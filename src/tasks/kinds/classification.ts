@@ -6,18 +6,18 @@ import { type ClassPrediction, defineKind } from "./kind";
 import { readName } from "./names";
 
 const metrics: Readonly<Record<string, Metric>> = {
-  accuracy: { title: "accuracy", hub: "accuracy", of: (...rows) => accuracy(confusionMatrix(...rows)) },
+  accuracy: { title: "accuracy", hub: "accuracy", of: ofConfusion(accuracy) },
   f1: {
     title: "F1",
     hub: "f1",
-    of: (...rows) => f1OfClass(confusionMatrix(...rows), 1),
+    of: ofConfusion((confusion) => f1OfClass(confusion, 1)),
     problem: ({ length }) => (length === 2 ? null : "f1 is that of the second of two labels; for more take macro_f1"),
   },
-  macro_f1: { title: "macro F1", hub: "f1", of: (...rows) => macroF1(confusionMatrix(...rows)) },
+  macro_f1: { title: "macro F1", hub: "f1", of: ofConfusion(macroF1) },
   matthews: {
     title: "Matthews correlation",
     hub: "matthews_correlation",
-    of: (...rows) => matthews(confusionMatrix(...rows)),
+    of: ofConfusion(matthews),
   },
 };
 
@@ -67,6 +67,10 @@ export const classification = defineKind({
     ],
   },
 });
+
+function ofConfusion(value: (confusion: readonly (readonly number[])[]) => number): Metric["of"] {
+  return (predicted, targets, labels) => value(confusionMatrix(predicted, targets, labels.length));
+}
 
 /** The place of the largest logit; the first of equal ones. */
 function largest(logits: Float32Array): number {

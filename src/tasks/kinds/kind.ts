@@ -6,8 +6,10 @@ import type { HeadParameter } from "../../model/head-parameters";
 import type { Head } from "../../model/heads";
 import type { HostTensor } from "../../model/tensors";
 import type { ClassReport, Metric, Numbers } from "../metrics";
+import type { Scheme } from "../tags";
+import type { WordedText, WordRule } from "../words";
 
-/** A row's label as it was read: a class id, a value, or the ids of all labels that hold, ascending. */
+/** A row's label as it was read: a class id, a value, the ids of all labels that hold, ascending, or one id a word. */
 export type Label = number | readonly number[];
 
 /** What a kind must know of its task. */
@@ -18,6 +20,19 @@ export interface Labelled {
   readonly range?: readonly [number, number] | null;
   /** Probability from which a label holds, where each is decided alone. */
   readonly threshold?: number;
+  /** Where words have labels. */
+  readonly tags?: TagRules;
+}
+
+export const labelPieces = ["first", "all"] as const;
+
+/** How words are found in a text that says nothing of its words, and what of a word the loss reads. */
+export interface TagRules {
+  /** Where the tasks file says it: what it makes of types of spans. */
+  readonly scheme?: Scheme;
+  readonly words: WordRule;
+  /** The first piece of a word, or all of them. What is decided is decided on the first. */
+  readonly pieces: (typeof labelPieces)[number];
 }
 
 /** How a file writes labels: part of its source. */
@@ -45,8 +60,24 @@ export interface LabelsPrediction {
   readonly scores: Readonly<Record<string, number>>;
 }
 
+/** A part of a text: what it is called, where it stands in the text as it was given, and how sure the model is. */
+export interface Span {
+  readonly label: string;
+  /** UTF-16 units [start, end) in the library; files and HTTP count code points. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  /** Mean probability of its words' tags. */
+  readonly score: number;
+}
+
+/** In the order of the text, none over another. */
+export interface SpansPrediction {
+  readonly spans: readonly Span[];
+}
+
 /** What one task says of one row, for people and programs: `predict --format jsonl` writes it. */
-export type Prediction = ClassPrediction | ValuePrediction | LabelsPrediction;
+export type Prediction = ClassPrediction | ValuePrediction | LabelsPrediction | SpansPrediction;
 
 /** What explains a score. */
 export interface Explained {
@@ -69,6 +100,11 @@ export interface Kind {
   readonly separator?: string;
   /** The threshold of a task that does not say its own; absent: there is none. */
   readonly threshold?: number;
+  /**
+   * Every word of a text has a label of its own: a row's label is a list of ids, its logits are [words, outputs] and what
+   * metrics read is one number a word, with ROW_END (span-metrics.ts) between rows. Absent: a row has one label.
+   */
+  readonly perWord?: true;
 
   /** The label that a cell stands for, or why the row is broken. Of a kind with a separator, an empty cell is a list of none. */
   readLabel(cell: string, task: Labelled, written: Written): Label | string;
@@ -86,9 +122,10 @@ export interface Kind {
   head(config: EncoderConfig): Promise<Head>;
   /** A name for every output of the head, in their order: equal outputs of two models have equal names. */
   outputs(task: Labelled): readonly string[];
-  /** The label that a row's logits [outputs] stand for. */
+  /** The label that a row's logits [outputs] stand for, or [words, outputs]. */
   decide(logits: Float32Array, task: Labelled): Label;
-  predict(logits: Float32Array, task: Labelled): Prediction;
+  /** @param of what the logits of words are of */
+  predict(logits: Float32Array, task: Labelled, of?: WordedText): Prediction;
   /** The probability of what is decided, of the least certain label where each is decided alone; absent where there is none. */
   confidence?(logits: Float32Array, task: Labelled): number;
   /** Whether a row is of one class, whose id is decided: such rows can be balanced. Absent: it is not. */
@@ -101,6 +138,8 @@ export interface Kind {
   readonly metrics: Readonly<Record<string, Metric>>;
   /** What explains the score; null where the score is all there is. */
   explain(predicted: Numbers, targets: Numbers, task: Labelled): Explained | null;
+  /** Why labels that a tasks file lists, or its data has, are none of this kind; absent, or null, where they are. */
+  labelsProblem?(labels: readonly string[]): string | null;
 
   /** What a model card says of an output of this kind, and the Python that shows `logits`. */
   readonly card: { readonly output: string; python(task: Labelled): readonly string[] };

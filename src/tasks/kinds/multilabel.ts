@@ -1,7 +1,16 @@
 // Any number of labels a row, each decided alone: an output a label, sigmoid, those at or above the task's threshold.
 
 import { familyHead } from "../../model/families/head";
-import { type LabelCounts, labelCounts, labelReport, type Metric, macroF1OfLabels, microF1 } from "../metrics";
+import {
+  averagePrecision,
+  type LabelCounts,
+  labelCounts,
+  labelReport,
+  type Metric,
+  macroF1OfLabels,
+  microF1,
+  type Numbers,
+} from "../metrics";
 import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
 import { readName } from "./names";
 
@@ -11,6 +20,16 @@ const THRESHOLD = 0.5;
 const metrics: Readonly<Record<string, Metric>> = {
   micro_f1: { title: "micro F1", hub: "f1", of: overLabels(microF1) },
   macro_f1: { title: "macro F1", hub: "f1", of: overLabels(macroF1OfLabels) },
+  average_precision: {
+    title: "mean average precision",
+    hub: "average_precision",
+    of: (_, targets, labels, logits) => {
+      const column = (values: Numbers, id: number) =>
+        Float64Array.from({ length: targets.length / labels.length }, (_, row) => values[row * labels.length + id] as number);
+      const each = labels.map((_, id) => averagePrecision(column(logits, id), column(targets, id)));
+      return targets.length > 0 ? each.reduce((sum, value) => sum + value, 0) / labels.length : Number.NaN;
+    },
+  },
 };
 
 export const multilabel = defineKind({
@@ -72,7 +91,8 @@ export const multilabel = defineKind({
 });
 
 function overLabels(value: (counts: readonly LabelCounts[]) => number): Metric["of"] {
-  return (...rows) => (rows[0].length > 0 ? value(labelCounts(...rows)) : Number.NaN);
+  return (predicted, targets, labels) =>
+    predicted.length > 0 ? value(labelCounts(predicted, targets, labels.length)) : Number.NaN;
 }
 
 const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit));

@@ -40,6 +40,16 @@ export const perToken = (stored: TokenValues, width: number): BatchInput => ({
   read: async (batch, size) => float32([size, batch.length, width], await stored.read(batch, size)),
 });
 
+/** A whole number for each token: [size, length], `none` for padding and filler rows. */
+export const tokenIds = (rows: readonly Int32Array[], none: number): BatchInput => ({
+  axes: [null, "length"],
+  read(batch, size) {
+    const ids = new Int32Array(size * batch.length).fill(none);
+    for (const [i, row] of batch.rows.entries()) ids.set(rows[row] as Int32Array, i * batch.length);
+    return int32([size, batch.length], ids);
+  },
+});
+
 /** Stored values of each row, as one position: [size, 1, width], zero for filler rows. */
 export const perPosition = (stored: TokenValues, width: number): BatchInput => ({
   axes: [null, null, null],

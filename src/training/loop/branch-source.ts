@@ -1,8 +1,10 @@
 // What a branch says about rows, and what that scores.
 
 import { type Batch, sortedBatches } from "../../batches/batches";
+import { type RowLogits, rowLogits } from "../../batches/row-logits";
 import { type EncodedRows, targetsOf } from "../../batches/rows";
 import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
+import { emptyWordLogits, placeLogits, type WordPlaces } from "../../batches/word-labels";
 import type { Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import type { EncoderConfig } from "../../model/config";
@@ -32,22 +34,31 @@ export async function branchInputs(
   return hiddenInputs(await activations.read(batch, size), config.hiddenSize, rows, batch, size);
 }
 
-/** Logits [rows, outputs] of every row, in the split's order, without dropout. */
+/** Logits of every row, in the split's order, without dropout. */
 export async function splitLogits<E extends string>(
   program: Program<E>,
   entry: E,
   source: BranchSource,
-  outputs: number,
+  task: Task,
   signal: AbortSignal,
-): Promise<Float32Array> {
-  const all = new Float32Array(source.rows.lengths.length * outputs);
+): Promise<RowLogits> {
+  const width = outputSize(task);
+  const { worded, lengths } = source.rows;
+  const words = worded?.words;
+  const all = worded ? emptyWordLogits(sumOf(worded.words), task.labels) : new Float32Array(lengths.length * width);
   await eachOutput(program, entry, source, signal, (batch, { logits }) => {
     const values = (logits as { data: Float32Array }).data;
-    for (const [i, row] of batch.rows.entries())
-      all.set(values.subarray(i * outputs, (i + 1) * outputs), row * outputs);
+    const size = (worded ? batch.length : 1) * width;
+    for (const [i, row] of batch.rows.entries()) {
+      const own = values.subarray(i * size, (i + 1) * size);
+      if (worded) placeLogits(all, own, worded.places[row] as WordPlaces, width);
+      else all.set(own, row * width);
+    }
   });
-  return all;
+  return rowLogits(all, width, words);
 }
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 /** What a branch gives for every row, batch by batch, without dropout. */
 export async function eachOutput<E extends string>(
@@ -63,16 +74,13 @@ export async function eachOutput<E extends string>(
   }
 }
 
-/** What the task's kind decides of logits [rows, outputs], in the form of the rows' labels. */
-export function predictions(task: Task, logits: Float32Array): Float32Array {
-  const outputs = outputSize(task);
-  const rows = Array.from({ length: logits.length / outputs }, (_, row) => ({
-    label: task.kind.decide(logits.subarray(row * outputs, (row + 1) * outputs), task),
-  }));
+/** What the task's kind decides of logits, in the form of the rows' labels. */
+export function predictions(task: Task, logits: RowLogits): Float32Array {
+  const rows = Array.from({ length: logits.rows }, (_, row) => ({ label: task.kind.decide(logits.of(row), task) }));
   return targetsOf(task, rows);
 }
 
 /** The task's score and metrics as fractions; null where one is undefined. */
-export function scoreLogits(task: Task, logits: Float32Array, labels: Float32Array) {
-  return metricValues(task, predictions(task, logits), labels);
+export function scoreLogits(task: Task, logits: RowLogits, labels: Float32Array) {
+  return metricValues(task, predictions(task, logits), labels, logits.data);
 }

@@ -17,13 +17,13 @@ import type { Place } from "../../model/place";
 import type { HostTensor, HostTensors } from "../../model/tensors";
 import type { LoopOptions } from "../../settings/training";
 import { compareScores } from "../../tasks/metrics";
-import { outputSize, type Task } from "../../tasks/task";
+import type { Task } from "../../tasks/task";
 import { learningRateAt } from "../step/schedule";
 import { type Beside, branchIn, initialState, withFrozen } from "../step/state";
 import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
-import { type BatchInput, everyRow, perRow } from "./batch-inputs";
+import { type BatchInput, everyRow, perRow, tokenIds } from "./batch-inputs";
 import { type BranchSource, scoreLogits, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
@@ -89,7 +89,10 @@ interface OpenedTraining extends BranchTraining {
 async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
   const { task, train, inputs, extra, settings, config } = training;
   const { target } = task.kind;
-  const labels = perRow(train.rows.labels, target.shape(task), target.dtype);
+  const { worded } = train.rows;
+  const labels = worded
+    ? tokenIds(worded.tokenLabels, -1)
+    : perRow(train.rows.labels, target.shape(task), target.dtype);
   // Any number will do where there is no label: the loss gives it no weight.
   const none = everyRow(0, target.shape(task), target.dtype);
   const others = extra ? { extra: { ...extra, inputs: { labels: none, ...extra.inputs } } } : {};
@@ -256,7 +259,7 @@ async function evaluateEpoch(
   { context, tracked }: Pick<EpochContext, "context" | "tracked">,
 ): Promise<void> {
   const { task, dev, folder, label } = training;
-  const logits = await splitLogits(program, "logits", dev, outputSize(task), context.signal);
+  const logits = await splitLogits(program, "logits", dev, task, context.signal);
   const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
   await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
   context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}`);

@@ -37,10 +37,12 @@ export function dropoutInputs(
   length: number,
   step: number,
 ): HostTensors {
-  const masks = dropoutSites(config, place, rows, length, topPositions(place, reads, head)).map((site) => {
-    const key = streamKey(seed, Purpose.dropout, step, site.id);
-    return [maskInput(site.name), maskOf(site, key)];
-  });
+  const masks = dropoutSites(config, place, rows, length, topPositions(place, reads, head), head.perToken).map(
+    (site) => {
+      const key = streamKey(seed, Purpose.dropout, step, site.id);
+      return [maskInput(site.name), maskOf(site, key)];
+    },
+  );
   return Object.fromEntries(masks);
 }
 

@@ -119,7 +119,7 @@ export function stepAxes(
   head: HeadForward = pooledHeadOf(config),
 ): DynamicAxes {
   const length = -1;
-  const sites = dropoutSites(config, place, 1, length, topPositions(place, reads, head)).map((site) => [
+  const sites = dropoutSites(config, place, 1, length, topPositions(place, reads, head), head.perToken).map((site) => [
     maskInput(site.name),
     site.shape.map((size) => (size === length ? "length" : null)),
   ]);

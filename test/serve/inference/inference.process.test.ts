@@ -65,10 +65,7 @@ async function logitsOf(inference: StartedInference, version: string, rows: read
 async function predicted(model: ServedModel, rows: readonly { text: string; pair: string | null }[]) {
   const all = await computeLogits(model, rows, model.tasks, { signal: new AbortController().signal });
   return Object.fromEntries(
-    Object.entries(all).map(([task, logits]) => {
-      const width = logits.length / rows.length;
-      return [task, rows.map((_, row) => Array.from(logits.subarray(row * width, (row + 1) * width)))];
-    }),
+    Object.entries(all).map(([task, logits]) => [task, rows.map((_, row) => Array.from(logits.of(row)))]),
   );
 }
 

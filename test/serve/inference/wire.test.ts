@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { eachRowLogits } from "../../../src/batches/row-logits";
 import type { BatchRow } from "../../../src/serve/inference/inference";
 import {
   callOf,
@@ -25,6 +26,9 @@ import {
   WIRE_VERSION,
   WireError,
 } from "../../../src/serve/inference/wire";
+
+/** Rows of three tokens. */
+const tokens = (count: number) => Array.from({ length: count }, () => ({ ids: new Int32Array(3) }));
 
 type Read = [kind: FrameKind, payload: ArrayBuffer];
 
@@ -87,7 +91,7 @@ describe("round trips", () => {
     const logits = Float32Array.from([Math.PI, -0, Number.NaN, 1e-42, Number.MAX_VALUE, -1]);
     const part = only(encodePart(9, { task: 1, rows: [4, 0, 2], logits, outputs: 2, at: 1.5 }));
     expect(callOf(part)).toBe(9);
-    const read = decodePart(part, tasks, 5);
+    const read = decodePart(part, tasks, tokens(5));
     expect(read).toMatchObject({ task: "größe", rows: [4, 0, 2], outputs: 2, at: 1.5 });
     expect(new Uint32Array(read.logits.slice().buffer)).toEqual(new Uint32Array(logits.buffer));
 
@@ -164,7 +168,7 @@ describe("hostile bytes", () => {
     ];
     const decoders = [
       (payload: ArrayBuffer) => decodeBatch(payload, () => tasks),
-      (payload: ArrayBuffer) => decodePart(payload, tasks, 2),
+      (payload: ArrayBuffer) => decodePart(payload, tasks, tokens(2)),
       decodeDone,
       decodePong,
       decodeJson,
@@ -206,9 +210,25 @@ describe("hostile bytes", () => {
     expect(() => decodeBatch(payload, () => names(3))).toThrow(message);
   });
 
+  test("logits of every token of some rows, told by their number", () => {
+    const logits = Float32Array.from({ length: 2 * (3 + 2) }, (_, i) => i);
+    const part = only(encodePart(1, { task: 0, rows: [1, 0], logits, outputs: 2, at: 0 }));
+    const batch = [2, 3].map((length) => ({ ids: new Int32Array(length) }));
+    const read = decodePart(part, ["slots"], batch);
+    expect(Array.from(read.logits)).toEqual(Array.from(logits));
+    const tokensOf = (row: number) => (batch[row] as (typeof batch)[number]).ids.length;
+    const each = [...eachRowLogits(read.rows, read.logits, read.outputs, tokensOf)];
+    expect(each.map(({ row, logits: own }) => [row, Array.from(own)])).toEqual([
+      [1, [0, 1, 2, 3, 4, 5]],
+      [0, [6, 7, 8, 9]],
+    ]);
+    const torn = only(encodePart(1, { task: 0, rows: [1, 0], logits: logits.subarray(2), outputs: 2, at: 0 }));
+    expect(() => decodePart(torn, ["slots"], batch)).toThrow(/too many/);
+  });
+
   test("logits for a task or a row that there is not", () => {
     const part = only(encodePart(1, { task: 1, rows: [2], logits: [1], outputs: 1, at: 0 }));
-    expect(() => decodePart(part, ["a"], 3)).toThrow(/task 1 of 1/);
-    expect(() => decodePart(part, ["a", "b"], 2)).toThrow(/row beyond the batch's 2/);
+    expect(() => decodePart(part, ["a"], tokens(3))).toThrow(/task 1 of 1/);
+    expect(() => decodePart(part, ["a", "b"], tokens(2))).toThrow(/row beyond the batch's 2/);
   });
 });

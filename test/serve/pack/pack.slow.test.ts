@@ -197,7 +197,10 @@ unless(onWindows).describe("a function", () => {
       const pairTasks = tasks.filter(({ inputs }) => inputs === "pair");
       const { signal } = new AbortController();
       const logits = await computeLogits(model, [pair], pairTasks, { signal });
-      const expected = pairTasks.map((task) => [task.name, toPrediction(task, logits[task.name] as Float32Array, 0)]);
+      const expected = pairTasks.map((task) => [
+        task.name,
+        toPrediction(task, logits[task.name]?.of(0) as Float32Array, pair),
+      ]);
       segments.dispose();
       engine.dispose();
       expect(unversioned(predictions)).toEqual(Object.fromEntries(expected));

@@ -86,10 +86,10 @@ async function prepare(folder: string, engine: Engine) {
   };
   const [train, dev] = [await under("train"), await under("dev")];
   const program = await engine.load(frozen, { logits: logitsStep(teacher, config) });
-  const logits = await splitLogits(program, "logits", train, 2, context.signal);
+  const logits = await splitLogits(program, "logits", train, glueTasks.rte, context.signal);
   program.dispose();
   // Any values of each token will do for a teacher's: those under layer 4, which are ragged like all activations.
-  const inputs = { teacher_logits: perRow(logits, [2]), teacher_hidden: perToken(train.above, 16) };
+  const inputs = { teacher_logits: perRow(logits.data, [2]), teacher_hidden: perToken(train.above, 16) };
   return { train, dev, inputs };
 }
 

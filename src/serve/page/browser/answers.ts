@@ -1,6 +1,6 @@
 // Each task's answer in words, with a bar for each of its most probable labels.
 
-import type { PlanEvent, PredictionEvent, Scores, TaskAnswer } from "../../../client/api.js";
+import type { PlanEvent, PredictionEvent, Scores, SpanAnswer, TaskAnswer } from "../../../client/api.js";
 import { html } from "./dom.js";
 import { ms, percent } from "./words.js";
 
@@ -30,6 +30,7 @@ export function listAnswers(list: HTMLElement): Answers {
         { "data-task": task },
         headOf(task, saidBy(prediction), ms(at_ms), `version ${prediction.version}`),
         "scores" in prediction ? barsOf(prediction.scores) : null,
+        "spans" in prediction ? spansOf(prediction.spans) : null,
       );
       const waiting = lines.get(task);
       lines.set(task, line);
@@ -54,7 +55,18 @@ const headOf = (task: string, value: string, time: string, title = "") =>
 function saidBy(answer: TaskAnswer): string {
   if ("value" in answer) return answer.value.toFixed(3);
   if ("label" in answer) return `${answer.label} ${percent(answer.score)}`;
+  if ("spans" in answer) return answer.spans.length === 1 ? "1 span" : `${answer.spans.length} spans`;
   return answer.labels.join(", ") || "no label holds";
+}
+
+/** Each span with what it is called, in the order of the text. */
+function spansOf(spans: readonly SpanAnswer[]): HTMLElement {
+  const rows = spans.flatMap(({ label, text, score }) => [
+    html("span", { class: "name", title: label }, label),
+    html("span", { class: "part" }, text),
+    html("span", { class: "number" }, percent(score)),
+  ]);
+  return html("div", { class: "scores" }, ...rows);
 }
 
 const pairsOf = (scores: Scores): { readonly label: string; readonly score: number }[] =>

@@ -1,0 +1,44 @@
+// Rows cut into what the engine runs, and its logits put together again: a task that labels words may read a text in several
+// windows, and its row is answered with the last of them.
+
+import { emptyWordLogits, placeLogits } from "../batches/word-labels";
+import { type Row, wordsFor } from "../predict/encode";
+import type { Unit, VersionTask } from "./model/served";
+
+/** Called with what a row's task gives: [outputs], or [words, outputs]. */
+export type TakeLogits = (row: number, task: VersionTask, logits: Float32Array) => void;
+
+interface Windows {
+  left: number;
+  readonly logits: Float32Array;
+}
+
+/**
+ * @param units of the rows, each with its row's place
+ * @returns takes the logits of a unit, [outputs] or [tokens, outputs]
+ */
+export function joinUnits(
+  rows: readonly Row[],
+  units: readonly (Pick<Unit, "tasks" | "places"> & { readonly row: number })[],
+  take: TakeLogits,
+): (unit: number, task: VersionTask, logits: Float32Array) => void {
+  const open = new Map<string, Windows>();
+  const windowsOf = (row: number, task: VersionTask): Windows => {
+    const key = `${row} ${task.name}`;
+    let found = open.get(key);
+    if (!found) {
+      const left = units.filter((unit) => unit.row === row && unit.tasks.includes(task.name)).length;
+      found = { left, logits: emptyWordLogits(wordsFor(task, rows[row] as Row).length, task.labels) };
+      open.set(key, found);
+    }
+    return found;
+  };
+  return (at, task, logits) => {
+    const { row, places } = units[at] as (typeof units)[number];
+    const own = places[task.name];
+    if (!own) return take(row, task, logits);
+    const windows = windowsOf(row, task);
+    placeLogits(windows.logits, logits, own, task.outputs);
+    if (--windows.left === 0) take(row, task, windows.logits);
+  };
+}

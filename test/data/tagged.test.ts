@@ -1,0 +1,127 @@
+// Rows whose words have labels, in the forms that files have them: words in columns, a folder of columns, tags in a cell, and spans.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { withLabels } from "../../src/data/labels";
+import { readSplit, type Split } from "../../src/data/read-split";
+import { parseUserTasks } from "../../src/tasks/user-tasks";
+import type { Task } from "../../src/tasks/task";
+import { temporaryFolder } from "../files/temporary-folder";
+
+const folder = temporaryFolder();
+
+/** A task of files with this content. */
+function taskOf(name: string, files: Readonly<Record<string, string>>, entry: string): Task {
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+    writeFileSync(path.join(folder, file), content);
+  }
+  const text = `tasks:\n  - name: ${name}\n    kind: tagging\n${entry.replace(/^/gm, "    ")}\n`;
+  return parseUserTasks(text, path.join(folder, "tasks.yaml"))[0] as Task;
+}
+
+const read = (task: Task, skipBroken = false): Promise<Split> => readSplit(task, "train", { glueData: "", skipBroken });
+const said = ({ task, examples }: Split) =>
+  examples.map(({ text, words, label }) => [
+    (words ?? []).map(([start, end]) => text.slice(start, end)),
+    (label as readonly number[]).map((id) => task.labels[id]),
+  ]);
+
+describe("words in columns", () => {
+  const entry = "files: { train: a.conll }\ncolumns: { text: 0, label: 2 }\nlabels: [O, B-x, I-x]";
+
+  test("are rows of words with tags, tabs or spaces between them", async () => {
+    const file = "-DOCSTART- -X- O\n\nA DT O\nlong\tJJ\tB-x\nbook NN I-x\n\n\n# id = 2\n# N B-x\n\n";
+    const split = await read(taskOf("columns", { "a.conll": file }, entry));
+    expect(said(split)).toEqual([
+      [
+        ["A", "long", "book"],
+        ["O", "B-x", "I-x"],
+      ],
+      [["#"], ["B-x"]],
+    ]);
+    expect(split.examples.map(({ text, line }) => [text, line])).toEqual([
+      ["A long book", 3],
+      ["#", 9],
+    ]);
+  });
+
+  test("that are broken are told by their line, and the others kept", async () => {
+    const task = taskOf("broken", { "a.conll": "a D O\nb D\n\nc D B-y\n\nd D O\n" }, entry);
+    await expect(read(task)).rejects.toThrow(/2 broken rows \(line 2: 2 columns, .*; line 4: unknown tag "B-y"/);
+    const { examples, broken } = await read(task, true);
+    expect([examples.map(({ text }) => text), broken.map(({ line }) => line)]).toEqual([["d"], [2, 4]]);
+  });
+
+  test("give their labels themselves, and an order that their scheme has not is told", async () => {
+    const task = taskOf("own", { "a.conll": "a D O\nb D I-x\n\nc D B-x\n" }, entry.replace(/\[.*\]/, "from-data"));
+    const labelled = await withLabels(task);
+    expect(labelled.labels).toEqual(["B-x", "I-x", "O"]);
+    expect((await read(labelled)).warnings).toEqual([expect.stringMatching(/1 row \(the first in line 1\) have tags/)]);
+  });
+});
+
+describe("a folder of columns", () => {
+  const entry = "format: folder\nfiles: { train: atis }\ncolumns: { text: seq.in, label: seq.out }\nlabels: [O, B-x, I-x]";
+
+  test("has a row a line", async () => {
+    const files = { "atis/seq.in": "to st. louis\nnow\n", "atis/seq.out": "O B-x I-x\nO\n", "atis/notes": "one line" };
+    expect(said(await read(taskOf("folder", files, entry)))).toEqual([
+      [
+        ["to", "st.", "louis"],
+        ["O", "B-x", "I-x"],
+      ],
+      [["now"], ["O"]],
+    ]);
+  });
+
+  test("needs as many lines in each file, and as many tags as words", async () => {
+    const files = (tags: string) => ({ "atis/seq.in": "a b\nc\n", "atis/seq.out": tags });
+    await expect(read(taskOf("short", files("O O\n"), entry))).rejects.toThrow(/seq.out has 1 line, .*line 2/);
+    await expect(read(taskOf("few", files("O\nO\n"), entry))).rejects.toThrow(/line 1: 1 tag for 2 words/);
+  });
+});
+
+describe("spans of characters", () => {
+  const entry = "files: { train: spans.jsonl }\ncolumns: { text: text, label: spans }\nlabels: [a, b]";
+  const row = (text: string, ...spans: unknown[]) => `${JSON.stringify({ text, spans })}\n`;
+
+  test("are tags of the words that they touch, counted in code points", async () => {
+    const text = "😀  caf\u0065\u0301, 東京 now";
+    const file = row(text, { start: 3, end: 8, label: "a" }, [10, 12, "b"]) + row("none");
+    const split = await read(taskOf("spans", { "spans.jsonl": file }, entry));
+    expect(split.task.labels).toEqual(["O", "B-a", "I-a", "B-b", "I-b"]);
+    expect(said(split)).toEqual([
+      [
+        ["😀", "caf\u0065\u0301", ",", "東", "京", "now"],
+        ["O", "B-a", "O", "B-b", "I-b", "O"],
+      ],
+      [["none"], ["O"]],
+    ]);
+  });
+
+  test("in UTF-16 units where the tasks file says so", async () => {
+    const file = row("😀 x y", { start: 3, end: 4, label: "a" });
+    const [first] = said(await read(taskOf("units", { "spans.jsonl": file }, `${entry}\noffset-unit: utf16`)));
+    expect(first).toEqual([
+      ["😀", "x", "y"],
+      ["O", "B-a", "O"],
+    ]);
+  });
+
+  test.each([
+    [{ start: 2, end: 9, label: "a" }, /line 1: the span 2 to 9 \(a\) is none of a text of 3 code points/],
+    [{ start: 1, end: 2, label: "a" }, /has no word in it/],
+    [{ start: 0, end: 1, label: "c" }, /unknown label "c" of a span, not one of a, b/],
+    [{ start: 0, end: "1", label: "a" }, /needs start, end and label/],
+  ])("that cannot be are broken rows: %j", async (span, message) => {
+    await expect(read(taskOf("wrong", { "spans.jsonl": row("x y", span) }, entry))).rejects.toThrow(message);
+  });
+
+  test("that have a word in common are a broken row", async () => {
+    const file = row("x-ray y", { start: 0, end: 2, label: "a" }, { start: 0, end: 5, label: "b" });
+    const task = taskOf("common", { "spans.jsonl": file }, `${entry}\nwords: spaces`);
+    await expect(read(task)).rejects.toThrow(/the spans 0 to 2 \(a\) and 0 to 5 \(b\) have a word in common/);
+  });
+});
