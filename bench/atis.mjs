@@ -44,7 +44,9 @@ execFileSync(path.join(values.venv, "bin/pip"), ["install", "--quiet", "seqeval=
 const checkpoints = values.checkpoints ?? path.join(work, "checkpoints");
 
 const lines = (split, file) =>
-  readFileSync(path.join(values.atis, split, file), "utf8").replace(/\n$/, "").split("\n");
+  readFileSync(path.join(values.atis, split, file), "utf8")
+    .replace(/\n$/, "")
+    .split("\n");
 
 // The same rows for both sides, and every label that any split has: test has some that train lacks.
 const splits = { train: "train", valid: "valid", test: "test" };
@@ -52,12 +54,15 @@ const data = path.join(work, "atis");
 for (const split of Object.keys(splits)) {
   mkdirSync(path.join(data, split), { recursive: true });
   for (const file of ["seq.in", "seq.out", "label"]) {
-    const rows = split === "train" && values.samples ? lines(split, file).slice(0, Number(values.samples)) : lines(split, file);
+    const rows =
+      split === "train" && values.samples ? lines(split, file).slice(0, Number(values.samples)) : lines(split, file);
     writeFileSync(path.join(data, split, file), `${rows.join("\n")}\n`);
   }
 }
 const labelsOf = (file, separator) =>
-  [...new Set(Object.keys(splits).flatMap((split) => lines(split, file).flatMap((line) => line.split(separator))))].sort();
+  [
+    ...new Set(Object.keys(splits).flatMap((split) => lines(split, file).flatMap((line) => line.split(separator)))),
+  ].sort();
 const tasks = {
   intents: { file: "label", kind: "classification", metric: "accuracy", labels: labelsOf("label", "\n") },
   slots: { file: "seq.out", kind: "tagging", metric: "span_f1", labels: labelsOf("seq.out", " ") },
@@ -74,7 +79,16 @@ writeFileSync(tasksFile, `tasks:\n${described.join("")}`);
 const run = (command, args) =>
   JSON.parse(execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1e9 }));
 const flexbert = (...args) =>
-  run(process.execPath, [path.join(folder, "../bin/flexbert.js"), ...args, "--threads", values.threads, "--engine", "onnx", "--json", "--quiet"]);
+  run(process.execPath, [
+    path.join(folder, "../bin/flexbert.js"),
+    ...args,
+    "--threads",
+    values.threads,
+    "--engine",
+    "onnx",
+    "--json",
+    "--quiet",
+  ]);
 const points = (scores) => scores.map((score) => (100 * score).toFixed(2)).join(", ");
 const mean = (scores) => scores.reduce((total, score) => total + score, 0) / scores.length;
 const show = (what, side, scores) => console.log(`${what}: ${side} ${points(scores)} (mean ${points([mean(scores)])})`);
@@ -97,10 +111,22 @@ for (const name of values.tasks.split(",")) {
       ...[String(i + 1), values.epochs, values.rate, JSON.stringify(labels)],
     ]),
   );
-  show(`${name}, dev ${metric}, best epoch`, "flexbert", runs.map(({ metrics }) => metrics[metric]));
-  show(`${name}, dev ${metric}, best epoch`, "PyTorch", peers.map(({ scores }) => Math.max(...scores)));
+  show(
+    `${name}, dev ${metric}, best epoch`,
+    "flexbert",
+    runs.map(({ metrics }) => metrics[metric]),
+  );
+  show(
+    `${name}, dev ${metric}, best epoch`,
+    "PyTorch",
+    peers.map(({ scores }) => Math.max(...scores)),
+  );
   show(`${name}, test ${metric}`, "flexbert", test);
-  show(`${name}, test ${metric}`, "PyTorch", peers.map((peer) => peer.test));
+  show(
+    `${name}, test ${metric}`,
+    "PyTorch",
+    peers.map((peer) => peer.test),
+  );
   chosen.push(runs[0]);
 }
 

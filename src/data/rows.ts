@@ -165,8 +165,10 @@ const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typ
 function asText(value: unknown, role: Role, source: SplitSource): string | null | undefined {
   if (role === "text" || role === "pair") return undefined;
   const separator = role === "label" ? source.labelSeparator : undefined;
+  // Of words' labels: tags, or spans, of which a row may have none.
+  const spans = role === "label" && source.offsetUnit !== undefined && Array.isArray(value) && !isPlain(value[0]);
+  if (spans) return JSON.stringify(value);
   if (separator !== undefined && Array.isArray(value) && value.every(isPlain)) return value.join(separator);
-  if (role === "label" && source.offsetUnit !== undefined && Array.isArray(value)) return JSON.stringify(value);
   if (isPlain(value)) return String(value);
   return role === "label" && source.labelOptional && (value === undefined || value === null) ? null : undefined;
 }

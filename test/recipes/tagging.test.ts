@@ -170,7 +170,9 @@ test("served, it answers with spans in code points under v1, with tensors of wor
     const one = (await post("/v1/predict", { text: long, tasks: ["things"] })) as unknown as {
       predictions: { things: SpansPrediction };
     };
-    expect(one.predictions.things.spans.map(({ start }) => long.slice(start, start + 4))).toEqual(Array(8).fill("film"));
+    expect(one.predictions.things.spans.map(({ start }) => long.slice(start, start + 4))).toEqual(
+      Array(8).fill("film"),
+    );
 
     const inputs = [{ name: "text", datatype: "BYTES", shape: [2], data: texts }];
     const { outputs } = (await post("/v2/models/things/infer", { inputs })) as unknown as {

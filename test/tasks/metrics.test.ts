@@ -2,7 +2,14 @@
 import { describe, expect, test } from "@jest/globals";
 import { kinds } from "../../src/tasks/kinds";
 import type { Explained } from "../../src/tasks/kinds/kind";
-import { averagePrecision, classReport, compareScores, confusionMatrix, metricValues, type Scoring } from "../../src/tasks/metrics";
+import {
+  averagePrecision,
+  classReport,
+  compareScores,
+  confusionMatrix,
+  metricValues,
+  type Scoring,
+} from "../../src/tasks/metrics";
 
 const scoring = (metric: string, labels: readonly string[], alsoReport: string[] = []): Scoring => ({
   kind: labels.length > 0 ? kinds.classification : kinds.regression,

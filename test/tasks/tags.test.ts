@@ -15,31 +15,35 @@ test("a scheme is told by its labels", () => {
   expect(tagsProblem(["O", "B-a", "PER"], "BIO")).toMatch(/"PER" is no tag of BIO/);
 });
 
-test.each([["BIO", bio], ["BIOES", bioes], ["IO", ["O", "I-a", "I-b"]]] as const)(
-  "of %s the best of all possible sequences is found",
-  (_, labels) => {
-    const logits = fc.array(fc.array(fc.integer({ min: -9, max: 9 }), { minLength: labels.length, maxLength: labels.length }), {
+test.each([
+  ["BIO", bio],
+  ["BIOES", bioes],
+  ["IO", ["O", "I-a", "I-b"]],
+] as const)("of %s the best of all possible sequences is found", (_, labels) => {
+  const logits = fc.array(
+    fc.array(fc.integer({ min: -9, max: 9 }), { minLength: labels.length, maxLength: labels.length }),
+    {
       minLength: 1,
       maxLength: 4,
-    });
-    fc.assert(
-      fc.property(logits, (rows) => {
-        const found = bestSequence(Float32Array.from(rows.flat()), labels);
-        const scoreOf = (ids: readonly number[]) => ids.reduce((sum, id, word) => sum + (rows[word]?.[id] as number), 0);
-        let best = Number.NEGATIVE_INFINITY;
-        const every = (ids: readonly number[]): void => {
-          if (ids.length === rows.length) {
-            if (isPossible(ids, labels)) best = Math.max(best, scoreOf(ids));
-          } else for (const id of labels.keys()) every([...ids, id]);
-        };
-        every([]);
-        expect(isPossible(found, labels)).toBe(true);
-        expect(scoreOf(found)).toBe(best);
-      }),
-      { numRuns: 30 },
-    );
-  },
-);
+    },
+  );
+  fc.assert(
+    fc.property(logits, (rows) => {
+      const found = bestSequence(Float32Array.from(rows.flat()), labels);
+      const scoreOf = (ids: readonly number[]) => ids.reduce((sum, id, word) => sum + (rows[word]?.[id] as number), 0);
+      let best = Number.NEGATIVE_INFINITY;
+      const every = (ids: readonly number[]): void => {
+        if (ids.length === rows.length) {
+          if (isPossible(ids, labels)) best = Math.max(best, scoreOf(ids));
+        } else for (const id of labels.keys()) every([...ids, id]);
+      };
+      every([]);
+      expect(isPossible(found, labels)).toBe(true);
+      expect(scoreOf(found)).toBe(best);
+    }),
+    { numRuns: 30 },
+  );
+});
 
 test("spans become tags, and tags the same spans", () => {
   const spans = [
