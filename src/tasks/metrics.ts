@@ -55,12 +55,7 @@ export type Numbers = ArrayLike<number>;
  * @param targets class ids, or values for regression; one for each prediction
  * @param logits [rows, outputs] of the predictions, which some metrics read
  */
-export function metricValues(
-  task: Scoring,
-  predicted: Numbers,
-  targets: Numbers,
-  logits: Numbers = [],
-): MetricValues {
+export function metricValues(task: Scoring, predicted: Numbers, targets: Numbers, logits: Numbers = []): MetricValues {
   checkLengths(predicted, targets);
   const metrics: Record<string, number | null> = {};
   for (const name of [task.metric, ...task.alsoReport]) {

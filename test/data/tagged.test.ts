@@ -5,8 +5,8 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { withLabels } from "../../src/data/labels";
 import { readSplit, type Split } from "../../src/data/read-split";
-import { parseUserTasks } from "../../src/tasks/user-tasks";
 import type { Task } from "../../src/tasks/task";
+import { parseUserTasks } from "../../src/tasks/user-tasks";
 import { temporaryFolder } from "../files/temporary-folder";
 
 const folder = temporaryFolder();
@@ -63,7 +63,8 @@ describe("words in columns", () => {
 });
 
 describe("a folder of columns", () => {
-  const entry = "format: folder\nfiles: { train: atis }\ncolumns: { text: seq.in, label: seq.out }\nlabels: [O, B-x, I-x]";
+  const entry =
+    "format: folder\nfiles: { train: atis }\ncolumns: { text: seq.in, label: seq.out }\nlabels: [O, B-x, I-x]";
 
   test("has a row a line", async () => {
     const files = { "atis/seq.in": "to st. louis\nnow\n", "atis/seq.out": "O B-x I-x\nO\n", "atis/notes": "one line" };

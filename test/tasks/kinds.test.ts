@@ -15,12 +15,7 @@ describe("kinds", () => {
   });
 
   test("give one output a label, and one for a value", () => {
-    expect(Object.values(kinds).map((kind) => kind.outputs({ labels }))).toEqual([
-      labels,
-      ["value"],
-      labels,
-      labels,
-    ]);
+    expect(Object.values(kinds).map((kind) => kind.outputs({ labels }))).toEqual([labels, ["value"], labels, labels]);
   });
 
   test("classification takes the largest logit, the first of equal ones", () => {

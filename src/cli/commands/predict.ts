@@ -12,10 +12,10 @@ import { choice, text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
 import type { RowFile } from "../../predict/row-file";
 import type { InputRow, PredictedRow } from "../../predict/rows";
-import { offsetUnit } from "../../settings/offsets";
 import { taskOptions } from "../../settings/tasks";
 import type { OffsetUnit } from "../../tasks/offset-unit";
 import { defineCommand } from "../command";
+import { offsetUnit } from "../offset-unit";
 import { printedRows } from "../predicted-rows";
 import type { Terminal } from "../terminal";
 

@@ -5,11 +5,11 @@ import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
 import { text } from "../../options/readers";
 import { settingsOf } from "../../options/settings";
-import { offsetUnit } from "../../settings/offsets";
 import { maxLength } from "../../settings/training";
 import { offsetsIn } from "../../tasks/offset-unit";
 import type { Offset } from "../../tokenizer/tokenizer";
 import { defineCommand } from "../command";
+import { offsetUnit } from "../offset-unit";
 
 export const tokenizeCommand = defineCommand({
   description:

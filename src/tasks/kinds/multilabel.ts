@@ -25,7 +25,10 @@ const metrics: Readonly<Record<string, Metric>> = {
     hub: "average_precision",
     of: (_, targets, labels, logits) => {
       const column = (values: Numbers, id: number) =>
-        Float64Array.from({ length: targets.length / labels.length }, (_, row) => values[row * labels.length + id] as number);
+        Float64Array.from(
+          { length: targets.length / labels.length },
+          (_, row) => values[row * labels.length + id] as number,
+        );
       const each = labels.map((_, id) => averagePrecision(column(logits, id), column(targets, id)));
       return targets.length > 0 ? each.reduce((sum, value) => sum + value, 0) / labels.length : Number.NaN;
     },
