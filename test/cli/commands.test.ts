@@ -32,6 +32,7 @@ describe("tokenize", () => {
       token_type_ids: [0, 0, 0, 0, 0, 1, 1],
       tokens: ["[CLS]", "a", "film", ".", "[SEP]", "bad", "[SEP]"],
       truncated: 0,
+      offset_unit: "codepoint",
       offsets: [
         null,
         ...[
