@@ -20,8 +20,6 @@ export interface DropoutSite {
 
 export const embeddingSite = "embeddings";
 export const pooledSite = "pooled";
-/** What a head reads of every token, whatever the family: transformers' token classification drops out there alone. */
-export const tokenSite = "token";
 /** The whole name of a site that each layer has. */
 export const layerSite = (layer: number, site: string) => `layer.${layer}.${site}`;
 export const attentionProbabilitiesSite = (layer: number) => layerSite(layer, "attention_probabilities");
@@ -42,12 +40,12 @@ export function dropoutSites(
   computed: Positions,
   perToken = false,
 ): DropoutSite[] {
-  const { dropout } = familyOf(config);
-  const sites = perToken
-    ? [{ name: tokenSite, id: 0, shape: [batch, length, config.hiddenSize], rate: config.hiddenDropoutProb }]
-    : dropout.head(config).map(({ name, rate, width }, i): DropoutSite => {
-        return { name, id: i === 0 ? 0 : FURTHER + i, shape: [batch, width], rate };
-      });
+  const { dropout, tokenHead } = familyOf(config);
+  const ofHead = perToken ? tokenHead.sites(config) : dropout.head(config);
+  const sites = ofHead.map(({ name, rate, width }, i): DropoutSite => {
+    const shape = perToken ? [batch, length, width] : [batch, width];
+    return { name, id: i === 0 ? 0 : FURTHER + i, shape, rate };
+  });
   if (place.fork === null) {
     const shape = [batch, length, dropout.embeddingsWidth?.(config) ?? config.hiddenSize];
     sites.push({ name: embeddingSite, id: 1, shape, rate: dropout.embeddings(config) });

@@ -38,11 +38,5 @@ export const pooledParameters = (hidden: number, outputs: number): HeadParameter
   ...outputParameters("classifier", hidden, outputs),
 ];
 
-/** A classifier over every token's state: [outputs, hidden]. transformers' token classification names it so. */
-export const tokenParameters = (hidden: number, outputs: number): HeadParameter[] => [
-  { name: "classifier.weight", shape: [outputs, hidden], site: headSites.classifier, ofBase: false },
-  { name: "classifier.bias", shape: [outputs], site: null, ofBase: false },
-];
-
 export const headParameterCount = (head: readonly HeadParameter[]): number =>
   head.reduce((sum, { shape }) => sum + sizeOf(shape), 0);

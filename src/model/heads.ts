@@ -4,7 +4,7 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { EncoderConfig } from "./config";
-import { type Dropout, tokenSite } from "./dropout";
+import type { Dropout } from "./dropout";
 import { familyOf } from "./families/families";
 import {
   binaryCrossEntropy,
@@ -16,7 +16,6 @@ import {
   tokenSoftTargetLoss,
 } from "./losses";
 import { headOperations } from "./operations";
-import { dense } from "./ops";
 import type { Positions } from "./recorder";
 
 type Named = Readonly<Record<string, Tensor>>;
@@ -74,17 +73,18 @@ export function pooledHeadOf(base: Pick<EncoderConfig, "family">): HeadForward {
 /** BERT's: tanh pooler over [CLS], then the classifier. Tensors are bert.pooler.dense.* and classifier.*. */
 export const pooledHead: HeadForward = pooledHeadOf({});
 
-/** Dropout and a classifier over every token, whatever the family. Its tensors are classifier.*. */
-const tokenHead: HeadForward = {
-  positions: "all",
-  perToken: true,
-  logits(tensors, hidden, dropout) {
-    const read = dropout ? dropout(tokenSite, hidden) : hidden;
-    const weight = tensors["classifier.weight"] as Tensor2D;
+/** What of a head over every token the family decides. */
+export function tokenHeadOf(base: Pick<EncoderConfig, "family">): HeadForward {
+  const config = base as EncoderConfig;
+  const { tokenHead } = familyOf(config);
+  return {
+    positions: "all",
+    perToken: true,
     // Of tokens [batch, length, outputs], which only its own losses read.
-    return dense(read, { weight, bias: tensors["classifier.bias"] as Tensor1D }) as Tensor as Tensor2D;
-  },
-};
+    logits: (tensors, hidden, dropout) =>
+      tokenHead.logits<Tensor>(headOperations(tensors, dropout, undefined, undefined), hidden, config) as Tensor2D,
+  };
+}
 
 /** What outputs cost, by the names of kinds. */
 const losses = {
@@ -109,7 +109,7 @@ const losses = {
 
 /** The head of a kind over a base of this config. */
 export const headFor = (kind: keyof typeof losses, config: Pick<EncoderConfig, "family">): Head => ({
-  ...(kind === "tagging" ? tokenHead : pooledHeadOf(config)),
+  ...(kind === "tagging" ? tokenHeadOf(config) : pooledHeadOf(config)),
   ...losses[kind],
 });
 

@@ -8,6 +8,7 @@ import { canonicalJson } from "../files/hash";
 import type { Reporter } from "../messages/reporter";
 import type { EncoderConfig } from "../model/config";
 import { familyOf } from "../model/families/families";
+import { classNameOf, headUnder } from "../model/families/head";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
 import type { TokenizerSettings } from "../tokenizer/settings";
@@ -113,21 +114,17 @@ const nameOf = (declared: unknown): string => (typeof declared === "string" ? de
 /** Throws modelError (4) for a head that is not the task's: of another kind, of tokens, without a pooler. */
 export function requireHead(foreign: Base, task: Task, head: readonly string[]): void {
   const { folder, tensors } = foreign;
-  if (task.kind.perWord) {
-    throw modelError(
-      `${task.name} labels words, and flexbert imports classifiers of whole texts alone so far. Fine-tune it: flexbert finetune --task ${task.name}`,
-    );
-  }
   const config = declaredOf(foreign, "config");
   const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(nameOf) : [];
-  const family = familyOf(foreign.config);
-  const wanted = `Give a ${family.className}ForSequenceClassification`;
-  const read = [`${family.className}ForSequenceClassification`, `${family.className}Model`];
+  const className = classNameOf(foreign.config, task.kind);
+  const wanted = `Give a ${className}`;
+  const read = [className, `${familyOf(foreign.config).className}Model`];
   const others = architectures.filter((name) => !read.includes(name));
   if (others.length > 0 && others.length === architectures.length) {
-    throw modelError(`${folder} is a ${others.join(", ")}: ${reasonAgainst(others[0] as string)}. ${wanted}`);
+    throw modelError(`${folder} is a ${others.join(", ")}: ${reasonAgainst(others[0] as string, task)}. ${wanted}`);
   }
-  const lacking = head.find((name) => !(name in tensors) && !name.startsWith(`${family.head.output}.`));
+  const { output } = headUnder(foreign.config, task.kind);
+  const lacking = head.find((name) => !(name in tensors) && !name.startsWith(`${output}.`));
   if (lacking !== undefined) {
     throw modelError(
       `${folder} has no pooler (${moduleOf(lacking)}), whose output the head of ${task.name} reads: ` +
@@ -147,9 +144,12 @@ export function requireHead(foreign: Base, task: Task, head: readonly string[]):
 /** bert.pooler.dense of bert.pooler.dense.weight. */
 const moduleOf = (parameter: string) => parameter.replace(/\.[^.]+$/, "");
 
-function reasonAgainst(architecture: string): string {
+function reasonAgainst(architecture: string, { name, kind }: Task): string {
   if (/ForTokenClassification$/.test(architecture)) {
-    return "its head labels every token, and flexbert's read the whole text";
+    return `its head labels every token, and ${name} is a ${kind.name} of the whole text`;
+  }
+  if (/ForSequenceClassification$/.test(architecture)) {
+    return `its head labels the whole text, and ${name} labels every word`;
   }
   if (/ForMultipleChoice$/.test(architecture)) return "its head compares several texts, flexbert's read one";
   return "it has no head of a kind that flexbert knows";
@@ -253,10 +253,8 @@ export function mapLabels(
   labels: readonly string[] | null,
   { folder, config }: Pick<Base, "folder" | "config">,
 ): HostTensors {
-  const [ofWeight, ofBias] = ["weight", "bias"].map((part) => `${familyOf(config).head.output}.${part}`) as [
-    string,
-    string,
-  ];
+  const { output } = headUnder(config, task.kind);
+  const [ofWeight, ofBias] = ["weight", "bias"].map((part) => `${output}.${part}`) as [string, string];
   const [weight, bias] = [branch[ofWeight], branch[ofBias]];
   if (!labels || !weight || !bias) return branch;
   const [rows = 0, hidden = 0] = weight.shape;

@@ -20,7 +20,7 @@ import { modelError } from "../errors/errors";
 import { id8, sha256Hex } from "../files/hash";
 import type { Reporter } from "../messages/reporter";
 import { branchAxes } from "../model/branch";
-import { familyOf } from "../model/families/families";
+import { headUnder } from "../model/families/head";
 import { branchTensors, embeddingTensors, layerTensors, withShared } from "../model/parameters";
 import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
@@ -99,7 +99,7 @@ async function readBranch(
 
 /** Outputs of the folder's classifier: as many as the task has. */
 function outputsOf(branch: HostTensors, task: Task, { folder, config }: Base): number {
-  const { output } = familyOf(config).head;
+  const { output } = headUnder(config, task.kind);
   const weight = branch[`${output}.weight`];
   if (!weight || !branch[`${output}.bias`]) {
     throw modelError(`${folder} has no classifier: it is no fine-tuned classifier or regression`);

@@ -1,7 +1,6 @@
 // A task that labels words, from CoNLL's columns to a merged, exported and served model beside a task of whole texts: the
 // branch that reads every token and the one that reads the first share a trunk, and each gives in it what it gives alone.
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
@@ -18,10 +17,10 @@ import { computeLogits, toPrediction } from "../../src/predict/predict";
 import { glueTasks } from "../../src/tasks/glue";
 import type { SpansPrediction } from "../../src/tasks/kinds/kind";
 import type { Task } from "../../src/tasks/task";
-import { readUserTasks } from "../../src/tasks/user-tasks";
 import { startServe } from "../serve/running-server";
 import { distill, finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
+import { writeTinyTagging } from "../tiny-tagging";
 import { trainTiny } from "../trained";
 
 const folder = temporaryFolder();
@@ -29,25 +28,6 @@ const place = (name: string) => path.join(folder, name);
 const base = tinyBase("tiny-tagging", { hidden: 32, dropout: 0.1 });
 const run = tinyRun(folder);
 const training = { ...tinyTraining, epochs: 12, learningRate: 5e-3 };
-
-/** "long" and what follows it is a book, a lone "film" a film. */
-function sentence(i: number): readonly (readonly [word: string, tag: string])[] {
-  const filler = ["the", "a", "he", "saw", "was"];
-  const word = (at: number) => [filler[(i * 3 + at) % filler.length] as string, "O"] as const;
-  const book = [
-    ["long", "B-book"],
-    ["book", "I-book"],
-  ] as const;
-  const parts = [[word(0)], book, [word(1), word(2)], [["film", "B-film"]] as const, [word(3)]];
-  return parts.filter((_, at) => (i >> at) % 2 === 0 || at === 2).flat();
-}
-
-const columns = (rows: number, from: number) =>
-  Array.from({ length: rows }, (_, i) =>
-    sentence(i + from)
-      .map((cells) => cells.join("\t"))
-      .join("\n"),
-  ).join("\n\n");
 
 let task: Task;
 let engine: Engine;
@@ -57,15 +37,7 @@ beforeAll(async () => {
   process.env["FLEXBERT_CACHE"] = place("cache");
   await writeBase(base, cachedFolder(base.name));
   writeTinyGlue(place("glue"));
-  mkdirSync(place("data"));
-  writeFileSync(place("data/train.conll"), `-DOCSTART-\tO\n\n${columns(48, 0)}\n`);
-  writeFileSync(place("data/dev.conll"), `${columns(24, 5)}\n\n\n`);
-  writeFileSync(
-    place("tasks.yaml"),
-    "tasks:\n  - name: things\n    kind: tagging\n    files: { train: data/train.conll, dev: data/dev.conll }\n" +
-      "    columns: { text: 0, label: 1 }\n    labels: [O, B-book, I-book, B-film]\n",
-  );
-  [task] = (await readUserTasks(place("tasks.yaml"))) as [Task];
+  ({ task } = await writeTinyTagging(folder));
   ({ engine } = await openEngine("onnx", {}));
   const { context } = quietContext(engine);
   [teacher] = (await finetune(

@@ -10,14 +10,12 @@ import type { HostTensor } from "../../model/tensors";
 export const parameterShapes = (config: EncoderConfig): ReadonlyMap<string, readonly number[]> =>
   new Map(baseParameters(config).map(({ name, shape }) => [name, shape]));
 
-/** The tensors of a fine-tuned model's head, whose number of outputs the config does not say. */
-const classifierShapes = (config: EncoderConfig, outputs: number): ReadonlyMap<string, readonly number[]> =>
-  new Map(
-    familyOf(config)
-      .head.parameters(config, outputs)
-      .filter(({ ofBase }) => !ofBase)
-      .map(({ name, shape }) => [name, shape]),
-  );
+/** The tensors of a fine-tuned model's head, over texts or over tokens, whose number of outputs the config does not say. */
+function classifierShapes(config: EncoderConfig, outputs: number): ReadonlyMap<string, readonly number[]> {
+  const { head, tokenHead } = familyOf(config);
+  const both = [tokenHead, head].flatMap((one) => one.parameters(config, outputs));
+  return new Map(both.filter(({ ofBase }) => !ofBase).map(({ name, shape }) => [name, shape]));
+}
 
 /** Tells the tensors of a fine-tuned model's head. */
 export function classifierOf(config: EncoderConfig): (name: string) => boolean {
@@ -40,7 +38,7 @@ export function checkParameters(
   source: string,
 ): void {
   const shapes = parameterShapes(config);
-  const { head, title } = familyOf(config);
+  const { head, tokenHead, title } = familyOf(config);
   const optional = head.parameters(config, 1).filter(({ required }) => !required);
   const ofHead = new Set(optional.map(({ name }) => name));
   const hasHead = [...shapes.keys()].some((name) => ofHead.has(name) && tensors[name]);
@@ -51,7 +49,9 @@ export function checkParameters(
       `${source} lacks ${missing.length} of ${shapes.size} tensors of a ${title} of ${config.numHiddenLayers} layers: ${shown}${missing.length > 3 ? ", ..." : ""}. Give a whole checkpoint`,
     );
   }
-  const outputs = tensors[`${head.output}.weight`]?.shape[0] ?? tensors[`${head.output}.bias`]?.shape[0] ?? 0;
+  const [outputs = 0] = [head, tokenHead].flatMap(({ output }) =>
+    ["weight", "bias"].flatMap((part) => tensors[`${output}.${part}`]?.shape[0] ?? []),
+  );
   const heads = classifierShapes(config, outputs);
   for (const [name, tensor] of Object.entries(tensors)) {
     const expected = shapes.get(name) ?? heads.get(name);

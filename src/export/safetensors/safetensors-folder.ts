@@ -11,6 +11,7 @@ import { branchAxes, branchLogits } from "../../model/branch";
 import type { EntryPoint } from "../../model/entry-point";
 import { configJson } from "../../model/families/config-file";
 import { familyOf } from "../../model/families/families";
+import { classNameOf } from "../../model/families/head";
 import { headOf } from "../../tasks/task";
 import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
 import type { CheckTools } from "../check/model-check";
@@ -80,7 +81,7 @@ function framed(tokenizer: Tokenizer, isPair: boolean): string {
 function readme({ manifest, config, tokenizer }: ExportSource, task: MergedTask, count: number): string {
   const family = familyOf(config);
   const { className } = family;
-  const architecture = `${className}For${task.kind.perWord ? "Token" : "Sequence"}Classification`;
+  const architecture = classNameOf(config, task.kind);
   const depth = taskDepth(task);
   const outputs = task.kind.outputs(task).length;
   const pair = task.inputs === "pair";

@@ -1,5 +1,5 @@
-// export transformers: the family's ordinary class for sequence classification a task, such as BertForSequenceClassification, as save_pretrained leaves one: the trunk's layers and
-// the branch's in one model, which knows nothing of the other tasks.
+// export transformers: the family's ordinary class a task, such as BertForSequenceClassification or BertForTokenClassification, as
+// save_pretrained leaves one: the trunk's layers and the branch's in one model, which knows nothing of the other tasks.
 
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -10,6 +10,8 @@ import { licenceForCallers } from "../../merge/folder/licence";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { configJson } from "../../model/families/config-file";
 import { familyOf } from "../../model/families/families";
+import { classNameOf } from "../../model/families/head";
+import { schemeOf } from "../../tasks/tags";
 import type { ExportFormat, ExportSource } from "../format";
 import { jsonFile } from "../sidecars";
 import {
@@ -77,13 +79,17 @@ function classifierConfig({ config }: ExportSource, task: MergedTask): object {
   const names = task.kind.definedBy === "labels" ? task.labels : ["LABEL_0"];
   return {
     ...configJson({ ...config, numHiddenLayers: taskDepth(task) }),
-    architectures: [`${familyOf(config).className}For${task.kind.perWord ? "Token" : "Sequence"}Classification`],
+    architectures: [classNameOf(config, task.kind)],
     ...(task.kind.problemType === undefined ? {} : { problem_type: task.kind.problemType }),
     id2label: Object.fromEntries(names.map((label, id) => [id, label])),
     label2id: Object.fromEntries(names.map((label, id) => [label, id])),
     dtype: "float32",
   };
 }
+
+/** The pipeline groups tags that begin with B- and I-, or have no prefix: of BIOES it gives words. */
+const grouped = ({ labels }: MergedTask): string =>
+  schemeOf(labels) === "BIOES" ? "" : `, aggregation_strategy="first"`;
 
 function card({ manifest }: ExportSource, task: MergedTask, licence: string): string {
   const [name, pipeline] = task.kind.perWord ? ["tag", "token-classification"] : ["classify", "text-classification"];
@@ -102,7 +108,7 @@ Licence of the base: ${licence}.
 \`\`\`python
 from transformers import pipeline
 
-${name} = pipeline("${pipeline}", model="."${task.kind.perWord ? ', aggregation_strategy="first"' : ""})
+${name} = pipeline("${pipeline}", model="."${task.kind.perWord ? grouped(task) : ""})
 print(${call})
 \`\`\`
 `;

@@ -13,6 +13,7 @@ import {
   postNormProducts,
   postNormRows,
   summedEmbeddings,
+  tokenProduct,
 } from "./post-norm";
 
 const EMBEDDINGS = "bert.embeddings.";
@@ -48,6 +49,7 @@ export const bert: Family = {
       return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
     },
   },
+  tokenHead: tokenProduct,
   embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,

@@ -13,6 +13,7 @@ import {
   postNormProducts,
   postNormRows,
   summedEmbeddings,
+  tokenProduct,
 } from "./post-norm";
 
 export interface DistilBertConfig extends EncoderConfig {
@@ -89,6 +90,7 @@ export const distilbert: Family<DistilBertConfig> = {
       return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
     },
   },
+  tokenHead: tokenProduct,
   embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, names),
   products: postNormProducts,

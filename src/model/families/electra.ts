@@ -13,6 +13,7 @@ import {
   postNormProducts,
   postNormRows,
   summedEmbeddings,
+  tokenProduct,
   twoProducts,
 } from "./post-norm";
 
@@ -61,6 +62,7 @@ export const electra: Family<ElectraConfig> = {
   inputs: { types: true, positions: true, firstPosition: () => 0 },
   dropout: { ...bertDropout(head.sites), embeddingsWidth: ({ embeddingSize }) => embeddingSize },
   head,
+  tokenHead: tokenProduct,
   embeddings: (config) => [
     ...embedded.parameters(config),
     ...(isProjected(config) ? denseParameters(PROJECTION, config.hiddenSize, config.embeddingSize) : []),

@@ -25,6 +25,8 @@ export interface Family<C extends EncoderConfig = EncoderConfig> {
   readonly inputs: FamilyInputs<C>;
   readonly dropout: DropoutRates<C>;
   readonly head: FamilyHead<C>;
+  /** As transformers' class for token classification has it. */
+  readonly tokenHead: TokenHead<C>;
 
   /** In the order of names that random bases draw by: never reorder. */
   embeddings(config: C): readonly Parameter[];
@@ -116,6 +118,17 @@ export interface FamilyHead<C> {
   readonly output: string;
   /** @param states [batch, hidden] of the first position, or [batch, length, hidden] of all */
   logits<X>(ops: HeadOperations<X>, states: X, config: C): X;
+}
+
+/** What reads every token of the topmost layer alone, and gives the outputs of each. */
+export interface TokenHead<C> {
+  parameters(config: C, outputs: number): readonly HeadParameter[];
+  /** As of {@link FamilyHead}. */
+  readonly output: string;
+  /** Where it drops out, on a vector a token. */
+  sites(config: C): readonly HeadSite[];
+  /** @param states [..., hidden] of any tokens */
+  logits<X>(ops: Operations<X>, states: X, config: C): X;
 }
 
 /** A family's own name for a parameter stands in each; weights are `${name}.weight`, offsets `${name}.bias`. */

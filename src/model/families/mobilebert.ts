@@ -5,7 +5,7 @@ import type { EncoderConfig } from "../config";
 import { outputParameters, poolerParameters } from "../head-parameters";
 import type { Family, LayerOperations, LayerProducts, LayerSite, Operations, Parameter } from "./family";
 import { bertKeys, type ConfigFile, count, rate, readFlag, readWord } from "./keys";
-import { bertDropout, denseParameters, normParameters } from "./post-norm";
+import { bertDropout, denseParameters, normParameters, tokenProduct } from "./post-norm";
 
 export interface MobileBertConfig extends EncoderConfig {
   /** Of words. Positions and token types have the hidden size. */
@@ -237,6 +237,7 @@ export const mobilebert: Family<MobileBertConfig> = {
       return ops.dense(ops.drop(ops.pooled(pooled), "pooled"), "classifier");
     },
   },
+  tokenHead: tokenProduct,
   embeddings: ({ hiddenSize: hidden, embeddingSize: width, trigramInput, ...config }) => [
     { name: words, shape: [config.vocabSize, width], begins: "normal" },
     { name: positions, shape: [config.maxPositionEmbeddings, hidden], begins: "normal" },

@@ -6,8 +6,9 @@ import { shown } from "../../errors/printable";
 import type { EncoderConfig } from "../config";
 import { type HeadParameter, headSites } from "../head-parameters";
 import { type Activation, activationOf, hiddenActs } from "../hidden-act";
-import type { Family, HeadOperations, LayerOperations, LayerSite, Parameter } from "./family";
+import type { Family, HeadOperations, LayerOperations, LayerSite, Operations, Parameter } from "./family";
 import { type ConfigFile, count, positive, rate, readFlag, readNumber, readWord, tokenId } from "./keys";
+import { TOKEN } from "./post-norm";
 
 export interface ModernBertConfig extends EncoderConfig {
   readonly embeddingDropoutProb: number;
@@ -182,12 +183,18 @@ function headParameters(config: ModernBertConfig, outputs: number): HeadParamete
   ];
 }
 
+const finalNorm = <X>(ops: Operations<X>, states: X, { layerNormEps, normBias }: ModernBertConfig): X =>
+  ops.norm(states, FINAL_NORM, layerNormEps, normBias);
+
+/** What the last product reads, before its dropout. */
+function predicting<X>(ops: Operations<X>, normed: X, config: ModernBertConfig): X {
+  const product = ops.activate(ops.dense(normed, "head.dense", config.classifierBias), config.classifierAct);
+  return ops.norm(product, "head.norm", config.layerNormEps, config.normBias);
+}
+
 function logits<X>(ops: HeadOperations<X>, states: X, config: ModernBertConfig): X {
-  const { normBias, layerNormEps: epsilon } = config;
-  const normed = ops.norm(states, FINAL_NORM, epsilon, normBias);
-  const vector = config.pooling === "mean" ? ops.mean(normed) : normed;
-  const product = ops.activate(ops.dense(vector, "head.dense", config.classifierBias), config.classifierAct);
-  const pooled = ops.pooled(ops.norm(product, "head.norm", epsilon, normBias));
+  const normed = finalNorm(ops, states, config);
+  const pooled = ops.pooled(predicting(ops, config.pooling === "mean" ? ops.mean(normed) : normed, config));
   return ops.dense(ops.drop(pooled, "pooled"), "classifier");
 }
 
@@ -241,6 +248,16 @@ export const modernbert: Family<ModernBertConfig> = {
     positions: ({ pooling }) => (pooling === "mean" ? "all" : "first"),
     output: "classifier",
     logits,
+  },
+  /** The same, of every token. */
+  tokenHead: {
+    parameters: headParameters,
+    output: "classifier",
+    sites: ({ classifierDropoutProb: rate, hiddenSize: width }) => [{ name: TOKEN, rate, width }],
+    logits(ops, states, config) {
+      const read = predicting(ops, finalNorm(ops, states, config), config);
+      return ops.dense(ops.drop(read, TOKEN), "classifier");
+    },
   },
   embeddings: ({ vocabSize, hiddenSize, normBias }) => [
     { name: words, shape: [vocabSize, hiddenSize], begins: "normal" },

@@ -12,6 +12,7 @@ import {
   postNormProducts,
   postNormRows,
   summedEmbeddings,
+  tokenProduct,
   twoProducts,
 } from "./post-norm";
 
@@ -85,6 +86,7 @@ export const mpnet: Family = {
   inputs: { types: false, positions: true, firstPosition: () => PADDING_ROW + 1 },
   dropout: bertDropout(head.sites),
   head,
+  tokenHead: tokenProduct,
   embeddings: (config) => [
     ...embeddings.parameters(config),
     { name: RELATIVE, shape: [BUCKETS, config.numAttentionHeads], begins: "normal" },

@@ -12,6 +12,7 @@ import type {
   LayerOperations,
   LayerProducts,
   Parameter,
+  TokenHead,
 } from "./family";
 
 /** Names of a layer's parts, behind the layer's own. */
@@ -166,3 +167,14 @@ export const twoProducts = <C extends EncoderConfig>(
     { name: FEATURES, rate, width },
   ],
 });
+
+/** Site of dropout before what gives a token's outputs: part of the format of runs, as all names of sites are. */
+export const TOKEN = "token";
+
+/** Dropout at the layers' rate and a product, of which nothing is the base's: no pooler. */
+export const tokenProduct: TokenHead<EncoderConfig> = {
+  parameters: ({ hiddenSize }, outputs) => outputParameters("classifier", hiddenSize, outputs),
+  output: "classifier",
+  sites: ({ hiddenDropoutProb: rate, hiddenSize: width }) => [{ name: TOKEN, rate, width }],
+  logits: (ops, states) => ops.dense(ops.drop(states, TOKEN), "classifier"),
+};

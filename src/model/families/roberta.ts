@@ -13,6 +13,7 @@ import {
   postNormProducts,
   postNormRows,
   summedEmbeddings,
+  tokenProduct,
   twoProducts,
 } from "./post-norm";
 
@@ -44,6 +45,7 @@ export const roberta: Family = {
   inputs: { types: false, positions: true, firstPosition: ({ padTokenId }) => padTokenId + 1 },
   dropout: bertDropout(head.sites),
   head,
+  tokenHead: tokenProduct,
   embeddings: embeddings.parameters,
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,

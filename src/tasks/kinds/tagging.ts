@@ -1,7 +1,7 @@
 // A tag for every word of a text: an output a tag, softmax, and of all sequences that the scheme allows the likeliest. Tags
 // mean spans (tags.ts), which are what is predicted and scored.
 
-import { tokenParameters } from "../../model/head-parameters";
+import { familyTokenHead } from "../../model/families/head";
 import type { Metric, Numbers } from "../metrics";
 import {
   f1OfSpans,
@@ -65,8 +65,8 @@ export const tagging = defineKind({
   targets: (ids: readonly number[]) => [...ids, ROW_END],
   target: { dtype: "int32", shape: () => [] },
 
-  parameters: tokenParameters,
-  head: async () => (await import("../../model/heads.js")).heads.tagging,
+  parameters: (_, outputs, config) => familyTokenHead(config, outputs),
+  head: async (config) => (await import("../../model/heads.js")).headFor("tagging", config),
   outputs: ({ labels }) => labels,
   decide: (logits, { labels }) => bestSequence(logits, labels),
   predict(logits, { labels }, of): SpansPrediction {
