@@ -31,9 +31,9 @@ export function encodeWords(tokenizer: Tokenizer, { text, words }: WordedText, m
   if (room < 1) throw usageError(`a length of ${maxLength} has no room for a word. Give at least ${special + 1}`);
   const pieces = piecesOf(whole.offsets.slice(inner.first, inner.past), words);
   const starts = windowStarts(count, room);
+  const size = Math.min(room, count);
+  const windowOf = windowsOf(pieces.firstOf, starts, size, count);
   return starts.map((start, i) => {
-    const size = Math.min(room, count);
-    const isOwn = (word: number) => windowFor(pieces.firstOf[word] as number, starts, size, count) === i;
     const cut = (values: Int32Array) =>
       Int32Array.from([
         ...values.subarray(0, inner.first),
@@ -44,7 +44,7 @@ export function encodeWords(tokenizer: Tokenizer, { text, words }: WordedText, m
     const own: [position: number, word: number][] = [];
     for (let at = 0; at < size; at++) {
       const word = pieces.wordOf[start + at] as number;
-      if (word < 0 || !isOwn(word)) continue;
+      if (word < 0 || windowOf[word] !== i) continue;
       wordOf[inner.first + at] = word;
       if (pieces.firstOf[word] === start + at) own.push([inner.first + at, word]);
     }
@@ -98,15 +98,24 @@ function windowStarts(count: number, room: number): number[] {
   return [...starts, count - room];
 }
 
-/** The window in which a token has most of the text on its shorter side; the text's own ends are no window's. */
-function windowFor(token: number, starts: readonly number[], size: number, count: number): number {
-  let [best, most] = [0, -1];
-  for (const [i, start] of starts.entries()) {
-    if (token < start || token >= start + size) continue;
-    const before = start === 0 ? count : token - start;
-    const behind = start + size === count ? count : start + size - 1 - token;
-    const around = Math.min(before, behind);
-    if (around > most) [best, most] = [i, around];
-  }
-  return best;
+/**
+ * The window of each word, -1 without a token: that in which its first token has most of the text on its shorter side; the
+ * text's own ends are no window's.
+ * @param firstOf ascending, -1 left out
+ */
+function windowsOf(firstOf: Int32Array, starts: readonly number[], size: number, count: number): Int32Array {
+  let lowest = 0; // windows before it end before the words that come
+  return firstOf.map((token) => {
+    if (token < 0) return -1;
+    while ((starts[lowest] as number) + size <= token) lowest++;
+    let [best, most] = [lowest, -1];
+    for (let i = lowest; i < starts.length && (starts[i] as number) <= token; i++) {
+      const start = starts[i] as number;
+      const before = start === 0 ? count : token - start;
+      const behind = start + size === count ? count : start + size - 1 - token;
+      const around = Math.min(before, behind);
+      if (around > most) [best, most] = [i, around];
+    }
+    return best;
+  });
 }

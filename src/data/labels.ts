@@ -2,7 +2,8 @@
 
 import { dataError, usageError } from "../errors/errors";
 import { counted } from "../messages/words";
-import { asTags } from "../tasks/tags";
+import { isIob1, NO_BEGINNINGS, withBeginnings, withRow } from "../tasks/iob1";
+import { asTags, tagOf } from "../tasks/tags";
 import type { SplitSource, Task } from "../tasks/task";
 import { findSplitFile, readSplit } from "./read-split";
 import { openRows } from "./rows";
@@ -86,17 +87,21 @@ async function countLabels(task: Task): Promise<LabelCounts> {
 /** Of the whole train file: tags, or types of spans. */
 async function countTags(task: Task): Promise<LabelCounts> {
   const counts = new Map<string, number>();
-  let rows = 0;
+  let [rows, shown] = [0, NO_BEGINNINGS];
   const source = task.splits.train as SplitSource;
   const file = findSplitFile(task, "train", "") as string;
   for await (const batch of (await openRows(fileBytes(file), source)).rows) {
     for (const { cells } of batch) {
-      for (const name of namesInCell(cells.label?.trim() ?? "")) counts.set(name, (counts.get(name) ?? 0) + 1);
+      const names = namesInCell(cells.label?.trim() ?? "");
+      for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+      shown = withRow(shown, names.map(tagOf));
       rows++;
     }
     requireFew(task, counts.size);
   }
   if (counts.size === 0) throw dataError(`${file}: ${task.name} needs labels, and there is none`);
+  const found = [...counts.keys()];
+  for (const label of isIob1(shown) ? withBeginnings(found) : []) counts.set(label, counts.get(label) ?? 0);
   return { counts, rows, file };
 }
 

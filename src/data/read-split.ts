@@ -12,7 +12,7 @@ import { isOfPart } from "./part";
 import { openRows, type RawRow } from "./rows";
 import { fileBytes } from "./rows/file-bytes";
 import { looksQuoted } from "./rows/layout";
-import { type TaggedRow, taggedRow, tagWarnings } from "./tagged";
+import { readAsTags, type TaggedRow, taggedRow } from "./tagged";
 
 export interface Example {
   readonly text: string;
@@ -25,6 +25,8 @@ export interface Example {
   readonly line: number;
   /** Where words have labels: where they stand in the text, as many as labels. */
   readonly words?: TaggedRow["words"];
+  /** As of {@link TaggedRow}. */
+  readonly cuts?: number;
 }
 
 export interface BrokenRow {
@@ -99,9 +101,10 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
   if (file === null) throw missingFile(task, name, placesOf(task, source, options.glueData)[0] as string);
   const read = await readExamples(task, source, file, options.maxRows ?? Number.POSITIVE_INFINITY);
   requireWhole(file, read, options);
-  const { examples, broken } = read;
+  const { broken } = read;
+  const { examples, warnings: ofTags } = readAsTags(task, file, read.examples);
   if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
-  const warnings = [...quotesWarning(task, source, file, examples), ...tagWarnings(task, file, examples)];
+  const warnings = [...quotesWarning(task, source, file, examples), ...ofTags];
   return { task, name, path: file, examples, broken, warnings, sha256: hashOf(task, examples) };
 }
 

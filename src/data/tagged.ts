@@ -1,12 +1,13 @@
 // A row whose words have labels: where its words stand, and the tag of each. Files say it by tags, one a word, or by spans of
 // the text, which are tags of the words that they touch.
 
-import { oneLine } from "../errors/errors";
+import { dataError, oneLine } from "../errors/errors";
 import { shown } from "../errors/printable";
 import { counted } from "../messages/words";
+import { asBio, isIob1, NO_BEGINNINGS, withRow } from "../tasks/iob1";
 import type { Label } from "../tasks/kinds/kind";
 import { offsetsFrom } from "../tasks/offset-unit";
-import { isPossible, tagsOf, tagsOfSpans, type WordSpan } from "../tasks/tags";
+import { isPossible, schemeOf, type Tag, tagsOf, tagsOfSpans, type WordSpan } from "../tasks/tags";
 import type { SplitSource, Task } from "../tasks/task";
 import { type TextRange, wordsOf } from "../tasks/words";
 import type { RawRow } from "./rows";
@@ -15,6 +16,8 @@ export interface TaggedRow {
   readonly words: readonly TextRange[];
   /** A tag id for each; null where the row has no labels. */
   readonly label: readonly number[] | null;
+  /** Spans that begin or end within a word, which is theirs whole. */
+  readonly cuts?: number;
 }
 
 /** A span as a file has it. */
@@ -55,6 +58,7 @@ function ofSpans(
   if (typeof spans === "string") return spans;
   const types = new Set(tagsOf(task.labels).map(({ type }) => type));
   const touched: WordSpan[] = [];
+  let cuts = 0;
   let before: CharacterSpan | null = null;
   for (const span of [...spans].sort((a, b) => a.start - b.start || a.end - b.end)) {
     const { start, end, type } = span;
@@ -67,10 +71,11 @@ function ofSpans(
     const over = before && (touched.at(-1)?.end as number) > first;
     if (over) return `the spans ${said(before as CharacterSpan)} and ${said(span)} have a word in common`;
     touched.push(wordSpan);
+    if (start > (words[first] as TextRange)[0] || end < (words[wordSpan.end - 1] as TextRange)[1]) cuts++;
     before = span;
   }
   const label = tagsOfSpans(touched, words.length, task.labels);
-  return label ? { words, label } : "a span needs a tag that is not among the labels";
+  return label ? { words, label, ...(cuts > 0 && { cuts }) } : "a span needs a tag that is not among the labels";
 }
 
 interface CharacterSpan {
@@ -127,17 +132,65 @@ export function namesInCell(cell: string): string[] {
   }
 }
 
-/** Sequences that the scheme of the labels has not: conlleval gives them a meaning, and they may mean another scheme. */
-export function tagWarnings(
+interface ReadRow {
+  readonly label: Label | null;
+  readonly line: number;
+  readonly cuts?: number;
+}
+
+/**
+ * Rows as the task has them, and what is to be said of them: IOB1 is turned into BIO, spans that cut words are told, and so
+ * are sequences that the labels' scheme has not, which conlleval gives a meaning.
+ * Throws dataError (3) where BIO needs a tag that is not among the labels.
+ */
+export function readAsTags<R extends ReadRow>(
   task: Task,
   file: string,
-  examples: readonly { readonly label: Label | null; readonly line: number }[],
-): string[] {
-  if (!task.kind.perWord || task.labels.length === 0) return [];
-  const odd = examples.filter(({ label }) => label !== null && !isPossible(label as readonly number[], task.labels));
-  if (odd.length === 0) return [];
-  return [
-    `${file}: ${counted(odd.length, "row")} (the first in line ${odd[0]?.line}) have tags that ${task.name}'s scheme does not ` +
-      "allow in that order, such as I-X behind O; they count as conlleval counts them, and no prediction has them",
-  ];
+  rows: R[],
+): { readonly examples: R[]; readonly warnings: readonly string[] } {
+  const labelled = (row: ReadRow) => row.label as readonly number[];
+  if (!task.kind.perWord || task.labels.length === 0) return { examples: rows, warnings: [] };
+  const { examples, warnings } = fromIob1(task, file, rows);
+  const first = (some: readonly ReadRow[]) => `${counted(some.length, "row")} (the first in line ${some[0]?.line})`;
+  const cut = examples.filter(({ cuts = 0 }) => cuts > 0);
+  if (cut.length > 0) {
+    warnings.push(
+      `${file}: in ${first(cut)} spans begin or end within a word, and are read as of the whole word: words are what ${task.name} labels`,
+    );
+  }
+  const odd = examples.filter((row) => row.label !== null && !isPossible(labelled(row), task.labels));
+  if (odd.length > 0) {
+    warnings.push(
+      `${file}: ${first(odd)} have tags that ${task.name}'s scheme does not allow in that order, such as I-X behind O; they count ` +
+        "as conlleval counts them, and no prediction has them",
+    );
+  }
+  return { examples, warnings };
+}
+
+function fromIob1<R extends ReadRow>(task: Task, file: string, rows: R[]) {
+  const warnings: string[] = [];
+  const tags = tagsOf(task.labels);
+  const labelsOf = ({ label }: ReadRow) => (label ?? []) as readonly number[];
+  const shown = rows.reduce(
+    (all, row) =>
+      withRow(
+        all,
+        labelsOf(row).map((id) => tags[id] as Tag),
+      ),
+    NO_BEGINNINGS,
+  );
+  if (schemeOf(task.labels) !== "BIO" || !isIob1(shown)) return { examples: rows, warnings };
+  const examples = rows.map((row) => {
+    const label = asBio(labelsOf(row), task.labels);
+    if (typeof label === "string") {
+      throw dataError(
+        `${file}: its tags are IOB1's, and line ${row.line} needs ${label} in BIO, which is none of ${task.name}'s labels. ` +
+          `Add it${task.definedIn ? ` in ${task.definedIn}` : ""}`,
+      );
+    }
+    return row.label === null ? row : { ...row, label };
+  });
+  warnings.push(`${file}: its tags are IOB1's, and are read as BIO: I-X that begins a span is B-X`);
+  return { examples, warnings };
 }

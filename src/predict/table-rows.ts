@@ -4,7 +4,7 @@ import type { Reading } from "../data/reading/reading";
 import { onlyPosition } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
-import { dataError } from "../errors/errors";
+import { dataError, usageError } from "../errors/errors";
 import { shown } from "../errors/printable";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
@@ -27,12 +27,21 @@ export interface OpenInput {
   readonly kept: readonly string[];
 }
 
-/** Throws dataError (3) for an empty file, for columns that rows are too short for, and for two kept columns of one name. */
+/**
+ * Throws dataError (3) for an empty file, for columns that rows are too short for, and for two kept columns of one name;
+ * usageError (2) for what words in columns have not.
+ */
 export async function openInput(
   bytes: ByteSource,
   { layout, columns, task }: Reading,
   keep: boolean,
 ): Promise<OpenInput> {
+  const wordColumns = layout.format === "conll";
+  if (wordColumns && (keep || columns.pair !== undefined || columns.index !== undefined)) {
+    throw usageError(
+      `${bytes.name} has a word a line: its rows have one text, and no pair, ids or other columns to keep. Leave them out`,
+    );
+  }
   const table = await openTable(bytes, layout);
   const keyed = isKeyed(layout.format);
   const at = (column: Column): number | string => {
@@ -51,7 +60,7 @@ export async function openInput(
     kept: names.map((name): [string, number | string] => [name, at(name)]),
     used: new Set(Object.values(columns).map(String)),
     keyed: keyed && keep,
-    wordColumns: layout.format === "conll",
+    wordColumns,
   };
   async function* rows() {
     for await (const batch of table.rows) yield batch.map((row) => toInput(row, places));
@@ -84,9 +93,8 @@ function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
   const { line, problem, lines = 1 } = row;
   if (problem !== undefined) return { line, reason: problem, rows: lines };
   const cells = row.cells as Readonly<Record<number | string, unknown>>;
-  const value = cells[places.text];
-  if (places.wordColumns) return { ...joinWords(value as readonly string[]), pair: null };
-  const text = value;
+  const text = cells[places.text];
+  if (places.wordColumns) return { ...joinWords(text as readonly string[]), pair: null };
   if (typeof text !== "string") return { line, reason: notText(places.text, text), rows: 1 };
   let pair = places.pair === null ? null : cells[places.pair];
   if (places.pairMayLack) pair ??= null;

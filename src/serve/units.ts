@@ -22,15 +22,16 @@ export function joinUnits(
   units: readonly (Pick<Unit, "tasks" | "places"> & { readonly row: number })[],
   take: TakeLogits,
 ): (unit: number, task: VersionTask, logits: Float32Array) => void {
+  const counts = new Map<string, number>();
+  for (const { row, places } of units) {
+    for (const name of Object.keys(places)) counts.set(`${row} ${name}`, (counts.get(`${row} ${name}`) ?? 0) + 1);
+  }
   const open = new Map<string, Windows>();
   const windowsOf = (row: number, task: VersionTask): Windows => {
     const key = `${row} ${task.name}`;
-    let found = open.get(key);
-    if (!found) {
-      const left = units.filter((unit) => unit.row === row && unit.tasks.includes(task.name)).length;
-      found = { left, logits: emptyWordLogits(wordsFor(task, rows[row] as Row).length, task.labels) };
-      open.set(key, found);
-    }
+    const logits = () => emptyWordLogits(wordsFor(task, rows[row] as Row).length, task.labels);
+    const found = open.get(key) ?? { left: counts.get(key) as number, logits: logits() };
+    open.set(key, found);
     return found;
   };
   return (at, task, logits) => {

@@ -31,6 +31,13 @@ export function schemeOf(labels: readonly string[]): Scheme {
   return prefixes.has("B") ? "BIO" : "IO";
 }
 
+/** Of a label among others with prefixes. */
+export function tagOf(label: string): Tag {
+  if (label === OUTSIDE) return { prefix: "O", type: "" };
+  const [, prefix = "I", type = label] = PREFIXED.exec(label) ?? [];
+  return { prefix: prefix as Prefix, type };
+}
+
 const isBare = (labels: readonly string[]) => !labels.some((label) => PREFIXED.test(label));
 
 const parsed = new WeakMap<readonly string[], readonly Tag[]>();
@@ -40,11 +47,7 @@ export function tagsOf(labels: readonly string[]): readonly Tag[] {
   const known = parsed.get(labels);
   if (known) return known;
   const bare = isBare(labels);
-  const tags = labels.map((label): Tag => {
-    if (label === OUTSIDE) return { prefix: "O", type: "" };
-    const [, prefix = "I", type = label] = bare ? [] : (PREFIXED.exec(label) ?? []);
-    return { prefix: prefix as Prefix, type };
-  });
+  const tags = labels.map((label): Tag => (bare && label !== OUTSIDE ? { prefix: "I", type: label } : tagOf(label)));
   parsed.set(labels, tags);
   return tags;
 }
@@ -66,6 +69,22 @@ export function tagsProblem(labels: readonly string[], scheme: Scheme): string |
   });
   if (other !== undefined) {
     return `"${other}" is no tag of ${scheme}, which has ${own.map((prefix) => (prefix === "O" ? "O" : `${prefix}-TYPE`)).join(", ")}`;
+  }
+  return unreachable(labels, scheme);
+}
+
+/** Why a tag can be in no sequence of the scheme; null where each can. */
+function unreachable(labels: readonly string[], scheme: Scheme): string | null {
+  if (scheme === "IO") return null;
+  const written = new Set(labels);
+  const some = (prefixes: readonly Prefix[], type: string) =>
+    prefixes.some((prefix) => written.has(`${prefix}-${type}`));
+  for (const { prefix, type } of tagsOf(labels)) {
+    const label = `${prefix}-${type}`;
+    if ((prefix === "I" || prefix === "E") && !some(["B"], type))
+      return `"${label}" never begins a span of ${scheme}, and there is no "B-${type}" before it`;
+    if (scheme === "BIOES" && (prefix === "B" || prefix === "I") && !some(["E"], type))
+      return `"${label}" never ends a span of ${scheme}, and there is no "E-${type}" behind it`;
   }
   return null;
 }

@@ -2,10 +2,10 @@
 
 import { unseenDifference } from "../messages/look-alikes";
 import { type Problem, schemaProblems, valueAt } from "../options/yaml-file";
-import { isKeyed } from "./format";
+import { formats, isKeyed } from "./format";
 import { glueTasks } from "./glue";
 import type { Kind, Kinds } from "./kinds/kind";
-import { asTags, schemeOf } from "./tags";
+import { asTags, OUTSIDE, schemeOf } from "./tags";
 import {
   formatOf,
   type Issue,
@@ -27,7 +27,7 @@ export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskE
   const entries: TaskEntry[] = [];
   for (const [i, raw] of rawEntries(content).entries()) {
     const own = issues.filter((issue) => issue.path[0] === "tasks" && issue.path[1] === i);
-    problems.push(...nameProblems(content, i));
+    problems.push(...nameProblems(content, i), ...aloneProblems(raw, kinds, i));
     // Beside an unknown key the entry still makes sense, and its other problems belong in the same report.
     const entry = taskEntry(kinds).safeParse(withoutUnknownKeys(raw, own));
     if (!entry.success) continue;
@@ -60,6 +60,15 @@ function withoutUnknownKeys(raw: unknown, issues: readonly Issue[]): unknown {
   return copy;
 }
 
+/** One label decides nothing; of words one type of spans does, which is tags of its own and O. Asked of entries that lack something too. */
+function aloneProblems(raw: unknown, kinds: Kinds, i: number): Problem[] {
+  const { labels, kind } = Object(raw) as { labels?: unknown; kind?: unknown };
+  if (!Array.isArray(labels) || labels.length !== 1) return [];
+  const perWord = typeof kind === "string" && Object.hasOwn(kinds, kind) && kinds[kind]?.perWord;
+  if (perWord && labels[0] !== OUTSIDE) return [];
+  return [{ path: ["tasks", i, "labels"], message: "has one label, and needs two at least" }];
+}
+
 /** Names that are taken: by GLUE, by `all`, by another entry. */
 function nameProblems(content: unknown, i: number): Problem[] {
   const names = rawEntries(content).map((entry) => (entry as { name?: unknown } | null)?.name);
@@ -86,9 +95,10 @@ function scoringProblems(entry: TaskEntry, kinds: Kinds): Problem[] {
   }
   if (range && range[0] >= range[1])
     problems.push({ path: ["range"], message: `${range[0]} is not below ${range[1]}` });
-  const twice = repeated((labels ?? []).map(labelName)).map((name) => `"${name}" is there twice`);
+  const names = (labels ?? []).map(labelName);
+  const twice = repeated(names).map((name) => `"${name}" is there twice`);
   const alike = repeated((labels ?? []).map(labelSpelling)).map((written) => `two labels are written "${written}"`);
-  const unseen = lookAlikes((labels ?? []).map(labelName));
+  const unseen = lookAlikes(names);
   const named = [twice, alike, unseen].find((found) => found.length > 0) ?? [];
   problems.push(...named.map((message) => ({ path: ["labels"], message })));
 
@@ -139,10 +149,16 @@ function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
 function tagProblems(entry: TaskEntry, kind: Kind): Problem[] {
   const problem = (key: keyof TaskEntry, message: string): Problem[] => [{ path: [key], message }];
   const keys = ["scheme", "words", "label-pieces", "offset-unit"] as const;
+  const columns = filesOf(entry).some(([, file]) => formatOf(entry, file) === "conll");
   if (!kind.perWord) {
-    return keys.flatMap((key) =>
-      entry[key] === undefined ? [] : problem(key, `a text of a ${kind.name} is labelled as a whole`),
-    );
+    const whole = `a text of a ${kind.name} is labelled as a whole`;
+    return [
+      ...keys.flatMap((key) => (entry[key] === undefined ? [] : problem(key, whole))),
+      ...(columns ? problem("format", `${whole}, and conll's columns have a label a word`) : []),
+    ];
+  }
+  if (columns && entry.columns.index !== undefined) {
+    return [{ path: ["columns", "index"], message: "words in columns have no index of their row; rows are numbered" }];
   }
   if (entry.columns.pair !== undefined) {
     return [{ path: ["columns", "pair"], message: `a ${kind.name} task labels the words of one text` }];
@@ -166,7 +182,7 @@ function fileProblems(entry: TaskEntry): Problem[] {
       .filter(([, file]) => formatOf(entry, file) === undefined)
       .map(([split, file]) => ({
         path: ["files", split],
-        message: `"${file}" does not tell its format; add format: tsv, csv, jsonl or parquet`,
+        message: `"${file}" does not tell its format; add format: ${formats.slice(0, -1).join(", ")} or ${formats.at(-1)}`,
       })),
   ];
 }

@@ -26,7 +26,7 @@ const label = z.union(
 /** `labels:` of a task whose train file says what labels there are. */
 export const FROM_DATA = "from-data";
 
-const labels = z.union([z.array(label).min(2), z.literal(FROM_DATA)], {
+const labels = z.union([z.array(label).min(1), z.literal(FROM_DATA)], {
   error: `must be a list of labels, or ${FROM_DATA}`,
 });
 

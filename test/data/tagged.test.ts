@@ -126,3 +126,63 @@ describe("spans of characters", () => {
     await expect(read(task)).rejects.toThrow(/the spans 0 to 2 \(a\) and 0 to 5 \(b\) have a word in common/);
   });
 });
+
+describe("IOB1", () => {
+  const entry = "files: { train: iob1.conll }\ncolumns: { text: 0, label: 1 }\nlabels: ";
+  const file = "a I-x\nb B-x\nc I-x\nd I-y\n\ne O\nf I-y\n";
+
+  test("is read as BIO, with the tags that it leaves out, and that is said", async () => {
+    const task = await withLabels(taskOf("iob1", { "iob1.conll": file }, `${entry}from-data`));
+    expect(task.labels).toEqual(["B-x", "B-y", "I-x", "I-y", "O"]);
+    const split = await read(task);
+    expect(said(split).map(([, tags]) => tags)).toEqual([
+      ["B-x", "B-x", "I-x", "B-y"],
+      ["O", "B-y"],
+    ]);
+    expect(split.warnings).toEqual([expect.stringMatching(/iob1.conll: its tags are IOB1's, and are read as BIO/)]);
+  });
+
+  test("needs the tags of BIO among the labels that a tasks file lists", async () => {
+    const listed = taskOf("listed", { "iob1.conll": file.replaceAll("I-y", "O") }, `${entry}[O, B-x, I-x]`);
+    expect(said(await read(listed))[0]?.[1]).toEqual(["B-x", "B-x", "I-x", "O"]);
+    expect(() => taskOf("lacking", {}, `${entry}[O, B-x, I-x, I-y]`)).toThrow(/"I-y" never begins a span of BIO/);
+  });
+
+  test("without any B-X is IO, and means the same", async () => {
+    const task = await withLabels(taskOf("io", { "iob1.conll": file.replace("B-x", "I-x") }, `${entry}from-data`));
+    const split = await read(task);
+    expect([task.labels, split.warnings]).toEqual([["I-x", "I-y", "O"], []]);
+  });
+});
+
+test("spans that cut words are told", async () => {
+  const entry = "files: { train: cuts.jsonl }\ncolumns: { text: text, label: spans }\nlabels: [a]";
+  const rows = [
+    { text: "x yes", spans: [[2, 4, "a"]] },
+    { text: "x yes", spans: [[2, 5, "a"]] },
+  ];
+  const split = await read(taskOf("cuts", { "cuts.jsonl": rows.map((row) => JSON.stringify(row)).join("\n") }, entry));
+  expect(said(split).map(([, tags]) => tags)).toEqual([
+    ["O", "B-a"],
+    ["O", "B-a"],
+  ]);
+  expect(split.warnings).toEqual([expect.stringMatching(/in 1 row \(the first in line 1\) spans begin or end within/)]);
+});
+
+test("one type of spans is enough, one label of texts is not", () => {
+  const entry = "files: { train: a.jsonl }\ncolumns: { text: text, label: spans }\nlabels: ";
+  expect(taskOf("one", {}, `${entry}[a]`).labels).toEqual(["O", "B-a", "I-a"]);
+  const alone = /has one label, and needs two at least/;
+  expect(() => taskOf("outside", {}, `${entry}[O]`)).toThrow(alone);
+  const whole = `tasks:\n  - name: t\n    ${`${entry}[a]`.replaceAll("\n", "\n    ")}\n`;
+  expect(() => parseUserTasks(whole, "tasks.yaml")).toThrow(alone);
+});
+
+test("words in columns are no labels of whole texts, and have no index", () => {
+  const text = (entry: string) =>
+    `tasks:\n  - name: t\n    files: { train: a.conll }\n    labels: [a, b]\n${entry.replace(/^/gm, "    ")}\n`;
+  const wrong = text("kind: classification\ncolumns: { text: 0, label: 1 }");
+  expect(() => parseUserTasks(wrong, "tasks.yaml")).toThrow(/conll's columns have a label a word/);
+  const indexed = text("kind: tagging\ncolumns: { text: 0, label: 1, index: 2 }");
+  expect(() => parseUserTasks(indexed, "tasks.yaml")).toThrow(/words in columns have no index of their row/);
+});

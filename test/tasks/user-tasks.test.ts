@@ -141,7 +141,7 @@ tasks:
     expect(problems.map((line) => line.trim())).toEqual([
       `line 2: tasks[0].name: "rte" is a GLUE task's name; choose another`,
       expect.stringContaining('line 3: tasks[0].titel: unknown key (did you mean "title"?)'),
-      'line 4: tasks[0].files.train: "a.xyz" does not tell its format; add format: tsv, csv, jsonl or parquet',
+      'line 4: tasks[0].files.train: "a.xyz" does not tell its format; add format: tsv, csv, jsonl, parquet, conll or folder',
       "line 5: tasks[0].columns.text: 3 is a position; give the column's name, or say header: false",
       'line 6: tasks[0].labels: "a" is there twice',
       "line 7: tasks[0].metric: pearson is no metric of classification; there are accuracy, f1, macro_f1, matthews",
