@@ -1,6 +1,6 @@
 // A tasks file for files of rows that somebody has: what is in them is guessed, shown and checked. What is there is not touched.
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Survey } from "../data/guess/columns";
@@ -98,15 +98,18 @@ export async function planInit(
   const { guessColumns } = await import("../data/guess/guess.js");
   const { sortedLabels } = await import("../data/labels.js");
   const train = splits.train as string;
+  if (isFolder(train)) throw labelsWords(train, values.tasks, "is a folder");
   const layout = await guessLayout(fileBytes(train));
-  if (layout.format === "conll") {
-    throw usageError(
-      `${train}: tasks that label words are not guessed so far. Describe it in ${values.tasks}: kind: tagging, files, columns by position, labels`,
-    );
-  }
+  if (layout.format === "conll") throw labelsWords(train, values.tasks, "has words in columns");
   const survey = await surveyColumns(fileBytes(train), layout);
   requireRows(survey, train);
-  const guess = guessColumns(survey.columns, saidColumns(values.columns, layout), train);
+  const spans = spansColumn(survey);
+  const guess = guessOr(spans === null ? null : labelsWords(train, values.tasks, `has spans in "${spans}"`), () =>
+    guessColumns(survey.columns, saidColumns(values.columns, layout), train),
+  );
+  if (spans !== null && guess.columns.label === spans) {
+    throw labelsWords(train, values.tasks, `has spans in "${spans}"`);
+  }
   const { glueTasks } = await import("../tasks/glue.js");
   const usual = nameOf(train);
   const name = values.name ?? (usual in glueTasks || usual === "all" ? `my-${usual}` : usual);
@@ -146,6 +149,32 @@ export async function planInit(
     }),
     next: `flexbert finetune --task ${name}${values.tasks === DEFAULT_TASKS ? "" : ` --tasks ${values.tasks}`}`,
   };
+}
+
+const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+
+const labelsWords = (file: string, tasks: string, why: string): Error =>
+  usageError(
+    `${file} ${why}, and tasks that label words are not guessed. Describe it in ${tasks}: kind: tagging, files, columns, labels ` +
+      "(docs/tasks.md has examples)",
+  );
+
+/** A column whose cells are lists of objects or of lists, as spans of a text are; null without one. */
+function spansColumn({ columns, examples }: Survey): Column | null {
+  const isSpans = (cell: unknown) => Array.isArray(cell) && cell.length > 0 && cell.every((one) => Object(one) === one);
+  const found = columns.find(({ column }) =>
+    examples.some((cells) => isSpans((cells as Readonly<Record<Column, unknown>>)[column])),
+  );
+  return found?.column ?? null;
+}
+
+/** What a guess throws, or what is known better. */
+function guessOr(known: Error | null, guess: () => Guess): Guess {
+  try {
+    return guess();
+  } catch (error) {
+    throw known ?? error;
+  }
 }
 
 /** Of few rows a tenth is too few to tell models apart. */

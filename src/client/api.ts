@@ -17,6 +17,8 @@ export interface RequestSettings {
   readonly tasks?: readonly string[];
   /** Only the k most probable labels, in `scores`, as a list. */
   readonly top_k?: number;
+  /** What offsets of spans count: code points where it is left out, or UTF-16 units as JavaScript's strings do. */
+  readonly offset_unit?: "codepoint" | "utf16";
   /** Answers as server-sent events: see {@link StreamEvent}. */
   readonly stream?: boolean;
 }
@@ -55,7 +57,7 @@ export interface LabelsAnswer extends Versioned {
   readonly scores: Scores;
 }
 
-/** A part of a text: code points [start, end) of the text as it was given. */
+/** A part of a text: [start, end) of the text as it was given, in code points or as `offset_unit` says. */
 export interface SpanAnswer {
   readonly label: string;
   readonly start: number;

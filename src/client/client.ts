@@ -42,6 +42,8 @@ export interface PredictOptions extends CallOptions {
   readonly tasks?: readonly string[];
   /** Only the k most probable labels. */
   readonly topK?: number;
+  /** "utf16" gives offsets of spans that `text.slice(start, end)` takes; code points where it is left out. */
+  readonly offsetUnit?: "codepoint" | "utf16";
   /** The server answers within this time, or with 504. */
   readonly deadlineMs?: number;
 }
@@ -175,9 +177,10 @@ const isList = <T>(given: T | readonly T[]): given is readonly T[] => Array.isAr
 
 const rowOf = (row: string | RequestRow): RequestRow => (typeof row === "string" ? { text: row } : row);
 
-const settingsOf = ({ tasks, topK }: PredictOptions): RequestSettings => ({
+const settingsOf = ({ tasks, topK, offsetUnit }: PredictOptions): RequestSettings => ({
   ...(tasks === undefined ? {} : { tasks }),
   ...(topK === undefined ? {} : { top_k: topK }),
+  ...(offsetUnit === undefined ? {} : { offset_unit: offsetUnit }),
 });
 
 async function answered<T extends object>(

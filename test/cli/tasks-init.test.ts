@@ -1,6 +1,6 @@
 // From one CSV to a trained model: tasks init writes the tasks file, finetune trains by it, and config.yaml repeats the run.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
@@ -133,4 +133,25 @@ describe("hostile files are one line and an exit code, and nothing is written", 
     const { status, stderr } = run("tasks init intents.csv --name rte --tasks rte.yaml");
     expect([status, stderr]).toEqual([2, expect.stringMatching(/"rte" is a GLUE task's name; choose another/)]);
   });
+});
+
+test("tasks that label words are not guessed, and that is said: columns of words, a folder, spans", () => {
+  writeFileSync(at("ner.conll"), "a O\nfilm B-x\n\n");
+  mkdirSync(at("slots"));
+  writeFileSync(
+    at("spans.jsonl"),
+    `${JSON.stringify({ text: "a film", spans: [{ start: 2, end: 6, label: "x" }] })}\n`,
+  );
+  for (const [file, why] of [
+    ["ner.conll", "has words in columns"],
+    ["slots", "is a folder"],
+    ["spans.jsonl", 'has spans in "spans"'],
+  ]) {
+    const { status, stderr } = run(`tasks init ${file} --tasks words.yaml`);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining(`${why}, and tasks that label words are not guessed`),
+    ]);
+    expect(existsSync(at("words.yaml"))).toBe(false);
+  }
 });

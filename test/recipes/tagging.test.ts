@@ -6,6 +6,8 @@ import { beforeAll, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
+import type { SpansAnswer } from "../../src/client/api";
+import { FlexbertClient } from "../../src/client/client";
 import type { Engine } from "../../src/engines/engine";
 import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
@@ -145,6 +147,18 @@ test("served, it answers with spans in code points under v1, with tensors of wor
     expect(one.predictions.things.spans.map(({ start }) => long.slice(start, start + 4))).toEqual(
       Array(8).fill("film"),
     );
+
+    const client = new FlexbertClient({ url: server.url });
+    const found = await client.predict(texts[0] as string, { tasks: ["things"] });
+    expect(found.predictions).toEqual({ things: rows[0]?.predictions.things });
+    const units = await client.predict(texts[0] as string, { tasks: ["things"], offsetUnit: "utf16" });
+    const { spans } = units.predictions["things"] as SpansAnswer;
+    expect(spans.map(({ start, end }) => texts[0]?.slice(start, end))).toEqual(["long book"]);
+    const streamed: unknown[] = [];
+    for await (const { event, data } of client.stream(long, { tasks: ["things"] })) {
+      if (event === "prediction") streamed.push(data.prediction);
+    }
+    expect(streamed).toEqual([one.predictions.things]);
 
     const inputs = [{ name: "text", datatype: "BYTES", shape: [2], data: texts }];
     const { outputs } = (await post("/v2/models/things/infer", { inputs })) as unknown as {

@@ -30,6 +30,7 @@ const words = [
   "rows",
   "tasks",
   "top_k",
+  "offset_unit",
   "stream",
   "inputs",
   "outputs",
@@ -67,6 +68,7 @@ const v1 = fc.record(
   {
     ...{ text: fc.oneof(text, value), pair: fc.oneof(text, value), tasks: fc.oneof(tasks, value) },
     ...{ top_k: fc.oneof(fc.integer(), value), stream: fc.oneof(fc.boolean(), value) },
+    offset_unit: fc.oneof(fc.constantFrom("codepoint", "utf16"), value),
     rows: fc.oneof(
       fc.array(fc.record({ text, pair: text, tasks }, { requiredKeys: ["text"] }), { maxLength: 9 }),
       value,

@@ -1,5 +1,5 @@
 // Spans against seqeval 1.2.2 on random tag sequences, impossible ones among them. The counts in the fixture were made by
-// bench/peers/seqeval_counts.py; where a Python with seqeval is here, it is asked again.
+// bench/peers/seqeval_counts.py.
 
 import { readFileSync } from "node:fs";
 import path from "node:path";

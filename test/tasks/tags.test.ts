@@ -2,9 +2,13 @@
 
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { inUnit } from "../../src/predict/span-offsets";
+import { kinds } from "../../src/tasks/kinds";
+import type { SpansPrediction } from "../../src/tasks/kinds/kind";
 import { offsetsFrom, offsetsIn } from "../../src/tasks/offset-unit";
 import { spansOf } from "../../src/tasks/span-metrics";
 import { asTags, bestSequence, isPossible, schemeOf, tagsOfSpans, tagsProblem } from "../../src/tasks/tags";
+import { wordsOf } from "../../src/tasks/words";
 
 const bio = ["O", "B-a", "I-a", "B-b", "I-b"];
 const bioes = asTags(["a"], "BIOES");
@@ -51,6 +55,37 @@ test("spans become tags, and tags the same spans", () => {
     { type: "a", start: 1, end: 4 },
   ];
   for (const labels of [bio, bioes]) expect(spansOf(tagsOfSpans(spans, 5, labels) as number[], labels)).toEqual(spans);
+});
+
+test.each([
+  [
+    "😀  caf\u0065\u0301, 東京 now",
+    [
+      [0, 1],
+      [3, 8],
+      [8, 9],
+      [10, 11],
+      [11, 12],
+      [13, 16],
+    ],
+  ],
+  [
+    "\u00a0👩‍👩‍👧\tx\u0308y\u3000한국",
+    [
+      [1, 6],
+      [7, 10],
+      [11, 13],
+    ],
+  ],
+] as const)("spans of %j point at its characters, in code points as in UTF-16", (text, places) => {
+  const labels = ["O", "B-a", "I-a"];
+  const words = wordsOf(text, "punctuation");
+  const logits = Float32Array.from(words.flatMap(() => [0, 9, 0]));
+  const prediction = kinds.tagging.predict(logits, { labels }, { text, words }) as SpansPrediction;
+  for (const span of prediction.spans) expect(text.slice(span.start, span.end)).toBe(span.text);
+  const { spans } = inUnit(prediction, text, "codepoint") as SpansPrediction;
+  expect(spans.map(({ start, end }) => [start, end])).toEqual(places);
+  for (const { start, end, text: own } of spans) expect(Array.from(text).slice(start, end).join("")).toBe(own);
 });
 
 test("offsets of code points are those of Array.from, both ways", () => {

@@ -11,7 +11,7 @@ import type { ByteSource } from "../rows/text-blocks";
 /** Throws dataError (3) for a file that cannot be read, is empty or no text, or whose cells stand between other signs. */
 export async function guessLayout(bytes: ByteSource): Promise<Layout> {
   const usual = await layoutOf(bytes);
-  if (isKeyed(usual.format)) return usual;
+  if (isKeyed(usual.format) || usual.format === "conll") return usual;
   const plain = await firstRows(bytes, { ...usual, header: false });
   const cells = (await firstCells(bytes, { ...usual, quotes: "ordinary" })) ?? [];
   const advice = headerAdvice(cells, usual);

@@ -1,5 +1,7 @@
 // The schemas of openapi.ts: what bodies and answers are.
 
+import { offsetUnits } from "../../tasks/offset-unit";
+
 type Schema = Readonly<Record<string, unknown>>;
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
@@ -44,9 +46,10 @@ export const schemas: Readonly<Record<string, Schema>> = {
         rows: { type: "array", minItems: 1, items: ref("Row") },
         tasks: { ...tasks, description: "Every task that fits the input where it is left out" },
         top_k: { type: ["integer", "null"], minimum: 1, description: "Scores as a list of so many labels, best first" },
+        offset_unit: { enum: [...offsetUnits], default: "codepoint", description: "What offsets of spans count" },
         stream: { type: "boolean", default: false },
       },
-      ...["text", "pair", "rows", "tasks", "top_k", "stream"],
+      ...["text", "pair", "rows", "tasks", "top_k", "offset_unit", "stream"],
     ),
     oneOf: [{ required: ["text"] }, { required: ["rows"] }],
   }),
@@ -61,7 +64,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
       object({
         spans: {
           ...list(object({ label: string, start: count, end: count, text: string, score: number })),
-          description: "Parts of the text, which start and end count in code points",
+          description: "Parts of the text, from start to before end, in code points or as offset_unit says",
         },
         version,
       }),

@@ -7,8 +7,13 @@ import { predictionOf, type Served, type VersionTask } from "../model/served";
 import type { PredictRequest } from "./rows";
 
 /** That of `flexbert predict --format jsonl`, with the task's version. */
-export function apiPrediction(task: VersionTask, logits: Float32Array, row: Row, topK: number | null): TaskAnswer {
-  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits, row);
+export function apiPrediction(
+  task: VersionTask,
+  logits: Float32Array,
+  row: Row,
+  { topK, offsetUnit }: Pick<PredictRequest, "topK" | "offsetUnit">,
+): TaskAnswer {
+  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits, row, offsetUnit);
   if (topK === null || !("scores" in prediction)) return { ...prediction } as TaskAnswer;
   const best = Object.entries(prediction.scores)
     .map(([label, score]) => ({ label, score }))
@@ -23,11 +28,17 @@ export interface Collected {
   answer(): PredictAnswer | RowsAnswer;
 }
 
-export function collectAnswers({ rows, single, topK }: PredictRequest, { id }: Served): Collected {
+export function collectAnswers(request: PredictRequest, { id }: Served): Collected {
+  const { rows, single } = request;
   const predictions = rows.map((): Record<string, TaskAnswer> => ({}));
   return {
     onLogits(row, task, logits) {
-      (predictions[row] as Record<string, TaskAnswer>)[task.name] = apiPrediction(task, logits, rows[row] as Row, topK);
+      (predictions[row] as Record<string, TaskAnswer>)[task.name] = apiPrediction(
+        task,
+        logits,
+        rows[row] as Row,
+        request,
+      );
     },
     answer() {
       const model = { version: id };

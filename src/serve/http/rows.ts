@@ -1,5 +1,6 @@
 // What a body of POST /v1/predict asks for, and of which tasks.
 
+import { type OffsetUnit, offsetUnits } from "../../tasks/offset-unit";
 import type { AskedRow } from "../ask";
 import type { Served, VersionTask } from "../model/served";
 import { ApiError, given } from "./errors";
@@ -22,22 +23,27 @@ export interface PredictRequest {
   readonly single: boolean;
   /** Scores of as many labels, best first; null for all. */
   readonly topK: number | null;
+  /** What offsets of spans count. */
+  readonly offsetUnit: OffsetUnit;
   readonly stream: boolean;
 }
 
-const known = ["text", "pair", "tasks", "top_k", "stream", "rows"];
+const known = ["text", "pair", "tasks", "top_k", "offset_unit", "stream", "rows"];
 const knownOfRow = ["text", "pair", "tasks", "id"];
 
 /** Throws ApiError (422) for what it cannot take, (404) for a task that the version has not, (413) for too much of it. */
 export function readPredictRequest(body: unknown, served: Served, limits: RowLimits): PredictRequest {
   const fields = objectOf(body, "the body", known);
-  const { text, pair, rows, tasks, top_k: topK = null, stream = false } = fields;
+  const { text, pair, rows, tasks, top_k: topK = null, offset_unit: offsetUnit = "codepoint", stream = false } = fields;
   if (topK !== null && !(Number.isSafeInteger(topK) && (topK as number) >= 1)) {
     throw invalid(`top_k is ${given(topK)}, not a whole number of at least 1`);
   }
+  if (!offsetUnits.includes(offsetUnit as OffsetUnit)) {
+    throw invalid(`offset_unit is ${given(offsetUnit)}, not ${offsetUnits.join(" or ")}`);
+  }
   if (typeof stream !== "boolean") throw invalid(`stream is ${given(stream)}, not true or false`);
   const named = tasks === undefined ? undefined : namedTasks(tasks, served, "tasks");
-  const shared = { topK: topK as number | null, stream };
+  const shared = { topK: topK as number | null, offsetUnit: offsetUnit as OffsetUnit, stream };
   if (rows === undefined) {
     if (text === undefined) throw invalid('the body has neither "text" nor "rows"');
     return { rows: [readRow({ text, pair }, "", served, named, limits)], single: true, ...shared };

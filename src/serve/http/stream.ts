@@ -19,9 +19,10 @@ export async function streamPredictions(
   request: FastifyRequest,
   reply: FastifyReply,
   hold: Hold,
-  { rows, topK }: PredictRequest,
+  asked: PredictRequest,
 ): Promise<FastifyReply> {
   const { raw } = reply;
+  const { rows } = asked;
   const { served } = hold;
   let begun = false;
   const send = <Name extends keyof StreamEvents>(event: Name, content: StreamEvents[Name]) => {
@@ -46,7 +47,7 @@ export async function streamPredictions(
     const answered = await askFor(context, request, reply, hold, rows, {
       onAdmitted,
       onLogits(row, task, logits) {
-        const prediction = apiPrediction(task, logits, rows[row] as (typeof rows)[number], topK);
+        const prediction = apiPrediction(task, logits, rows[row] as (typeof rows)[number], asked);
         send("prediction", { row, task: task.name, prediction, at_ms: at() });
       },
     });

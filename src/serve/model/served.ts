@@ -10,6 +10,7 @@ import { toPrediction } from "../../predict/predict";
 import { inUnit } from "../../predict/span-offsets";
 import type { WeightForm } from "../../settings/engine";
 import type { Kinds, Prediction } from "../../tasks/kinds/kind";
+import type { OffsetUnit } from "../../tasks/offset-unit";
 import { decidedBy, outputSize } from "../../tasks/task";
 import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
 
@@ -136,11 +137,12 @@ function weightsOf(manifest: Manifest, task: MergedTask, precision: WeightForm):
   return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength}${words} ${hashes.join(" ")}`).slice(0, 32);
 }
 
-/** A row's logits as the task says them, and the version that says so. Offsets of spans count code points. */
+/** A row's logits as the task says them, and the version that says so. */
 export function predictionOf(
   task: VersionTask,
   logits: Float32Array,
   row: Row,
+  unit: OffsetUnit = "codepoint",
 ): Prediction & { readonly version: string } {
-  return { ...inUnit(toPrediction(task, logits, row), row.text, "codepoint"), version: task.version };
+  return { ...inUnit(toPrediction(task, logits, row), row.text, unit), version: task.version };
 }

@@ -70,7 +70,7 @@ describe("its schemas", () => {
   test("take what the server takes, and refuse what it refuses by its shape", () => {
     const good = [
       { text: "a" },
-      { text: "a", pair: "b", tasks: ["x"], top_k: 1, stream: true },
+      { text: "a", pair: "b", tasks: ["x"], top_k: 1, offset_unit: "utf16", stream: true },
       { rows: [{ text: "a", id: 1 }] },
     ];
     const bad = [

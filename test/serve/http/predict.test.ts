@@ -129,6 +129,13 @@ describe("what is refused", () => {
       /rows\[0\] is a single text/,
     ],
     ["an id that is none", { rows: [{ text: "a", id: {} }] }, 422, "invalid", /rows\[0\]\.id is \{\}/],
+    [
+      "an unknown unit",
+      { text: "a", offset_unit: "byte" },
+      422,
+      "invalid",
+      /offset_unit is "byte", not codepoint or utf16/,
+    ],
     ["top_k of none", { text: "a", top_k: 0 }, 422, "invalid", /top_k is 0/],
     ["stream of another kind", { text: "a", stream: 1 }, 422, "invalid", /stream is 1/],
     ["a list", [1], 422, "invalid", /the body is \[1\], not an object/],

@@ -107,6 +107,21 @@ unless(browserAbsence).describe("the page in chromium", () => {
     });
   });
 
+  test("shows the spans of a task that labels words, as text", async () => {
+    const [first] = fakeModel.tasks as [(typeof fakeModel.tasks)[0]];
+    fake.model = { ...fakeModel, tasks: [{ ...first, name: "slots", kind: "tagging", labels: ["city", "day"] }] };
+    await look(async (page) => {
+      await page.fill("#text", "flights from denver on monday");
+      await page.click("#run");
+      await finished(page);
+      expect(await page.textContent("#answers .value")).toBe("2 spans");
+      expect(await page.locator("#answers .scores span").allTextContents()).toEqual([
+        ...["city", "<i>0</i>", "75.0 %"],
+        ...["day", "<i>1</i>", "75.0 %"],
+      ]);
+    });
+  });
+
   test("asks for ticked tasks alone, and offers those that take what is typed", async () => {
     await look(async (page) => {
       expect(await page.locator("#tasks input:disabled").count()).toBe(4);
