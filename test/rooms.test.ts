@@ -21,7 +21,7 @@ const rooms = [
     "batches",
   ],
   ...["checkpoints", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
-  ...["recipes", "predict", "quantise", "serve", "experiment", "report", "benchmark", "api", "cli"],
+  ...["recipes", "predict", "quantise", "serve", "experiment", "jobs", "report", "benchmark", "api", "cli"],
 ];
 const NATIVE = /^(@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)|onnxruntime-node$)/;
 

@@ -41,6 +41,35 @@ export const commandsOf = (recipes: Recipes): Commands => ({
     summary: "the trials of an experiment file, with ids and states",
     load: async () => (await import("./commands/plan.js")).planCommand(recipes),
   },
+  jobs: {
+    summary: "an experiment on Slurm or Kubernetes",
+    commands: {
+      submit: {
+        summary: "hand over what is left, stage by stage",
+        load: async () => (await import("./commands/jobs/submit.js")).jobsSubmitCommand(recipes),
+      },
+      status: {
+        summary: "how the jobs stand, and which failed",
+        load: async () => (await import("./commands/jobs/status.js")).jobsStatusCommand,
+      },
+      collect: {
+        summary: "the tables, in the plan's order, and which trials are missing",
+        load: async () => (await import("./commands/jobs/collect.js")).jobsCollectCommand(recipes),
+      },
+      cancel: {
+        summary: "cancel what has not ended",
+        load: async () => (await import("./commands/jobs/cancel.js")).jobsCancelCommand,
+      },
+      probe: {
+        summary: "whether a shared file system has what jobs need",
+        load: async () => (await import("./commands/jobs/probe.js")).jobsProbeCommand,
+      },
+      follow: {
+        summary: "in a pod: start each stage after the one before",
+        load: async () => (await import("./commands/jobs/follow.js")).jobsFollowCommand,
+      },
+    },
+  },
   ...Object.fromEntries(
     Object.values(recipes).map((recipe) => [
       recipe.method,

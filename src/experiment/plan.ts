@@ -3,6 +3,7 @@
 // depends on what is trained already, nor on data. A student's teacher is not known before those are done, so its trial
 // has an index from the start and an id once its teacher is chosen (resolve.ts).
 
+import { createHash } from "node:crypto";
 import { UserError, usageError } from "../errors/errors";
 import { canonicalJson } from "../files/hash";
 import { counted } from "../messages/words";
@@ -117,6 +118,16 @@ const specsOf = (
 
 const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
+
+/**
+ * What trial numbers mean, as eight hexadecimal digits: jobs that were submitted name trials by number, and a file that was
+ * changed since would have them train others. Of the base its hash alone.
+ */
+export function planHash(trials: readonly TrialSpec[], base: { readonly sha256: string }): string {
+  const hash = createHash("sha256").update(base.sha256);
+  for (const { index, ...spec } of trials) hash.update(`\n${index} ${keyOf(spec)}`);
+  return hash.digest("hex").slice(0, 8);
+}
 
 /** Layers of a base of `total`, options by their keys in the file. */
 const layersOf = (total: number, note: (line: string) => void): Layers => ({

@@ -54,6 +54,8 @@ export interface Experiment {
   readonly select: ExperimentFile["select"] | null;
   readonly merge: ExperimentFile["merge"] | null;
   readonly report: ExperimentFile["report"] | null;
+  /** As the file has it; null where it says nothing. */
+  readonly jobs: ExperimentFile["jobs"] | null;
 }
 
 /** @throws UserError (exit code 2) naming the file and every problem in it with its line */
@@ -226,6 +228,7 @@ function toExperiment(
     select: content.select ?? null,
     merge: content.merge ?? null,
     report: content.report ?? null,
+    jobs: content.jobs ?? null,
   };
 }
 

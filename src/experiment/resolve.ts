@@ -55,12 +55,14 @@ export interface Resolver {
   fixTeacher(task: Task, teacher: StoredRun, runs: readonly StoredRun[]): void;
 }
 
+/** @param remember false: for one pass over any number of trials, of which none is kept */
 export function createResolver(
   experiment: Experiment,
   base: BaseDescription,
   trials: readonly TrialSpec[],
   work: WorkOfCall,
   force: Force | null = null,
+  remember = true,
 ): Resolver {
   const data = new Map<Task, Promise<TaskData>>();
   const resolved = new Map<number, Resolution>();
@@ -88,7 +90,7 @@ export function createResolver(
       const known = resolved.get(spec.index);
       if (known) return known;
       const found = await find(spec);
-      if (found.kind !== "waiting") resolved.set(spec.index, found);
+      if (remember && found.kind !== "waiting") resolved.set(spec.index, found);
       return found;
     },
     async outcome(spec) {
@@ -97,7 +99,7 @@ export function createResolver(
       const found = await resolver.resolve(spec);
       if (found.kind === "waiting") return null;
       const outcome = found.kind === "unneeded" ? found.kind : await finished(spec, found.trial);
-      if (outcome) outcomes.set(spec.index, outcome);
+      if (remember && outcome) outcomes.set(spec.index, outcome);
       return outcome;
     },
     counts(spec, record) {

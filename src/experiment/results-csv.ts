@@ -4,6 +4,7 @@ import Papa from "papaparse";
 import { kOf } from "../model/place";
 import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
+import type { TrialSpec } from "./plan";
 import type { TrialResult } from "./results";
 
 /** Columns of their own, by what every run has: of these options they say the same. */
@@ -14,17 +15,31 @@ const ofPlace: readonly string[] = ["init", "initLayers", "studentForks"];
  * are undefined; epochs count from 1, as in the log. An option that came later than files without it has a column where a
  * trial has a value of it.
  */
-export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): string {
+export const resultsCsv = (results: readonly TrialResult[], recipes: Recipes): string =>
+  resultsTable(
+    results.map(({ spec }) => spec),
+    recipes,
+  )(results, true);
+
+/**
+ * The same table line by line, for what does not hold all results at once.
+ * @param specs those of the whole table, which decide its columns
+ * @returns what makes lines of results, with or without the head
+ */
+export function resultsTable(
+  specs: readonly TrialSpec[],
+  recipes: Recipes,
+): (results: readonly TrialResult[], head: boolean) => string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
     Object.keys(inFile).flatMap((name) => {
       const { flag, silent, fallback } = options[name] as Definition<unknown>;
       const always = !silent && fallback !== undefined;
-      const told = always || results.some(({ spec }) => spec.options[name] !== undefined);
+      const told = always || specs.some((spec) => spec.options[name] !== undefined);
       return told && inFile[name] !== "required" && !ofPlace.includes(name) ? [[name, configKey(flag)] as const] : [];
     }),
   );
-  const someLayers = results.some(({ spec }) => spec.initLayers !== undefined);
-  const rows = results.map(({ spec, run }) => ({
+  const someLayers = specs.some((spec) => spec.initLayers !== undefined);
+  const row = ({ spec, run }: TrialResult) => ({
     trial: spec.index,
     step: spec.recipe.method,
     task: spec.task.name,
@@ -42,6 +57,6 @@ export function resultsCsv(results: readonly TrialResult[], recipes: Recipes): s
     best_epoch: run && run.record.bestEpoch !== null ? run.record.bestEpoch + 1 : "",
     train_rows: run?.record.trainData.rows ?? "",
     dev_rows: run?.record.devData.rows ?? "",
-  }));
-  return `${Papa.unparse(rows, { newline: "\n" })}\n`;
+  });
+  return (results, head) => `${Papa.unparse(results.map(row), { newline: "\n", header: head })}\n`;
 }

@@ -17,10 +17,13 @@ export interface TrialResult {
   readonly run: StoredRun | null;
 }
 
-/** Finished trials in the plan's order; those that are not finished are left out. */
-export async function collectResults(resolver: Resolver): Promise<TrialResult[]> {
+/** Finished ones of these trials, in the plan's order; those that are not finished are left out. */
+export async function collectResults(
+  resolver: Resolver,
+  trials: readonly TrialSpec[] = resolver.trials,
+): Promise<TrialResult[]> {
   const results: TrialResult[] = [];
-  for (const spec of resolver.trials) {
+  for (const spec of trials) {
     const outcome = await resolver.outcome(spec);
     if (outcome !== null) results.push({ spec, run: outcome === "unneeded" ? null : outcome });
   }

@@ -9,6 +9,7 @@ import { integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
 import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
+import { jobSettings, kubernetesSettings, slurmSettings } from "../settings/jobs";
 import { budgetSettings, searchSettings } from "../settings/search";
 import { chooseBy, selectExtras, selectRules } from "../settings/selection";
 import { samples } from "../settings/tasks";
@@ -150,6 +151,16 @@ const selectBlock = z.strictObject({ ...valuesOf(selectRules), ...valuesOf(selec
 const mergeBlock = z.strictObject({ select: z.string().min(1).optional() });
 const reportBlock = z.strictObject({});
 
+const slurmBlock = z.strictObject(valuesOf(slurmSettings));
+const kubernetesBlock = z.strictObject(valuesOf(kubernetesSettings));
+
+/** What jobs on other machines are given; read by `flexbert jobs` alone. */
+const jobsBlock = z.strictObject({
+  ...valuesOf(jobSettings),
+  slurm: slurmBlock.optional(),
+  kubernetes: kubernetesBlock.optional(),
+});
+
 /** `report:`, `report: true` and `report: {}` are the same; `report: false` leaves the step out. */
 const step = <T extends z.ZodType>(block: T) =>
   z.preprocess(
@@ -174,6 +185,7 @@ const common = z.strictObject({
   select: step(selectBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),
+  jobs: jobsBlock.optional(),
 });
 
 /** A block as the file has it: a recipe's own options are there by their keys, with "list" ones as lists. */
@@ -202,14 +214,16 @@ export function experimentSchema(recipes: Recipes): ExperimentSchema {
     const list = recipes[method]?.makes === "students" ? z.array(block).min(1, "needs at least one block") : block;
     return [method, list.optional()] as const;
   });
-  const { select, merge, report, ...before } = common.shape;
-  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, merge, report });
+  const { select, merge, report, jobs, ...before } = common.shape;
+  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, merge, report, jobs });
   const blocks: Readonly<Record<string, z.ZodObject>> = {
     ...Object.fromEntries(own),
     select: selectBlock,
     merge: mergeBlock,
     report: reportBlock,
+    jobs: jobsBlock,
   };
+  const jobsOf: Readonly<Record<string, z.ZodObject>> = { slurm: slurmBlock, kubernetes: kubernetesBlock };
   return {
     parse(content) {
       const { success, data, error } = file.safeParse(content);
@@ -220,6 +234,9 @@ export function experimentSchema(recipes: Recipes): ExperimentSchema {
       });
       return { data: { ...(data as unknown as CommonFile), sections: Object.fromEntries(given) } };
     },
-    keysAt: (at) => Object.keys((blocks[String(at[0])] ?? file).shape),
+    keysAt: ([section, inner]) => {
+      const own = section === "jobs" ? jobsOf[String(inner)] : undefined;
+      return Object.keys((own ?? blocks[String(section)] ?? file).shape);
+    },
   };
 }

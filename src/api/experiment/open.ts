@@ -23,6 +23,17 @@ function shardOf(given: unknown): Shard {
   return { index, count };
 }
 
+/** One trial by its number, or several: "0-3,7". */
+function trialsOf(given: unknown): number | string {
+  const range = /^\d+(-\d+)?(,\d+(-\d+)?)*$/;
+  if (typeof given === "string" && range.test(given) && !/^\d+$/.test(given)) return given;
+  try {
+    return integer({ min: 0 })(given);
+  } catch {
+    throw new Error("a whole number of at least 0, or several such as 0-3,7");
+  }
+}
+
 /** With the steps that a record of recipes makes possible. */
 export function experimentOptions(recipes: Recipes) {
   const steps = [...Object.keys(recipes), "select", "merge", "report"];
@@ -45,10 +56,10 @@ export function experimentOptions(recipes: Recipes) {
     glueData: taskOptions.glueData,
     from: optional(stepChoice, { flag: "--from", value: "<step>", help: "begin with this step", excludes: "--only" }),
     only: optional(stepChoice, { flag: "--only", value: "<step>", help: named }),
-    trial: optional(integer({ min: 0 }), {
+    trial: optional(trialsOf, {
       flag: "--trial",
       value: "<i>",
-      help: "train this one trial of the plan, from 0",
+      help: "train this one trial of the plan, from 0, or several, such as 0-3,7",
       excludes: "--shard",
     }),
     shard: optional(shardOf, {
@@ -78,12 +89,16 @@ export interface OpenedExperiment {
 /** What `flexbert search` says in place of the file. */
 export type SearchOverride = Pick<Experiment, "search" | "budget" | "searchSeed">;
 
-/** Reads the file and the base, and lists the trials. Of data it reads no more than labels that the tasks file leaves to it. */
+/**
+ * Reads the file and the base, and lists the trials. Of data it reads no more than labels that the tasks file leaves to it.
+ * @param remember as createResolver has it
+ */
 export async function openExperiment(
   file: string,
   values: ExperimentValues & { readonly saveEvery?: number },
   call: Call,
   override: SearchOverride | null = null,
+  remember = true,
 ): Promise<OpenedExperiment> {
   const { readExperiment } = await import("../../experiment/read.js");
   const { listTrials, stepsOf } = await import("../../experiment/plan.js");
@@ -96,7 +111,8 @@ export async function openExperiment(
   const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
   for (const note of notes) call.reporter.log(note);
   const mine = await chosenTrials(trials, steps, values, file);
-  const doing = values.trial === undefined ? steps : steps.filter((step) => step === mine[0]?.recipe.method);
+  const trains = (step: string) => mine.some(({ recipe }) => recipe.method === step);
+  const doing = values.trial === undefined ? steps : steps.filter(trains);
   const out = values.out ?? path.join("results", experiment.name);
   const checkpoints = values.checkpoints ?? path.join(out, "checkpoints");
   const work = {
@@ -110,7 +126,7 @@ export async function openExperiment(
     : null;
   return {
     experiment,
-    resolver: createResolver(experiment, base, trials, work, force),
+    resolver: createResolver(experiment, base, trials, work, force, remember),
     steps: doing,
     mine,
     out,
@@ -146,7 +162,9 @@ function chosenSteps(
     throw usageError(`--${only ? "only" : "from"} ${named}: ${file} has no step ${named}. It has ${asked.join(", ")}`);
   }
   if (trial !== undefined && named !== undefined) {
-    throw usageError(`--trial ${trial} names one trial: leave --${only ? "only" : "from"} ${named} out`);
+    throw usageError(
+      `--trial ${trial} names ${typeof trial === "number" ? "one trial" : "trials"}: leave --${only ? "only" : "from"} ${named} out`,
+    );
   }
   const steps = only ? [only] : from ? asked.slice(asked.indexOf(from)) : [...asked];
   if (trial === undefined && shard === undefined) return steps;
@@ -162,11 +180,23 @@ async function chosenTrials(
   file: string,
 ): Promise<TrialSpec[]> {
   const { inShard } = await import("../../experiment/plan.js");
-  if (trial !== undefined && trial >= trials.length) {
+  const ranges = trial === undefined ? null : rangesIn(trial);
+  for (const [first, last] of ranges ?? []) {
+    if (first > last) throw usageError(`--trial ${trial}: ${first}-${last} goes backwards. Write ${last}-${first}`);
+    if (last < trials.length) continue;
     throw usageError(`--trial ${trial}: ${file} has ${trials.length} trials, 0 to ${trials.length - 1}`);
   }
   return trials.filter((spec) => {
-    if (trial !== undefined) return spec.index === trial;
+    if (ranges) return ranges.some(([first, last]) => first <= spec.index && spec.index <= last);
     return steps.includes(spec.recipe.method) && (shard === undefined || inShard(shard, spec));
   });
 }
+
+/** First and last numbers of "0-3,7". */
+const rangesIn = (trial: number | string): [number, number][] =>
+  String(trial)
+    .split(",")
+    .map((part) => {
+      const [first = "", last = first] = part.split("-");
+      return [Number(first), Number(last)];
+    });

@@ -1,12 +1,13 @@
 // A whole experiment from one file: what is done is skipped, what was stopped goes on, and several processes may share it.
 
+import { usageError } from "../../errors/errors";
 import type { LastStep } from "../../experiment/plan";
 import type { Presence } from "../../experiment/presence";
 import type { ScoreLine, TrialResult } from "../../experiment/results";
 import type { SearchOutcome } from "../../experiment/search/search";
 import type { OutputPaths } from "../../experiment/steps";
 import { type Given, readGiven } from "../../options/given";
-import type { Values } from "../../options/option";
+import { optional, type Values } from "../../options/option";
 import type { Recipes } from "../../recipes/recipe";
 import { engineOptions } from "../../settings/engine";
 import { workOptions } from "../../settings/work";
@@ -22,14 +23,24 @@ export const runOptions = (recipes: Recipes) => ({
   ...engineOptions,
   saveEvery: workOptions.saveEvery,
   ...trackerOptions,
+  plan: optional(planName, {
+    flag: "--plan",
+    value: "<hash>",
+    help: "what the trials' numbers mean, as jobs submit has it: one job of many, which looks at its own trials alone",
+  }),
 });
+
+function planName(given: unknown): string {
+  if (typeof given === "string" && /^[0-9a-f]{8}$/.test(given)) return given;
+  throw new Error("eight hexadecimal digits");
+}
 
 export type RunOptions = Given<ReturnType<typeof runOptions>>;
 type RunValues = Values<ReturnType<typeof runOptions>>;
 
 export interface ExperimentResult {
   readonly experiment: string;
-  /** Trials of the file, how many of them are finished, and which of this call's. */
+  /** Trials of the file (with `plan` those of this call), how many of them are finished, and which of this call's. */
   readonly trials: number;
   readonly finished: number;
   readonly done: readonly number[];
@@ -68,25 +79,38 @@ export async function runExperiment(
   const opened = await openExperiment(file, values, call, override);
   const { resolver, experiment, out, mine } = opened;
   const { outputsIn } = await import("../../experiment/steps.js");
-  const { isLastStep } = await import("../../experiment/plan.js");
+  const { isLastStep, planHash } = await import("../../experiment/plan.js");
   const { collectResults } = await import("../../experiment/results.js");
+  if (values.plan !== undefined) requirePlan(values.plan, planHash(resolver.trials, resolver.base), experiment.file);
   const outputs = outputsIn(out);
+  // Each of many jobs that looked at all trials would read as many files as all of them write, squared.
+  const last = opened.steps.filter(isLastStep);
+  const one = values.plan !== undefined && last.length === 0;
   let search: SearchOutcome | null = null;
   try {
     if (experiment.search !== "full") search = await goThrough(opened, values, trackers, outputs, call);
     else if (mine.length > 0) await train(opened, values, trackers, call);
   } catch (error) {
-    await writeScores(opened, outputs).catch(() => undefined); // what ended the rest is the error to show
+    if (!one) await writeScores(opened, outputs).catch(() => undefined); // what ended the rest is the error to show
     throw error;
   }
-  await writeScores(opened, outputs);
-  const results = await collectResults(resolver);
+  if (!one) await writeScores(opened, outputs);
+  const results = await collectResults(resolver, one ? mine : resolver.trials);
   const complete = search !== null || results.length === resolver.trials.length;
   if (complete) await writeResults(results, outputs, call.recipes);
-  const last = opened.steps.filter(isLastStep);
   const steps = await doLastSteps(last, opened, results, { ...values, outputs, listener }, call);
-  const outcome = await describe(opened, results, complete ? outputs.results : null, outputs.folder, steps);
+  const found = { results, of: one ? mine.length : resolver.trials.length };
+  const outcome = await describe(opened, found, complete ? outputs.results : null, outputs.folder, steps);
   return { outcome: { ...outcome, ...(search ? { search } : {}) }, results };
+}
+
+/** Throws usageError (2) where trial 17 is no longer what it was. */
+function requirePlan(wanted: string, found: string, file: string): void {
+  if (wanted === found) return;
+  throw usageError(
+    `--plan ${wanted}: ${file} or its base has changed since, and its trials' numbers mean others now (plan ${found}). ` +
+      "Take the change back, or cancel what was submitted and submit again",
+  );
 }
 
 /** A search, with its front written beside the table of trials. */
@@ -201,8 +225,8 @@ async function doLastSteps(
 }
 
 async function describe(
-  { resolver, experiment, mine }: OpenedExperiment,
-  results: readonly TrialResult[],
+  { experiment, mine }: OpenedExperiment,
+  { results, of }: { readonly results: readonly TrialResult[]; readonly of: number },
   table: string | null,
   folder: string,
   steps: ExperimentResult["steps"],
@@ -211,7 +235,7 @@ async function describe(
   const done = new Set(results.map(({ spec }) => spec.index));
   return {
     experiment: experiment.name,
-    trials: resolver.trials.length,
+    trials: of,
     finished: results.length,
     done: mine.filter(({ index }) => done.has(index)).map(({ index }) => index),
     steps,

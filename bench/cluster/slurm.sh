@@ -1,0 +1,99 @@
+#!/bin/bash
+# A real Slurm on this machine, of Debian's slurm-wlm and munge: one node of 2 CPUs, everything in one folder, as root.
+#
+#   bench/cluster/slurm.sh up FOLDER      prints the environment that clients need: eval "$(bench/cluster/slurm.sh up /tmp/slurm)"
+#   bench/cluster/slurm.sh restart FOLDER restarts slurmd, the node's daemon
+#   bench/cluster/slurm.sh down FOLDER    ends the daemons and their jobs
+#
+# apt install slurm-wlm munge; their own services are left alone. MaxArraySize is 6, so that arrays come in chunks; a partition
+# `spot` is preempted by the partition `main`.
+set -eu
+
+case "${1:-}" in
+  up | restart | down) ;;
+  *)
+    sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//'
+    exit "$([ "${1:-}" = --help ] && echo 0 || echo 2)"
+    ;;
+esac
+action=$1
+folder=${2:?a folder}
+conf=$folder/slurm.conf
+
+end() { # the daemon whose process id a file has
+  [ -f "$1" ] || return 0
+  local pid
+  pid=$(cat "$1")
+  kill "$pid" 2>/dev/null || true
+  while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+}
+
+start_slurmd() {
+  slurmd -f "$conf" -N node1
+  until [ -s "$folder/slurmd.pid" ]; do sleep 0.1; done
+}
+
+case $action in
+  up)
+    mkdir -p "$folder/state" "$folder/spool"
+    chmod 755 "$folder"
+    [ -f "$folder/munge.key" ] || { dd if=/dev/urandom of="$folder/munge.key" bs=1024 count=1 status=none; chmod 400 "$folder/munge.key"; }
+    mkdir -p "$folder/munge"
+    chmod 711 "$folder/munge"
+    munged --key-file="$folder/munge.key" --socket="$folder/munge/socket" --pid-file="$folder/munge/pid" \
+      --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" --force 2>"$folder/munge/err"
+    cat >"$conf" <<CONF
+ClusterName=flexbert
+SlurmctldHost=$(hostname -s)(127.0.0.1)
+SlurmUser=root
+SlurmctldPort=16817
+SlurmdPort=16818
+AuthType=auth/munge
+AuthInfo=socket=$folder/munge/socket
+CredType=cred/munge
+CryptoType=crypto/munge
+StateSaveLocation=$folder/state
+SlurmdSpoolDir=$folder/spool
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.pid
+SlurmctldLogFile=$folder/slurmctld.log
+SlurmdLogFile=$folder/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=5,sched_min_interval=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+JobRequeue=1
+KillWait=30
+MinJobAge=10
+MaxArraySize=6
+ReturnToService=2
+MpiDefault=none
+SwitchType=switch/none
+NodeName=node1 NodeAddr=127.0.0.1 NodeHostname=$(hostname -s) CPUs=2 RealMemory=4096 State=UNKNOWN
+PartitionName=main Nodes=node1 PriorityTier=2 PreemptMode=OFF Default=YES State=UP
+PartitionName=spot Nodes=node1 PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 State=UP
+CONF
+    export SLURM_CONF=$conf
+    slurmctld -f "$conf"
+    start_slurmd
+    until sinfo --noheader --format=%T 2>/dev/null | grep -q idle; do sleep 0.2; done
+    echo "export SLURM_CONF=$conf"
+    ;;
+  restart)
+    end "$folder/slurmd.pid"
+    rm -f "$folder/slurmd.pid"
+    start_slurmd
+    ;;
+  down)
+    export SLURM_CONF=$conf
+    scancel --me 2>/dev/null || true
+    for _ in $(seq 100); do [ -z "$(squeue --noheader 2>/dev/null)" ] && break; sleep 0.3; done
+    end "$folder/slurmd.pid"
+    end "$folder/slurmctld.pid"
+    end "$folder/munge/pid"
+    ;;
+esac

@@ -1,0 +1,21 @@
+// The command that a job runs: what `flexbert run` is told in every job of a submission.
+
+import type { JobWork } from "./job-system";
+import type { JobArray } from "./stages";
+
+/**
+ * Words after "flexbert", without those that name the job's trials.
+ * @param file the experiment as the job finds it
+ */
+export function runWords(work: JobWork, array: JobArray): string[] {
+  const { experiment, out, plan, options, settings } = work;
+  const words = ["run", experiment.file, "--out", out, "--plan", plan, ...options];
+  const engine = settings.engine === "auto" ? [] : ["--engine", settings.engine];
+  const device = settings.device === "cpu" || !usesGpu(work, array) ? [] : ["--device", settings.device];
+  words.push(...engine, ...device, "--threads", String(settings.cpus));
+  return array.stage.packs === null ? [...words, "--only", array.stage.name] : words;
+}
+
+/** Steps after training run on the CPU: they read files, and compare outputs of a few rows. */
+export const usesGpu = ({ settings }: Pick<JobWork, "settings">, { stage }: JobArray): boolean =>
+  settings.gpus > 0 && stage.packs !== null;

@@ -1,0 +1,33 @@
+// Words of shell scripts, and the programs of job systems.
+
+import { runChild } from "../engines/child";
+import { failure, usageError } from "../errors/errors";
+
+/** A word as a shell reads it back. */
+export const shellWord = (word: string): string =>
+  /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** A path in a line of options of sbatch, which knows double quotes and no escapes. Throws usageError (2) for one with quotes. */
+export function optionWord(word: string): string {
+  if (/["\\\p{Cc}]/u.test(word)) {
+    throw usageError(`${JSON.stringify(word)}: sbatch takes no path with quotes, backslashes or line ends. Rename it`);
+  }
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `"${word}"`;
+}
+
+/**
+ * Runs a job system's program and returns what it prints.
+ * Throws usageError (2) where it is not installed, failure (1) with its last line where it fails.
+ */
+export async function tool(command: string, args: readonly string[], what: string): Promise<string> {
+  const found = await runChild(command, args, { timeoutMs: 120_000 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    throw usageError(
+      `${command} is not there: ${what} is not set up on this machine. --dry-run needs none of it`,
+      error,
+    );
+  });
+  if (found.code === 0) return found.stdout;
+  const said = found.stderr.trim().split("\n").at(-1) ?? "";
+  throw failure(`${command} ${args[0] ?? ""} failed (${found.code ?? found.signal}): ${said}`);
+}

@@ -1,0 +1,83 @@
+// The `jobs:` section of an experiment file: what a job of a job system is given. Nothing here changes a weight, so none of it
+// is part of an id. The flags are no flags of a command: their names are the section's keys.
+
+import { option, optional } from "../options/option";
+import { bytes, choice, duration, integer, list, text } from "../options/readers";
+import { deviceOption, engineOptions } from "./engine";
+
+export const jobSystems = ["slurm", "kubernetes"] as const;
+export type JobSystemName = (typeof jobSystems)[number];
+
+/** "auto", or how many trials a job trains one after the other. */
+function packSize(given: unknown): "auto" | number {
+  if (given === "auto") return given;
+  try {
+    return integer({ min: 1 })(given);
+  } catch {
+    throw new Error('"auto" or a whole number of at least 1');
+  }
+}
+
+/** A name as Slurm and Kubernetes know partitions, accounts, claims and the like: it goes into scripts. */
+function plainName(given: unknown): string {
+  const name = text(given);
+  if (!/^[\w][\w.,:/@-]*$/.test(name)) throw new Error("a name of letters, digits and . , : / @ _ -");
+  return name;
+}
+
+function absolutePath(given: unknown): string {
+  const folder = text(given);
+  if (!/^\/[\w./-]*$/.test(folder)) throw new Error("an absolute path without blanks, such as /work");
+  return folder;
+}
+
+/** What every job system gives a job. */
+export const jobSettings = {
+  gpus: option(integer({ min: 0, max: 1 }), {
+    flag: "--gpus",
+    help: "GPUs of a job: 1, or 0 for training on CPUs",
+    fallback: 0,
+  }),
+  cpus: option(integer({ min: 1, max: 1024 }), { flag: "--cpus", help: "CPUs of a job: its threads", fallback: 2 }),
+  memory: option(bytes(), { flag: "--memory", help: "of a job", fallback: "8GiB" }),
+  parallel: optional(integer({ min: 1 }), { flag: "--parallel", help: "jobs of a stage that run at once" }),
+  pack: option(packSize, {
+    flag: "--pack",
+    help: "trials a job: a number, or auto, which packs those that are shorter than a minute",
+    fallback: "auto",
+  }),
+  engine: engineOptions.engine,
+  device: deviceOption.device,
+};
+
+export const slurmSettings = {
+  partition: optional(plainName, { flag: "--partition", help: "of jobs that train" }),
+  cpuPartition: optional(plainName, { flag: "--cpu-partition", help: "of select, merge and report" }),
+  account: optional(plainName, { flag: "--account", help: "who pays" }),
+  qos: optional(plainName, { flag: "--qos", help: "quality of service" }),
+  time: optional(duration, { flag: "--time", help: "limit of a job, such as 4h: it saves and is queued again" }),
+  gres: optional(plainName, { flag: "--gres", help: "what asks for a GPU in place of --gpus, such as gpu:a100:1" }),
+  command: optional(text, { flag: "--command", help: "what starts flexbert on a node (default: as it was started)" }),
+  setup: optional(text, { flag: "--setup", help: "shell lines before it, such as module load" }),
+  options: optional(list, { flag: "--options", help: "further options of sbatch" }),
+};
+
+export const kubernetesSettings = {
+  image: optional(plainName, { flag: "--image", help: "with flexbert in it" }),
+  volume: optional(plainName, { flag: "--volume", help: "claim of the volume that all jobs share" }),
+  mount: option(absolutePath, { flag: "--mount", help: "where that is mounted: jobs work there", fallback: "/work" }),
+  namespace: optional(plainName, { flag: "--namespace", help: "of all objects" }),
+  queue: optional(plainName, { flag: "--queue", help: "Kueue's local queue" }),
+  command: option(text, { flag: "--command", help: "what starts flexbert in the image", fallback: "flexbert" }),
+  gpuResource: option(plainName, { flag: "--gpu-resource", help: "name of a GPU", fallback: "nvidia.com/gpu" }),
+  retries: option(integer({ min: 0 }), { flag: "--retries", help: "of an index that failed by itself", fallback: 2 }),
+  maxFailed: optional(integer({ min: 0 }), { flag: "--max-failed", help: "failed indexes that end a stage at once" }),
+  keep: option(duration, { flag: "--keep", help: "how long a finished Job stays", fallback: "7d" }),
+  user: option(integer({ min: 1 }), { flag: "--user", help: "number of user and group", fallback: 1000 }),
+  storage: optional(bytes(), { flag: "--storage", help: "makes the claim, of that size" }),
+  storageClass: optional(plainName, { flag: "--storage-class", help: "of the claim that is made" }),
+};
+
+export const onOption = {
+  on: optional(choice(jobSystems), { flag: "--on", value: "<system>", help: "slurm or kubernetes", inConfig: false }),
+};
