@@ -3,7 +3,7 @@
 
 import { readRecord } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
-import { tryLockFolder } from "../files/lock";
+import { tryLeaseFolder } from "../files/lock";
 import { type OpenSweep, openSweep, revisitedForks } from "../recipes/sweep";
 import type { SweepTrial } from "../recipes/trial/trial";
 import type { RunContext } from "../training/tracking/tracker";
@@ -19,20 +19,25 @@ export interface OpenGroup {
 /** Opens a group. Nothing is computed before its first trial is claimed. */
 export function openGroup({ task, trials }: TrialGroup, resolver: Resolver, context: RunContext<Engine>): OpenGroup {
   let opened: OpenSweep | null = null;
+  // A trial that another host took over, because this process gave no sign of life: it was suspended, say.
+  const taken = new AbortController();
+  const signal = AbortSignal.any([context.signal, taken.signal]);
   const open = async ({ sweep }: Extract<Resolution, { kind: "trial" }>) => {
     const all: SweepTrial[] = [];
     for (const spec of trials) {
       const found = await resolver.resolve(spec);
       if (found.kind === "trial") all.push(found);
     }
-    return openSweep(sweep, resolver.run(task), context, revisitedForks(all, sweep.teacher));
+    return openSweep(sweep, resolver.run(task), { ...context, signal }, revisitedForks(all, sweep.teacher));
   };
   return {
     async train(spec) {
       const found = await resolver.resolve(spec);
       if (found.kind !== "trial") throw new Error(`trial ${spec.index} is ${found.kind}, not ready`);
-      const claim = await tryLockFolder(found.trial.folder, `trial ${spec.index}`);
+      const claim = await tryLeaseFolder(found.trial.folder, `trial ${spec.index}`);
       if ("heldBy" in claim) return claim;
+      const stop = () => taken.abort();
+      claim.lost.addEventListener("abort", stop);
       try {
         const record = await readRecord(found.trial.folder);
         const counts = resolver.counts(spec, record);
@@ -41,7 +46,11 @@ export function openGroup({ task, trials }: TrialGroup, resolver: Resolver, cont
         const label = `trial ${spec.index}, ${describeSpec(spec)}`;
         await opened.train(found, { label, force: record !== null && !counts, locked: true });
         return "done";
+      } catch (error) {
+        if (!taken.signal.aborted || context.signal.aborted) throw error;
+        return { heldBy: `${found.trial.folder} was taken over while this process gave no sign of life` };
       } finally {
+        claim.lost.removeEventListener("abort", stop);
         await claim.unlock();
       }
     },

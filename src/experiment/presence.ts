@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { lockHolder, tryLockFolder } from "../files/lock";
+import { lockHolder, tryLeaseFolder } from "../files/lock";
 
 /** Hidden, so that nothing takes it for a base's runs. */
 const FOLDER = ".fine-tuning";
@@ -26,7 +26,7 @@ export async function announce(checkpoints: string, purpose: string | null): Pro
   const folder = path.join(checkpoints, FOLDER);
   const name = randomUUID();
   const parents = [folder, checkpoints, path.dirname(checkpoints)].filter((parent) => !existsSync(parent));
-  const claim = purpose === null ? null : await tryLockFolder(path.join(folder, name), purpose);
+  const claim = purpose === null ? null : await tryLeaseFolder(path.join(folder, name), purpose);
   await living(folder, name); // clears away what killed ones left
   let present = claim !== null && "unlock" in claim;
   return {

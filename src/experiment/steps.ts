@@ -11,7 +11,7 @@ import { writeFileAtomic } from "../files/atomic";
 import { makeFolder } from "../files/folder";
 import { canonicalJson, sha256File, sha256Hex } from "../files/hash";
 import { parseJson } from "../files/json";
-import { tryLockFolder } from "../files/lock";
+import { tryLeaseFolder } from "../files/lock";
 import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { settingsFrom } from "../options/settings";
@@ -173,7 +173,7 @@ async function readMark(file: string): Promise<string | null> {
 
 async function lockPatiently(folder: string, step: string, reporter: Reporter, signal: AbortSignal) {
   for (let told = false; ; told = true) {
-    const claim = await tryLockFolder(folder, step);
+    const claim = await tryLeaseFolder(folder, step);
     if ("unlock" in claim) return claim.unlock;
     if (!told) reporter.log(claim.heldBy);
     await sleep(500, undefined, { signal }).catch(() => undefined);

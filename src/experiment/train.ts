@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { methodFolder } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
 import { modelError, UserError } from "../errors/errors";
-import { lockHolder, tryLockFolder } from "../files/lock";
+import { lockHolder, tryLeaseFolder } from "../files/lock";
 import { Interrupted } from "../messages/reporter";
 import { inOrder } from "../recipes/sweep";
 import type { SweepTrial } from "../recipes/trial/trial";
@@ -95,7 +95,7 @@ async function workOnSome(
   for (const alone of [true, false]) {
     for (const group of groups) {
       const claim = alone
-        ? await tryLockFolder(groupFolder(resolver, group), `${group.recipe.method} ${group.task.name}`)
+        ? await tryLeaseFolder(groupFolder(resolver, group), `${group.recipe.method} ${group.task.name}`)
         : null;
       if (claim && "heldBy" in claim) continue;
       try {

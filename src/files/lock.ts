@@ -1,6 +1,6 @@
 // A lock on a folder: one file that names its holder by host, process id and the process's start time.
-// A holder that died (SIGKILL, power cut) is found out by the next process, which takes the lock over. Locks of other
-// hosts are never taken over, because nothing here can tell whether their process lives.
+// A holder that died (SIGKILL, power cut) is found out by the next process, which takes the lock over. Whether a process of
+// another host lives nothing here can tell: such a lock is taken over where it has a lease that ran out (lease.ts), else never.
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -12,6 +12,7 @@ import { failure } from "../errors/errors";
 import { isLeftover, temporaryPath } from "./atomic";
 import { makeFolder } from "./folder";
 import { parseJson } from "./json";
+import { isRunOut, keepLease } from "./lease";
 import { processStart } from "./process-start";
 import { storageFailure } from "./storage-failure";
 
@@ -25,10 +26,20 @@ interface Holder {
   readonly start: string | null;
   readonly purpose: string;
   readonly token: string;
+  /** Seconds between two signs of life that it gives; absent where it gives none. */
+  readonly beat?: number;
 }
 
+/** Seconds between two signs of life. */
+const BEAT = 20;
+
 /** A folder's lock, or who has it. */
-export type Claim = { readonly unlock: () => Promise<void> } | { readonly heldBy: string };
+export type Claim = Held | { readonly heldBy: string };
+export interface Held {
+  readonly unlock: () => Promise<void>;
+  /** Aborted when another process took the lock over: with a lease, after a time without a sign of life. */
+  readonly lost: AbortSignal;
+}
 
 /**
  * Locks a folder, creating it if need be, and returns what unlocks it.
@@ -40,8 +51,11 @@ export async function lockFolder(folder: string, purpose: string): Promise<() =>
   throw failure(claim.heldBy);
 }
 
-/** As lockFolder, but says who holds the lock where a live process does: "FOLDER is in use by process 42 (...). ..." */
-export async function tryLockFolder(folder: string, purpose: string): Promise<Claim> {
+/**
+ * As lockFolder, but says who holds the lock where a live process does: "FOLDER is in use by process 42 (...). ..."
+ * @param beat seconds between signs of life, for who heeds `lost`: other hosts then take it over from a dead holder
+ */
+export async function tryLockFolder(folder: string, purpose: string, beat?: number): Promise<Claim> {
   const file = path.join(folder, lockName);
   const own: Holder = {
     host: os.hostname(),
@@ -49,13 +63,29 @@ export async function tryLockFolder(folder: string, purpose: string): Promise<Cl
     start: processStart(process.pid),
     purpose,
     token: randomUUID(),
+    ...(beat === undefined ? {} : { beat }),
   };
   try {
     const holder = await acquire(file, own);
-    return holder ? { heldBy: heldMessage(folder, file, holder) } : { unlock: () => release(file, own.token) };
+    return holder ? { heldBy: heldMessage(folder, file, holder) } : hold(file, own);
   } catch (error) {
     throw storageFailure(error, file, "cannot lock");
   }
+}
+
+/** As tryLockFolder, with a lease, for folders that several hosts share. */
+export const tryLeaseFolder = (folder: string, purpose: string): Promise<Claim> => tryLockFolder(folder, purpose, BEAT);
+
+function hold(file: string, { token, beat }: Holder): Held {
+  const lost = new AbortController();
+  const end = beat === undefined ? null : keepLease(file, token, beat, () => lost.abort());
+  return {
+    lost: lost.signal,
+    async unlock() {
+      end?.();
+      await release(file, token);
+    },
+  };
 }
 
 /** Whether a live process holds the folder's lock. */
@@ -65,7 +95,7 @@ export const isLocked = async (folder: string): Promise<boolean> => (await lockH
 export async function lockHolder(folder: string): Promise<string | null> {
   const file = path.join(folder, lockName);
   const holder = existsSync(file) ? await readHolder(file) : null;
-  return holder !== null && isAlive(holder) ? heldMessage(folder, file, holder) : null;
+  return holder !== null && (await isAlive(holder, file)) ? heldMessage(folder, file, holder) : null;
 }
 
 /**
@@ -78,7 +108,7 @@ export async function removeLockLeftovers(folder: string): Promise<void> {
     if (name.startsWith(`.${lockName}`) && isLeftover(name)) await rm(file, { force: true });
     if (!name.startsWith(`${lockName}-`)) continue;
     const holder = await readHolder(file);
-    if (holder && !isAlive(holder)) await rm(file, { force: true });
+    if (holder && !(await isAlive(holder, file))) await rm(file, { force: true });
   }
 }
 
@@ -98,7 +128,7 @@ async function acquire(file: string, own: Holder): Promise<Holder | null> {
     if (await createExclusively(file, JSON.stringify(own))) return null;
     const holder = await readHolder(file);
     if (!holder) continue;
-    if (isAlive(holder)) return holder;
+    if (await isAlive(holder, file)) return holder;
     const guard = `${file}-${holder.token}`;
     const guardian: Holder = { ...own, token: randomUUID() };
     if (await acquire(guard, guardian)) {
@@ -166,15 +196,20 @@ async function readHolder(file: string): Promise<Holder | null> {
 }
 
 /** The token goes into a file's name. */
-const isHolder = ({ host, pid, start, purpose, token }: Holder): boolean =>
+const isHolder = ({ host, pid, start, purpose, token, beat }: Holder): boolean =>
   [host, purpose].every((text) => typeof text === "string") &&
+  (beat === undefined || (Number.isFinite(beat) && beat > 0)) &&
   (start === null || typeof start === "string") &&
   Number.isSafeInteger(pid) &&
   typeof token === "string" &&
   /^[^/\\\p{Cc}]{1,64}$/u.test(token);
 
-function isAlive({ host, pid, start }: Holder): boolean {
-  if (host !== os.hostname()) return true;
+async function isAlive({ host, pid, start, beat }: Holder, file: string): Promise<boolean> {
+  const here = host === os.hostname();
+  // Another boot of this machine, or another machine of the same name: containers and clones have them.
+  const elsewhere = !here || (start !== null && bootOf(start) !== bootOf(processStart(process.pid) ?? start));
+  if (elsewhere && beat !== undefined) return !(await isRunOut(file, beat));
+  if (!here) return true;
   if (pid <= 0) return false;
   try {
     process.kill(pid, 0);
@@ -187,3 +222,6 @@ function isAlive({ host, pid, start }: Holder): boolean {
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? "";
+
+/** The part of a process's start that is the same for all of a machine's since it booted. */
+const bootOf = (start: string) => start.split("/")[0];

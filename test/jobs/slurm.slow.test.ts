@@ -1,0 +1,136 @@
+// The small experiment on a real Slurm: one trial killed, one queued again, one cancelled, the node's daemon restarted; what is
+// left is submitted again, and the tables and weights are those of one process.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { cwd, run, table, weights } from "../cli/experiment";
+import { flexbert } from "../cli/flexbert";
+import { unless } from "../skips";
+import { until } from "../until";
+import { missingSlurm, slurmOfItsOwn } from "./slurm";
+
+unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
+  const { env, ask, restart } = slurmOfItsOwn();
+  const jobs = (line: string) => flexbert(`jobs ${line}`.split(" "), { cwd, env });
+  const json = (line: string) => JSON.parse(jobs(`${line} --json`).stdout);
+
+  beforeAll(() => {
+    const small = readFileSync(path.join(cwd, "small.yaml"), "utf8");
+    const section = "jobs: { cpus: 1, memory: 500MB, engine: wasm, pack: 1, slurm: { time: 10m } }\n";
+    writeFileSync(path.join(cwd, "jobs.yaml"), small + section);
+    // Slow enough that something can happen to it meanwhile.
+    writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [400]") + section);
+    expect(run("--out alone --threads 1").status).toBe(0);
+  });
+
+  const queue = (): string[][] => {
+    const printed = ask("squeue", "--array", "--noheader", "--format=%F|%K|%T|%i");
+    return printed
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => line.split("|"));
+  };
+  const idle = () => until(() => queue().length === 0);
+
+  test("stages in arrays under the site's MaxArraySize, each after the one before; the tables and weights of one process", async () => {
+    const submitted = json("submit jobs.yaml --on slurm --out cluster");
+    expect(submitted.stages.map(({ array, jobs }: { array: string; jobs: number }) => [array, jobs])).toEqual([
+      ["finetune-0", 6],
+      ["finetune-1", 2],
+      ["distill", 4],
+      ["merge", 1],
+    ]);
+    expect(submitted).toMatchObject({ trials: 12, queued: 0, finished: 0 });
+    const again = json("submit jobs.yaml --on slurm --out cluster");
+    expect(again).toMatchObject({ trials: 0, queued: 12, stages: [] });
+    restart();
+    await idle();
+    const status = json("status jobs.yaml --out cluster");
+    expect(status.failed).toEqual([]);
+    expect(status.submissions[0].stages).toMatchObject([
+      { stage: "finetune", jobs: 8, done: 8 },
+      { stage: "distill", jobs: 4, done: 4 },
+      { stage: "merge", jobs: 1, done: 1 },
+    ]);
+    const collected = jobs("collect jobs.yaml --out cluster");
+    expect([collected.status, collected.stdout]).toEqual([0, expect.stringMatching(/all 12 trials are finished/)]);
+    expect(table("cluster")).toBe(table("alone"));
+    expect(weights("cluster")).toEqual(weights("alone"));
+  });
+
+  test("SIGKILL, cancelled, and queued again: what failed is reported and submitted again alone", async () => {
+    const { stages } = json("submit long.yaml --on slurm --out rough");
+    const id = stages[0].id as string;
+    const begun = (trial: number) => /: epoch 2,/.test(log("rough", trial));
+    const log = (out: string, trial: number) => {
+      const file = path.join(cwd, out, "jobs/0001/logs", `finetune-${trial}.log`);
+      return readdirSync(path.dirname(file)).includes(path.basename(file)) ? readFileSync(file, "utf8") : "";
+    };
+    await until(() => begun(0) && begun(1));
+    // SIGKILL, as the kernel does where memory runs out: of flexbert, whose script then says 137.
+    ask("scancel", "--signal=KILL", "--batch", `${id}_0`);
+    ask("scontrol", "requeue", `${id}_1`);
+    ask("scancel", `${id}_3`);
+    await until(() => /stopping after the step in hand/.test(log("rough", 1)));
+    await until(() => queue().some(([array, task, state]) => array === id && task === "1" && state === "PENDING"));
+    // It waits a while before it begins again: not in a test.
+    ask("scontrol", "update", `jobid=${id}_1`, "starttime=now");
+    ask("scontrol", "release", `${id}_1`);
+    await idle();
+    expect(log("rough", 1).match(/engine: /g)?.length).toBe(2);
+    const { failed } = json("status long.yaml --out rough");
+    expect(failed.map(({ trials, state }: { trials: string; state: string }) => [trials, state])).toEqual(
+      expect.arrayContaining([
+        ["0", "gone"],
+        ["3", "gone"],
+      ]),
+    );
+    const missing = jobs("collect long.yaml --out rough");
+    expect(missing.status).toBe(4);
+    expect(missing.stdout).toMatch(/missing: trial 0, rte k=3 seed 1, 400 epochs/);
+    expect(missing.stdout).not.toMatch(/missing: trial 1,/);
+    const next = json("submit long.yaml --on slurm --out rough");
+    expect(next.trials).toBeLessThan(8);
+    await idle();
+    expect(jobs("collect long.yaml --out rough").status).toBe(0);
+    const plain = flexbert("run long.yaml --engine wasm --threads 1 --out smooth".split(" "), { cwd });
+    expect(plain.status).toBe(0);
+    expect(table("rough")).toBe(table("smooth"));
+    expect(weights("rough")).toEqual(weights("smooth"));
+  });
+
+  test("a trial that diverges takes its own task's students with it, and the others are trained", async () => {
+    const text = readFileSync(path.join(cwd, "jobs.yaml"), "utf8");
+    writeFileSync(path.join(cwd, "diverging.yaml"), text.replace("learning_rate: 1e-3", "learning_rate: [1e-3, 1e30]"));
+    jobs("submit diverging.yaml --on slurm --out diverged");
+    await idle();
+    const { failed, submissions } = json("status diverging.yaml --out diverged");
+    const errors = failed.filter(({ stage }: { stage: string }) => stage === "finetune");
+    expect(errors.length).toBeGreaterThan(0);
+    for (const one of errors)
+      expect(one).toMatchObject({ state: "failed", code: 1, error: expect.stringMatching(/diverged/) });
+    const [finetune] = submissions[0].stages;
+    expect(finetune.done).toBe(finetune.jobs - errors.length);
+    expect(failed.find(({ stage }: { stage: string }) => stage === "merge")).toMatchObject({ state: "gone" });
+  });
+
+  test("cancel ends what is queued and running, and leaves states to go on from", async () => {
+    jobs("submit long.yaml --on slurm --out stopped");
+    await until(() => queue().some(([, , state]) => state === "RUNNING"));
+    expect(jobs("cancel long.yaml --out stopped").stdout).toMatch(/^cancelled: /);
+    await idle();
+    expect(jobs("cancel long.yaml --out stopped").stdout).toBe("nothing is queued or running\n");
+  });
+});
+
+describe("where there is no Slurm", () => {
+  test("submit says so, and a dry run prints scripts", () => {
+    const none = { PATH: path.dirname(process.execPath) };
+    const refused = flexbert(["jobs", "submit", "small.yaml", "--on", "slurm", "--out", "none"], { cwd, env: none });
+    expect([refused.status, refused.stderr]).toEqual([2, expect.stringMatching(/scontrol is not there/)]);
+    const dry = flexbert(["jobs", "submit", "small.yaml", "--on", "slurm", "--dry-run"], { cwd, env: none });
+    expect(dry.status).toBe(0);
+    expect(dry.stdout).toMatch(/^#SBATCH --array=0-\d+$/m);
+  });
+});
