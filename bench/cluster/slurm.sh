@@ -19,6 +19,8 @@ esac
 action=$1
 folder=${2:?a folder}
 conf=$folder/slurm.conf
+# Ports of its own, so that two stand beside each other.
+port=$((20000 + $(printf %s "$folder" | cksum | cut -d' ' -f1) % 10000 * 2))
 
 end() { # the daemon whose process id a file has
   [ -f "$1" ] || return 0
@@ -30,7 +32,16 @@ end() { # the daemon whose process id a file has
 
 start_slurmd() {
   slurmd -f "$conf" -N node1
-  until [ -s "$folder/slurmd.pid" ]; do sleep 0.1; done
+  patiently '[ -s "$folder/slurmd.pid" ]' slurmd
+}
+
+patiently() { # a condition, and whose log says why it does not come
+  for _ in $(seq 600); do
+    eval "$1" && return 0
+    sleep 0.1
+  done
+  tail "$folder/$2.log" >&2
+  exit 1
 }
 
 case $action in
@@ -46,8 +57,8 @@ case $action in
 ClusterName=flexbert
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmUser=root
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge/socket
 CredType=cred/munge
@@ -80,7 +91,7 @@ CONF
     export SLURM_CONF=$conf
     slurmctld -f "$conf"
     start_slurmd
-    until sinfo --noheader --format=%T 2>/dev/null | grep -q idle; do sleep 0.2; done
+    patiently 'sinfo --noheader --format=%T 2>/dev/null | grep -q idle' slurmctld
     echo "export SLURM_CONF=$conf"
     ;;
   restart)

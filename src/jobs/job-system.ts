@@ -53,6 +53,8 @@ export interface Submission {
   readonly experiment: string;
   readonly plan: string;
   readonly at: string;
+  /** Of Kubernetes' objects, where the file names one. */
+  readonly namespace?: string;
   readonly arrays: readonly SubmittedArray[];
 }
 

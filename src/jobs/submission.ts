@@ -75,11 +75,13 @@ function problemOf({
   number,
   experiment,
   plan,
+  namespace,
   arrays,
 }: Partial<Record<keyof Submission, unknown>>): string | null {
   if (!(jobSystems as readonly unknown[]).includes(system)) return "its system is none";
   if (!Number.isSafeInteger(number)) return "its number is none";
   if (typeof experiment !== "string" || typeof plan !== "string") return "it names no experiment or no plan";
+  if (namespace !== undefined && !/^[a-z0-9-]{1,63}$/.test(String(namespace))) return "its namespace is none";
   if (!Array.isArray(arrays)) return "it has no arrays";
   const isArray = (one: unknown) => {
     const { name, stage, packs, id } = Object(one) as Record<string, unknown>;

@@ -226,7 +226,9 @@ async function handOver(
   const arrays: SubmittedArray[] = [];
   const record = (): Submission => {
     const { plan, number, experiment } = work;
+    const space = system.name === "kubernetes" ? experiment.jobs?.kubernetes?.namespace : undefined;
     return {
+      ...(space === undefined ? {} : { namespace: space }),
       format: 1,
       system: system.name,
       number,

@@ -52,7 +52,9 @@ export const kubernetes: JobSystem = {
     const head =
       `# flexbert: ${work.experiment.name} on Kubernetes (plan ${work.plan}). Stands alone: kubectl apply -f this file; edit it, keep it.\n` +
       `# The volume holds the project at ${kubernetesOf(work).mount}: data, tasks, and the base in its folder cache.\n`;
-    const documents = objectsOf(work).map((object) => stringify(object, { lineWidth: 0 }));
+    const documents = objectsOf(work).map((object) =>
+      stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }),
+    );
     const file: JobFile = { name: FILE, content: `${head}${documents.join("---\n")}` };
     return [file];
   },
@@ -76,15 +78,19 @@ export const kubernetes: JobSystem = {
     const whole = arrays.length === submission.arrays.length;
     const which = whole
       ? ["jobs,configmaps,rolebindings,roles,serviceaccounts", ...selector(submission)]
-      : ["jobs", ...arrays.map(({ id }) => id)];
+      : ["jobs", ...arrays.map(({ id }) => id), ...spaceOf(submission)];
     await tool("kubectl", ["delete", ...which, "--ignore-not-found", "--wait=false"], "kubectl");
   },
 };
 
-function selector({ experiment, number }: Submission): string[] {
-  const labels = Object.entries(labelsOf(experiment, number)).map(([key, value]) => `${key}=${value}`);
-  return [`--selector=${labels.join(",")}`];
+function selector(submission: Submission): string[] {
+  const labels = Object.entries(labelsOf(submission.experiment, submission.number)).map(
+    ([key, value]) => `${key}=${value}`,
+  );
+  return [`--selector=${labels.join(",")}`, ...spaceOf(submission)];
 }
+
+const spaceOf = ({ namespace }: Submission) => (namespace === undefined ? [] : [`--namespace=${namespace}`]);
 
 /** Indexes as a Job's status has them, "0-2,7". */
 function statusOf(array: Submission["arrays"][number], job: KubernetesJob | undefined): JobStatus[] {

@@ -19,7 +19,7 @@ export function podSpec(work: JobWork, array: JobArray): object {
   const size = {
     cpu: String(settings.cpus),
     memory: `${Math.ceil(settings.memory / 2 ** 20)}Mi`,
-    ...(usesGpu(work, array) ? { [own.gpuResource]: settings.gpus } : {}),
+    ...(usesGpu(work, array) ? { [own.gpuResource]: String(settings.gpus) } : {}),
   };
   return {
     restartPolicy: "Never",
