@@ -153,10 +153,13 @@ ${setup === undefined ? "" : `${setup.trimEnd()}\n`}${one ? "task=0" : `task=$SL
 exits=${shellWord(path.join(at, "exits", name))}-$task
 mkdir -p "$(dirname "$exits")"
 rm -f "$exits"
-${usesGpu(work, array) ? `: "\${CUDA_VISIBLE_DEVICES:?Slurm gave this job no GPU of its own}"\n` : ""}time_is_up=
+${usesGpu(work, array) ? `: "\${CUDA_VISIBLE_DEVICES:?Slurm gave this job no GPU of its own}"\n` : ""}# Where no cgroups do so: a script that is killed takes flexbert with it, so that the GPU is free when Slurm says so.
+with=
+command -v setpriv >/dev/null && with="setpriv --pdeathsig TERM"
+time_is_up=
 trap 'time_is_up=yes; kill -TERM "$child"' USR1
 trap : TERM # Slurm sends it to flexbert too, which saves and exits with 143
-${command ?? ownCommand()} ${words.join(" ")}${one ? "" : ` --trial "\${trials[task]}"`} &
+$with ${command ?? ownCommand()} ${words.join(" ")}${one ? "" : ` --trial "\${trials[task]}"`} &
 child=$!
 while kill -0 "$child" 2>/dev/null; do wait "$child"; done
 wait "$child"

@@ -58,7 +58,9 @@ export async function runRole(meeting: string, role: Role, signal: AbortSignal):
   }
   findings.push(...(role === "first" ? await renames(meeting, meet, hear) : await watchRenames(meeting, meet, tell)));
   findings.push(...(role === "first" ? await beats(meeting, meet, hear) : await watchBeats(meeting, meet, tell)));
-  await meet();
+  // The first removes the folder when the second has gone.
+  if (role === "second") await writeFile(path.join(meeting, "second-gone"), "");
+  else await appears(meeting, "second-gone", signal);
   return findings;
 }
 
