@@ -34,10 +34,12 @@ export async function tinyProject(folder, trials) {
     const lines = Array.from({ length: rows }, (_, row) => line(row + 3));
     writeFileSync(path.join(task, `${split}.tsv`), `${["sentence\tlabel", ...lines].join("\n")}\n`);
   }
-  const seeds = Math.ceil(trials / 2);
+  const rates = Math.ceil(trials / 2000);
+  const seeds = Math.ceil(trials / 2 / rates);
+  const list = Array.from({ length: rates }, (_, i) => (i + 1) * 1e-5).join(", ");
   writeFileSync(
     path.join(folder, "tiny.yaml"),
-    `base: ./tiny\ntasks: sst2\nmax_length: 16\nepochs: 1\nbatch_size: 8\nseeds: ${seeds}\nfinetune: { k: 1-2 }\n` +
+    `base: ./tiny\ntasks: sst2\nmax_length: 16\nepochs: 1\nbatch_size: 8\nseeds: ${seeds}\nlearning_rate: [${list}]\nfinetune: { k: 1-2 }\n` +
       "jobs: { cpus: 1, memory: 500MB, engine: wasm }\n",
   );
   return path.join(folder, "tiny.yaml");

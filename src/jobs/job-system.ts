@@ -26,6 +26,8 @@ export interface JobWork {
   readonly settings: SettingsOf<typeof jobSettings>;
   /** In their order. */
   readonly arrays: readonly JobArray[];
+  /** The names of all stages of the file, in their order. */
+  readonly order: readonly string[];
 }
 
 export interface JobFile {

@@ -58,7 +58,7 @@ export const slurm: JobSystem = {
     const done: SubmittedArray[] = [...before];
     for (const [i, array] of work.arrays.entries()) {
       const script = path.join(work.folder, scriptName(i, array));
-      const waits = dependency(array, done, before);
+      const waits = dependency(array, done, before, work.order);
       const printed = await tool("sbatch", ["--parsable", ...waits, script], "Slurm");
       const id = /^\d+/.exec(printed.trim())?.[0];
       if (id === undefined)
@@ -100,8 +100,13 @@ export const DEFAULT_ARRAY = 1001;
 const scriptName = (i: number, { name }: JobArray) => `${String(i + 1).padStart(2, "0")}-${name}.sh`;
 
 /** afterok for what needs all of it; earlier submissions' arrays may hold a trial that failed and is trained again here. */
-function dependency({ stage }: JobArray, done: readonly SubmittedArray[], before: readonly SubmittedArray[]): string[] {
-  const waits = waitsFor(stage, done);
+function dependency(
+  { stage }: JobArray,
+  done: readonly SubmittedArray[],
+  before: readonly SubmittedArray[],
+  order: readonly string[],
+): string[] {
+  const waits = waitsFor(stage, done, order);
   if (waits.length === 0) return [];
   const kind = (one: SubmittedArray) => (stage.after === "ended" || before.includes(one) ? "afterany" : "afterok");
   const parts = [...new Set(waits.map(kind))].map(

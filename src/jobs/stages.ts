@@ -105,6 +105,9 @@ export function arraysOf(stages: readonly Stage[], largest: number): JobArray[] 
   });
 }
 
-/** What of earlier arrays a stage waits for, and how. */
-export const waitsFor = <T extends { readonly stage: string }>(stage: Stage, earlier: readonly T[]): readonly T[] =>
-  earlier.filter((one) => one.stage !== stage.name);
+/** Those arrays that a stage waits for: of stages before it. @param order the stages of the file */
+export const waitsFor = <T extends { readonly stage: string }>(
+  stage: Stage,
+  arrays: readonly T[],
+  order: readonly string[],
+): readonly T[] => arrays.filter((one) => order.indexOf(one.stage) < order.indexOf(stage.name));

@@ -1,6 +1,6 @@
 // flexbert jobs cancel: every job of an experiment that has not ended.
 
-import { cancelJobs, jobsOptions } from "../../../api/jobs/jobs";
+import { cancelJobs, jobsOptions } from "../../../api/jobs/status";
 import { settingsOf } from "../../../options/settings";
 import { defineCommand } from "../../command";
 import { experimentArgument } from "../../experiment-tables";

@@ -1,6 +1,6 @@
 // flexbert jobs status: how an experiment's jobs stand, and which failed.
 
-import { jobsOptions, jobsStatus } from "../../../api/jobs/jobs";
+import { jobsOptions, jobsStatus } from "../../../api/jobs/status";
 import { settingsOf } from "../../../options/settings";
 import { defineCommand } from "../../command";
 import { experimentArgument } from "../../experiment-tables";

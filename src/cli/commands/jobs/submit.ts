@@ -1,6 +1,6 @@
 // flexbert jobs submit: what is left of an experiment as arrays of jobs.
 
-import { submitJobs, submitOptions } from "../../../api/jobs/jobs";
+import { submitJobs, submitOptions } from "../../../api/jobs/submit";
 import { settingsOf } from "../../../options/settings";
 import type { Recipes } from "../../../recipes/recipe";
 import { defineCommand } from "../../command";

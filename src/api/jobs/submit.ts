@@ -1,15 +1,13 @@
-// An experiment on other machines: its trials as arrays of jobs of a job system, how those stand, and cancelling them.
+// An experiment on other machines: what is left of its trials as arrays of jobs of a job system.
 
-import path from "node:path";
 import { failure, usageError } from "../../errors/errors";
 import type { ListedTrial } from "../../experiment/listing";
 import type { Experiment } from "../../experiment/read";
 import type { JobFile, JobStatus, JobSystem, JobWork, Submission, SubmittedArray } from "../../jobs/job-system";
-import type { JobArray } from "../../jobs/stages";
+import { fromRanges } from "../../jobs/stages";
 import type { StoredSubmission } from "../../jobs/submission";
 import { type Given, readGiven } from "../../options/given";
-import { type Definition, optional, type Values } from "../../options/option";
-import { text } from "../../options/readers";
+import type { Values } from "../../options/option";
 import { settingsFrom } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
 import { dryRun, offline } from "../../settings/call";
@@ -23,20 +21,7 @@ export const submitOptions = (recipes: Recipes) => {
   return { ...onOption, out, checkpoints, glueData, ...dryRun, ...offline };
 };
 
-const outOption: { readonly out: Definition<string | undefined> } = {
-  out: optional(text, {
-    flag: "--out",
-    short: "-o",
-    value: "<folder>",
-    help: "where results go (default results/NAME)",
-    inConfig: false,
-  }),
-};
-
-export const jobsOptions = outOption;
-
 export type SubmitOptions = Given<ReturnType<typeof submitOptions>>;
-export type JobsOptions = Given<typeof jobsOptions>;
 
 export interface SubmittedJobs {
   readonly system: JobSystemName;
@@ -73,7 +58,7 @@ export async function submitJobs(file: string, options: SubmitOptions, caller: C
   system.check({ experiment, cwd: process.cwd(), out });
   if (!values.dryRun) await requireSharedSemantics(out, call);
   const active = await activeJobs(out, system, values.dryRun, call);
-  const { work, left, queued } = await workOf(opened, system, values, active, call);
+  const { work, left, queued, superseded } = await workOf(opened, system, values, active, call);
   const files = system.write(work);
   const trials = left.length;
   const stages = (ids: ReadonlyMap<string, string>) =>
@@ -84,7 +69,7 @@ export async function submitJobs(file: string, options: SubmitOptions, caller: C
   const common = { system: system.name, folder: work.folder, plan: work.plan, trials, queued };
   const all = { ...common, finished: opened.resolver.trials.length - trials - queued };
   if (work.arrays.length === 0 || values.dryRun) return { ...all, stages: stages(new Map()), files };
-  return { ...all, stages: stages(await handOver(work, system, files, active, call)), files: [] };
+  return { ...all, stages: stages(await handOver(work, system, files, { active, superseded }, call)), files: [] };
 }
 
 type SubmitValues = Values<ReturnType<typeof submitOptions>>;
@@ -154,11 +139,16 @@ async function workOf(
   values: SubmitValues,
   active: readonly Active[],
   call: Call,
-): Promise<{ work: JobWork; left: readonly ListedTrial[]; queued: number }> {
+): Promise<{
+  work: JobWork;
+  left: readonly ListedTrial[];
+  queued: number;
+  superseded: ReadonlySet<SubmittedArray>;
+}> {
   const { experiment, resolver, out, steps } = opened;
   const { listWork } = await import("../../experiment/listing.js");
   const { isLastStep, planHash } = await import("../../experiment/plan.js");
-  const { arraysOf, fromRanges, listStages } = await import("../../jobs/stages.js");
+  const { arraysOf, listStages } = await import("../../jobs/stages.js");
   const { nextNumber, submissionFolder } = await import("../../jobs/submission.js");
   const plan = planHash(resolver.trials, resolver.base);
   const older = active.find(({ stored }) => stored.submission.plan !== plan);
@@ -169,13 +159,13 @@ async function workOf(
   }
   const { trials } = await listWork(resolver, resolver.trials);
   const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
-  const taken = new Set(
-    active.flatMap(({ jobs }) => jobs.flatMap(({ array, index }) => fromRanges(array.packs[index] ?? ""))),
-  );
+  const superseded = supersededBy(open, active, steps);
+  const running = active.flatMap(({ jobs }) => jobs.filter(({ array }) => !superseded.has(array)));
+  const taken = new Set(running.flatMap(({ array, index }) => fromRanges(array.packs[index] ?? "")));
   const left = open.filter(({ spec }) => !taken.has(spec.index));
   const settings = settingsFrom(jobSettings, { ...experiment.jobs });
   const seconds = await secondsOf(trials, settings, call);
-  const last = left.length === 0 && taken.size > 0 ? [] : steps.filter(isLastStep);
+  const last = left.length === 0 && active.length > 0 ? [] : steps.filter(isLastStep);
   const stages = listStages(left, last, settings.pack, seconds);
   const number = await nextNumber(out);
   const largest = await system.largestArray().catch(async (error: Error) => {
@@ -189,8 +179,36 @@ async function workOf(
     text: await textOf(experiment),
     options: optionsOf(values),
     arrays: arraysOf(stages, largest),
+    order: steps,
   };
-  return { work, left, queued: open.length - left.length };
+  return { work, left, queued: open.length - left.length, superseded };
+}
+
+/**
+ * Arrays of earlier submissions that this one does in their place: stages of which nothing has begun, and which come after one
+ * of which something failed and is submitted again. They would not wait for it.
+ */
+function supersededBy(
+  open: readonly ListedTrial[],
+  active: readonly Active[],
+  order: readonly string[],
+): ReadonlySet<SubmittedArray> {
+  const jobs = active.flatMap((one) => one.jobs);
+  const covered = new Set(jobs.flatMap(({ array, index }) => fromRanges(array.packs[index] ?? "")));
+  const again = open
+    .filter(({ spec }) => !covered.has(spec.index))
+    .map(({ spec }) => order.indexOf(spec.recipe.method));
+  const first = again.length === 0 ? order.length : Math.min(...again);
+  const begun = new Set(jobs.filter(({ state }) => state !== "pending").map(({ array }) => array));
+  const trains = ({ packs }: SubmittedArray) => packs[0] !== "";
+  // Steps after training are done again by what is submitted now, if anything is.
+  return new Set(
+    jobs
+      .map(({ array }) => array)
+      .filter(
+        (array) => !begun.has(array) && again.length > 0 && (!trains(array) || order.indexOf(array.stage) > first),
+      ),
+  );
 }
 
 async function textOf({ file }: Experiment): Promise<string> {
@@ -209,18 +227,16 @@ async function handOver(
   work: JobWork,
   system: JobSystem,
   files: readonly JobFile[],
-  active: readonly Active[],
+  { active, superseded }: { readonly active: readonly Active[]; readonly superseded: ReadonlySet<SubmittedArray> },
   call: Call,
 ): Promise<Map<string, string>> {
   const { writeJobFiles, writeSubmission } = await import("../../jobs/submission.js");
-  const training = new Set(work.experiment.blocks.map(({ recipe }) => recipe.method));
-  // Their select, merge and report would wait for a trial that failed: these do them.
   for (const { stored, jobs } of active) {
-    const steps = [...new Set(jobs.map(({ array }) => array))].filter(({ stage }) => !training.has(stage));
-    await system.cancel(stored.submission, steps);
+    const arrays = [...new Set(jobs.map(({ array }) => array))].filter((array) => superseded.has(array));
+    await system.cancel(stored.submission, arrays);
   }
-  const before = [...new Set(active.flatMap(({ jobs }) => jobs.map(({ array }) => array)))].filter(({ stage }) =>
-    training.has(stage),
+  const before = [...new Set(active.flatMap(({ jobs }) => jobs.map(({ array }) => array)))].filter(
+    (array) => !superseded.has(array),
   );
   await writeJobFiles(work.folder, files);
   const arrays: SubmittedArray[] = [];
@@ -251,110 +267,3 @@ async function handOver(
   }
   return new Map(arrays.map(({ name, id }) => [name, id]));
 }
-
-export interface JobsStatus {
-  readonly experiment: string;
-  readonly submissions: readonly {
-    readonly system: JobSystemName;
-    readonly folder: string;
-    readonly at: string;
-    readonly stages: readonly StageStatus[];
-  }[];
-  /** Jobs of the newest submission of their trials that ended with an error or are gone. */
-  readonly failed: readonly FailedJob[];
-}
-
-export interface StageStatus {
-  readonly stage: string;
-  readonly ids: readonly string[];
-  readonly jobs: number;
-  readonly pending: number;
-  readonly running: number;
-  readonly done: number;
-  readonly failed: number;
-  readonly gone: number;
-  /** What the job system says of the first that is pending. */
-  readonly reason: string | null;
-}
-
-export interface FailedJob {
-  readonly stage: string;
-  /** "4-5"; empty for a step after training. */
-  readonly trials: string;
-  readonly state: "failed" | "gone";
-  readonly code: number | null;
-  readonly log: string;
-  /** The log's last error; null where it has none. */
-  readonly error: string | null;
-}
-
-/** How the jobs of an experiment stand. Throws usageError (2) where none were submitted. */
-export async function jobsStatus(file: string, options: JobsOptions = {}): Promise<JobsStatus> {
-  const { name, stored } = await submissionsOf(file, options);
-  const { systems } = await import("../../jobs/job-systems.js");
-  const { lastError, logFile } = await import("../../jobs/logs.js");
-  const submissions: JobsStatus["submissions"][number][] = [];
-  const latest = new Map<string, FailedJob | null>();
-  for (const { submission, folder } of stored) {
-    const jobs = await systems[submission.system].look(submission, folder);
-    submissions.push({ system: submission.system, folder, at: submission.at, stages: stagesOf(jobs) });
-    for (const job of jobs) {
-      const { array, index, state, code } = job;
-      const trials = array.packs[index] ?? "";
-      const key = trials === "" ? array.stage : trials;
-      const log = logFile(folder, array.name, index);
-      const bad = state === "failed" || state === "gone";
-      latest.set(key, bad ? { stage: array.stage, trials, state, code, log, error: await lastError(log) } : null);
-    }
-  }
-  return { experiment: name, submissions, failed: [...latest.values()].filter((one) => one !== null) };
-}
-
-function stagesOf(jobs: readonly JobStatus[]): StageStatus[] {
-  return [...new Set(jobs.map(({ array }) => array.stage))].map((stage) => {
-    const own = jobs.filter(({ array }) => array.stage === stage);
-    const count = (wanted: JobStatus["state"]) => own.filter(({ state }) => state === wanted).length;
-    return {
-      stage,
-      ids: [...new Set(own.map(({ array }) => array.id))],
-      jobs: own.length,
-      ...{ pending: count("pending"), running: count("running"), done: count("done") },
-      ...{ failed: count("failed"), gone: count("gone") },
-      reason: own.find(({ state }) => state === "pending")?.reason ?? null,
-    };
-  });
-}
-
-/** Cancels what has not ended, and returns its ids. Trials keep their states. */
-export async function cancelJobs(
-  file: string,
-  options: JobsOptions = {},
-): Promise<{ readonly cancelled: readonly string[] }> {
-  const { stored } = await submissionsOf(file, options);
-  const { systems } = await import("../../jobs/job-systems.js");
-  const { isActive } = await import("../../jobs/job-system.js");
-  const cancelled: string[] = [];
-  for (const { submission, folder } of stored) {
-    const system = systems[submission.system];
-    const active = (await system.look(submission, folder)).filter(isActive);
-    const arrays = [...new Set(active.map(({ array }) => array))];
-    await system.cancel(submission, arrays);
-    cancelled.push(...arrays.map(({ id }) => id));
-  }
-  return { cancelled };
-}
-
-async function submissionsOf(
-  file: string,
-  options: JobsOptions,
-): Promise<{ name: string; stored: readonly StoredSubmission[] }> {
-  const { out } = readGiven(jobsOptions, options);
-  const { readSubmissions } = await import("../../jobs/submission.js");
-  const name = path.basename(file).replace(/\.ya?ml$/i, "");
-  const folder = out ?? path.join("results", name);
-  const stored = await readSubmissions(folder);
-  if (stored.length > 0) return { name, stored };
-  throw usageError(`${folder} has no submitted jobs. Run: flexbert jobs submit ${file} --on slurm, or give --out`);
-}
-
-export type { JobArray };
