@@ -1,4 +1,5 @@
-// The container's command of every index of every Job in a file, run here. A folder with a program `flexbert` that runs the last words goes before PATH; /etc/flexbert becomes a folder with the ConfigMap.
+// The container's command of every index of every Job in a file, run here. A folder with a program `flexbert` that runs the
+// last words goes before PATH; /etc/flexbert becomes a folder with the ConfigMap.
 //
 //   node bench/cluster/kubernetes-commands.mjs FILE.yaml PROJECT flexbert...
 import { spawnSync } from "node:child_process";

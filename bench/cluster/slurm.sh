@@ -27,7 +27,9 @@ end() { # the daemon whose process id a file has
   local pid
   pid=$(cat "$1")
   kill "$pid" 2>/dev/null || true
-  while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+  # slurmctld has been seen to hang while it saves its state at the end.
+  for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
+  kill -KILL "$pid" 2>/dev/null || true
 }
 
 start_slurmd() {

@@ -139,8 +139,12 @@ function barProgress(stream: OutputStream, label: string, total: number, from: n
   };
 }
 
+/** Rows from which a table is laid out here: cli-table3 takes minutes for ten thousand. */
+const LONG = 1000;
+
 /** A table for people: the first row is the head. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  if (rows.length >= LONG) return longTable(head, rows);
   const Table = require("cli-table3") as typeof import("cli-table3");
   const built = new Table({
     head: [...head],
@@ -173,4 +177,12 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+/** The same layout, with every character as wide as any other. */
+function longTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const cells = [head, ...rows].map((row) => row.map((cell) => forTerminal(String(cell))));
+  const widths = head.map((_, column) => cells.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+  return cells.map((row) => line(row).trimEnd()).join("\n");
 }

@@ -1,5 +1,7 @@
 // The command that a job runs: what `flexbert run` is told in every job of a submission.
 
+import { defaultOf } from "../options/settings";
+import { workOptions } from "../settings/work";
 import type { JobWork } from "./job-system";
 import type { JobArray } from "./stages";
 
@@ -12,7 +14,9 @@ export function runWords(work: JobWork, array: JobArray): string[] {
   const words = ["run", experiment.file, "--out", out, "--plan", plan, ...options];
   const engine = settings.engine === "auto" ? [] : ["--engine", settings.engine];
   const device = settings.device === "cpu" || !usesGpu(work, array) ? [] : ["--device", settings.device];
-  words.push(...engine, ...device, "--threads", String(settings.cpus));
+  const save =
+    settings.saveEvery === defaultOf(workOptions.saveEvery) ? [] : ["--save-every", String(settings.saveEvery)];
+  words.push(...save, ...engine, ...device, "--threads", String(settings.cpus));
   return array.stage.packs === null ? [...words, "--only", array.stage.name] : words;
 }
 

@@ -4,6 +4,7 @@
 import { option, optional } from "../options/option";
 import { bytes, choice, duration, integer, list, text } from "../options/readers";
 import { deviceOption, engineOptions } from "./engine";
+import { workOptions } from "./work";
 
 export const jobSystems = ["slurm", "kubernetes"] as const;
 export type JobSystemName = (typeof jobSystems)[number];
@@ -46,6 +47,7 @@ export const jobSettings = {
     help: "trials a job: a number, or auto, which packs those that are shorter than a minute",
     fallback: "auto",
   }),
+  saveEvery: workOptions.saveEvery,
   engine: engineOptions.engine,
   device: deviceOption.device,
 };

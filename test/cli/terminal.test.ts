@@ -135,3 +135,12 @@ describe("what people read", () => {
     expect(built.split("\n")).toEqual(["k   score", "1   52.4", "12  -"]);
   });
 });
+
+test("a table of thousands of rows is laid out as a short one is, in no more than the time to print it", () => {
+  const rows = Array.from({ length: 999 }, (_, i) => [i, "a".repeat(i % 7), i % 3 ? "" : "x", 1.5 * i]);
+  const head = ["n", "name", "", "v"];
+  const long = Array.from({ length: 60 }, () => rows).flat();
+  const lines = table(head, long).split("\n");
+  expect(lines.slice(0, 1000)).toEqual(table(head, rows).split("\n"));
+  expect(lines).toHaveLength(long.length + 1);
+});

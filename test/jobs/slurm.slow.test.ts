@@ -20,7 +20,7 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     const section = "jobs: { cpus: 1, memory: 500MB, engine: wasm, pack: 1, slurm: { time: 10m } }\n";
     writeFileSync(path.join(cwd, "jobs.yaml"), small + section);
     // Slow enough that something can happen to it meanwhile.
-    writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [40]") + section);
+    writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [150]") + section);
     expect(run("--out alone --threads 1").status).toBe(0);
   });
 
@@ -43,7 +43,7 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     ]);
     expect(submitted).toMatchObject({ trials: 12, queued: 0, finished: 0 });
     const again = json("submit jobs.yaml --on slurm --out cluster");
-    expect(again).toMatchObject({ trials: 0, queued: 12, stages: [] });
+    expect(again).toMatchObject({ trials: 0, stages: [] });
     restart();
     await idle();
     const status = json("status jobs.yaml --out cluster");
@@ -74,9 +74,10 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
       const file = path.join(cwd, out, "jobs/0001/logs", `finetune-${trial}.log`);
       return readdirSync(path.dirname(file)).includes(path.basename(file)) ? readFileSync(file, "utf8") : "";
     };
-    await until(() => begun(0) && begun(1));
+    await until(() => begun(0));
     // As the kernel does where memory runs out: of flexbert, whose script then says 137.
     process.kill(holderOf("rough", "k03"), "SIGKILL");
+    await until(() => begun(1));
     ask("scontrol", "requeue", `${id}_1`);
     ask("scancel", `${id}_3`);
     await until(() => /stopping after the step in hand/.test(log("rough", 1)));
@@ -95,7 +96,7 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     );
     const missing = jobs("collect long.yaml --out rough");
     expect(missing.status).toBe(4);
-    expect(missing.stdout).toMatch(/missing: trial 0, rte k=3 seed 1, 40 epochs/);
+    expect(missing.stdout).toMatch(/missing: trial 0, rte k=3 seed 1, 150 epochs/);
     expect(missing.stdout).not.toMatch(/missing: trial 1,/);
     const next = json("submit long.yaml --on slurm --out rough");
     expect(next.trials).toBeLessThan(8);
