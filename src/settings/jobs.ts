@@ -28,7 +28,7 @@ function plainName(given: unknown): string {
 
 function absolutePath(given: unknown): string {
   const folder = text(given);
-  if (!/^\/[\w./-]*$/.test(folder)) throw new Error("an absolute path without blanks, such as /work");
+  if (!/^\/[\w./-]*$/.test(folder)) throw new Error("an absolute path without blanks, such as /project");
   return folder;
 }
 
@@ -67,7 +67,7 @@ export const slurmSettings = {
 export const kubernetesSettings = {
   image: optional(plainName, { flag: "--image", help: "with flexbert in it" }),
   volume: optional(plainName, { flag: "--volume", help: "claim of the volume that all jobs share" }),
-  mount: option(absolutePath, { flag: "--mount", help: "where that is mounted: jobs work there", fallback: "/work" }),
+  mount: option(absolutePath, { flag: "--mount", help: "where that is mounted: jobs work there", fallback: "/project" }),
   namespace: optional(plainName, { flag: "--namespace", help: "of all objects" }),
   queue: optional(plainName, { flag: "--queue", help: "Kueue's local queue" }),
   command: option(text, { flag: "--command", help: "what starts flexbert in the image", fallback: "flexbert" }),

@@ -146,7 +146,7 @@ merge: { select: best }
       expect.stringMatching(/line 1: tasks\[1\]: "cula" is no task \(did you mean "cola"\?\); there are cola, /),
       '  line 2: sedes: unknown key (did you mean "seeds"?); the keys here are ' +
         "base, lower_case, tasks, tasks_file, seeds, learning_rate, epochs, batch_size, patience, max_length, warmup, weight_decay, clip_norm, dropout, precision, " +
-        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, merge, report",
+        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, merge, report, jobs",
       '  line 3: epochs[1]: takes a whole number from 1 to 10000, got "many"',
       "  line 4: batch_size: takes a whole number from 1 to 65536, got 0",
       `  line 5: max_train_samples.sst2: "sst2" is not among the experiment's tasks`,

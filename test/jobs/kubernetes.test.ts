@@ -52,7 +52,7 @@ test("a GPU for what trains and none for what merges, nobody's root, the volume 
   expect(finetune.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000 });
   expect(finetune.volumes[0]).toMatchObject({ persistentVolumeClaim: { claimName: "data" } });
   expect(finetune.containers[0].volumeMounts[1]).toMatchObject({
-    mountPath: "/work/pods.yaml",
+    mountPath: "/project/pods.yaml",
     subPath: "experiment.yaml",
   });
   const [command] = finetune.containers[0].command.slice(-1);
