@@ -20,7 +20,7 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     const section = "jobs: { cpus: 1, memory: 500MB, engine: wasm, pack: 1, slurm: { time: 10m } }\n";
     writeFileSync(path.join(cwd, "jobs.yaml"), small + section);
     // Slow enough that something can happen to it meanwhile.
-    writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [150]") + section);
+    writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [60]") + section);
     expect(run("--out alone --threads 1").status).toBe(0);
   });
 
@@ -96,7 +96,7 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     );
     const missing = jobs("collect long.yaml --out rough");
     expect(missing.status).toBe(4);
-    expect(missing.stdout).toMatch(/missing: trial 0, rte k=3 seed 1, 150 epochs/);
+    expect(missing.stdout).toMatch(/missing: trial 0, rte k=3 seed 1, 60 epochs/);
     expect(missing.stdout).not.toMatch(/missing: trial 1,/);
     const next = json("submit long.yaml --on slurm --out rough");
     expect(next.trials).toBeLessThan(8);
@@ -110,7 +110,14 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
 
   test("a trial that diverges takes its own task's students with it, and the others are trained", async () => {
     const text = readFileSync(path.join(cwd, "jobs.yaml"), "utf8");
-    writeFileSync(path.join(cwd, "diverging.yaml"), text.replace("learning_rate: 1e-3", "learning_rate: [1e-3, 1e30]"));
+    writeFileSync(
+      path.join(cwd, "diverging.yaml"),
+      text
+        .replace("learning_rate: 1e-3", "learning_rate: [1e-3, 1e30]")
+        .replace("epochs: [2, 4]", "epochs: 1")
+        .replace("k: 2-3", "k: 2")
+        .replace("[teacher, pretrained]", "teacher"),
+    );
     jobs("submit diverging.yaml --on slurm --out diverged");
     await idle();
     const { failed, submissions } = json("status diverging.yaml --out diverged");
