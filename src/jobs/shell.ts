@@ -1,7 +1,7 @@
 // Words of shell scripts, and the programs of job systems.
 
-import { runChild } from "../engines/child";
 import { failure, usageError } from "../errors/errors";
+import { runChild } from "../files/child";
 
 /** A word as a shell reads it back. */
 export const shellWord = (word: string): string =>
