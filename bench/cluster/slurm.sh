@@ -1,9 +1,10 @@
 #!/bin/bash
 # A real Slurm on this machine, of Debian's slurm-wlm and munge: one node of 2 CPUs, everything in one folder, as root.
 #
-#   bench/cluster/slurm.sh up FOLDER      prints the environment that clients need: eval "$(bench/cluster/slurm.sh up /tmp/slurm)"
-#   bench/cluster/slurm.sh restart FOLDER restarts slurmd, the node's daemon
-#   bench/cluster/slurm.sh down FOLDER    ends the daemons and their jobs
+#   bench/cluster/slurm.sh up FOLDER [PID] prints the environment that clients need: eval "$(bench/cluster/slurm.sh up /tmp/slurm)";
+#                                          with PID it comes down by itself when that process has ended
+#   bench/cluster/slurm.sh restart FOLDER  restarts slurmd, the node's daemon
+#   bench/cluster/slurm.sh down FOLDER     ends the daemons and their jobs
 #
 # apt install slurm-wlm munge; their own services are left alone. MaxArraySize is 6, so that arrays come in chunks; a partition
 # `spot` is preempted by the partition `main`.
@@ -12,7 +13,7 @@ set -eu
 case "${1:-}" in
   up | restart | down) ;;
   *)
-    sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,10p' "$0" | sed 's/^# \{0,1\}//'
     exit "$([ "${1:-}" = --help ] && echo 0 || echo 2)"
     ;;
 esac
@@ -49,6 +50,11 @@ patiently() { # a condition, and whose log says why it does not come
 case $action in
   up)
     mkdir -p "$folder/state" "$folder/spool"
+    if [ -n "${3:-}" ]; then
+      # Told by a file that `down` has been here: a watcher that was killed could not clean up.
+      ( while kill -0 "$3" 2>/dev/null && [ ! -e "$folder/down" ]; do sleep 1; done
+        [ -e "$folder/down" ] || "$0" down "$folder" ) </dev/null >/dev/null 2>&1 &
+    fi
     chmod 755 "$folder"
     [ -f "$folder/munge.key" ] || { dd if=/dev/urandom of="$folder/munge.key" bs=1024 count=1 status=none; chmod 400 "$folder/munge.key"; }
     mkdir -p "$folder/munge"
@@ -103,8 +109,11 @@ CONF
     ;;
   down)
     export SLURM_CONF=$conf
+    touch "$folder/down"
     scancel --me 2>/dev/null || true
     for _ in $(seq 100); do [ -z "$(squeue --noheader 2>/dev/null)" ] && break; sleep 0.3; done
+    # What is left is of a slurmctld that can be asked no more. slurmd knows its jobs' processes, which outlive it.
+    scontrol listpids 2>/dev/null | awk '$1 + 0 > 1 { print $1 }' | xargs -r kill 2>/dev/null || true
     end "$folder/slurmd.pid"
     end "$folder/slurmctld.pid"
     end "$folder/munge/pid"

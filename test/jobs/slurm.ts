@@ -17,12 +17,13 @@ export function missingSlurm(): string | null {
   return process.getuid?.() === 0 ? null : "slurmd needs root";
 }
 
-/** Up before the tests of a file and down after them. */
+/** Up before the tests of a file and down after them, whether they passed, failed or were ended from outside. */
 export function slurmOfItsOwn() {
   const folder = mkdtempSync(path.join(os.tmpdir(), "flexbert-slurm-"));
   const env = { SLURM_CONF: path.join(folder, "slurm.conf") };
-  const act = (action: string) => execFileSync(script, [action, folder], { stdio: ["ignore", "ignore", "inherit"] });
-  beforeAll(() => void act("up"));
+  const act = (action: string, ...more: string[]) =>
+    execFileSync(script, [action, folder, ...more], { stdio: ["ignore", "ignore", "inherit"] });
+  beforeAll(() => void act("up", String(process.pid)));
   afterAll(() => {
     act("down");
     rmSync(folder, { recursive: true, force: true });
