@@ -62,6 +62,9 @@ export { type ExportOptions, exportModel, planExport } from "./export";
 export { type ImportOptions, importBranch } from "./import";
 export { type InitOptions, initTasks, type PlannedTask, planInit } from "./init";
 export { type Inspection, type InspectOptions, inspect } from "./inspect";
+export { type CollectedJobs, type CollectOptions, collectJobs } from "./jobs/collect";
+export { cancelJobs, type JobsOptions, type JobsStatus, jobsStatus } from "./jobs/status";
+export { type SubmitOptions as SubmitJobsOptions, type SubmittedJobs, submitJobs } from "./jobs/submit";
 export {
   type DiffOptions,
   diffVersions,

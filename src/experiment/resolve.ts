@@ -55,7 +55,7 @@ export interface Resolver {
   fixTeacher(task: Task, teacher: StoredRun, runs: readonly StoredRun[]): void;
 }
 
-/** @param remember false: for one pass over any number of trials, of which none is kept */
+/** @param remember false: for one pass over any number of trials, of which none is kept but whether tasks have a teacher */
 export function createResolver(
   experiment: Experiment,
   base: BaseDescription,
@@ -68,6 +68,7 @@ export function createResolver(
   const resolved = new Map<number, Resolution>();
   const outcomes = new Map<number, StoredRun | "unneeded">();
   const transfers = new Map<string, Promise<Transfers>>();
+  const untaught = new Set<Task>();
   const teachers = new Map<Task, { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] }>();
 
   const resolver: Resolver = {
@@ -115,7 +116,14 @@ export function createResolver(
 
   const teachersOf = async (task: Task) => {
     const known = teachers.get(task);
-    if (known) return known;
+    if (known || untaught.has(task)) return known ?? null;
+    const found = await chooseTeacher(task);
+    if (found) teachers.set(task, found);
+    else if (!remember) untaught.add(task); // else each student would read all runs of its task once more
+    return found;
+  };
+
+  const chooseTeacher = async (task: Task) => {
     const runs: StoredRun[] = [];
     for (const spec of trials) {
       if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
@@ -126,10 +134,7 @@ export function createResolver(
     // Ties go by the order of folders, as in the commands that read the same folders.
     const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
     const teacher = teachingRun(byFolder, experiment.chooseBy);
-    if (!teacher) return null;
-    const found = { teacher, seedsOfTeacher: seedsOf(teacher, runs) };
-    teachers.set(task, found);
-    return found;
+    return teacher ? { teacher, seedsOfTeacher: seedsOf(teacher, runs) } : null;
   };
 
   /** Texts without labels, which are read once for all trials of a task that ask for the same. */

@@ -79,7 +79,7 @@ export interface JobStatus {
 export interface JobSystem {
   readonly name: JobSystemName;
   /** Throws usageError (2) for settings with which no job could run. */
-  check(work: Pick<JobWork, "experiment" | "cwd" | "out">): void;
+  check(work: Pick<JobWork, "experiment" | "cwd" | "out" | "options">): void;
   /** Jobs that one array may have; asks the site. */
   largestArray(): Promise<number>;
   /** Files that stand alone: whoever has them can submit, edit and keep them. */
@@ -96,6 +96,8 @@ export interface JobSystem {
   ): Promise<void>;
   /** How the jobs of a submission stand. */
   look(submission: Submission, folder: string): Promise<JobStatus[]>;
+  /** Where a job's log is: a file, or what prints it. */
+  whereLog(submission: Submission, folder: string, array: SubmittedArray, index: number): string;
   /** Cancels arrays; those that have ended stay as they are. */
   cancel(submission: Submission, arrays: readonly SubmittedArray[]): Promise<void>;
 }

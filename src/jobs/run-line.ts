@@ -5,10 +5,7 @@ import { workOptions } from "../settings/work";
 import type { JobWork } from "./job-system";
 import type { JobArray } from "./stages";
 
-/**
- * Words after "flexbert", without those that name the job's trials.
- * @param file the experiment as the job finds it
- */
+/** Words after "flexbert", without those that name the job's trials. */
 export function runWords(work: JobWork, array: JobArray): string[] {
   const { experiment, out, plan, options, settings } = work;
   const words = ["run", experiment.file, "--out", out, "--plan", plan, ...options];

@@ -20,14 +20,21 @@ export function optionWord(word: string): string {
  * Throws usageError (2) where it is not installed, failure (1) with its last line where it fails.
  */
 export async function tool(command: string, args: readonly string[], what: string): Promise<string> {
-  const found = await runChild(command, args, { timeoutMs: 120_000 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-    throw usageError(
-      `${command} is not there: ${what} is not set up on this machine. --dry-run needs none of it`,
-      error,
-    );
-  });
-  if (found.code === 0) return found.stdout;
+  // Whole, however long the queue is: of a part of it jobs would seem to be gone.
+  let printed = "";
+  const onStdout = (text: string) => {
+    printed += text;
+  };
+  const found = await runChild(command, args, { timeoutMs: 120_000, onStdout }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      throw usageError(
+        `${command} is not there: ${what} is not set up on this machine. Run this where it is; jobs submit --dry-run needs none of it`,
+        error,
+      );
+    },
+  );
+  if (found.code === 0) return printed;
   const said = found.stderr.trim().split("\n").at(-1) ?? "";
   throw failure(`${command} ${args[0] ?? ""} failed (${found.code ?? found.signal}): ${said}`);
 }

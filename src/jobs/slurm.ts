@@ -6,10 +6,12 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { usageError } from "../errors/errors";
+import { failure, usageError } from "../errors/errors";
+import { onOneLine } from "../errors/printable";
 import { settingsFrom } from "../options/settings";
 import { type JobSystemName, slurmSettings } from "../settings/jobs";
 import type { JobState, JobStatus, JobSystem, JobWork, SubmittedArray } from "./job-system";
+import { logFile } from "./logs";
 import { runWords, usesGpu } from "./run-line";
 import { optionWord, shellWord, tool } from "./shell";
 import { type JobArray, waitsFor } from "./stages";
@@ -61,8 +63,11 @@ export const slurm: JobSystem = {
       const waits = dependency(array, done, before, work.order);
       const printed = await tool("sbatch", ["--parsable", ...waits, script], "Slurm");
       const id = /^\d+/.exec(printed.trim())?.[0];
-      if (id === undefined)
-        throw usageError(`sbatch printed ${JSON.stringify(printed.trim())} in place of a job's number`);
+      if (id === undefined) {
+        throw failure(
+          `sbatch printed ${JSON.stringify(printed.trim())} in place of a job's number: is it Slurm's own?`,
+        );
+      }
       const { name, packs } = array;
       const submitted = { name, stage: array.stage.name, packs: array.stage.packs === null ? [""] : packs, id };
       done.push(submitted);
@@ -85,13 +90,11 @@ export const slurm: JobSystem = {
   },
 
   async cancel(_, arrays) {
-    if (arrays.length > 0)
-      await tool(
-        "scancel",
-        arrays.map(({ id }) => id),
-        "Slurm",
-      );
+    const ids = arrays.map(({ id }) => id);
+    if (ids.length > 0) await tool("scancel", ids, "Slurm");
   },
+
+  whereLog: (_, folder, { name }, index) => logFile(folder, name, index),
 };
 
 /** Slurm's own default, for scripts that are written where there is none to ask. */
@@ -151,7 +154,7 @@ function scriptOf(work: JobWork, array: JobArray): string {
   const words = runWords(work, array).map(shellWord);
   const { command, setup } = settingsOf(work);
   return `#!/bin/bash
-# flexbert: ${what} of ${path.basename(experiment.file)} (plan ${plan}). Stands alone: sbatch this file; edit it, keep it.
+# flexbert: ${what} of ${onOneLine(path.basename(experiment.file))} (plan ${plan}). Stands alone: sbatch this file; edit it, keep it.
 ${sbatchLines(work, array).join("\n")}
 set -u
 ${setup === undefined ? "" : `${setup.trimEnd()}\n`}${one ? "task=0" : `task=$SLURM_ARRAY_TASK_ID\ntrials=(\n${packs.map((pack) => `  ${pack}`).join("\n")}\n)`}

@@ -26,6 +26,22 @@ function plainName(given: unknown): string {
   return name;
 }
 
+/** A name of Kubernetes' API: of a namespace, a queue, a claim or a class of volumes. */
+function apiName(given: unknown): string {
+  const name = text(given);
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) {
+    throw new Error("a name of at most 63 small letters, digits and dashes, such as team-a");
+  }
+  return name;
+}
+
+/** Options of sbatch, each on a line of its own in a script. */
+function sbatchOptions(given: unknown): string[] {
+  const options = list(given);
+  if (options.every((one) => /^-[^\p{Cc}]*$/u.test(one))) return options;
+  throw new Error('options that begin with "-", such as --exclusive');
+}
+
 function absolutePath(given: unknown): string {
   const folder = text(given);
   if (!/^\/[\w./-]*$/.test(folder)) throw new Error("an absolute path without blanks, such as /project");
@@ -61,15 +77,19 @@ export const slurmSettings = {
   gres: optional(plainName, { flag: "--gres", help: "what asks for a GPU in place of --gpus, such as gpu:a100:1" }),
   command: optional(text, { flag: "--command", help: "what starts flexbert on a node (default: as it was started)" }),
   setup: optional(text, { flag: "--setup", help: "shell lines before it, such as module load" }),
-  options: optional(list, { flag: "--options", help: "further options of sbatch" }),
+  options: optional(sbatchOptions, { flag: "--options", help: "further options of sbatch" }),
 };
 
 export const kubernetesSettings = {
   image: optional(plainName, { flag: "--image", help: "with flexbert in it" }),
-  volume: optional(plainName, { flag: "--volume", help: "claim of the volume that all jobs share" }),
-  mount: option(absolutePath, { flag: "--mount", help: "where that is mounted: jobs work there", fallback: "/project" }),
-  namespace: optional(plainName, { flag: "--namespace", help: "of all objects" }),
-  queue: optional(plainName, { flag: "--queue", help: "Kueue's local queue" }),
+  volume: optional(apiName, { flag: "--volume", help: "claim of the volume that all jobs share" }),
+  mount: option(absolutePath, {
+    flag: "--mount",
+    help: "where that is mounted: jobs work there",
+    fallback: "/project",
+  }),
+  namespace: optional(apiName, { flag: "--namespace", help: "of all objects" }),
+  queue: optional(apiName, { flag: "--queue", help: "Kueue's local queue" }),
   command: option(text, { flag: "--command", help: "what starts flexbert in the image", fallback: "flexbert" }),
   gpuResource: option(plainName, { flag: "--gpu-resource", help: "name of a GPU", fallback: "nvidia.com/gpu" }),
   retries: option(integer({ min: 0 }), { flag: "--retries", help: "of an index that failed by itself", fallback: 2 }),
@@ -77,7 +97,7 @@ export const kubernetesSettings = {
   keep: option(duration, { flag: "--keep", help: "how long a finished Job stays", fallback: "7d" }),
   user: option(integer({ min: 1 }), { flag: "--user", help: "number of user and group", fallback: 1000 }),
   storage: optional(bytes(), { flag: "--storage", help: "makes the claim, of that size" }),
-  storageClass: optional(plainName, { flag: "--storage-class", help: "of the claim that is made" }),
+  storageClass: optional(apiName, { flag: "--storage-class", help: "of the claim that is made" }),
 };
 
 export const onOption = {

@@ -63,7 +63,7 @@ export interface ListedExperiment {
 
 export async function listExperiment(file: string, options: PlanOptions, call: Call): Promise<ListedExperiment> {
   const values = readGiven(planOptions(call.recipes), options);
-  const { resolver, experiment, steps, mine, out, checkpoints } = await openExperiment(file, values, call);
+  const { resolver, experiment, steps, mine, out, checkpoints } = await openExperiment(file, values, call, null, false);
   const { listWork } = await import("../../experiment/listing.js");
   const listing = await listWork(resolver, mine);
   const { name, sha256, config } = resolver.base;

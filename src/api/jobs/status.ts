@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import { usageError } from "../../errors/errors";
-import type { JobStatus } from "../../jobs/job-system";
+import type { JobStatus, JobSystem } from "../../jobs/job-system";
 import type { StoredSubmission } from "../../jobs/submission";
 import { type Given, readGiven } from "../../options/given";
 import { type Definition, optional } from "../../options/option";
@@ -54,8 +54,9 @@ export interface FailedJob {
   readonly trials: string;
   readonly state: "failed" | "gone";
   readonly code: number | null;
+  /** Its file, or the command that prints it where it is no file here. */
   readonly log: string;
-  /** The log's last error; null where it has none. */
+  /** The log's last error; null where it has none, or is no file. */
   readonly error: string | null;
 }
 
@@ -63,22 +64,42 @@ export interface FailedJob {
 export async function jobsStatus(file: string, options: JobsOptions = {}): Promise<JobsStatus> {
   const { name, stored } = await submissionsOf(file, options);
   const { systems } = await import("../../jobs/job-systems.js");
-  const { lastError, logFile } = await import("../../jobs/logs.js");
+  const { fromRanges } = await import("../../jobs/stages.js");
   const submissions: JobsStatus["submissions"][number][] = [];
-  const latest = new Map<string, FailedJob | null>();
-  for (const { submission, folder } of stored) {
+  /** Of each trial, and of each step after training, the job that had it last. */
+  const latest = new Map<number | string, SubmittedJob>();
+  for (const from of stored) {
+    const { submission, folder } = from;
     const jobs = await systems[submission.system].look(submission, folder);
     submissions.push({ system: submission.system, folder, at: submission.at, stages: stagesOf(jobs) });
     for (const job of jobs) {
-      const { array, index, state, code } = job;
-      const trials = array.packs[index] ?? "";
-      const key = trials === "" ? array.stage : trials;
-      const log = logFile(folder, array.name, index);
-      const bad = state === "failed" || state === "gone";
-      latest.set(key, bad ? { stage: array.stage, trials, state, code, log, error: await lastError(log) } : null);
+      const trials = job.array.packs[job.index] ?? "";
+      const submitted = { job, from };
+      for (const key of trials === "" ? [job.array.stage] : fromRanges(trials)) latest.set(key, submitted);
     }
   }
-  return { experiment: name, submissions, failed: [...latest.values()].filter((one) => one !== null) };
+  const failed: FailedJob[] = [];
+  for (const submitted of new Set(latest.values())) {
+    const one = await failedJob(submitted, systems);
+    if (one) failed.push(one);
+  }
+  return { experiment: name, submissions, failed };
+}
+
+interface SubmittedJob {
+  readonly job: JobStatus;
+  readonly from: StoredSubmission;
+}
+
+async function failedJob(
+  { job: { array, index, state, code }, from: { submission, folder } }: SubmittedJob,
+  systems: Readonly<Record<JobSystemName, JobSystem>>,
+): Promise<FailedJob | null> {
+  if (state !== "failed" && state !== "gone") return null;
+  const { lastError } = await import("../../jobs/logs.js");
+  const log = systems[submission.system].whereLog(submission, folder, array, index);
+  const trials = array.packs[index] ?? "";
+  return { stage: array.stage, trials, state, code, log, error: await lastError(log) };
 }
 
 function stagesOf(jobs: readonly JobStatus[]): StageStatus[] {

@@ -55,8 +55,7 @@ export async function submitJobs(file: string, options: SubmitOptions, caller: C
   const system = systems[values.on];
   const opened = await openForJobs(file, values, call);
   const { experiment, out } = opened;
-  system.check({ experiment, cwd: process.cwd(), out });
-  if (!values.dryRun) await requireSharedSemantics(out, call);
+  system.check({ experiment, cwd: process.cwd(), out, options: optionsOf(values) });
   const active = await activeJobs(out, system, values.dryRun, call);
   const { work, left, queued, superseded } = await workOf(opened, system, values, active, call);
   const files = system.write(work);
@@ -69,6 +68,7 @@ export async function submitJobs(file: string, options: SubmitOptions, caller: C
   const common = { system: system.name, folder: work.folder, plan: work.plan, trials, queued };
   const all = { ...common, finished: opened.resolver.trials.length - trials - queued };
   if (work.arrays.length === 0 || values.dryRun) return { ...all, stages: stages(new Map()), files };
+  await requireSharedSemantics(out, call);
   return { ...all, stages: stages(await handOver(work, system, files, { active, superseded }, call)), files: [] };
 }
 

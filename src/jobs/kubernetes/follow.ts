@@ -4,7 +4,7 @@
 
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { modelError, usageError } from "../../errors/errors";
+import { failure, modelError, oneLine, UserError, usageError } from "../../errors/errors";
 import { Interrupted, type Reporter } from "../../messages/reporter";
 import { AFTER, jobState, type KubernetesJob, QUEUE_LABEL } from "./job";
 
@@ -63,7 +63,9 @@ export async function followStages(
       try {
         return await ask();
       } catch (error) {
-        if ((error as Error).name === "UserError" || tries >= PATIENCE) throw error;
+        if (error instanceof UserError) throw error;
+        if (tries >= PATIENCE)
+          throw failure(`${oneLine(error)}, ${tries} times in a row. Submit again for what is left`, error);
         if (tries === 1) reporter.log(`${(error as Error).message}: asking again`);
         await sleep(pause, undefined, { signal }).catch(() => undefined);
       }

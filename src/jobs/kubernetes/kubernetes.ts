@@ -5,6 +5,7 @@
 import path from "node:path";
 import { stringify } from "yaml";
 import { usageError } from "../../errors/errors";
+import { onOneLine } from "../../errors/printable";
 import type { JobSystemName } from "../../settings/jobs";
 import type { JobFile, JobState, JobStatus, JobSystem, JobWork, Submission } from "../job-system";
 import { tool } from "../shell";
@@ -14,11 +15,11 @@ import { AFTER, jobState, type KubernetesJob, QUEUE_LABEL } from "./job";
 import { jobName, kubernetesOf, labelsOf } from "./names";
 import { podSpec } from "./pod";
 
-/** Lists of trials go into a ConfigMap, which may have 1 MiB. */
+/** Completions, and pods at once, of an indexed Job with retries an index: the API takes more completions than that with fewer pods only. */
 const LARGEST_ARRAY = 10_000;
 
-/** Indexed Jobs of more than this many completions are refused by the API (KEP-1847's limits). */
-const MOST_PARALLEL = 10_000;
+/** Bytes of a ConfigMap, which has the file and the lists of trials. */
+const LARGEST_CONFIG = 2 ** 20;
 
 const FILE = "jobs.yaml";
 
@@ -26,7 +27,7 @@ export const kubernetes: JobSystem = {
   name: "kubernetes" satisfies JobSystemName,
 
   check(work) {
-    const { experiment, cwd, out } = work;
+    const { experiment, cwd, out, options } = work;
     const { image, volume } = kubernetesOf(work);
     const missing = Object.entries({ image, volume }).filter(([, value]) => value === undefined);
     if (missing.length > 0) {
@@ -35,11 +36,22 @@ export const kubernetes: JobSystem = {
         `${experiment.file}: ${keys}: Kubernetes needs an image with flexbert and a volume that all jobs share`,
       );
     }
-    for (const [what, place] of Object.entries({ "the experiment": experiment.file, "--out": out })) {
-      const inside = path.relative(cwd, path.resolve(cwd, place));
-      if (inside === "" || (!inside.startsWith("..") && !path.isAbsolute(inside))) continue;
+    const option = (flag: string) => (options.includes(flag) ? [[flag, options[options.indexOf(flag) + 1] ?? ""]] : []);
+    const places = [
+      ["the experiment", experiment.file],
+      ["--out", out],
+      ...option("--checkpoints"),
+      ...option("--glue-data"),
+    ];
+    for (const [what, place] of places as [string, string][]) {
+      if (isInside(cwd, place)) continue;
       throw usageError(
         `${place}: ${what} must lie in the working folder, which is what the volume holds of the project`,
+      );
+    }
+    if (/[:\p{Cc}]/u.test(experiment.file)) {
+      throw usageError(
+        `${JSON.stringify(experiment.file)}: Kubernetes mounts no file with a colon or a line end in its path. Rename it`,
       );
     }
   },
@@ -50,7 +62,8 @@ export const kubernetes: JobSystem = {
 
   write(work) {
     const head =
-      `# flexbert: ${work.experiment.name} on Kubernetes (plan ${work.plan}). Stands alone: kubectl apply -f this file; edit it, keep it.\n` +
+      `# flexbert: ${onOneLine(work.experiment.name)} on Kubernetes (plan ${work.plan}). Stands alone: edit it, keep it,\n` +
+      "# kubectl apply --server-side -f this file (its ConfigMap may be larger than what apply keeps of it on the client's side).\n" +
       `# The volume holds the project at ${kubernetesOf(work).mount}: data, tasks, and the base in its folder cache.\n`;
     const documents = objectsOf(work).map((object) =>
       stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }),
@@ -60,7 +73,13 @@ export const kubernetes: JobSystem = {
   },
 
   async submit(work, _, onArray) {
-    await tool("kubectl", ["apply", "-f", path.join(work.folder, FILE)], "kubectl");
+    await requireNew(work);
+    try {
+      await tool("kubectl", ["apply", "--server-side", "-f", path.join(work.folder, FILE)], "kubectl");
+    } catch (error) {
+      await removeAll(selector(work.experiment.name, work.number, kubernetesOf(work).namespace)).catch(() => undefined);
+      throw error; // it is the error to show, whatever is left
+    }
     for (const array of work.arrays) {
       const packs = array.stage.packs === null ? [""] : array.packs;
       await onArray({ name: array.name, stage: array.stage.name, packs, id: jobName(work, array.name) });
@@ -68,38 +87,72 @@ export const kubernetes: JobSystem = {
   },
 
   async look(submission) {
-    const printed = await tool("kubectl", ["get", "jobs", ...selector(submission), "--output=json"], "kubectl");
+    const printed = await tool("kubectl", ["get", "jobs", ...selectorOf(submission), "--output=json"], "kubectl");
     const found = new Map((JSON.parse(printed).items as KubernetesJob[]).map((job) => [job.metadata.name, job]));
     return submission.arrays.flatMap((array) => statusOf(array, found.get(array.id)));
   },
 
   async cancel(submission, arrays) {
     if (arrays.length === 0) return;
-    const whole = arrays.length === submission.arrays.length;
-    const which = whole
-      ? ["jobs,configmaps,rolebindings,roles,serviceaccounts", ...selector(submission)]
-      : ["jobs", ...arrays.map(({ id }) => id), ...spaceOf(submission)];
-    await tool("kubectl", ["delete", ...which, "--ignore-not-found", "--wait=false"], "kubectl");
+    if (arrays.length === submission.arrays.length) return removeAll(selectorOf(submission));
+    await remove(["jobs", ...arrays.map(({ id }) => id), ...spaceOf(submission.namespace)]);
+  },
+
+  whereLog(submission, _, { id }, index) {
+    const pod = `batch.kubernetes.io/job-name=${id},batch.kubernetes.io/job-completion-index=${index}`;
+    return ["kubectl", "logs", `--selector=${pod}`, "--tail=-1", ...spaceOf(submission.namespace)].join(" ");
   },
 };
 
-function selector(submission: Submission): string[] {
-  const labels = Object.entries(labelsOf(submission.experiment, submission.number)).map(
-    ([key, value]) => `${key}=${value}`,
-  );
-  return [`--selector=${labels.join(",")}`, ...spaceOf(submission)];
+const remove = async (which: readonly string[]): Promise<void> => {
+  await tool("kubectl", ["delete", ...which, "--ignore-not-found", "--wait=false"], "kubectl");
+};
+
+/** All of a submission but the claim, which has no labels. */
+const removeAll = (which: readonly string[]) =>
+  remove(["jobs,configmaps,rolebindings,roles,serviceaccounts", ...which]);
+
+function selector(experiment: string, number: number, namespace: string | undefined): string[] {
+  const labels = Object.entries(labelsOf(experiment, number)).map(([key, value]) => `${key}=${value}`);
+  return [`--selector=${labels.join(",")}`, ...spaceOf(namespace)];
 }
 
-const spaceOf = ({ namespace }: Submission) => (namespace === undefined ? [] : [`--namespace=${namespace}`]);
+const selectorOf = ({ experiment, number, namespace }: Submission) => selector(experiment, number, namespace);
+
+const spaceOf = (namespace: string | undefined) => (namespace === undefined ? [] : [`--namespace=${namespace}`]);
+
+/** Another project's Jobs may have the same names: apply would take them for these, and say that nothing changed. */
+async function requireNew(work: JobWork): Promise<void> {
+  const names = work.arrays.map((array) => jobName(work, array.name));
+  const space = spaceOf(kubernetesOf(work).namespace);
+  const found = await tool(
+    "kubectl",
+    ["get", "jobs", ...names, ...space, "--ignore-not-found", "--output=name"],
+    "kubectl",
+  );
+  const [there] = found.split("\n").filter(Boolean);
+  if (there === undefined) return;
+  throw usageError(
+    `the cluster has ${there} already, of another project or of results that were removed here: delete it, or rename ${work.experiment.file}`,
+  );
+}
+
+/** Whether a path is the folder or lies in it. */
+function isInside(folder: string, place: string): boolean {
+  const relative = path.relative(folder, path.resolve(folder, place));
+  return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);
+}
 
 /** Indexes as a Job's status has them, "0-2,7". */
 function statusOf(array: Submission["arrays"][number], job: KubernetesJob | undefined): JobStatus[] {
   const done = new Set(fromRanges(job?.status?.completedIndexes ?? ""));
   const failed = new Set(fromRanges(job?.status?.failedIndexes ?? ""));
-  const ended = job === undefined ? null : jobState(job);
+  const over = job === undefined || jobState(job) !== null;
+  // The controller begins with the lowest indexes; which of them have a pod now the Job does not say, only how many.
+  let active = job?.status?.active ?? 0;
   return array.packs.map((_, index): JobStatus => {
-    const waiting: JobState = job === undefined || ended !== null ? "gone" : job.status?.active ? "running" : "pending";
-    const state: JobState = done.has(index) ? "done" : failed.has(index) ? "failed" : waiting;
+    const ended = done.has(index) ? "done" : failed.has(index) ? "failed" : over ? "gone" : null;
+    const state: JobState = ended ?? (active-- > 0 ? "running" : "pending");
     const reason = job?.spec.suspend ? "waits for the stage before it" : null;
     return { array, index, state, code: done.has(index) ? 0 : null, reason: state === "pending" ? reason : null };
   });
@@ -135,6 +188,12 @@ function objectsOf(work: JobWork): object[] {
       ...Object.fromEntries(lists.map(({ name, packs }) => [`${name}.txt`, `${packs.join("\n")}\n`])),
     },
   };
+  const size = Object.values(config.data).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (size > LARGEST_CONFIG) {
+    throw usageError(
+      `${work.experiment.file}: its text and lists of trials have ${size} bytes, and a ConfigMap takes ${LARGEST_CONFIG}: give jobs.pack a number`,
+    );
+  }
   const jobs = work.arrays.map((array) => jobOf(work, array, meta));
   return [...(own.storage === undefined ? [] : [claim]), config, ...jobs, ...followObjects(work, own, meta)];
 }
@@ -157,7 +216,7 @@ function jobOf(work: JobWork, array: JobArray, meta: (name: string, labels?: obj
       suspend: !first || own.queue !== undefined,
       completionMode: "Indexed",
       completions,
-      parallelism: Math.min(completions, work.settings.parallel ?? MOST_PARALLEL),
+      parallelism: Math.min(completions, work.settings.parallel ?? LARGEST_ARRAY),
       backoffLimitPerIndex: own.retries,
       // One trial that diverged stops no other.
       maxFailedIndexes: Math.min(completions, own.maxFailed ?? completions),

@@ -81,13 +81,14 @@ export const container = (work: JobWork, command: string) => ({
 });
 
 const inside = ({ cwd }: JobWork, file: string) =>
-  path.relative(cwd, path.resolve(cwd, file)).replaceAll(path.sep, "/");
+  path.relative(cwd, path.resolve(cwd, file)).replaceAll(path.sep, "/") || ".";
 
 function commandOf(work: JobWork, array: JobArray): string {
   const { experiment } = work;
   const there = {
     ...work,
     out: inside(work, work.out),
+    options: work.options.map((word) => (path.isAbsolute(word) ? inside(work, word) : word)),
     experiment: { ...experiment, file: inside(work, experiment.file) },
   };
   const line = [kubernetesOf(work).command, ...runWords(there, array).map(shellWord)].join(" ");

@@ -53,7 +53,7 @@ export async function runRole(meeting: string, role: Role, signal: AbortSignal):
     else
       findings.push({
         what: `${what} (one of two creates a file)`,
-        problem: oneEach(won, await hear<number[]>(`won-${what}`)),
+        problem: oneEach(won, await hear<number[]>(`won-${what}`), what === "link"),
       });
   }
   findings.push(...(role === "first" ? await renames(meeting, meet, hear) : await watchRenames(meeting, meet, tell)));
@@ -68,32 +68,30 @@ type Meet = () => Promise<void>;
 type Hear = <T>(name: string) => Promise<T>;
 type Tell = (name: string, said: unknown) => Promise<void>;
 
-async function takeExclusively(file: string): Promise<boolean> {
-  return unlessThere(writeFile(file, "", { flag: "wx" }));
-}
+const takeExclusively = (file: string) => unlessThere(writeFile(file, "", { flag: "wx" }), []);
 
 /** As locks are taken (files/lock.ts): by a link to a file that is there whole. */
 const takeByLink = (role: Role) => async (file: string) => {
   const whole = `${file}.${role}`;
   await writeFile(whole, role);
-  return unlessThere(link(whole, file));
+  return unlessThere(link(whole, file), ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 };
 
-async function unlessThere(made: Promise<void>): Promise<boolean> {
+/** @param without codes of a file system that has none of this at all */
+async function unlessThere(made: Promise<void>, without: readonly string[]): Promise<boolean> {
   try {
     await made;
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    // Locks then fall back to O_EXCL (files/lock.ts).
-    if (["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) return false;
+    if (code === "EEXIST" || without.includes(code ?? "")) return false;
     throw error;
   }
 }
 
-function oneEach(first: readonly number[], second: readonly number[]): string | null {
-  if (first.length + second.length === 0) return null; // no links here: O_EXCL alone is used
+/** @param dispensable where neither ever won there is none of it here, and O_EXCL alone is used (files/lock.ts) */
+function oneEach(first: readonly number[], second: readonly number[], dispensable: boolean): string | null {
+  if (dispensable && first.length + second.length === 0) return null;
   const both = first.filter((i) => second.includes(i)).length;
   const none = RACES - new Set([...first, ...second]).size;
   if (both === 0 && none === 0) return null;

@@ -27,8 +27,10 @@ export const jobsStatusCommand = defineCommand({
       terminal.print(`${table(["stage", "ids", "jobs", "pending", "running", "done", "failed", "gone", ""], rows)}\n`);
     }
     for (const { stage, trials, state, code, log, error } of status.failed) {
-      const how = state === "gone" ? "is gone: cancelled, or killed before it could say why" : `ended with ${code}`;
-      terminal.print(`${stage}${trials === "" ? "" : ` of trials ${trials}`} ${how}. ${error ?? ""}\n  ${log}`);
+      const gone = "is gone: cancelled, or killed before it could say why";
+      const how = state === "gone" ? gone : code === null ? "failed" : `ended with ${code}`;
+      const said = error === null ? "" : ` ${error}`;
+      terminal.print(`${stage}${trials === "" ? "" : ` of trials ${trials}`} ${how}.${said}\n  ${log}`);
     }
     const system = status.submissions.at(-1)?.system;
     if (status.failed.length > 0) terminal.print(`\nflexbert jobs submit ${file} --on ${system} submits what is left`);
