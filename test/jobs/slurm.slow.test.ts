@@ -12,8 +12,8 @@ import { missingSlurm, slurmOfItsOwn } from "./slurm";
 
 unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
   const { env, ask, restart } = slurmOfItsOwn();
-  const jobs = (line: string) => flexbert(`jobs ${line}`.split(" "), { cwd, env });
-  const json = (line: string) => JSON.parse(jobs(`${line} --json`).stdout);
+  const jobs = (line: string, ...more: string[]) => flexbert(["jobs", ...line.split(" "), ...more], { cwd, env });
+  const json = (line: string, ...more: string[]) => JSON.parse(jobs(line, ...more, "--json").stdout);
 
   beforeAll(() => {
     const small = readFileSync(path.join(cwd, "small.yaml"), "utf8");
@@ -48,7 +48,9 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     });
 
   test("stages in arrays under the site's MaxArraySize, each after the one before; the tables and weights of one process", async () => {
-    const submitted = json("submit jobs.yaml --on slurm --out cluster");
+    // sbatch reads options of its own grammar: this is how it is held to it.
+    const own = "o'hara's 100 %a $(false)";
+    const submitted = json("submit jobs.yaml --on slurm --out", own);
     expect(submitted.stages.map(({ array, jobs }: { array: string; jobs: number }) => [array, jobs])).toEqual([
       ["finetune-0", 6],
       ["finetune-1", 2],
@@ -56,21 +58,24 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
       ["merge", 1],
     ]);
     expect(submitted).toMatchObject({ trials: 12, queued: 0, finished: 0 });
-    const again = json("submit jobs.yaml --on slurm --out cluster");
+    const again = json("submit jobs.yaml --on slurm --out", own);
     expect(again).toMatchObject({ trials: 0, stages: [] });
+    const logs = ["distill-0", "distill-1", "distill-2", "distill-3", "merge-0"];
+    for (let i = 0; i < 8; i++) logs.push(i < 6 ? `finetune-0-${i}` : `finetune-1-${i - 6}`);
     restart();
     await idle();
-    const status = json("status jobs.yaml --out cluster");
+    const status = json("status jobs.yaml --out", own);
     expect(status.failed).toEqual([]);
+    expect(readdirSync(path.join(cwd, own, "jobs/0001/logs")).sort()).toEqual(logs.map((name) => `${name}.log`).sort());
     expect(status.submissions[0].stages).toMatchObject([
       { stage: "finetune", jobs: 8, done: 8 },
       { stage: "distill", jobs: 4, done: 4 },
       { stage: "merge", jobs: 1, done: 1 },
     ]);
-    const collected = jobs("collect jobs.yaml --out cluster");
+    const collected = jobs("collect jobs.yaml --out", own);
     expect([collected.status, collected.stdout]).toEqual([0, expect.stringMatching(/all 12 trials are finished/)]);
-    expect(table("cluster")).toBe(table("alone"));
-    expect(weights("cluster")).toEqual(weights("alone"));
+    expect(table(own)).toBe(table("alone"));
+    expect(weights(own)).toEqual(weights("alone"));
   });
 
   /** The process that has a trial of rte's, by its lock. */
