@@ -62,7 +62,7 @@ async function read(file: string): Promise<Submission> {
   }
   const foreign = formatProblem(content, 1);
   if (foreign !== null) throw modelError(`${file} ${foreign}`);
-  const problem = problemOf(content as Partial<Record<keyof Submission, unknown>>);
+  const problem = problemOf(Object(content));
   if (problem !== null) throw damaged(file, problem);
   return content as Submission;
 }
@@ -70,24 +70,29 @@ async function read(file: string): Promise<Submission> {
 const damaged = (file: string, problem: string, cause?: unknown) =>
   modelError(`${file} is damaged (${problem}). Remove its folder: runs and results lie elsewhere`, cause);
 
+/** "0-3,7", or nothing: numbers that are no longer than a plan can have. */
+const TRIALS = /^(\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*)?$/;
+
 function problemOf({
   system,
   number,
   experiment,
   plan,
+  at,
   namespace,
   arrays,
 }: Partial<Record<keyof Submission, unknown>>): string | null {
   if (!(jobSystems as readonly unknown[]).includes(system)) return "its system is none";
   if (!Number.isSafeInteger(number)) return "its number is none";
   if (typeof experiment !== "string" || typeof plan !== "string") return "it names no experiment or no plan";
+  if (typeof at !== "string") return "it does not say when it was submitted";
   if (namespace !== undefined && !/^[a-z0-9-]{1,63}$/.test(String(namespace))) return "its namespace is none";
   if (!Array.isArray(arrays)) return "it has no arrays";
   const isArray = (one: unknown) => {
     const { name, stage, packs, id } = Object(one) as Record<string, unknown>;
     // Names become file names, ids arguments.
     const plain = [name, stage, id].every((text) => typeof text === "string" && /^[a-z0-9][\w.-]*$/i.test(text));
-    return plain && Array.isArray(packs) && packs.every((pack) => /^[\d,-]*$/.test(String(pack)));
+    return plain && Array.isArray(packs) && packs.every((pack) => typeof pack === "string" && TRIALS.test(pack));
   };
   return arrays.every(isArray) ? null : "one of its arrays has no name, stage, id or trials";
 }

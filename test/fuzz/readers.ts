@@ -167,6 +167,8 @@ const experimentCommands = [
   "RARELY run FILE --engine wasm --threads 1 --dry-run --out scratch/results",
   "RARELY run FILE --engine wasm --threads 1 --dry-run --out scratch/results --json --trial 1",
   "RARELY run FILE --dry-run",
+  "jobs submit FILE --on slurm --dry-run --out scratch/results",
+  "jobs submit FILE --on kubernetes --dry-run --json --out scratch/results",
 ];
 
 const configCommands = [
@@ -324,6 +326,13 @@ export const readers: Readonly<Record<string, Reader>> = {
       "RARELY run small.yaml --dry-run --json --engine wasm --from select",
     ],
     codes: [0, 2, 3, 4],
+    edit: json,
+  },
+  "a submission": {
+    files: ["results/small/jobs/0001/submission.json"],
+    // Without a Slurm to ask each ends with 2; with one that is not set up, with 1.
+    commands: () => ["jobs status small.yaml", "jobs status small.yaml --json", "jobs submit small.yaml --on slurm --dry-run"],
+    codes: [0, 1, 2, 4],
     edit: json,
   },
   "a lock": {

@@ -44,6 +44,8 @@ export async function makeWorkspace(): Promise<Workspace> {
   writeFileSync(at("scores.csv"), scores);
   writeFileSync(at("latency.json"), JSON.stringify(latency));
   writeFileSync(at("options.yaml"), options);
+  mkdirSync(at("results/small/jobs/0001"), { recursive: true });
+  writeFileSync(at("results/small/jobs/0001/submission.json"), JSON.stringify(submission));
   // Of a process that is no more.
   const holder = { host: os.hostname(), pid: 2 ** 22 - 1, start: "0", purpose: "training", token: "t" };
   writeFileSync(at("checkpoints/tiny/verdict/finetune/k02-seed7-f1cd61fe/.flexbert.lock"), JSON.stringify(holder));
@@ -74,6 +76,19 @@ cola,12,7,5,58.25
 cola,12,10,1,nan
 cola,12,none,12,59
 `;
+
+const submission = {
+  format: 1,
+  system: "slurm",
+  number: 1,
+  experiment: "small",
+  plan: "1f3a9c02",
+  at: "2026-11-27T10:00:00.000Z",
+  arrays: [
+    { name: "finetune", stage: "finetune", packs: ["0-3", "4,6"], id: "17" },
+    { name: "merge", stage: "merge", packs: [""], id: "18" },
+  ],
+};
 
 const latency = {
   sharedLayerMs: 1,
