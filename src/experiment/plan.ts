@@ -65,13 +65,14 @@ export function listTrials(experiment: Experiment, total: number): TrialList {
     const blocks = experiment.blocks.filter((block) => block.recipe === recipe);
     const asked = blocks.map((block) => ({ ...block, variants: variantsOf(block, layers, experiment.file) }));
     return experiment.tasks.flatMap((task) =>
-      asked.filter(({ tasks }) => tasks.includes(task)).flatMap((block) => specsOf(block, task)),
+      specsOf(
+        asked.filter(({ tasks }) => tasks.includes(task)),
+        task,
+      ),
     );
   });
   for (const spec of specs) requireSeeds(experiment, spec, specs);
-  // Two blocks may ask for the same student.
-  const unique = [...new Map(specs.map((spec) => [keyOf(spec), spec])).values()];
-  return { trials: unique.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
+  return { trials: specs.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
 }
 
 /** What a recipe makes of a block's values; what it finds wrong is wrong in the file. */
@@ -99,23 +100,32 @@ function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs:
 
 type Spec = Omit<TrialSpec, "index">;
 
-/** Of one task: variants from the most layers to the fewest, each with every training and seed. */
-const specsOf = (
-  { recipe, variants, trainings, former, seeds }: Block & { readonly variants: readonly Variant[] },
-  task: Task,
-): Omit<TrialSpec, "index">[] =>
-  variants.flatMap((variant) =>
-    trainings.flatMap((training, i) =>
-      seeds.map((seed) => ({
-        ...variant,
-        recipe,
-        task,
-        seed,
-        training,
-        ...(former?.[i] ? { former: former[i] } : {}),
-      })),
-    ),
-  );
+/** Of one task: variants from the most layers to the fewest, each with every training and seed. Two blocks may ask for the same student. */
+function specsOf(blocks: readonly (Block & { readonly variants: readonly Variant[] })[], task: Task): Spec[] {
+  const specs = new Map<string, Spec>();
+  // Short, for a plan of a hundred thousand.
+  const numbers = new Map<string, number>();
+  const numberOf = (content: object) => {
+    const key = canonicalJson(content);
+    const number = numbers.get(key) ?? numbers.size;
+    numbers.set(key, number);
+    return number;
+  };
+  for (const { recipe, variants, trainings, former, seeds } of blocks) {
+    const trained = trainings.map((training, i) => ({
+      training,
+      number: numberOf(training),
+      ...(former?.[i] ? { former: former[i] } : {}),
+    }));
+    for (const variant of variants) {
+      const own = numberOf(variant);
+      for (const { number, ...training } of trained)
+        for (const seed of seeds)
+          specs.set(`${own} ${number} ${seed}`, { ...variant, recipe, task, seed, ...training });
+    }
+  }
+  return [...specs.values()];
+}
 
 const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });

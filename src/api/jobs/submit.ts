@@ -83,7 +83,8 @@ async function openForJobs(
   const none = { from: undefined, only: undefined, trial: undefined, shard: undefined, force: false };
   const cacheBudget = workOptions.cacheBudget.read(workOptions.cacheBudget.fallback);
   const { out, checkpoints, glueData, offline: off } = values;
-  const opened = await openExperiment(file, { ...none, cacheBudget, out, checkpoints, glueData, offline: off }, call);
+  const given = { ...none, cacheBudget, out, checkpoints, glueData, offline: off };
+  const opened = await openExperiment(file, given, call, null, false);
   const { search } = opened.experiment;
   if (search === "full") return opened;
   throw usageError(
