@@ -1,7 +1,7 @@
 // What `run` and `plan` print: the plan's trials, and the tables of scores.
 
 import type { Listing } from "../experiment/listing";
-import { labelledLines, type TrialResult } from "../experiment/results";
+import { labelledLines, type ScoredTrial } from "../experiment/results";
 import type { SearchOutcome } from "../experiment/search/search";
 import { formatBytes } from "../files/atomic";
 import { formatScore, formatSeconds } from "../messages/quantities";
@@ -45,7 +45,7 @@ export function printListing(
 }
 
 /** Scores by task and layers, in points. */
-export function printScores(results: readonly TrialResult[], terminal: Terminal): void {
+export function printScores(results: readonly ScoredTrial[], terminal: Terminal): void {
   const rows = labelledLines(results).map(
     ({ label, line: { task, init, initLayers, max, mean, deviation, trials, seeds } }) => [
       task,

@@ -1,7 +1,7 @@
 // Results of an experiment, collected in the plan's order: the same tables whatever was trained first, by which
 // process, and however often it was stopped. Times and machines stay out of them.
 
-import type { StoredRun } from "../checkpoints/runs/run-folder";
+import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
 import { startOf } from "../recipes/recipe";
@@ -15,6 +15,12 @@ export interface TrialResult {
   readonly spec: TrialSpec;
   /** null where the task keeps its teacher instead. */
   readonly run: StoredRun | null;
+}
+
+/** What tables of scores read of a result. */
+export interface ScoredTrial {
+  readonly spec: TrialSpec;
+  readonly run: { readonly record: Pick<RunRecord, "score" | "seed"> } | null;
 }
 
 /** Finished ones of these trials, in the plan's order; those that are not finished are left out. */
@@ -52,11 +58,11 @@ export interface ScoreLine {
 }
 
 /** Lines in the plan's order. */
-export const scoreLines = (results: readonly TrialResult[]): ScoreLine[] =>
+export const scoreLines = (results: readonly ScoredTrial[]): ScoreLine[] =>
   labelledLines(results).map(({ line }) => line);
 
 /** The same with what tables call the layers: "k=5". */
-export function labelledLines(results: readonly TrialResult[]): { readonly label: string; readonly line: ScoreLine }[] {
+export function labelledLines(results: readonly ScoredTrial[]): { readonly label: string; readonly line: ScoreLine }[] {
   const groups = groupBy(results, ({ spec }) => {
     const { recipe, task, place } = spec;
     return [recipe.method, task.name, startOf(spec), kOf(place), place.fork].join(" ");

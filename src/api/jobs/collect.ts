@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { modelError } from "../../errors/errors";
 import type { TrialSpec } from "../../experiment/plan";
 import type { Resolver } from "../../experiment/resolve";
-import type { ScoreLine, TrialResult } from "../../experiment/results";
+import type { ScoredTrial, ScoreLine, TrialResult } from "../../experiment/results";
 import { type Given, readGiven } from "../../options/given";
 import type { Recipes } from "../../recipes/recipe";
 import { type Call, type Caller, callOf } from "../caller";
@@ -41,7 +41,7 @@ export async function collect(
   file: string,
   options: CollectOptions,
   call: Call,
-): Promise<{ readonly collected: CollectedJobs; readonly results: readonly TrialResult[] }> {
+): Promise<{ readonly collected: CollectedJobs; readonly results: readonly ScoredTrial[] }> {
   const { scoreLines } = await import("../../experiment/results.js");
   const { outputsIn } = await import("../../experiment/steps.js");
   const { describeSpec } = await import("../../experiment/plan.js");
@@ -50,7 +50,7 @@ export async function collect(
   const opened = await openExperiment(file, { ...unused(), ...values }, call, null, false);
   const { experiment, resolver, out } = opened;
   if (!existsSync(out)) throw modelError(`${out} is not there: nothing of ${file} was trained, or give --out`);
-  const results: TrialResult[] = [];
+  const results: ScoredTrial[] = [];
   const missing: { index: number; what: string }[] = [];
   const table = outputsIn(out).results;
   const lines = csvOf(resolver, call, (spec, result) => {
@@ -99,8 +99,8 @@ async function* csvOf(
 }
 
 /** A result that holds of its run what tables of scores read. */
-function withScore({ spec, run }: TrialResult): TrialResult {
+function withScore({ spec, run }: TrialResult): ScoredTrial {
   if (!run) return { spec, run };
   const { score, seed } = run.record;
-  return { spec, run: { folder: run.folder, record: { score, seed } as typeof run.record } };
+  return { spec, run: { record: { score, seed } } };
 }
