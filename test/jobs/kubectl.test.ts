@@ -44,6 +44,7 @@ const work = {
 const named = "get jobs glue-0003-finetune glue-0003-merge --namespace=team --ignore-not-found --output=name";
 const selected =
   "--selector=app.kubernetes.io/name=flexbert,flexbert/experiment=glue,flexbert/submission=0003 --namespace=team";
+const labelled = `get jobs ${selected} --output=name`;
 const everything = `delete jobs,configmaps,rolebindings,roles,serviceaccounts ${selected} --ignore-not-found --wait=false`;
 
 async function submitted(): Promise<SubmittedArray[]> {
@@ -63,7 +64,7 @@ const submission = async (): Promise<Submission> => {
 unless(onWindows).describe("kubectl", () => {
   test("a submission is applied whole, after a look whether its names are free", async () => {
     expect((await submitted()).map(({ id }) => id)).toEqual(["glue-0003-finetune", "glue-0003-merge"]);
-    expect(asked()).toEqual([named, `apply --server-side -f ${path.join(folder, "jobs.yaml")}`]);
+    expect(asked()).toEqual([named, labelled, `apply --server-side -f ${path.join(folder, "jobs.yaml")}`]);
   });
 
   test("Jobs of the same names are another project's, and stay as they are", async () => {

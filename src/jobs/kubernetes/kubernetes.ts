@@ -121,20 +121,23 @@ const selectorOf = ({ experiment, number, namespace }: Submission) => selector(e
 
 const spaceOf = (namespace: string | undefined) => (namespace === undefined ? [] : [`--namespace=${namespace}`]);
 
-/** Another project's Jobs may have the same names: apply would take them for these, and say that nothing changed. */
+/**
+ * Another project's Jobs may have the same names, and apply would take them for these and say that nothing changed; or the same
+ * labels, by which these are cancelled.
+ */
 async function requireNew(work: JobWork): Promise<void> {
+  const { namespace } = kubernetesOf(work);
   const names = work.arrays.map((array) => jobName(work, array.name));
-  const space = spaceOf(kubernetesOf(work).namespace);
-  const found = await tool(
-    "kubectl",
-    ["get", "jobs", ...names, ...space, "--ignore-not-found", "--output=name"],
-    "kubectl",
-  );
-  const [there] = found.split("\n").filter(Boolean);
-  if (there === undefined) return;
-  throw usageError(
-    `the cluster has ${there} already, of another project or of results that were removed here: delete it, or rename ${work.experiment.file}`,
-  );
+  const labelled = selector(work.experiment.name, work.number, namespace);
+  for (const which of [[...names, ...spaceOf(namespace), "--ignore-not-found"], labelled]) {
+    const found = await tool("kubectl", ["get", "jobs", ...which, "--output=name"], "kubectl");
+    const [there] = found.split("\n").filter(Boolean);
+    if (there === undefined) continue;
+    throw usageError(
+      `the cluster has ${there} already, of another project or of results that were removed here: delete it, or rename ` +
+        work.experiment.file,
+    );
+  }
 }
 
 /** Whether a path is the folder or lies in it. */
