@@ -331,7 +331,11 @@ export const readers: Readonly<Record<string, Reader>> = {
   "a submission": {
     files: ["results/small/jobs/0001/submission.json"],
     // Without a Slurm to ask each ends with 2; with one that is not set up, with 1.
-    commands: () => ["jobs status small.yaml", "jobs status small.yaml --json", "jobs submit small.yaml --on slurm --dry-run"],
+    commands: () => [
+      "jobs status small.yaml",
+      "jobs status small.yaml --json",
+      "jobs submit small.yaml --on slurm --dry-run",
+    ],
     codes: [0, 1, 2, 4],
     edit: json,
   },

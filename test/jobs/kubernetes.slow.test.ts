@@ -30,24 +30,35 @@ beforeAll(() => {
   const all =
     "image: 'registry.example/flexbert:1@sha256:0', volume: data, queue: gpu, namespace: team, retries: 3, max_failed: 2, storage: 1GiB, storage_class: fast";
   const ends = "select: { threshold: 1 }\nreport: true\n";
-  writeFileSync(path.join(cwd, "full.yaml"), `${small}${ends}jobs: { gpus: 1, device: cuda, kubernetes: { ${all} } }\n`);
+  writeFileSync(
+    path.join(cwd, "full.yaml"),
+    `${small}${ends}jobs: { gpus: 1, device: cuda, kubernetes: { ${all} } }\n`,
+  );
   const few = "engine: wasm, cpus: 1, pack: 3, kubernetes: { image: flexbert, volume: data }";
   writeFileSync(path.join(cwd, "few.yaml"), `${small}jobs: { ${few} }\n`);
 });
 
-unless(onWindows || noSchema).test("every object is valid by the API's schema, and a key that it does not know is not", () => {
-  for (const name of ["full.yaml", "few.yaml"]) {
-    const { status, stdout } = validate(written(name));
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/Invalid: 0, Errors: 0, Skipped: 0/)]);
-  }
-  const file = written("full.yaml");
-  writeFileSync(file, readFileSync(file, "utf8").replace("backoffLimitPerIndex", "backoffLimitPerPod"));
-  const { status, stdout } = validate(file);
-  expect([status, stdout]).toEqual([1, expect.stringMatching(/additional properties 'backoffLimitPerPod' not allowed/)]);
-});
+unless(onWindows || noSchema).test(
+  "every object is valid by the API's schema, and a key that it does not know is not",
+  () => {
+    for (const name of ["full.yaml", "few.yaml"]) {
+      const { status, stdout } = validate(written(name));
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/Invalid: 0, Errors: 0, Skipped: 0/)]);
+    }
+    const file = written("full.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replace("backoffLimitPerIndex", "backoffLimitPerPod"));
+    const { status, stdout } = validate(file);
+    expect([status, stdout]).toEqual([
+      1,
+      expect.stringMatching(/additional properties 'backoffLimitPerPod' not allowed/),
+    ]);
+  },
+);
 
 unless(onWindows).test("the commands of all indexes leave the table and weights of one process", () => {
-  const printed = execFileSync(script, ["commands", written("few.yaml"), cwd, process.execPath, bin], { encoding: "utf8" });
+  const printed = execFileSync(script, ["commands", written("few.yaml"), cwd, process.execPath, bin], {
+    encoding: "utf8",
+  });
   const names = ["finetune 0", "finetune 1", "finetune 2", "finetune 3", "distill 0", "distill 1", "merge 0"];
   expect(printed.trim().split("\n")).toEqual(names.map((name) => expect.stringMatching(new RegExp(`-${name}: 0$`))));
   expect(run("--out alone --threads 1").status).toBe(0);

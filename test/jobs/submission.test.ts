@@ -4,7 +4,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "@jest/globals";
 import type { Submission } from "../../src/jobs/job-system";
-import { nextNumber, readSubmissions, submissionFolder, writeJobFiles, writeSubmission } from "../../src/jobs/submission";
+import {
+  nextNumber,
+  readSubmissions,
+  submissionFolder,
+  writeJobFiles,
+  writeSubmission,
+} from "../../src/jobs/submission";
 import { temporaryFolder } from "../tiny";
 
 const good: Submission = {
@@ -48,7 +54,11 @@ test.each([
   ["a namespace with options", JSON.stringify({ ...good, namespace: "a --all" }), /its namespace is none/],
   ["an id that is an option", JSON.stringify({ ...good, arrays: [{ ...array, id: "--me" }] }), /one of its arrays/],
   ["a name that is a path", JSON.stringify({ ...good, arrays: [{ ...array, name: "../a" }] }), /one of its arrays/],
-  ["trials without end", JSON.stringify({ ...good, arrays: [{ ...array, packs: ["0-99999999999"] }] }), /one of its arrays/],
+  [
+    "trials without end",
+    JSON.stringify({ ...good, arrays: [{ ...array, packs: ["0-99999999999"] }] }),
+    /one of its arrays/,
+  ],
   ["trials that are none", JSON.stringify({ ...good, arrays: [{ ...array, packs: [","] }] }), /one of its arrays/],
 ])("a record with %s is refused", async (_, content, problem) => {
   const message = expect.stringMatching(problem);
