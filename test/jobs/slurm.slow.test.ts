@@ -100,9 +100,10 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     await comes("rough", () => /stopping after the step in hand/.test(log("rough", 1)));
     const queuedAgain = ([array, task, state]: string[]) => array === id && task === "1" && state === "PENDING";
     await comes("rough", () => queue().some(queuedAgain));
-    // It waits a while before it begins again: not in a test.
-    ask("scontrol", "update", `jobid=${id}_1`, "starttime=now");
+    // It waits two minutes before it begins again: not in a test. In the second in which slurmd revoked the job's credential it takes no
+    // other of the job ("Job credential revoked"), and the job is gone.
     ask("scontrol", "release", `${id}_1`);
+    ask("scontrol", "update", `jobid=${id}_1`, "starttime=now+3seconds");
     await idle();
     expect(log("rough", 1)).toMatch(/engine: .*: epoch 2,.*the state is saved.*engine: .*: epoch 60,/s);
     expect(log("rough", 1).match(/: epoch 2,/g)).toHaveLength(1);
