@@ -1,7 +1,6 @@
 // What is done with a base, for every family: train, distil, merge, serve in pieces and as int8, export to other runtimes,
 // and import what was exported. On tiny random bases with a word-piece vocabulary: a family's tokenizer is tested elsewhere.
 
-import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -35,19 +34,13 @@ import { branchOfBase } from "../../src/recipes/trial/initial-branch";
 import { glueTasks } from "../../src/tasks/glue";
 import type { Task } from "../../src/tasks/task";
 import { storedManifest } from "../merged";
-import { unless } from "../skips";
 import { distill } from "../sweeps";
 import { quietContext, temporaryFolder, tinyFamilyBase, tinyRun, tinyTasks, tinyTraining } from "../tiny";
 import { trainTiny, trainTinyTasks } from "../trained";
+import { python, withTransformers } from "../transformers";
 
 const { rte, sst2 } = glueTasks;
 const taskOf = (name: string) => tinyTasks.find((task) => task.name === name) as Task;
-const python = process.env["FLEXBERT_PYTHON"] ?? "python3";
-const hasPython = spawnSync(python, ["-c", "import torch, transformers"]).status === 0;
-const withTransformers = unless(
-  !hasPython && `${python} has no transformers and PyTorch. Name one that has in FLEXBERT_PYTHON`,
-);
-
 describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
   const folder = temporaryFolder();
   const place = (name: string) => path.join(folder, name);

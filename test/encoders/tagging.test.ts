@@ -1,7 +1,6 @@
 // A task that labels words, over every family: its head is that of the family's class for token classification, which says what
 // the merged model says, and what was exported is imported again.
 
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
@@ -20,19 +19,13 @@ import { familyTokenHead } from "../../src/model/families/head";
 import { importBranch } from "../../src/recipes/import";
 import { glueTasks } from "../../src/tasks/glue";
 import type { Task } from "../../src/tasks/task";
-import { unless } from "../skips";
 import { finetune } from "../sweeps";
 import { quietContext, temporaryFolder, tinyFamilyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { writeTinyTagging } from "../tiny-tagging";
 import { trainTiny } from "../trained";
+import { python, withTransformers } from "../transformers";
 
 const { sst2 } = glueTasks;
-const python = process.env["FLEXBERT_PYTHON"] ?? "python3";
-const hasPython = spawnSync(python, ["-c", "import torch, transformers"]).status === 0;
-const withTransformers = unless(
-  !hasPython && `${python} has no transformers and PyTorch. Name one that has in FLEXBERT_PYTHON`,
-);
-
 describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
   const folder = temporaryFolder();
   const place = (name: string) => path.join(folder, name);

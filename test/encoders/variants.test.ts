@@ -1,7 +1,6 @@
 // Models of the families as the shared folder has none: other sizes and options, random weights, against transformers, which
 // runs each text alone. Ours runs them padded in one batch and packed.
 
-import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -19,15 +18,9 @@ import { foldIn, seedKey } from "../../src/random/threefry";
 import { studentOfTeacher } from "../../src/recipes/trial/initial-branch";
 import { largestDifference } from "../engines/curves";
 import { describeEachEngine } from "../engines/engines";
-import { unless } from "../skips";
 import { temporaryFolder, tinyFamilyBase } from "../tiny";
+import { python, withTransformers } from "../transformers";
 import { type FamilyReference, packedLogits, textInputs } from "./reference";
-
-const python = process.env["FLEXBERT_PYTHON"] ?? "python3";
-const hasPython = spawnSync(python, ["-c", "import torch, transformers"]).status === 0;
-const withTransformers = unless(
-  !hasPython && `${python} has no transformers and PyTorch. Name one that has in FLEXBERT_PYTHON`,
-);
 
 const sizes = {
   ...{ vocab_size: 60, hidden_size: 32, num_hidden_layers: 3, num_attention_heads: 4, intermediate_size: 48 },

@@ -35,18 +35,22 @@ function trialsOf(given: unknown): number | string {
 }
 
 /** With the steps that a record of recipes makes possible. */
+export const outOption = {
+  out: optional(text, {
+    flag: "--out",
+    short: "-o",
+    value: "<folder>",
+    help: "where results go (default results/NAME)",
+    inConfig: false,
+  }),
+};
+
 export function experimentOptions(recipes: Recipes) {
   const steps = [...Object.keys(recipes), "select", "merge", "report"];
   const stepChoice = choice(steps);
   const named = `${steps.slice(0, -1).join(", ")} or ${steps.at(-1)}`;
   return {
-    out: optional(text, {
-      flag: "--out",
-      short: "-o",
-      value: "<folder>",
-      help: "where results go (default results/NAME)",
-      inConfig: false,
-    }),
+    ...outOption,
     checkpoints: optional(text, {
       flag: "--checkpoints",
       value: "<folder>",

@@ -5,19 +5,8 @@ import { usageError } from "../../errors/errors";
 import type { JobStatus, JobSystem } from "../../jobs/job-system";
 import type { StoredSubmission } from "../../jobs/submission";
 import { type Given, readGiven } from "../../options/given";
-import { type Definition, optional } from "../../options/option";
-import { text } from "../../options/readers";
 import type { JobSystemName } from "../../settings/jobs";
-
-const outOption: { readonly out: Definition<string | undefined> } = {
-  out: optional(text, {
-    flag: "--out",
-    short: "-o",
-    value: "<folder>",
-    help: "where results go (default results/NAME)",
-    inConfig: false,
-  }),
-};
+import { outOption } from "../experiment/open";
 
 export const jobsOptions = outOption;
 

@@ -16,9 +16,9 @@ import type { Manifest } from "../../../src/merge/folder/manifest";
 import { merge } from "../../../src/merge/merge";
 import type { ClassPrediction } from "../../../src/tasks/kinds/kind";
 import type { Task } from "../../../src/tasks/task";
-import { unless } from "../../skips";
 import { temporaryFolder, tinyBase, tinyTasks } from "../../tiny";
 import { trainTinyTasks } from "../../trained";
+import { python, withTransformers } from "../../transformers";
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-transformers");
@@ -128,12 +128,7 @@ test("safetensors: a weight that is not the model's is found, and nothing is lef
   expect(existsSync(spoiled)).toBe(false);
 });
 
-const python = process.env["FLEXBERT_PYTHON"] ?? "python3";
-const found = spawnSync(python, ["-c", "import torch, transformers"], { encoding: "utf8" });
-const absence =
-  found.status === 0 ? null : `${python} has no transformers and PyTorch. Name one that has in FLEXBERT_PYTHON`;
-
-unless(absence).describe("in transformers", () => {
+withTransformers.describe("in transformers", () => {
   let runtime: TransformersRuntime;
 
   test("every task's logits are its branch's", async () => {
