@@ -26,16 +26,21 @@ export function startsOf(words: ArrayLike<number>): Int32Array {
   return starts;
 }
 
-/** Those of some rows, in their order. */
-export function someLogits(logits: RowLogits, rows: readonly number[], perWord: boolean): RowLogits {
-  const parts = rows.map((row) => logits.of(row));
+/** One after another. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
   const data = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
     data.set(part, at);
     at += part.length;
   }
-  return rowLogits(data, logits.width, perWord ? parts.map(({ length }) => length / logits.width) : undefined);
+  return data;
+}
+
+/** Those of some rows, in their order. */
+export function someLogits(logits: RowLogits, rows: readonly number[], perWord: boolean): RowLogits {
+  const parts = rows.map((row) => logits.of(row));
+  return rowLogits(joined(parts), logits.width, perWord ? parts.map(({ length }) => length / logits.width) : undefined);
 }
 
 /**

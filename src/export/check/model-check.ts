@@ -2,6 +2,7 @@
 // would, against each branch run alone over the base's layers on the engine, by the function with which training scores it.
 
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import { joined } from "../../batches/row-logits";
 import type { Engine } from "../../engines/engine";
 import type { ModelFile, OpenModelFile } from "../../engines/model-file";
 import { modelError, toleranceError } from "../../errors/errors";
@@ -166,12 +167,7 @@ const ofTokens = (outputs: readonly HostTensors[], { batches }: CheckRows, name:
     const rows = (batches[i] as CheckBatch).rows.map(({ ids }, row) =>
       (tensor.data as Float32Array).subarray(row * length * width, (row * length + ids.length) * width),
     );
-    const data = new Float32Array(rows.reduce((sum, row) => sum + row.length, 0));
-    let at = 0;
-    for (const row of rows) {
-      data.set(row, at);
-      at += row.length;
-    }
+    const data = joined(rows);
     return { ...given, [name]: { dtype: "float32", shape: [data.length / width, width], data } };
   });
 

@@ -132,9 +132,7 @@ function tensorOf(
     return { name, datatype: "BYTES", shape: [rows.length], values: labels };
   }
   if (name === "words") return wordsTensor(name, task, rows);
-  const longest = Math.max(...logits.map(({ length }) => length));
-  const values = new Float32Array(rows.length * longest);
-  for (const [i, own] of logits.entries()) values.set(own, i * longest);
+  const { values, longest } = sideBySide(logits, (size) => new Float32Array(size));
   const shape = kind.perWord ? [rows.length, longest / outputs, outputs] : [rows.length, outputs];
   return { name, datatype: "FP32", shape, values };
 }
@@ -145,10 +143,19 @@ function wordsTensor(name: string, task: VersionTask, rows: readonly AskedRow[])
     const at = offsetsIn(row.text, "codepoint");
     return wordsFor(task, row).flatMap(([start, end]) => [at(start), at(end)]);
   });
-  const longest = Math.max(...words.map(({ length }) => length));
-  const values = new Int32Array(rows.length * longest).fill(-1);
-  for (const [i, own] of words.entries()) values.set(own, i * longest);
+  const { values, longest } = sideBySide(words, (size) => new Int32Array(size).fill(-1));
   return { name, datatype: "INT32", shape: [rows.length, longest / 2, 2], values };
+}
+
+/** Rows in as many places each as the longest has. @param make places with what stands beyond a row's own values */
+function sideBySide<T extends Float32Array | Int32Array>(
+  rows: readonly ArrayLike<number>[],
+  make: (size: number) => T,
+) {
+  const longest = Math.max(...rows.map(({ length }) => length));
+  const values = make(rows.length * longest);
+  for (const [i, own] of rows.entries()) values.set(own, i * longest);
+  return { values, longest };
 }
 
 /** The label; a value as a number; of several labels or of spans, a JSON list. */
