@@ -40,7 +40,8 @@ export async function directAnswers(merged, texts, { weights, versions = [undefi
       if (tasks.length === 0) continue;
       const logits = await computeLogits(model, [{ text, pair }], tasks, { signal });
       for (const task of tasks) {
-        const found = toPrediction(task, logits[task.name], 0);
+        const found = toPrediction(task, logits[task.name].of(0), { text, pair });
+        if (JSON.stringify(found).includes("null")) throw new Error(`${task.name} of ${text}: no number came`);
         answers[i][task.name] = { ...answers[i][task.name], [served.task(task.name).version]: found };
       }
     }

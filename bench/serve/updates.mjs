@@ -3,7 +3,8 @@
 // Exits 1 where one of these breaks.
 //
 //   npm run build && node bench/serve/updates.mjs --merged MERGED --checkpoints ITS-RUNS [--glue ../shared/data/glue] [--weights int8]
-//       [--runs 0.5:5:30,0.8:30:100] [--rows 60] [--workers N] [--threads N] [--out bench-out/serve]
+//       [--runs 0.5:5:30,0.8:30:100] [--rows 60] [--workers N] [--threads N]
+//       [--flags "--max-delay-ms 3000"] [--out bench-out/serve]
 //   ... --runs 0.1:20:1000        a thousand swaps at low load
 //
 // A run is a share of what the server can do, minutes and updates. At 0.5 the P99 of requests that were under way within a second of a swap
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     rows: { type: "string", default: "60" },
     workers: { type: "string" },
     threads: { type: "string" },
+    flags: { type: "string", default: "" },
     out: { type: "string", default: "bench-out/serve" },
   },
 });
@@ -46,8 +48,9 @@ const answers = await directAnswers(folder, texts, { ...values, versions: ring.m
 const tokens = path.join(values.out, `tokens-${process.pid}.json`);
 const [token, admin] = [newToken(tokens, "client"), newToken(tokens, "admin", "--admin")];
 const asked = { token, bodies: texts, answers, within: within(values.weights) };
-const options = { ...values, merged: folder, flags: ["--tokens", tokens] };
-const capacity = await capacityOf(options, asked, 10);
+const flags = ["--tokens", tokens, ...values.flags.split(" ").filter(Boolean)];
+const options = { ...values, merged: folder, flags };
+const capacity = await capacityOf(options, asked, 20);
 const server = await serve({ ...options, log: path.join(values.out, "updates.log") });
 const job = { ...asked, url: server.url };
 const { promise, end } = promises();

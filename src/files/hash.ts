@@ -2,7 +2,7 @@
 // no white space, numbers as JavaScript prints them (RFC 8785 without its rule for -0, which is refused here).
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 
 /** Hex digest of the parts one after the other; strings count as UTF-8. */
 export function sha256Hex(...parts: readonly (string | Uint8Array)[]): string {
@@ -26,12 +26,22 @@ export async function digestFile(
   pace?: Pace,
 ): Promise<string> {
   const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    await pace?.();
-    hash.update(chunk as Buffer);
+  // One buffer for the whole file: a stream makes one a chunk, and a process that hashes often carries them until it collects them.
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  const file = await open(path);
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, CHUNK);
+      if (bytesRead === 0) return hash.digest(encoding);
+      await pace?.();
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
   }
-  return hash.digest(encoding);
 }
+
+const CHUNK = 1 << 20;
 
 /**
  * One text for one value. Properties that are undefined count as absent.

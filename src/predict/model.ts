@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import type { Pace } from "../files/hash";
-import { blobsOf, readShared, requireShapes } from "../merge/folder/blobs";
+import { blobsOf, readConfig, readShared, requireShapes } from "../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
@@ -36,7 +36,8 @@ export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" |
 
 /** What a model is made of. */
 interface Parts extends Pick<ServedModel, "folder" | "config" | "tasks" | "weights"> {
-  readonly tokenizer: TokenizerSettings;
+  /** null where there will be no texts. */
+  readonly tokenizer: TokenizerSettings | null;
   readonly pieces: PieceSource;
   /** Where the trunk is cut beside the forks of the tasks that are loaded. */
   readonly cuts: readonly number[];
@@ -60,6 +61,8 @@ export interface ModelSource {
   readonly weights?: WeightForm | undefined;
   /** Of a merged folder: puts pieces that others have open in the place of its own. */
   readonly share?: (pieces: PieceSource, keys: PieceKeys) => PieceSource;
+  /** Of a merged folder: false for who has rows of ids alone; its tokenizer is not read. */
+  readonly texts?: boolean;
   /** Of a merged folder: awaited between the steps in which its stored pieces are opened. */
   readonly pace?: Pace | undefined;
 }
@@ -104,6 +107,7 @@ async function opened(parts: Parts, { device }: Engine, { inputs: only }: ModelS
     config,
     // Once a model, and only for who has texts: to build it takes as long as to read a thousand of them with it.
     get tokenizer() {
+      if (!tokenizer) throw new Error("the model was opened without its tokenizer");
       built ??= createTokenizer(tokenizer, config.vocabSize);
       return built;
     },
@@ -125,7 +129,7 @@ const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) 
 async function partsOf(
   version: OpenVersion,
   engine: Engine,
-  { names, weights, share, pace }: ModelSource,
+  { names, weights, share, texts = true, pace }: ModelSource,
 ): Promise<Parts> {
   const { folder, manifest } = version;
   const missing = names?.find((name) => !manifest.tasks.some((task) => task.name === name));
@@ -135,7 +139,9 @@ async function partsOf(
     );
   }
   const tasks = servedTasks(manifest, names);
-  const { config, tokenizer } = await readShared(folder, manifest);
+  const { config, tokenizer } = texts
+    ? await readShared(folder, manifest)
+    : { config: await readConfig(folder, manifest), tokenizer: null };
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const parts = { folder, config, tokenizer, tasks, cuts };

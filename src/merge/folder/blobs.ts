@@ -202,16 +202,25 @@ export async function readShared(
   folder: string,
   { base }: Pick<Manifest, "base">,
 ): Promise<{ config: EncoderConfig; tokenizer: TokenizerSettings }> {
-  for (const [name, sha256] of Object.entries(base.files ?? {})) {
-    await requireUnchanged(path.join(folder, name), sha256);
-  }
-  const file = path.join(folder, "config.json");
-  const config = parseConfig(await readJson(file), file);
+  for (const name of Object.keys(base.files ?? {})) if (name !== CONFIG) await requireUnchanged(folder, name, base);
+  const config = await readConfig(folder, { base });
   const { settings: tokenizer } = await readBaseTokenizer(folder, base.name, config);
   return { config, tokenizer };
 }
 
-async function requireUnchanged(file: string, sha256: string): Promise<void> {
+const CONFIG = "config.json";
+
+/** The config alone, for who has ids and no texts. Throws as {@link readShared} does. */
+export async function readConfig(folder: string, { base }: Pick<Manifest, "base">): Promise<EncoderConfig> {
+  await requireUnchanged(folder, CONFIG, base);
+  const file = path.join(folder, CONFIG);
+  return parseConfig(await readJson(file), file);
+}
+
+/** An earlier flexbert wrote no hash of these. */
+async function requireUnchanged(folder: string, name: string, { files }: Manifest["base"]): Promise<void> {
+  const [file, sha256] = [path.join(folder, name), files?.[name]];
+  if (sha256 === undefined) return;
   if (!existsSync(file)) throw modelError(`${file} is missing. Put it back, or merge again into a new folder`);
   const found = await sha256File(file);
   if (found === sha256) return;

@@ -38,7 +38,7 @@ export function openVersions(
         taskOf: (name) => {
           throw new Error(`${name} was looked up, though a merged folder describes its tasks`);
         },
-        ...{ version, weights, pace },
+        ...{ version, weights, pace, texts: false },
         share: (pieces, keys) => pool.share(pieces, keys, (task) => void fresh.add(task)),
       });
       try {
