@@ -4,7 +4,7 @@
 // (median); a kill -9 of an inference process loses nothing but for 503, a SIGTERM nothing.
 //
 //   npm run build && node bench/serve/overload.mjs --merged MERGED [--glue ../shared/data/glue] [--weights int8] [--seconds 30] [--rows 100]
-//       [--rounds 3] [--times 5] [--workers N] [--threads N] [--profile FOLDER] [--flags "FLAGS OF SERVE"] [--out bench-out/serve]
+//       [--rounds 3] [--times 5] [--workers N] [--threads N] [--profile FOLDER] [--flags="FLAGS OF SERVE"] [--out bench-out/serve]
 //
 // A round is --seconds at 70 % and as many at --times; times are the medians of the rounds. --profile writes a V8 CPU profile of the HTTP process.
 import { mkdirSync } from "node:fs";

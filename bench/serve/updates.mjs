@@ -4,7 +4,7 @@
 //
 //   npm run build && node bench/serve/updates.mjs --merged MERGED --checkpoints ITS-RUNS [--glue ../shared/data/glue] [--weights int8]
 //       [--runs 0.5:5:30,0.8:30:100] [--rows 60] [--workers N] [--threads N]
-//       [--flags "--max-delay-ms 3000"] [--out bench-out/serve]
+//       [--flags="--max-delay-ms 3000"] [--out bench-out/serve]
 //   ... --runs 0.1:20:1000        a thousand swaps at low load
 //
 // A run is a share of what the server can do, minutes and updates. At 0.5 the P99 of requests that were under way within a second of a swap
