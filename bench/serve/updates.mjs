@@ -48,10 +48,10 @@ const answers = await directAnswers(folder, texts, { ...values, versions: ring.m
 const tokens = path.join(values.out, `tokens-${process.pid}.json`);
 const [token, admin] = [newToken(tokens, "client"), newToken(tokens, "admin", "--admin")];
 const asked = { token, bodies: texts, answers, within: within(values.weights) };
-const flags = ["--tokens", tokens, ...values.flags.split(" ").filter(Boolean)];
-const options = { ...values, merged: folder, flags };
+const options = { ...values, merged: folder, flags: ["--tokens", tokens] };
 const capacity = await capacityOf(options, asked, 20);
-const server = await serve({ ...options, log: path.join(values.out, "updates.log") });
+const flags = [...options.flags, ...values.flags.split(" ").filter(Boolean)];
+const server = await serve({ ...options, flags, log: path.join(values.out, "updates.log") });
 const job = { ...asked, url: server.url };
 const { promise, end } = promises();
 
