@@ -3,6 +3,7 @@
 
 import type { EncoderConfig } from "./config";
 import { familyOf } from "./families/families";
+import { headUnder, type Reading } from "./families/head";
 import type { Place } from "./place";
 import { sizeOf } from "./tensors";
 
@@ -24,24 +25,38 @@ export function layerFlops(sizes: Sizes, tokens: number, length: number): number
   return tokens * (2 * (every + asking) + 4 * length * attention);
 }
 
+/** Positions of the topmost layer that the head reads: the first of each row, or all. */
+function readPositions(sizes: Sizes, tokens: number, length: number, { perWord }: Reading): number {
+  const all = perWord || familyOf(sizes).head.positions?.(sizes as EncoderConfig) === "all";
+  return all ? tokens : tokens / length;
+}
+
 /**
  * Forward products of a branch's layers. The topmost computes keys and values of every position, 4 h^2 a token of BERT's, and
- * all else of the first position of each row alone (see encoderLayers).
+ * all else of the positions that the head reads: of the first of each row alone (see encoderLayers), unless it labels words.
  */
-export function branchFlops(sizes: Sizes, layers: number, tokens: number, length: number): number {
+export function branchFlops(
+  sizes: Sizes,
+  layers: number,
+  tokens: number,
+  length: number,
+  reading: Reading = {},
+): number {
   const { every, asking, attention } = productsOf(sizes);
-  // A head may read all positions of the topmost layer.
-  const rows = familyOf(sizes).head.positions?.(sizes as EncoderConfig) === "all" ? tokens : tokens / length;
-  const top = tokens * 2 * every + rows * (2 * asking + 4 * length * attention);
+  const read = readPositions(sizes, tokens, length, reading);
+  const top = tokens * 2 * every + read * (2 * asking + 4 * length * attention);
   return (layers - 1) * layerFlops(sizes, tokens, length) + top;
 }
 
-/** Forward products of the head, which sees one position a row: of BERT's pooler and classifier 2 (h^2 + h outputs) a row. */
-export function headFlops(sizes: Sizes, batch: number, outputs: number): number {
-  const matrices = familyOf(sizes)
-    .head.parameters(sizes as EncoderConfig, outputs)
+/**
+ * Forward products of the head over so many positions, one a row, or where it labels words every token: of BERT's pooler and
+ * classifier 2 (h^2 + h outputs) a row.
+ */
+export function headFlops(sizes: Sizes, positions: number, outputs: number, reading: Reading = {}): number {
+  const matrices = headUnder(sizes as EncoderConfig, reading)
+    .parameters(sizes as EncoderConfig, outputs)
     .filter(({ shape }) => shape.length === 2);
-  return 2 * batch * matrices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return 2 * positions * matrices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** Embeddings, all layers and the head, forward. */
@@ -50,10 +65,13 @@ export function inferenceFlops(
   batch: number,
   length: number,
   outputs: number,
+  reading: Reading = {},
 ): number {
   const tokens = batch * length;
-  const layers = branchFlops(config, config.numHiddenLayers, tokens, length);
-  return embeddingFlops(config, tokens) + layers + headFlops(config, batch, outputs);
+  const layers = branchFlops(config, config.numHiddenLayers, tokens, length, reading);
+  return (
+    embeddingFlops(config, tokens) + layers + headFlops(config, reading.perWord ? tokens : batch, outputs, reading)
+  );
 }
 
 export interface StepFlops {
@@ -78,10 +96,12 @@ export function trainStepFlops(
   batch: number,
   length: number,
   outputs: number,
+  reading: Reading = {},
 ): StepFlops {
   const tokens = batch * length;
-  const forward = branchFlops(config, layers, tokens, length) + headFlops(config, batch, outputs);
-  const queries = layers === 1 ? batch : tokens;
+  const head = headFlops(config, reading.perWord ? tokens : batch, outputs, reading);
+  const forward = branchFlops(config, layers, tokens, length, reading) + head;
+  const queries = layers === 1 ? readPositions(config, tokens, length, reading) : tokens;
   const { entering } = productsOf(config, fork ?? 0);
   const embeddings = embeddingFlops(config, tokens);
   return {

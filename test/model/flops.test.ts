@@ -8,10 +8,9 @@ import { optimise } from "../../src/compile/passes/passes";
 import { registerGradients } from "../../src/engines/eager";
 import { branchLogits } from "../../src/model/branch";
 import { families, type ModelType } from "../../src/model/families/families";
-import { familyHead } from "../../src/model/families/head";
+import { familyHead, familyTokenHead } from "../../src/model/families/head";
 import { branchFlops, headFlops, inferenceFlops, layerFlops, trainStepFlops } from "../../src/model/flops";
 import { headFor } from "../../src/model/heads";
-import { crossEntropy } from "../../src/model/losses";
 import { branchTensors, sharedTensors } from "../../src/model/parameters";
 import { placeOf } from "../../src/model/place";
 import { sizeOf } from "../../src/model/tensors";
@@ -42,6 +41,12 @@ describe("by hand", () => {
     expect(branchFlops(sizes, 3, 5, 5)).toBe(160 + 2 * 480);
   });
 
+  test("where words are labelled the topmost layer is a whole one, and the head, of one product, sees every position", () => {
+    const sizes = { hiddenSize: 2, intermediateSize: 3 };
+    expect(branchFlops(sizes, 3, 5, 5, { perWord: true })).toBe(3 * 480);
+    expect(headFlops({ hiddenSize: 3, intermediateSize: 9 }, 4 * 5, 2, { perWord: true })).toBe(2 * 4 * 5 * 6);
+  });
+
   test("the head sees one position a row", () => {
     expect(headFlops({ hiddenSize: 3, intermediateSize: 9 }, 4, 2)).toBe(2 * 4 * 9 + 2 * 4 * 6);
   });
@@ -66,21 +71,25 @@ describe.each(Object.keys(families) as ModelType[])("as traced, %s", (type) => {
   beforeAll(registerGradients);
   const base = tinyFamilyBase(type);
   const { config } = base;
-  const head = headFor("classification", config);
+  const kinds = [
+    { kind: "classification", head: headFor("classification", config), parameters: familyHead, reading: {} },
+    { kind: "tagging", head: headFor("tagging", config), parameters: familyTokenHead, reading: { perWord: true } },
+  ] as const;
   const [batch, length, outputs] = [3, 10, 2];
   const texts = { shape: [batch, length], dtype: "int32" as const };
   const hidden = { shape: [batch, length, 16], dtype: "float32" as const };
 
-  test.each([1, 2, 4])("the products of a train step of %i layers", (layers) => {
+  const steps = kinds.flatMap((one) => [1, 2, 4].map((layers) => ({ ...one, layers })));
+  test.each(steps)("the products of a train step of $layers layers, $kind", ({ head, parameters, reading, layers }) => {
     const place = placeOf(4, layers);
-    const trained = withMoments(branchOfBase(base, place, familyHead(config, outputs), 1));
+    const trained = withMoments(branchOfBase(base, place, parameters(config, outputs), 1));
     const state = withFrozen(trained, place.fork === null ? {} : sharedTensors(base.tensors));
     const step = trainStep({
       place,
       config,
       head,
       clipNorm: 1,
-      loss: ({ logits }, inputs) => crossEntropy(logits, inputs["labels"] as never, rowWeights(inputs)),
+      loss: ({ logits }, inputs) => head.loss(logits, inputs["labels"] as never, rowWeights(inputs)),
     });
     const scalars = Object.keys(stepScalars(1e-3, 0.01, 1)).map((name) => [
       `in/${name}`,
@@ -102,17 +111,17 @@ describe.each(Object.keys(families) as ModelType[])("as traced, %s", (type) => {
         ...Object.fromEntries(scalars),
         "in/hidden": hidden,
         "in/attention_mask": texts,
-        "in/labels": { shape: [batch], dtype: "int32" },
+        "in/labels": head.perToken ? texts : { shape: [batch], dtype: "int32" },
         "in/row_weights": { shape: [batch], dtype: "float32" },
       },
     );
-    expect(productFlops(optimise(graph))).toBe(trainStepFlops(config, place, batch, length, outputs).branch);
+    expect(productFlops(optimise(graph))).toBe(trainStepFlops(config, place, batch, length, outputs, reading).branch);
   });
 
-  test("the products of inference", () => {
+  test.each(kinds)("the products of inference, $kind", ({ head, parameters, reading }) => {
     const whole = placeOf(4, "full");
     const state = branchTensors(
-      { ...base.tensors, ...branchOfBase(base, placeOf(4, 1), familyHead(config, outputs), 1) },
+      { ...base.tensors, ...branchOfBase(base, placeOf(4, 1), parameters(config, outputs), 1) },
       whole,
     );
     const graph = trace((all) => ({ logits: branchLogits(all, all as never, whole, config, head) }), {
@@ -121,7 +130,7 @@ describe.each(Object.keys(families) as ModelType[])("as traced, %s", (type) => {
       ...(families[type].inputs.types ? { token_type_ids: texts } : {}),
       attention_mask: texts,
     });
-    expect(productFlops(optimise(graph))).toBe(inferenceFlops(config, batch, length, outputs));
+    expect(productFlops(optimise(graph))).toBe(inferenceFlops(config, batch, length, outputs, reading));
   });
 });
 

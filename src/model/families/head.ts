@@ -12,7 +12,7 @@ export const familyTokenHead = (config: EncoderConfig, outputs: number): readonl
   familyOf(config).tokenHead.parameters(config, outputs);
 
 /** Which of them a kind of task has. */
-interface Reading {
+export interface Reading {
   readonly perWord?: true;
 }
 

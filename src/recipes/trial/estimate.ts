@@ -45,8 +45,8 @@ export function estimateTrial({
   const rows = data.train.lengths.length;
   // As many tokens a step as without others beside them.
   const tokens = transfer ? (padded.tokens / Math.max(1, rows)) * perEpoch * training.batchSize : padded.tokens;
-  const forward = branchFlops(config, layers, tokens, padded.longest);
-  const evaluation = branchFlops(config, layers, data.dev.tokens, padded.longest);
+  const forward = branchFlops(config, layers, tokens, padded.longest, task.kind);
+  const evaluation = branchFlops(config, layers, data.dev.tokens, padded.longest, task.kind);
   return {
     trainable,
     frozen: belowFork,
