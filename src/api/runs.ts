@@ -4,7 +4,18 @@ import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 
 type Recorded = Pick<
   RunRecord,
-  "task" | "method" | "state" | "layers" | "full" | "fork" | "seed" | "metrics" | "bestEpoch" | "steps" | "stopped"
+  | "task"
+  | "method"
+  | "state"
+  | "layers"
+  | "full"
+  | "fork"
+  | "seed"
+  | "metrics"
+  | "bestEpoch"
+  | "steps"
+  | "stopped"
+  | "tuned"
 >;
 
 export interface RunSummary extends Recorded {
@@ -20,10 +31,11 @@ export interface RunSummary extends Recorded {
 
 export function describeRun({ folder, record }: StoredRun): RunSummary {
   const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  const { state, stopped, finishedAt = null } = record;
+  const { state, stopped, tuned, finishedAt = null } = record;
   return {
     ...{ task, method, folder, state },
     ...(state === "stopped" && stopped ? { stopped } : {}),
     ...{ layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond, finishedAt },
+    ...(tuned ? { tuned } : {}),
   };
 }

@@ -3,14 +3,17 @@
 import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
 import { baseFolder, methodFolder, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
+import { decidesAs } from "../checkpoints/runs/tuned";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
+import { counted } from "../messages/words";
 import { recipesThatMake } from "../recipes/recipe";
 import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
 import { chooseTeacher, comparableRuns, seedsOf, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
+import { TUNED } from "../tasks/thresholds";
 import type { Call } from "./caller";
 
 /** A task's runs on this base, of every method, in the order of their folders. */
@@ -18,11 +21,20 @@ export async function runsOf(
   base: BaseDescription,
   task: Task,
   checkpoints: string,
-  { recipes }: Call,
+  { recipes, reporter }: Call,
 ): Promise<Candidates> {
   const { teachers, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
   const ofBase = (run: StoredRun) => isOfBase(run, base);
-  return { task: task.name, teachers: teachers.filter(ofBase), students: students.filter(ofBase) };
+  const here = { teachers: teachers.filter(ofBase), students: students.filter(ofBase) };
+  // Scores with tuned thresholds and without do not compare.
+  const decides = (run: StoredRun) => run.record.state !== "finished" || decidesAs(task, run);
+  const found = { teachers: here.teachers.filter(decides), students: here.students.filter(decides) };
+  const others = [...here.teachers, ...here.students].length - [...found.teachers, ...found.students].length;
+  if (others > 0) {
+    const how = task.threshold === TUNED ? "without tuned thresholds" : "with tuned thresholds";
+    reporter.log(`${task.name}: ${counted(others, "run")} ${how} left out`);
+  }
+  return { task: task.name, ...found };
 }
 
 /** Throws modelError (4) for a run of this very base whose record has another number of layers for it. */

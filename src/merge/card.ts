@@ -7,7 +7,7 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { writeFileAtomic } from "../files/atomic";
 import { markdownTable, markdownText } from "../messages/markdown";
-import { formatMetrics, formatScore } from "../messages/quantities";
+import { formatMetrics, formatScore, formatUntuned } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { familyOf, modelTypeOf } from "../model/families/families";
 import { overhead } from "../model/overhead";
@@ -50,6 +50,7 @@ export function modelCard(manifest: Manifest): string {
     "Scores are of the dev split, in points.",
     tasksTable(manifest),
     ...labelLines(tasks),
+    ...tunedLines(tasks),
     "## Layers",
     `${cost.shared} shared and ${cost.layers - cost.shared} task layers: ${cost.layers} of the ${whole} that ` +
       `${counted(tasks.length, "whole model")} of ${base.layers} layers would run` +
@@ -132,6 +133,18 @@ function labelLines(tasks: readonly MergedTask[]): string[] {
     return `- ${markdownText(titleOf(name))}: ${values || "values"}`;
   });
   return lines.length > 0 ? ["Labels:", lines.join("\n")] : [];
+}
+
+/** Thresholds that were chosen on the very rows that scored them. */
+function tunedLines(tasks: readonly MergedTask[]): string[] {
+  const lines = tasks.flatMap(({ name, labels, threshold, untuned }) => {
+    if (typeof threshold !== "object") return [];
+    const each = labels.map((label, id) => `${markdownText(label)} ${threshold[id]}`).join(", ");
+    return [`- ${markdownText(titleOf(name))}: ${each}${untuned ? `. Dev rows ${formatUntuned(untuned)}` : ""}`];
+  });
+  const what =
+    "Thresholds, of each label the one that does best on the dev rows, so that the dev score is better than that of other rows will be:";
+  return lines.length > 0 ? [what, lines.join("\n")] : [];
 }
 
 function usage(tasks: readonly MergedTask[]): string {

@@ -7,6 +7,7 @@ import path from "node:path";
 import { type Base, type BaseDescription, recordedBase, withWeights } from "../checkpoints/bases/base";
 import { tokenizerFiles } from "../checkpoints/bases/tokenizer-files";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
+import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
 import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
 import { writeFileAtomic } from "../files/atomic";
@@ -172,6 +173,7 @@ export function requireMode(
 
 function checkSelection({ task, run }: Selection, { base, allowUnshared }: MergeRequest): void {
   const { record, folder } = run;
+  asDecided(task, run); // before anything is written
   if (record.base.sha256 !== base.sha256) throw otherBase(`${folder} was trained`, record.base, base);
   if (record.fork === null && !allowUnshared) {
     throw modelError(
@@ -209,13 +211,14 @@ async function writeTask(
     inputs: task.inputs,
     labels: record.labels,
     range: task.range ?? null,
-    ...decidedBy(task),
+    ...decidedBy(asDecided(task, run)),
     metric: task.metric,
     maxLength: record.options.maxLength,
     fork: record.fork,
     layers: record.layers,
     score: record.score,
     metrics: record.metrics,
+    ...(record.tuned ? { untuned: record.tuned.untuned } : {}),
     run: `${record.method} ${path.basename(run.folder)}`,
   };
 }

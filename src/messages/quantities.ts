@@ -23,6 +23,15 @@ export const formatScore = (score: number | null, none = "-"): string =>
 export const formatMetrics = (metrics: readonly (readonly [string, number | null])[]): string =>
   metrics.map(([name, value]) => `${name} ${formatScore(value, "undefined")}`).join(", ");
 
+/** "at 0.5 micro_f1 58.8": beside the same with thresholds that were chosen on these rows. */
+export const formatUntuned = ({
+  threshold,
+  metrics,
+}: {
+  readonly threshold: number;
+  readonly metrics: Readonly<Record<string, number | null>>;
+}): string => `at ${threshold} ${formatMetrics(Object.entries(metrics))}`;
+
 /** "7 shared + 26 task layers". */
 export const formatLayers = ({ shared, layers }: { readonly shared: number; readonly layers: number }): string =>
   `${shared} shared + ${layers - shared} task layers`;

@@ -2,11 +2,12 @@
 
 import { type RowLogits, rowLogits } from "../batches/row-logits";
 import { targetsOf } from "../batches/rows";
+import type { Untuned } from "../checkpoints/runs/tuned";
 import { countBroken, type Example, readSplit, type Split, splitNotes } from "../data/read-split";
 import { dataError, modelError } from "../errors/errors";
 import { type ClassReport, metricValues } from "../tasks/metrics";
 import { decidedBy, labelledAs, type SplitName, type Task } from "../tasks/task";
-import { predictions } from "../training/loop/branch-source";
+import { predictions, scoreLogits } from "../training/loop/branch-source";
 import type { ServedModel, ServedTask } from "./model";
 import { computeLogits, type PredictOptions } from "./predict";
 
@@ -17,6 +18,8 @@ export interface Evaluation {
   readonly skipped: number;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** Of a model whose thresholds were tuned: what one for all labels scores. */
+  readonly untuned?: Untuned;
   /** By label; null where labels are numbers. */
   readonly classes: readonly ClassReport[] | null;
   /** Rows by (label, prediction); null where a row has no label, or several. */
@@ -59,8 +62,11 @@ export async function evaluateTask(
   const words = task.kind.perWord ? rows.examples.map((example) => (example.words ?? []).length) : undefined;
   const logits = rowLogits(reorder(found.data, order), found.width, words);
   const labels = targetsOf(task, rows.examples);
+  const decided = decidedBy({ ...served, ...thresholdsIn(order, served) });
   // Decided as the model decides, where the definition has changed since.
-  const predicted = predictions({ ...task, ...decidedBy(served) }, logits);
+  const predicted = predictions({ ...task, ...decided }, logits);
+  const untuned = withoutTuning(task, decided.threshold, logits, labels);
+  if (untuned && split === "dev") options.warn?.(chosenHere(task.name));
   const explained = task.kind.explain(predicted, labels, task);
   return {
     task: task.name,
@@ -68,6 +74,7 @@ export async function evaluateTask(
     rows: rows.examples.length,
     skipped: countBroken(rows.broken),
     ...metricValues(task, predicted, labels, logits.data),
+    ...(untuned ? { untuned } : {}),
     classes: explained?.classes ?? null,
     confusion: explained?.confusion ?? null,
     examples: rows.examples,
@@ -98,6 +105,24 @@ function outputOrder(served: ServedTask, task: Task, folder: string): number[] {
   }
   return order;
 }
+
+/** Of each label its own, in the order of the task's. */
+const thresholdsIn = (order: readonly number[], { threshold }: ServedTask): Pick<ServedTask, "threshold"> =>
+  typeof threshold === "object" ? { threshold: order.map((id) => threshold[id] as number) } : {};
+
+function withoutTuning(
+  task: Task,
+  tuned: ServedTask["threshold"],
+  logits: RowLogits,
+  labels: Float32Array,
+): Untuned | null {
+  const { threshold } = task.kind;
+  if (typeof tuned !== "object" || threshold === undefined) return null;
+  return { threshold, metrics: scoreLogits({ ...task, threshold }, logits, labels).metrics };
+}
+
+const chosenHere = (name: string): string =>
+  `${name}: its thresholds are those that do best on dev rows, so other rows will score less; beside stands what one for all does`;
 
 function reorder(logits: Float32Array, order: readonly number[]): Float32Array {
   const width = order.length;

@@ -7,6 +7,7 @@ import { type Half, halfOf } from "../data/halves";
 import type { Example } from "../data/read-split";
 import { usageError } from "../errors/errors";
 import type { HalfScores } from "../selection/cross";
+import { TUNED } from "../tasks/thresholds";
 import { scoreLogits } from "../training/loop/branch-source";
 import type { DevRows } from "./dev-logits";
 
@@ -30,19 +31,28 @@ export function scoreHalves(
   }
   const all = examples.map((_, row) => row);
   const perWord = task.kind.perWord === true;
-  const score = (found: RowLogits, rows: readonly number[]) =>
-    scoreLogits(
+  const some = (found: RowLogits, rows: readonly number[]) => ({
+    logits: someLogits(found, rows, perWord),
+    labels: targetsOf(
       task,
-      someLogits(found, rows, perWord),
-      targetsOf(
-        task,
-        rows.map((row) => examples[row] as Example),
-      ),
-    ).score;
+      rows.map((row) => examples[row] as Example),
+    ),
+  });
+  /** Thresholds that are tuned are chosen on the other half: what they win by being chosen is not this half's. */
+  const score = (found: RowLogits, rows: readonly number[], chosenOn: readonly number[]) => {
+    const { logits, labels } = some(found, rows);
+    const other = task.threshold === TUNED ? some(found, chosenOn) : null;
+    const threshold = other && task.kind.tune?.(other.logits.data, other.labels, task);
+    return scoreLogits(threshold ? { ...task, threshold } : task, logits, labels).score;
+  };
   return new Map(
     runs.map(({ folder }) => {
       const found = logits.get(folder) as RowLogits;
-      return [folder, { whole: score(found, all), halves: [score(found, halves[0]), score(found, halves[1])] }];
+      const [first, second] = halves;
+      return [
+        folder,
+        { whole: score(found, all, all), halves: [score(found, first, second), score(found, second, first)] },
+      ];
     }),
   );
 }

@@ -2,6 +2,7 @@
 
 import { openBase } from "../checkpoints/bases/base";
 import { loadBranch, readRecord } from "../checkpoints/runs/run-folder";
+import { asDecided } from "../checkpoints/runs/tuned";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
@@ -20,7 +21,7 @@ export async function runParts(folder: string, engine: Engine, taskOf: (name: st
         `the one that is here has ${base.sha256.slice(0, 8)}. Run: flexbert pull ${record.base.name}`,
     );
   }
-  const definition = taskOf(record.task);
+  const definition = asDecided(taskOf(record.task), { folder, record });
   const { kind, inputs, range } = definition;
   const { fork, layers, labels, options } = record;
   const { maxLength } = options;

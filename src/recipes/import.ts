@@ -26,7 +26,7 @@ import { kName, type Place } from "../model/place";
 import type { HostTensor, HostTensors } from "../model/tensors";
 import type { ExecutionOptions } from "../settings/training";
 import { headOf, outputSize, type Task } from "../tasks/task";
-import { scoreLogits, splitLogits } from "../training/loop/branch-source";
+import { scoreTuned, splitLogits } from "../training/loop/branch-source";
 import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { configFile } from "./config-file";
@@ -66,7 +66,7 @@ export async function importBranch(request: ImportRequest, context: RunContext<E
     const trial = await describeImport(request, place, foreign, branch, data);
     const record: RunRecord = {
       ...trial.record,
-      ...scoreLogits(task, logits, dev.rows.labels),
+      ...scoreTuned(task, logits, dev.rows.labels),
       engine: context.engine.summary,
       threads: context.engine.threads,
     };

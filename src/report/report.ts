@@ -30,6 +30,7 @@ import { savingsSection } from "./sections/savings";
 import { scoresSection } from "./sections/scores";
 import { selectionSection } from "./sections/selection";
 import { studentsSection } from "./sections/students";
+import { thresholdsSection } from "./sections/thresholds";
 import { timeSection } from "./sections/time";
 import { tradeoffSection } from "./sections/tradeoff";
 import { listOf } from "./words";
@@ -79,6 +80,7 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
     scoresSection(tasks, request.chooseBy),
     withTeacher.length > 0 ? methodsSection(withTeacher, methods) : null,
     studentsSection(tasks, request.recipes),
+    thresholdsSection(tasks),
     tradeoffSection(withTeacher, methods, latency),
     meansSection(tasks),
     selected && selectionSection(selected, tasks),

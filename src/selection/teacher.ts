@@ -69,11 +69,12 @@ export function bestRun(runs: readonly StoredRun[]): StoredRun {
 }
 
 /**
- * Finished runs grouped by what their scores were measured on. Those scored on the whole dev split come first, then
+ * Finished runs grouped by what their scores were measured on, and whether thresholds were chosen there. Those scored on the whole dev split come first, then
  * quick looks by their number of rows, and of equals the group that finished last: a teacher is chosen in the first.
  */
 export function comparableRuns(runs: readonly StoredRun[]): StoredRun[][] {
-  const scoredOn = ({ record: { base, devData } }: StoredRun) => `${base.sha256} ${devData.sha256}`;
+  const scoredOn = ({ record: { base, devData, tuned } }: StoredRun) =>
+    `${base.sha256} ${devData.sha256}${tuned ? " tuned" : ""}`;
   const groups = groupBy(runs.filter(isFinished), scoredOn);
   const lastFinished = (group: readonly StoredRun[]) =>
     group

@@ -6,6 +6,7 @@ import { formats, isKeyed } from "./format";
 import { glueTasks } from "./glue";
 import type { Kind, Kinds } from "./kinds/kind";
 import { asTags, OUTSIDE, schemeOf } from "./tags";
+import { TUNED } from "./thresholds";
 import {
   formatOf,
   type Issue,
@@ -22,7 +23,7 @@ import {
 /** The content's entries, and its problems; entries are complete and usable only where there is no problem. */
 export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskEntry[]; problems: Problem[] } {
   const parsed = tasksFile(kinds).safeParse(content);
-  const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => ofList(issue, content));
+  const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => ofMeant(issue, content));
   const problems = issues.flatMap((issue) => schemaProblems(issue, content, (at) => keysAt(kinds, at)));
   const entries: TaskEntry[] = [];
   for (const [i, raw] of rawEntries(content).entries()) {
@@ -38,10 +39,13 @@ export function checkTasksFile(content: unknown, kinds: Kinds): { entries: TaskE
   return { entries, problems };
 }
 
-/** What is wrong with a list of labels, rather than that it is neither that nor a word. */
-function ofList(issue: Issue, content: unknown): Issue[] {
-  if (issue.code !== "invalid_union" || issue.path.at(-1) !== "labels") return [issue];
-  if (!Array.isArray(valueAt(content, issue.path))) return [issue];
+/** What is wrong with a list of labels, or with a number, rather than that it is neither that nor a word. */
+function ofMeant(issue: Issue, content: unknown): Issue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const key = issue.path.at(-1);
+  const value = valueAt(content, issue.path);
+  const meant = (key === "labels" && Array.isArray(value)) || (key === "threshold" && typeof value === "number");
+  if (!meant) return [issue];
   return (issue.errors[0] ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue);
 }
 
@@ -132,6 +136,9 @@ function listProblems(entry: TaskEntry, kind: Kind): Problem[] {
   return [
     ...(entry.threshold !== undefined && kind.threshold === undefined
       ? problem("threshold", `${kind.name} has no threshold`)
+      : []),
+    ...(entry.threshold === TUNED && kind.threshold !== undefined && !kind.tune
+      ? problem("threshold", `that of a ${kind.name} is not tuned; give a number`)
       : []),
     ...(entry["label-separator"] !== undefined && (kind.separator === undefined || kind.perWord)
       ? problem(

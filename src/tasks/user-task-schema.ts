@@ -7,6 +7,7 @@ import { type Format, formatByName, formats } from "./format";
 import { type Kind, type Kinds, labelPieces } from "./kinds/kind";
 import { offsetUnits } from "./offset-unit";
 import { schemes } from "./tags";
+import { TUNED } from "./thresholds";
 import { wordRules } from "./words";
 
 const column = z
@@ -97,11 +98,11 @@ export const taskEntry = (kinds: Kinds) => {
       .optional()
       .describe(`Lowest and highest value; for ${ranged.join(", ")}`),
     threshold: z
-      .number()
-      .gt(0)
-      .lt(1)
+      .union([z.number().gt(0).lt(1), z.literal(TUNED)], { error: `must be a number between 0 and 1, or ${TUNED}` })
       .optional()
-      .describe(`Probability from which a label holds; for ${decided.join(", ")}`),
+      .describe(
+        `Probability from which a label holds, or ${TUNED}: each label has its own, the best on dev rows; for ${decided.join(", ")}`,
+      ),
     "label-separator": z
       .string()
       .min(1)

@@ -82,7 +82,7 @@ tasks:
   });
 
   test("several labels a row: a kind to name, with its threshold and what stands between labels", async () => {
-    const [task, other] = await read(`
+    const [task, other, tuned] = await read(`
 tasks:
   - name: topics
     kind: multilabel
@@ -97,6 +97,11 @@ tasks:
     threshold: 0.3
     label-separator: ", "
     also-report: [macro_f1]
+  - name: tuned
+    kind: multilabel
+    files: { dev: d.jsonl }
+    columns: { text: t, label: l }
+    threshold: tuned
 `);
     expect(task).toMatchObject({
       kind: kinds.multilabel,
@@ -107,6 +112,7 @@ tasks:
     expect(task?.splits.train).toMatchObject({ labelSeparator: "|", spellings: { sport: "sport", "1": "money" } });
     expect(other).toMatchObject({ threshold: 0.3, labels: ["a", "b|c"], alsoReport: ["macro_f1"] });
     expect(other?.splits.dev?.labelSeparator).toBe(", ");
+    expect(tuned?.threshold).toBe("tuned");
   });
 
   test("labels stay as they are written: YAML's numbers, booleans and nulls are text", async () => {
@@ -167,6 +173,11 @@ tasks:
     ["labels: [a, b]\n    label-separator: ;", "label-separator: a row of a classification has one label"],
     ["labels: [a, b|c]\n    kind: multilabel", 'labels: "b|c" has the separator "|" in it'],
     ["labels: [a, b]\n    kind: multilabel\n    threshold: 1", "threshold: Too big"],
+    [
+      "labels: [a, b]\n    kind: multilabel\n    threshold: best",
+      "threshold: must be a number between 0 and 1, or tuned",
+    ],
+    ["labels: [a, b]\n    threshold: tuned", "threshold: classification has no threshold"],
     [
       "labels: [a, b]\n    kind: multilabel\n    metric: accuracy",
       "accuracy is no metric of multilabel; there are micro_f1",

@@ -2,7 +2,7 @@
 
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { Selection } from "../../merge/merge";
-import { formatScore } from "../../messages/quantities";
+import { formatScore, formatUntuned } from "../../messages/quantities";
 import { counted } from "../../messages/words";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
@@ -59,10 +59,11 @@ export async function chooseRuns(
 }
 
 function logChoice({ task, run }: Selection, { reporter }: Call): void {
-  const { layers, score, fork, teacher } = run.record;
+  const { layers, score, fork, teacher, tuned } = run.record;
   const what = `${teacher ? "student" : "teacher"} of ${counted(layers, "layer")}`;
   const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
-  reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}`);
+  const without = tuned ? `, ${formatUntuned(tuned.untuned)}` : "";
+  reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}${without}`);
 }
 
 /** A student that loses so much of its teacher's score is not taken without a warning, unless it was asked for. */

@@ -24,6 +24,7 @@ import { readSafetensors, writeSafetensors } from "../formats/safetensors";
 import { branchProblem } from "./branch-shape";
 import { parseMetricsLine } from "./metrics-line";
 import { recordProblem } from "./run-record";
+import type { Tuned } from "./tuned";
 
 export const RUN_FORMAT = 1;
 
@@ -74,6 +75,8 @@ export interface RunRecord extends Place {
   readonly stopped?: { readonly search: "halving" | "auto"; readonly epoch: number; readonly score: number | null };
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** Of a task whose thresholds are tuned, once finished: its score and metrics are with these. */
+  readonly tuned?: Tuned;
   readonly bestEpoch: number | null;
   readonly steps: number;
   readonly options: RecordedOptions;

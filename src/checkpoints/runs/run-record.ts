@@ -8,6 +8,7 @@ import { MOST_LAYERS } from "../../model/config";
 import { familyNames } from "../../model/families/families";
 import { recordedProblem } from "../../options/settings";
 import { maxLength, trainingSettings } from "../../settings/training";
+import { isTuned } from "./tuned";
 
 /** The method of a branch that was not trained here. */
 export const IMPORTED = "import";
@@ -135,6 +136,7 @@ const fields: Readonly<Record<string, Check>> = {
   stopped: optional(object({ search: oneOf("halving", "auto"), epoch: count, score })),
   score,
   metrics: values(score),
+  tuned: optional(check(isTuned)),
   bestEpoch: orNull(count),
   steps: count,
   options: values(setting),
@@ -175,6 +177,8 @@ interface CheckedFields {
   readonly metric?: string;
   readonly metrics: Readonly<Record<string, number | null>>;
   readonly score: number | null;
+  readonly labels: readonly string[];
+  readonly tuned?: { readonly thresholds: readonly number[] };
   readonly sha256?: string;
 }
 
@@ -190,8 +194,11 @@ function placeProblem({ base, fork, full, layers }: CheckedFields): string | nul
 }
 
 /** Of a finished run. 0.1.0 did not name the metric that is the score: it comes first among the metrics. */
-function scoreProblem({ sha256, metric: named, metrics, score: own }: CheckedFields): string | null {
+function scoreProblem({ sha256, metric: named, metrics, score: own, labels, tuned }: CheckedFields): string | null {
   if (sha256 === undefined) return "it has no sha256";
+  if (tuned && tuned.thresholds.length !== labels.length) {
+    return `it has ${labels.length} labels and ${tuned.thresholds.length} tuned.thresholds`;
+  }
   const metric = named ?? Object.keys(metrics)[0];
   if (metric === undefined) return "it has no metric";
   if (!Object.hasOwn(metrics, metric)) return `it has no metrics.${printable(metric)}`;

@@ -1,7 +1,7 @@
 // flexbert eval: scores of a merged model or a run on dev rows, with per-class report and confusion matrix.
 
 import { evaluate, evaluateOptions, type TaskScores } from "../../api/evaluate";
-import { formatMetrics, formatScore, formatSeconds } from "../../messages/quantities";
+import { formatMetrics, formatScore, formatSeconds, formatUntuned } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
 import { defineCommand } from "../command";
 import { type Terminal, table } from "../terminal";
@@ -25,9 +25,10 @@ export const evalCommand = defineCommand({
 });
 
 async function print(scores: readonly TaskScores[], terminal: Terminal): Promise<void> {
-  for (const { task, split, rows, skipped, metrics, classes, confusion } of scores) {
+  for (const { task, split, rows, skipped, metrics, untuned, classes, confusion } of scores) {
     const left = skipped > 0 ? `, ${skipped} broken rows left out` : "";
-    terminal.print(`${task} on ${rows} ${split} rows${left}: ${formatMetrics(Object.entries(metrics))}`);
+    const beside = untuned ? `, ${formatUntuned(untuned)}` : "";
+    terminal.print(`${task} on ${rows} ${split} rows${left}: ${formatMetrics(Object.entries(metrics))}${beside}`);
     if (!classes) continue;
     const lines = classes.map(({ label, precision, recall, f1, support }, id) => [
       label,

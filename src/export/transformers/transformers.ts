@@ -83,6 +83,8 @@ function classifierConfig({ config }: ExportSource, task: MergedTask): object {
     ...(task.kind.problemType === undefined ? {} : { problem_type: task.kind.problemType }),
     id2label: Object.fromEntries(names.map((label, id) => [id, label])),
     label2id: Object.fromEntries(names.map((label, id) => [label, id])),
+    // No key of transformers', which keeps what it does not know.
+    ...(typeof task.threshold === "object" ? { thresholds: task.threshold } : {}),
     dtype: "float32",
   };
 }
@@ -90,6 +92,26 @@ function classifierConfig({ config }: ExportSource, task: MergedTask): object {
 /** The pipeline groups tags that begin with B- and I-, or have no prefix: of BIOES it gives words. */
 const grouped = ({ labels }: MergedTask): string =>
   schemeOf(labels) === "BIOES" ? "" : `, aggregation_strategy="first"`;
+
+/** The pipeline knows no thresholds: who has tuned ones decides by the logits. */
+function tunedUse(task: MergedTask): string {
+  if (typeof task.threshold !== "object") return "";
+  const texts = task.inputs === "pair" ? `["A man plays."], ["Someone plays."]` : `["A film to see twice."]`;
+  return `
+Its labels have thresholds of their own (\`thresholds\` in config.json, by id), which the pipeline does not apply:
+
+\`\`\`python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained(".")
+inputs = AutoTokenizer.from_pretrained(".")(${texts}, truncation=True, return_tensors="pt")
+probabilities = model(**inputs).logits.sigmoid()
+labels = model.config.id2label
+for row in probabilities.tolist():
+    print([labels[i] for i, own in enumerate(model.config.thresholds) if row[i] >= own])
+\`\`\`
+`;
+}
 
 function card({ manifest }: ExportSource, task: MergedTask, licence: string): string {
   const [name, pipeline] = task.kind.perWord ? ["tag", "token-classification"] : ["classify", "text-classification"];
@@ -111,5 +133,5 @@ from transformers import pipeline
 ${name} = pipeline("${pipeline}", model="."${task.kind.perWord ? grouped(task) : ""})
 print(${call})
 \`\`\`
-`;
+${tunedUse(task)}`;
 }

@@ -17,6 +17,8 @@ const blob = {
 
 const score = z.number().nullable();
 
+const probability = z.number().gt(0).lt(1);
+
 // Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
 const task = z.looseObject({
   ...blob,
@@ -25,7 +27,7 @@ const task = z.looseObject({
   inputs: z.enum(["single", "pair"]),
   labels: z.array(z.string()),
   range: z.tuple([z.number(), z.number()]).nullable(),
-  threshold: z.number().gt(0).lt(1).optional(),
+  threshold: z.union([probability, z.array(probability)]).optional(),
   tags: z
     .looseObject({ scheme: z.enum(schemes).optional(), words: z.enum(wordRules), pieces: z.enum(labelPieces) })
     .optional(),
@@ -35,8 +37,18 @@ const task = z.looseObject({
   layers: z.int().positive(),
   score,
   metrics: z.record(z.string(), score),
+  untuned: z.looseObject({ threshold: probability, metrics: z.record(z.string(), score) }).optional(),
   run: z.string(),
 });
+
+/** A threshold of each label is one for each. */
+const fitting = task.refine(
+  ({ labels, threshold }) => !Array.isArray(threshold) || threshold.length === labels.length,
+  {
+    message: "has not one for each label",
+    path: ["threshold"],
+  },
+);
 
 const layer = z.int().nonnegative();
 
@@ -80,7 +92,7 @@ export const manifestSchema = z
     }),
     embeddings: z.looseObject(blob),
     trunk: z.array(z.looseObject(blob)),
-    tasks: z.array(task),
+    tasks: z.array(fitting),
     // Absent where a flexbert merged that stored none.
     pieces: z.record(z.string(), pieces).optional(),
     // Absent where the version was not quantized.

@@ -3,6 +3,7 @@
 // the version that its first change will make of it.
 
 import type { RecordedBase } from "../../checkpoints/bases/base";
+import type { Untuned } from "../../checkpoints/runs/tuned";
 import { modelError } from "../../errors/errors";
 import { stamped } from "../../files/format";
 import { canonicalJson, sha256Hex } from "../../files/hash";
@@ -35,6 +36,8 @@ export interface MergedTask extends Blob, TaskBranch, Labelled {
   readonly maxLength: number;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** Where thresholds were tuned on dev rows: what one for all labels scores there. */
+  readonly untuned?: Untuned;
   /** The run that it came from: method and id. */
   readonly run: string;
 }

@@ -5,9 +5,11 @@ import type { BaseOutline } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { countBroken, readSplit, type Split, splitNotes } from "../../data/read-split";
 import { modelError, usageError } from "../../errors/errors";
+import { listed } from "../../messages/words";
 import { familyOf, mostTokens } from "../../model/families/families";
 import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
+import { TUNED } from "../../tasks/thresholds";
 import { createTokenizer } from "../../tokenizer/tokenizer";
 
 export interface TaskData {
@@ -55,8 +57,18 @@ export async function readTaskData(
     trainData: describe(train),
     devData: { ...describe(dev), ...limitOf(dev, rows.maxEvalSamples) },
     maxLength,
-    notes: [train, dev].flatMap(splitNotes),
+    notes: [...[train, dev].flatMap(splitNotes), ...untunable(task, dev)],
   };
+}
+
+/** Labels of which the dev rows say nothing: their thresholds stay what they are without tuning. */
+function untunable({ kind, labels, threshold }: Task, { path, examples }: Split): string[] {
+  if (threshold !== TUNED) return [];
+  const there = new Set(examples.flatMap(({ label }) => (label === null ? [] : kind.idsOf(label))));
+  const absent = labels.filter((_, id) => !there.has(id));
+  if (absent.length === 0) return [];
+  const stay = absent.length > 1 ? "thresholds stay" : "threshold stays";
+  return [`${path}: no row has ${listed(absent)}, whose ${stay} ${kind.threshold}: there is nothing to tune on`];
 }
 
 function describe({ sha256, examples, broken }: Split): RunRecord["trainData"] {

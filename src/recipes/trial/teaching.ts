@@ -2,6 +2,7 @@
 // like the trunk's activations.
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
+import { asDecided } from "../../checkpoints/runs/tuned";
 import { usageError } from "../../errors/errors";
 import { familyOf } from "../../model/families/families";
 import type { HostTensors } from "../../model/tensors";
@@ -86,7 +87,8 @@ export function openTeaching(preparation: Preparation): OpenTeaching {
       requireKind(task, { confidence, balance });
       const source = () => preparation.transferred(texts, teacher.record);
       const outputs = await transfer.outputs(lesson, `transfer ${texts.sha256} ${texts.rows}`, source);
-      const pool = await poolOf(outputs.logits, task, { rows: texts.rows, confidence, balance });
+      // Sure of what it says with its own thresholds, where those are tuned.
+      const pool = await poolOf(outputs.logits, asDecided(task, teacher), { rows: texts.rows, confidence, balance });
       tellPool(pool, texts, preparation);
       const unlabelled = lesson.someUnlabelled ? { label_weights: everyRow(0) } : {};
       const perBatch = transferRows(texts.share, batchSize);
@@ -147,5 +149,6 @@ function requirePooler({ task, base }: Preparation): void {
   const own = headOf(task, base.config).map(({ name }) => name);
   const pooler = head.parameters(base.config, 1).filter(({ name }) => !name.startsWith(`${head.output}.`));
   if (pooler.every(({ name }) => own.includes(name))) return;
-  throw usageError(`--match pooled: the head of ${task.name} (${task.kind.name}) has no pooler. Match cls or tokens`);
+  const next = task.kind.perWord ? "Give --match tokens: it labels words, by their tokens" : "Match cls or tokens";
+  throw usageError(`--match pooled: the head of ${task.name} (${task.kind.name}) has no pooler. ${next}`);
 }

@@ -7,6 +7,7 @@ import type { Head } from "../../model/heads";
 import type { HostTensor } from "../../model/tensors";
 import type { ClassReport, Metric, Numbers } from "../metrics";
 import type { Scheme } from "../tags";
+import type { Threshold } from "../thresholds";
 import type { WordedText, WordRule } from "../words";
 
 /** A row's label as it was read: a class id, a value, the ids of all labels that hold, ascending, or one id a word. */
@@ -18,8 +19,8 @@ export interface Labelled {
   readonly labels: readonly string[];
   /** Lowest and highest value. */
   readonly range?: readonly [number, number] | null;
-  /** Probability from which a label holds, where each is decided alone. */
-  readonly threshold?: number;
+  /** Probability from which a label holds, where each is decided alone; a list has one for each label. */
+  readonly threshold?: Threshold;
   /** Where words have labels. */
   readonly tags?: TagRules;
 }
@@ -100,6 +101,12 @@ export interface Kind {
   readonly separator?: string;
   /** The threshold of a task that does not say its own; absent: there is none. */
   readonly threshold?: number;
+  /**
+   * The thresholds that are best for the task's metric on these rows, by label: of a task whose threshold is `tuned`. Absent: there is
+   * none to tune.
+   * @param logits [rows, outputs]
+   */
+  tune?(logits: Numbers, targets: Numbers, task: Labelled & { readonly metric: string }): readonly number[];
   /**
    * Every word of a text has a label of its own: a row's label is a list of ids, its logits are [words, outputs] and what
    * metrics read is one number a word, with ROW_END (span-metrics.ts) between rows. Absent: a row has one label.

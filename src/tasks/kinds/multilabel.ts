@@ -1,4 +1,4 @@
-// Any number of labels a row, each decided alone: an output a label, sigmoid, those at or above the task's threshold.
+// Any number of labels a row, each decided alone: an output a label, sigmoid, those at or above the task's threshold or their own.
 
 import { familyHead } from "../../model/families/head";
 import {
@@ -11,6 +11,7 @@ import {
   microF1,
   type Numbers,
 } from "../metrics";
+import { thresholdOf, tuneEach, tuneTogether } from "../thresholds";
 import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
 import { readName } from "./names";
 
@@ -41,6 +42,11 @@ export const multilabel = defineKind({
   definedBy: "labels",
   separator: SEPARATOR,
   threshold: THRESHOLD,
+  /** Average precision asks no threshold: then each label has the one that is best for itself. */
+  tune(logits, targets, { labels, metric }) {
+    const tuned = metric === "micro_f1" ? tuneTogether : tuneEach;
+    return tuned(Float64Array.from(logits, sigmoid), targets, labels.length, THRESHOLD);
+  },
 
   readLabel(cell: string, task: Labelled, written: Written) {
     const ids: number[] = [];
@@ -67,9 +73,9 @@ export const multilabel = defineKind({
   },
   /** Of the side of the threshold that a label is on. */
   confidence: (logits, { threshold = THRESHOLD }) =>
-    logits.reduce((least, logit) => {
+    logits.reduce((least, logit, id) => {
       const score = sigmoid(logit);
-      return Math.min(least, score >= threshold ? score : 1 - score);
+      return Math.min(least, score >= thresholdOf(threshold, id) ? score : 1 - score);
     }, 1),
   cells: ({ labels, scores }: LabelsPrediction) => [
     labels.join(SEPARATOR),
@@ -85,11 +91,18 @@ export const multilabel = defineKind({
 
   card: {
     output: "logits of its labels, in the order above; each label stands alone",
-    python: ({ labels, threshold = THRESHOLD }) => [
-      `labels = ${JSON.stringify(labels)}`,
-      `least = ${Math.log(threshold / (1 - threshold))}  # the logit of the threshold ${threshold}`,
-      "print([[label for label, logit in zip(labels, row) if logit >= least] for row in logits])",
-    ],
+    python: ({ labels, threshold = THRESHOLD }) =>
+      typeof threshold === "number"
+        ? [
+            `labels = ${JSON.stringify(labels)}`,
+            `least = ${logitOf(threshold)}  # the logit of the threshold ${threshold}`,
+            "print([[label for label, logit in zip(labels, row) if logit >= least] for row in logits])",
+          ]
+        : [
+            `labels = ${JSON.stringify(labels)}`,
+            `least = ${JSON.stringify(labels.map((_, id) => logitOf(thresholdOf(threshold, id))))}  # the logits of their thresholds`,
+            "print([[label for label, logit, own in zip(labels, row, least) if logit >= own] for row in logits])",
+          ],
   },
 });
 
@@ -99,8 +112,9 @@ function overLabels(value: (counts: readonly LabelCounts[]) => number): Metric["
 }
 
 const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit));
+const logitOf = (probability: number) => Math.log(probability / (1 - probability));
 
 /** The ids of the labels whose probability reaches the threshold. */
 function decided(logits: Float32Array, { threshold = THRESHOLD }: Labelled): number[] {
-  return Array.from(logits, sigmoid).flatMap((score, id) => (score >= threshold ? [id] : []));
+  return Array.from(logits, sigmoid).flatMap((score, id) => (score >= thresholdOf(threshold, id) ? [id] : []));
 }

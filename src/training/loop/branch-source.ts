@@ -5,12 +5,14 @@ import { type RowLogits, rowLogits } from "../../batches/row-logits";
 import { type EncodedRows, targetsOf } from "../../batches/rows";
 import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
 import { emptyWordLogits, placeLogits, type WordPlaces } from "../../batches/word-labels";
+import type { Tuned } from "../../checkpoints/runs/tuned";
 import type { Program } from "../../engines/engine";
 import { Interrupted } from "../../messages/reporter";
 import type { EncoderConfig } from "../../model/config";
 import type { HostTensors } from "../../model/tensors";
-import { metricValues } from "../../tasks/metrics";
+import { type MetricValues, metricValues } from "../../tasks/metrics";
 import { outputSize, type Task } from "../../tasks/task";
+import { TUNED } from "../../tasks/thresholds";
 import type { Activations } from "../trunk/trunk";
 
 /** Rows of one evaluation batch. */
@@ -81,6 +83,17 @@ export function predictions(task: Task, logits: RowLogits): Float32Array {
 }
 
 /** The task's score and metrics as fractions; null where one is undefined. */
-export function scoreLogits(task: Task, logits: RowLogits, labels: Float32Array) {
+export function scoreLogits(task: Task, logits: RowLogits, labels: Float32Array): MetricValues {
   return metricValues(task, predictions(task, logits), labels, logits.data);
+}
+
+/** As {@link scoreLogits}; of a task whose thresholds are tuned with those that are the best for these rows. */
+export function scoreTuned(task: Task, logits: RowLogits, labels: Float32Array): MetricValues & { tuned?: Tuned } {
+  const { kind } = task;
+  if (task.threshold !== TUNED || !kind.tune || kind.threshold === undefined) return scoreLogits(task, logits, labels);
+  const { threshold } = kind;
+  const thresholds = kind.tune(logits.data, labels, task);
+  const { metrics } = scoreLogits({ ...task, threshold }, logits, labels);
+  const tuned = { thresholds, untuned: { threshold, metrics } };
+  return { ...scoreLogits({ ...task, threshold: thresholds }, logits, labels), tuned };
 }

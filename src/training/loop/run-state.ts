@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { cutMetrics, loadState, metricsFile, saveState } from "../../checkpoints/runs/run-folder";
+import { isTuned, type Tuned } from "../../checkpoints/runs/tuned";
 import type { Program } from "../../engines/engine";
 import { modelError } from "../../errors/errors";
 import { shown } from "../../errors/printable";
@@ -17,6 +18,8 @@ export interface Best {
   readonly epoch: number;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** Of a task whose thresholds are tuned. */
+  readonly tuned?: Tuned;
 }
 
 /** Where a run stands: the next batch to train is `batch` of `epoch` (from 0). */
@@ -115,10 +118,10 @@ function positionProblem(fields: Readonly<Record<string, string>>): string | nul
 function bestProblem(text: string): string | null {
   const said = "its best epoch is no record of one";
   try {
-    const { epoch, score, metrics } = Object(parseJson(text)) as Readonly<Record<string, unknown>>;
+    const { epoch, score, metrics, tuned } = Object(parseJson(text)) as Readonly<Record<string, unknown>>;
     const isScore = (value: unknown) => value === null || Number.isFinite(value);
     const scores = typeof metrics === "object" && metrics !== null && Object.values(metrics).every(isScore);
-    return isCount(epoch) && isScore(score) && scores ? null : said;
+    return isCount(epoch) && isScore(score) && scores && (tuned === undefined || isTuned(tuned)) ? null : said;
   } catch {
     return said;
   }

@@ -5,10 +5,11 @@
 import type { Batch } from "../../batches/batches";
 import { rowCount } from "../../batches/mixed";
 import { metricsFile, type TrialCost } from "../../checkpoints/runs/run-folder";
+import type { Tuned } from "../../checkpoints/runs/tuned";
 import type { Engine, Program } from "../../engines/engine";
 import { Diverged } from "../../errors/errors";
 import { appendLine } from "../../files/atomic";
-import { formatMetrics } from "../../messages/quantities";
+import { formatMetrics, formatUntuned } from "../../messages/quantities";
 import { Interrupted, type ProgressBar } from "../../messages/reporter";
 import { branchAxes } from "../../model/branch";
 import type { EncoderConfig } from "../../model/config";
@@ -24,7 +25,7 @@ import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
 import { type BatchInput, everyRow, perRow, tokenIds } from "./batch-inputs";
-import { type BranchSource, scoreLogits, splitLogits } from "./branch-source";
+import { type BranchSource, scoreTuned, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
 import { type Best, isComplete, isExhausted, type Position, restore, save } from "./run-state";
@@ -69,6 +70,8 @@ export interface TrainedBranch {
   readonly branch: HostTensors;
   readonly score: number | null;
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** Of a task whose thresholds are tuned, in that epoch. */
+  readonly tuned?: Tuned;
   readonly bestEpoch: number;
   readonly steps: number;
   /** Seconds over all processes that worked on it. */
@@ -260,12 +263,15 @@ async function evaluateEpoch(
 ): Promise<void> {
   const { task, dev, folder, label } = training;
   const logits = await splitLogits(program, "logits", dev, task, context.signal);
-  const { score, metrics } = scoreLogits(task, logits, dev.rows.labels);
-  await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics }, tracked);
-  context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}`);
+  const scored = scoreTuned(task, logits, dev.rows.labels);
+  const { score, metrics, tuned } = scored;
+  const beside = tuned ? { untuned: tuned.untuned.metrics } : {};
+  await logMetrics(folder, { step: position.step, epoch: position.epoch, dev: metrics, ...beside }, tracked);
+  const without = tuned ? `, ${formatUntuned(tuned.untuned)}` : "";
+  context.reporter.log(`${label}: epoch ${position.epoch + 1}, ${formatMetrics(Object.entries(metrics))}${without}`);
   if (!position.best || compareScores(score, position.best.score) > 0) {
     const branch = branchIn(await program.state());
-    position.best = { branch, epoch: position.epoch, score, metrics };
+    position.best = { branch, epoch: position.epoch, ...scored };
   }
 }
 

@@ -52,9 +52,9 @@ export function trackedValues(line: Readonly<Record<string, unknown>>): Record<s
   const values: Record<string, number | null> = {};
   for (const [name, value] of Object.entries(line)) {
     if (name === "step" || name === "epoch") continue;
-    if (name === "dev") {
+    if (name === "dev" || name === "untuned") {
       for (const [metric, score] of Object.entries(value as Record<string, number | null>)) {
-        values[`dev/${metric}`] = score;
+        values[`${name}/${metric}`] = score;
       }
     } else values[`train/${name}`] = value as number;
   }

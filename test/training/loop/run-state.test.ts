@@ -31,6 +31,7 @@ test("comes back as it was, the best branch apart, without what is frozen", asyn
     epoch: 1,
     score: null,
     metrics: { accuracy: 0.5, f1: null },
+    tuned: { thresholds: [0.25, 0.5], untuned: { threshold: 0.5, metrics: { accuracy: 0.4, f1: null } } },
   };
   const position = { epoch: 2, batch: 7, step: 31, seconds: 0.1 + 0.2, joules: null, best };
   await save(folder, holding(withFrozen(state, { teacher: tensor(9) })), position);
@@ -62,6 +63,12 @@ test.each<[string, Record<string, string>, HostTensors, RegExp]>([
   [
     "a score beyond numbers",
     { best: '{"epoch":0,"score":1e999,"metrics":{}}' },
+    state,
+    /its best epoch is no record of one/,
+  ],
+  [
+    "thresholds that are none",
+    { best: '{"epoch":0,"score":1,"metrics":{},"tuned":{"thresholds":[2]}}' },
     state,
     /its best epoch is no record of one/,
   ],
