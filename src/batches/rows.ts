@@ -33,6 +33,8 @@ export interface EncodedRows extends TokenRows {
   readonly truncatedRows: number;
   /** Where words have labels. */
   readonly worded?: WordedRows;
+  /** Of rows without labels of a task whose words have some: 0 for the tokens that the loss reads, -1 for the others. */
+  readonly readTokens?: RowValues;
 }
 
 /** What rows are to a task whose words have labels. The labels of {@link EncodedRows} are then the words', row by row. */

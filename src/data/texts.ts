@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { dataError } from "../errors/errors";
 import { counted } from "../messages/words";
 import type { SplitSource, Task } from "../tasks/task";
+import type { TextRange } from "../tasks/words";
 import { isOfPart } from "./part";
 import { findSplitFile, tooManyBroken } from "./read-split";
 import { findReading } from "./reading/find-reading";
@@ -19,6 +20,8 @@ export interface TextSource {
 }
 
 export interface TextRules {
+  /** Words have labels: where a file says them, they are part of what is read. */
+  readonly worded?: boolean;
   /** Leaves broken rows out instead of refusing the file. */
   readonly skipBroken: boolean;
   /** The share of a file's rows that may be left out so. */
@@ -59,7 +62,8 @@ export async function textsOfFile(file: string, task: Task, glueData: string): P
     throw dataError(`${file} has single texts, and ${task.name} takes pairs. Name the column of the second texts pair`);
   }
   const pair = task.inputs === "pair" && columns.pair !== undefined ? { pair: columns.pair } : {};
-  return { file, source: { file, ...layout, columns: { text: columns.text, ...pair } } };
+  const lists = task.kind.perWord ? { offsetUnit: "codepoint" as const } : {};
+  return { file, source: { file, ...layout, ...lists, columns: { text: columns.text, ...pair } } };
 }
 
 /**
@@ -70,7 +74,7 @@ export async function textsOfFile(file: string, task: Task, glueData: string): P
 export async function eachText(
   sources: readonly TextSource[],
   rules: TextRules,
-  take: (text: string, pair: string | null) => void = () => undefined,
+  take: (text: string, pair: string | null, words?: readonly TextRange[]) => void = () => undefined,
 ): Promise<TextSurvey> {
   const hash = createHash("sha256");
   const notes: string[] = [];
@@ -81,14 +85,15 @@ export async function eachText(
     let read = 0;
     const { source, rows: batches } = await openRows(fileBytes(file), await unlabelledForm(one));
     for await (const batch of batches) {
-      for (const { cells, problem, line, lines = 1 } of batch) {
+      for (const { cells, problem, line, lines = 1, words } of batch) {
         const { text = "", pair } = cells;
         // Dev rows of a file that holds both stay unseen.
         if (problem === undefined && !isOfPart(cells, source)) continue;
         const reason = problem ?? (text.trim() === "" && (pair ?? "").trim() === "" ? "empty text" : null);
         if (reason === null) {
-          hash.update(`${JSON.stringify([text, pair ?? null])}\n`);
-          take(text, pair ?? null);
+          const own = rules.worded ? words : undefined;
+          hash.update(`${JSON.stringify([text, pair ?? null, ...(own ? [own] : [])])}\n`);
+          take(text, pair ?? null, own);
           read++;
         } else {
           broken.rows += lines;

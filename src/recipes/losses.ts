@@ -32,7 +32,7 @@ export interface Teaching {
 
 /**
  * alpha T^2 KL + (1 - alpha) cross-entropy, or alpha MSE(student, teacher) + (1 - alpha) MSE(student, label), or what
- * else the kind of the task measures. Means over all rows: a row without a label adds nothing to the second part. With
+ * else the kind of the task measures. Means over all rows, or over all words' tokens: one without a label adds nothing to the second part. With
  * `match` its weight times {@link stateError} besides. Reads teacher_logits, labels and teacher_state from the step's
  * inputs.
  */
@@ -43,7 +43,7 @@ export function distillationLoss(head: Head, { alpha, temperature, labelled = "a
     const soft = head.distillationLoss(logits, teacher, weights, temperature, inputs["labels"] as Tensor);
     const share = alpha === "scheduled" ? (inputs["alpha"] as Scalar) : alpha;
     if (labelled === "none") return tf.mul(soft, share);
-    const hard = labelled === "all" ? labelLoss(head) : someLabelsLoss(head);
+    const hard = labelled === "all" ? labelLoss(head) : head.perToken ? someTokensLoss(head) : someLabelsLoss(head);
     const rest = typeof share === "number" ? 1 - share : tf.sub(1, share);
     return tf.add(tf.mul(soft, share), tf.mul(hard({ logits } as Outputs, inputs, { frozen: {}, loss: {} }), rest));
   };
@@ -63,6 +63,18 @@ const someLabelsLoss =
     const labelled = inputs["label_weights"] as Tensor1D;
     const share = tf.div(tf.sum(labelled), tf.sum(rowWeights(inputs)));
     return tf.mul(head.loss(logits, inputs["labels"] as Tensor, labelled), share);
+  };
+
+/** The same where words have labels: of the tokens of rows that have labels, over the number of all that the loss reads. */
+const someTokensLoss =
+  (head: Head): Loss =>
+  ({ logits }, inputs) => {
+    const labelled = tf.expandDims(inputs["label_weights"] as Tensor1D, 1);
+    const read = tf.cast(inputs["labels"] as Tensor, "float32");
+    const own = tf.sub(tf.mul(tf.add(read, 1), labelled), 1) as Tensor2D; // -1 in rows without labels
+    const count = (ids: Tensor) => tf.sum(tf.cast(tf.greaterEqual(ids, 0), "float32"));
+    const share = tf.div(count(own), tf.maximum(count(read), 1));
+    return tf.mul(head.loss(logits, tf.cast(own, "int32"), rowWeights(inputs)), share);
   };
 
 interface MatchedState {

@@ -20,7 +20,7 @@ const { rte, sst2 } = glueTasks;
 
 async function textsOf(sources: readonly (TextSource | null)[], rules = strict) {
   const texts: (string | null)[][] = [];
-  const survey = await eachText(sources as TextSource[], rules, (...one) => void texts.push(one));
+  const survey = await eachText(sources as TextSource[], rules, (text, pair) => void texts.push([text, pair]));
   return { texts, ...survey };
 }
 

@@ -25,7 +25,9 @@ export function requireKind(
   { confidence, balance }: Pick<PoolRules, "confidence" | "balance">,
 ): void {
   if (confidence > 0 && !kind.confidence) {
-    throw usageError(`--transfer-confidence: ${name} is a ${kind.name}, whose values come without one. Leave it out`);
+    throw usageError(
+      `--transfer-confidence: ${name} is a ${kind.name}, of whose rows no confidence is known. Leave it out`,
+    );
   }
   if (balance && !kind.exclusive) {
     throw usageError(`--transfer-balance: ${name} is a ${kind.name}, whose rows are of no one class. Leave it out`);
@@ -41,6 +43,7 @@ const CHUNK = 4096;
  */
 export async function poolOf(logits: ActivationStore, task: Task, rules: PoolRules): Promise<TransferPool> {
   const { rows, confidence, balance } = rules;
+  if (confidence === 0 && !balance) return { groups: [Int32Array.from({ length: rows }, (_, row) => row)], left: 0 };
   const outputs = outputSize(task);
   /** The group of each row; -1 for none. */
   const groupOf = new Int16Array(rows).fill(-1);

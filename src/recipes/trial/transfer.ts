@@ -3,14 +3,18 @@
 
 import path from "node:path";
 import { sampleOf } from "../../batches/mixed";
+import { encodeWords, type WordWindow } from "../../batches/windows";
+import { pieceLabels } from "../../batches/word-labels";
 import type { BaseOutline } from "../../checkpoints/bases/base";
 import { eachText, type TextRules, type TextSource, textsOfFile, textsOfTask } from "../../data/texts";
 import { dataError, usageError } from "../../errors/errors";
 import { didYouMean } from "../../messages/nearest";
 import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
+import { OUTSIDE } from "../../tasks/tags";
 import type { Task } from "../../tasks/task";
-import { createTokenizer } from "../../tokenizer/tokenizer";
-import { openTokenStore, type TokenStore } from "../../training/trunk/token-store";
+import { type WordedText, wordsOf } from "../../tasks/words";
+import { createTokenizer, type Tokenizer } from "../../tokenizer/tokenizer";
+import { openTokenStore, type TokenStore, type TokenWriter } from "../../training/trunk/token-store";
 
 /** What --transfer asks for. */
 export interface TransferRequest {
@@ -58,14 +62,10 @@ export async function readTransfer(
   places: TransferPlaces,
   data: Pick<DataOptions, "glueData" | "skipBrokenRows" | "maxBrokenRows">,
 ): Promise<TransferTexts> {
-  if (task.kind.perWord) {
-    throw usageError(
-      `--transfer: ${task.name} labels words, and texts without labels teach whole texts alone so far. Leave it out`,
-    );
-  }
   const found = await sourcesOf(request, task, places, data.glueData);
   const sources = found.map(({ source }) => source);
-  const rules: TextRules = { skipBroken: data.skipBrokenRows, maxBroken: data.maxBrokenRows ?? BROKEN_SHARE };
+  const worded = task.kind.perWord === true;
+  const rules: TextRules = { worded, skipBroken: data.skipBrokenRows, maxBroken: data.maxBrokenRows ?? BROKEN_SHARE };
   const { sha256, rows, notes } = await eachText(sources, rules);
   const taken = Math.min(rows, request.rows ?? rows);
   return {
@@ -76,8 +76,11 @@ export async function readTransfer(
       const among = sampleOf(rows, taken);
       let row = 0;
       try {
-        const again = await eachText(sources, rules, (text, pair) => {
-          if (among[row++] === 1) writer.add(tokenizer.encode(text, pair, maxLength));
+        const again = await eachText(sources, rules, (text, pair, words) => {
+          if (among[row++] !== 1) return;
+          if (worded)
+            addWords(writer, tokenizer, { text, words: words ?? wordsOf(text, wordRule(task)) }, maxLength, task);
+          else writer.add(tokenizer.encode(text, pair, maxLength));
         });
         if (again.sha256 !== sha256) throw changed(task);
         return writer.finish(tokenizer.padId);
@@ -87,6 +90,16 @@ export async function readTransfer(
       }
     },
   };
+}
+
+const wordRule = ({ tags }: Task) => tags?.words ?? "punctuation";
+
+/** The text's first window: what stands behind it teaches nothing, as of texts that other tasks cut. */
+function addWords(writer: TokenWriter, tokenizer: Tokenizer, text: WordedText, maxLength: number, task: Task): void {
+  const [window] = encodeWords(tokenizer, text, maxLength) as [WordWindow];
+  const outside = text.words.map(() => task.labels.indexOf(OUTSIDE));
+  const read = pieceLabels(window, outside, task);
+  writer.add(window, (token) => read[token] !== -1);
 }
 
 const changed = (task: Task) =>

@@ -2,6 +2,7 @@
 // say, computed once for all students like the trunk's activations.
 
 import type { Batch } from "../../batches/batches";
+import type { RowValues } from "../../batches/rows";
 import type { DynamicAxes } from "../../model/entry-point";
 import { float32, type HostTensor, type HostTensors, int32, sizeOf } from "../../model/tensors";
 
@@ -41,11 +42,11 @@ export const perToken = (stored: TokenValues, width: number): BatchInput => ({
 });
 
 /** A whole number for each token: [size, length], `none` for padding and filler rows. */
-export const tokenIds = (rows: readonly Int32Array[], none: number): BatchInput => ({
+export const tokenIds = (rows: Pick<RowValues, "at">, none: number): BatchInput => ({
   axes: [null, "length"],
   read(batch, size) {
     const ids = new Int32Array(size * batch.length).fill(none);
-    for (const [i, row] of batch.rows.entries()) ids.set(rows[row] as Int32Array, i * batch.length);
+    for (const [i, row] of batch.rows.entries()) ids.set(rows.at(row) as Int32Array, i * batch.length);
     return int32([size, batch.length], ids);
   },
 });

@@ -96,8 +96,9 @@ async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
   const labels = worded
     ? tokenIds(worded.tokenLabels, -1)
     : perRow(train.rows.labels, target.shape(task), target.dtype);
-  // Any number will do where there is no label: the loss gives it no weight.
-  const none = everyRow(0, target.shape(task), target.dtype);
+  // Any number will do where there is no label: the loss gives it no weight. Of words it says which tokens a teacher's is read of.
+  const read = extra?.source.rows.readTokens;
+  const none = worded && read ? tokenIds(read, -1) : everyRow(0, target.shape(task), target.dtype);
   const others = extra ? { extra: { ...extra, inputs: { labels: none, ...extra.inputs } } } : {};
   const { batchSize, seed } = settings;
   const rows = openStepRows({ train, inputs: { labels, ...inputs }, ...others, batchSize, seed });

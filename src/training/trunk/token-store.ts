@@ -2,13 +2,16 @@
 // in memory are, so synchronously: a batch's rows are a few hundred bytes each, which the system has in its cache.
 
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
-import type { EncodedRows, RowValues } from "../../batches/rows";
+import type { EncodedRows } from "../../batches/rows";
 import { failure } from "../../errors/errors";
 import type { Encoding } from "../../tokenizer/tokenizer";
 import { freeBytes, scratchFile } from "./activation-store";
 
 /** Tokens that are written at once. */
 const BUFFERED = 2 ** 20;
+
+/** Beside an id, of a token that a loss reads. No vocabulary has so many. */
+const READ = 1 << 30;
 
 export interface TokenStore {
   /** Rows without labels. */
@@ -17,7 +20,8 @@ export interface TokenStore {
 }
 
 export interface TokenWriter {
-  add(encoding: Encoding): void;
+  /** @param read where words have labels: whether a loss reads each token */
+  add(encoding: Encoding, read?: (token: number) => boolean): void;
   /** Throws failure (1) where the disk was too small. */
   finish(padId: number): TokenStore;
   /** Instead of `finish`, after an error. */
@@ -47,9 +51,9 @@ export async function openTokenStore(folder: string, rows: number, longest: numb
     rmSync(file, { force: true });
   };
   return {
-    add({ ids, typeIds, truncated }) {
+    add({ ids, typeIds, truncated }, read) {
       if (filled + ids.length > BUFFERED) flush();
-      buffer.set(ids, filled);
+      buffer.set(read ? ids.map((id, token) => (read(token) ? id | READ : id)) : ids, filled);
       filled += ids.length;
       const second = typeIds.indexOf(1);
       lengths[count] = ids.length;
@@ -70,21 +74,22 @@ export async function openTokenStore(folder: string, rows: number, longest: numb
   };
 }
 
-function valuesIn(handle: number, lengths: Int32Array, seconds: Int32Array): { ids: RowValues; typeIds: RowValues } {
+type StoredValues = Required<Pick<EncodedRows, "ids" | "typeIds" | "readTokens">>;
+
+function valuesIn(handle: number, lengths: Int32Array, seconds: Int32Array): StoredValues {
   const starts = new Float64Array(lengths.length); // bytes: more than 32 bits hold
   for (let row = 1; row < lengths.length; row++) {
     starts[row] = (starts[row - 1] as number) + 4 * (lengths[row - 1] as number);
   }
   const { length } = lengths;
+  const stored = (row: number) => {
+    const values = new Int32Array(lengths[row] as number);
+    readSync(handle, values, 0, values.byteLength, starts[row] as number);
+    return values;
+  };
   return {
-    ids: {
-      length,
-      at(row) {
-        const ids = new Int32Array(lengths[row] as number);
-        readSync(handle, ids, 0, ids.byteLength, starts[row] as number);
-        return ids;
-      },
-    },
+    ids: { length, at: (row) => stored(row).map((value) => value & ~READ) },
+    readTokens: { length, at: (row) => stored(row).map((value) => (value & READ ? 0 : -1)) },
     typeIds: {
       length,
       at: (row) => new Int32Array(lengths[row] as number).fill(1, seconds[row]),
