@@ -8,7 +8,7 @@ import type { SplitSource, Task } from "../tasks/task";
 import { findSplitFile, readSplit } from "./read-split";
 import { openRows } from "./rows";
 import { fileBytes } from "./rows/file-bytes";
-import { namesInCell } from "./tagged";
+import { isSpans, namesInCell } from "./tagged";
 
 /** More are no labels but texts or numbers, in the wrong column. */
 export const MOST_LABELS = 10_000;
@@ -28,8 +28,14 @@ export async function withLabels(task: Task, given?: readonly string[]): Promise
     );
   }
   if (!task.labelsFrom || findSplitFile(task, "train", "") === null) return task;
-  const { counts, rows, file } = await (task.kind.perWord ? countTags(task) : countLabels(task));
+  const { counts, rows, file, tags } = await (task.kind.perWord ? countTags(task) : countLabels(task));
   const found = sortedLabels([...counts.keys()]);
+  if (tags && found.every((label) => /^\d+$/.test(label))) {
+    throw dataError(
+      `${file}: the tags of ${task.name} are numbers, ${found[0]} to ${found.at(-1)}. List in ${task.definedIn} under labels the tags ` +
+        "that they stand for, in the order of the numbers",
+    );
+  }
   const labels = task.kind.perWord ? asTags(found, task.tags?.scheme) : found;
   const problem = task.kind.labelsProblem?.(given ?? labels) ?? null;
   if (problem !== null) throw dataError(`${file}: the labels of ${task.name}: ${problem}`);
@@ -57,6 +63,8 @@ interface LabelCounts {
   readonly counts: ReadonlyMap<string, number>;
   readonly rows: number;
   readonly file: string;
+  /** Whether words have labels by tags, rather than texts by spans. */
+  readonly tags?: boolean;
 }
 
 /** Of the whole train file, its dev rows included. Broken rows are told when the task's rows are read. */
@@ -84,15 +92,17 @@ async function countLabels(task: Task): Promise<LabelCounts> {
   return { counts, rows, file };
 }
 
-/** Of the whole train file: tags, or types of spans. */
-async function countTags(task: Task): Promise<LabelCounts> {
+/** Of the whole train file: words by tag, or spans by type. */
+export async function countTags(task: Task): Promise<LabelCounts> {
   const counts = new Map<string, number>();
-  let [rows, shown] = [0, NO_BEGINNINGS];
+  let [rows, shown, tags] = [0, NO_BEGINNINGS, false];
   const source = task.splits.train as SplitSource;
   const file = findSplitFile(task, "train", "") as string;
   for await (const batch of (await openRows(fileBytes(file), source)).rows) {
     for (const { cells } of batch) {
-      const names = namesInCell(cells.label?.trim() ?? "");
+      const cell = cells.label?.trim() ?? "";
+      const names = namesInCell(cell);
+      tags ||= cell !== "" && !isSpans(cell);
       for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
       shown = withRow(shown, names.map(tagOf));
       rows++;
@@ -102,7 +112,7 @@ async function countTags(task: Task): Promise<LabelCounts> {
   if (counts.size === 0) throw dataError(`${file}: ${task.name} needs labels, and there is none`);
   const found = [...counts.keys()];
   for (const label of isIob1(shown) ? withBeginnings(found) : []) counts.set(label, counts.get(label) ?? 0);
-  return { counts, rows, file };
+  return { counts, rows, file, tags };
 }
 
 function requireFew(task: Task, count: number): void {

@@ -9,7 +9,7 @@ import { didYouMean } from "../messages/nearest";
 import { counted, listed } from "../messages/words";
 import { formatByName, isKeyed } from "../tasks/format";
 import type { Column, Columns, SplitSource } from "../tasks/task";
-import { joinWords, type TextRange } from "../tasks/words";
+import { joinWords, type TextRange, wordList } from "../tasks/words";
 import { headerAdvice } from "./rows/strange";
 import { firstCells, openTable, type Table, type TableRow } from "./rows/table";
 import type { ByteSource } from "./rows/text-blocks";
@@ -135,13 +135,21 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
   if (problem !== undefined) return { line, cells: {}, problem, ...(lines === undefined ? {} : { lines }) };
   const cells: Partial<Record<Role, string>> = {};
   if (source.format === "conll") return pickColumns(row, positions);
+  let words: readonly TextRange[] | undefined;
   for (const [role, at] of positions) {
     const value = (all as Readonly<Record<number | string, unknown>>)[at];
+    const list = role === "text" && source.offsetUnit !== undefined ? wordList(value) : null;
+    if (list) {
+      const joined = joinWords(list);
+      cells.text = joined.text;
+      words = joined.words;
+      continue;
+    }
     const written = typeof value === "string" ? value : asText(value, role, source);
     if (typeof written === "string") cells[role] = written;
     else if (written !== null) return { line, cells: {}, problem: wrongValue(value, role, String(at), source) };
   }
-  return { line, cells };
+  return { line, cells, ...(words && { words }) };
 }
 
 /** Of words in columns: the text is made of them, and the labels are as many. */
@@ -178,6 +186,13 @@ function wrongValue(value: unknown, role: Role, key: string, source: SplitSource
   const isText = role === "text" || role === "pair";
   const isList = role === "label" && source.labelSeparator !== undefined;
   const list = source.offsetUnit === undefined ? "an array of strings" : "an array of spans or of tags";
-  const wanted = isText ? "a string" : isList ? list : "a string or a number";
+  const words = role === "text" && source.offsetUnit !== undefined;
+  const wanted = isText
+    ? words
+      ? "a string or an array of words"
+      : "a string"
+    : isList
+      ? list
+      : "a string or a number";
   return `"${key}" is ${shown(value)}, not ${wanted}`;
 }

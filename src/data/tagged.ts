@@ -45,7 +45,7 @@ export function taggedRow(task: Task, source: SplitSource, { cells, words: own }
 }
 
 /** A list in JSON, which no list of tags looks like. */
-const isSpans = (cell: string): boolean => cell.startsWith("[");
+export const isSpans = (cell: string): boolean => cell.startsWith("[");
 
 function ofSpans(
   task: Task,

@@ -9,7 +9,7 @@ import { shown } from "../errors/printable";
 import { counted } from "../messages/words";
 import { isKeyed } from "../tasks/format";
 import type { Column } from "../tasks/task";
-import { joinWords } from "../tasks/words";
+import { joinWords, wordList } from "../tasks/words";
 import type { InputRow } from "./rows";
 
 /** A row that cannot be predicted. */
@@ -61,6 +61,7 @@ export async function openInput(
     used: new Set(Object.values(columns).map(String)),
     keyed: keyed && keep,
     wordColumns,
+    wordLists: task?.kind.perWord === true && keyed,
   };
   async function* rows() {
     for await (const batch of table.rows) yield batch.map((row) => toInput(row, places));
@@ -87,21 +88,29 @@ interface Places {
   readonly keyed: boolean;
   /** Cells are lists of words. */
   readonly wordColumns: boolean;
+  /** Cells may be lists of words. */
+  readonly wordLists: boolean;
 }
 
 function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
   const { line, problem, lines = 1 } = row;
   if (problem !== undefined) return { line, reason: problem, rows: lines };
   const cells = row.cells as Readonly<Record<number | string, unknown>>;
-  const text = cells[places.text];
-  if (places.wordColumns) return { ...joinWords(text as readonly string[]), pair: null };
+  if (places.wordColumns) return { ...joinWords(cells[places.text] as readonly string[]), pair: null };
+  const list = places.wordLists ? wordList(cells[places.text]) : null;
+  const { text, words } = list ? joinWords(list) : { text: cells[places.text] };
   if (typeof text !== "string") return { line, reason: notText(places.text, text), rows: 1 };
   let pair = places.pair === null ? null : cells[places.pair];
   if (places.pairMayLack) pair ??= null;
   if (typeof pair !== "string" && pair !== null) return { line, reason: notText(places.pair, pair), rows: 1 };
   const id = places.id === null ? undefined : idOf(cells[places.id]);
   // Written out, and without spreading: a million rows of five spread parts take seconds.
-  if (!places.keyed && places.kept.length === 0) return id === undefined ? { text, pair } : { id, text, pair };
+  if (!places.keyed && places.kept.length === 0 && !words)
+    return id === undefined ? { text, pair } : { id, text, pair };
+  if (words) {
+    const columns = places.keyed || places.kept.length > 0 ? { columns: otherCells(cells, places) } : {};
+    return { text, words, pair, ...(id === undefined ? {} : { id }), ...columns };
+  }
   const columns = otherCells(cells, places);
   return id === undefined ? { text, pair, columns } : { id, text, pair, columns };
 }

@@ -25,6 +25,12 @@ export function wordsOf(text: string, rule: WordRule): TextRange[] {
   return Array.from(text.matchAll(patterns[rule]), ({ index, 0: word }): TextRange => [index, index + word.length]);
 }
 
+/** A list of words, as JSON lines have it; null for what is none. A word has something to see in it. */
+export const wordList = (value: unknown): readonly string[] | null =>
+  Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === "string" && word.trim() !== "")
+    ? value
+    : null;
+
 /** A text made of words, one space between two, and where they stand in it. */
 export function joinWords(words: readonly string[]): WordedText {
   let at = 0;

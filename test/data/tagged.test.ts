@@ -84,6 +84,56 @@ describe("a folder of columns", () => {
   });
 });
 
+describe("lists of words with lists of tags", () => {
+  const entry = "files: { train: lists.jsonl }\ncolumns: { text: tokens, label: ner_tags }\nlabels: ";
+  const row = (tokens: unknown, ner_tags: unknown) => `${JSON.stringify({ tokens, ner_tags })}\n`;
+  const wanted = [
+    [
+      ["New York", "is", "\u{1f600}"],
+      ["B-x", "O", "I-x"],
+    ],
+    [["no"], ["O"]],
+  ];
+
+  test("by their names, one space between two words", async () => {
+    const file = row(["New York", "is", "\u{1f600}"], ["B-x", "O", "I-x"]) + row(["no"], ["O"]);
+    const task = taskOf("lists", { "lists.jsonl": file }, `${entry}[O, B-x, I-x]`);
+    const split = await read(task);
+    expect(said(split)).toEqual(wanted);
+    expect(split.examples[0]?.text).toBe("New York is \u{1f600}");
+    expect((await withLabels({ ...task, labels: [], labelsFrom: "data" })).labels).toEqual(["B-x", "I-x", "O"]);
+  });
+
+  test("by their numbers, in the order of the labels that are listed", async () => {
+    const file = row(["New York", "is", "\u{1f600}"], [1, 0, 2]) + row(["no"], [0]);
+    expect(said(await read(taskOf("ids", { "lists.jsonl": file }, `${entry}[O, B-x, I-x]`)))).toEqual(wanted);
+    const written = '[{ name: O, written: "1" }, { name: B-x, written: "0" }, { name: I-x, written: "2" }]';
+    const [[, tags]] = said(await read(taskOf("own", { "lists.jsonl": file }, entry + written))) as [
+      [string[], string[]],
+    ];
+    expect(tags).toEqual(["O", "B-x", "I-x"]);
+  });
+
+  test.each<[string, unknown, unknown, RegExp]>([
+    ["[O, B-x, I-x]", ["a"], [3], /unknown tag 3, there are 3, counted from 0/],
+    ["[O, B-x, I-x]", ["a", "b"], ["O"], /1 tag for 2 words/],
+    ["[O, B-x, I-x]", ["a", " "], ["O", "O"], /"tokens" is \["a"," "\], not a string or an array of words/],
+    ["[O, B-x, I-x]", ["a", 2], ["O", "O"], /not a string or an array of words/],
+    ["[O, B-x, I-x]", [], [], /not a string or an array of words/],
+    ["[x]", ["a"], [1], /unknown tag "1"/],
+  ])("with labels %s the row %j, %j is broken", async (labels, tokens, tags, message) => {
+    const task = taskOf("wrong", { "lists.jsonl": row(tokens, tags) }, entry + labels);
+    await expect(read(task)).rejects.toThrow(message);
+  });
+
+  test("numbers without their names are none", async () => {
+    const task = taskOf("numbers", { "lists.jsonl": row(["a", "b"], [0, 1]) }, `${entry}from-data`);
+    await expect(withLabels(task)).rejects.toThrow(
+      /the tags of numbers are numbers, 0 to 1\. List in .* under labels the tags/,
+    );
+  });
+});
+
 describe("spans of characters", () => {
   const entry = "files: { train: spans.jsonl }\ncolumns: { text: text, label: spans }\nlabels: [a, b]";
   const row = (text: string, ...spans: unknown[]) => `${JSON.stringify({ text, spans })}\n`;

@@ -54,7 +54,7 @@ export const tagging = defineKind({
     const ids: number[] = [];
     for (const name of cell.split(SEPARATOR)) {
       if (name === "") continue;
-      const id = readName(name, task, written);
+      const id = readTag(name, task, written);
       if (typeof id === "string") return id.replace(/^unknown label/, "unknown tag");
       ids.push(id);
     }
@@ -95,6 +95,18 @@ export const tagging = defineKind({
     ],
   },
 });
+
+const NUMBER = /^\d{1,9}$/;
+
+/** By its name, or as data sets write it by its number among the listed tags, where none of these is written as a number. */
+function readTag(written: string, task: Labelled, how: Written): number | string {
+  const { spellings } = how;
+  if (!NUMBER.test(written) || !spellings || Object.keys(spellings).some((spelled) => NUMBER.test(spelled))) {
+    return readName(written, task, how);
+  }
+  const id = Number(written);
+  return id < task.labels.length ? id : `unknown tag ${written}, there are ${task.labels.length}, counted from 0`;
+}
 
 /** NaN without words. */
 function overSpans(value: (counts: readonly SpanCounts[]) => number, read: SpanReader = spansOf): Metric["of"] {
