@@ -1,19 +1,19 @@
 // A tasks file for files of rows that somebody has: what is in them is guessed, shown and checked. What is there is not touched.
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Survey } from "../data/guess/columns";
 import type { Guess } from "../data/guess/guess";
 import type { Layout } from "../data/rows/table";
-import { dataError, usageError } from "../errors/errors";
+import { usageError } from "../errors/errors";
 import { storageFailure } from "../files/storage-failure";
 import { type Given, readGiven } from "../options/given";
 import { option, optional } from "../options/option";
-import { decimal, names, text } from "../options/readers";
+import { decimal, list, names, text } from "../options/readers";
 import { formatByName, usualQuotes } from "../tasks/format";
-import type { Column, Columns, SplitName, Task } from "../tasks/task";
+import type { Columns, SplitName, Task } from "../tasks/task";
 import { type Caller, callOf } from "./caller";
+import type { InitRows } from "./init-rows";
 import { DEFAULT_TASKS, labelledTasks } from "./session";
 
 export const initOptions = {
@@ -33,6 +33,11 @@ export const initOptions = {
     value: "<roles>",
     help: "columns that are known: text=NAME,pair=NAME,label=NAME,index=NAME",
   }),
+  labels: optional(list, {
+    flag: "--labels",
+    value: "<names>",
+    help: "where words are labelled by numbers: the tags that they stand for, from 0",
+  }),
   devShare: optional(decimal({ min: 0.01, max: 0.5 }), {
     flag: "--dev-share",
     value: "<share>",
@@ -50,7 +55,7 @@ export interface PlannedTask {
   readonly file: string;
   readonly content: string;
   readonly columns: Columns;
-  /** Rows by label in the order of ids; of values none. */
+  /** Rows by label in the order of ids; of words with labels words by tag, or spans by type. Of values none. */
   readonly labels: readonly { readonly label: string; readonly rows: number }[];
   readonly range: readonly [number, number] | null;
   /** Of each split the rows that can be used, and those that cannot. */
@@ -92,37 +97,15 @@ export async function planInit(
   const values = readGiven(initOptions, options);
   requireFiles(files);
   const splits = splitsOf(files);
-  const { guessLayout } = await import("../data/guess/layout.js");
-  const { surveyColumns, cellOf } = await import("../data/guess/columns.js");
-  const { fileBytes } = await import("../data/rows/file-bytes.js");
-  const { guessColumns } = await import("../data/guess/guess.js");
-  const { sortedLabels } = await import("../data/labels.js");
   const train = splits.train as string;
-  if (isFolder(train)) throw labelsWords(train, values.tasks, "is a folder");
-  const layout = await guessLayout(fileBytes(train));
-  if (layout.format === "conll") throw labelsWords(train, values.tasks, "has words in columns");
-  const survey = await surveyColumns(fileBytes(train), layout);
-  requireRows(survey, train);
-  const spans = spansColumn(survey);
-  const guess = guessOr(spans === null ? null : labelsWords(train, values.tasks, `has spans in "${spans}"`), () =>
-    guessColumns(survey.columns, saidColumns(values.columns, layout), train),
-  );
-  if (spans !== null && guess.columns.label === spans) {
-    throw labelsWords(train, values.tasks, `has spans in "${spans}"`);
-  }
+  const { readRows } = await import("./init-rows.js");
+  const rows = await readRows(train, values);
+  const { layout, guess, labels } = rows;
   const { glueTasks } = await import("../tasks/glue.js");
   const usual = nameOf(train);
   const name = values.name ?? (usual in glueTasks || usual === "all" ? `my-${usual}` : usual);
-  const labels = sortedLabels([...guess.labels.keys()]);
-  const entry = entryOf({
-    name,
-    splits,
-    layout,
-    guess,
-    labels,
-    devShare: values.devShare ?? usualShare(survey),
-    file: values.tasks,
-  });
+  const devShare = values.devShare ?? usualShare(rows);
+  const entry = entryOf({ name, splits, layout, guess, labels: rows.listed, devShare, file: values.tasks });
   const { stringify } = await import("yaml");
   const content = `# Guessed by flexbert tasks init. docs/tasks.md says what the keys mean.\n${stringify({ tasks: [entry] })}`;
   const { parseUserTasks } = await import("../tasks/user-tasks.js");
@@ -135,57 +118,16 @@ export async function planInit(
     file: values.tasks,
     content,
     columns: guess.columns,
-    labels: task.labels.map((label) => ({ label, rows: guess.labels.get(label) ?? 0 })),
+    labels: labels.map((label) => ({ label, rows: guess.labels.get(label) ?? 0 })),
     range: guess.range,
     splits: await countSplits(task),
-    examples: survey.examples.map((cells) => {
-      const text = (column: Column) =>
-        cellOf(
-          cells,
-          survey.columns.findIndex((one) => one.column === column),
-          column,
-        ).text;
-      return Object.fromEntries(Object.entries(guess.columns).map(([role, column]) => [role, text(column)]));
-    }),
+    examples: rows.examples,
     next: `flexbert finetune --task ${name}${values.tasks === DEFAULT_TASKS ? "" : ` --tasks ${values.tasks}`}`,
   };
 }
 
-const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
-
-const labelsWords = (file: string, tasks: string, why: string): Error =>
-  usageError(
-    `${file} ${why}, and tasks that label words are not guessed. Describe it in ${tasks}: kind: tagging, files, columns, labels ` +
-      "(docs/tasks.md has examples)",
-  );
-
-/** A column whose cells are lists of objects or of lists, as spans of a text are; null without one. */
-function spansColumn({ columns, examples }: Survey): Column | null {
-  const isSpans = (cell: unknown) => Array.isArray(cell) && cell.length > 0 && cell.every((one) => Object(one) === one);
-  const found = columns.find(({ column }) =>
-    examples.some((cells) => isSpans((cells as Readonly<Record<Column, unknown>>)[column])),
-  );
-  return found?.column ?? null;
-}
-
-/** What a guess throws, or what is known better. */
-function guessOr(known: Error | null, guess: () => Guess): Guess {
-  try {
-    return guess();
-  } catch (error) {
-    throw known ?? error;
-  }
-}
-
 /** Of few rows a tenth is too few to tell models apart. */
-const usualShare = ({ rows }: Survey): number => (rows < 500 ? 0.2 : 0.1);
-
-/** Guesses from what is left of a file whose quotes or lines are broken would be wrong, and nobody would know why. */
-function requireRows({ rows, broken: { rows: broken, first } }: Survey, file: string): void {
-  if (rows + broken === 0) throw dataError(`${file}: there is a header and no row`);
-  if (!first || (10 * broken < rows && first.lines === undefined)) return;
-  throw dataError(`${file}: line ${first.line}: ${first.problem}. Mend it first`);
-}
+const usualShare = ({ rows }: InitRows): number => (rows < 500 ? 0.2 : 0.1);
 
 const alreadyThere = (file: string) =>
   usageError(
@@ -224,21 +166,6 @@ function splitsOf(files: readonly string[]): Splits {
   return splits;
 }
 
-/** text=body,label=3 as columns: positions where the file has no header. */
-function saidColumns(given: string | undefined, { header }: Layout): Partial<Columns> {
-  const said: Partial<Record<keyof Columns, string | number>> = {};
-  for (const part of given?.split(",") ?? []) {
-    const [role = "", column = ""] = part.split(/=(.*)/s).map((one) => one.trim());
-    if (!["text", "pair", "label", "index"].includes(role) || column === "") {
-      throw usageError(
-        `--columns ${given}: it takes text=NAME, pair=NAME, label=NAME and index=NAME, with commas between`,
-      );
-    }
-    said[role as keyof Columns] = header ? column : Number(column);
-  }
-  return said;
-}
-
 /** What people call their files says nothing of the task: then its folder does. */
 function nameOf(file: string): string {
   const spelled = (name: string) =>
@@ -257,13 +184,10 @@ interface Described {
   readonly splits: Splits;
   readonly layout: Layout;
   readonly guess: Guess;
-  readonly labels: readonly string[];
+  readonly labels: InitRows["listed"];
   readonly devShare: number;
   readonly file: string;
 }
-
-/** Labels that are listed; more are left to the data. */
-const LISTED = 20;
 
 /** The task's entry, with keys that say what is not meant without them. */
 function entryOf({ name, splits, layout, guess, labels, devShare, file }: Described): object {
@@ -275,12 +199,12 @@ function entryOf({ name, splits, layout, guess, labels, devShare, file }: Descri
     name,
     files: Object.fromEntries(Object.entries(splits).map(([split, given]) => [split, below(given)])),
     ...(named ? {} : { format }),
-    ...(header ? {} : { header }),
+    ...(header || format === "conll" ? {} : { header }),
     ...(quotes === usualQuotes(format) ? {} : { quotes }),
     ...(splits.dev === undefined ? { "dev-share": devShare } : {}),
     columns: guess.columns,
-    ...(guess.kind === "multilabel" ? { kind: guess.kind } : {}),
-    ...(guess.range ? { range: guess.range } : { labels: labels.length > LISTED ? "from-data" : labels }),
+    ...(guess.kind === "multilabel" || guess.kind === "tagging" ? { kind: guess.kind } : {}),
+    ...(guess.range ? { range: guess.range } : { labels }),
     ...(guess.separator && guess.separator !== "|" ? { "label-separator": guess.separator } : {}),
   };
 }

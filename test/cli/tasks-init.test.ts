@@ -135,23 +135,85 @@ describe("hostile files are one line and an exit code, and nothing is written", 
   });
 });
 
-test("tasks that label words are not guessed, and that is said: columns of words, a folder, spans", () => {
-  writeFileSync(at("ner.conll"), "a O\nfilm B-x\n\n");
-  mkdirSync(at("slots"));
-  writeFileSync(
-    at("spans.jsonl"),
-    `${JSON.stringify({ text: "a film", spans: [{ start: 2, end: 6, label: "x" }] })}\n`,
-  );
-  for (const [file, why] of [
-    ["ner.conll", "has words in columns"],
-    ["slots", "is a folder"],
-    ["spans.jsonl", 'has spans in "spans"'],
-  ]) {
-    const { status, stderr } = run(`tasks init ${file} --tasks words.yaml`);
-    expect([status, stderr]).toEqual([
-      2,
-      expect.stringContaining(`${why}, and tasks that label words are not guessed`),
+describe("files whose words have labels", () => {
+  const jsonl = (rows: readonly object[]) => `${rows.map((row) => JSON.stringify(row)).join("\n")}\n`;
+  const planned = (line: string) => JSON.parse(ran(`tasks init ${line} --tasks words.yaml --dry-run --json`).stdout);
+  const entryOf = (line: string) => parse(planned(line).content).tasks[0];
+
+  beforeAll(() => {
+    // Rows differ, so that their hash parts train and dev.
+    const often = (row: (i: number) => string) => Array.from({ length: 20 }, (_, i) => row(i)).join("");
+    const ner = (i: number) => `EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n${i} CD O O\n\nthe DT B-NP O\nlamb NN I-NP O\n\n`;
+    writeFileSync(at("ner.conll"), often(ner));
+    writeFileSync(at("bio-train.tsv"), often((i) => `IL-2\tB-DNA\ngene\tI-DNA\n${i}\tO\n\nand\tO\nmore\tO\n\n`));
+    mkdirSync(at("slots"));
+    writeFileSync(at("slots/seq.in"), often((i) => `to boston ${i}\nnow\n`));
+    writeFileSync(at("slots/seq.out"), often(() => "O B-city O\nO\n"));
+    const words = (tags: (i: number) => readonly unknown[]) =>
+      jsonl(Array.from({ length: 20 }, (_, i) => ({ id: i, tokens: ["a", "film", `${i}`], ner_tags: tags(i) })));
+    writeFileSync(at("named.jsonl"), words(() => ["O", "B-x", "O"]));
+    writeFileSync(at("numbers.jsonl"), words((i) => [0, i % 2, 0]));
+    const spans = [[], [{ start: 2, end: 6, label: "x" }], [[0, 1, "y"]]];
+    writeFileSync(at("spans.jsonl"), jsonl(Array.from({ length: 21 }, (_, i) => ({ text: `a film ${i}`, spans: spans[i % 3] }))));
+    writeFileSync(at("objects.jsonl"), jsonl(spans.map(() => ({ text: "a film", spans: [{ from: 2, to: 6 }] }))));
+  });
+
+  test.each<[string, object]>([
+    ["ner.conll", { files: { train: "ner.conll" }, columns: { text: 0, label: 3 }, labels: ["B-ORG", "O"] }],
+    [
+      "bio-train.tsv",
+      {
+        ...{ files: { train: "bio-train.tsv" }, format: "conll" },
+        ...{ columns: { text: 0, label: 1 }, labels: ["B-DNA", "I-DNA", "O"] },
+      },
+    ],
+    [
+      "slots",
+      {
+        ...{ files: { train: "slots" }, format: "folder" },
+        ...{ columns: { text: "seq.in", label: "seq.out" }, labels: ["B-city", "O"] },
+      },
+    ],
+    ["named.jsonl", { columns: { text: "tokens", label: "ner_tags" }, labels: ["B-x", "O"] }],
+    [
+      "numbers.jsonl --labels O,B-x,I-x",
+      { columns: { text: "tokens", label: "ner_tags" }, labels: ["O", "B-x", "I-x"] },
+    ],
+    ["spans.jsonl", { columns: { text: "text", label: "spans" }, labels: ["x", "y"] }],
+    ["ner.conll --columns text=0,label=2", { columns: { text: 0, label: 2 }, labels: ["B-NP", "B-VP", "I-NP", "O"] }],
+  ])("%s", (line, entry) => {
+    expect(entryOf(line)).toMatchObject({ kind: "tagging", ...entry });
+  });
+
+  test("are shown with three rows and counts of what has each label", () => {
+    const { stdout } = ran("tasks init spans.jsonl --tasks words.yaml --dry-run");
+    expect(stdout).toMatch(/^spans: tagging of single texts\n/);
+    expect(stdout).toMatch(/a film 1 +\[\{"start":2,"end":6,"label":"x"\}\]\n/);
+    expect(stdout).toMatch(/2 labels by words or spans: x 7, y 7\n/);
+    expect(planned("numbers.jsonl --labels O,B-x,I-x").labels).toEqual([
+      { label: "O", rows: 50 },
+      { label: "B-x", rows: 10 },
+      { label: "I-x", rows: 0 },
     ]);
+  });
+
+  test("a task that is written so is read", () => {
+    ran("tasks init named.jsonl --tasks named.yaml");
+    const { stdout } = ran("data check --tasks named.yaml --json");
+    expect(JSON.parse(stdout)).toMatchObject([{ task: "named" }]);
+  });
+
+  test.each<[string, number, RegExp]>([
+    ["numbers.jsonl", 2, /"ner_tags" labels words by numbers up to 1, and which tags they are is not in the file/],
+    ["numbers.jsonl --labels O", 2, /numbers up to 1, and --labels has 1\. Name them from 0/],
+    ["named.jsonl --labels O,B-x", 2, /named\.jsonl has their names\. Leave it out/],
+    ["intents.csv --labels O,B-x", 2, /intents\.csv has none\. Leave it out/],
+    ["objects.jsonl", 2, /"spans" has lists that are no spans of a start, an end and a label/],
+    ["slots --columns text=words", 2, /slots is a folder without words\. Name its files/],
+    ["ner.conll --columns text=0,label=1", 3, /no column is of tags such as B-x, I-x and O/],
+  ])("%s is refused", (line, code, message) => {
+    const { status, stderr } = run(`tasks init ${line} --tasks words.yaml`);
+    expect([status, stderr]).toEqual([code, expect.stringMatching(message)]);
     expect(existsSync(at("words.yaml"))).toBe(false);
-  }
+  });
 });

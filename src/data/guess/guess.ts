@@ -12,7 +12,7 @@ const labelNames =
   "label labels gold_label class category intent sentiment topic tag tags target score similarity rating stars y".split(
     " ",
   );
-const textNames =
+export const textNames =
   "text sentence message utterance comment review content body tweet document query title description input".split(" ");
 const indexNames = "index idx id guid uid row_id".split(" ");
 
@@ -32,8 +32,8 @@ const pairNames: readonly (readonly [string, string])[] = [
 
 export interface Guess {
   readonly columns: Columns & { readonly label: Column };
-  readonly kind: "classification" | "regression" | "multilabel";
-  /** Rows by label as the cells have them, in no order; none for values. */
+  readonly kind: "classification" | "regression" | "multilabel" | "tagging";
+  /** Rows by label as the cells have them, in no order; of words with labels words by tag, or spans by type. None for values. */
   readonly labels: ReadonlyMap<string, number>;
   /** Of values. */
   readonly range: readonly [number, number] | null;

@@ -9,11 +9,16 @@ import { type Terminal, table } from "../../terminal";
 
 export const tasksInitCommand = defineCommand({
   description:
-    "Guesses what is in a file of rows (TSV, CSV or JSON lines), shows it with three rows, and writes a tasks file: " +
-    "columns, single texts or pairs, labels or values, and dev rows where there is no dev file. A tasks file that is there stays as it is.",
+    "Guesses what is in a file of rows (TSV, CSV or JSON lines, words in columns, a folder of seq.in and seq.out), shows it with three rows, and " +
+    "writes a tasks file: columns, single texts or pairs, labels, values, tags or spans, and dev rows where there is no dev file. A tasks " +
+    "file that is there stays as it is.",
   arguments: [{ name: "[files...]", help: "a train file; dev and test files, told by their names" }],
   options: { ...initOptions, ...dryRun },
-  examples: ["tasks init reviews.csv", "tasks init train.tsv dev.tsv --name mood --columns text=body,label=mood"],
+  examples: [
+    "tasks init reviews.csv",
+    "tasks init train.tsv dev.tsv --name mood --columns text=body,label=mood",
+    "tasks init ner.jsonl --labels O,B-PER,I-PER",
+  ],
   async run(values, terminal, files) {
     const options = settingsOf(initOptions, values);
     const planned = await (values.dryRun ? planInit : initTasks)(files, options, terminal);
@@ -32,7 +37,7 @@ function print({ content, next, file, ...task }: PlannedTask, dry: boolean, term
       task.examples.map((row) => roles.map(([role]) => printable((row[role] ?? "").slice(0, 60)))),
     ),
   );
-  terminal.print(task.range ? `values from ${task.range.join(" to ")}` : labelsLine(task.labels));
+  terminal.print(task.range ? `values from ${task.range.join(" to ")}` : labelsLine(task));
   const rows = Object.entries(task.splits).map(
     ([split, { rows, broken }]) => `${split} ${rows}${broken > 0 ? ` (and ${broken} broken)` : ""}`,
   );
@@ -43,8 +48,8 @@ function print({ content, next, file, ...task }: PlannedTask, dry: boolean, term
 
 const SHOWN_LABELS = 12;
 
-function labelsLine(labels: PlannedTask["labels"]): string {
+function labelsLine({ kind, labels }: Pick<PlannedTask, "kind" | "labels">): string {
   const shown = labels.slice(0, SHOWN_LABELS).map(({ label, rows }) => `${printable(label)} ${rows}`);
   const more = labels.length > SHOWN_LABELS ? [`${labels.length - SHOWN_LABELS} more`] : [];
-  return `${labels.length} labels by rows: ${[...shown, ...more].join(", ")}`;
+  return `${labels.length} labels by ${kind === "tagging" ? "words or spans" : "rows"}: ${[...shown, ...more].join(", ")}`;
 }
