@@ -11,6 +11,7 @@ import { familyOf } from "../model/families/families";
 import { classNameOf, headUnder } from "../model/families/head";
 import type { HostTensors } from "../model/tensors";
 import type { Task } from "../tasks/task";
+import { TUNED } from "../tasks/thresholds";
 import type { TokenizerSettings } from "../tokenizer/settings";
 import { decidingParts } from "../tokenizer/tokenizer-json";
 
@@ -228,12 +229,20 @@ const known: ReadonlySet<string> = new Set(
     "hidden_dropout_prob attention_probs_dropout_prob classifier_dropout initializer_range gradient_checkpointing",
     "max_position_embeddings type_vocab_size pad_token_id bos_token_id eos_token_id sep_token_id",
     "position_embedding_type is_decoder add_cross_attention cross_attention_hidden_size use_cache",
-    "id2label label2id num_labels problem_type tokenizer_class chunk_size_feed_forward tie_word_embeddings",
+    "id2label label2id num_labels thresholds problem_type tokenizer_class chunk_size_feed_forward tie_word_embeddings",
     "output_attentions output_hidden_states output_past return_dict torchscript use_bfloat16 attn_implementation",
     "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type",
     ...Object.keys(readOtherwise),
   ].flatMap((line) => line.split(" ")),
 );
+
+/** Thresholds of labels, as `export transformers` writes them, were chosen on somebody's rows, and a task has its own. */
+export function tellThresholds(foreign: Base, task: Task, { log }: Pick<Reporter, "log">): void {
+  if (!("thresholds" in declaredOf(foreign, "config"))) return;
+  const own =
+    task.threshold === TUNED ? "are tuned on its dev rows" : `are ${task.threshold ?? "none"}, as its tasks file says`;
+  log(`${foreign.folder}: the thresholds in its config.json are left out; those of ${task.name} ${own}`);
+}
 
 /** Says what config.json has beside all that, which nobody here can judge. */
 export function tellUnknown(foreign: Base, { warn }: Pick<Reporter, "warn">): void {

@@ -31,7 +31,7 @@ import { logitsStep } from "../training/step/step";
 import type { RunContext } from "../training/tracking/tracker";
 import { configFile } from "./config-file";
 import { finetune } from "./finetune";
-import { labelOrder, mapLabels, requireHead, requireSameModel, tellUnknown } from "./foreign";
+import { labelOrder, mapLabels, requireHead, requireSameModel, tellThresholds, tellUnknown } from "./foreign";
 import { unscoredRecord } from "./trial/record";
 import { readTaskData, type TaskData } from "./trial/task-data";
 import { openTrunks } from "./trial/trunks";
@@ -94,6 +94,7 @@ async function readBranch(
   const labels = labelOrder(foreign, task, given, outputs, reporter);
   tellHalfPrecision(base, foreign, reporter);
   tellUnknown(foreign, reporter);
+  tellThresholds(foreign, task, reporter);
   return { place, branch: mapLabels(branch, task, labels, foreign), labels };
 }
 

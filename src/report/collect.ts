@@ -3,6 +3,7 @@
 
 import path from "node:path";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { decidesAs } from "../checkpoints/runs/tuned";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { byK, kOf, type Place } from "../model/place";
@@ -14,8 +15,8 @@ import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf } from "./arms";
 
-/** How a task is named in tables, and whether it counts in averages. */
-export type TaskLabel = Pick<Task, "name" | "title" | "inAverage">;
+/** How a task is named in tables, whether it counts in averages and, where its tasks file is known, what its labels are decided by. */
+export type TaskLabel = Pick<Task, "name" | "title" | "inAverage" | "threshold">;
 
 export interface TaskResults extends TaskLabel {
   /** The metric that is the score. */
@@ -95,7 +96,9 @@ export async function readStoredTasks(
 
 /** What one task's runs say; null where none is finished. */
 export function collectTask({ label, teachers, students }: StoredTask, by: ChooseBy): TaskResults | null {
-  const [comparable] = comparableRuns(teachers);
+  // As the tasks file says it now, where that is known.
+  const decides = (run: StoredRun) => label.threshold === undefined || decidesAs(label, run);
+  const [comparable] = comparableRuns(teachers.filter(decides));
   const [first] = comparable ?? [];
   if (!comparable || !first) return null;
   const teacher = chooseTeacher(comparable, by);

@@ -143,18 +143,37 @@ describe("files whose words have labels", () => {
   beforeAll(() => {
     // Rows differ, so that their hash parts train and dev.
     const often = (row: (i: number) => string) => Array.from({ length: 20 }, (_, i) => row(i)).join("");
-    const ner = (i: number) => `EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n${i} CD O O\n\nthe DT B-NP O\nlamb NN I-NP O\n\n`;
+    const ner = (i: number) =>
+      `EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n${i} CD O O\n\nthe DT B-NP O\nlamb NN I-NP O\n\n`;
     writeFileSync(at("ner.conll"), often(ner));
-    writeFileSync(at("bio-train.tsv"), often((i) => `IL-2\tB-DNA\ngene\tI-DNA\n${i}\tO\n\nand\tO\nmore\tO\n\n`));
+    writeFileSync(
+      at("bio-train.tsv"),
+      often((i) => `IL-2\tB-DNA\ngene\tI-DNA\n${i}\tO\n\nand\tO\nmore\tO\n\n`),
+    );
     mkdirSync(at("slots"));
-    writeFileSync(at("slots/seq.in"), often((i) => `to boston ${i}\nnow\n`));
-    writeFileSync(at("slots/seq.out"), often(() => "O B-city O\nO\n"));
+    writeFileSync(
+      at("slots/seq.in"),
+      often((i) => `to boston ${i}\nnow\n`),
+    );
+    writeFileSync(
+      at("slots/seq.out"),
+      often(() => "O B-city O\nO\n"),
+    );
     const words = (tags: (i: number) => readonly unknown[]) =>
       jsonl(Array.from({ length: 20 }, (_, i) => ({ id: i, tokens: ["a", "film", `${i}`], ner_tags: tags(i) })));
-    writeFileSync(at("named.jsonl"), words(() => ["O", "B-x", "O"]));
-    writeFileSync(at("numbers.jsonl"), words((i) => [0, i % 2, 0]));
+    writeFileSync(
+      at("named.jsonl"),
+      words(() => ["O", "B-x", "O"]),
+    );
+    writeFileSync(
+      at("numbers.jsonl"),
+      words((i) => [0, i % 2, 0]),
+    );
     const spans = [[], [{ start: 2, end: 6, label: "x" }], [[0, 1, "y"]]];
-    writeFileSync(at("spans.jsonl"), jsonl(Array.from({ length: 21 }, (_, i) => ({ text: `a film ${i}`, spans: spans[i % 3] }))));
+    writeFileSync(
+      at("spans.jsonl"),
+      jsonl(Array.from({ length: 21 }, (_, i) => ({ text: `a film ${i}`, spans: spans[i % 3] }))),
+    );
     writeFileSync(at("objects.jsonl"), jsonl(spans.map(() => ({ text: "a film", spans: [{ from: 2, to: 6 }] }))));
   });
 

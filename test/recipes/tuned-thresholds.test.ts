@@ -16,6 +16,7 @@ import { evaluateTask } from "../../src/predict/evaluate";
 import { scoreHalves } from "../../src/predict/half-scores";
 import { openModel } from "../../src/predict/model";
 import { computeLogits, toPrediction } from "../../src/predict/predict";
+import { importBranch } from "../../src/recipes/import";
 import { comparableRuns } from "../../src/selection/teacher";
 import type { Task } from "../../src/tasks/task";
 import { readUserTasks } from "../../src/tasks/user-tasks";
@@ -165,6 +166,24 @@ test("exports carry them", async () => {
   await exportModel(saved, null);
   const described = JSON.parse(readFileSync(path.join(place("weights"), "topics/task.json"), "utf8"));
   expect(described.threshold).toEqual(trained?.record.tuned?.thresholds);
+});
+
+test("an import tunes its own on the task's dev rows, and says that those of the folder are left", async () => {
+  const { context, lines } = await open();
+  const imported = await importBranch(
+    {
+      ...{ task: task as Task, base, folder: path.join(place("exported"), "topics"), labels: null },
+      ...{ maxLength: tinyTraining.maxLength, run: { ...run, checkpoints: place("imported") } },
+    },
+    context,
+  );
+  expect(imported.record.tuned?.thresholds).toEqual(
+    trained?.record.tuned?.thresholds.map((value) => expect.closeTo(value, 4)),
+  );
+  expect(imported.record.score).toBeCloseTo(trained?.record.score as number, 9);
+  expect(lines.join("\n")).toMatch(
+    /the thresholds in its config\.json are left out; those of topics are tuned on its dev rows/,
+  );
 });
 
 test("scores of halves have thresholds of the other half", async () => {

@@ -24,10 +24,11 @@ import { type Beside, branchIn, initialState, withFrozen } from "../step/state";
 import { type Loss, logitsStep, stepAxes, trainStep } from "../step/step";
 import { dropoutInputs, scalarInputs } from "../step/step-inputs";
 import { beginTracking, type RunContext, type TrackedSession, trackedValues } from "../tracking/tracker";
-import { type BatchInput, everyRow, perRow, tokenIds } from "./batch-inputs";
+import type { BatchInput } from "./batch-inputs";
 import { type BranchSource, scoreTuned, splitLogits } from "./branch-source";
 import { trialCost } from "./cost";
 import { type EnergyMeter, openEnergyMeter } from "./energy";
+import { labelInputs } from "./label-inputs";
 import { type Best, isComplete, isExhausted, type Position, restore, save } from "./run-state";
 import { type ExtraRows, openStepRows, type StepRows } from "./step-rows";
 
@@ -91,14 +92,7 @@ interface OpenedTraining extends BranchTraining {
 
 async function openTraining(training: BranchTraining): Promise<OpenedTraining> {
   const { task, train, inputs, extra, settings, config } = training;
-  const { target } = task.kind;
-  const { worded } = train.rows;
-  const labels = worded
-    ? tokenIds(worded.tokenLabels, -1)
-    : perRow(train.rows.labels, target.shape(task), target.dtype);
-  // Any number will do where there is no label: the loss gives it no weight. Of words it says which tokens a teacher's is read of.
-  const read = extra?.source.rows.readTokens;
-  const none = worded && read ? tokenIds(read, -1) : everyRow(0, target.shape(task), target.dtype);
+  const { labels, none } = labelInputs(task, train.rows, extra?.source.rows);
   const others = extra ? { extra: { ...extra, inputs: { labels: none, ...extra.inputs } } } : {};
   const { batchSize, seed } = settings;
   const rows = openStepRows({ train, inputs: { labels, ...inputs }, ...others, batchSize, seed });
