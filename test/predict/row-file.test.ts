@@ -261,3 +261,43 @@ describe("options", () => {
     expect(await errorOf(kept(write("twice.csv", "a,text,a\n1,x,2\n")))).toContain('two columns are named "a"');
   });
 });
+
+describe("lists of words", () => {
+  const ner: Task = {
+    ...own("ner", { text: "tokens", label: "tags", index: "id" }, { format: "jsonl" }),
+    kind: kinds.tagging,
+    labels: ["O", "B-x"],
+  };
+  const rows = [
+    { id: 7, tokens: ["New York", "is", "big"], source: "a" },
+    { id: 8, tokens: "as a text", source: "b" },
+  ];
+  const lines = rows.map((row) => JSON.stringify(row)).join("\n");
+
+  test("are a task's that labels words, with their words and ids, and other columns where they are kept", async () => {
+    const file = write("lists.jsonl", `${lines}\n`);
+    for (const keepColumns of [false, true]) {
+      const { rows: read } = await openRowFile(file, { tasks: [ner], takesPairs: false, glueData: fixtures }, { keepColumns });
+      const found = [];
+      for await (const row of read) found.push(row);
+      const kept = (source: string) => (keepColumns ? { columns: { source } } : {});
+      const words = [
+        [0, 8],
+        [9, 11],
+        [12, 15],
+      ];
+      expect(found).toEqual([
+        { id: 7, text: "New York is big", words, pair: null, ...kept("a") },
+        { id: 8, text: "as a text", pair: null, ...kept("b") },
+      ]);
+    }
+  });
+
+  test("are no text for a task of whole texts, and an empty word is none", async () => {
+    const file = write("lists.jsonl", `${lines}\n`);
+    const whole = own("whole", { text: "tokens", label: "tags" }, { format: "jsonl" });
+    expect(await errorOf(open(file, [whole]))).toMatch(/line 1: "tokens" is \["New York","is","big"\], not a string/);
+    const empty = write("empty.jsonl", `${JSON.stringify({ tokens: ["a", ""] })}\n`);
+    expect(await errorOf(open(empty, [ner]))).toMatch(/line 1: "tokens" is \["a",""\], not a string/);
+  });
+});
