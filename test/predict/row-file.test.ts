@@ -277,7 +277,11 @@ describe("lists of words", () => {
   test("are a task's that labels words, with their words and ids, and other columns where they are kept", async () => {
     const file = write("lists.jsonl", `${lines}\n`);
     for (const keepColumns of [false, true]) {
-      const { rows: read } = await openRowFile(file, { tasks: [ner], takesPairs: false, glueData: fixtures }, { keepColumns });
+      const { rows: read } = await openRowFile(
+        file,
+        { tasks: [ner], takesPairs: false, glueData: fixtures },
+        { keepColumns },
+      );
       const found = [];
       for await (const row of read) found.push(row);
       const kept = (source: string) => (keepColumns ? { columns: { source } } : {});
