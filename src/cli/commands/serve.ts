@@ -1,5 +1,6 @@
 // flexbert serve: a merged folder over HTTP, and tokens for it.
 
+import { setFlagsFromString } from "node:v8";
 import { newServeToken, type ServeOptions, serve, serveOptions } from "../../api/serve";
 import { usageError } from "../../errors/errors";
 import { optional, toggle } from "../../options/option";
@@ -40,6 +41,7 @@ export const serveCommand = defineCommand({
     if (newToken !== undefined) return makeToken(newToken, admin, values.tokens, terminal);
     if (admin) throw usageError("--admin is of --new-token: give both");
     const options = settingsOf(serveOptions, values) as ServeOptions;
+    keepHeapSmall();
     const server = await serve(options, terminal);
     const { url, version, tasks, processes, threads } = server;
     if (terminal.json) terminal.print(JSON.stringify({ url, port: server.port, version, tasks, processes, threads }));
@@ -48,6 +50,11 @@ export const serveCommand = defineCommand({
     await server.close();
   },
 });
+
+/** V8 would let the heap grow to twice what is alive before it collects: over days of versions that looks like a leak. */
+function keepHeapSmall(): void {
+  setFlagsFromString("--heap-growing-percent=30");
+}
 
 async function makeToken(name: string, admin: boolean, tokens: string, terminal: Terminal): Promise<void> {
   const role = admin ? "admin" : "predict";
