@@ -87,6 +87,7 @@ export function searchOptions(recipes: Recipes) {
     cacheBudget,
     ...engineOptions,
     saveEvery: workOptions.saveEvery,
+    nodeCache: workOptions.nodeCache,
     ...trackerOptions,
     offline: baseOptions.offline,
   };
@@ -113,7 +114,8 @@ export async function searchFile(
   listener: StepListener = {},
 ): Promise<RunExperiment> {
   const values = readGiven(searchOptions(call.recipes), options);
-  const { budget, searchSeed, checkpoints, glueData, cacheBudget, engine, device, threads, saveEvery } = values;
+  const { budget, searchSeed, checkpoints, glueData, cacheBudget, nodeCache, engine, device, threads, saveEvery } =
+    values;
   if (budget === undefined) throw usageError("--budget says how long to search: give one, such as --budget 2h");
   const written = file ?? (await writeFile(values, budget, call));
   if (file !== undefined) refuseBeside(file, values);
@@ -128,6 +130,7 @@ export async function searchFile(
     device,
     threads,
     saveEvery,
+    ...(nodeCache === undefined ? {} : { nodeCache }),
     tensorboard,
     mlflow,
     offline,

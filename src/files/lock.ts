@@ -98,6 +98,13 @@ export async function lockHolder(folder: string): Promise<string | null> {
   return holder !== null && (await isAlive(holder, file)) ? heldMessage(folder, file, holder) : null;
 }
 
+/** Whether a lock's holder, alive or not, has given no sign of life for as long as its lease lasts: it is suspended, say. */
+export async function isSilent(folder: string): Promise<boolean> {
+  const file = path.join(folder, lockName);
+  const holder = existsSync(file) ? await readHolder(file) : null;
+  return holder?.beat !== undefined && (await isRunOut(file, holder.beat));
+}
+
 /**
  * Removes what processes left that were killed while they locked or unlocked the folder: beginnings of lock files, and
  * guards of takeovers. For who holds the lock: nobody takes it over meanwhile, so a guard guards nothing.

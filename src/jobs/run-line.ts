@@ -3,10 +3,19 @@
 import { defaultOf } from "../options/settings";
 import { workOptions } from "../settings/work";
 import type { JobWork } from "./job-system";
+import { shellWord } from "./shell";
 import type { JobArray } from "./stages";
 
-/** Words after "flexbert", without those that name the job's trials. */
-export function runWords(work: JobWork, array: JobArray): string[] {
+/**
+ * What a shell is given after "flexbert", without the words that name the job's trials.
+ * @param nodeCache a word of a shell's, in which it may put a node's own variables
+ */
+export function runLine(work: JobWork, array: JobArray, nodeCache: string | undefined): string {
+  const shared = nodeCache === undefined || array.stage.packs === null ? [] : ["--node-cache", nodeCache];
+  return [...runWords(work, array).map(shellWord), ...shared].join(" ");
+}
+
+function runWords(work: JobWork, array: JobArray): string[] {
   const { experiment, out, plan, options, settings } = work;
   const words = ["run", experiment.file, "--out", out, "--plan", plan, ...options];
   const engine = settings.engine === "auto" ? [] : ["--engine", settings.engine];

@@ -12,7 +12,7 @@ import { settingsFrom } from "../options/settings";
 import { type JobSystemName, slurmSettings } from "../settings/jobs";
 import type { JobState, JobStatus, JobSystem, JobWork, SubmittedArray } from "./job-system";
 import { logFile } from "./logs";
-import { runWords, usesGpu } from "./run-line";
+import { runLine, usesGpu } from "./run-line";
 import { optionWord, shellWord, tool } from "./shell";
 import { type JobArray, waitsFor } from "./stages";
 
@@ -151,7 +151,8 @@ function scriptOf(work: JobWork, array: JobArray): string {
   const one = stage.packs === null;
   const what = one ? stage.name : `${stage.name}, ${packs.length} ${packs.length === 1 ? "job" : "jobs"}`;
   const at = path.resolve(cwd, folder);
-  const words = runWords(work, array).map(shellWord);
+  const { nodeCache } = work.settings;
+  const line = runLine(work, array, nodeCache === undefined ? undefined : `"${nodeCache}"`);
   const { command, setup } = settingsOf(work);
   return `#!/bin/bash
 # flexbert: ${what} of ${onOneLine(path.basename(experiment.file))} (plan ${plan}). Stands alone: sbatch this file; edit it, keep it.
@@ -167,7 +168,7 @@ command -v setpriv >/dev/null && with="setpriv --pdeathsig TERM"
 time_is_up=
 trap 'time_is_up=yes; kill -TERM "$child"' USR1
 trap : TERM # Slurm sends it to flexbert too, which saves and exits with 143
-$with ${command ?? ownCommand()} ${words.join(" ")}${one ? "" : ` --trial "\${trials[task]}"`} &
+$with ${command ?? ownCommand()} ${line}${one ? "" : ` --trial "\${trials[task]}"`} &
 child=$!
 while kill -0 "$child" 2>/dev/null; do wait "$child"; done
 wait "$child"

@@ -48,6 +48,15 @@ function absolutePath(given: unknown): string {
   return folder;
 }
 
+/** A folder on a node; in it the node's own variables, such as $TMPDIR. */
+function nodeFolder(given: unknown): string {
+  const folder = text(given);
+  if (!/^(\/|\$[A-Za-z_])[\w./$-]*$/.test(folder)) {
+    throw new Error("an absolute path without blanks, such as /scratch/$USER, or $TMPDIR");
+  }
+  return folder;
+}
+
 /** What every job system gives a job. */
 export const jobSettings = {
   gpus: option(integer({ min: 0, max: 1 }), {
@@ -64,6 +73,10 @@ export const jobSettings = {
     fallback: "auto",
   }),
   saveEvery: workOptions.saveEvery,
+  nodeCache: optional(nodeFolder, {
+    flag: "--node-cache",
+    help: "on each node's own disk, in which jobs of one node share trunk activations",
+  }),
   engine: engineOptions.engine,
   device: deviceOption.device,
 };

@@ -1,7 +1,7 @@
 // How training does its work, and where: nothing here changes the weights.
 
 import os from "node:os";
-import { option, toggle } from "../options/option";
+import { option, optional, toggle } from "../options/option";
 import { bytes, decimal, text } from "../options/readers";
 import type { SettingsOf } from "../options/settings";
 
@@ -29,6 +29,11 @@ export const workOptions = {
     value: "<size>",
     help: "memory for trunk activations, such as 4GiB or 25%",
     fallback: "25%",
+  }),
+  nodeCache: optional(text, {
+    flag: "--node-cache",
+    value: "<folder>",
+    help: "on this machine's own disk: processes share trunk activations there",
   }),
   force: toggle({ flag: "--force", short: "-f", help: "train again what is finished", inConfig: false }),
 };

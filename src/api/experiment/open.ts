@@ -99,7 +99,7 @@ export type SearchOverride = Pick<Experiment, "search" | "budget" | "searchSeed"
  */
 export async function openExperiment(
   file: string,
-  values: ExperimentValues & { readonly saveEvery?: number },
+  values: ExperimentValues & { readonly saveEvery?: number; readonly nodeCache?: string | undefined },
   call: Call,
   override: SearchOverride | null = null,
   remember = true,
@@ -123,6 +123,7 @@ export async function openExperiment(
     checkpoints,
     glueData: values.glueData,
     cacheBudget: values.cacheBudget,
+    ...(values.nodeCache === undefined ? {} : { nodeCache: values.nodeCache }),
     saveEvery: values.saveEvery ?? 60,
   };
   const force: Force | null = values.force

@@ -22,6 +22,7 @@ export const runOptions = (recipes: Recipes) => ({
   ...experimentOptions(recipes),
   ...engineOptions,
   saveEvery: workOptions.saveEvery,
+  nodeCache: workOptions.nodeCache,
   ...trackerOptions,
   plan: optional(planName, {
     flag: "--plan",

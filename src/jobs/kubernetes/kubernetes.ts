@@ -49,6 +49,11 @@ export const kubernetes: JobSystem = {
         `${place}: ${what} must lie in the working folder, which is what the volume holds of the project`,
       );
     }
+    if (experiment.jobs?.node_cache?.includes("$")) {
+      throw usageError(
+        `${experiment.file}: jobs.node_cache: ${experiment.jobs.node_cache}: Kubernetes mounts a node's folder by its path. Name one without variables`,
+      );
+    }
     if (/[:\p{Cc}]/u.test(experiment.file)) {
       throw usageError(
         `${JSON.stringify(experiment.file)}: Kubernetes mounts no file with a colon or a line end in its path. Rename it`,

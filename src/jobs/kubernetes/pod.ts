@@ -3,12 +3,14 @@
 
 import path from "node:path";
 import type { JobWork } from "../job-system";
-import { runWords, usesGpu } from "../run-line";
-import { shellWord } from "../shell";
+import { runLine, usesGpu } from "../run-line";
 import type { JobArray } from "../stages";
 import { jobName, kubernetesOf } from "./names";
 
 const CONFIG = "/etc/flexbert";
+
+/** Where a pod that trains has its node's folder. */
+const NODE_CACHE = "/node-cache";
 
 /** Seconds after SIGTERM in which a state is saved. */
 const GRACE = 120;
@@ -16,6 +18,7 @@ const GRACE = 120;
 export function podSpec(work: JobWork, array: JobArray): object {
   const own = kubernetesOf(work);
   const { settings } = work;
+  const shared = array.stage.packs === null ? undefined : settings.nodeCache;
   const size = {
     cpu: String(settings.cpus),
     memory: `${Math.ceil(settings.memory / 2 ** 20)}Mi`,
@@ -44,6 +47,7 @@ export function podSpec(work: JobWork, array: JobArray): object {
           },
           { name: "files", mountPath: CONFIG, readOnly: true },
           { name: "tmp", mountPath: "/tmp" },
+          ...(shared === undefined ? [] : [{ name: "node", mountPath: NODE_CACHE }]),
         ],
       },
     ],
@@ -51,6 +55,8 @@ export function podSpec(work: JobWork, array: JobArray): object {
       { name: "work", persistentVolumeClaim: { claimName: own.volume } },
       { name: "files", configMap: { name: jobName(work, "files") } },
       { name: "tmp", emptyDir: {} },
+      // An emptyDir is a pod's own. The folder must be there: what the node would make is root's.
+      ...(shared === undefined ? [] : [{ name: "node", hostPath: { path: shared, type: "Directory" } }]),
     ],
   };
 }
@@ -91,7 +97,8 @@ function commandOf(work: JobWork, array: JobArray): string {
     options: work.options.map((word) => (path.isAbsolute(word) ? inside(work, word) : word)),
     experiment: { ...experiment, file: inside(work, experiment.file) },
   };
-  const line = [kubernetesOf(work).command, ...runWords(there, array).map(shellWord)].join(" ");
+  const shared = work.settings.nodeCache === undefined ? undefined : NODE_CACHE;
+  const line = `${kubernetesOf(work).command} ${runLine(there, array, shared)}`;
   if (array.stage.packs === null) return `exec ${line}`;
   return `exec ${line} --trial "$(sed -n "$((JOB_COMPLETION_INDEX + 1))p" ${CONFIG}/${array.name}.txt)"`;
 }

@@ -31,6 +31,8 @@ interface TransferRoom {
   left(): number;
   /** As in openTrunks. */
   readonly revisited: readonly number[];
+  /** As in openTrunk. */
+  nodeCache(): Promise<string | null>;
 }
 
 /** Holds one set of texts at a time: trials that read the same come one after the other. */
@@ -38,7 +40,7 @@ export function openTransfers(
   task: Task,
   base: BaseDescription,
   maxLength: number,
-  { folder, left, revisited }: TransferRoom,
+  { folder, left, revisited, nodeCache }: TransferRoom,
   context: RunContext<Engine>,
 ): Transfers {
   let opened: OpenTransfer | null = null;
@@ -53,7 +55,7 @@ export function openTransfers(
     context.reporter.log(`${label}: encoding ${texts.rows} rows of ${texts.from.join(", ")}`);
     const tokens = await texts.encode(base, maxLength, folder);
     try {
-      const room = { budget: left(), folder, label, keep: new Set(revisited) };
+      const room = { budget: left(), folder, label, keep: new Set(revisited), nodeCache: await nodeCache() };
       const trunk = await openTrunk(await withWeights(base), tokens.rows, room, context);
       context.reporter.log(`${label}: trunk activations of ${tokens.rows.tokens} tokens ${trunk.place}`);
       return { key, tokens, trunk, last: null };

@@ -13,6 +13,7 @@ import type { Task } from "../../tasks/task";
 import type { BranchSource } from "../../training/loop/branch-source";
 import type { RunContext } from "../../training/tracking/tracker";
 import { type ActivationStore, openStore, storeBytes } from "../../training/trunk/activation-store";
+import { openNodeCache } from "../../training/trunk/node-cache";
 import { openTrunk, type Trunk } from "../../training/trunk/trunk";
 import type { TaskData } from "./task-data";
 import type { TransferTexts } from "./transfer";
@@ -41,7 +42,7 @@ export function openTrunks(
   task: Task,
   base: BaseDescription,
   data: TaskData,
-  work: Pick<WorkOptions, "checkpoints" | "cacheBudget">,
+  work: Pick<WorkOptions, "checkpoints" | "cacheBudget" | "nodeCache">,
   context: RunContext<Engine>,
   revisited: readonly number[] = [],
 ): Trunks {
@@ -49,25 +50,31 @@ export function openTrunks(
   /** Bytes of memory that trunks and stores take. */
   let held = 0;
   const folder = path.join(work.checkpoints, TRUNK_SCRATCH);
+  let shared: Promise<string | null> | null = null;
+  const nodeCache = () => {
+    shared ??= work.nodeCache === undefined ? Promise.resolve(null) : openNodeCache(work.nodeCache, context);
+    return shared;
+  };
   let last: { readonly fork: number | null; readonly train: BranchSource; readonly dev: BranchSource } | null = null;
 
   const open = async () => {
     const weights = await withWeights(base);
     const bytes = (rows: EncodedRows) => rows.tokens * base.config.hiddenSize * 4;
     // Dev rows are read after every epoch and are few: they take their memory first.
-    const keep = new Set(revisited);
+    const common = { folder, keep: new Set(revisited), nodeCache: await nodeCache() };
+    const { keep } = common;
     const devBudget = work.cacheBudget;
     const trainBudget = Math.max(0, work.cacheBudget - Math.max(1, keep.size) * bytes(data.dev));
     const dev = await openTrunk(
       weights,
       data.dev,
-      { budget: devBudget, folder, label: `${task.name} dev`, keep },
+      { ...common, budget: devBudget, label: `${task.name} dev` },
       context,
     );
     const train = await openTrunk(
       weights,
       data.train,
-      { budget: trainBudget, folder, label: `${task.name} train`, keep },
+      { ...common, budget: trainBudget, label: `${task.name} train` },
       context,
     );
     held += train.memoryBytes + dev.memoryBytes;
@@ -79,7 +86,7 @@ export function openTrunks(
   };
 
   const left = (): number => Math.max(0, work.cacheBudget - held - transfers.memoryBytes());
-  const transfers = openTransfers(task, base, data.maxLength, { folder, left, revisited }, context);
+  const transfers = openTransfers(task, base, data.maxLength, { folder, left, revisited, nodeCache }, context);
   describeRows(task, data, context);
   return {
     async under({ fork }) {

@@ -106,24 +106,19 @@ export async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize - DISK_MARGIN;
 }
 
-/** A scratch file in `folder`, or null where the disk has no room for it. */
-export async function diskStore(
+/** Ragged rows one after another in an open file, from byte `from` on. */
+export function rowsInFile(
+  handle: FileHandle,
   lengths: ArrayLike<number>,
   hidden: number,
-  folder: string,
-): Promise<ActivationStore | null> {
-  const offsets = new Float64Array(lengths.length + 1); // bytes
+  from = 0,
+): Pick<ActivationStore, "read" | "write"> {
+  const offsets = new Float64Array(lengths.length + 1).fill(from); // bytes
   for (let row = 0; row < lengths.length; row++) {
     offsets[row + 1] = (offsets[row] as number) + (lengths[row] as number) * hidden * 4;
   }
-  const bytes = offsets[lengths.length] as number;
-  if ((await freeBytes(folder)) < bytes) return null;
-  const file = scratchFile(folder);
-  const handle: FileHandle = await open(file, "wx+");
   const rowBytes = (row: number) => (offsets[row + 1] as number) - (offsets[row] as number);
   return {
-    place: `on disk (${(bytes / 1e9).toFixed(1)} GB in ${file})`,
-    memoryBytes: 0,
     async read(batch, size) {
       const padded = new Float32Array(size * batch.length * hidden);
       const target = Buffer.from(padded.buffer);
@@ -138,6 +133,23 @@ export async function diskStore(
         await handle.write(source, i * batch.length * hidden * 4, rowBytes(row), offsets[row] as number);
       }
     },
+  };
+}
+
+/** A scratch file in `folder`, or null where the disk has no room for it. */
+export async function diskStore(
+  lengths: ArrayLike<number>,
+  hidden: number,
+  folder: string,
+): Promise<ActivationStore | null> {
+  const bytes = storeBytes(lengths, hidden);
+  if ((await freeBytes(folder)) < bytes) return null;
+  const file = scratchFile(folder);
+  const handle = await open(file, "wx+");
+  return {
+    place: `on disk (${(bytes / 1e9).toFixed(1)} GB in ${file})`,
+    memoryBytes: 0,
+    ...rowsInFile(handle, lengths, hidden),
     async dispose() {
       await handle.close();
       await rm(file, { force: true });

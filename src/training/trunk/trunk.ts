@@ -2,6 +2,7 @@
 // dropout (the paper's partial fine-tuning; the cache is ours). Layer f + 1's activations come from layer f's, in
 // batches that the data alone fixes, so a lost cache is rebuilt bit for bit. Stored ragged, without padding.
 
+import { setImmediate } from "node:timers/promises";
 import { type Batch, sortedBatches } from "../../batches/batches";
 import type { EncodedRows } from "../../batches/rows";
 import { hiddenInputs, tokenInputs } from "../../batches/token-inputs";
@@ -15,6 +16,7 @@ import type { HostTensors } from "../../model/tensors";
 import { embedEntry, layersEntry, trunkEntry } from "../../model/trunk";
 import type { RunContext } from "../tracking/tracker";
 import { type ActivationStore, openStore, type StoreOptions } from "./activation-store";
+import { sharedActivations } from "./node-cache";
 
 /** Rows of one batch of the trunk. Part of what fixes the activations' bits: changing it changes them. */
 const TRUNK_BATCH = 32;
@@ -23,6 +25,7 @@ const TRUNK_BATCH = 32;
 export interface TrunkBase {
   readonly config: EncoderConfig;
   readonly tensors: HostTensors;
+  readonly sha256: string;
 }
 
 /** Activations under one fork. */
@@ -62,6 +65,8 @@ export interface TrunkOptions extends StoreOptions {
    * on disk; where neither has, the way back to one begins anew. None where absent.
    */
   readonly keep?: ReadonlySet<number>;
+  /** Where processes of this machine share activations, as openNodeCache made it. They share none where it is absent or null. */
+  readonly nodeCache?: string | null;
 }
 
 /** Opens the trunk of one split. Nothing is computed before `at`. */
@@ -100,32 +105,21 @@ function storedTrunk(
   context: RunContext<Engine>,
 ): Trunk {
   let store = first;
-  const opened = [first];
-  const kept = new Map<number, ActivationStore>();
-  /** Where the next pass writes: over what it reads, unless that is kept. */
-  const target = async () => {
-    const [fork] = [...kept].find(([, own]) => own === store) ?? [];
-    if (fork === undefined) return store;
-    const another = opened.find((own) => ![...kept.values()].includes(own)) ?? (await openAnother());
-    if (another) {
-      if (!opened.includes(another)) opened.push(another);
-      return another;
-    }
-    kept.delete(fork);
+  const places = storesOf(first, openAnother, (fork) =>
     context.reporter.warn(
       `${options.label}: no room to keep activations under fork ${fork} beside others: they will be computed again`,
-    );
-    return store;
-  };
+    ),
+  );
   const storesWithin = (budget: number) => Math.max(1, Math.floor(budget / Math.max(1, first.memoryBytes)));
   const batches = sortedBatches(rows.lengths, TRUNK_BATCH);
   let depth: number | null = null; // layers that the stored activations have passed
+  let seconds = 0; // that they took from the embeddings up, whoever computed them
   let tokensComputed = 0;
   const cost = costCounter();
 
   const pass = async (label: string, state: HostTensors, entry: EntryPoint, fromStore: boolean) => {
     const started = performance.now();
-    const into = await target();
+    const into = await places.besides(store);
     const program = await context.engine.load(state, { forward: entry }, { forward: branchAxes });
     const bar = context.reporter.progress(`${options.label}: ${label}`, batches.length);
     try {
@@ -139,9 +133,12 @@ function storedTrunk(
         tokensComputed += batch.length * TRUNK_BATCH;
         if (fromStore) cost.layerTokens += batch.length * TRUNK_BATCH; // embeddings are no layer
         bar.advance(1);
+        await setImmediate(); // engines that compute within a call leave signals and signs of life no turn
       }
     } finally {
-      cost.seconds += (performance.now() - started) / 1000;
+      const took = (performance.now() - started) / 1000;
+      cost.seconds += took;
+      seconds += took;
       bar.end();
       program.dispose();
     }
@@ -149,11 +146,33 @@ function storedTrunk(
   };
   const reached = (fork: number) => {
     depth = fork;
-    if (options.keep?.has(fork) && !kept.has(fork)) kept.set(fork, store);
+    if (options.keep?.has(fork)) places.keep(fork, store);
   };
   const reading = (fork: number, from: ActivationStore): Activations => {
     return { fork, read: (batch, size) => from.read(batch, size), takeCost: cost.take };
   };
+  const climb = async (fork: number) => {
+    const { config, tensors } = base;
+    if (depth === null) {
+      seconds = 0;
+      await pass("embeddings", embeddingTensors(tensors), embedEntry(config), false);
+      reached(0);
+    }
+    while (depth !== null && depth < fork) {
+      const layer: number = depth;
+      depth = null; // a pass that stops half way leaves nothing usable
+      await pass(
+        `frozen layer ${layer + 1} of ${fork}`,
+        stretchTensors(tensors, { from: layer, to: layer + 1, bottom: false }),
+        layersEntry(config, layer, layer + 1),
+        true,
+      );
+      reached(layer + 1);
+    }
+  };
+  const { hiddenSize: hidden } = base.config;
+  const what = { base: base.sha256, rows, hidden, batchSize: TRUNK_BATCH };
+  const shared = options.nodeCache ? sharedActivations(options.nodeCache, what, options.label, context) : null;
 
   return {
     place: first.place,
@@ -163,29 +182,60 @@ function storedTrunk(
       return tokensComputed;
     },
     async at(fork) {
-      const { config, tensors } = base;
-      const known = kept.get(fork);
+      const known = depth === fork ? store : places.kept(fork);
       if (known) return reading(fork, known);
-      if (depth === null || depth > fork) {
-        depth = null; // a pass that stops half way leaves nothing usable
-        await pass("embeddings", embeddingTensors(tensors), embedEntry(config), false);
-        reached(0);
-      }
-      while (depth !== null && depth < fork) {
-        const layer: number = depth;
-        depth = null;
-        await pass(
-          `frozen layer ${layer + 1} of ${fork}`,
-          stretchTensors(tensors, { from: layer, to: layer + 1, bottom: false }),
-          layersEntry(config, layer, layer + 1),
-          true,
-        );
-        reached(layer + 1);
+      if (depth !== null && depth > fork) depth = null;
+      const turn = await shared?.ask(fork, depth);
+      try {
+        if (turn?.found) {
+          ({ store, fork: depth, seconds } = turn.found);
+          places.borrow(depth, store);
+        }
+        await climb(fork);
+        await turn?.publish(store, seconds);
+      } finally {
+        await turn?.end();
       }
       return reading(fork, store);
     },
+    dispose: places.dispose,
+  };
+}
+
+/** The places of a split's activations, of which some are kept while others are written again. */
+function storesOf(first: ActivationStore, openAnother: OpenStore, onLost: (fork: number) => void) {
+  const own = [first];
+  const borrowed: ActivationStore[] = [];
+  const kept = new Map<number, ActivationStore>();
+  const forkOf = (store: ActivationStore) => [...kept].find(([, one]) => one === store)?.[0];
+  return {
+    kept: (fork: number) => kept.get(fork),
+    keep(fork: number, store: ActivationStore) {
+      if (!kept.has(fork)) kept.set(fork, store);
+    },
+    /** Keeps what others read too. */
+    borrow(fork: number, store: ActivationStore) {
+      kept.set(fork, store);
+      borrowed.push(store);
+    },
+    /** Where a pass writes that reads `store`: over it, unless that is kept and there is another place. */
+    async besides(store: ActivationStore): Promise<ActivationStore> {
+      if (forkOf(store) === undefined) return store;
+      const free = own.find((one) => forkOf(one) === undefined);
+      if (free) return free;
+      const another = await openAnother();
+      if (another) {
+        own.push(another);
+        return another;
+      }
+      const lost = own.includes(store) ? store : first;
+      const fork = forkOf(lost) as number;
+      kept.delete(fork);
+      onLost(fork);
+      return lost;
+    },
     async dispose() {
-      for (const one of opened) await one.dispose();
+      for (const one of [...own, ...borrowed]) await one.dispose();
     },
   };
 }
