@@ -140,11 +140,16 @@ function barProgress(stream: OutputStream, label: string, total: number, from: n
 }
 
 /** Rows from which a table is laid out here: cli-table3 takes minutes for ten thousand. */
-const LONG = 1000;
+export const LONG = 1000;
 
 /** A table for people: the first row is the head. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  if (rows.length >= LONG) return longTable(head, rows);
+  if (rows.length >= LONG)
+    return longTable(
+      head,
+      rows,
+      head.map(() => 0),
+    ).text;
   const Table = require("cli-table3") as typeof import("cli-table3");
   const built = new Table({
     head: [...head],
@@ -179,10 +184,20 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     .join("\n");
 }
 
-/** The same layout, with every character as wide as any other. */
-function longTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const cells = [head, ...rows].map((row) => row.map((cell) => forTerminal(String(cell))));
-  const widths = head.map((_, column) => cells.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
+/**
+ * The same layout, with every character as wide as any other.
+ * @param head null where it was printed before
+ * @param least widths of columns that stand above
+ */
+export function longTable(
+  head: readonly string[] | null,
+  rows: readonly (readonly (string | number)[])[],
+  least: readonly number[],
+): { readonly text: string; readonly widths: readonly number[] } {
+  const cells = [...(head ? [head] : []), ...rows].map((row) => row.map((cell) => forTerminal(String(cell))));
+  const widths = least.map((width, column) =>
+    cells.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), width),
+  );
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
-  return cells.map((row) => line(row).trimEnd()).join("\n");
+  return { text: cells.map((row) => line(row).trimEnd()).join("\n"), widths };
 }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { readRecord } from "../checkpoints/runs/run-folder";
 import { isLocked } from "../files/lock";
 import { placeOf } from "../model/place";
+import type { Recipe } from "../recipes/recipe";
 import {
   cacheBytes,
   estimateTrial,
@@ -14,8 +15,7 @@ import {
   trunkFlops,
 } from "../recipes/trial/estimate";
 import type { TransferTexts } from "../recipes/trial/transfer";
-import type { TrialGroup, TrialSpec } from "./plan";
-import { groupTrials } from "./plan";
+import type { TrialSpec, Trials } from "./plan";
 import type { Resolver } from "./resolve";
 
 /**
@@ -37,8 +37,12 @@ export interface ListedTrial extends TrialEstimate {
   readonly bytes: number;
 }
 
-export interface Listing {
-  readonly trials: readonly ListedTrial[];
+/** What is left of trials, in sums. */
+export interface LeftWork {
+  /** Trials, those with work left, and those of them that wait for their teacher. */
+  readonly count: number;
+  readonly open: number;
+  readonly waiting: number;
   /** Frozen layers and teachers' outputs, once a group with work left. */
   readonly sharedFlops: number;
   /** Of the trials and the shared work that are left. */
@@ -47,40 +51,94 @@ export interface Listing {
   readonly openBytes: number;
 }
 
-/** Reads and encodes the data of every task in `specs`. */
-export async function listWork(resolver: Resolver, specs: readonly TrialSpec[]): Promise<Listing> {
-  const trials: ListedTrial[] = [];
-  let sharedFlops = 0;
-  let spilled = 0;
-  for (const group of groupTrials(specs)) {
-    const listed: ListedTrial[] = [];
-    for (const spec of group.trials) listed.push(await listTrial(resolver, spec));
-    trials.push(...listed);
-    if (!listed.some(isOpen)) continue;
-    const data = await resolver.data(group.task);
-    const transfers = transfersOf(listed);
-    const { base } = resolver;
-    sharedFlops += trunkFlops(base, data, sharedLayers(resolver, group, listed));
-    for (const one of transfers) sharedFlops += transferFlops(base, data, one, base.config.numHiddenLayers);
-    const texts = Math.max(0, ...transfers.map((one) => transferBytes(base, data, one)));
-    spilled = Math.max(spilled, cacheBytes(base, data) + texts - resolver.run(group.task).cacheBudget);
-  }
-  // A fork that was asked for may be the teacher's, which was asked for too: one trial with two numbers.
-  const byPlace = new Map(trials.filter(isOpen).map((trial) => [trial.folder ?? trial.spec.index, trial]));
-  const open = [...byPlace.values()];
-  const largest = Math.max(0, ...open.map(({ bytes }) => bytes));
-  return {
-    trials,
-    sharedFlops,
-    openFlops: open.reduce((sum, { flops }) => sum + flops, sharedFlops),
-    openBytes: open.reduce((sum, { bytes }) => sum + bytes, 8 * largest + spilled),
-  };
+export interface Listing extends LeftWork {
+  readonly trials: readonly ListedTrial[];
 }
 
-/** Different texts without labels of trials with work left. */
-function transfersOf(listed: readonly ListedTrial[]): Transferred[] {
-  const asked = listed.filter(isOpen).flatMap(({ transfer }) => transfer ?? []);
-  return [...new Map(asked.map((one) => [`${one.sha256} ${one.rows}`, one])).values()];
+/** Reads and encodes the data of every task in `specs`. */
+export async function listWork(resolver: Resolver, specs: Trials): Promise<Listing> {
+  const trials: ListedTrial[] = [];
+  const left = await passWork(resolver, specs, (trial) => void trials.push(trial));
+  return { trials, ...left };
+}
+
+/** The same for any number of trials: none is held. @param onTrial hears each, in its order */
+export async function passWork(
+  resolver: Resolver,
+  specs: Trials,
+  onTrial: (trial: ListedTrial) => void,
+): Promise<LeftWork> {
+  const counts = { count: 0, open: 0, waiting: 0 };
+  let [ownFlops, sharedFlops, ownBytes, largest, spilled] = [0, 0, 0, 0, 0];
+  let group: GroupWork | null = null;
+  const endGroup = async () => {
+    const shared = await group?.shared();
+    sharedFlops += shared?.flops ?? 0;
+    spilled = Math.max(spilled, shared?.spilled ?? 0);
+  };
+  for (const spec of specs) {
+    if (group?.task !== spec.task || group.recipe !== spec.recipe) {
+      await endGroup();
+      group = groupWork(resolver, spec);
+    }
+    const trial = await listTrial(resolver, spec);
+    counts.count++;
+    if (isOpen(trial)) counts.open++;
+    if (trial.state === "waiting") counts.waiting++;
+    if (isOpen(trial) && group.isNew(trial)) {
+      ownFlops += trial.flops;
+      ownBytes += trial.bytes;
+      largest = Math.max(largest, trial.bytes);
+    }
+    onTrial(trial);
+  }
+  await endGroup();
+  return { ...counts, sharedFlops, openFlops: sharedFlops + ownFlops, openBytes: 8 * largest + spilled + ownBytes };
+}
+
+/** What the open trials of one task in one step share. */
+interface GroupWork extends Pick<TrialSpec, "task" | "recipe"> {
+  /** Hears of each open trial; false for one that another number has too. */
+  isNew(trial: ListedTrial): boolean;
+  /** Operations that are done once, and bytes on the disk beyond the budget of memory. */
+  shared(): Promise<{ readonly flops: number; readonly spilled: number }>;
+}
+
+function groupWork(resolver: Resolver, { task, recipe }: TrialSpec): GroupWork {
+  const { base } = resolver;
+  let some = false;
+  let teacher: ListedTrial["teacher"] = null;
+  /** Numbers, or the teacher's. */
+  const forks = new Set<TrialSpec["place"]["fork"]>();
+  /** Different texts without labels of trials with work left. */
+  const transfers = new Map<string, Transferred>();
+  /** Trials on the teacher's fork: one that was asked for may be it, which was asked for too. */
+  const onTeachers = new Set<string>();
+  return {
+    task,
+    recipe,
+    isNew(trial) {
+      const { transfer, spec, folder } = trial;
+      some = true;
+      teacher ??= trial.teacher;
+      forks.add(spec.place.fork);
+      if (transfer) transfers.set(`${transfer.sha256} ${transfer.rows}`, transfer);
+      const { fork } = spec.place;
+      if (folder === null || trial.teacher === null || (fork !== "teacher" && fork !== trial.teacher.fork)) return true;
+      const known = onTeachers.has(folder);
+      onTeachers.add(folder);
+      return !known;
+    },
+    async shared() {
+      if (!some) return { flops: 0, spilled: 0 };
+      const data = await resolver.data(task);
+      const asked = [...transfers.values()];
+      let flops = trunkFlops(base, data, sharedLayers(recipe, [...forks], teacher, base.config.numHiddenLayers));
+      for (const one of asked) flops += transferFlops(base, data, one, base.config.numHiddenLayers);
+      const texts = Math.max(0, ...asked.map((one) => transferBytes(base, data, one)));
+      return { flops, spilled: Math.max(0, cacheBytes(base, data) + texts - resolver.run(task).cacheBudget) };
+    },
+  };
 }
 
 const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" && state !== "unneeded";
@@ -89,13 +147,16 @@ const isOpen = ({ state }: Pick<ListedTrial, "state">) => state !== "finished" &
  * Branches run the layers below their deepest fork once; students' teacher its own beside them. One that is not chosen yet
  * has all: what it lacks of its own is trunk under the students that stand on its fork.
  */
-function sharedLayers({ base }: Resolver, { recipe }: TrialGroup, listed: readonly ListedTrial[]): number {
-  const open = listed.filter(isOpen);
-  const own = open.find(({ teacher }) => teacher)?.teacher ?? null;
-  const forks = open.map(({ spec }) => (spec.place.fork === "teacher" ? (own?.fork ?? 0) : (spec.place.fork ?? 0)));
+function sharedLayers(
+  { makes }: Recipe,
+  asked: readonly TrialSpec["place"]["fork"][],
+  teacher: ListedTrial["teacher"],
+  total: number,
+): number {
+  const forks = asked.map((fork) => (fork === "teacher" ? (teacher?.fork ?? 0) : (fork ?? 0)));
   const deepest = Math.max(0, ...forks);
-  if (recipe.makes === "teachers") return deepest;
-  return Math.max(deepest, own?.fork ?? 0) + (own?.layers ?? base.config.numHiddenLayers);
+  if (makes === "teachers") return deepest;
+  return Math.max(deepest, teacher?.fork ?? 0) + (teacher?.layers ?? total);
 }
 
 async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTrial> {

@@ -41,8 +41,13 @@ export interface TrialGroup {
   readonly trials: readonly TrialSpec[];
 }
 
-export interface TrialList {
-  readonly trials: readonly TrialSpec[];
+/** Trials in the plan's order, as often as they are asked for. A plan may have a hundred thousand: these may be made one by one. */
+export interface Trials extends Iterable<TrialSpec> {
+  readonly length: number;
+}
+
+export interface TrialList<T extends Trials = readonly TrialSpec[]> {
+  readonly trials: T;
   /** What was cut from ranges, for the log. */
   readonly notes: readonly string[];
 }
@@ -59,20 +64,43 @@ export function stepsOf(experiment: Experiment): string[] {
  * @throws UserError (exit code 2) where the file names layers that the base does not have
  */
 export function listTrials(experiment: Experiment, total: number): TrialList {
+  const { trials, notes } = planTrials(experiment, total);
+  return { trials: [...trials], notes };
+}
+
+/** As listTrials, with none of them held. */
+export function planTrials(experiment: Experiment, total: number): TrialList<Trials> {
   const notes: string[] = [];
   const layers = layersOf(total, (note) => notes.push(note));
-  const specs = Object.values(experiment.recipes).flatMap((recipe) => {
+  const lines = Object.values(experiment.recipes).flatMap((recipe) => {
     const blocks = experiment.blocks.filter((block) => block.recipe === recipe);
     const asked = blocks.map((block) => ({ ...block, variants: variantsOf(block, layers, experiment.file) }));
     return experiment.tasks.flatMap((task) =>
-      specsOf(
+      linesOf(
         asked.filter(({ tasks }) => tasks.includes(task)),
         task,
       ),
     );
   });
-  for (const spec of specs) requireSeeds(experiment, spec, specs);
-  return { trials: specs.map((spec, index) => ({ index, ...spec })), notes: [...new Set(notes)] };
+  for (const line of lines) requireSeeds(experiment, line, lines);
+  return { trials: trialsOf(lines), notes: [...new Set(notes)] };
+}
+
+/** The trials that a predicate takes. */
+export function chosenOf(trials: Trials, isChosen: (spec: TrialSpec) => boolean): Trials {
+  let length = 0;
+  for (const spec of trials) if (isChosen(spec)) length++;
+  return {
+    length,
+    *[Symbol.iterator]() {
+      for (const spec of trials) if (isChosen(spec)) yield spec;
+    },
+  };
+}
+
+export function someTrial(trials: Trials, isIt: (spec: TrialSpec) => boolean): boolean {
+  for (const spec of trials) if (isIt(spec)) return true;
+  return false;
 }
 
 /** What a recipe makes of a block's values; what it finds wrong is wrong in the file. */
@@ -86,10 +114,10 @@ function variantsOf({ recipe, values }: Block, layers: Layers, file: string): Va
 }
 
 /** The seeds of a teacher are there before its students: a file that makes too few says so before hours of work. */
-function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs: readonly Spec[]): void {
-  if (teachers <= 1) return; // what every file has, of any number of trials
-  const makers = specs.filter((spec) => spec.task === task && spec.recipe.makes === "teachers");
-  const seeds = new Set(makers.map(({ seed }) => seed)).size;
+function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Line, lines: readonly Line[]): void {
+  if (teachers <= 1) return;
+  const makers = lines.filter((line) => line.task === task && line.recipe.makes === "teachers");
+  const seeds = new Set(makers.flatMap((line) => line.seeds)).size;
   if (teachers <= seeds) return;
   const [maker] = makers;
   throw usageError(
@@ -98,12 +126,16 @@ function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Spec, specs:
   );
 }
 
-type Spec = Omit<TrialSpec, "index">;
+/** Trials that differ in their seed alone. */
+interface Line extends Omit<TrialSpec, "index" | "seed"> {
+  /** Short, of what they have in common. */
+  readonly key: string;
+  readonly seeds: readonly number[];
+}
 
 /** Of one task: variants from the most layers to the fewest, each with every training and seed. Two blocks may ask for the same student. */
-function specsOf(blocks: readonly (Block & { readonly variants: readonly Variant[] })[], task: Task): Spec[] {
-  const specs = new Map<string, Spec>();
-  // Short, for a plan of a hundred thousand.
+function linesOf(blocks: readonly (Block & { readonly variants: readonly Variant[] })[], task: Task): Line[] {
+  let lines: Line[] = [];
   const numbers = new Map<string, number>();
   const numberOf = (content: object) => {
     const key = canonicalJson(content);
@@ -111,6 +143,7 @@ function specsOf(blocks: readonly (Block & { readonly variants: readonly Variant
     numbers.set(key, number);
     return number;
   };
+  const known = new Map<string, readonly (readonly number[])[]>();
   for (const { recipe, variants, trainings, former, seeds } of blocks) {
     const trained = trainings.map((training, i) => ({
       training,
@@ -119,13 +152,33 @@ function specsOf(blocks: readonly (Block & { readonly variants: readonly Variant
     }));
     for (const variant of variants) {
       const own = numberOf(variant);
-      for (const { number, ...training } of trained)
-        for (const seed of seeds)
-          specs.set(`${own} ${number} ${seed}`, { ...variant, recipe, task, seed, ...training });
+      for (const { number, ...training } of trained) {
+        const line = { ...variant, recipe, task, ...training, key: `${own} ${number}`, seeds };
+        const before = known.get(line.key) ?? [];
+        if (before.length > 0) lines = lines.flatMap((one) => (one.key === line.key ? askedAgain(one, line) : [one]));
+        const fresh = before.length > 0 ? seeds.filter((seed) => !before.some((some) => some.includes(seed))) : seeds;
+        if (fresh.length > 0) lines.push({ ...line, seeds: fresh });
+        known.set(line.key, [...before, fresh]);
+      }
     }
   }
-  return [...specs.values()];
+  return lines;
 }
+
+/** A trial that two blocks ask for stays where it is, and is what the later of them says. */
+function askedAgain(line: Line, later: Line): Line[] {
+  if (canonicalJson({ former: line.former }) === canonicalJson({ former: later.former })) return [line];
+  return line.seeds.map((seed) => ({ ...(later.seeds.includes(seed) ? later : line), seeds: [seed] }));
+}
+
+const trialsOf = (lines: readonly Line[]): Trials => ({
+  length: lines.reduce((sum, { seeds }) => sum + seeds.length, 0),
+  *[Symbol.iterator]() {
+    let index = 0;
+    for (const { key: _, seeds, ...common } of lines)
+      for (const seed of seeds) yield { index: index++, ...common, seed };
+  },
+});
 
 const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =>
   canonicalJson({ ...rest, recipe: recipe.method, task: task.name });
@@ -134,7 +187,7 @@ const keyOf = ({ recipe, task, former: _, ...rest }: Omit<TrialSpec, "index">) =
  * What trial numbers mean, as eight hexadecimal digits: jobs that were submitted name trials by number, and a file that was
  * changed since would have them train others. Of the base its hash alone.
  */
-export function planHash(trials: readonly TrialSpec[], base: { readonly sha256: string }): string {
+export function planHash(trials: Trials, base: { readonly sha256: string }): string {
   const hash = createHash("sha256").update(base.sha256);
   for (const { index, ...spec } of trials) hash.update(`\n${index} ${keyOf(spec)}`);
   return hash.digest("hex").slice(0, 8);
@@ -158,7 +211,7 @@ const layersOf = (total: number, note: (line: string) => void): Layers => ({
 });
 
 /** Consecutive trials of one step and task. */
-export function groupTrials(trials: readonly TrialSpec[]): TrialGroup[] {
+export function groupTrials(trials: Iterable<TrialSpec>): TrialGroup[] {
   const groups: { recipe: Recipe; task: Task; trials: TrialSpec[] }[] = [];
   for (const spec of trials) {
     const last = groups.at(-1);

@@ -12,7 +12,7 @@ import { seedsOf, teachingRun } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
-import type { TrialSpec } from "./plan";
+import type { TrialSpec, Trials } from "./plan";
 import type { Experiment } from "./read";
 
 /** How this process does its work; data limits are the experiment's. */
@@ -37,7 +37,7 @@ export interface Force {
 export interface Resolver {
   readonly experiment: Experiment;
   readonly base: BaseDescription;
-  readonly trials: readonly TrialSpec[];
+  readonly trials: Trials;
   /** A task's rows, read and encoded once. */
   data(task: Task): Promise<TaskData>;
   run(task: Task): ExecutionOptions;
@@ -59,7 +59,7 @@ export interface Resolver {
 export function createResolver(
   experiment: Experiment,
   base: BaseDescription,
-  trials: readonly TrialSpec[],
+  trials: Trials,
   work: WorkOfCall,
   force: Force | null = null,
   remember = true,

@@ -4,7 +4,7 @@ import Papa from "papaparse";
 import { kOf } from "../model/place";
 import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
-import type { TrialSpec } from "./plan";
+import { someTrial, type Trials } from "./plan";
 import type { TrialResult } from "./results";
 
 /** Columns of their own, by what every run has: of these options they say the same. */
@@ -27,18 +27,18 @@ export const resultsCsv = (results: readonly TrialResult[], recipes: Recipes): s
  * @returns what makes lines of results, with or without the head
  */
 export function resultsTable(
-  specs: readonly TrialSpec[],
+  specs: Trials,
   recipes: Recipes,
 ): (results: readonly TrialResult[], head: boolean) => string {
   const own = Object.values(recipes).flatMap(({ options, inFile }) =>
     Object.keys(inFile).flatMap((name) => {
       const { flag, silent, fallback } = options[name] as Definition<unknown>;
       const always = !silent && fallback !== undefined;
-      const told = always || specs.some((spec) => spec.options[name] !== undefined);
+      const told = always || someTrial(specs, (spec) => spec.options[name] !== undefined);
       return told && inFile[name] !== "required" && !ofPlace.includes(name) ? [[name, configKey(flag)] as const] : [];
     }),
   );
-  const someLayers = specs.some((spec) => spec.initLayers !== undefined);
+  const someLayers = someTrial(specs, (spec) => spec.initLayers !== undefined);
   const row = ({ spec, run }: TrialResult) => ({
     trial: spec.index,
     step: spec.recipe.method,

@@ -5,10 +5,9 @@ import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
 import { startOf } from "../recipes/recipe";
-import { groupBy } from "../selection/group-by";
 import { compareScores } from "../tasks/metrics";
 import { spreadOf } from "../tasks/scores";
-import type { TrialSpec } from "./plan";
+import type { TrialSpec, Trials } from "./plan";
 import type { Resolver } from "./resolve";
 
 export interface TrialResult {
@@ -24,10 +23,7 @@ export interface ScoredTrial {
 }
 
 /** Finished ones of these trials, in the plan's order; those that are not finished are left out. */
-export async function collectResults(
-  resolver: Resolver,
-  trials: readonly TrialSpec[] = resolver.trials,
-): Promise<TrialResult[]> {
+export async function collectResults(resolver: Resolver, trials: Trials = resolver.trials): Promise<TrialResult[]> {
   const results: TrialResult[] = [];
   for (const spec of trials) {
     const outcome = await resolver.outcome(spec);
@@ -57,36 +53,60 @@ export interface ScoreLine {
   readonly deviation: number | null;
 }
 
-/** Lines in the plan's order. */
-export const scoreLines = (results: readonly ScoredTrial[]): ScoreLine[] =>
-  labelledLines(results).map(({ line }) => line);
+/** Tables of scores of results that are told one by one, of which only the scores are held. */
+export interface ScoreTable {
+  add(result: ScoredTrial): void;
+  /** In the plan's order, each with what tables call the layers: "k=5". */
+  lines(): { readonly label: string; readonly line: ScoreLine }[];
+  /** Results so far, and those without a run. */
+  readonly counts: { readonly results: number; readonly unneeded: number };
+}
 
-/** The same with what tables call the layers: "k=5". */
-export function labelledLines(results: readonly ScoredTrial[]): { readonly label: string; readonly line: ScoreLine }[] {
-  const groups = groupBy(results, ({ spec }) => {
-    const { recipe, task, place } = spec;
-    return [recipe.method, task.name, startOf(spec), kOf(place), place.fork].join(" ");
-  });
-  return [...groups.values()].flatMap((group) => {
-    const runs = group.flatMap(({ run }) => (run ? [run] : []));
-    const [first] = group;
-    if (!first || runs.length === 0) return [];
-    const { recipe, task, place, init, initLayers } = first.spec;
-    const scores = runs.map(({ record }) => record.score);
-    const spread = spreadOf(scores);
-    const line = {
-      task: task.name,
-      step: recipe.method,
-      layers: kOf(place),
-      fork: place.fork,
-      init: init ?? null,
-      initLayers: initLayers ?? null,
-      trials: runs.length,
-      seeds: new Set(runs.map(({ record }) => record.seed)).size,
-      max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),
-      mean: spread?.mean ?? null,
-      deviation: spread?.sd ?? null,
-    };
-    return { label: recipe.describe(first.spec).label, line };
-  });
+export function scoreTable(): ScoreTable {
+  const groups = new Map<string, { first: TrialSpec; scores: (number | null)[]; seeds: Set<number> }>();
+  const counts = { results: 0, unneeded: 0 };
+  return {
+    counts,
+    add({ spec, run }) {
+      counts.results++;
+      if (!run) counts.unneeded++;
+      const { recipe, task, place } = spec;
+      const key = [recipe.method, task.name, startOf(spec), kOf(place), place.fork].join(" ");
+      const group = groups.get(key) ?? { first: spec, scores: [], seeds: new Set() };
+      groups.set(key, group);
+      if (!run) return;
+      group.scores.push(run.record.score);
+      group.seeds.add(run.record.seed);
+    },
+    lines: () =>
+      [...groups.values()].flatMap(({ first, scores, seeds }) =>
+        scores.length === 0 ? [] : [lineOf(first, scores, seeds.size)],
+      ),
+  };
+}
+
+/** Of all trials with the first one's layers. */
+function lineOf(first: TrialSpec, scores: readonly (number | null)[], seeds: number) {
+  const { recipe, task, place, init, initLayers } = first;
+  const spread = spreadOf(scores);
+  const line: ScoreLine = {
+    task: task.name,
+    step: recipe.method,
+    layers: kOf(place),
+    fork: place.fork,
+    init: init ?? null,
+    initLayers: initLayers ?? null,
+    trials: scores.length,
+    seeds,
+    max: scores.reduce((best, score) => (compareScores(score, best) > 0 ? score : best)),
+    mean: spread?.mean ?? null,
+    deviation: spread?.sd ?? null,
+  };
+  return { label: recipe.describe(first).label, line };
+}
+
+export function scoresOfResults(results: readonly ScoredTrial[]): ScoreTable {
+  const table = scoreTable();
+  for (const result of results) table.add(result);
+  return table;
 }

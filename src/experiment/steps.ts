@@ -58,7 +58,7 @@ function productOf(step: LastStep, outputs: OutputPaths): string {
 export function requireFinished({ trials, experiment }: Resolver, results: readonly TrialResult[], step: string): void {
   if (results.length === trials.length) return;
   const done = new Set(results.map(({ spec }) => spec.index));
-  const open = trials.filter(({ index }) => !done.has(index));
+  const open = [...trials].filter(({ index }) => !done.has(index));
   throw modelError(
     `${step} needs every trial: ${open.length} of ${trials.length} are not finished, the first is trial ${open[0]?.index}. ` +
       `Run: flexbert run ${experiment.file}, with the same --out`,

@@ -200,7 +200,7 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presen
 async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly TrialSpec[]): Promise<UserError> {
   const { file } = resolver.experiment;
   const makesTeachers = ({ recipe }: TrialSpec) => recipe.makes === "teachers";
-  const step = resolver.trials.find(makesTeachers)?.recipe.method;
+  const step = [...resolver.trials].find(makesTeachers)?.recipe.method;
   const next = mine.some(makesTeachers)
     ? "All that this share could train is trained. The others are of other shares: run those, then this command again"
     : `Run: flexbert run ${file} --only ${step}, with the same --out, then this command again`;
@@ -212,7 +212,7 @@ async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly Tri
 
 /** "2 of 4 fine-tuning trials of rte are not finished (1, 3)". */
 async function unfinishedTeachers(resolver: Resolver, task: Task): Promise<string> {
-  const own = resolver.trials.filter((spec) => spec.recipe.makes === "teachers" && spec.task === task);
+  const own = [...resolver.trials].filter((spec) => spec.recipe.makes === "teachers" && spec.task === task);
   const missing: number[] = [];
   for (const trial of own) if ((await resolver.outcome(trial)) === null) missing.push(trial.index);
   const listed = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");

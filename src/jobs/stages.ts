@@ -3,8 +3,14 @@
 // come to the same (experiment/resolve.ts). A stage of trials begins when the one before has ended, however: one trial that
 // diverged takes its own task's students with it and no others. What comes after training needs all of it.
 
-import type { ListedTrial } from "../experiment/listing";
-import type { TrialSpec } from "../experiment/plan";
+/** What stages read of a trial: a plan may have a hundred thousand. */
+export interface LeftTrial {
+  readonly index: number;
+  /** The recipe's method. */
+  readonly method: string;
+  readonly task: string;
+  readonly flops: number;
+}
 
 export interface Stage {
   /** A recipe's method, or select, merge, report. */
@@ -34,14 +40,14 @@ const PACKED = 300;
  * @param secondsOf what a trial is thought to take
  */
 export function listStages(
-  trials: readonly ListedTrial[],
+  trials: readonly LeftTrial[],
   last: readonly string[],
   pack: "auto" | number,
-  secondsOf: (trial: ListedTrial) => number,
+  secondsOf: (trial: LeftTrial) => number,
 ): Stage[] {
-  const methods = [...new Set(trials.map(({ spec }) => spec.recipe.method))];
+  const methods = [...new Set(trials.map(({ method }) => method))];
   const training = methods.map((name): Stage => {
-    const own = trials.filter(({ spec }) => spec.recipe.method === name);
+    const own = trials.filter(({ method }) => method === name);
     return { name, packs: packsOf(own, pack, secondsOf), after: "ended" };
   });
   return [...training, ...last.map((name): Stage => ({ name, packs: null, after: "succeeded" }))];
@@ -49,25 +55,24 @@ export function listStages(
 
 /** Trials of one task alone share a job: they share its trunk. */
 function packsOf(
-  trials: readonly ListedTrial[],
+  trials: readonly LeftTrial[],
   pack: "auto" | number,
-  secondsOf: (trial: ListedTrial) => number,
+  secondsOf: (trial: LeftTrial) => number,
 ): string[] {
-  const packs: { task: TrialSpec["task"]; seconds: number; indices: number[] }[] = [];
+  const packs: { task: string; seconds: number; indices: number[] }[] = [];
   for (const trial of trials) {
-    const { spec } = trial;
     const seconds = secondsOf(trial);
     const open = packs.at(-1);
     const fits =
       open !== undefined &&
-      open.task === spec.task &&
+      open.task === trial.task &&
       (pack === "auto"
         ? seconds < SHORT && open.seconds / open.indices.length < SHORT && open.seconds + seconds <= PACKED
         : open.indices.length < pack);
     if (fits) {
       open.seconds += seconds;
-      open.indices.push(spec.index);
-    } else packs.push({ task: spec.task, seconds, indices: [spec.index] });
+      open.indices.push(trial.index);
+    } else packs.push({ task: trial.task, seconds, indices: [trial.index] });
   }
   return packs.map(({ indices }) => asRanges(indices));
 }

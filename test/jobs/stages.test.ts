@@ -2,13 +2,11 @@
 
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import type { ListedTrial } from "../../src/experiment/listing";
-import { arraysOf, asRanges, fromRanges, listStages } from "../../src/jobs/stages";
+import { arraysOf, asRanges, fromRanges, type LeftTrial, listStages } from "../../src/jobs/stages";
 
-const trial = (index: number, task: string, method = "finetune") =>
-  ({ spec: { index, task, recipe: { method } } }) as unknown as ListedTrial;
+const trial = (index: number, task: string, method = "finetune"): LeftTrial => ({ index, method, task, flops: 0 });
 
-const packs = (trials: readonly ListedTrial[], pack: "auto" | number, seconds: (trial: ListedTrial) => number) =>
+const packs = (trials: readonly LeftTrial[], pack: "auto" | number, seconds: (trial: LeftTrial) => number) =>
   listStages(trials, [], pack, seconds).map(({ packs: own }) => own);
 
 test("ranges are the numbers that they were made of", () => {
@@ -34,7 +32,7 @@ test("trials shorter than a minute share a job of up to five minutes, those of o
     ),
   ).toEqual([["0-5", "6-11"]]);
   expect(packs(trials, "auto", () => 60)).toEqual([["0", "1", "2", "3", "4", "5"]]);
-  expect(packs(trials, "auto", ({ spec }) => (spec.index === 1 ? 600 : 5))).toEqual([["0", "1", "2-3", "4-5"]]);
+  expect(packs(trials, "auto", ({ index }) => (index === 1 ? 600 : 5))).toEqual([["0", "1", "2-3", "4-5"]]);
   expect(packs(trials, 3, () => 9999)).toEqual([["0-2", "3", "4-5"]]);
 });
 

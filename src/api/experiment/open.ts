@@ -2,7 +2,7 @@
 
 import path from "node:path";
 import { usageError } from "../../errors/errors";
-import type { Shard, TrialSpec } from "../../experiment/plan";
+import type { Shard, TrialSpec, Trials } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
 import type { Force, Resolver } from "../../experiment/resolve";
 import { optional, type Values } from "../../options/option";
@@ -85,7 +85,7 @@ export interface OpenedExperiment {
   /** The steps that this call does. */
   readonly steps: readonly string[];
   /** The trials that this call does. */
-  readonly mine: readonly TrialSpec[];
+  readonly mine: Trials;
   readonly out: string;
   readonly checkpoints: string;
 }
@@ -95,7 +95,7 @@ export type SearchOverride = Pick<Experiment, "search" | "budget" | "searchSeed"
 
 /**
  * Reads the file and the base, and lists the trials. Of data it reads no more than labels that the tasks file leaves to it.
- * @param remember as createResolver has it
+ * @param remember as createResolver has it; the trials themselves too
  */
 export async function openExperiment(
   file: string,
@@ -105,17 +105,18 @@ export async function openExperiment(
   remember = true,
 ): Promise<OpenedExperiment> {
   const { readExperiment } = await import("../../experiment/read.js");
-  const { listTrials, stepsOf } = await import("../../experiment/plan.js");
+  const { chosenOf, listTrials, planTrials, someTrial, stepsOf } = await import("../../experiment/plan.js");
   const { createResolver } = await import("../../experiment/resolve.js");
   const experiment = { ...(await readExperiment(file, call.recipes)), ...override };
   tellLabels(experiment.tasks, call);
   const steps = chosenSteps(stepsOf(experiment), experiment, values);
   if (experiment.search !== "full") refuseShares(experiment, steps, values);
   const base = await describeBaseOf(experiment, call);
-  const { trials, notes } = listTrials(experiment, base.config.numHiddenLayers);
+  const { trials, notes } = (remember ? listTrials : planTrials)(experiment, base.config.numHiddenLayers);
   for (const note of notes) call.reporter.log(note);
-  const mine = await chosenTrials(trials, steps, values, file);
-  const trains = (step: string) => mine.some(({ recipe }) => recipe.method === step);
+  const isMine = await choiceOf(trials, steps, values, file);
+  const mine = chosenOf(trials, isMine);
+  const trains = (step: string) => someTrial(mine, ({ recipe }) => recipe.method === step);
   const doing = values.trial === undefined ? steps : steps.filter(trains);
   const out = values.out ?? path.join("results", experiment.name);
   const checkpoints = values.checkpoints ?? path.join(out, "checkpoints");
@@ -126,9 +127,7 @@ export async function openExperiment(
     ...(values.nodeCache === undefined ? {} : { nodeCache: values.nodeCache }),
     saveEvery: values.saveEvery ?? 60,
   };
-  const force: Force | null = values.force
-    ? { includes: ({ index }) => mine.some((spec) => spec.index === index), since: new Date().toISOString() }
-    : null;
+  const force: Force | null = values.force ? { includes: isMine, since: new Date().toISOString() } : null;
   return {
     experiment,
     resolver: createResolver(experiment, base, trials, work, force, remember),
@@ -178,12 +177,13 @@ function chosenSteps(
   return trained;
 }
 
-async function chosenTrials(
-  trials: readonly TrialSpec[],
+/** Whether this call does a trial. */
+async function choiceOf(
+  trials: Trials,
   steps: readonly string[],
   { trial, shard }: ExperimentValues,
   file: string,
-): Promise<TrialSpec[]> {
+): Promise<(spec: TrialSpec) => boolean> {
   const { inShard } = await import("../../experiment/plan.js");
   const ranges = trial === undefined ? null : rangesIn(trial);
   for (const [first, last] of ranges ?? []) {
@@ -191,10 +191,10 @@ async function chosenTrials(
     if (last < trials.length) continue;
     throw usageError(`--trial ${trial}: ${file} has ${trials.length} trials, 0 to ${trials.length - 1}`);
   }
-  return trials.filter((spec) => {
+  return (spec) => {
     if (ranges) return ranges.some(([first, last]) => first <= spec.index && spec.index <= last);
     return steps.includes(spec.recipe.method) && (shard === undefined || inShard(shard, spec));
-  });
+  };
 }
 
 /** First and last numbers of "0-3,7". */

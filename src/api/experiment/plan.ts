@@ -1,6 +1,6 @@
 // The trials of an experiment in their order, with their ids and how far they are; and what is left of them would take.
 
-import type { ListedTrial, Listing } from "../../experiment/listing";
+import type { LeftWork, ListedTrial, Listing } from "../../experiment/listing";
 import type { HalvedWork } from "../../experiment/search/estimate";
 import { kOf } from "../../model/place";
 import { type Given, readGiven } from "../../options/given";
@@ -22,17 +22,25 @@ export type PlanOptions = Given<ReturnType<typeof planOptions>>;
 /** A trial with its options, the work that training it takes (operations) and the bytes of its state. */
 export type DescribedTrial = ReturnType<typeof describeListed>;
 
-export interface ExperimentPlan {
+/** What is known of a plan before its trials are looked at. */
+export interface PlanHead {
   readonly experiment: string;
   readonly base: { readonly name: string; readonly sha256: string; readonly layers: number };
   readonly steps: readonly string[];
   readonly out: string;
   readonly checkpoints: string;
+}
+
+/** And what is known after. */
+export interface PlanSums {
   /** Of what is not finished. */
   readonly openFlops: number;
   readonly openBytes: number;
   /** Of `search: halving`: what it leaves of them, in operations; ties let more go on. */
   readonly halving?: HalvedWork;
+}
+
+export interface ExperimentPlan extends PlanHead, PlanSums {
   readonly trials: readonly DescribedTrial[];
 }
 
@@ -50,35 +58,46 @@ export interface ExperimentEstimate {
 }
 
 /** Lists the trials; trains nothing. Throws UserError (2) for a file that is wrong, (3) for data, (4) for the base. */
-export const planExperiment = async (
+export async function planExperiment(
   file: string,
   options: PlanOptions = {},
   caller: Caller = {},
-): Promise<ExperimentPlan> => (await listExperiment(file, options, callOf(caller))).plan;
-
-export interface ListedExperiment {
-  readonly plan: ExperimentPlan;
-  readonly listing: Listing;
+): Promise<ExperimentPlan> {
+  const trials: DescribedTrial[] = [];
+  const hear = { begin: () => undefined, trial: (listed: ListedTrial) => void trials.push(describeListed(listed)) };
+  const { head, sums } = await passPlan(file, options, callOf(caller), hear);
+  return { ...head, ...sums, trials };
 }
 
-export async function listExperiment(file: string, options: PlanOptions, call: Call): Promise<ListedExperiment> {
+/** Hears of a plan, trial by trial. */
+export interface PlanListener {
+  begin(head: PlanHead): void;
+  trial(listed: ListedTrial): void;
+}
+
+/** The same for plans of any length, of which no trial is held. */
+export async function passPlan(
+  file: string,
+  options: PlanOptions,
+  call: Call,
+  listener: PlanListener,
+): Promise<{ readonly head: PlanHead; readonly sums: PlanSums; readonly left: LeftWork }> {
   const values = readGiven(planOptions(call.recipes), options);
   const { resolver, experiment, steps, mine, out, checkpoints } = await openExperiment(file, values, call, null, false);
-  const { listWork } = await import("../../experiment/listing.js");
-  const listing = await listWork(resolver, mine);
+  const { passWork } = await import("../../experiment/listing.js");
   const { name, sha256, config } = resolver.base;
-  const plan = {
-    experiment: experiment.name,
-    base: { name, sha256, layers: config.numHiddenLayers },
-    steps,
-    out,
-    checkpoints,
-    openFlops: listing.openFlops,
-    openBytes: listing.openBytes,
-    ...(await halvingOf(experiment.search, listing, 1)),
-    trials: listing.trials.map(describeListed),
-  };
-  return { plan, listing };
+  const base = { name, sha256, layers: config.numHiddenLayers };
+  const head = { experiment: experiment.name, base, steps, out, checkpoints };
+  listener.begin(head);
+  // Halving compares them all: a sweep of k, and not a large one.
+  const compared: ListedTrial[] = [];
+  const left = await passWork(resolver, mine, (trial) => {
+    if (experiment.search === "halving") compared.push(trial);
+    listener.trial(trial);
+  });
+  const { openFlops, openBytes } = left;
+  const halving = await halvingOf(experiment.search, { trials: compared, openFlops }, 1);
+  return { head, sums: { openFlops, openBytes, ...halving }, left };
 }
 
 /** What `run` would do, and the time it would take on an engine, which is measured for it. */
@@ -118,14 +137,18 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
 }
 
 /** What halving leaves, by so many operations. */
-async function halvingOf(search: SearchMode, listing: Listing, flops: number): Promise<{ halving?: HalvedWork }> {
+async function halvingOf(
+  search: SearchMode,
+  listing: Pick<Listing, "trials" | "openFlops">,
+  flops: number,
+): Promise<{ halving?: HalvedWork }> {
   if (search !== "halving") return {};
   const { halvedListing } = await import("../../experiment/search/estimate.js");
   const { least, most } = halvedListing(listing);
   return { halving: { least: least / flops, most: most / flops } };
 }
 
-function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {
+export function describeListed({ spec, id, folder, state, teacher, transfer, ...cost }: ListedTrial) {
   const { index, recipe, task, place, init, initLayers, seed, training, options } = spec;
   const { steps, trainable, flops, bytes } = cost;
   return {

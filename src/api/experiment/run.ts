@@ -138,7 +138,8 @@ async function train(
   call: Call,
 ): Promise<void> {
   const { announce } = await import("../../experiment/presence.js");
-  const tunes = opened.mine.some(({ recipe }) => recipe.makes === "teachers");
+  const { someTrial } = await import("../../experiment/plan.js");
+  const tunes = someTrial(opened.mine, ({ recipe }) => recipe.makes === "teachers");
   const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
   try {
     await trainWhatIsLeft(opened, presence, { ...values, trackers }, call);
@@ -169,7 +170,7 @@ async function trainWhatIsLeft(
   const { trainTrials } = await import("../../experiment/train.js");
   const session = await openSession({ engine, device, threads, precision: resolver.experiment.precision }, call);
   try {
-    await trainTrials(resolver, mine, presence, { ...session, trackers });
+    await trainTrials(resolver, [...mine], presence, { ...session, trackers });
   } finally {
     session.close();
   }
@@ -232,16 +233,18 @@ async function describe(
   folder: string,
   steps: ExperimentResult["steps"],
 ): Promise<ExperimentResult> {
-  const { scoreLines } = await import("../../experiment/results.js");
+  const { scoresOfResults } = await import("../../experiment/results.js");
   const done = new Set(results.map(({ spec }) => spec.index));
   return {
     experiment: experiment.name,
     trials: of,
     finished: results.length,
-    done: mine.filter(({ index }) => done.has(index)).map(({ index }) => index),
+    done: [...mine].flatMap(({ index }) => (done.has(index) ? [index] : [])),
     steps,
     results: table,
     folder,
-    scores: scoreLines(results),
+    scores: scoresOfResults(results)
+      .lines()
+      .map(({ line }) => line),
   };
 }

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { modelError } from "../../errors/errors";
 import type { TrialSpec } from "../../experiment/plan";
 import type { Resolver } from "../../experiment/resolve";
-import type { ScoredTrial, ScoreLine, TrialResult } from "../../experiment/results";
+import type { ScoreLine, ScoreTable, TrialResult } from "../../experiment/results";
 import { type Given, readGiven } from "../../options/given";
 import type { Recipes } from "../../recipes/recipe";
 import { type Call, type Caller, callOf } from "../caller";
@@ -36,13 +36,13 @@ export const collectJobs = async (
   caller: Caller = {},
 ): Promise<CollectedJobs> => (await collect(file, options, callOf(caller))).collected;
 
-/** With the results as tables of scores want them. */
+/** With the table of scores. */
 export async function collect(
   file: string,
   options: CollectOptions,
   call: Call,
-): Promise<{ readonly collected: CollectedJobs; readonly results: readonly ScoredTrial[] }> {
-  const { scoreLines } = await import("../../experiment/results.js");
+): Promise<{ readonly collected: CollectedJobs; readonly table: ScoreTable }> {
+  const { scoreTable } = await import("../../experiment/results.js");
   const { outputsIn } = await import("../../experiment/steps.js");
   const { describeSpec } = await import("../../experiment/plan.js");
   const { stageFile } = await import("../../files/atomic.js");
@@ -50,22 +50,22 @@ export async function collect(
   const opened = await openExperiment(file, { ...unused(), ...values }, call, null, false);
   const { experiment, resolver, out } = opened;
   if (!existsSync(out)) throw modelError(`${out} is not there: nothing of ${file} was trained, or give --out`);
-  const results: ScoredTrial[] = [];
+  const scores = scoreTable();
   const missing: { index: number; what: string }[] = [];
-  const table = outputsIn(out).results;
+  const csv = outputsIn(out).results;
   const lines = csvOf(resolver, call, (spec, result) => {
-    if (result) results.push(withScore(result));
+    if (result) scores.add(result);
     else missing.push({ index: spec.index, what: describeSpec(spec) });
   });
-  const staged = await stageFile(table, lines);
+  const staged = await stageFile(csv, lines);
   if (missing.length === 0) await staged.commit();
   else await staged.discard();
   const collected = {
-    ...{ experiment: experiment.name, trials: resolver.trials.length, finished: results.length, missing },
-    results: missing.length === 0 ? table : null,
-    scores: scoreLines(results),
+    ...{ experiment: experiment.name, trials: resolver.trials.length, finished: scores.counts.results, missing },
+    results: missing.length === 0 ? csv : null,
+    scores: scores.lines().map(({ line }) => line),
   };
-  return { collected, results };
+  return { collected, table: scores };
 }
 
 const unused = (): Omit<ExperimentValues, "out" | "checkpoints" | "glueData" | "offline"> => ({
@@ -86,21 +86,16 @@ async function* csvOf(
   const linesOf = resultsTable(resolver.trials, recipes);
   let some: TrialResult[] = [];
   let head = true;
-  for (const [i, spec] of resolver.trials.entries()) {
+  let passed = 0;
+  for (const spec of resolver.trials) {
+    passed++;
     if (signal.aborted) throw new Interrupted(null);
     const outcome = await resolver.outcome(spec);
     const result = outcome === null ? null : { spec, run: outcome === "unneeded" ? null : outcome };
     onTrial(spec, result);
     if (result) some.push(result);
-    if (some.length < AT_ONCE && i + 1 < resolver.trials.length) continue;
+    if (some.length < AT_ONCE && passed < resolver.trials.length) continue;
     if (some.length > 0) yield linesOf(some, head);
     [some, head] = [[], false];
   }
-}
-
-/** A result that holds of its run what tables of scores read. */
-function withScore({ spec, run }: TrialResult): ScoredTrial {
-  if (!run) return { spec, run };
-  const { score, seed } = run.record;
-  return { spec, run: { record: { score, seed } } };
 }

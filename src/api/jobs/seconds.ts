@@ -2,6 +2,7 @@
 
 import { readRecord } from "../../checkpoints/runs/run-folder";
 import type { ListedTrial } from "../../experiment/listing";
+import type { LeftTrial } from "../../jobs/stages";
 import type { SettingsOf } from "../../options/settings";
 import type { jobSettings } from "../../settings/jobs";
 import type { Call } from "../caller";
@@ -15,13 +16,26 @@ const ASSUMED = { cpu: 20e9, gpu: 10e12 };
 /** Of a job before its first step: Node, data, the base, compiling. */
 const START = 5;
 
+/** The finished trials that are looked at, out of all. */
+export function lastFinished(): { readonly trials: readonly ListedTrial[]; hear(trial: ListedTrial): void } {
+  const trials: ListedTrial[] = [];
+  return {
+    trials,
+    hear(trial) {
+      if (trial.state !== "finished" || trial.folder === null) return;
+      trials.push(trial);
+      if (trials.length > LOOKED_AT) trials.shift();
+    },
+  };
+}
+
+/** @param finished as lastFinished has them */
 export async function secondsOf(
-  trials: readonly ListedTrial[],
+  finished: readonly ListedTrial[],
   { gpus, cpus, pack }: SettingsOf<typeof jobSettings>,
   { reporter }: Call,
-): Promise<(trial: ListedTrial) => number> {
+): Promise<(trial: LeftTrial) => number> {
   if (pack !== "auto") return () => 0;
-  const finished = trials.filter(({ state, folder }) => state === "finished" && folder !== null).slice(-LOOKED_AT);
   let [seconds, flops] = [0, 0];
   for (const { folder, flops: work } of finished) {
     const record = await readRecord(folder as string);

@@ -1,10 +1,9 @@
 // An experiment on other machines: what is left of its trials as arrays of jobs of a job system.
 
 import { failure, usageError } from "../../errors/errors";
-import type { ListedTrial } from "../../experiment/listing";
 import type { Experiment } from "../../experiment/read";
 import type { JobFile, JobStatus, JobSystem, JobWork, Submission, SubmittedArray } from "../../jobs/job-system";
-import { fromRanges } from "../../jobs/stages";
+import { fromRanges, type LeftTrial } from "../../jobs/stages";
 import type { StoredSubmission } from "../../jobs/submission";
 import { type Given, readGiven } from "../../options/given";
 import type { Values } from "../../options/option";
@@ -14,7 +13,7 @@ import { dryRun, offline } from "../../settings/call";
 import { type JobSystemName, jobSettings, onOption } from "../../settings/jobs";
 import { type Call, type Caller, callOf } from "../caller";
 import { experimentOptions, type OpenedExperiment, openExperiment } from "../experiment/open";
-import { secondsOf } from "./seconds";
+import { lastFinished, secondsOf } from "./seconds";
 
 export const submitOptions = (recipes: Recipes) => {
   const { out, checkpoints, glueData } = experimentOptions(recipes);
@@ -142,12 +141,12 @@ async function workOf(
   call: Call,
 ): Promise<{
   work: JobWork;
-  left: readonly ListedTrial[];
+  left: readonly LeftTrial[];
   queued: number;
   superseded: ReadonlySet<SubmittedArray>;
 }> {
   const { experiment, resolver, out, steps } = opened;
-  const { listWork } = await import("../../experiment/listing.js");
+  const { passWork } = await import("../../experiment/listing.js");
   const { isLastStep, planHash } = await import("../../experiment/plan.js");
   const { arraysOf, listStages } = await import("../../jobs/stages.js");
   const { nextNumber, submissionFolder } = await import("../../jobs/submission.js");
@@ -158,14 +157,20 @@ async function workOf(
       `${experiment.file} has changed since ${older.stored.folder} was submitted, and jobs of it have not ended: run flexbert jobs cancel`,
     );
   }
-  const { trials } = await listWork(resolver, resolver.trials);
-  const open = trials.filter(({ state }) => state !== "finished" && state !== "unneeded");
+  const open: LeftTrial[] = [];
+  const finished = lastFinished();
+  await passWork(resolver, resolver.trials, (trial) => {
+    const { state, flops, spec } = trial;
+    finished.hear(trial);
+    if (state === "finished" || state === "unneeded") return;
+    open.push({ index: spec.index, method: spec.recipe.method, task: spec.task.name, flops });
+  });
   const superseded = supersededBy(open, active, steps);
   const running = active.flatMap(({ jobs }) => jobs.filter(({ array }) => !superseded.has(array)));
   const taken = new Set(running.flatMap(({ array, index }) => fromRanges(array.packs[index] ?? "")));
-  const left = open.filter(({ spec }) => !taken.has(spec.index));
+  const left = open.filter(({ index }) => !taken.has(index));
   const settings = settingsFrom(jobSettings, { ...experiment.jobs });
-  const seconds = await secondsOf(trials, settings, call);
+  const seconds = await secondsOf(finished.trials, settings, call);
   const last = left.length === 0 && active.length > 0 ? [] : steps.filter(isLastStep);
   const stages = listStages(left, last, settings.pack, seconds);
   const number = await nextNumber(out);
@@ -190,16 +195,14 @@ async function workOf(
  * of which something failed and is submitted again. They would not wait for it.
  */
 function supersededBy(
-  open: readonly ListedTrial[],
+  open: readonly LeftTrial[],
   active: readonly Active[],
   order: readonly string[],
 ): ReadonlySet<SubmittedArray> {
   const jobs = active.flatMap((one) => one.jobs);
   const covered = new Set(jobs.flatMap(({ array, index }) => fromRanges(array.packs[index] ?? "")));
-  const again = open
-    .filter(({ spec }) => !covered.has(spec.index))
-    .map(({ spec }) => order.indexOf(spec.recipe.method));
-  const first = again.length === 0 ? order.length : Math.min(...again);
+  const again = open.filter(({ index }) => !covered.has(index)).map(({ method }) => order.indexOf(method));
+  const first = again.reduce((least, one) => Math.min(least, one), order.length);
   const begun = new Set(jobs.filter(({ state }) => state !== "pending").map(({ array }) => array));
   const trains = ({ packs }: SubmittedArray) => packs[0] !== "";
   // Steps after training are done again by what is submitted now, if anything is.

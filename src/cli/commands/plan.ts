@@ -1,10 +1,13 @@
 // flexbert plan: the trials of an experiment in their order, with their ids and how far they are.
 
-import { listExperiment, planOptions } from "../../api/experiment/plan";
+import { describeListed, type PlanListener, type PlanSums, passPlan, planOptions } from "../../api/experiment/plan";
+import type { LeftWork } from "../../experiment/listing";
 import { settingsOf } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
 import { defineCommand } from "../command";
-import { experimentArgument, printListing } from "../experiment-tables";
+import { experimentArgument, planTable } from "../experiment-tables";
+import { listInJson, type Pieces } from "../pieces";
+import type { Terminal } from "../terminal";
 
 export function planCommand(recipes: Recipes) {
   const options = planOptions(recipes);
@@ -21,9 +24,26 @@ export function planCommand(recipes: Recipes) {
       "plan experiments/glue.yaml --only finetune --shard 0/8",
     ],
     async run(values, terminal, [file = ""]) {
-      const { plan, listing } = await listExperiment(file, settingsOf(options, values), terminal);
-      if (terminal.json) terminal.printJson(plan);
-      else printListing(listing, null, terminal);
+      const printed = terminal.json ? planJson(terminal) : planForPeople(terminal);
+      const { left, sums } = await passPlan(file, settingsOf(options, values), terminal, printed);
+      printed.end({ ...left, ...sums });
     },
   });
+}
+
+interface PrintedPlan extends PlanListener {
+  end(found: LeftWork & PlanSums): void;
+}
+
+const planForPeople = (terminal: Terminal): PrintedPlan => ({ begin: () => undefined, ...planTable(null, terminal) });
+
+function planJson(terminal: Terminal): PrintedPlan {
+  let list: Pieces<unknown, object> | null = null;
+  return {
+    begin(head) {
+      list = listInJson(head, "trials", terminal);
+    },
+    trial: (listed) => list?.add(describeListed(listed)),
+    end: ({ openFlops, openBytes, halving }) => list?.end({ openFlops, openBytes, halving }),
+  };
 }

@@ -4,6 +4,7 @@
 import type { StepListener } from "../../api/experiment/last-steps";
 import { estimateRun } from "../../api/experiment/plan";
 import { type RunExperiment, type RunOptions, runExperiment, runOptions } from "../../api/experiment/run";
+import { scoresOfResults } from "../../experiment/results";
 import { formatSeconds } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
@@ -65,7 +66,7 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
 
 export function printOutcome({ outcome, results: all }: RunExperiment, terminal: Terminal): void {
   const { trials, finished, results, search } = outcome;
-  if (all.length > 0) printScores(all, terminal);
+  if (all.length > 0) printScores(scoresOfResults(all), terminal);
   if (search) printFront(search, terminal);
   terminal.print(
     results === null

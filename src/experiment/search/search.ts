@@ -69,7 +69,7 @@ async function goThrough(state: SearchState): Promise<SearchOutcome> {
   await closeAll(state);
   const students = await placedTrials(
     resolver,
-    resolver.trials.filter(({ recipe }) => recipe.makes === "students"),
+    [...resolver.trials].filter(({ recipe }) => recipe.makes === "students"),
   );
   state.trials = [...state.trials, ...students];
   const shared = await sharedWork(resolver, state.trials);
@@ -117,7 +117,7 @@ function choicesOf({ tasks, trials, seen, front }: SearchState): FrontChoice[] {
 /** Halves each task's fine-tunings, all tasks in step, until each has its teacher. */
 async function findTeachers(state: SearchState): Promise<void> {
   const { resolver, budget, tasks } = state;
-  const specs = resolver.trials.filter(({ recipe, place }) => recipe.makes === "teachers" && place.fork !== null);
+  const specs = [...resolver.trials].filter(({ recipe, place }) => recipe.makes === "teachers" && place.fork !== null);
   const all = await placedTrials(resolver, specs);
   state.trials = all;
   state.shared = await sharedWork(resolver, all);
@@ -164,7 +164,7 @@ function seedsToTeach({ resolver, trials, seen }: SearchState, teacher: StoredRu
   const { task } = teacher.record;
   const count = Math.max(
     1,
-    ...resolver.trials.filter((spec) => spec.task.name === task).map((spec) => spec.teachers ?? 1),
+    ...[...resolver.trials].filter((spec) => spec.task.name === task).map((spec) => spec.teachers ?? 1),
   );
   const own = trials.find(({ found }) => found.trial.folder === teacher.folder);
   const alike = trials.filter((trial) => own && trial.task === task && isSameArm(trial, own));

@@ -20,14 +20,14 @@ export function jobsCollectCommand(recipes: Recipes) {
     options,
     examples: ["jobs collect experiments/glue.yaml", "jobs collect experiments/glue.yaml --json"],
     async run(values, terminal, [file = ""]) {
-      const { collected, results } = await collect(file, settingsOf(options, values), terminal);
-      const { trials, finished, missing, results: table } = collected;
+      const { collected, table } = await collect(file, settingsOf(options, values), terminal);
+      const { trials, finished, missing, results } = collected;
       if (terminal.json) terminal.printJson(collected);
       else {
-        if (results.length > 0) printScores(results, terminal);
+        if (finished > 0) printScores(table, terminal);
         for (const { index, what } of missing.slice(0, SHOWN)) terminal.print(`missing: trial ${index}, ${what}`);
         if (missing.length > SHOWN) terminal.print(`missing: ${missing.length - SHOWN} more; --json has all`);
-        if (table !== null) terminal.print(`\nall ${trials} trials are finished: ${table}`);
+        if (results !== null) terminal.print(`\nall ${trials} trials are finished: ${results}`);
       }
       if (missing.length === 0) return;
       throw new UserError(
