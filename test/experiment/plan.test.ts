@@ -3,7 +3,7 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/runs/run-folder";
-import { groupTrials, inShard, listTrials, type TrialSpec } from "../../src/experiment/plan";
+import { chosenOf, groupTrials, inShard, listTrials, planTrials, type TrialSpec } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";
 import { kOf } from "../../src/model/place";
@@ -164,3 +164,32 @@ async function pretendFinished(resolver: Awaited<ReturnType<typeof open>>["resol
   await createRun(own, begun, {});
   await finishRun(own, { ...begun, score }, { "classifier.bias": float32([2], Float32Array.of(score, spec.seed)) });
 }
+
+test("trials that are made one by one are those of the list, as often as they are asked for", async () => {
+  const blocks = [1, 2]
+    .map((last) => `  - { student_layers: 1-2, seeds: [${last}, 3], learning_rate: 2e-5 }\n`)
+    .join("");
+  const file = path.join(folder, "blocks.yaml");
+  writeFileSync(
+    file,
+    `tasks: [rte]\nfinetune: { k: "3", seeds: 2 }\ndistill:\n${blocks}  - { student_layers: 2, seeds: 4 }\n`,
+  );
+  const experiment = await readExperiment(file, recipes);
+  const { trials } = listTrials(experiment, 4);
+  const made = planTrials(experiment, 4).trials;
+  expect([...made]).toEqual(trials);
+  expect([...made]).toEqual(trials);
+  expect(made).toHaveLength(trials.length);
+  const students = trials.filter(({ recipe }) => recipe.method === "distill");
+  const lines = students.map(({ place, seed, training }) => `${place.layers} ${seed} ${training.learningRate}`);
+  // What two blocks ask for stands where the first asked for it.
+  const [rate] = students.filter(({ place, seed }) => place.layers === 2 && seed === 4);
+  const other = rate?.training.learningRate;
+  const both = [2, 1].flatMap((layers) => [1, 3].map((seed) => `${layers} ${seed} 0.00002`));
+  const later = [2, 1].map((layers) => `${layers} 2 0.00002`);
+  const last = other === 0.00002 ? ["2 4 0.00002"] : [1, 2, 3, 4].map((seed) => `2 ${seed} ${other}`);
+  expect(lines).toEqual([...both, ...later, ...last]);
+  const shard = chosenOf(made, (spec) => inShard({ index: 1, count: 3 }, spec));
+  expect([...shard]).toEqual(trials.filter(({ index }) => index % 3 === 1));
+  expect(shard).toHaveLength([...shard].length);
+});

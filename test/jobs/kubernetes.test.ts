@@ -78,7 +78,29 @@ test("without an image or a volume, and for what lies outside of the project, it
   expect([outside.status, outside.stderr]).toEqual([2, expect.stringMatching(/--out must lie in the working folder/)]);
 });
 
+test("a folder of the node's is mounted where trials are trained, and in no other pod; one by a variable is refused", () => {
+  const small = readFileSync(path.join(cwd, "small.yaml"), "utf8");
+  const section = (folder: string) => `jobs: { node_cache: ${folder}, kubernetes: { image: i, volume: v } }\n`;
+  writeFileSync(path.join(cwd, "near.yaml"), small + section("/var/flexbert"));
+  const objects = parseAllDocuments(dry("near.yaml").stdout).map((document) => document.toJS());
+  const specs = objects
+    .filter(({ kind, metadata }) => kind === "Job" && !metadata.name.endsWith("-stages"))
+    .map(({ spec }) => spec.template.spec);
+  const mounted = specs.map(({ volumes, containers: [{ volumeMounts, command }] }) => [
+    volumes.find(({ name }: Written) => name === "node")?.hostPath,
+    volumeMounts.find(({ name }: Written) => name === "node")?.mountPath,
+    / --node-cache (\S+) --trial/.exec(command.at(-1))?.[1],
+  ]);
+  const own = [{ path: "/var/flexbert", type: "Directory" }, "/node-cache", "/node-cache"];
+  expect(mounted).toEqual([own, own, [undefined, undefined, undefined]]);
+  writeFileSync(path.join(cwd, "near.yaml"), small + section("$TMPDIR"));
+  const { status, stderr } = dry("near.yaml");
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/jobs\.node_cache: \$TMPDIR: Kubernetes mounts/)]);
+});
+
 test.each([
+  ["jobs: { node_cache: cache }", /jobs\.node_cache: takes an absolute path without blanks/],
+  ["jobs: { node_cache: '/tmp/$(id)' }", /jobs\.node_cache: takes an absolute path without blanks/],
   ["jobs: { gpus: 2 }", /jobs\.gpus: takes a whole number from 0 to 1, got 2/],
   ["jobs: { slurm: { partitoin: a } }", /jobs\.slurm\.partitoin: unknown key \(did you mean "partition"\?\)/],
   ["jobs: { slurm: { account: 'a; rm -rf /' } }", /jobs\.slurm\.account: takes a name of letters/],

@@ -17,12 +17,12 @@ const out = "it's 100 % $HOME\\";
 beforeAll(() => symlinkSync("glue-data", path.join(cwd, "the 'data'")));
 
 /** Writes the experiment under a name, with a job's command that prints its words. */
-function write(name: string, more = ""): void {
+function write(name: string, more = "", top = ""): void {
   const small = readFileSync(path.join(cwd, "small.yaml"), "utf8");
   const command = "command: printf '%s\\n'";
   writeFileSync(
     path.join(cwd, name),
-    `${small}jobs: { pack: 1, slurm: { ${command} ${more} }, kubernetes: { ${command}, image: i, volume: v } }\n`,
+    `${small}jobs: { pack: 1, ${top} slurm: { ${command} ${more} }, kubernetes: { ${command}, image: i, volume: v } }\n`,
   );
 }
 
@@ -49,6 +49,26 @@ unless(onWindows).test("a script of Slurm's", () => {
   expect([status, stdout.trim().split("\n")]).toEqual([0, words(file, folder, plan, ["--trial", "2"])]);
   expect(readFileSync(path.join(cwd, folder, "jobs/0001/exits/finetune-2"), "utf8")).toBe("0\n");
   expect(readdirSync(cwd)).not.toContain("pwned");
+});
+
+unless(onWindows).test("a node's own variables in a script of Slurm's, with blanks in them", () => {
+  write("near.yaml", "", "node_cache: $TMPDIR/of-$WHO,");
+  const { files, plan } = JSON.parse(dry("near.yaml", "slurm", "--json").stdout);
+  const env = { ...process.env, TMPDIR: "/scratch/a b $(id)", WHO: "me" };
+  const printed = files.map(({ name, content }: { name: string; content: string }) => {
+    if (name === "submit.sh") return [];
+    const script = path.join(scripts, name);
+    writeFileSync(script, content);
+    const { stdout } = spawnSync("bash", [script], {
+      cwd,
+      env: { ...env, SLURM_ARRAY_TASK_ID: "0" },
+      encoding: "utf8",
+    });
+    return stdout.trim().split("\n").slice(-4);
+  });
+  const near = (trial: string) => ["--node-cache", "/scratch/a b $(id)/of-me", "--trial", trial];
+  expect(printed).toEqual([near("0"), near("8"), ["--threads", "2", "--only", "merge"], []]);
+  expect(plan).toMatch(/^[0-9a-f]{8}$/);
 });
 
 unless(onWindows).test("a container's command on Kubernetes", () => {

@@ -18,7 +18,8 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
   beforeAll(() => {
     const small = readFileSync(path.join(cwd, "small.yaml"), "utf8");
     const section = "jobs: { cpus: 1, memory: 500MB, engine: wasm, pack: 1, slurm: { time: 10m } }\n";
-    writeFileSync(path.join(cwd, "jobs.yaml"), small + section);
+    const near = section.replace("pack", `node_cache: ${cwd}/node/$SLURM_JOB_USER, pack`);
+    writeFileSync(path.join(cwd, "jobs.yaml"), small + near);
     // Slow enough that something can happen to it meanwhile.
     writeFileSync(path.join(cwd, "long.yaml"), small.replace("epochs: [2, 4]", "epochs: [60]") + section);
     expect(run("--out alone --threads 1").status).toBe(0);
@@ -76,6 +77,16 @@ unless(missingSlurm()).describe("flexbert jobs on Slurm", () => {
     expect([collected.status, collected.stdout]).toEqual([0, expect.stringMatching(/all 12 trials are finished/)]);
     expect(table(own)).toBe(table("alone"));
     expect(weights(own)).toEqual(weights("alone"));
+    // Two trials of each task stand on each fork, and their students.
+    const told = logs
+      .map((name) => readFileSync(path.join(cwd, own, "jobs/0001/logs", `${name}.log`), "utf8"))
+      .join("");
+    const shared = (split: string, fork: number) =>
+      `${split}: trunk activations under fork ${fork} are another process's, in ${cwd}/node/root/`;
+    for (const task of ["rte", "stsb"]) {
+      for (const split of ["train", "dev"])
+        for (const fork of [1, 2]) expect(told).toContain(shared(`${task} ${split}`, fork));
+    }
   });
 
   /** The process that has a trial of rte's, by its lock. */
