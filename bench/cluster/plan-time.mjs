@@ -1,5 +1,5 @@
-// Seconds and memory of `plan` and `jobs collect` by the number of trials: run folders with records as training leaves them, and
-// without weights, are written first.
+// Seconds and memory of `plan`, `jobs collect` and `jobs submit --dry-run` by the number of trials: run folders with records as training
+// leaves them, and without weights, are written first; what is submitted has none.
 //
 //   npm run build && node bench/cluster/plan-time.mjs [--trials 1000,10000,100000] [--folder /tmp/plan-time]
 import { spawnSync } from "node:child_process";
@@ -69,7 +69,7 @@ function timed(words) {
   return `${seconds.toFixed(1)} s ${megabytes.toFixed(0)} MB`;
 }
 
-process.stdout.write("trials   plan            plan --json     jobs collect\n");
+process.stdout.write("trials   plan            plan --json     jobs collect    jobs submit --dry-run\n");
 for (const trials of values.trials.split(",").map(Number)) {
   rmSync(values.folder, { recursive: true, force: true });
   mkdirSync(values.folder, { recursive: true });
@@ -80,6 +80,7 @@ for (const trials of values.trials.split(",").map(Number)) {
     ["plan", "tiny.yaml"],
     ["plan", "tiny.yaml", "--json"],
     ["jobs", "collect", "tiny.yaml"],
+    ["jobs", "submit", "tiny.yaml", "--on", "slurm", "--dry-run", "--out", "none"],
   ].map(timed);
   process.stdout.write(`${String(trials).padEnd(9)}${cells.map((cell) => cell.padEnd(16)).join("")}\n`);
 }
