@@ -145,8 +145,14 @@ export function sharedActivations(
           };
           const publish = (store: ActivationStore, seconds: number) =>
             write({ file: fileOf(fork), folder, store, rows, hidden, seconds, label }, { reporter, signal });
-          // Whoever had the claim before may have ended between the two looks.
-          return { found: await deepest(fork, depth), publish, end };
+          try {
+            // Whoever had the claim before may have ended between the two looks.
+            const found = await deepest(fork, depth);
+            return found?.fork === fork ? { ...alone(found), end } : { found, publish, end };
+          } catch (error) {
+            await end();
+            throw error;
+          }
         }
         // Who began earlier ends earlier. Not who is suspended; nor the next, where one was killed or had nothing to share.
         const isNext = waitsFor !== null && waitsFor !== claim.heldBy;
@@ -159,6 +165,9 @@ export function sharedActivations(
   };
 }
 
+/** Variables of the environment that change what the engines' libraries compute with. */
+const ofLibraries = /^(FLEXBERT_TENSORFLOW|TF_|XLA_|ONEDNN_|DNNL_|NVIDIA_TF32|ORT_|OMP_|MKL_)/;
+
 /** Of all that decides the activations' bits: what computes, on which machine, the base, the rows and how they are cut. */
 function keyOf(
   what: Readonly<Record<string, string | number>>,
@@ -167,7 +176,8 @@ function keyOf(
 ): string {
   // Of a machine since it booted: pods of one have names of their own.
   const machine = processStart(process.pid)?.split("/")[0] ?? os.hostname();
-  const by = { format: 1, flexbert: packageVersion(), machine, engine: summary, precision, threads };
+  const set = Object.fromEntries(Object.entries(process.env).filter(([name]) => ofLibraries.test(name)));
+  const by = { format: 1, flexbert: packageVersion(), machine, engine: summary, precision, threads, set };
   const hash = createHash("sha256").update(canonicalJson({ ...by, ...what, padId }));
   hash.update(lengths);
   for (let row = 0; row < lengths.length; row++) {
