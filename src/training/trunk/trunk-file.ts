@@ -100,9 +100,11 @@ export async function writeRows(
     const length = lengths[row] as number;
     const values = await store.read({ rows: [row], length }, 1);
     const own = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-    for (let at = 0; at < own.length; at += PIECE - filled) {
-      filled += own.copy(piece, filled, at);
-      if (filled < PIECE) break;
+    for (let at = 0; at < own.length; ) {
+      const copied = own.copy(piece, filled, at);
+      at += copied;
+      filled += copied;
+      if (filled < PIECE) continue;
       await flush();
       if (signal.aborted) throw new Interrupted(null);
       if (written > SMALL && (2 * seconds() * bytes) / written > computing) return null;

@@ -15,8 +15,9 @@ import {
 import { open as openFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { beforeAll, expect, test } from "@jest/globals";
-import { encodeExamples } from "../../../src/batches/rows";
+import { afterEach, beforeAll, expect, test } from "@jest/globals";
+import { type EncodedRows, encodeExamples } from "../../../src/batches/rows";
+import type { Base } from "../../../src/checkpoints/bases/base";
 import { readSplit } from "../../../src/data/read-split";
 import type { Engine } from "../../../src/engines/engine";
 import { openEngine } from "../../../src/engines/open";
@@ -25,16 +26,21 @@ import { Interrupted } from "../../../src/messages/reporter";
 import { glueTasks } from "../../../src/tasks/glue";
 import { createTokenizer } from "../../../src/tokenizer/tokenizer";
 import { openNodeCache } from "../../../src/training/trunk/node-cache";
-import { openTrunk } from "../../../src/training/trunk/trunk";
-import { readOnly, SMALL, writeRows } from "../../../src/training/trunk/trunk-file";
+import { openTrunk, type Trunk } from "../../../src/training/trunk/trunk";
+import { check, readOnly, recordOf, SMALL, writeRows } from "../../../src/training/trunk/trunk-file";
 import { onWindows, unless } from "../../skips";
 import { quietContext, temporaryFolder, tinyBase, writeTinyGlue } from "../../tiny";
 import { until } from "../../until";
 
 const base = tinyBase();
 const root = temporaryFolder();
+const opened: Trunk[] = [];
 let engine: Engine;
 let made = 0;
+
+afterEach(async () => {
+  for (const trunk of opened.splice(0)) await trunk.dispose();
+});
 
 beforeAll(async () => {
   engine = (await openEngine("wasm", {})).engine;
@@ -63,11 +69,11 @@ async function node() {
     const context = { ...one.context, signal, reporter: { ...one.context.reporter, progress } };
     const options = { budget: 1e9, folder: path.join(given, "scratch"), label: "rte train", nodeCache };
     const trunk = await openTrunk(base, rows, options, context);
+    opened.push(trunk);
     return {
       ...one,
       passes: () => passes,
       stop: () => stopping.abort(),
-      dispose: () => trunk.dispose(),
       values: async (fork: number) => (await trunk.at(fork)).read({ rows: [3, 68, 0], length: 30 }, 4),
     };
   };
@@ -90,7 +96,6 @@ test("one computes and the others read, each fork from the deepest that is there
   expect([await third.values(1), third.passes()]).toEqual([at1, 0]);
   expect([await third.values(2), third.passes()]).toEqual([await own.values(2), 1]);
   expect(files()).toEqual([file1, expect.stringMatching(/-2\.trunk$/), file3]);
-  for (const one of [first, second, third, own]) await one.dispose();
 });
 
 test("other rows, another base and another precision have files of their own", async () => {
@@ -100,10 +105,15 @@ test("other rows, another base and another precision have files of their own", a
   const options = { budget: 1e9, folder, label: "rte train", nodeCache: folder };
   const rows = await tinyRows();
   const { context } = quietContext(engine);
-  await (await openTrunk(tinyBase("other", { seed: 2 }), rows, options, context)).at(1);
+  const trunkOf = async (from: Base, read: EncodedRows) => {
+    const trunk = await openTrunk(from, read, options, context);
+    opened.push(trunk);
+    return trunk;
+  };
+  await (await trunkOf(tinyBase("other", { seed: 2 }), rows)).at(1);
   const ids = Array.from(rows.lengths, (_, row) => Int32Array.from(rows.ids.at(row) as Int32Array));
   (ids[9] as Int32Array)[2] = 7;
-  await (await openTrunk(base, { ...rows, ids }, options, context)).at(1);
+  await (await trunkOf(base, { ...rows, ids })).at(1);
   expect(new Set(files().map((name) => name.slice(0, 32))).size).toBe(4);
 });
 
@@ -262,16 +272,22 @@ test("what nobody opened for a day goes, whatever a killed process left too", as
 test("rows that take longer to write and to read than to compute are given up", async () => {
   const lengths = new Int32Array(40).fill(1000);
   const hidden = Math.ceil((SMALL + 8e6) / 4 / 40_000);
-  const values = new Float32Array(1000 * hidden).fill(1);
-  const store = { place: "", memoryBytes: 0, read: async () => values, write: async () => {}, dispose: async () => {} };
+  const valuesOf = (row: number) => new Float32Array(1000 * hidden).map((_, i) => row + i / 7);
+  const read = async ({ rows: [row] }: { readonly rows: readonly number[] }) => valuesOf(row as number);
+  const store = { place: "", memoryBytes: 0, read, write: async () => {}, dispose: async () => {} };
   const file = path.join(root, "large");
   const handle = await openFile(file, "w+");
   const { signal } = quietContext(engine).context;
   try {
     expect(await writeRows(handle, store, lengths, hidden, 0, signal)).toBeNull();
-    expect(await writeRows(handle, store, lengths, hidden, 1e9, signal)).toMatchObject({ seconds: 1e9 });
-    const last = await readOnly(handle, lengths, hidden, file).read({ rows: [39], length: 1000 }, 1);
-    expect(last).toEqual(values);
+    const record = await writeRows(handle, store, lengths, hidden, 1e9, signal);
+    expect(record).toEqual(await recordOf(handle, 40_000 * hidden * 4));
+    await check(handle, record as NonNullable<typeof record>, signal);
+    const { read: readBack } = readOnly(handle, lengths, hidden, file);
+    for (const row of [0, 2, 3, 39]) {
+      const found = await readBack({ rows: [row], length: 1000 }, 1);
+      expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(valuesOf(row).buffer))).toBe(0);
+    }
   } finally {
     await handle.close();
   }
