@@ -20,7 +20,7 @@ const rooms = [
     "tokenizer",
     "batches",
   ],
-  ...["checkpoints", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
+  ...["checkpoints", "exits", "selection", "compile", "engines", "merge/folder", "export", "merge", "training"],
   ...["recipes", "predict", "quantise", "serve", "experiment", "jobs", "report", "benchmark", "api", "cli"],
 ];
 const NATIVE = /^(@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)|onnxruntime-node$)/;

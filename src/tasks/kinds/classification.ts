@@ -3,6 +3,7 @@
 import { familyHead } from "../../model/families/head";
 import { accuracy, classReport, confusionMatrix, f1OfClass, type Metric, macroF1, matthews } from "../metrics";
 import { type ClassPrediction, defineKind } from "./kind";
+import { latest, softmaxEntropy } from "./leaving";
 import { readName } from "./names";
 
 const metrics: Readonly<Record<string, Metric>> = {
@@ -46,9 +47,21 @@ export const classification = defineKind({
     return { label, score: scores[label] as number, scores };
   },
   exclusive: true,
-  confidence(logits) {
-    const most = logits[largest(logits)] as number;
-    return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
+  confidence: probabilityOfLargest,
+  leaving: {
+    criteria: {
+      entropy: { doubt: (outputs) => softmaxEntropy(latest(outputs)), most: ({ labels }) => Math.log(labels.length) },
+      probability: {
+        doubt: (outputs) => 1 - probabilityOfLargest(latest(outputs)),
+        most: ({ labels }) => 1 - 1 / labels.length,
+      },
+    },
+    kept: "rows that the whole model answers rightly",
+    /** Of those rows alone, so that what is kept of them bounds what is kept of the accuracy. */
+    losses: () => (left, full, target) => {
+      if (largest(full) !== target[0]) return null;
+      return Number(largest(left) !== target[0]);
+    },
   },
   cells: ({ label, score }: ClassPrediction) => [label, score.toFixed(4)],
   columns: (task) => [task, `${task} score`],
@@ -77,4 +90,9 @@ function largest(logits: Float32Array): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if ((logits[id] as number) > (logits[best] as number)) best = id;
   return best;
+}
+
+function probabilityOfLargest(logits: Float32Array): number {
+  const most = logits[largest(logits)] as number;
+  return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
 }

@@ -87,6 +87,36 @@ export interface Explained {
   readonly confusion: readonly (readonly number[])[] | null;
 }
 
+/** A way to say how much doubt there is. */
+export interface Criterion {
+  /**
+   * Of one row: 0 for none. Infinity where these ramps cannot tell.
+   * @param outputs logits of the ramps that it has passed, the last of them the latest
+   */
+  doubt(outputs: readonly Float32Array[], task: Labelled): number;
+  /** As much doubt as there can be, or as any threshold should allow. @param targets of train rows, as the kind makes numbers of labels */
+  most(task: Labelled, targets: ArrayLike<number>): number;
+}
+
+/**
+ * When a row may leave below the top of its way: how much doubt the outputs of the ramps so far leave, and what a row loses that takes
+ * a ramp's outputs for the model's.
+ */
+export interface Leaving {
+  /** By name; the first where nobody says. */
+  readonly criteria: Readonly<Record<string, Criterion>>;
+  /** In words, what {@link losses} count: what a promise keeps of. */
+  readonly kept: string;
+  /**
+   * What rows lose, from 0 (nothing) to 1; null for a row that the promise does not speak of.
+   * @param targets of train rows: what a scale is taken from, that dev rows have no part in
+   */
+  losses(task: Labelled, targets: ArrayLike<number>): RowLoss;
+}
+
+/** @param left logits of the ramp; full of the model; target the row's label as numbers */
+export type RowLoss = (left: Float32Array, full: Float32Array, target: ArrayLike<number>) => number | null;
+
 /** Functions that take a label or a prediction take one of their own kind. */
 export interface Kind {
   /** In manifests, tasks files and ids. */
@@ -135,6 +165,8 @@ export interface Kind {
   predict(logits: Float32Array, task: Labelled, of?: WordedText): Prediction;
   /** The probability of what is decided, of the least certain label where each is decided alone; absent where there is none. */
   confidence?(logits: Float32Array, task: Labelled): number;
+  /** When its rows may leave below the top of their way; absent: they cannot. */
+  readonly leaving?: Leaving;
   /** Whether a row is of one class, whose id is decided: such rows can be balanced. Absent: it is not. */
   readonly exclusive?: boolean;
   /** A prediction as cells of a table, and what stands above them. */

@@ -13,6 +13,7 @@ import {
 } from "../metrics";
 import { thresholdOf, tuneEach, tuneTogether } from "../thresholds";
 import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
+import { binaryEntropy, latest } from "./leaving";
 import { readName } from "./names";
 
 const SEPARATOR = "|";
@@ -71,12 +72,19 @@ export const multilabel = defineKind({
     const scores = Object.fromEntries(task.labels.map((label, id) => [label, sigmoid(logits[id] as number)]));
     return { labels: decided(logits, task).map((id) => task.labels[id] as string), scores };
   },
-  /** Of the side of the threshold that a label is on. */
-  confidence: (logits, { threshold = THRESHOLD }) =>
-    logits.reduce((least, logit, id) => {
-      const score = sigmoid(logit);
-      return Math.min(least, score >= thresholdOf(threshold, id) ? score : 1 - score);
-    }, 1),
+  confidence: (logits, task) => leastSure(logits, task),
+  leaving: {
+    /** Of the label that is least sure: each is decided alone, and all of them are the answer. */
+    criteria: {
+      entropy: {
+        doubt: (outputs) => latest(outputs).reduce((most, logit) => Math.max(most, binaryEntropy(sigmoid(logit))), 0),
+        most: () => Math.LN2,
+      },
+      probability: { doubt: (outputs, task) => 1 - leastSure(latest(outputs), task), most: () => 1 },
+    },
+    kept: "rows whose labels are all as the whole model has them",
+    losses: (task) => (left, full) => Number(decided(left, task).join() !== decided(full, task).join()),
+  },
   cells: ({ labels, scores }: LabelsPrediction) => [
     labels.join(SEPARATOR),
     labels.map((label) => scores[label]?.toFixed(4)).join(SEPARATOR),
@@ -113,6 +121,13 @@ function overLabels(value: (counts: readonly LabelCounts[]) => number): Metric["
 
 const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit));
 const logitOf = (probability: number) => Math.log(probability / (1 - probability));
+
+/** Of the side of the threshold that a label is on, the least of all labels. */
+const leastSure = (logits: Float32Array, { threshold = THRESHOLD }: Labelled): number =>
+  logits.reduce((least, logit, id) => {
+    const score = sigmoid(logit);
+    return Math.min(least, score >= thresholdOf(threshold, id) ? score : 1 - score);
+  }, 1);
 
 /** The ids of the labels whose probability reaches the threshold. */
 function decided(logits: Float32Array, { threshold = THRESHOLD }: Labelled): number[] {

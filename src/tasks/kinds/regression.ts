@@ -3,6 +3,7 @@
 import { familyHead } from "../../model/families/head";
 import { type Metric, pearson, ranks } from "../metrics";
 import { defineKind, type ValuePrediction } from "./kind";
+import { variance } from "./leaving";
 
 const metrics: Readonly<Record<string, Metric>> = {
   pearson: { title: "Pearson correlation", hub: "pearsonr", of: pearson },
@@ -37,6 +38,23 @@ export const regression = defineKind({
   outputs: () => ["value"],
   decide: (logits) => logits[0] as number,
   predict: (logits) => ({ value: logits[0] as number }),
+  leaving: {
+    /** A value has no probability: two ramps after each other that give the same are taken to be sure. */
+    criteria: {
+      spread: {
+        doubt(outputs) {
+          const [before, now] = outputs.slice(-2);
+          return before && now ? Math.abs((now[0] as number) - (before[0] as number)) : Number.POSITIVE_INFINITY;
+        },
+        most: (_, targets) => Math.sqrt(variance(targets)),
+      },
+    },
+    kept: "the variance of the labels (what a value moves from the whole model's, squared)",
+    losses(_, targets) {
+      const scale = variance(targets) || 1;
+      return (left, full) => Math.min(1, ((left[0] as number) - (full[0] as number)) ** 2 / scale);
+    },
+  },
   cells: ({ value }: ValuePrediction) => [value.toFixed(3)],
   columns: (task) => [task],
 

@@ -1,0 +1,171 @@
+// Thresholds: what rows do under them, which one a promise allows, and that the promise holds on rows that no choice has seen.
+
+import { describe, expect, test } from "@jest/globals";
+import { exitProblem } from "../../src/exits/exits";
+import { chooseStops, meanCost } from "../../src/exits/stops";
+import {
+  certified,
+  type Doubts,
+  doubtsAt,
+  type ExitJudge,
+  type ExitOutputs,
+  measure,
+  measuredBy,
+  thresholdGrid,
+  withinBudget,
+} from "../../src/exits/thresholds";
+import { normals, permutation } from "../../src/random/draws";
+import { foldIn, seedKey } from "../../src/random/threefry";
+import { kinds } from "../../src/tasks/kinds";
+import type { Labelled } from "../../src/tasks/kinds/kind";
+
+const LAYERS = [1, 2, 3, 4, 5];
+const two: Labelled = { labels: ["no", "yes"] };
+
+interface Synthetic {
+  readonly outputs: ExitOutputs;
+  readonly judge: ExitJudge;
+}
+
+/**
+ * Rows of two classes: each has a margin of its own, of which a ramp sees the more the higher it stands, with noise, so that doubt says
+ * something of what is wrong, and not all.
+ */
+function synthetic(rows: number, seed: number): Synthetic {
+  const key = seedKey(seed);
+  const draw = (which: number) => normals(foldIn(key, which), rows, 1);
+  const [margins, labels] = [draw(0), Float32Array.from(draw(1), (value) => Number(value > 0))];
+  const logitsOf = (share: number, noise: Float32Array) => (row: number) => {
+    const sign = labels[row] === 1 ? 1 : -1;
+    const logit = share * (sign * (2.2 + (margins[row] as number)) + 1.2 * (noise[row] as number));
+    return Float32Array.of(-logit, logit);
+  };
+  const ramps = new Map(LAYERS.map((layer) => [layer, logitsOf(layer / 4, draw(1 + layer))] as const));
+  const full = logitsOf(1.6, draw(9));
+  return { outputs: { top: 6, ramps, full, rows }, judge: judgeOf(full, labels) };
+}
+
+function judgeOf(full: (row: number) => Float32Array, labels: Float32Array): ExitJudge {
+  const leaving = kinds.classification.leaving as NonNullable<typeof kinds.classification.leaving>;
+  const lost = leaving.losses(two, labels);
+  return {
+    doubt: (outputs) => leaving.criteria["entropy"]?.doubt(outputs, two) as number,
+    loss: (row, left) => lost(left, full(row), [labels[row] as number]),
+  };
+}
+
+/** Doubts and losses of some of the rows, as of a split of their own. */
+function someOf({ doubt, loss, counts, ...all }: Doubts & { readonly counts: Uint8Array }, rows: Int32Array): Doubts {
+  const own = (values: Float64Array) => Float64Array.from(rows, (row) => values[row] as number);
+  const counted = rows.reduce((sum, row) => sum + (counts[row] as number), 0);
+  return { ...all, rows: rows.length, counted, doubt: doubt.map(own), loss: loss.map(own) };
+}
+
+/** Of all rows at once, and which of them count. */
+function doubtsOfAll({ outputs, judge }: Synthetic) {
+  const counts = Uint8Array.from({ length: outputs.rows }, (_, row) =>
+    Number(judge.loss(row, outputs.full(row)) !== null),
+  );
+  return { ...doubtsAt(LAYERS, outputs, judge), counts };
+}
+
+const grid = thresholdGrid(Math.LN2, 48);
+const ROWS = 6000;
+const DEV = 800;
+const lostShare = (doubts: Doubts, threshold: number | null) => {
+  if (threshold === null) return 0;
+  const { lost, counted } = measure(doubts, threshold);
+  return lost / counted;
+};
+
+/** 100 splits of the same rows into dev and others. */
+function* splits() {
+  const all = doubtsOfAll(synthetic(ROWS, 7));
+  for (let split = 0; split < 100; split++) {
+    const order = Int32Array.from(permutation(foldIn(seedKey(split), 3), ROWS));
+    yield { dev: someOf(all, order.subarray(0, DEV)), others: someOf(all, order.subarray(DEV)) };
+  }
+}
+
+describe("the promise", () => {
+  test.each([
+    [0.99, 0.95],
+    [0.97, 0.9],
+  ])("to keep %d with a confidence of %d breaks in no more than that of 100 splits", (keep, confidence) => {
+    let [broken, leaving] = [0, 0];
+    for (const { dev, others } of splits()) {
+      const threshold = certified(dev, grid, { keep, confidence });
+      if (threshold !== null) leaving += 1;
+      if (lostShare(others, threshold) > 1 - keep) broken += 1;
+    }
+    expect(broken).toBeLessThanOrEqual(100 * (1 - confidence));
+    expect(leaving).toBe(100); // a promise that lets nobody leave is kept by anybody
+  });
+
+  test("is what a choice that is tuned alone breaks", () => {
+    let broken = 0;
+    for (const { dev, others } of splits()) {
+      const fitting = grid.filter((threshold) => lostShare(dev, threshold) <= 0.01);
+      if (lostShare(others, fitting.at(-1) ?? null) > 0.01) broken += 1;
+    }
+    expect(broken).toBeGreaterThan(20);
+  });
+
+  test("has no threshold where too few rows count", () => {
+    const few = synthetic(200, 5);
+    expect(certified(doubtsAt(LAYERS, few.outputs, few.judge), grid, { keep: 0.99, confidence: 0.95 })).toBeNull();
+  });
+});
+
+describe("rows", () => {
+  // Three rows, ramps on layers 1 and 2 of 3: a sure one, one that is sure at the second and wrong, one that is never sure.
+  const logits = (...values: number[]) => Float32Array.from(values);
+  const rampOf = (rows: readonly Float32Array[]) => (row: number) => rows[row] as Float32Array;
+  const full = rampOf([logits(-3, 3), logits(-3, 3), logits(-3, 3)]);
+  const outputs: ExitOutputs = {
+    top: 3,
+    rows: 3,
+    full,
+    ramps: new Map([
+      [1, rampOf([logits(-3, 3), logits(0, 0.1), logits(0, 0)])],
+      [2, rampOf([logits(-9, 9), logits(4, -4), logits(0.1, 0)])],
+    ]),
+  };
+  const judge = judgeOf(full, Float32Array.of(1, 1, 1));
+
+  test("leave at the first ramp that is sure, and count what they lose there", () => {
+    const measured = measure(doubtsAt([1, 2], outputs, judge), 0.1);
+    expect(measured).toEqual({ rows: 3, counted: 3, lost: 1, layers: 2, top: 3, left: [1, 1], binary: true });
+    expect(measuredBy({ criterion: "entropy", threshold: 0.1, stops: [2] }, outputs, judge)).toMatchObject({
+      left: [2],
+      layers: (2 + 2 + 3) / 3,
+    });
+    expect(measure(doubtsAt([1, 2], outputs, judge), 0)).toMatchObject({ lost: 0, layers: 3, left: [0, 0] });
+  });
+
+  test("take no more layers than a budget has, at the smallest threshold that does", () => {
+    const doubts = doubtsAt([1, 2], outputs, judge);
+    expect(withinBudget(doubts, [0.001, 0.1, 0.7, 1], 2)).toBe(0.1);
+    expect(withinBudget(doubts, [0.001, 0.1], 1)).toBe(0.1);
+  });
+
+  test("are not asked by ramps that do not pay", () => {
+    const choose = () => 0.1;
+    const cheap = { layer: () => 100, stop: 1 };
+    expect(chooseStops([1, 2], outputs, judge, choose, cheap)).toEqual([1, 2]);
+    // The second spares the topmost layer, which costs a fifth of another.
+    expect(chooseStops([1, 2], outputs, judge, choose, { layer: () => 100, stop: 34 })).toEqual([1]);
+    expect(chooseStops([1, 2], outputs, judge, choose, { layer: () => 1, stop: 34 })).toEqual([]);
+    expect(meanCost([], outputs, judge, null, { layer: () => 10, stop: 5 })).toBeCloseTo(22);
+  });
+});
+
+test("a rule that a file holds is one of its way", () => {
+  const rule = { criterion: "entropy", threshold: 0.2, stops: [1, 3] };
+  const problem = (changed: object) => exitProblem({ ...rule, ...changed }, ["entropy", "probability"], 4);
+  expect(problem({})).toBeNull();
+  expect(problem({ stops: [] })).toBeNull();
+  expect(problem({ criterion: "toString" })).toMatch(/its criterion is "toString", not entropy or probability/);
+  for (const threshold of [-1, "0", Number.NaN, null]) expect(problem({ threshold })).toMatch(/threshold/);
+  for (const stops of [[0], [4], [3, 1], [1, 1], [1.5], "1", null]) expect(problem({ stops })).toMatch(/stops/);
+});
