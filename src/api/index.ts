@@ -49,6 +49,7 @@ export {
   evaluate,
   type TaskScores,
 } from "./evaluate";
+export { type ExitsOptions, type ExitsResult, exits, type PlannedExits, planExits, type TaskExits } from "./exits";
 export {
   type DescribedTrial,
   type ExperimentEstimate,

@@ -76,6 +76,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
       { summary: recipe.summary, load: async () => (await import("./commands/train.js")).trainCommand(recipe) },
     ]),
   ),
+  exits: {
+    summary: "train ramps by which texts leave early, and decide where",
+    load: async () => (await import("./commands/exits.js")).exitsCommand,
+  },
   select: {
     summary: "choose one candidate a task: threshold, budget or name",
     load: async () => (await import("./commands/select.js")).selectCommand,

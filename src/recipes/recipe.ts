@@ -56,6 +56,9 @@ export interface TrialSettings<O extends OwnOptions = OwnOptions> extends Omit<V
   readonly transfer?: TransferTexts;
 }
 
+/** A trial as ids, folders and config.yaml have it: of its method no more than its name and its words. */
+export type NamedTrial = Omit<TrialSettings, "recipe"> & { readonly recipe: Pick<Recipe, "method" | "describe"> };
+
 /** How a variant is told from others. */
 export interface Description {
   /** How the folders of its runs begin: "k05", "l2-teacher". */
@@ -157,7 +160,7 @@ export const defineRecipe = <D extends Definitions, O extends OwnOptions, P>(
 ): Recipe<D, O, P> => recipe;
 
 /** How a trial is told from others. */
-export const describeSettings = ({ recipe, asked, ...variant }: TrialSettings): Description =>
+export const describeSettings = ({ recipe, asked, ...variant }: NamedTrial): Description =>
   recipe.describe({ ...variant, place: asked });
 
 /** What a student begins as, in words: "teacher", "teacher, top"; "" for what is no student. */

@@ -18,6 +18,7 @@ import { requireFreeSpace } from "../../files/atomic";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
 import type { EncoderConfig } from "../../model/config";
+import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
 import { type ExecutionOptions, trainingSettings } from "../../settings/training";
@@ -25,7 +26,7 @@ import { decidedBy } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
-import { describeSettings, type TrialSettings, type TrialWork } from "../recipe";
+import { describeSettings, type NamedTrial, type TrialSettings, type TrialWork } from "../recipe";
 import { unscoredRecord } from "./record";
 
 /** A trial of a sweep, before it is trained. */
@@ -38,7 +39,7 @@ export interface SweepTrial {
  * The folder name and record of a trial that has not begun. The id hashes everything that can change the weights,
  * and nothing else: not the engine, threads or paths.
  */
-export function describeTrial(settings: TrialSettings, checkpoints: string): StoredRun {
+export function describeTrial(settings: NamedTrial, checkpoints: string): StoredRun {
   const { recipe, task, base, place, init, initLayers, seed, data, training, teacher, taughtBy, transfer } = settings;
   const { method } = recipe;
   const full = place.fork === null;
@@ -99,13 +100,15 @@ export async function storedRun({ folder }: StoredRun): Promise<StoredRun | null
 /** A trial with all that its training takes. */
 export interface TrialTraining {
   readonly trial: StoredRun;
-  readonly settings: TrialSettings;
+  readonly settings: NamedTrial;
   readonly run: ExecutionOptions;
   /** How logs name it. */
   readonly label: string;
   /** Both splits as its branch reads them. */
   readonly sources: Pick<BranchTraining, "train" | "dev" | "extra">;
   readonly work: Omit<TrialWork, "extra">;
+  /** Where what is trained stands, if that is not where its record says: ramps stand on a run's layers. */
+  readonly place?: Place | undefined;
   /** Leaves the run after so many epochs, unfinished with its state saved; undefined: finishes it. */
   readonly until?: number | undefined;
 }
@@ -128,10 +131,10 @@ export async function runTrial(training: TrialTraining, context: RunContext<Engi
 
 /** As runTrial, for a caller that holds the lock of the trial's folder. */
 export async function runLockedTrial(
-  { trial, settings, run, label, sources, work, until }: TrialTraining,
+  { trial, settings, run, label, sources, work, until, place = settings.place }: TrialTraining,
   context: RunContext<Engine>,
 ): Promise<StoredRun> {
-  const { task, base, place, seed, training } = settings;
+  const { task, base, seed, training } = settings;
   const { folder } = trial;
   await requireFreeSpace(folder, stateBytes({ ...work.initial, ...work.beside?.loss }), `the state of ${folder}`);
   const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
@@ -194,7 +197,7 @@ async function beginTrial(trial: StoredRun, config: object, engine: Engine, forc
 }
 
 /** What repeats this one trial. */
-function resolvedConfig(settings: TrialSettings, run: ExecutionOptions): object {
+function resolvedConfig(settings: NamedTrial, run: ExecutionOptions): object {
   const { task, base, seed, training, transfer } = settings;
   return configFile(task, base, run, {
     ...describeSettings(settings).config,

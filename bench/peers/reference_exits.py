@@ -1,0 +1,91 @@
+"""Makes test/fixtures/reference/exits.json with PyTorch, beside what reference.py makes: DeeBERT's two stages on tiny-bert. The first
+is fine-tuning of the top layers; the second trains ramps (a pooler and a classifier at the first position) on every layer under
+the top, all else frozen, towards the sum of their cross-entropies.
+
+usage: reference_exits.py FOLDER    (the folder that holds tiny-bert)
+"""
+import copy
+import json
+import sys
+from pathlib import Path
+
+import torch
+from reference import CLIP_NORM, LABELS, LEARNING_RATE, LAYERS, SEED, TRAINED, WEIGHT_DECAY, Reference, rounded
+from torch.nn.functional import cross_entropy
+
+STEPS = 10
+
+
+class Ramp(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.pooler, self.classifier = copy.deepcopy(model.bert.pooler), copy.deepcopy(model.classifier)
+
+    def forward(self, hidden):
+        return self.classifier(self.pooler(hidden))
+
+
+def train(parameters, loss_of, steps):
+    """AdamW on named parameters, and losses, norms before clipping, and the first step's gradients."""
+    plain = [p for name, p in parameters if name.endswith("bias") or "LayerNorm" in name]
+    decayed = [p for name, p in parameters if not (name.endswith("bias") or "LayerNorm" in name)]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
+        lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
+    )
+    losses, norms, first = [], [], None
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = loss_of()
+        value.backward()
+        if first is None:
+            first = {name: p.grad.clone() for name, p in parameters}
+        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in parameters], CLIP_NORM).item())
+        losses.append(value.item())
+        optimizer.step()
+    return {"losses": rounded(losses), "grad_norms": rounded(norms)}, first
+
+
+def main():
+    folder = Path(sys.argv[1])
+    torch.manual_seed(SEED)
+    reference = Reference(folder / "tiny-bert")
+    model = reference.load()
+    for module in [model.bert.embeddings, *model.bert.encoder.layer[: LAYERS - TRAINED]]:
+        module.requires_grad_(False)
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    one, _ = train(trained, lambda: cross_entropy(model(**reference.batch).logits, reference.labels), STEPS)
+
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with torch.no_grad():
+        states = model(**reference.batch, output_hidden_states=True).hidden_states
+    layers = list(range(1, LAYERS))
+    ramps = {layer: Ramp(model) for layer in layers}
+    for ramp in ramps.values():
+        ramp.requires_grad_(True)
+    names = {"pooler.dense": "bert.pooler.dense", "classifier": "classifier"}
+
+    def named(layer, ramp):
+        for name, p in ramp.named_parameters():
+            module, kind = name.rsplit(".", 1)
+            yield f"ramp/{layer}/{names[module]}.{kind}", p
+
+    parameters = [pair for layer, ramp in ramps.items() for pair in named(layer, ramp)]
+
+    def loss():
+        return sum(cross_entropy(ramps[layer](states[layer]), reference.labels) for layer in layers)
+
+    two, gradients = train(parameters, loss, STEPS)
+    logits = torch.cat([ramps[layer](states[layer]) for layer in layers], -1)
+    assert logits.shape[-1] == LABELS * len(layers)
+    content = {
+        "layers": layers, "stage_one": one, "stage_two": two,
+        "gradients": {name: {"norm": rounded(g.norm()), "first": rounded(g.flatten()[:4])} for name, g in gradients.items()},
+        "logits": rounded(logits),
+    }
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
+    (folder / "exits.json").write_text("{\n" + lines + "\n}\n")
+
+
+main()
