@@ -57,7 +57,7 @@ export async function evaluate(options: EvaluateOptions = {}, caller: Caller = {
   const call = callOf(caller);
   const values = readGiven(evaluateOptions, options);
   const names = namesOf(values.task);
-  const opened = await openServedModel(values, names, call);
+  const opened = await openServedModel({ ...values, exit: values.exit ?? "auto" }, names, call);
   try {
     return await evaluateOpened(opened, values, names !== undefined, call);
   } finally {
@@ -68,7 +68,7 @@ export async function evaluate(options: EvaluateOptions = {}, caller: Caller = {
 
 /** @param named whether the caller named the model's tasks */
 export async function evaluateOpened(
-  { model, session, tasksFile, taskOf }: ServedTasks,
+  { model, session, tasksFile, taskOf, exits }: ServedTasks,
   values: EvaluationValues,
   named: boolean,
   call: Call,
@@ -87,6 +87,7 @@ export async function evaluateOpened(
     }
     const options = {
       signal: call.signal,
+      exits,
       onRows: (_: number, read: number) => {
         tokens += read;
       },

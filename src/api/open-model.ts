@@ -79,7 +79,7 @@ export async function openModel(
   const servedBy = (name: string) => knownTasks(own).find((task) => task.name === name)?.predictedWith ?? name;
   const [first] = rows.map(rowOf);
   const inputs = first && (first.pair === null ? "single" : "pair");
-  const opened = await openServedModel(values, names?.map(servedBy), call, inputs);
+  const opened = await openServedModel({ ...values, exit: values.exit ?? "auto" }, names?.map(servedBy), call, inputs);
   return describeModel(opened, names !== undefined, call);
 }
 
@@ -122,6 +122,7 @@ async function describeModel(opened: ServedTasks, named: boolean, call: Call): P
     try {
       yield* predictRows(model, all ?? eachRow(rows), tasksOf, {
         signal: signal ?? call.signal,
+        exits: opened.exits,
         onRows(count, tokens) {
           onRows?.(count, tokens);
           bar?.advance(count);

@@ -1,6 +1,7 @@
 // A model as the functions that use one open it: which folder, which of its tasks, and the engine that runs them.
 
 import { usageError } from "../errors/errors";
+import type { ExitRule } from "../exits/exits";
 import { isMergedFolder } from "../merge/folder/pointer";
 import type { Given } from "../options/given";
 import { optional, type Values } from "../options/option";
@@ -8,6 +9,7 @@ import { text } from "../options/readers";
 import type { ServedModel } from "../predict/model";
 import { baseOptions } from "../settings/base";
 import { engineOptions, precisionOption, type WeightForm, weightsOption } from "../settings/engine";
+import { type ExitChoice, exitOption } from "../settings/exits";
 import { modelFolder, versionOption } from "../settings/model";
 import { taskOptions } from "../settings/tasks";
 import type { Task } from "../tasks/task";
@@ -33,6 +35,7 @@ export const modelOptions = {
   ...engineOptions,
   ...precisionOption,
   ...weightsOption,
+  ...exitOption,
 };
 
 export type ModelOptions = Given<typeof modelOptions>;
@@ -46,6 +49,8 @@ export function namesOf(task: string | undefined): string[] | undefined {
 type ModelValues = EngineValues &
   Pick<Values<typeof modelOptions>, "model" | "version" | "tasks" | "base"> & {
     readonly weights?: WeightForm | undefined;
+    /** "auto": on where a rule was decided; absent: off. */
+    readonly exit?: ExitChoice | "auto" | undefined;
   };
 
 /** A served model with what else its commands need. */
@@ -58,6 +63,8 @@ export interface ServedTasks {
   taskOf(name: string): Task;
   /** Every definition that is known: a merged model may have tasks beyond them. */
   readonly definitions: readonly Task[];
+  /** By what rule texts leave early, of the tasks in which they do. */
+  readonly exits: Readonly<Record<string, ExitRule>>;
 }
 
 /**
@@ -83,6 +90,9 @@ export async function openServedModel(
   // A run folder knows which file describes its task.
   const own = await userTasks({ tasks: values.tasks ?? (await recordedTasksFile(folder)) ?? undefined });
   const taskOf = (name: string) => resolveTasks(name, own)[0] as Task;
+  const { exitRules } = await import("../predict/exits.js");
+  const choice = values.exit === "auto" ? undefined : (values.exit ?? "off");
+  let exits: Readonly<Record<string, ExitRule>> = {};
   const session = await openSession(values, call);
   try {
     const opened = await model.openModel(folder, session.engine, {
@@ -92,11 +102,26 @@ export async function openServedModel(
       ...(values.base === undefined ? {} : { base: values.base }),
       version: values.version,
       weights: values.weights,
+      exits(tasks, from) {
+        exits = exitRules(tasks, choice, { folder: from, named: names !== undefined });
+        return exits;
+      },
     });
     if (opened.weights === "int8") call.reporter.log("weights: int8; --weights float32 runs the others");
-    return { model: opened, session, tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };
+    tellExits(exits, call);
+    const known = { tasksFile: tasksFileOf(values), taskOf, definitions: knownTasks(own) };
+    return { model: opened, session, exits, ...known };
   } catch (error) {
     session.close();
     throw error;
+  }
+}
+
+function tellExits(exits: Readonly<Record<string, ExitRule>>, { reporter }: Call): void {
+  for (const [task, { criterion, threshold, stops }] of Object.entries(exits)) {
+    const at = stops.length > 0 ? `after layer ${stops.join(", ")}` : "nowhere: no exit pays";
+    reporter.log(
+      `${task}: texts leave ${at}, where ${criterion} is at most ${threshold.toPrecision(3)}; --exit off: none`,
+    );
   }
 }

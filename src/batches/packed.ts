@@ -87,6 +87,19 @@ export function chosenTokens(below: PackedRows, above: PackedRows, lengths: Arra
   return int32([above.tokens], chosen);
 }
 
+/** Where the first tokens of rows above lie among the tokens of `below`: [rows] */
+export function firstTokens(below: PackedRows, rows: readonly number[]) {
+  const at = new Map(below.rows.map((row, i) => [row, below.starts[i] as number]));
+  return int32(
+    [rows.length],
+    Int32Array.from(rows, (row) => {
+      const start = at.get(row);
+      if (start === undefined) throw new Error(`row ${row} is not among those of the piece below`);
+      return start;
+    }),
+  );
+}
+
 /** What a layer costs beside its products with weights, in those of a token. */
 export interface LayerCost {
   /** Attention of one token to one other. */

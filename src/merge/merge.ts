@@ -9,6 +9,7 @@ import { tokenizerFiles } from "../checkpoints/bases/tokenizer-files";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
+import type { TaskExits } from "../exits/exits";
 import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
 import { writeFileAtomic } from "../files/atomic";
 import { sha256Hex } from "../files/hash";
@@ -20,13 +21,15 @@ import { decidedBy, type Task } from "../tasks/task";
 import { type Change, type Committed, type Contents, changeFolder, commitVersion, type Logged } from "./change";
 import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
 import { type Int8Parts, remainingInt8 } from "./folder/int8";
-import type { Blob, Manifest, MergedTask } from "./folder/manifest";
+import type { Blob, Manifest, MergedExits, MergedTask } from "./folder/manifest";
 import { versionFile } from "./folder/version";
 import { writeAllPieces } from "./pieces";
 
 export interface Selection {
   readonly task: Task;
   readonly run: StoredRun;
+  /** Its ramps, which come along. */
+  readonly exits?: (TaskExits & { load(): Promise<HostTensors> }) | undefined;
 }
 
 /** Which tasks a merge may meet in the folder: any, only those that it replaces, none of those that it adds. */
@@ -200,7 +203,7 @@ async function writeTask(
   base: BaseDescription,
   onCreated: OnCreated,
 ): Promise<MergedTask> {
-  const { task, run } = selection;
+  const { task, run, exits } = selection;
   const { record } = run;
   const about = { task: task.name, fork: String(record.fork) };
   const blob = await writeBlob(out, task.name, await branchOf(selection, base), about, onCreated);
@@ -220,7 +223,18 @@ async function writeTask(
     metrics: record.metrics,
     ...(record.tuned ? { untuned: record.tuned.untuned } : {}),
     run: `${record.method} ${path.basename(run.folder)}`,
+    ...(exits ? { exits: await writeExits(out, task.name, exits, onCreated) } : {}),
   };
+}
+
+async function writeExits(
+  out: string,
+  task: string,
+  { load, layers, rule }: NonNullable<Selection["exits"]>,
+  onCreated: OnCreated,
+): Promise<MergedExits> {
+  const ramps = await writeBlob(out, `${task}-ramps`, await load(), { task }, onCreated);
+  return { ramps, layers, rule };
 }
 
 const layerName = (layer: number) => `trunk-layer-${String(layer).padStart(2, "0")}`;

@@ -8,10 +8,18 @@ import { branchGraph, stretchGraph, type WeightPlace, type Weights } from "../ex
 import type { EncoderConfig } from "../model/config";
 import { familyOf, isShared } from "../model/families/families";
 import { type Stretch, stretchesOf } from "../model/stretches";
+import { writeExitPieces } from "./exit-pieces";
 import { type OnCreated, writeNamed } from "./folder/blobs";
 import type { Int8Parts } from "./folder/int8";
 import type { Blob, Manifest, MergedTask } from "./folder/manifest";
-import { PIECE_INTERFACE, type Pieces, type PiecesByPrecision, piecesOf, type StretchGraph } from "./folder/pieces";
+import {
+  type ExitPieces,
+  PIECE_INTERFACE,
+  type Pieces,
+  type PiecesByPrecision,
+  piecesOf,
+  type StretchGraph,
+} from "./folder/pieces";
 
 type Contents = Pick<Manifest, "embeddings" | "trunk" | "tasks">;
 
@@ -26,13 +34,10 @@ export async function writeAllPieces(
   before: Manifest | null,
   onCreated: OnCreated,
 ): Promise<PiecesByPrecision> {
-  const float32 = await writePieces(
-    out,
-    contents,
-    config,
-    keptGraphs(out, before, before?.pieces, "float32"),
-    onCreated,
-  );
+  const kept32 = keptGraphs(out, before, before?.pieces, "float32");
+  const whole = await writePieces(out, contents, config, kept32, onCreated);
+  const exits = await exitPieces(out, contents, config, { whole, before, kept: kept32 }, onCreated);
+  const float32 = exits ? { ...whole, exits } : whole;
   if (!contents.int8) return { float32 };
   const quantised = before?.int8 ? { ...before, ...int8Contents(before, before.int8) } : null;
   const kept = keptGraphs(out, quantised, before?.pieces, "int8");
@@ -83,6 +88,32 @@ async function writePieces(
   }
 }
 
+/** Of float32 weights alone: texts do not leave early through int8 ones. */
+function exitPieces(
+  out: string,
+  contents: Contents,
+  config: EncoderConfig,
+  { whole, before, kept }: { whole: Pieces; before: Manifest | null; kept: ReturnType<typeof keptGraphs> },
+  onCreated: OnCreated,
+): Promise<ExitPieces | undefined> {
+  const shared = familyOf(config).names.shared.length > 0 ? contents.embeddings : null;
+  const write = (name: string, chunks: readonly Uint8Array[]) => writeNamed(out, name, "onnx", chunks, onCreated);
+  const pieces = piecesOf(before?.pieces);
+  return writeExitPieces({
+    ...{ out, contents, config, stretches: whole.stretches, write },
+    before: before && pieces ? { contents: before, pieces } : null,
+    async stretch(stretch) {
+      const blobs = blobsUnder(contents, stretch);
+      const found = kept.exitStretch(stretch, blobs);
+      if (found) return found;
+      const weights = await weightsOf(out, blobs, stretch.bottom ? null : shared);
+      return write(nameOf(stretch), stretchGraph(config, stretch, weights));
+    },
+    weightsOf: (task) => weightsOf(out, [task], task.fork === null ? null : shared),
+    rampsOf: (ramps) => weightsOf(out, [ramps], null),
+  });
+}
+
 const nameOf = ({ from, to, bottom }: Stretch): string => {
   const [first, last] = [from, to].map((layer) => String(layer).padStart(2, "0"));
   return `trunk-${first}-${last}${bottom ? "-embeddings" : ""}`;
@@ -104,11 +135,17 @@ function keptGraphs(
   const pieces = piecesOf(graphs, precision);
   const there = (graph: Blob | undefined) => (graph && existsSync(path.join(out, graph.file)) ? graph : null);
   const same = (a: readonly Blob[], b: readonly Blob[]) => `${a.map(hashOf)}` === `${b.map(hashOf)}`;
+  const among = (
+    stretches: readonly StretchGraph[] | undefined,
+    { from, to, bottom }: Stretch,
+    blobs: readonly Blob[],
+  ): Blob | null => {
+    const found = stretches?.find((one) => one.from === from && one.to === to && one.bottom === bottom);
+    return before && found && same(blobsUnder(before, found), blobs) ? there(found) : null;
+  };
   return {
-    stretch({ from, to, bottom }: Stretch, blobs: readonly Blob[]): Blob | null {
-      const found = pieces?.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
-      return before && found && same(blobsUnder(before, found), blobs) ? there(found) : null;
-    },
+    stretch: (stretch: Stretch, blobs: readonly Blob[]) => among(pieces?.stretches, stretch, blobs),
+    exitStretch: (stretch: Stretch, blobs: readonly Blob[]) => among(pieces?.exits?.stretches, stretch, blobs),
     branch({ name, sha256, fork, layers, kind }: MergedTask): Blob | null {
       const old = before?.tasks.find((task) => task.name === name);
       const equal = old?.sha256 === sha256 && old.fork === fork && old.layers === layers && old.kind === kind;

@@ -91,6 +91,12 @@ export function branchTensors<T>(
   };
 }
 
+/** What the upper part of a branch reads: its layers and head, and what layers share. @param place of that part */
+export const restTensors = <T>(tensors: Readonly<Record<string, T>>, place: Place): Record<string, T> => ({
+  ...sharedTensors(tensors),
+  ...branchTensors(tensors, place),
+});
+
 /** Prefix of a task's own tensors where several branches lie beside shared ones, which keep their names. */
 export const scope = (task: string) => `task/${task}/`;
 

@@ -9,6 +9,7 @@ import { familyOf } from "./families/families";
 import type { HeadForward } from "./heads";
 import { embedPacked, type Packing, packedLayers, rowsOf } from "./packed";
 import { ownLayers, type Place } from "./place";
+import { rampLogits } from "./ramps";
 import type { Stretch } from "./stretches";
 
 /** Shapes of one call, for tracing: batch sizes are arbitrary, and none equals another. */
@@ -43,6 +44,20 @@ export const branchEntry = (config: EncoderConfig, place: Place, head: HeadForwa
     const logits = head.logits(state, byRow as Tensor3D, undefined, undefined, laid.attention_mask);
     return { outputs: { logits } };
   };
+};
+
+/** Gives logits [rows, outputs] of the ramp on `layer`, from what left the piece below it. Its state has the ramp's own tensors. */
+export const rampEntry = (layer: number, head: HeadForward): EntryPoint => {
+  return (state, inputs) => {
+    const states = tf.gather(inputs["below"] as Tensor2D, inputs["first"] as Tensor1D); // [rows, hidden]
+    return { outputs: { logits: rampLogits(state, states, layer, head) } };
+  };
+};
+
+/** Types of a ramp's inputs in one call. */
+export const rampCall = (config: EncoderConfig): CallTypes => {
+  const { below, first } = callTypes(config, false, ["first"]);
+  return { below, first } as CallTypes;
 };
 
 /** Types of a stretch's inputs in one call. */

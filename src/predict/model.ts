@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
+import type { ExitRule, TaskExits } from "../exits/exits";
 import type { Pace } from "../files/hash";
 import { blobsOf, readConfig, readShared, requireShapes } from "../merge/folder/blobs";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
@@ -15,7 +16,8 @@ import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
 import { createTokenizer, type Tokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { int8Pieces } from "./segments/int8-pieces";
-import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import type { PieceSource } from "./segments/pieces";
+import { openSegments, type Segments } from "./segments/segments";
 import { type PieceKeys, pieceKeys } from "./segments/shared";
 import { storedPieces } from "./segments/stored";
 
@@ -23,7 +25,10 @@ import { storedPieces } from "./segments/stored";
 export type ServedTask = Pick<
   MergedTask,
   "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "tags" | "maxLength" | "fork" | "layers"
->;
+> & {
+  /** Its ramps; absent where it has none. */
+  readonly exits?: TaskExits | undefined;
+};
 
 export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {
   readonly folder: string;
@@ -59,6 +64,8 @@ export interface ModelSource {
   readonly inputs?: "single" | "pair";
   /** Of a merged folder; by default int8 where its version has it and the engine runs it. */
   readonly weights?: WeightForm | undefined;
+  /** Which tasks leave early: the pieces for that are opened in the place of the others. */
+  readonly exits?: (tasks: readonly ServedTask[], folder: string) => Readonly<Record<string, ExitRule>>;
   /** Of a merged folder: puts pieces that others have open in the place of its own. */
   readonly share?: (pieces: PieceSource, keys: PieceKeys) => PieceSource;
   /** Of a merged folder: false for who has rows of ids alone; its tokenizer is not read. */
@@ -92,11 +99,13 @@ async function openMerged(folder: string, engine: Engine, options: ModelSource):
   }
 }
 
-async function opened(parts: Parts, { device }: Engine, { inputs: only }: ModelSource): Promise<ServedModel> {
+async function opened(parts: Parts, { device }: Engine, { inputs: only, exits }: ModelSource): Promise<ServedModel> {
   const { folder, config, tokenizer, tasks, weights, cuts, pieces } = parts;
+  const rules = exits?.(tasks, folder) ?? {};
   const segments = openSegments(config, tasks, pieces, cuts, device);
   try {
-    await segments.open(tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name));
+    const first = tasks.filter(({ inputs }) => inputs === (only ?? inputs)).map(({ name }) => name);
+    await segments.open(first, rules);
   } catch (error) {
     segments.dispose();
     throw error;
@@ -119,8 +128,10 @@ async function opened(parts: Parts, { device }: Engine, { inputs: only }: ModelS
 
 /** The blobs of the tasks that are loaded: another's may be missing. */
 function filesFor(manifest: Manifest, names: readonly string[] | undefined): string[] {
-  const { shared, own } = blobsOf(manifest, servedTasks(manifest, names));
-  return [...shared, ...own].map(({ file }) => file);
+  const tasks = servedTasks(manifest, names);
+  const { shared, own } = blobsOf(manifest, tasks);
+  const ramps = tasks.flatMap(({ exits }) => exits?.ramps ?? []);
+  return [...shared, ...own, ...ramps].map(({ file }) => file);
 }
 
 const servedTasks = ({ tasks }: Manifest, names: readonly string[] | undefined) =>
@@ -142,16 +153,31 @@ async function partsOf(
   const { config, tokenizer } = texts
     ? await readShared(folder, manifest)
     : { config: await readConfig(folder, manifest), tokenizer: null };
+  requireCriteria(folder, tasks);
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const parts = { folder, config, tokenizer, tasks, cuts };
   const madeOf = (pieces: PieceSource, form: WeightForm) =>
     ({ ...parts, pieces: share ? share(pieces, pieceKeys(manifest, form)) : pieces, weights: form }) as const;
   const int8 = await int8Pieces(engine, folder, manifest, { config, tasks, pace }, weights);
-  if (int8) return madeOf(int8, "int8");
+  // What leaves early runs float32: ramps and the pieces between stops have no other weights.
+  if (int8) return { ...madeOf(int8, "int8"), tasks: tasks.map(({ exits: _, ...task }) => task) };
   const stored = storedPieces(engine, folder, manifest, "float32", pace);
   if (stored) return madeOf(stored, "float32");
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
-  const tensors = requireShapes(folder, await version.readTensors(tasks), config);
+  const own = { ...(await version.readTensors(tasks)), ...(await version.readRamps(tasks)) };
+  const tensors = requireShapes(folder, own, config);
   return madeOf(tracedPieces(engine, config, tasks, tensors), "float32");
+}
+
+/** Throws modelError (4) for a rule by what the task's kind does not have: the manifest of another flexbert, or a damaged one. */
+function requireCriteria(folder: string, tasks: readonly MergedTask[]): void {
+  for (const { name, kind, exits } of tasks) {
+    const criterion = exits?.rule?.criterion;
+    if (criterion === undefined || (kind.leaving && Object.hasOwn(kind.leaving.criteria, criterion))) continue;
+    throw modelError(
+      `${folder}: texts of ${name} leave by ${JSON.stringify(criterion)}, which this flexbert does not know of ${kind.name}. ` +
+        "Use a newer one, or merge again",
+    );
+  }
 }

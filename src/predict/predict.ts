@@ -5,12 +5,14 @@ import { eachRowLogits, type RowLogits, rowLogits } from "../batches/row-logits"
 import { tokenRows } from "../batches/rows";
 import { emptyWordLogits, placeLogits } from "../batches/word-labels";
 import { modelError } from "../errors/errors";
+import type { ExitRule } from "../exits/exits";
 import { Interrupted } from "../messages/reporter";
 import type { Prediction } from "../tasks/kinds/kind";
 import { outputSize, widthProblem } from "../tasks/task";
 import { encodeRow, type Row, type RowUnit, wordsFor } from "./encode";
+import { callExits } from "./exits";
 import type { ServedModel, ServedTask } from "./model";
-import type { PieceRun, TaskLogits } from "./segments/segments";
+import type { PieceRun, TaskLogits } from "./segments/pieces";
 
 /** Of one batch: short texts want many rows, or calls cost more than what they compute. */
 const MOST = { rows: 512, tokens: 4096 };
@@ -21,6 +23,10 @@ export interface PredictOptions {
   readonly onRows?: (rows: number, tokens: number) => void;
   /** Called with each piece of the model that runs. */
   readonly onRun?: (run: PieceRun) => void;
+  /** By what rule rows leave early, by task; the others go all their way. */
+  readonly exits?: Readonly<Record<string, ExitRule>> | undefined;
+  /** Called with the layers that a row passed for a task whose rows may leave early. */
+  readonly onLeft?: (row: number, task: string, layer: number) => void;
 }
 
 /** One encoding, and the row and tasks that it stands for. */
@@ -40,11 +46,12 @@ export async function computeLogits(
   model: ServedModel,
   rows: readonly Row[],
   tasks: readonly ServedTask[],
-  { signal, onRows, onRun }: PredictOptions,
+  { signal, onRows, onRun, exits = {}, onLeft }: PredictOptions,
 ): Promise<TasksLogits> {
   const { tokenizer } = model;
   const results = Object.fromEntries(tasks.map((task) => [task.name, roomFor(task, rows)]));
   const units = rows.flatMap((row, i) => encodeRow(tokenizer, row, tasks).map((unit): Unit => ({ ...unit, row: i })));
+  const leaving = callExits(tasks, exits);
   const lengths = units.map(({ encoding }) => encoding.ids.length);
   for (const batch of sortedTokenBatches(lengths, MOST)) {
     if (signal.aborted) throw new Interrupted(null);
@@ -52,7 +59,7 @@ export async function computeLogits(
     const encodings = taken.map(({ encoding }) => encoding);
     const wants = taken.map((unit) => unit.tasks);
     const given = tokenRows(encodings, tokenizer.padId);
-    for await (const part of model.run(given, wants, onRun)) {
+    for await (const part of model.run(given, wants, onRun, leaving)) {
       requireWidth(model, tasks, part);
       const { rows: ran, logits: found, task } = part;
       const width = found.shape[1] as number;
@@ -63,6 +70,7 @@ export async function computeLogits(
         const own = places[task];
         if (own) placeLogits(into, logits, own, width);
         else into.set(logits);
+        if (part.layer !== undefined) onLeft?.(row, task, part.layer);
       }
     }
     onRows?.(

@@ -14,9 +14,14 @@ export interface InputRow extends Row {
   readonly columns?: Readonly<Record<string, unknown>>;
 }
 
+export interface Left {
+  /** Encoder layers that the row passed; absent where it could not leave early. */
+  readonly exit_layer?: number;
+}
+
 /** A row as it came, with what each task says of it. */
 export interface PredictedRow extends InputRow {
-  readonly predictions: Readonly<Record<string, Prediction>>;
+  readonly predictions: Readonly<Record<string, Prediction & Left>>;
 }
 
 /** Rows that are held at a time: a long file needs no more memory than a short one. */
@@ -60,10 +65,18 @@ export async function* predictRows(
 ): AsyncGenerator<PredictedRow, void, undefined> {
   for await (const chunk of chunks(rows)) {
     const tasks = tasksOf(chunk);
-    const logits = await computeLogits(model, chunk, tasks, options);
+    const passed = new Map<string, Int32Array>();
+    const onLeft = (row: number, task: string, layer: number) => {
+      const layers = passed.get(task) ?? new Int32Array(chunk.length);
+      layers[row] = layer;
+      passed.set(task, layers);
+    };
+    const logits = await computeLogits(model, chunk, tasks, { ...options, onLeft });
     for (const [i, row] of chunk.entries()) {
-      const predictions = tasks.map((task): [string, Prediction] => {
-        return [task.name, toPrediction(task, (logits[task.name] as RowLogits).of(i), row)];
+      const predictions = tasks.map((task): [string, Prediction & Left] => {
+        const layer = passed.get(task.name)?.[i];
+        const left = layer === undefined ? {} : { exit_layer: layer };
+        return [task.name, { ...toPrediction(task, (logits[task.name] as RowLogits).of(i), row), ...left }];
       });
       const { words: _, ...given } = row;
       yield { ...given, predictions: Object.fromEntries(predictions) };

@@ -6,6 +6,7 @@ import { asDecided } from "../checkpoints/runs/tuned";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
+import { EXITS, findRamps } from "../recipes/ramps/find";
 import { decidedBy, type Task } from "../tasks/task";
 import { tracedPieces } from "./segments/traced";
 
@@ -23,13 +24,21 @@ export async function runParts(folder: string, engine: Engine, taskOf: (name: st
   }
   const definition = asDecided(taskOf(record.task), { folder, record });
   const { kind, inputs, range } = definition;
+  if (record.method === EXITS) {
+    throw modelError(
+      `${folder} has ramps alone. Give --model with the run that they are ramps of: ${record.teacher?.folder}`,
+    );
+  }
   const { fork, layers, labels, options } = record;
   const { maxLength } = options;
   const decided = { labels, range: range ?? null, ...decidedBy(definition) };
-  const task = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers };
+  const ramps = await findRamps({ folder, record }, definition);
+  const exits = ramps ? { exits: { layers: ramps.layers, rule: ramps.rule } } : {};
+  const task = { name: record.task, kind, inputs, ...decided, maxLength, fork, layers, ...exits };
   const branch = await loadBranch({ folder, record }, task, base.config);
   const shared = fork === null ? {} : { ...embeddingTensors(base.tensors), ...layerTensors(base.tensors, 0, fork) };
-  const tensors = { ...shared, ...scoped(task.name, branch) };
+  const own = { ...branch, ...(await ramps?.load()) };
+  const tensors = { ...shared, ...scoped(task.name, own) };
   const pieces = tracedPieces(engine, base.config, [task], tensors);
   return {
     folder,

@@ -8,7 +8,7 @@ import type { EncoderConfig } from "../model/config";
 import { isShared } from "../model/families/families";
 import { embeddingTensors, layerTensors, scope, stretchTensors, unscoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
-import type { SegmentedTask } from "../predict/segments/segments";
+import type { SegmentedTask } from "../predict/segments/pieces";
 import type { Kind } from "../tasks/kinds/kind";
 import { type Int8Plan, packTensors } from "./packing";
 

@@ -4,7 +4,7 @@ import { type Graph, newValue, type Value } from "../compile/graph/graph";
 import type { Engine } from "../engines/engine";
 import type { HostTensor } from "../model/tensors";
 import { type PieceModel as LoweredModel, openPiece, piecesBy } from "../predict/segments/lowered";
-import type { PieceSource } from "../predict/segments/segments";
+import type { PieceSource } from "../predict/segments/pieces";
 import { type Int8Plan, int8Candidates, packTensors } from "./packing";
 
 export interface PieceModel extends LoweredModel<HostTensor> {

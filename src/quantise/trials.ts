@@ -3,7 +3,8 @@
 import type { RowLogits } from "../batches/row-logits";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import type { ServedModel, ServedTask } from "../predict/model";
-import { openSegments, type PieceSource } from "../predict/segments/segments";
+import type { PieceSource } from "../predict/segments/pieces";
+import { openSegments } from "../predict/segments/segments";
 import type { Tokenizer } from "../tokenizer/tokenizer";
 import { compareLogits, logitsOf, type Measured, type MeasuredRows, type MeasureOptions, measureTask } from "./measure";
 import { type Int8Plan, isWordTable } from "./packing";

@@ -14,7 +14,7 @@ import { overhead } from "../../src/model/overhead";
 import { evaluateTask } from "../../src/predict/evaluate";
 import { openModel } from "../../src/predict/model";
 import { computeLogits } from "../../src/predict/predict";
-import type { PieceRun } from "../../src/predict/segments/segments";
+import type { PieceRun } from "../../src/predict/segments/pieces";
 import type { Task } from "../../src/tasks/task";
 import { describeEachEngine } from "../engines/engines";
 import { readJson, storedManifest } from "../merged";

@@ -2,11 +2,17 @@
 
 import { describe, expect, test } from "@jest/globals";
 import type { Manifest } from "../../src/merge/folder/manifest";
-import type { PieceSource } from "../../src/predict/segments/segments";
+import type { PieceSource } from "../../src/predict/segments/pieces";
 import { openPiecePool, type PieceKeys, pieceKeys } from "../../src/predict/segments/shared";
 import { kinds } from "../../src/tasks/kinds";
 
-const keys: PieceKeys = { stretch: ({ to }) => `to ${to}`, branch: (task) => task };
+const keys: PieceKeys = {
+  stretch: ({ to }) => `to ${to}`,
+  branch: (task) => task,
+  part: (task, { to }) => `${task} to ${to}`,
+  rest: (task, from) => `${task} above ${from}`,
+  ramp: (task, layer) => `${task} ramp ${layer}`,
+};
 const bottom = { from: 0, to: 2, bottom: true };
 
 /** A source that counts what it has open. */

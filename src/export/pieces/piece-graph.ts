@@ -15,8 +15,9 @@ import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import type { HeadForward } from "../../model/heads";
 import { packedAxes } from "../../model/packed";
+import { restTensors } from "../../model/parameters";
 import type { Place } from "../../model/place";
-import { branchCall, branchEntry, stretchCall, stretchEntry } from "../../model/segment";
+import { branchCall, branchEntry, rampCall, rampEntry, stretchCall, stretchEntry } from "../../model/segment";
 import type { Stretch } from "../../model/stretches";
 
 /** A weight by where it lies: a file in the graph's own folder. */
@@ -37,6 +38,27 @@ export const branchGraph = (
   head: HeadForward,
   weights: Weights,
 ): readonly Uint8Array[] => lowerPlaced(weights, (types) => traceBranch(config, place, head, types));
+
+/** The rest of a branch above a stop, up to `top`. @param weights of the whole branch */
+export function restGraph(
+  config: EncoderConfig,
+  from: number,
+  top: number,
+  head: HeadForward,
+  weights: Readonly<Record<string, WeightPlace>>,
+): readonly Uint8Array[] {
+  const place = { fork: from, layers: top - from };
+  return branchGraph(config, place, head, new Map(Object.entries(restTensors(weights, place))));
+}
+
+/** @param weights of the ramp alone */
+export const rampGraph = (
+  config: EncoderConfig,
+  layer: number,
+  head: HeadForward,
+  weights: Weights,
+): readonly Uint8Array[] =>
+  lowerPlaced(weights, (types) => tracePiece(rampEntry(layer, head), rampCall(config), types));
 
 function lowerPlaced(weights: Weights, trace: (types: ValueTypes) => TracedPiece): readonly Uint8Array[] {
   const parts = [...weights].map(([name, { shape, file, position, bytes }]) => {

@@ -23,6 +23,7 @@ import { parseConfig } from "../../model/families/config-file";
 import { isEmbedding, layerOf } from "../../model/families/families";
 import { isOfHead, scoped, withoutScope } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
+import { isRamp } from "../../model/ramp-names";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import type { Blob, Manifest } from "./manifest";
@@ -153,6 +154,17 @@ export async function tensorsFrom(
     Object.assign(tensors, scoped(task.name, found));
   }
   return tensors;
+}
+
+/** A task's ramps, scoped as its branch is. Throws modelError (4) for a blob that is none. */
+export async function rampsFrom(
+  read: (blob: Blob) => Promise<HostTensors>,
+  ramps: Blob,
+  task: string,
+): Promise<HostTensors> {
+  const found = await read(ramps);
+  requirePlace(ramps, found, isRamp, `the ramps of ${task}`);
+  return scoped(task, found);
 }
 
 function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => boolean, place: string): void {

@@ -19,6 +19,18 @@ const score = z.number().nullable();
 
 const probability = z.number().gt(0).lt(1);
 
+const exits = z.looseObject({
+  ramps: z.looseObject(blob),
+  layers: z.array(z.int().positive()),
+  rule: z
+    .looseObject({
+      criterion: z.string(),
+      threshold: z.number().nonnegative(),
+      stops: z.array(z.int().positive()).min(1),
+    })
+    .nullable(),
+});
+
 // Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
 const task = z.looseObject({
   ...blob,
@@ -39,6 +51,8 @@ const task = z.looseObject({
   metrics: z.record(z.string(), score),
   untuned: z.looseObject({ threshold: probability, metrics: z.record(z.string(), score) }).optional(),
   run: z.string(),
+  // Absent where its run had no ramps.
+  exits: exits.optional(),
 });
 
 /** A threshold of each label is one for each. */
@@ -111,6 +125,16 @@ export const manifestSchema = z
     message: "a task has layers above its base's",
     path: ["tasks"],
   })
+  .refine(
+    ({ tasks }) =>
+      tasks.every(({ exits, fork, layers }) => {
+        const stands = exits ? exits.layers : [];
+        const top = (fork ?? 0) + layers;
+        const ascending = stands.every((at, i) => at > (stands[i - 1] ?? 0) && at < top);
+        return ascending && (exits?.rule?.stops ?? []).every((stop) => stands.includes(stop));
+      }),
+    { message: "a task's exits are not on the layers under its top", path: ["tasks"] },
+  )
   .refine(
     ({ int8, trunk, tasks }) =>
       !int8 || (int8.trunk.length === trunk.length && tasks.every(({ name }) => int8.tasks[name])),

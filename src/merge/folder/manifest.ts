@@ -5,6 +5,7 @@
 import type { RecordedBase } from "../../checkpoints/bases/base";
 import type { Untuned } from "../../checkpoints/runs/tuned";
 import { modelError } from "../../errors/errors";
+import type { TaskExits } from "../../exits/exits";
 import { stamped } from "../../files/format";
 import { canonicalJson, sha256Hex } from "../../files/hash";
 import type { TaskBranch } from "../../model/multi-head";
@@ -40,6 +41,13 @@ export interface MergedTask extends Blob, TaskBranch, Labelled {
   readonly untuned?: Untuned;
   /** The run that it came from: method and id. */
   readonly run: string;
+  /** By which its texts may leave early; absent where its run had no ramps. */
+  readonly exits?: MergedExits;
+}
+
+/** A task's ramps in one blob, and the rule by which texts leave. */
+export interface MergedExits extends TaskExits {
+  readonly ramps: Blob;
 }
 
 /**

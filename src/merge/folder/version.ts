@@ -14,8 +14,8 @@ import { readRange } from "../../files/positioned-read";
 import { storageFailure } from "../../files/storage-failure";
 import type { HostTensors } from "../../model/tensors";
 import type { Kinds } from "../../tasks/kinds/kind";
-import { checkHash, missingBlob, readBlobFrom, type Sharing, tensorsFrom } from "./blobs";
-import { type Blob, filesOf, idOf, MANIFESTS, type Manifest, parseManifest } from "./manifest";
+import { checkHash, missingBlob, rampsFrom, readBlobFrom, type Sharing, tensorsFrom } from "./blobs";
+import { type Blob, filesOf, idOf, MANIFESTS, type Manifest, type MergedTask, parseManifest } from "./manifest";
 import { type FolderState, POINTER, readState } from "./pointer";
 import { resolveVersion } from "./resolve";
 
@@ -29,6 +29,8 @@ export interface OpenVersion extends FoundVersion {
   readonly folder: string;
   /** The tensors that some of its tasks need: shared ones under their own names, branches scoped by task. */
   readTensors(tasks: readonly Sharing[]): Promise<HostTensors>;
+  /** The ramps of those that have some, scoped alike. */
+  readRamps(tasks: readonly MergedTask[]): Promise<HostTensors>;
   /** A file's bytes, after its hash was compared. */
   readBytes(blob: Blob): Promise<Uint8Array<ArrayBuffer>>;
   /**
@@ -151,6 +153,13 @@ function openedVersion(folder: string, found: FoundVersion, handles: ReadonlyMap
     ...found,
     folder,
     readTensors: (tasks) => tensorsFrom(tensorsOf, found.manifest, tasks),
+    async readRamps(tasks) {
+      const ramps: HostTensors = {};
+      for (const { name, exits } of tasks) {
+        if (exits) Object.assign(ramps, await rampsFrom(tensorsOf, exits.ramps, name));
+      }
+      return ramps;
+    },
     async readBytes(blob) {
       const handle = handleOf(blob);
       const bytes = await readRange(handle, 0, (await handle.stat()).size);

@@ -25,6 +25,8 @@ export interface TaskOutline extends Part {
   readonly metric: string;
   /** Of the dev split, a fraction; null where it is undefined. */
   readonly score: number | null;
+  /** By which its texts may leave early, and the layers that they stand on; absent where it has none. */
+  readonly ramps?: Part & { readonly layers: readonly number[] };
   /** What the task would cost by itself: the layers under its fork and its own, with embeddings. */
   readonly alone: { readonly layers: number; readonly parameters: number };
 }
@@ -62,9 +64,14 @@ export function outlineModel(
     const alone = { layers: (fork ?? 0) + layers, parameters: under + own };
     const outputs = kind.outputs(task).length;
     const told = { name, kind: kind.name, inputs, outputs, fork, layers, metric, score, alone };
-    return { ...told, parameters: own, bytes: bytesOf(task.file) };
+    const ramps = task.exits && {
+      layers: task.exits.layers,
+      parameters: task.exits.layers.length * headOfTask(task),
+      bytes: bytesOf(task.exits.ramps.file),
+    };
+    return { ...told, ...(ramps ? { ramps } : {}), parameters: own, bytes: bytesOf(task.file) };
   });
-  const parts = [embeddings, ...trunk, ...tasks];
+  const parts = [embeddings, ...trunk, ...tasks, ...tasks.flatMap(({ ramps }) => ramps ?? [])];
   const whole = embeddings.parameters + config.numHiddenLayers * layer;
   return {
     base: manifest.base,

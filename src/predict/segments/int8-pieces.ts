@@ -9,7 +9,7 @@ import type { Manifest } from "../../merge/folder/manifest";
 import type { EncoderConfig } from "../../model/config";
 import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
-import type { PieceSource, SegmentedTask } from "./segments";
+import type { PieceSource, SegmentedTask } from "./pieces";
 import { storedPieces } from "./stored";
 
 interface Int8Model {

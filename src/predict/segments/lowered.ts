@@ -9,7 +9,7 @@ import type { EncoderConfig } from "../../model/config";
 import { scope, stretchTensors, unscoped } from "../../model/parameters";
 import type { Stretch } from "../../model/stretches";
 import type { Kind } from "../../tasks/kinds/kind";
-import type { PieceSource, SegmentedTask } from "./segments";
+import type { PieceSource, SegmentedTask } from "./pieces";
 
 /** Weights by name: embeddings and trunk layers under their own names, branches scoped by task. */
 export interface PieceModel<Weight> {

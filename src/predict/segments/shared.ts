@@ -8,12 +8,15 @@ import { familyOf } from "../../model/families/families";
 import type { Stretch } from "../../model/stretches";
 import type { WeightForm } from "../../settings/engine";
 import { outputSize } from "../../tasks/task";
-import type { OpenPiece, PieceSource } from "./segments";
+import type { OpenPiece, PieceSource } from "./pieces";
 
 /** What tells pieces apart, for one engine. */
 export interface PieceKeys {
   stretch(stretch: Stretch): string;
   branch(task: string): string;
+  part(task: string, stretch: Stretch): string;
+  rest(task: string, from: number): string;
+  ramp(task: string, layer: number): string;
 }
 
 /** Programs by key, each with the number of those who use it. */
@@ -57,17 +60,18 @@ export function openPiecePool(): PiecePool {
         onOpen?.(task);
         return open();
       };
+      const { exits } = source;
+      const shared = (task: string | null, key: string, open: OpenPiece) => take(key, noted(task, open));
       return {
-        stretch: (stretch) =>
-          take(
-            keys.stretch(stretch),
-            noted(null, () => source.stretch(stretch)),
-          ),
-        branch: (task) =>
-          take(
-            keys.branch(task),
-            noted(task, () => source.branch(task)),
-          ),
+        stretch: (of) => shared(null, keys.stretch(of), () => source.stretch(of)),
+        branch: (task) => shared(task, keys.branch(task), () => source.branch(task)),
+        exits: exits && {
+          ...exits,
+          stretch: (of) => shared(null, keys.stretch(of), () => exits.stretch(of)),
+          part: (task, of) => shared(task, keys.part(task, of), () => exits.part(task, of)),
+          rest: (task, from) => shared(task, keys.rest(task, from), () => exits.rest(task, from)),
+          ramp: (task, layer) => shared(task, keys.ramp(task, layer), () => exits.ramp(task, layer)),
+        },
       };
     },
     size: () => held.size,
@@ -90,9 +94,25 @@ export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
   const sharing = familyOf(manifest.base).names.shared.length > 0;
   const key = (...parts: readonly unknown[]) => JSON.stringify([form, ...parts]);
   const shas = (blobs: readonly (Blob | undefined)[]) => blobs.map((blob) => blob?.sha256 ?? null);
+  const all = [...(graphs?.stretches ?? []), ...(graphs?.exits?.stretches ?? [])];
+  const ofExits = (name: string, graph: Blob | null | undefined, ...parts: readonly unknown[]) => {
+    const task = manifest.tasks.find((known) => known.name === name);
+    const weights = [task, task?.exits?.ramps, ...(sharing ? [embeddings] : [])];
+    return key(name, task?.kind.name, ...parts, ...shas([graph ?? undefined, ...weights]));
+  };
   return {
+    part: (name, { from, to }) =>
+      ofExits(
+        name,
+        graphs?.exits?.tasks[name]?.parts.find((one) => one.from === from && one.to === to),
+        "part",
+        from,
+        to,
+      ),
+    rest: (name, from) => ofExits(name, graphs?.exits?.tasks[name]?.rest, "rest", from),
+    ramp: (name, layer) => ofExits(name, graphs?.exits?.tasks[name]?.ramps[layer], "ramp", layer),
     stretch({ from, to, bottom }) {
-      const graph = graphs?.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
+      const graph = all.find((one) => one.from === from && one.to === to && one.bottom === bottom);
       return key(from, to, ...shas([graph, ...(bottom || sharing ? [embeddings] : []), ...trunk.slice(from, to)]));
     },
     branch(name) {

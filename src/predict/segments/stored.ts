@@ -1,15 +1,16 @@
 // Pieces of a merged folder, opened from the graphs that lie among its blobs: nothing is traced, and no weight passes through
 // this process's own memory. Every file of a piece is compared with its hash before its graph is opened.
 
-import type { Engine } from "../../engines/engine";
+import type { Engine, GraphProgram } from "../../engines/engine";
 import { modelError, oneLine, UserError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
 import type { Blob, Manifest } from "../../merge/folder/manifest";
-import { type Pieces, piecesOf } from "../../merge/folder/pieces";
+import { type ExitPieces, type Pieces, piecesOf, type StretchGraph } from "../../merge/folder/pieces";
 import { familyOf } from "../../model/families/families";
+import type { Stretch } from "../../model/stretches";
 import type { WeightForm } from "../../settings/engine";
-import type { PieceSource } from "./segments";
+import type { ExitSource, PieceSource } from "./pieces";
 
 type OpenGraph = NonNullable<Engine["openGraph"]>;
 
@@ -18,6 +19,8 @@ interface Parts {
   readonly embeddings: Blob;
   readonly trunk: readonly Blob[];
   readonly branches: Readonly<Record<string, Blob>>;
+  /** Of tasks that have ramps. */
+  readonly ramps: Readonly<Record<string, Blob>>;
   /** Tasks whose layers read something of the embeddings' blob. */
   readonly overShared: ReadonlySet<string>;
   readonly sharing: boolean;
@@ -38,10 +41,12 @@ export function storedPieces(
   const shared = { sharing, overShared: new Set(sharing ? forked : []) };
   if (precision === "float32") {
     const branches = Object.fromEntries(manifest.tasks.map((task) => [task.name, task]));
-    return sourceOf(engine.openGraph, folder, { ...manifest, ...shared, branches }, pieces, pace);
+    const ramps = Object.fromEntries(manifest.tasks.flatMap(({ name, exits }) => (exits ? [[name, exits.ramps]] : [])));
+    return sourceOf(engine.openGraph, folder, { ...manifest, ...shared, branches, ramps }, pieces, pace);
   }
   const { int8 } = manifest;
-  return int8 ? sourceOf(engine.openGraph, folder, { ...int8, ...shared, branches: int8.tasks }, pieces, pace) : null;
+  const parts = { ...int8, ...shared, ramps: {} };
+  return int8 ? sourceOf(engine.openGraph, folder, { ...parts, ...int8, branches: int8.tasks }, pieces, pace) : null;
 }
 
 function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces, pace?: Pace): PieceSource {
@@ -60,15 +65,49 @@ function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pi
       );
     }
   };
+  const among = (stretches: readonly StretchGraph[]) => (stretch: Stretch) => {
+    const { from, to, bottom } = stretch;
+    const layers = parts.trunk.slice(from, to);
+    return open(
+      findStretch(stretches, stretch),
+      bottom || parts.sharing ? [parts.embeddings, ...layers] : layers,
+      `layers ${from}-${to}`,
+    );
+  };
+  const ownOf = (name: string) => {
+    const own = parts.branches[name] as Blob;
+    return parts.overShared.has(name) ? [parts.embeddings, own] : [own];
+  };
+  const { exits } = pieces;
   return {
-    stretch({ from, to, bottom }) {
-      const found = pieces.stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
-      const layers = parts.trunk.slice(from, to);
-      return open(found, bottom || parts.sharing ? [parts.embeddings, ...layers] : layers, `layers ${from}-${to}`);
-    },
-    branch(name) {
-      const own = parts.branches[name] as Blob;
-      return open(pieces.branches[name], parts.overShared.has(name) ? [parts.embeddings, own] : [own], name);
-    },
+    stretch: among(pieces.stretches),
+    branch: (name) => open(pieces.branches[name], ownOf(name), name),
+    ...(exits
+      ? { exits: exitSource(exits, { open, ownOf, ramps: parts.ramps, stretch: among(exits.stretches) }) }
+      : {}),
+  };
+}
+
+const findStretch = (stretches: readonly StretchGraph[], { from, to, bottom }: Stretch) =>
+  stretches.find((one) => one.from === from && one.to === to && one.bottom === bottom);
+
+function exitSource(
+  { stretches, tasks }: ExitPieces,
+  from: {
+    readonly open: (graph: Blob | undefined, weights: readonly Blob[], name: string) => Promise<GraphProgram>;
+    readonly ownOf: (task: string) => readonly Blob[];
+    readonly ramps: Readonly<Record<string, Blob>>;
+    readonly stretch: (stretch: Stretch) => Promise<GraphProgram>;
+  },
+): ExitSource {
+  const { open, ownOf, ramps, stretch } = from;
+  return {
+    cuts: stretches.map(({ to }) => to),
+    stretch,
+    part: (name, of) =>
+      open(findStretch(tasks[name]?.parts ?? [], of), ownOf(name), `${name}, layers ${of.from}-${of.to}`),
+    rest: (name, above) => open(tasks[name]?.rest ?? undefined, ownOf(name), `${name} above layer ${above}`),
+    ramp: (name, layer) =>
+      open(tasks[name]?.ramps[layer], ramps[name] ? [ramps[name]] : [], `the ramp of ${name} on layer ${layer}`),
   };
 }

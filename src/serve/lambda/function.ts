@@ -12,7 +12,8 @@ import { readShared } from "../../merge/folder/blobs";
 import type { Manifest } from "../../merge/folder/manifest";
 import { readVersion } from "../../merge/folder/version";
 import { defaultOf } from "../../options/settings";
-import { openSegments, type PieceSource, type Segments } from "../../predict/segments/segments";
+import type { PieceSource } from "../../predict/segments/pieces";
+import { openSegments, type Segments } from "../../predict/segments/segments";
 import { storedPieces } from "../../predict/segments/stored";
 import type { WeightForm } from "../../settings/engine";
 import { servingOptions } from "../../settings/serving";
@@ -122,6 +123,10 @@ async function predict(opened: Opened, body: unknown): Promise<unknown> {
   const { served } = opened;
   const asked = readPredictRequest(body, served, limits);
   if (asked.stream) throw new ApiError("invalid", "stream is true, and a function answers at once. Leave it out");
+  const { exit = "off" } = Object(body) as { readonly exit?: unknown };
+  if (exit !== "off") {
+    throw new ApiError("invalid", "exit asks for early exits, and a function has no pieces for them. Leave it out");
+  }
   const { onLogits, answer } = collectAnswers(asked, served);
   await run(opened, asked.rows, onLogits);
   return answer();

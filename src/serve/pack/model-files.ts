@@ -13,7 +13,7 @@ import { piecesOf } from "../../merge/folder/pieces";
 import { POINTER, readState, tagsOf } from "../../merge/folder/pointer";
 import { type FoundVersion, versionFile } from "../../merge/folder/version";
 import type { Stretch } from "../../model/stretches";
-import { trunkStretches } from "../../predict/segments/segments";
+import { trunkStretches } from "../../predict/segments/pieces";
 import type { WeightForm } from "../../settings/engine";
 import { copied, type PackedFile, written } from "./contents";
 import { SEVEN_BITS, stretchName } from "./seven-bits";

@@ -1,0 +1,67 @@
+// Which of a call's tasks leave early, and by which rule: what was decided for each, or a threshold of the caller's.
+
+import { usageError } from "../errors/errors";
+import type { ExitRule, TaskExits } from "../exits/exits";
+import type { ExitChoice } from "../settings/exits";
+import type { ServedTask } from "./model";
+import type { CallExits, ExitsOfCall } from "./segments/pieces";
+
+/** The rule of each task that leaves early. Throws usageError (2) where none of them can, and for one that was named and cannot. */
+export function exitRules(
+  tasks: readonly ServedTask[],
+  choice: ExitChoice | undefined,
+  { folder, named }: { readonly folder: string; readonly named: boolean },
+): Readonly<Record<string, ExitRule>> {
+  if (choice === "off") return {};
+  const found = tasks.map((task) => [task.name, ruleOf(task, choice)] as const);
+  const rules = Object.fromEntries(found.flatMap(([name, rule]) => (typeof rule === "string" ? [] : [[name, rule]])));
+  if (choice === undefined) return rules;
+  const problems = found.flatMap(([name, rule]) => (typeof rule === "string" ? [`${name} ${rule}`] : []));
+  if (problems.length > 0 && (named || problems.length === tasks.length)) {
+    throw usageError(`--exit ${choice}: ${folder}: ${problems.join("; ")}. Leave it out, or give --exit off`);
+  }
+  return rules;
+}
+
+/** The rule of a task, or why it has none. */
+function ruleOf({ kind, exits }: ServedTask, choice: "on" | number | undefined): ExitRule | string {
+  const { leaving } = kind;
+  if (!leaving) return `is a task of ${kind.name}, which has no early exits`;
+  if (!exits || exits.layers.length === 0) return "has no ramps (flexbert exits trains them)";
+  const { rule } = exits;
+  if (typeof choice === "number") return threshold(exits, Object.keys(leaving.criteria)[0] as string, choice);
+  if (!rule) return "has ramps, and no rule by which texts leave: none held what flexbert exits was asked to keep";
+  return rule;
+}
+
+const threshold = ({ layers, rule }: TaskExits, criterion: string, value: number): ExitRule => ({
+  criterion: rule?.criterion ?? criterion,
+  threshold: value,
+  stops: rule?.stops ?? layers,
+});
+
+/** As a call of the model's pieces takes it. */
+export const callExits = (tasks: readonly ServedTask[], rules: Readonly<Record<string, ExitRule>>): ExitsOfCall =>
+  boundedExits(tasks, rules, null);
+
+/**
+ * The same with a bound of each row's own beside its tasks' thresholds: below 0 it does not leave. Where no row may leave, none is
+ * asked.
+ */
+export function boundedExits(
+  tasks: readonly ServedTask[],
+  rules: Readonly<Record<string, ExitRule>>,
+  bounds: ArrayLike<number> | null,
+): ExitsOfCall {
+  if (bounds && !Array.from(bounds).some((bound) => bound >= 0)) return {};
+  const given = tasks.flatMap((task): (readonly [string, CallExits])[] => {
+    const rule = rules[task.name];
+    const criterion = rule && task.kind.leaving?.criteria[rule.criterion];
+    if (!rule || !criterion || rule.stops.length === 0) return [];
+    const { stops, threshold } = rule;
+    const leaves: CallExits["leaves"] = (outputs, row) =>
+      criterion.doubt(outputs, task) <= Math.min(threshold, bounds?.[row] ?? threshold);
+    return [[task.name, { stops, leaves }]];
+  });
+  return Object.fromEntries(given);
+}
