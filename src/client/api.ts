@@ -19,6 +19,11 @@ export interface RequestSettings {
   readonly top_k?: number;
   /** What offsets of spans count: code points where it is left out, or UTF-16 units as JavaScript's strings do. */
   readonly offset_unit?: "codepoint" | "utf16";
+  /**
+   * Whether texts leave early, by the rule that the model has for a task: as it has it where this is left out or "on", not at all, or where no more doubt
+   * than so much is left, at most what the rule allows.
+   */
+  readonly exit?: "on" | "off" | number;
   /** Answers as server-sent events: see {@link StreamEvent}. */
   readonly stream?: boolean;
 }
@@ -37,6 +42,8 @@ export type Scores = Readonly<Record<string, number>> | readonly LabelScore[];
 /** The first 8 hex digits of the hash of the task's branch. */
 interface Versioned {
   readonly version: string;
+  /** Encoder layers that the text passed; absent where it could not leave early. */
+  readonly exit_layer?: number;
 }
 
 /** Of a task with one label a row: the most probable one. */

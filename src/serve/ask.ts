@@ -15,6 +15,8 @@ export interface AskedRow {
   readonly text: string;
   readonly pair: string | null;
   readonly tasks: readonly VersionTask[];
+  /** As much doubt as may be left where it leaves early: as BatchRow.exit. */
+  readonly exit?: number | undefined;
 }
 
 export interface AskOptions {
@@ -93,13 +95,13 @@ export async function ask(
     const tokenized = performance.now() - began;
     if (stopped) throw stopped;
     const held = hold.again();
-    const give = joinUnits(rows, units, (row, task, logits) => {
+    const give = joinUnits(rows, units, (row, task, logits, layer) => {
       found?.keep(row, task, logits);
-      onLogits(row, task, logits);
+      onLogits(row, task, logits, layer);
     });
     const waiting = units.map((unit, index) => ({ ...unit, index }));
-    const { answered, ended } = batches.run(ticket, waiting, ({ index, task, logits }) =>
-      give(index, served.task(task) as VersionTask, logits),
+    const { answered, ended } = batches.run(ticket, waiting, ({ index, task, logits, layer }) =>
+      give(index, served.task(task) as VersionTask, logits, layer),
     );
     void ended.then(held.release);
     return { times: { ...(await answered), tokenized }, known, ended };
@@ -128,7 +130,9 @@ async function tokenize(
       if (isStopped()) return [];
       began = performance.now();
     }
-    for (const unit of served.encode(row, row.tasks)) units.push({ ...unit, row: row.index });
+    const { exit } = row;
+    const leaving = exit === undefined ? {} : { exit };
+    for (const unit of served.encode(row, row.tasks)) units.push({ ...unit, ...leaving, row: row.index });
   }
   return units;
 }
@@ -144,7 +148,10 @@ function findKnown(cache: AnswerCache, rows: readonly AskedRow[]): Known {
   // As UTF-8, which hashes are made of, all lone surrogates are the same character.
   const isPlain = ({ text, pair }: AskedRow) => !/\p{Cs}/u.test(text) && !/\p{Cs}/u.test(pair ?? "");
   const keys = rows.map((row) => (isPlain(row) ? rowKey(row.text, row.pair) : null));
-  const keyOf = (row: number, task: VersionTask) => (keys[row] ? task.weights + keys[row] : null);
+  // What may leave early has other logits under each bound, and tells where it left.
+  const leaves = (row: number, { exitThreshold }: VersionTask) =>
+    exitThreshold !== undefined && (rows[row]?.exit ?? exitThreshold) >= 0;
+  const keyOf = (row: number, task: VersionTask) => (keys[row] && !leaves(row, task) ? task.weights + keys[row] : null);
   const missing = rows.flatMap((row, index) => {
     const tasks = row.tasks.filter((task) => {
       const key = keyOf(index, task);

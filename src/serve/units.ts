@@ -5,8 +5,8 @@ import { emptyWordLogits, placeLogits } from "../batches/word-labels";
 import { type Row, wordsFor } from "../predict/encode";
 import type { Unit, VersionTask } from "./model/served";
 
-/** Called with what a row's task gives: [outputs], or [words, outputs]. */
-export type TakeLogits = (row: number, task: VersionTask, logits: Float32Array) => void;
+/** Called with what a row's task gives: [outputs], or [words, outputs]; and the layers that it passed, where it might have left early. */
+export type TakeLogits = (row: number, task: VersionTask, logits: Float32Array, layer?: number) => void;
 
 interface Windows {
   left: number;
@@ -21,7 +21,7 @@ export function joinUnits(
   rows: readonly Row[],
   units: readonly (Pick<Unit, "tasks" | "places"> & { readonly row: number })[],
   take: TakeLogits,
-): (unit: number, task: VersionTask, logits: Float32Array) => void {
+): (unit: number, task: VersionTask, logits: Float32Array, layer?: number) => void {
   const counts = new Map<string, number>();
   for (const { row, places } of units) {
     for (const name of Object.keys(places)) counts.set(`${row} ${name}`, (counts.get(`${row} ${name}`) ?? 0) + 1);
@@ -34,10 +34,10 @@ export function joinUnits(
     open.set(key, found);
     return found;
   };
-  return (at, task, logits) => {
+  return (at, task, logits, layer) => {
     const { row, places } = units[at] as (typeof units)[number];
     const own = places[task.name];
-    if (!own) return take(row, task, logits);
+    if (!own) return take(row, task, logits, layer);
     const windows = windowsOf(row, task);
     placeLogits(windows.logits, logits, own, task.outputs);
     if (--windows.left === 0) take(row, task, windows.logits);

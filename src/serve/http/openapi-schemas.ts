@@ -20,6 +20,7 @@ const closed = (schema: Schema) => ({ ...schema, additionalProperties: false });
 
 const scores = { oneOf: [map(number), list(object({ label: string, score: number }))] };
 const version = { type: "string", pattern: "^[0-9a-f]{8}$" };
+const exit_layer = { ...count, description: "Encoder layers that the text passed, where it might have left early" };
 const tasks = { type: "array", items: string, minItems: 1 };
 const predictions = map(ref("Prediction"));
 const model = object({ version });
@@ -47,9 +48,14 @@ export const schemas: Readonly<Record<string, Schema>> = {
         tasks: { ...tasks, description: "Every task that fits the input where it is left out" },
         top_k: { type: ["integer", "null"], minimum: 1, description: "Scores as a list of so many labels, best first" },
         offset_unit: { enum: [...offsetUnits], default: "codepoint", description: "What offsets of spans count" },
+        exit: {
+          oneOf: [{ enum: ["on", "off"] }, { type: "number", minimum: 0 }],
+          description:
+            "Whether texts leave early by the model's rules, or how much doubt may be left, at most what those allow",
+        },
         stream: { type: "boolean", default: false },
       },
-      ...["text", "pair", "rows", "tasks", "top_k", "offset_unit", "stream"],
+      ...["text", "pair", "rows", "tasks", "top_k", "offset_unit", "exit", "stream"],
     ),
     oneOf: [{ required: ["text"] }, { required: ["rows"] }],
   }),
@@ -58,9 +64,9 @@ export const schemas: Readonly<Record<string, Schema>> = {
   ),
   Prediction: {
     oneOf: [
-      object({ label: string, score: number, scores, version }),
-      object({ value: number, version }),
-      object({ labels: list(string), scores, version }),
+      object({ label: string, score: number, scores, version, exit_layer }, "exit_layer"),
+      object({ value: number, version, exit_layer }, "exit_layer"),
+      object({ labels: list(string), scores, version, exit_layer }, "exit_layer"),
       object({
         spans: {
           ...list(object({ label: string, start: count, end: count, text: string, score: number })),

@@ -12,8 +12,9 @@ export function apiPrediction(
   logits: Float32Array,
   row: Row,
   { topK, offsetUnit }: Pick<PredictRequest, "topK" | "offsetUnit">,
+  layer?: number,
 ): TaskAnswer {
-  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits, row, offsetUnit);
+  const prediction: Prediction & { readonly version: string } = predictionOf(task, logits, row, offsetUnit, layer);
   if (topK === null || !("scores" in prediction)) return { ...prediction } as TaskAnswer;
   const best = Object.entries(prediction.scores)
     .map(([label, score]) => ({ label, score }))
@@ -23,7 +24,7 @@ export function apiPrediction(
 }
 
 export interface Collected {
-  onLogits(row: number, task: VersionTask, logits: Float32Array): void;
+  onLogits(row: number, task: VersionTask, logits: Float32Array, layer?: number): void;
   /** When all are there: tasks in the model's order, not in that in which they came. */
   answer(): PredictAnswer | RowsAnswer;
 }
@@ -32,12 +33,13 @@ export function collectAnswers(request: PredictRequest, { id }: Served): Collect
   const { rows, single } = request;
   const predictions = rows.map((): Record<string, TaskAnswer> => ({}));
   return {
-    onLogits(row, task, logits) {
+    onLogits(row, task, logits, layer) {
       (predictions[row] as Record<string, TaskAnswer>)[task.name] = apiPrediction(
         task,
         logits,
         rows[row] as Row,
         request,
+        layer,
       );
     },
     answer() {

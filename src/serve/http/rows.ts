@@ -28,13 +28,14 @@ export interface PredictRequest {
   readonly stream: boolean;
 }
 
-const known = ["text", "pair", "tasks", "top_k", "offset_unit", "stream", "rows"];
+const known = ["text", "pair", "tasks", "top_k", "offset_unit", "exit", "stream", "rows"];
 const knownOfRow = ["text", "pair", "tasks", "id"];
 
 /** Throws ApiError (422) for what it cannot take, (404) for a task that the version has not, (413) for too much of it. */
 export function readPredictRequest(body: unknown, served: Served, limits: RowLimits): PredictRequest {
   const fields = objectOf(body, "the body", known);
-  const { text, pair, rows, tasks, top_k: topK = null, offset_unit: offsetUnit = "codepoint", stream = false } = fields;
+  const { text, pair, rows, tasks, exit, stream = false } = fields;
+  const { top_k: topK = null, offset_unit: offsetUnit = "codepoint" } = fields;
   if (topK !== null && !(Number.isSafeInteger(topK) && (topK as number) >= 1)) {
     throw invalid(`top_k is ${given(topK)}, not a whole number of at least 1`);
   }
@@ -46,7 +47,7 @@ export function readPredictRequest(body: unknown, served: Served, limits: RowLim
   const shared = { topK: topK as number | null, offsetUnit: offsetUnit as OffsetUnit, stream };
   if (rows === undefined) {
     if (text === undefined) throw invalid('the body has neither "text" nor "rows"');
-    return { rows: [readRow({ text, pair }, "", served, named, limits)], single: true, ...shared };
+    return { rows: withExit([readRow({ text, pair }, "", served, named, limits)], exit), single: true, ...shared };
   }
   if (text !== undefined || pair !== undefined) throw invalid('the body has "rows" and a text of its own: give one');
   if (!Array.isArray(rows)) throw invalid(`rows is ${given(rows)}, not a list`);
@@ -68,7 +69,29 @@ export function readPredictRequest(body: unknown, served: Served, limits: RowLim
     const asked = readRow(own, `${place}.`, served, wanted, limits);
     return id === undefined ? asked : { ...asked, id };
   });
-  return { rows: read, single: false, ...shared };
+  return { rows: withExit(read, exit), single: false, ...shared };
+}
+
+/** Throws ApiError (422) for what no rule of the rows' tasks allows. */
+function withExit(rows: readonly RequestRow[], exit: unknown): readonly RequestRow[] {
+  if (exit === undefined) return rows;
+  if (exit === "off") return rows.map((row) => ({ ...row, exit: -1 }));
+  if (exit !== "on" && !(typeof exit === "number" && exit >= 0)) {
+    throw invalid(`exit is ${given(exit)}, not "on", "off" or a number of at least 0`);
+  }
+  const tasks = [...new Set(rows.flatMap((row) => row.tasks))];
+  const able = tasks.filter(({ exitThreshold }) => exitThreshold !== undefined);
+  if (able.length === 0) {
+    throw invalid(
+      `exit is ${given(exit)}, and this model has no early exits for ${tasks.map(({ name }) => name).join(", ")}`,
+    );
+  }
+  if (exit === "on") return rows;
+  const careful = able.find(({ exitThreshold }) => exit > (exitThreshold as number));
+  if (careful) {
+    throw invalid(`exit is ${exit}, and ${careful.name} allows at most ${careful.exitThreshold}`);
+  }
+  return rows.map((row) => ({ ...row, exit }));
 }
 
 export const invalid = (message: string) => new ApiError("invalid", message);

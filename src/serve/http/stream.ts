@@ -46,8 +46,8 @@ export async function streamPredictions(
   try {
     const answered = await askFor(context, request, reply, hold, rows, {
       onAdmitted,
-      onLogits(row, task, logits) {
-        const prediction = apiPrediction(task, logits, rows[row] as (typeof rows)[number], asked);
+      onLogits(row, task, logits, layer) {
+        const prediction = apiPrediction(task, logits, rows[row] as (typeof rows)[number], asked, layer);
         send("prediction", { row, task: task.name, prediction, at_ms: at() });
       },
     });

@@ -6,6 +6,8 @@ export interface BatchRow {
   readonly ids: Int32Array;
   readonly typeIds: Int32Array;
   readonly tasks: readonly string[];
+  /** As much doubt as may be left where it leaves early, beside what its tasks' rules allow: below 0 it does not. Absent: what they allow. */
+  readonly exit?: number | undefined;
 }
 
 /** Logits of some rows of a batch for one task. */
@@ -16,6 +18,8 @@ export interface BatchPart {
   /** [rows, outputs], or [tokens of the rows, outputs] of a task that labels words */
   readonly logits: Float32Array;
   readonly outputs: number;
+  /** Encoder layers that the rows passed, where they might have left early. */
+  readonly layer?: number | undefined;
   /** Milliseconds since the process began the batch. */
   readonly at: number;
 }

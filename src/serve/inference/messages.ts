@@ -20,11 +20,13 @@ export interface DecodedBatch extends BatchHead {
   readonly rows: TokenRows;
   /** Names of tasks, a list for each row. */
   readonly wants: readonly (readonly string[])[];
+  /** Of each row as much doubt as may be left where it leaves: {@link BatchRow.exit}, Infinity where that is absent. */
+  readonly exits: Float64Array;
 }
 
 /**
- * u32 call, version, rows, words of tasks a row, tokens; u32 tokens of each row; u32 tasks of each row, a bit each; i32
- * ids; u8 type ids.
+ * u32 call, version, rows, words of tasks a row, tokens; u32 tokens of each row; u32 tasks of each row, a bit each; f64 doubt of each
+ * row, as two u32; i32 ids; u8 type ids.
  * @param tasks the version's, in their order
  */
 export function encodeBatch(
@@ -34,12 +36,15 @@ export function encodeBatch(
 ): Uint8Array {
   const words = Math.ceil(tasks.length / 32);
   const tokens = rows.reduce((sum, { ids }) => sum + ids.length, 0);
-  const { frame, at } = emptyFrame(FrameKind.batch, 4 * (5 + rows.length * (1 + words) + tokens) + tokens);
+  const { frame, at } = emptyFrame(FrameKind.batch, 4 * (5 + rows.length * (3 + words) + tokens) + tokens);
   const { buffer } = frame;
   new Uint32Array(buffer, at, 5).set([call, version, rows.length, words, tokens]);
   const lengths = new Uint32Array(buffer, at + 20, rows.length);
   const wants = new Uint32Array(buffer, at + 20 + 4 * rows.length, rows.length * words);
-  const ids = new Int32Array(buffer, at + 20 + 4 * rows.length * (1 + words), tokens);
+  const doubts = Float64Array.from(rows, ({ exit = Number.POSITIVE_INFINITY }) => exit);
+  const doubtsAt = at + 20 + 4 * rows.length * (1 + words);
+  new Uint32Array(buffer, doubtsAt, 2 * rows.length).set(new Uint32Array(doubts.buffer));
+  const ids = new Int32Array(buffer, doubtsAt + 8 * rows.length, tokens);
   const typeIds = new Uint8Array(buffer, ids.byteOffset + 4 * tokens, tokens);
   const bits = new Map(tasks.map((task, i) => [task, i]));
   let token = 0;
@@ -75,11 +80,12 @@ export function decodeBatch(
   }
   const lengths = read.u32s(count);
   const masks = read.u32s(count * words);
+  const exits = new Float64Array(read.u32s(2 * count).slice().buffer);
   const ids = read.i32s(tokens);
   const types = read.u8s(tokens);
   read.end();
   const rows = rowsOf(lengths, ids, Int32Array.from(types));
-  return { call, version, rows, wants: wantsOf(masks, words, count, tasks) };
+  return { call, version, rows, wants: wantsOf(masks, words, count, tasks), exits };
 }
 
 /** Rows as parts of the arrays in which they came. */
@@ -115,19 +121,19 @@ function wantsOf(masks: Uint32Array, words: number, rows: number, tasks: readonl
 const bitsIn = (word: number): number => (word === 0 ? 0 : (word & 1) + bitsIn(word >>> 1));
 
 /** A part as the process has it: the task by its number among the version's. */
-export interface OwnPart extends Pick<BatchPart, "rows" | "outputs" | "at"> {
+export interface OwnPart extends Pick<BatchPart, "rows" | "outputs" | "at" | "layer"> {
   readonly task: number;
   readonly logits: ArrayLike<number>;
 }
 
-/** u32 call, task; f32 milliseconds; u32 rows, outputs; u32 positions; f32 logits, a list a row or a list a token of theirs. */
-export function encodePart(call: number, { task, rows, logits, outputs, at: ms }: OwnPart): Uint8Array {
-  const { frame, at } = emptyFrame(FrameKind.part, 4 * (5 + rows.length + logits.length));
-  const head = new Uint32Array(frame.buffer, at, 5);
-  head.set([call, task, 0, rows.length, outputs]);
+/** u32 call, task; f32 milliseconds; u32 rows, outputs, layers passed or 0; u32 positions; f32 logits, a list a row or a list a token of theirs. */
+export function encodePart(call: number, { task, rows, logits, outputs, layer = 0, at: ms }: OwnPart): Uint8Array {
+  const { frame, at } = emptyFrame(FrameKind.part, 4 * (6 + rows.length + logits.length));
+  const head = new Uint32Array(frame.buffer, at, 6);
+  head.set([call, task, 0, rows.length, outputs, layer]);
   new Float32Array(frame.buffer, at + 8, 1)[0] = ms;
-  new Uint32Array(frame.buffer, at + 20, rows.length).set(rows);
-  new Float32Array(frame.buffer, at + 20 + 4 * rows.length, logits.length).set(logits);
+  new Uint32Array(frame.buffer, at + 24, rows.length).set(rows);
+  new Float32Array(frame.buffer, at + 24 + 4 * rows.length, logits.length).set(logits);
   return frame;
 }
 
@@ -146,11 +152,11 @@ export function decodePart(
   read.u32();
   const number = read.u32();
   const ms = read.f32();
-  const [own, outputs] = [read.u32(), read.u32()];
+  const [own, outputs, layer] = [read.u32(), read.u32(), read.u32()];
   const rows = Array.from(read.u32s(own));
   const tokens = rows.reduce((sum, row) => sum + (batch[row]?.ids.length ?? 0), 0);
   // A list of logits a row, or one a token: a row has two tokens at least.
-  const perToken = payload.byteLength === 4 * (5 + own + tokens * outputs);
+  const perToken = payload.byteLength === 4 * (6 + own + tokens * outputs);
   const logits = read.f32s((perToken ? tokens : own) * outputs);
   read.end();
   const task = tasks[number];
@@ -158,7 +164,7 @@ export function decodePart(
   if (rows.some((row) => row >= batch.length)) {
     throw new WireError(`logits came for a row beyond the batch's ${batch.length}`);
   }
-  return { task, rows, logits, outputs, at: ms };
+  return { task, rows, logits, outputs, ...(layer === 0 ? {} : { layer }), at: ms };
 }
 
 /** u32 call; f32 milliseconds; u32 pieces; of each u32 rows, tokens, layers, f32 milliseconds, u32 bytes of its name; names. */

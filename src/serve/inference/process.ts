@@ -42,8 +42,8 @@ function serve(): void {
   };
   const open = async ({ call, version, number }: OpenCall) => {
     if (!versions) throw new Error("a version was to be opened before the engine was");
-    const { run, dispose, ...opened } = await versions.open(version);
-    held.set(number, { run, dispose, ...opened });
+    const { run, dispose, leaving, ...opened } = await versions.open(version);
+    held.set(number, { run, dispose, leaving, ...opened });
     await send(encodeJson(FrameKind.opened, { call, opened } satisfies Answer));
   };
   const close = async ({ call, number }: CloseCall) => {
@@ -57,14 +57,15 @@ function serve(): void {
       .run(async () => {
         const model = held.get(batch.version);
         if (!model || !("rows" in batch)) throw new Error("a batch came for a version that is not open");
-        const { call, rows, wants } = batch;
+        const { call, rows, wants, exits } = batch;
         const began = performance.now();
         const pieces: PieceTime[] = [];
-        for await (const { task, rows: own, logits } of model.run(rows, wants, (piece) => void pieces.push(piece))) {
+        const onPiece = (piece: PieceTime) => void pieces.push(piece);
+        for await (const { task, rows: own, logits, layer } of model.run(rows, wants, onPiece, model.leaving(exits))) {
           const at = performance.now() - began;
           const outputs = logits.shape[1] as number;
           await send(
-            encodePart(call, { task: model.tasks.indexOf(task), rows: own, logits: logits.data, outputs, at }),
+            encodePart(call, { task: model.tasks.indexOf(task), rows: own, logits: logits.data, outputs, layer, at }),
           );
         }
         await send(encodeDone(call, { ms: performance.now() - began, pieces }));

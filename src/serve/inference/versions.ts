@@ -6,13 +6,18 @@ import { tokenRows } from "../../batches/rows";
 import type { Engine } from "../../engines/engine";
 import { modelError, oneLine } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
+import { boundedExits, exitRules } from "../../predict/exits";
 import { openModel, type ServedModel, type ServedTask } from "../../predict/model";
+import type { ExitsOfCall } from "../../predict/segments/pieces";
 import { openPiecePool } from "../../predict/segments/shared";
 import type { WeightForm } from "../../settings/engine";
 import { widthProblem } from "../../tasks/task";
 import type { OpenedVersion } from "./calls";
 
-export interface HeldVersion extends OpenedVersion, Pick<ServedModel, "run" | "dispose"> {}
+export interface HeldVersion extends OpenedVersion, Pick<ServedModel, "run" | "dispose"> {
+  /** Which tasks' rows may leave early in a batch. @param doubts of each row as much as may be left: below 0 it does not leave */
+  leaving(doubts: Float64Array): ExitsOfCall;
+}
 
 export interface Versions {
   /**
@@ -39,14 +44,19 @@ export function openVersions(
           throw new Error(`${name} was looked up, though a merged folder describes its tasks`);
         },
         ...{ version, weights, pace, texts: false },
+        exits: (tasks) => rulesOf(tasks),
         share: (pieces, keys) => pool.share(pieces, keys, (task) => void fresh.add(task)),
       });
       try {
         const { config, tasks, run, dispose } = model;
+        const rules = rulesOf(tasks);
+        // A request may have exits off: those pieces are open too.
+        if (Object.keys(rules).length > 0) await model.open();
         const unproved = fresh.has(null) ? tasks : tasks.filter(({ name }) => fresh.has(name));
-        await warm(model, unproved, version, pace);
+        const leaving = (doubts: Float64Array) => boundedExits(tasks, rules, doubts);
+        await warm(model, unproved, version, pace, leaving);
         return {
-          ...{ run, dispose, weights: model.weights ?? "float32", vocabSize: config.vocabSize },
+          ...{ run, dispose, leaving, weights: model.weights ?? "float32", vocabSize: config.vocabSize },
           tasks: tasks.map(({ name }) => name),
           maxLength: Math.max(1, ...tasks.map(({ maxLength }) => maxLength)),
         };
@@ -59,6 +69,8 @@ export function openVersions(
   };
 }
 
+const rulesOf = (tasks: readonly ServedTask[]) => exitRules(tasks, undefined, { folder: "", named: false });
+
 /** Lengths whose batches are like those of the texts up to them. */
 const WARM_LENGTHS = [8, 16, 32, 64, 128, 256, 512];
 
@@ -68,6 +80,7 @@ async function warm(
   tasks: readonly ServedTask[],
   version: string,
   pace: Pace,
+  leaving: HeldVersion["leaving"],
 ): Promise<void> {
   if (tasks.length === 0) return;
   const longest = Math.max(...tasks.map(({ maxLength }) => maxLength));
@@ -78,10 +91,15 @@ async function warm(
     const ids = Int32Array.from({ length }, (_, i) => (7 * i + 1) % config.vocabSize);
     const rows = tokenRows([{ ids, typeIds: new Int32Array(length), truncated: 0 }], 0);
     await pace();
+    // No text leaves that may have no doubt at all, to the bit: every piece between its stops runs.
+    const all = leaving(Float64Array.of(0));
+    const names = wants.map((task) => task.name);
     try {
-      for await (const { task: name, logits } of run(rows, [wants.map((task) => task.name)])) {
-        const task = wants.find((one) => one.name === name) as ServedTask;
-        requireLogits(task, logits.shape, logits.data as Float32Array);
+      for (const exits of Object.keys(all).length > 0 ? [{}, all] : [{}]) {
+        for await (const { task: name, logits } of run(rows, [names], undefined, exits)) {
+          const task = wants.find((one) => one.name === name) as ServedTask;
+          requireLogits(task, logits.shape, logits.data as Float32Array);
+        }
       }
     } catch (error) {
       throw modelError(`version ${version} opens and does not run (${oneLine(error)}). Merge again`, error);

@@ -26,6 +26,8 @@ export interface VersionTask
   readonly weights: string;
   /** Logits of a row. */
   readonly outputs: number;
+  /** As much doubt as may be left where its texts leave early; absent where they do not. */
+  readonly exitThreshold?: number;
 }
 
 /** What waits for the engine, but for its request. */
@@ -96,6 +98,7 @@ export function describeVersion(
       version: sha256.slice(0, 8),
       weights: weightsOf(manifest, task, precision),
       outputs: outputSize(task),
+      ...(precision === "float32" && task.exits?.rule ? { exitThreshold: task.exits.rule.threshold } : {}),
     };
   });
   const byName = new Map(tasks.map((task) => [task.name, task]));
@@ -143,6 +146,8 @@ export function predictionOf(
   logits: Float32Array,
   row: Row,
   unit: OffsetUnit = "codepoint",
-): Prediction & { readonly version: string } {
-  return { ...inUnit(toPrediction(task, logits, row), row.text, unit), version: task.version };
+  layer?: number,
+): Prediction & { readonly version: string; readonly exit_layer?: number } {
+  const left = layer === undefined ? {} : { exit_layer: layer };
+  return { ...inUnit(toPrediction(task, logits, row), row.text, unit), ...left, version: task.version };
 }

@@ -21,6 +21,8 @@ export interface RowPart {
   readonly task: string;
   /** [outputs], or [tokens, outputs] of a task that labels words */
   readonly logits: Float32Array;
+  /** As of {@link BatchPart}. */
+  readonly layer?: number | undefined;
 }
 
 /** How long a request took, in ms. */
@@ -100,14 +102,14 @@ export function createBatches(
     if (request.batches === 0) request.end();
   };
 
-  const handOut = (rows: readonly Waiting[], { task, rows: positions, logits, outputs }: BatchPart) => {
+  const handOut = (rows: readonly Waiting[], { task, rows: positions, logits, outputs, layer }: BatchPart) => {
     const tokensOf = (position: number) => (rows[position] as Waiting).ids.length;
     for (const { row: position, logits: own } of eachRowLogits(positions, logits, outputs, tokensOf)) {
       const { ticket, index } = rows[position] as Waiting;
       const request = requests.get(ticket);
       if (!request) continue; // it was cancelled
       request.missing--;
-      request.onPart({ index, task, logits: own });
+      request.onPart({ index, task, logits: own, ...(layer === undefined ? {} : { layer }) });
       finish(ticket, request);
     }
   };
