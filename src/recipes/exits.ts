@@ -20,12 +20,6 @@ import { readTaskData, type TaskData } from "./trial/task-data";
 import { checkTeacher } from "./trial/teacher";
 import { describeTrial, finishedRun, referenceTo, runTrial, type TrialTraining } from "./trial/trial";
 
-/**
- * Ramps are small and the model under them stands still: they take a rate that would ruin a model. Measured on SST-2 and MRPC
- * (bench/RESULTS.md).
- */
-export const rampDefaults = { epochs: 5, learningRate: 1e-3, batchSize: 32 };
-
 export interface RampsRequest {
   /** The finished run that they are ramps of. */
   readonly model: StoredRun;

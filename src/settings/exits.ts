@@ -35,6 +35,9 @@ export const exitSettings = {
   }),
 };
 
+/** Of training where it differs: ramps are small and the model under them stands still, so they take a rate that would ruin a model. */
+export const rampDefaults = { epochs: 5, learningRate: 1e-3 };
+
 /** What a caller says of early exits: on, off, or how much doubt may be left. */
 export type ExitChoice = "on" | "off" | number;
 

@@ -89,13 +89,16 @@ describe("round trips", () => {
   test("how much doubt a row may leave, and the layers that it passed", () => {
     const row = batchRow({ ids: [1, 2], type: 0, tasks: ["rte"] });
     const exits = [undefined, -1, 0, 0.1, Number.MIN_VALUE];
-    const frame = encodeBatch({ call: 1, version: 1 }, exits.map((exit) => ({ ...row, exit })), ["rte"]);
+    const frame = encodeBatch(
+      { call: 1, version: 1 },
+      exits.map((exit) => ({ ...row, exit })),
+      ["rte"],
+    );
     const read = decodeBatch(only(frame), () => ["rte"]);
     if (!("exits" in read)) throw new Error("the version was not found");
     expect(Array.from(read.exits)).toEqual([Number.POSITIVE_INFINITY, ...exits.slice(1)]);
     const part = { task: 0, rows: [0, 1], logits: [1, 2, 3, 4], outputs: 2, at: 0 };
-    const layerOf = (layer?: number) =>
-      decodePart(only(encodePart(1, { ...part, layer })), ["rte"], tokens(2)).layer;
+    const layerOf = (layer?: number) => decodePart(only(encodePart(1, { ...part, layer })), ["rte"], tokens(2)).layer;
     expect([layerOf(), layerOf(7)]).toEqual([undefined, 7]);
   });
 

@@ -133,7 +133,8 @@ describe("a merged folder", () => {
   test("is served so: on by default, off, and within what its rule allows", async () => {
     const whole = predicted("--model merged --exit off");
     const left = predicted("--model merged");
-    const { rule } = manifest().tasks.find(({ name }) => name === "sst2")?.exits as NonNullable<TaskIn["exits"]>;
+    const { exits } = manifest().tasks.find(({ name }) => name === "sst2") as TaskIn;
+    const { rule } = exits as NonNullable<typeof exits>;
     const server = await startServe(["--merged", path.join(cwd, "merged"), "--workers", "1", "--threads", "1"]);
     const rows = texts.split("\n").map((text) => ({ text, tasks: ["sst2"] }));
     const ask = async (exit?: unknown, given: readonly object[] = rows) => {
@@ -157,7 +158,10 @@ describe("a merged folder", () => {
         near(scoresOf(body.rows), scoresOf(wanted));
       }
       const beyond = await ask(rule.threshold * 2);
-      expect(beyond).toMatchObject({ status: 422, body: { error: { message: expect.stringMatching(/sst2 allows at most/) } } });
+      expect(beyond).toMatchObject({
+        status: 422,
+        body: { error: { message: expect.stringMatching(/sst2 allows at most/) } },
+      });
       expect(await ask("perhaps")).toMatchObject({ status: 422 });
       expect(await ask("on", [{ text: "a", pair: "b" }])).toMatchObject({
         status: 422,
