@@ -6,7 +6,7 @@
 //   npm run build && flexbert pull sentence-transformers/all-MiniLM-L6-v2
 //   node bench/exits.mjs --out DIR [--base sentence-transformers/all-MiniLM-L6-v2] [--k 6] [--tasks sst2,mrpc]
 //       [--max-train-samples 10000] [--max-eval-samples N] [--epochs 4] [--rate 1e-4] [--keep 99] [--batches 1,32] [--rounds 5]
-//       [--students 1,2,3] [--glue ../shared/data/glue] [--threads 2]
+//       [--students 1,2,3] [--points 8] [--glue ../shared/data/glue] [--threads 2]
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -42,6 +42,7 @@ const { values } = parseArgs({
     batches: { type: "string", default: "1,32" },
     rounds: { type: "string", default: "5" },
     students: { type: "string", default: "1,2,3" },
+    points: { type: "string", default: "8" },
     glue: { type: "string", default: "../shared/data/glue" },
     threads: { type: "string", default: String(os.availableParallelism()) },
   },
@@ -98,7 +99,9 @@ async function measureTask(name) {
   const model = await openModel(teacher, engine, { taskOf: () => task });
   const settings = [{ label: "off", model, exits: {} }];
   const rule = decided.exits ?? { criterion: "entropy", stops: decided.scores.map(({ layer }) => layer) };
-  const thresholds = decided.curve.map(({ threshold }) => threshold).filter((threshold) => threshold > 0);
+  const curve = decided.curve.map(({ threshold }) => threshold).filter((threshold) => threshold > 0);
+  const every = Math.max(1, Math.ceil(curve.length / Number(values.points)));
+  const thresholds = curve.filter((_, i) => (curve.length - 1 - i) % every === 0);
   if (decided.exits) settings.push({ label: `keep ${values.keep}`, model, exits: { [name]: decided.exits } });
   for (const threshold of thresholds) {
     settings.push({ label: `at most ${threshold.toPrecision(3)}`, model, exits: { [name]: { ...rule, threshold } } });
