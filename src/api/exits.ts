@@ -1,6 +1,7 @@
 // Early exits of a task's run: ramps are trained where there are none, and a rule is decided on dev rows.
 
 import { readRecord, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
+import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
 import type { DecidedExits } from "../exits/exits";
 import { formatScore } from "../messages/quantities";
@@ -205,7 +206,7 @@ async function ofRun(folder: string, values: ExitsValues, call: Call): Promise<R
 function requestOf(model: StoredRun, task: Task, base: RampsRequest["base"], values: ExitsValues): RampsRequest {
   const length = values.maxLength ?? model.record.options.maxLength;
   return {
-    ...{ model, task, base, seeds: seedsOf(values) },
+    ...{ model, task: asDecided(task, model), base, seeds: seedsOf(values) },
     training: settingsOf(trainingSettings, { ...values, maxLength: length }),
     run: settingsOf(executionSettings, values),
   };
