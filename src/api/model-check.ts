@@ -3,6 +3,7 @@
 import type { Engine } from "../engines/engine";
 import type { OpenModelFile } from "../engines/model-file";
 import { oneLine } from "../errors/errors";
+import type { BranchTools } from "../export/check/branches";
 import type { CheckTools } from "../export/check/model-check";
 import type { Reporter } from "../messages/reporter";
 import type { EngineName } from "../settings/engine";
@@ -29,12 +30,19 @@ export async function openerOrWarning<T = OpenModelFile>(
 }
 
 /** The tools of a check whose branches run on the engine that is open. */
-export function checkTools(
-  open: OpenModelFile,
+export function branchTools(
   { engine, signal, reporter }: RunContext<Engine>,
   tasks: readonly Task[],
   glueData: string,
-): CheckTools {
+): BranchTools {
   const taskOf = (name: string) => tasks.find((task) => task.name === name);
-  return { engine, open, signal, glueData, taskOf, warn: reporter.warn };
+  return { engine, signal, glueData, taskOf, warn: reporter.warn };
 }
+
+/** The same with what opens a model's file. */
+export const checkTools = (
+  open: OpenModelFile,
+  session: RunContext<Engine>,
+  tasks: readonly Task[],
+  glueData: string,
+): CheckTools => ({ ...branchTools(session, tasks, glueData), open });

@@ -26,7 +26,7 @@ import { checkpointOptions } from "../settings/work";
 import type { Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
 import { type Call, type Caller, callOf } from "./caller";
-import { onnxOpenerOrWarning } from "./merge/onnx";
+import { onnxOpenerOrWarning, withPieces } from "./merge/onnx";
 import { checkTools } from "./model-check";
 import { pullFiles } from "./pull";
 import { openSession, type Session } from "./session";
@@ -138,7 +138,10 @@ async function pipeline(
   const { merge } = await import("../merge/merge.js");
   const open = await onnxOpenerOrWarning(threads, reporter);
   const onnx = { check: open ? checkTools(open, session, tasks, "") : null };
-  const merged = await merge({ out, base, selections, allowUnshared: false, onnx });
+  const request = { out, base, selections, allowUnshared: false, onnx };
+  const merged = open
+    ? await withPieces(session, threads, { tasks, glueData: "" }, (pieces) => merge({ ...request, pieces }))
+    : await merge(request);
   const { manifest } = merged;
   const difference = await compareWithSeparate(out, base, selections, session);
   const predictions = await predictSentences(out, tasks, session);

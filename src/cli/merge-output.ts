@@ -5,7 +5,7 @@ import { formatBytes } from "../files/atomic";
 import type { MergedTask } from "../merge/folder/manifest";
 import { formatCount, formatLayers, formatScore } from "../messages/quantities";
 import { counted } from "../messages/words";
-import { describeOnnx } from "./model-check";
+import { describeOnnx, describePieces } from "./model-check";
 import { type Terminal, table } from "./terminal";
 
 /** What a merge would take. */
@@ -33,7 +33,7 @@ export const reportMerged = (merged: MergeResult, terminal: Terminal): void =>
   terminal.json ? terminal.printJson(merged) : printMerged(merged, terminal);
 
 export function printMerged(merged: MergeResult, terminal: Terminal): void {
-  const { out, tasks, baseLayers, overhead: cost, saved, onnx } = merged;
+  const { out, tasks, baseLayers, overhead: cost, saved, onnx, pieces } = merged;
   if (tasks.length === 0) {
     terminal.print(`${out}: no task is left`);
     return;
@@ -52,4 +52,5 @@ export function printMerged(merged: MergeResult, terminal: Terminal): void {
     );
   }
   if (onnx) terminal.print(describeOnnx(onnx, tasks));
+  for (const line of describePieces(pieces ?? [])) terminal.print(line);
 }

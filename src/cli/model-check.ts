@@ -2,6 +2,7 @@
 
 import type { ModelCheck } from "../export/check/model-check";
 import type { OnnxReport } from "../export/onnx/onnx";
+import type { PiecesCheck } from "../export/pieces/pieces-check";
 import { formatBytes } from "../files/atomic";
 
 /** What the check found, in words. */
@@ -19,3 +20,10 @@ export function describeOnnx({ file, bytes, weights, check }: OnnxReport, tasks:
   const size = `${formatBytes(bytes)}${weights === "blobs" ? " (its weights stay in blobs/)" : ""}`;
   return `${file}: ${size}, outputs ${outputs}; ${describeCheck(check)}`;
 }
+
+/** One line for each form of the weights: which tasks' pieces were run, what the check found. */
+export const describePieces = (checks: readonly PiecesCheck[]): string[] =>
+  checks.map((check) => {
+    const names = check.tasks.map(({ task }) => task).join(", ");
+    return `pieces in ${check.weights} of ${names}: ${describeCheck(check)}`;
+  });

@@ -14,7 +14,14 @@ import { lockFolder, removeLockLeftovers } from "../files/lock";
 import type { Kinds } from "../tasks/kinds/kind";
 import { CARD, modelCard } from "./card";
 import { BLOBS, type OnCreated } from "./folder/blobs";
-import { encodeManifest, MANIFEST_FORMAT, MANIFESTS, type Manifest, sameContent } from "./folder/manifest";
+import {
+  type Contents,
+  encodeManifest,
+  MANIFEST_FORMAT,
+  MANIFESTS,
+  type Manifest,
+  sameContent,
+} from "./folder/manifest";
 import {
   advanced,
   type FolderState,
@@ -42,9 +49,6 @@ export interface Change {
   readonly old: FoundVersion | null;
   readonly onCreated: OnCreated;
 }
-
-/** A manifest before its graph is made. */
-export type Contents = Omit<Manifest, "onnx" | "format">;
 
 /** What a change left in the folder. */
 export interface Committed extends FoundVersion {

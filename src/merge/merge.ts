@@ -10,7 +10,8 @@ import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
 import type { TaskExits } from "../exits/exits";
-import { type OnnxReport, type OnnxRequest, stageOnnx } from "../export/onnx/onnx";
+import type { OnnxReport, OnnxRequest } from "../export/onnx/onnx";
+import type { PiecesCheck, PieceTools } from "../export/pieces/pieces-check";
 import { writeFileAtomic } from "../files/atomic";
 import { sha256Hex } from "../files/hash";
 import { configJson } from "../model/families/config-file";
@@ -18,11 +19,11 @@ import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
 import { decidedBy, type Task } from "../tasks/task";
-import { type Change, type Committed, type Contents, changeFolder, commitVersion, type Logged } from "./change";
+import { type Change, type Committed, changeFolder, commitVersion, type Logged } from "./change";
+import { type CheckRequest, stageChecked } from "./checks";
 import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
 import { type Int8Parts, remainingInt8 } from "./folder/int8";
-import type { Blob, Manifest, MergedExits, MergedTask } from "./folder/manifest";
-import { versionFile } from "./folder/version";
+import type { Blob, Contents, Manifest, MergedExits, MergedTask } from "./folder/manifest";
 import { writeAllPieces } from "./pieces";
 
 export interface Selection {
@@ -35,7 +36,7 @@ export interface Selection {
 /** Which tasks a merge may meet in the folder: any, only those that it replaces, none of those that it adds. */
 export type MergeMode = "merge" | "update" | "add";
 
-export interface MergeRequest {
+export interface MergeRequest extends CheckRequest {
   readonly out: string;
   /** Its weights are read where the folder lacks layers. */
   readonly base: Base | BaseDescription;
@@ -43,8 +44,6 @@ export interface MergeRequest {
   readonly mode?: MergeMode;
   /** Takes branches that trained their embeddings: they are stored and computed apart. */
   readonly allowUnshared: boolean;
-  /** Writes model.onnx too; null leaves it out, and removes one that is there. */
-  readonly onnx: OnnxRequest | null;
   /** Of a folder that has int8 weights, makes those of what is new in it; without it the version has none. */
   readonly int8?: Int8Maker;
   /** For the folder's log. */
@@ -67,6 +66,8 @@ export interface Merged extends Omit<Committed, "id"> {
   readonly manifest: Manifest;
   /** null where model.onnx was not asked for, or no task is left. */
   readonly onnx: OnnxReport | null;
+  /** For each form of the weights that has new pieces; null where nothing checks them. */
+  readonly pieces: readonly PiecesCheck[] | null;
 }
 
 /**
@@ -112,6 +113,7 @@ export async function removeTasks(
   onnx: OnnxRequest | null,
   kinds?: Kinds,
   note: string | null = null,
+  pieces: PieceTools | null = null,
 ): Promise<Merged> {
   return changeFolder(out, "removing tasks", kinds, async (change) => {
     if (!change.old) throw modelError(`${out} is no merged model. Run: flexbert merge --out ${out}`);
@@ -122,33 +124,28 @@ export async function removeTasks(
     const left = { ...old, tasks, trunk: old.trunk.slice(0, depth) };
     const contents = { ...left, ...(old.int8 ? { int8: remainingInt8(old.int8, left) } : {}) };
     const { config } = await readShared(out, old);
-    const pieces = await writeAllPieces(out, contents, config, old, change.onCreated);
+    const written = await writeAllPieces(out, contents, config, old, change.onCreated);
     const tensorsOf = (task: MergedTask) => readTensors(out, contents, [task]);
-    return finish(change, { ...contents, pieces }, { onnx }, [], tensorsOf, {
+    return finish(change, { ...contents, pieces: written }, { onnx, pieces }, [], tensorsOf, {
       command: ["remove", ...names].join(" "),
       note,
     });
   });
 }
 
-/** Makes and checks the graph, and commits. @param checked the tasks whose outputs are compared whatever is there */
+/** Makes the graph, checks it and the pieces, and commits. @param checked the tasks whose outputs are compared whatever is there */
 async function finish(
   change: Change,
   contents: Contents,
-  { onnx: request }: Pick<MergeRequest, "onnx">,
+  request: CheckRequest,
   checked: readonly string[],
   tensorsOf: (task: MergedTask) => Promise<HostTensors>,
   logged: Logged,
 ): Promise<Merged> {
-  const { out, old } = change;
-  const before = old?.manifest.onnx ? versionFile(out, old.id, ".onnx") : null;
-  const graph =
-    request && contents.tasks.length > 0
-      ? await stageOnnx(out, contents, request, { checked, before, tensorsOf })
-      : null;
+  const { graph, pieces } = await stageChecked(change, contents, request, checked, tensorsOf);
   try {
     const { id, ...committed } = await commitVersion(change, contents, graph, logged);
-    return { ...committed, version: id, onnx: graph?.report ?? null };
+    return { ...committed, version: id, onnx: graph?.report ?? null, pieces };
   } finally {
     await graph?.discard();
   }

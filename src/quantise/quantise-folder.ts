@@ -5,13 +5,18 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { failure, modelError } from "../errors/errors";
+import { openBranches } from "../export/check/branches";
 import { ONNX, type StagedOnnx } from "../export/onnx/onnx";
+import { checkPieces, type PiecesCheck, tasksOfNewPieces } from "../export/pieces/pieces-check";
 import { changeFolder, commitVersion } from "../merge/change";
+import { readShared, readTensors } from "../merge/folder/blobs";
 import { type Int8Parts, int8Files } from "../merge/folder/int8";
-import type { Blob } from "../merge/folder/manifest";
+import type { Blob, Contents, Manifest } from "../merge/folder/manifest";
 import { type FoundVersion, readVersion, versionFile } from "../merge/folder/version";
 import { writeAllPieces } from "../merge/pieces";
+import { storedRunner } from "../predict/segments/run-stored";
 import type { Kinds } from "../tasks/kinds/kind";
+import type { Task } from "../tasks/task";
 import { type FittedTask, fitPlan } from "./fit";
 import { type QuantiseTools, readFitModel, writeInt8Parts } from "./write";
 
@@ -36,6 +41,8 @@ export interface Quantised {
   readonly moved: readonly string[];
   /** Of the weights in either form. */
   readonly bytes: { readonly float32: number; readonly int8: number };
+  /** What was found of the stored pieces, as merge finds it; of those in int8, against what float32's branches give. */
+  readonly pieces: readonly PiecesCheck[];
 }
 
 /** What would be made int8. Throws modelError (4) for what is no merged folder, or has no task. */
@@ -49,7 +56,8 @@ export async function quantisable({ folder, version, kinds }: Pick<QuantiseReque
 
 /**
  * Makes the version and commits it. Whatever it throws, and wherever it is killed, the folder is as it was.
- * Throws as {@link quantisable}, failure (1) where the folder changed meanwhile, Interrupted.
+ * Throws as {@link quantisable}, failure (1) where the folder changed meanwhile, toleranceError (5) where a stored piece does not
+ * give what was measured, Interrupted.
  */
 export async function quantiseFolder(request: QuantiseRequest): Promise<Quantised> {
   const { folder, kinds, note, engine } = request;
@@ -64,14 +72,38 @@ export async function quantiseFolder(request: QuantiseRequest): Promise<Quantise
     const int8 = await writeInt8Parts(folder, manifest, model, fitted, change.onCreated);
     const contents = { ...manifest, int8 };
     const pieces = await writeAllPieces(folder, contents, model.config, manifest, change.onCreated);
+    const checks = await checked(request, { ...contents, pieces }, manifest);
     const graph = await keptGraph(folder, { id, manifest });
     const logged = { command: "quantize", note };
     const committed = await commitVersion(change, { ...contents, pieces }, graph, logged);
     const { isNew, converted } = committed;
     const { float32, moved } = int8;
     const bytes = await sizes(folder, manifest, int8);
-    return { version: committed.id, isNew, converted, tasks: fitted.tasks, float32, moved, bytes };
+    return { version: committed.id, isNew, converted, tasks: fitted.tasks, float32, moved, bytes, pieces: checks };
   });
+}
+
+/** Runs the pieces that are new on a few of the rows that were measured. */
+async function checked(
+  { folder, engine, signal, glueData, rowsOf, reporter }: QuantiseRequest,
+  contents: Contents,
+  before: Manifest,
+): Promise<PiecesCheck[]> {
+  const made = tasksOfNewPieces(contents, before, []);
+  if (made.size === 0) return [];
+  const tasks = contents.tasks.filter((task) => [...made.values()].flat().includes(task));
+  const definitions = new Map<string, Task | null>();
+  for (const task of tasks) definitions.set(task.name, (await rowsOf(task)).definition);
+  const { config, tokenizer } = await readShared(folder, contents);
+  const taskOf = (name: string) => definitions.get(name) ?? undefined;
+  const tools = { engine, signal, glueData, taskOf, warn: reporter.warn, runStored: storedRunner(engine) };
+  const source = {
+    tasks,
+    config,
+    tokenizer,
+    tensorsOf: (task: Contents["tasks"][number]) => readTensors(folder, contents, [task]),
+  };
+  return checkPieces({ folder, model: contents, config }, made, await openBranches(source, tools), tools);
 }
 
 /** The version's own model.onnx, as if it had just been made: its weights are float32, and stay. */

@@ -1,11 +1,10 @@
 // int8 weights of a merged folder: all of them at once, or of the tasks that a merge puts into a folder which has them.
 
 import type { Engine } from "../engines/engine";
-import type { Contents } from "../merge/change";
 import { type OnCreated, readShared, readTensors, requireShapes } from "../merge/folder/blobs";
 import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
-import type { Manifest, MergedTask } from "../merge/folder/manifest";
+import type { Contents, Manifest, MergedTask } from "../merge/folder/manifest";
 import type { EncoderConfig } from "../model/config";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
 import { type Fitted, type FittedTask, fitPlan } from "./fit";

@@ -5,6 +5,7 @@ import type { Base, BaseDescription } from "../../checkpoints/bases/base";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { usageError } from "../../errors/errors";
 import type { OnnxReport } from "../../export/onnx/onnx";
+import type { PiecesCheck } from "../../export/pieces/pieces-check";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { isMergedFolder, POINTER } from "../../merge/folder/pointer";
 import type { Merged, MergeMode, Selection } from "../../merge/merge";
@@ -23,7 +24,7 @@ import type { Task } from "../../tasks/task";
 import { type Call, type Caller, callOf } from "../caller";
 import { describeBaseOf, openBaseOf } from "../session";
 import { chooseRuns } from "./choose";
-import { withOnnx } from "./onnx";
+import { withChecks } from "./onnx";
 
 const out = {
   out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),
@@ -118,6 +119,8 @@ export interface MergeResult {
   readonly saved?: Savings;
   /** null where model.onnx was left out, or no task is left. */
   readonly onnx: OnnxReport | null;
+  /** What was found of the stored pieces that are new, for each form of the weights; null where onnxruntime is absent. */
+  readonly pieces: readonly PiecesCheck[] | null;
 }
 
 /** What a merge would take. Throws as {@link merge} does before it writes anything. */
@@ -128,7 +131,8 @@ export async function planMerge(options: MergeOptions = {}, caller: Caller = {})
 
 /**
  * Merges each task's chosen run into the folder: those named are added or replaced, the others stay as they are.
- * Throws UserError (4) for a task without a run and for runs of another base, (5) where model.onnx differs from a branch.
+ * Throws UserError (4) for a task without a run and for runs of another base, (5) where model.onnx or a stored piece
+ * differs from a branch.
  */
 export function merge(options: MergeOptions = {}, caller: Caller = {}): Promise<MergeResult> {
   return merging(mergeValues(readGiven(mergeOptions, options)), callOf(caller));
@@ -181,7 +185,9 @@ export async function removeTasks(options: RemoveOptions, caller: Caller = {}): 
   const values = readGiven(removeOptions, options);
   const { removeTasks: remove } = await import("../../merge/merge.js");
   const { out, note = null } = values;
-  const merged = await withOnnx(values, call, (onnx) => remove(out, removedNames(values), onnx, undefined, note));
+  const merged = await withChecks(values, call, ({ onnx, pieces }) =>
+    remove(out, removedNames(values), onnx, undefined, note, pieces),
+  );
   return describe(merged, null, out, call);
 }
 
@@ -209,7 +215,7 @@ async function merging(values: MergeValues, call: Call): Promise<MergeResult> {
   const { merge: into } = await import("../../merge/merge.js");
   const { int8Maker } = await import("./int8.js");
   const request = { out, mode, base, selections, allowUnshared, note, int8: int8Maker(values, call) };
-  const merged = await withOnnx(values, call, (onnx) => into({ ...request, onnx }));
+  const merged = await withChecks(values, call, (checks) => into({ ...request, ...checks }));
   return describe(merged, base, out, call);
 }
 
@@ -278,7 +284,7 @@ async function requireTasks({ task, tasks, out }: MergeValues, mode: MergeMode, 
 }
 
 async function describe(
-  { manifest, version, isNew, converted, onnx }: Merged,
+  { manifest, version, isNew, converted, onnx, pieces }: Merged,
   base: BaseDescription | null,
   out: string,
   call: Call,
@@ -301,6 +307,7 @@ async function describe(
     overhead: overhead(manifest),
     ...(base ? { saved: savings(manifest, base.config) } : {}),
     onnx,
+    pieces,
   };
 }
 

@@ -6,6 +6,7 @@ import path from "node:path";
 import { float16Weight } from "../../compile/onnx/packed";
 import { blobsOf } from "../../merge/folder/blobs";
 import { checkExport } from "../check/check-export";
+import { int8Tolerance } from "../check/compare";
 import type { CheckedModel } from "../check/model-check";
 import type { ExportFormat, ExportSource } from "../format";
 import { sidecars } from "../sidecars";
@@ -48,17 +49,10 @@ async function weightsOf(folder: string, source: ExportSource): Promise<Constant
   );
 }
 
-/**
- * int8 is allowed what it cost when it was measured, and as much again: other rows are compared here. Where nothing was
- * measured then, nothing is known to hold now.
- */
 function toleranceOf({ precision, manifest }: ExportSource): Pick<CheckedModel, "tolerance"> {
   if (precision === "float32") return {};
   if (precision === "float16") return { tolerance: { difference: () => 1e-2, equalLabels: 0.995 } };
-  const largest = (name: string) => manifest.int8?.tasks[name]?.cost.largest ?? 0;
-  return {
-    tolerance: { difference: (task) => Math.max(0.05, 2 * largest(task)) || Number.POSITIVE_INFINITY, equalLabels: 0 },
-  };
+  return { tolerance: int8Tolerance(manifest.int8 ?? { tasks: {} }) };
 }
 
 /** The blobs beside the graph, and where in them the weights lie. */

@@ -10,6 +10,7 @@ import { sha256Hex } from "../../files/hash";
 import { readShared } from "../../merge/folder/blobs";
 import type { Blob, Manifest, MergedTask } from "../../merge/folder/manifest";
 import type { HostTensors } from "../../model/tensors";
+import type { Branches } from "../check/branches";
 import type { CheckTools, ModelCheck } from "../check/model-check";
 
 export const ONNX = "model.onnx";
@@ -45,6 +46,8 @@ export interface StageOptions {
   readonly before: string | null;
   /** A task's own tensors, scoped, and the shared ones under it. */
   readonly tensorsOf: (task: MergedTask) => Promise<HostTensors>;
+  /** What they are compared with where others are too. @param tasks at least */
+  readonly branchesOf?: (tasks: readonly MergedTask[]) => Promise<Branches>;
 }
 
 /**
@@ -78,8 +81,10 @@ export async function stageOnnx(
       if (!isWhole) await writeFile(part, onlyOutputs(bytes, names));
       const file = { path: isWhole ? staged.path : part, name: path.join(out, ONNX), runtime: "onnxruntime" };
       const { checkModel } = await import("../check/model-check.js");
-      const { tensorsOf } = options;
-      const checked = { ...file, advice: ADVICE, tasks: compared, config, tokenizer, tensorsOf };
+      const { tensorsOf, branchesOf } = options;
+      const branches = await branchesOf?.(compared);
+      const model = { advice: ADVICE, tasks: compared, config, tokenizer, tensorsOf };
+      const checked = { ...file, ...model, ...(branches ? { branches } : {}) };
       check = await checkModel(checked, request.check);
     }
     const sha256 = sha256Hex(bytes);

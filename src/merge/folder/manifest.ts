@@ -74,6 +74,9 @@ export interface Manifest {
   readonly onnx: Blob | null;
 }
 
+/** A manifest before its graph is made. */
+export type Contents = Omit<Manifest, "onnx" | "format">;
+
 /**
  * The bytes that a manifest has as a file, and the version that it is. Keys are sorted: what was read and is written again
  * has its bytes, whoever wrote it.

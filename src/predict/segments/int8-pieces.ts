@@ -5,7 +5,7 @@ import type { Engine } from "../../engines/engine";
 import { usageError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { readInt8 } from "../../merge/folder/int8-blobs";
-import type { Manifest } from "../../merge/folder/manifest";
+import type { Contents } from "../../merge/folder/manifest";
 import type { EncoderConfig } from "../../model/config";
 import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
@@ -28,7 +28,7 @@ interface Int8Model {
 export async function int8Pieces(
   engine: Engine,
   folder: string,
-  manifest: Manifest,
+  manifest: Contents,
   { config, tasks, pace }: Int8Model,
   asked?: WeightForm,
   saturates = engine.saturates,

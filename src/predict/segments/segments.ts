@@ -3,7 +3,7 @@
 // Padding is not computed (model/packed.ts). What a shallow fork gives is handed out before the deeper layers run, and rows whose
 // ramp is sure leave there: the others go on without them.
 
-import { layerCost } from "../../batches/layer-cost";
+import { type LayerCost, layerCost } from "../../batches/layer-cost";
 import { groupRows } from "../../batches/packed";
 import type { TokenRows } from "../../batches/rows";
 import type { Engine } from "../../engines/engine";
@@ -52,6 +52,7 @@ export interface Segments {
 /**
  * @param cuts layers at which the trunk is cut beside the tasks' forks
  * @param device where the pieces run
+ * @param cost what decides which rows go through attention together
  */
 export function openSegments(
   config: EncoderConfig,
@@ -59,12 +60,12 @@ export function openSegments(
   source: PieceSource,
   cuts: readonly number[] = [],
   device: Device = "cpu",
+  cost: LayerCost = layerCost(config, device),
 ): Segments {
   const trunk = openTrunkPieces(tasks, source, cuts);
   const branches = new Map<string, BranchPiece>(
     tasks.map((task) => [task.name, branchPiece(task, () => source.branch(task.name), source)]),
   );
-  const cost = layerCost(config, device);
   const stopsOf = (exits: Readonly<Record<string, Pick<CallExits, "stops">>>) => {
     const stops = Object.values(exits).flatMap((one) => one.stops);
     return stops.length > 0 ? (source.exits?.cuts ?? stops) : [];

@@ -5,7 +5,7 @@ import type { Engine, GraphProgram } from "../../engines/engine";
 import { modelError, oneLine, UserError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
-import type { Blob, Manifest } from "../../merge/folder/manifest";
+import type { Blob, Contents } from "../../merge/folder/manifest";
 import { type ExitPieces, type Pieces, piecesOf, type StretchGraph } from "../../merge/folder/pieces";
 import { familyOf } from "../../model/families/families";
 import type { Stretch } from "../../model/stretches";
@@ -30,7 +30,7 @@ interface Parts {
 export function storedPieces(
   engine: Engine,
   folder: string,
-  manifest: Manifest,
+  manifest: Contents,
   precision: WeightForm = "float32",
   pace?: Pace,
 ): PieceSource | null {
