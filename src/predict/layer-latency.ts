@@ -1,19 +1,20 @@
-// What --max-latency builds on: how long shared, branch and topmost layers take in the served graph on this engine, for
-// one batch size and length. Differences of four measured graphs; nothing is taken from a formula.
+// What --max-latency builds on: how long shared, branch and topmost layers take in the pieces of a model, which are what predict
+// and serve run (segments/), on this engine, for one batch size and length. Differences of four measured models; nothing is
+// taken from a formula.
 
-import { unpaddedInputs } from "../batches/token-inputs";
+import { tokenRows } from "../batches/rows";
 import type { Base } from "../checkpoints/bases/base";
 import type { Engine } from "../engines/engine";
 import { Interrupted } from "../messages/reporter";
-import type { EntryPoint } from "../model/entry-point";
 import { familyOf, inLayer } from "../model/families/families";
 import { familyHead } from "../model/families/head";
-import { pooledHeadOf } from "../model/heads";
-import { multiHeadLogits, type TaskHead, type TokenInputs } from "../model/multi-head";
 import { embeddingTensors, scope } from "../model/parameters";
 import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
+import { classification } from "../tasks/kinds/classification";
 import { median } from "./median";
+import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import { openPiecePool } from "./segments/shared";
 
 export interface LatencyOptions {
   readonly batchSize: number;
@@ -22,69 +23,82 @@ export interface LatencyOptions {
   readonly onRound?: (round: number) => void;
 }
 
-/** Layers that a graph has more than the plain one: their time is divided by it. */
+/** Layers that a model has more than the plain one: their time is divided by it. */
 const EXTRA = 3;
 const OUTPUTS = 2;
 const WARM_UP = 2;
 export const ROUNDS = 15;
 
-/** Tasks of the measured graph: off the embeddings with 1 layer, twice; with 1 + EXTRA; off a trunk of EXTRA with 1. */
-const graphs = {
+/** Tasks of the measured models: off the embeddings with 1 layer; with 1 + EXTRA; off a trunk of EXTRA with 1. */
+const places = {
   plain: { fork: 0, layers: 1 },
-  second: { fork: 0, layers: 1 },
   long: { fork: 0, layers: 1 + EXTRA },
   deep: { fork: EXTRA, layers: 1 },
 };
 
-const wanted = (task: string) => `want/${task}`;
+/** The measured models' tasks. `both` fork apart, as two tasks of a mix do in general. */
+const models = { plain: ["plain"], both: ["plain", "deep"], long: ["long"], deep: ["deep"] } as const;
 
-/** All tasks as one function; an input `want/<task>` asks for a task, so each set of them is a graph of its own. */
-const predictEntry = (config: Base["config"], tasks: readonly TaskHead[]): EntryPoint => {
-  return (state, inputs) => {
-    const asked = tasks.filter(({ name }) => wanted(name) in inputs);
-    return { outputs: multiHeadLogits(state, inputs as unknown as TokenInputs, asked, config) };
-  };
-};
-
-/** Times calls in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
+/** Times models in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
 export async function measureLatency(engine: Engine, base: Base, options: LatencyOptions): Promise<LatencyModel> {
-  const tasks = Object.entries(graphs).map(([name, shape]) => ({ name, ...shape, head: pooledHeadOf(base.config) }));
-  const program = await engine.load(measuredTensors(base), { predict: predictEntry(base.config, tasks) });
-  const inputs = batchOf(options, base.config);
-  const calls = { plain: ["plain"], pair: ["plain", "second"], long: ["long"], deep: ["deep"] };
-  const times = { plain: [] as number[], pair: [] as number[], long: [] as number[], deep: [] as number[] };
+  const { batchSize, length, signal } = options;
+  const tasks = Object.entries(places).map(([name, place]) => ({ name, ...place, kind: classification }));
+  const row = { ids: new Int32Array(length).fill(1), typeIds: new Int32Array(length), truncated: 0 };
+  const rows = tokenRows(Array(batchSize).fill(row), base.config.padTokenId);
+  const opened: [keyof typeof models, Segments][] = [];
+  const times = { plain: [] as number[], both: [] as number[], long: [] as number[], deep: [] as number[] };
   try {
+    const source = openPiecePool().share(await sourceOf(engine, base, tasks), {
+      stretch: (stretch) => JSON.stringify(stretch),
+      branch: (task) => task,
+    });
+    for (const name of Object.keys(models) as (keyof typeof models)[]) {
+      const own = tasks.filter((task) => (models[name] as readonly string[]).includes(task.name));
+      opened.push([name, openSegments(base.config, own, source, [], engine.device)]);
+    }
     for (let round = -WARM_UP; round < ROUNDS; round++) {
-      for (const name of Object.keys(calls) as (keyof typeof calls)[]) {
-        if (options.signal.aborted) throw new Interrupted(null);
-        const wants = calls[name].map((task) => [wanted(task), float32([], Float32Array.of(1))] as const);
+      for (const [name, { run }] of opened) {
+        if (signal.aborted) throw new Interrupted(null);
         const started = performance.now();
-        await program.run("predict", { ...inputs, ...Object.fromEntries(wants) });
+        for await (const _ of run(rows, Array(batchSize).fill(models[name])));
         if (round >= 0) times[name].push(performance.now() - started);
       }
       options.onRound?.(round + WARM_UP + 1);
     }
   } finally {
-    program.dispose();
+    for (const [, { dispose }] of opened) dispose();
   }
-  const costs = solve(median(times.plain), median(times.pair), median(times.long), median(times.deep));
-  const { batchSize, length } = options;
+  const costs = solve(median(times.plain), median(times.both), median(times.long), median(times.deep));
   const { name, sha256 } = base;
   const where = { engine: engine.summary, threads: engine.threads, batchSize, length, rounds: ROUNDS };
   return { ...costs, measured: { base: name, baseSha256: sha256, ...where } };
 }
 
+type MeasuredTask = (typeof places)[keyof typeof places] & {
+  readonly name: string;
+  readonly kind: typeof classification;
+};
+
+/** The pieces as the engine runs them of a folder: lowered graphs where it opens such, else traced. */
+async function sourceOf(engine: Engine, base: Base, tasks: readonly MeasuredTask[]): Promise<PieceSource> {
+  const model = { config: base.config, tasks, tensors: measuredTensors(base) };
+  if (engine.openGraph) return (await import("./segments/lowered.js")).loweredPieces(engine, model, false);
+  return (await import("./segments/traced.js")).tracedPieces(engine, model.config, tasks, model.tensors);
+}
+
 /** Rounds that onRound counts up to. */
 export const measuredRounds = WARM_UP + ROUNDS;
 
-/** Costs from the times of the four graphs. A part that is lost in the noise costs nothing, a layer at least 1e-6 ms. */
-export function solve(plain: number, pair: number, long: number, deep: number): LatencyModel {
+/**
+ * Costs from the times of the four models. What a cut of the trunk costs is in the topmost layer's: right for tasks that fork apart,
+ * a little too much for tasks that share a fork. A part that is lost in the noise costs nothing, a layer at least 1e-6 ms.
+ */
+export function solve(plain: number, both: number, long: number, deep: number): LatencyModel {
   const layer = (time: number) => Math.max(1e-6, (time - plain) / EXTRA);
-  const branchLayerMs = layer(long);
-  const topLayerMs = Math.max(1e-6, pair - plain);
+  const topLayerMs = Math.max(1e-6, both - deep);
   return {
     sharedLayerMs: layer(deep),
-    branchLayerMs,
+    branchLayerMs: layer(long),
     topLayerMs,
     fixedMs: Math.max(0, plain - topLayerMs),
   };
@@ -106,13 +120,10 @@ function measuredTensors({ tensors, config }: Base): HostTensors {
   const head: HostTensors = Object.fromEntries(parameters.map(({ name, shape }) => [name, zeros(shape)]));
   const all = Object.entries(embeddingTensors(tensors));
   for (let index = 0; index < EXTRA; index++) all.push(...Object.entries(layerAt(index)));
-  for (const [task, { fork, layers }] of Object.entries(graphs)) {
+  for (const [task, { fork, layers }] of Object.entries(places)) {
     const own = { ...head };
     for (let index = fork; index < fork + layers; index++) Object.assign(own, layerAt(index));
     all.push(...Object.entries(own).map(([name, tensor]) => [scope(task) + name, tensor] as (typeof all)[number]));
   }
   return Object.fromEntries(all);
 }
-
-const batchOf = ({ batchSize, length }: LatencyOptions, config: Base["config"]): HostTensors =>
-  unpaddedInputs([batchSize, length], new Int32Array(batchSize * length).fill(1), config);

@@ -1,13 +1,13 @@
-// The measured cost model: what is taken from the times of its graphs, and that every engine can be measured.
+// The measured cost model: what is taken from the times of its models, and that every engine can be measured.
 
 import { expect, test } from "@jest/globals";
 import { measureLatency, ROUNDS, solve } from "../../src/predict/layer-latency";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 
-test("costs follow from the four graphs", () => {
-  // fixed 5, topmost layer and head 1, branch layer 4, shared layer 3, and 3 layers more in the longer graphs
-  const costs = solve(5 + 1, 5 + 2, 5 + 1 + 12, 5 + 1 + 9);
+test("costs follow from the four models", () => {
+  // fixed 5, topmost layer with head and cut 1, branch layer 4, shared layer 3, and 3 layers more in the longer models
+  const costs = solve(5 + 1, 5 + 2 + 9, 5 + 1 + 12, 5 + 1 + 9);
   expect(costs).toEqual({ sharedLayerMs: 3, branchLayerMs: 4, topLayerMs: 1, fixedMs: 5 });
 });
 
