@@ -1,7 +1,7 @@
 // What tasks' branches give alone, each over the base's layers under it, on the rows of a check: what a model's file and a folder's
-// pieces are both compared with. A branch is run once, when it is first asked for, by the function with which training scores it.
+// pieces are both compared with. A branch is run once, when it is first asked for, by the function with which training scores it;
+// the layers under it once for all branches of its fork.
 
-import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { joined } from "../../batches/row-logits";
 import type { Engine } from "../../engines/engine";
 import type { MergedTask } from "../../merge/folder/manifest";
@@ -10,8 +10,7 @@ import { type BranchInputs, branchAxes, branchLogits } from "../../model/branch"
 import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { mostTokens } from "../../model/families/families";
-import type { HeadForward } from "../../model/heads";
-import { unscoped } from "../../model/parameters";
+import { scoped, stretchTensors, unscoped } from "../../model/parameters";
 import type { HostTensors } from "../../model/tensors";
 import { trunkEntry } from "../../model/trunk";
 import { createTokenizer, type TokenizerSettings } from "../../tokenizer/tokenizer";
@@ -47,13 +46,14 @@ export async function openBranches(model: BranchModel, tools: BranchTools): Prom
   const rows = await checkRows(model.tasks, tokenizer, mostTokens(model.config), tools);
   const { padId } = tokenizer;
   const known = new Map<string, readonly HostTensors[]>();
+  const trunks = new Map<number, readonly HostTensors[]>();
   return {
     rows,
     padId,
     async alone(task) {
       const logits = known.get(task.name);
       if (logits) return logits;
-      const ran = await runAlone(model, task, rows, padId, tools);
+      const ran = await runAlone(model, task, trunks, runRows(model, rows, padId, tools));
       const own = task.kind.perWord ? ofTokens(ran, rows, "logits") : ran;
       known.set(task.name, own);
       return own;
@@ -67,27 +67,52 @@ const tight = ({ rows }: CheckBatch): CheckBatch => ({
   length: Math.max(...rows.map(({ ids }) => ids.length)),
 });
 
+/** What runs an entry point on every batch of the rows, with what the batch has there beside its tokens. */
+type RunRows = (state: HostTensors, entry: EntryPoint, beside?: readonly HostTensors[]) => Promise<HostTensors[]>;
+
+const runRows =
+  ({ config }: BranchModel, { batches }: CheckRows, padId: number, { engine, signal }: BranchTools): RunRows =>
+  async (state, entry, beside) => {
+    if (signal.aborted) throw new Interrupted(null);
+    const { hidden, ...tokens } = branchAxes;
+    const alone = beside ? { ...tokens, hidden } : tokens;
+    const program = await engine.load(state, { alone: entry }, { alone });
+    try {
+      const outputs: HostTensors[] = [];
+      for (const [i, batch] of batches.entries()) {
+        if (signal.aborted) throw new Interrupted(null);
+        outputs.push(await program.run("alone", { ...batchTensors(tight(batch), padId, config), ...beside?.[i] }));
+      }
+      return outputs;
+    } finally {
+      program.dispose();
+    }
+  };
+
+/**
+ * One task over the layers under it: nothing here knows of other tasks.
+ * @param trunks what leaves the layers under a fork, once it was computed
+ */
 async function runAlone(
   { config, tensorsOf }: BranchModel,
   task: MergedTask,
-  { batches }: CheckRows,
-  padId: number,
-  { engine, signal }: BranchTools,
+  trunks: Map<number, readonly HostTensors[]>,
+  run: RunRows,
 ): Promise<HostTensors[]> {
-  if (signal.aborted) throw new Interrupted(null);
-  const { hidden: _, ...axes } = branchAxes;
-  const alone = aloneEntry(task, await task.kind.head(config), config);
-  const program = await engine.load(await tensorsOf(task), { alone }, { alone: axes });
-  try {
-    const outputs: HostTensors[] = [];
-    for (const batch of batches) {
-      if (signal.aborted) throw new Interrupted(null);
-      outputs.push(await program.run("alone", batchTensors(tight(batch), padId, config)));
-    }
-    return outputs;
-  } finally {
-    program.dispose();
-  }
+  const { fork } = task;
+  const tensors = await tensorsOf(task);
+  const head = await task.kind.head(config);
+  const alone: EntryPoint = (state, inputs) => ({
+    outputs: {
+      logits: branchLogits(unscoped(task.name, state), inputs as unknown as BranchInputs, task, config, head),
+    },
+  });
+  const own = scoped(task.name, unscoped(task.name, tensors));
+  if (fork === null) return run(own, alone);
+  const stretch = { from: 0, to: fork, bottom: true };
+  const hidden = trunks.get(fork) ?? (await run(stretchTensors(tensors, stretch), trunkEntry(config, fork)));
+  trunks.set(fork, hidden);
+  return run(own, alone, hidden);
 }
 
 /**
@@ -105,16 +130,3 @@ export const ofTokens = (outputs: readonly HostTensors[], { batches }: CheckRows
     const data = joined(rows);
     return { ...given, [name]: { dtype: "float32", shape: [data.length / width, width], data } };
   });
-
-/** One task over the layers under it: nothing here knows of other tasks. */
-function aloneEntry(task: MergedTask, head: HeadForward, config: EncoderConfig): EntryPoint {
-  return (state, inputs) => {
-    const own = unscoped(task.name, state);
-    const mask = inputs["attention_mask"] as Tensor2D;
-    if (task.fork === null) {
-      return { outputs: { logits: branchLogits(own, inputs as unknown as BranchInputs, task, config, head) } };
-    }
-    const hidden = trunkEntry(config, task.fork)(state, inputs).outputs["hidden"] as Tensor3D;
-    return { outputs: { logits: branchLogits(own, { hidden, attention_mask: mask }, task, config, head) } };
-  };
-}
