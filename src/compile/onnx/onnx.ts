@@ -37,6 +37,8 @@ export interface LoweringOptions {
 }
 
 const STANDARD_OPSET = { "": 20 };
+/** With QuantizeLinear by blocks. */
+const BLOCKED = { "": 21 };
 const OPSETS = { ...STANDARD_OPSET, "com.microsoft": 1 };
 const PRODUCER = "flexbert";
 
@@ -49,7 +51,12 @@ export function toOnnx(graph: Graph, options: LoweringOptions = {}): Uint8Array 
 export function toOnnxModel(graph: Graph, options: LoweringOptions = {}): OnnxModel {
   const lowered = lower(graph, options);
   const own = !options.standard || lowered.nodes.some(({ domain }) => domain !== ""); // int8 has operators of its own
-  return { graph: lowered, producer: PRODUCER, opsets: own ? OPSETS : STANDARD_OPSET };
+  const blocked = lowered.nodes.some(({ op }) => op === "QuantizeLinear");
+  return {
+    graph: lowered,
+    producer: PRODUCER,
+    opsets: { ...(own ? OPSETS : STANDARD_OPSET), ...(blocked ? BLOCKED : {}) },
+  };
 }
 
 function lower(traced: Graph, options: LoweringOptions): OnnxGraph {

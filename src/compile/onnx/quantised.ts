@@ -48,20 +48,24 @@ function quantised(x: Value, inverse: string | null, emitter: Emitter) {
   const zero = lowest === null ? MIDDLE : lowest < 0 ? NEAR_LOWEST : 0;
   const [codes, column] = emitter.once(`quantised ${given} ${inverse}`, () => {
     const name = inverse === null ? given : emitter.node("Mul", [given, inverse]);
+    const [rows, width] = x.shape as [number, number];
     const scales = rowScales(name, lowest, zero, emitter);
-    const [zeros] = emitter.once(`zero points ${zero} ${x.shape[0]}`, () => [
-      emitter.node("Expand", [emitter.scalar(zero, "uint8"), emitter.shape(x.shape.slice(0, 1))]),
+    const [zeros] = emitter.once(`zero points ${zero} ${rows}`, () => [
+      emitter.node("Expand", [emitter.scalar(zero, "uint8"), emitter.shape([rows, 1])]),
     ]) as [string];
-    const made = emitter.node("QuantizeLinear", [name, scales, zeros], { axis: { int: 0 } });
-    return [made, emitter.node("Unsqueeze", [scales, emitter.integers([1])])];
+    // A block is a row: onnxruntime shares blocks out among its threads, and rows of axis 0 not.
+    return [
+      emitter.node("QuantizeLinear", [name, scales, zeros], { axis: { int: 1 }, block_size: { int: width } }),
+      scales,
+    ];
   }) as [string, string];
   return { codes, column, zero };
 }
 
-/** [rows]. Of a row of zeros it may be 0: whatever its codes become then, they are multiplied by 0. */
+/** [rows, 1]. Of a row of zeros it may be 0: whatever its codes become then, they are multiplied by 0. */
 function rowScales(x: string, lowest: number | null, zero: number, emitter: Emitter): string {
   const largest = lowest === null ? emitter.node("Abs", [x]) : x;
-  const most = emitter.node("ReduceMax", [largest, emitter.integers([1])], { keepdims: { int: 0 } });
+  const most = emitter.node("ReduceMax", [largest, emitter.integers([1])], { keepdims: { int: 1 } });
   const reach = lowest === null ? INT8_MOST : HIGHEST - zero;
   const scales = emitter.node("Mul", [most, emitter.scalar(1 / reach, "float32")]);
   return lowest === null || lowest === 0
