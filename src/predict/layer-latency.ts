@@ -1,5 +1,5 @@
 // What --max-latency builds on: how long shared, branch and topmost layers take in the pieces of a model, which are what predict
-// and serve run (segments/), on this engine, for one batch size and length. Differences of four measured models; nothing is
+// and serve run (segments/), on this engine, for one batch size and length. Differences of five measured models; nothing is
 // taken from a formula.
 
 import { tokenRows } from "../batches/rows";
@@ -29,15 +29,23 @@ const OUTPUTS = 2;
 const WARM_UP = 2;
 export const ROUNDS = 15;
 
-/** Tasks of the measured models: off the embeddings with 1 layer; with 1 + EXTRA; off a trunk of EXTRA with 1. */
+/** Tasks of the measured models: off the embeddings with 1 layer; off one layer; with 1 + EXTRA; off a trunk of EXTRA with 1. */
 const places = {
   plain: { fork: 0, layers: 1 },
+  near: { fork: 1, layers: 1 },
   long: { fork: 0, layers: 1 + EXTRA },
   deep: { fork: EXTRA, layers: 1 },
 };
 
 /** The measured models' tasks. `both` fork apart, as two tasks of a mix do in general. */
-const models = { plain: ["plain"], both: ["plain", "deep"], long: ["long"], deep: ["deep"] } as const;
+const models = {
+  plain: ["plain"],
+  near: ["near"],
+  both: ["plain", "near"],
+  long: ["long"],
+  deep: ["deep"],
+} as const satisfies Readonly<Record<string, readonly (keyof typeof places)[]>>;
+type ModelName = keyof typeof models;
 
 /** Times models in turn, so that a slow moment of the machine falls on all alike, and takes medians. */
 export async function measureLatency(engine: Engine, base: Base, options: LatencyOptions): Promise<LatencyModel> {
@@ -45,14 +53,14 @@ export async function measureLatency(engine: Engine, base: Base, options: Latenc
   const tasks = Object.entries(places).map(([name, place]) => ({ name, ...place, kind: classification }));
   const row = { ids: new Int32Array(length).fill(1), typeIds: new Int32Array(length), truncated: 0 };
   const rows = tokenRows(Array(batchSize).fill(row), base.config.padTokenId);
-  const opened: [keyof typeof models, Segments][] = [];
-  const times = { plain: [] as number[], both: [] as number[], long: [] as number[], deep: [] as number[] };
+  const opened: [ModelName, Segments][] = [];
+  const times: Record<ModelName, number[]> = { plain: [], near: [], both: [], long: [], deep: [] };
   try {
     const source = openPiecePool().share(await sourceOf(engine, base, tasks), {
       stretch: (stretch) => JSON.stringify(stretch),
       branch: (task) => task,
     });
-    for (const name of Object.keys(models) as (keyof typeof models)[]) {
+    for (const name of Object.keys(models) as ModelName[]) {
       const own = tasks.filter((task) => (models[name] as readonly string[]).includes(task.name));
       opened.push([name, openSegments(base.config, own, source, [], engine.device)]);
     }
@@ -68,7 +76,8 @@ export async function measureLatency(engine: Engine, base: Base, options: Latenc
   } finally {
     for (const [, { dispose }] of opened) dispose();
   }
-  const costs = solve(median(times.plain), median(times.both), median(times.long), median(times.deep));
+  const medians = Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, median(ms)]));
+  const costs = solve(medians as Record<ModelName, number>);
   const { name, sha256 } = base;
   const where = { engine: engine.summary, threads: engine.threads, batchSize, length, rounds: ROUNDS };
   return { ...costs, measured: { base: name, baseSha256: sha256, ...where } };
@@ -90,12 +99,12 @@ async function sourceOf(engine: Engine, base: Base, tasks: readonly MeasuredTask
 export const measuredRounds = WARM_UP + ROUNDS;
 
 /**
- * Costs from the times of the four models. What a cut of the trunk costs is in the topmost layer's: right for tasks that fork apart,
+ * Costs from the times of the models. What a cut of the trunk costs is in the topmost layer's: right for tasks that fork apart,
  * a little too much for tasks that share a fork. A part that is lost in the noise costs nothing, a layer at least 1e-6 ms.
  */
-export function solve(plain: number, both: number, long: number, deep: number): LatencyModel {
+export function solve({ plain, near, both, long, deep }: Readonly<Record<ModelName, number>>): LatencyModel {
   const layer = (time: number) => Math.max(1e-6, (time - plain) / EXTRA);
-  const topLayerMs = Math.max(1e-6, both - deep);
+  const topLayerMs = Math.max(1e-6, both - near);
   return {
     sharedLayerMs: layer(deep),
     branchLayerMs: layer(long),

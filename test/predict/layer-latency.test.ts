@@ -5,14 +5,14 @@ import { measureLatency, ROUNDS, solve } from "../../src/predict/layer-latency";
 import { describeEachEngine } from "../engines/engines";
 import { tinyBase } from "../tiny";
 
-test("costs follow from the four models", () => {
+test("costs follow from the five models", () => {
   // fixed 5, topmost layer with head and cut 1, branch layer 4, shared layer 3, and 3 layers more in the longer models
-  const costs = solve(5 + 1, 5 + 2 + 9, 5 + 1 + 12, 5 + 1 + 9);
+  const costs = solve({ plain: 5 + 1, near: 5 + 1 + 3, both: 5 + 2 + 3, long: 5 + 1 + 12, deep: 5 + 1 + 9 });
   expect(costs).toEqual({ sharedLayerMs: 3, branchLayerMs: 4, topLayerMs: 1, fixedMs: 5 });
 });
 
 test("what noise makes negative costs nothing, and layers are never free", () => {
-  const { sharedLayerMs, branchLayerMs, topLayerMs, fixedMs } = solve(10, 9, 9, 9);
+  const { sharedLayerMs, branchLayerMs, topLayerMs, fixedMs } = solve({ plain: 10, near: 10, both: 9, long: 9, deep: 9 });
   expect(fixedMs).toBeGreaterThanOrEqual(0);
   expect(Math.min(sharedLayerMs, branchLayerMs, topLayerMs)).toBeGreaterThan(0);
 });
