@@ -12,7 +12,13 @@ test("costs follow from the five models", () => {
 });
 
 test("what noise makes negative costs nothing, and layers are never free", () => {
-  const { sharedLayerMs, branchLayerMs, topLayerMs, fixedMs } = solve({ plain: 10, near: 10, both: 9, long: 9, deep: 9 });
+  const { sharedLayerMs, branchLayerMs, topLayerMs, fixedMs } = solve({
+    plain: 10,
+    near: 10,
+    both: 9,
+    long: 9,
+    deep: 9,
+  });
   expect(fixedMs).toBeGreaterThanOrEqual(0);
   expect(Math.min(sharedLayerMs, branchLayerMs, topLayerMs)).toBeGreaterThan(0);
 });
