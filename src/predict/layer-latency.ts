@@ -13,7 +13,8 @@ import { float32, type HostTensors, sizeOf } from "../model/tensors";
 import type { LatencyModel } from "../selection/latency";
 import { classification } from "../tasks/kinds/classification";
 import { median } from "./median";
-import { openSegments, type PieceSource, type Segments } from "./segments/segments";
+import type { PieceSource } from "./segments/pieces";
+import { openSegments, type Segments } from "./segments/segments";
 import { openPiecePool } from "./segments/shared";
 
 export interface LatencyOptions {

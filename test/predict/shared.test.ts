@@ -9,9 +9,11 @@ import { kinds } from "../../src/tasks/kinds";
 const keys: PieceKeys = {
   stretch: ({ to }) => `to ${to}`,
   branch: (task) => task,
-  part: (task, { to }) => `${task} to ${to}`,
-  rest: (task, from) => `${task} above ${from}`,
-  ramp: (task, layer) => `${task} ramp ${layer}`,
+  exits: {
+    part: (task, { to }) => `${task} to ${to}`,
+    rest: (task, from) => `${task} above ${from}`,
+    ramp: (task, layer) => `${task} ramp ${layer}`,
+  },
 };
 const bottom = { from: 0, to: 2, bottom: true };
 

@@ -14,6 +14,11 @@ import type { OpenPiece, PieceSource } from "./pieces";
 export interface PieceKeys {
   stretch(stretch: Stretch): string;
   branch(task: string): string;
+  /** Of a model that has pieces of its own where texts leave early. */
+  readonly exits?: ExitKeys;
+}
+
+export interface ExitKeys {
   part(task: string, stretch: Stretch): string;
   rest(task: string, from: number): string;
   ramp(task: string, layer: number): string;
@@ -60,18 +65,20 @@ export function openPiecePool(): PiecePool {
         onOpen?.(task);
         return open();
       };
-      const { exits } = source;
+      const exits = source.exits && keys.exits ? { ...source.exits, keys: keys.exits } : null;
       const shared = (task: string | null, key: string, open: OpenPiece) => take(key, noted(task, open));
       return {
         stretch: (of) => shared(null, keys.stretch(of), () => source.stretch(of)),
         branch: (task) => shared(task, keys.branch(task), () => source.branch(task)),
-        exits: exits && {
-          ...exits,
-          stretch: (of) => shared(null, keys.stretch(of), () => exits.stretch(of)),
-          part: (task, of) => shared(task, keys.part(task, of), () => exits.part(task, of)),
-          rest: (task, from) => shared(task, keys.rest(task, from), () => exits.rest(task, from)),
-          ramp: (task, layer) => shared(task, keys.ramp(task, layer), () => exits.ramp(task, layer)),
-        },
+        ...(exits && {
+          exits: {
+            ...(exits.cuts && { cuts: exits.cuts }),
+            stretch: (of) => shared(null, keys.stretch(of), () => exits.stretch(of)),
+            part: (task, of) => shared(task, exits.keys.part(task, of), () => exits.part(task, of)),
+            rest: (task, from) => shared(task, exits.keys.rest(task, from), () => exits.rest(task, from)),
+            ramp: (task, layer) => shared(task, exits.keys.ramp(task, layer), () => exits.ramp(task, layer)),
+          },
+        }),
       };
     },
     size: () => held.size,
@@ -100,17 +107,16 @@ export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
     const weights = [task, task?.exits?.ramps, ...(sharing ? [embeddings] : [])];
     return key(name, task?.kind.name, ...parts, ...shas([graph ?? undefined, ...weights]));
   };
-  return {
-    part: (name, { from, to }) =>
-      ofExits(
-        name,
-        graphs?.exits?.tasks[name]?.parts.find((one) => one.from === from && one.to === to),
-        "part",
-        from,
-        to,
-      ),
+  const exits: ExitKeys = {
+    part(name, { from, to }) {
+      const graph = graphs?.exits?.tasks[name]?.parts.find((one) => one.from === from && one.to === to);
+      return ofExits(name, graph, "part", from, to);
+    },
     rest: (name, from) => ofExits(name, graphs?.exits?.tasks[name]?.rest, "rest", from),
     ramp: (name, layer) => ofExits(name, graphs?.exits?.tasks[name]?.ramps[layer], "ramp", layer),
+  };
+  return {
+    exits,
     stretch({ from, to, bottom }) {
       const graph = all.find((one) => one.from === from && one.to === to && one.bottom === bottom);
       return key(from, to, ...shas([graph, ...(bottom || sharing ? [embeddings] : []), ...trunk.slice(from, to)]));
