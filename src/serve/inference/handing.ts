@@ -26,8 +26,8 @@ interface Batch {
   readonly onPart: (part: BatchPart) => void;
   readonly resolve: (run: BatchRun) => void;
   readonly reject: (error: unknown) => void;
-  /** Parts that were handed out. */
-  readonly given: Set<string>;
+  /** Rows that were handed out, by task. */
+  readonly given: Map<string, Set<number>>;
   tries: number;
 }
 
@@ -88,7 +88,7 @@ export function handBatches(places: readonly Place[]): Handing {
       new Promise((resolve, reject) => {
         if (closed) throw new InferenceLost(ENDING);
         if (isDown()) throw new InferenceLost(`no inference process runs: ${why()}`);
-        waiting.push({ version, rows, onPart, resolve, reject, given: new Set(), tries: 0 });
+        waiting.push({ version, rows, onPart, resolve, reject, given: new Map(), tries: 0 });
         give();
       }),
     look: give,
@@ -113,10 +113,25 @@ async function openLate(connection: Connection, version: string): Promise<void> 
   });
 }
 
-/** A batch that is tried again gives the same parts again: each is handed out once. */
+/**
+ * A batch that is tried again gives the same rows again, each handed out once. Not always in the same parts: where texts leave early
+ * these follow the logits, whose last digits are a processor's.
+ */
 function hand({ onPart, given }: Batch, part: BatchPart): void {
-  const key = `${part.rows[0]} ${part.task}`;
-  if (given.has(key)) return;
-  given.add(key);
-  onPart(part);
+  const before = given.get(part.task) ?? new Set();
+  const fresh = [...part.rows.keys()].filter((i) => !before.has(part.rows[i] as number));
+  if (fresh.length === 0) return;
+  given.set(part.task, new Set([...before, ...part.rows]));
+  onPart(fresh.length === part.rows.length ? part : some(part, fresh));
+}
+
+/** @param places among the part's rows */
+function some(part: BatchPart, places: readonly number[]): BatchPart {
+  const { rows, logits, outputs } = part;
+  if (logits.length !== rows.length * outputs) throw new Error(`${part.task} gave other parts when it was tried again`);
+  const left = new Float32Array(places.length * outputs);
+  for (const [to, from] of places.entries()) {
+    left.set(logits.subarray(from * outputs, (from + 1) * outputs), to * outputs);
+  }
+  return { ...part, rows: places.map((place) => rows[place] as number), logits: left };
 }

@@ -11,7 +11,7 @@ const whole: BatchRun = { ms: 1, pieces: [] };
 const part = (task: string, ...rows: number[]): BatchPart => ({
   task,
   rows,
-  logits: new Float32Array(1),
+  logits: Float32Array.from(rows, (row) => row / 2),
   outputs: 1,
   at: 0,
 });
@@ -129,6 +129,22 @@ describe("handing", () => {
     await until(a.busy);
     a.finish();
     expect(await next).toEqual(whole);
+  });
+
+  test("a batch that is tried again gives each row once, in whatever parts", async () => {
+    const log: string[] = [];
+    const [a, b] = [stage("a", log), stage("b", log)];
+    const handing = handBatches([a.place, b.place]);
+    const given: string[] = [];
+    const run = handing.run("v1", [], ({ rows, logits }) => void given.push(`${rows}: ${logits}`));
+    await until(() => log.length === 1);
+    a.give(part("leaves", 2, 5));
+    await a.fail(died());
+    await until(() => log.length === 2);
+    for (const one of [part("leaves", 5), part("leaves", 0, 2, 3), part("leaves", 1, 4)]) b.give(one);
+    b.finish();
+    await run;
+    expect(given).toEqual(["2,5: 1,2.5", "0,3: 0,1.5", "1,4: 0.5,2"]);
   });
 
   test("what the engine throws is the batch's own, and is not tried again", async () => {
