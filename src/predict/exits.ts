@@ -27,7 +27,8 @@ export function exitRules(
 function ruleOf({ kind, exits }: ServedTask, choice: "on" | number | undefined): ExitRule | string {
   const { leaving } = kind;
   if (!leaving) return `is a task of ${kind.name}, which has no early exits`;
-  if (!exits || exits.layers.length === 0) return "has no ramps (flexbert exits trains them)";
+  if (!exits || exits.layers.length === 0)
+    return "has no ramps (flexbert exits trains them); of int8 weights none run (--weights float32)";
   const { rule } = exits;
   if (typeof choice === "number") return threshold(exits, Object.keys(leaving.criteria)[0] as string, choice);
   if (!rule) return "has ramps, and no rule by which texts leave: none held what flexbert exits was asked to keep";
