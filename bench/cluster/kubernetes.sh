@@ -15,6 +15,7 @@ work=${KUBERNETES_WORK:-${TMPDIR:-/tmp}/flexbert-kubernetes}
 case "${1:-}" in
   validate)
     file=${2:?a file}
+    grep -q '^kind:' "$file" || { echo "$file has no object in it" >&2; exit 1; }
     mkdir -p "$work/bin"
     [ -x "$work/bin/kubeconform" ] || GOBIN=$work/bin go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
     if [ ! -d "$work/schemas" ]; then
