@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
-import { run } from "../../src/cli/main";
 import { cachedFolder } from "../../src/files/cache";
+import { inProcess } from "../cli/in-process";
 import { temporaryFolder, tinyBase, writeTinyGlue } from "../tiny";
 
 const folder = temporaryFolder();
@@ -14,29 +14,7 @@ const at = (name: string) => path.join(folder, name);
 const base = tinyBase("tiny-transfers");
 const file = at("transfer.yaml");
 
-async function flexbert(args: readonly string[], onLine: (line: string, stop: () => void) => void = () => undefined) {
-  const controller = new AbortController();
-  let [stdout, stderr] = ["", ""];
-  const out = {
-    write(text: string) {
-      stdout += text;
-    },
-  };
-  const err = {
-    write(text: string) {
-      stderr += text;
-      onLine(text, () => controller.abort());
-    },
-  };
-  const code = await run(args, { out, err }, { signal: controller.signal });
-  return { code, stdout, stderr };
-}
-
-async function expectJson(args: readonly string[]) {
-  const { code, stdout, stderr } = await flexbert([...args, "--json"]);
-  expect([code, stderr.match(/flexbert: .*/)?.[0]]).toEqual([0, undefined]);
-  return JSON.parse(stdout);
-}
+const { flexbert, expectJson } = inProcess();
 
 const shared = ["--glue-data", at("glue"), "--engine", "wasm"];
 const experiment = (out: string, ...args: string[]) => ["run", file, "--out", at(out), ...shared, ...args];

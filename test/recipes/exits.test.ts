@@ -7,7 +7,6 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
 import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
-import { run } from "../../src/cli/main";
 import { openEngine } from "../../src/engines/open";
 import { cachedFolder } from "../../src/files/cache";
 import { families, type ModelType } from "../../src/model/families/families";
@@ -15,6 +14,7 @@ import { planRamps, trainRamps } from "../../src/recipes/exits";
 import { exitsFile } from "../../src/recipes/ramps/decide";
 import { rampOutputs } from "../../src/recipes/ramps/outputs";
 import { glueTasks } from "../../src/tasks/glue";
+import { inProcess } from "../cli/in-process";
 import { describeEachEngine } from "../engines/engines";
 import { quietContext, temporaryFolder, tinyBase, tinyFamilyBase, tinyRun, tinyTraining, writeTinyGlue } from "../tiny";
 import { trainTiny } from "../trained";
@@ -104,22 +104,7 @@ describe("every family", () => {
   const fails = () => Promise.reject(new Error("computed what was stored"));
 });
 
-/** Runs a command line in this process. */
-async function flexbert(...args: string[]) {
-  let [stdout, stderr] = ["", ""];
-  const out = {
-    write(text: string) {
-      stdout += text;
-    },
-  };
-  const err = {
-    write(text: string) {
-      stderr += text;
-    },
-  };
-  const code = await run(args, { out, err }, { signal: new AbortController().signal });
-  return { code, stdout, stderr };
-}
+const { flexbert } = inProcess();
 
 describe("the command", () => {
   const shared = [
@@ -135,13 +120,13 @@ describe("the command", () => {
   const line = ["exits", "--task", "sst2", ...shared, "--epochs", "4", "--keep", "80", "--confidence", "60"];
 
   test("trains the ramps of the teacher once, and decides again without training", async () => {
-    expect(await flexbert(...line)).toMatchObject({ code: 4, stderr: expect.stringMatching(/flexbert finetune/) });
+    expect(await flexbert(line)).toMatchObject({ code: 4, stderr: expect.stringMatching(/flexbert finetune/) });
     const training = ["--epochs", "4", "--learning-rate", "1e-3", "--max-length", "32", "--batch-size", "8"];
-    const trained = await flexbert("finetune", "--task", "sst2", "--k", "2", ...shared, ...training);
+    const trained = await flexbert(["finetune", "--task", "sst2", "--k", "2", ...shared, ...training]);
     expect(trained.code).toBe(0);
-    const dry = await flexbert(...line, "--dry-run", "--json");
+    const dry = await flexbert([...line, "--dry-run", "--json"]);
     expect(JSON.parse(dry.stdout)).toMatchObject([{ task: "sst2", seed: 1, layers: [1, 2, 3], finished: false }]);
-    const { code, stdout } = await flexbert(...line, "--json");
+    const { code, stdout } = await flexbert([...line, "--json"]);
     expect(code).toBe(0);
     const [decided] = JSON.parse(stdout).tasks;
     expect(decided).toMatchObject({
@@ -156,58 +141,58 @@ describe("the command", () => {
     const file = exitsFile(decided.ramps.folder);
     expect(JSON.parse(readFileSync(file, "utf8")).exits).toEqual(decided.exits);
 
-    const again = await flexbert(...line, "--budget", "2", "--json");
+    const again = await flexbert([...line, "--budget", "2", "--json"]);
     const [within] = JSON.parse(again.stdout).tasks;
     expect(within.ramps.finishedAt).toBe(decided.ramps.finishedAt);
     expect(within.exits).toMatchObject({ budget: 2, measured: { layers: expect.any(Number) } });
     expect(within.exits.measured.layers).toBeLessThanOrEqual(2);
 
-    const none = await flexbert(...line.slice(0, -4), "--keep", "99", "--confidence", "95");
+    const none = await flexbert([...line.slice(0, -4), "--keep", "99", "--confidence", "95"]);
     expect(none.stdout).toMatch(/sst2: no exits: \d+ dev rows count .* takes 299 of which none is lost/);
     expect(JSON.parse(readFileSync(file, "utf8")).exits).toBeNull();
 
     const config = path.join(decided.ramps.folder, "config.yaml");
-    const repeated = await flexbert("exits", "--config", config, ...shared.slice(2), "--json");
+    const repeated = await flexbert(["exits", "--config", config, ...shared.slice(2), "--json"]);
     expect(repeated.code).toBe(0);
     expect(JSON.parse(repeated.stdout).tasks[0].ramps.folder).toBe(decided.ramps.folder);
     // Runs of training are looked for where recipes have theirs: ramps are none of them.
-    const status = await flexbert("status", "--checkpoints", at("by-command"), "--json");
+    const status = await flexbert(["status", "--checkpoints", at("by-command"), "--json"]);
     expect(JSON.parse(status.stdout)[0].runs).toHaveLength(1);
   });
 
   test("refuses what can have none, by name", async () => {
-    const [folderOf] = JSON.parse((await flexbert("status", "--checkpoints", at("by-command"), "--json")).stdout)[0]
+    const [folderOf] = JSON.parse((await flexbert(["status", "--checkpoints", at("by-command"), "--json"])).stdout)[0]
       .runs;
     const ofRun = ["exits", "--run", folderOf.folder, ...shared.slice(2)];
-    expect(await flexbert(...ofRun, "--task", "rte")).toMatchObject({
+    expect(await flexbert([...ofRun, "--task", "rte"])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/is a run of sst2, and --task says rte/),
     });
-    expect(await flexbert(...ofRun, "--max-length", "16")).toMatchObject({
+    expect(await flexbert([...ofRun, "--max-length", "16"])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/--max-length 16: .* cuts rows to 32 tokens/),
     });
-    expect(await flexbert(...ofRun, "--criterion", "spread")).toMatchObject({
+    expect(await flexbert([...ofRun, "--criterion", "spread"])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
         /--criterion spread: sst2 is a task of classification, which has entropy and probability/,
       ),
     });
-    expect(await flexbert("exits", "--run", at("glue"), ...shared.slice(2))).toMatchObject({
+    expect(await flexbert(["exits", "--run", at("glue"), ...shared.slice(2)])).toMatchObject({
       code: 4,
       stderr: expect.stringMatching(/is no run folder/),
     });
-    expect(await flexbert(...ofRun, "--keep", "100")).toMatchObject({
+    expect(await flexbert([...ofRun, "--keep", "100"])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/--keep/),
     });
   });
 
   test("finds damaged ramps", async () => {
-    const [{ ramps }] = JSON.parse((await flexbert(...line, "--json")).stdout).tasks;
+    const [{ ramps }] = JSON.parse((await flexbert([...line, "--json"])).stdout).tasks;
     rmSync(path.join(ramps.folder, "exit-logits.safetensors"));
     writeFileSync(path.join(ramps.folder, "model.safetensors"), "none");
-    expect(await flexbert(...line)).toMatchObject({
+    expect(await flexbert(line)).toMatchObject({
       code: 4,
       stderr: expect.stringMatching(/model.safetensors has sha256/),
     });

@@ -7,7 +7,6 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { readRecord } from "../../src/checkpoints/runs/run-folder";
-import { run } from "../../src/cli/main";
 import { cachedFolder } from "../../src/files/cache";
 import { layerRange } from "../../src/options/layers";
 import { option } from "../../src/options/option";
@@ -20,6 +19,7 @@ import { teacherBranch } from "../../src/recipes/trial/teacher";
 import type { ReportTable } from "../../src/report/document";
 import { buildReport } from "../../src/report/report";
 import { headOf } from "../../src/tasks/task";
+import { inProcess } from "../cli/in-process";
 import { temporaryFolder, tinyBase, tinyTasks, writeTinyGlue } from "../tiny";
 
 /** Students that learn the labels alone, from the teacher's bottom layers, with the loss scaled. */
@@ -63,30 +63,7 @@ const base = tinyBase("tiny-third");
 const shared = ["--base", base.name, "--glue-data", at("glue"), "--engine", "wasm"];
 const brief = ["--max-length", "32", "--batch-size", "8", "--epochs", "2", "--learning-rate", "1e-3"];
 
-/** Runs a command line in this process. `onLine` sees what goes to stderr, and may stop the work. */
-async function flexbert(args: readonly string[], onLine: (line: string, stop: () => void) => void = () => undefined) {
-  const controller = new AbortController();
-  let [stdout, stderr] = ["", ""];
-  const out = {
-    write(text: string) {
-      stdout += text;
-    },
-  };
-  const err = {
-    write(text: string) {
-      stderr += text;
-      onLine(text, () => controller.abort());
-    },
-  };
-  const code = await run(args, { out, err }, { signal: controller.signal }, withThird);
-  return { code, stdout, stderr };
-}
-
-async function expectJson(args: readonly string[]) {
-  const { code, stdout, stderr } = await flexbert([...args, "--json"]);
-  expect([code, stderr.match(/flexbert: .*/)?.[0]]).toEqual([0, undefined]);
-  return JSON.parse(stdout);
-}
+const { flexbert, expectJson } = inProcess(withThird);
 
 beforeAll(async () => {
   process.env["FLEXBERT_CACHE"] = at("cache");
