@@ -168,9 +168,9 @@ async function ofTeachers(values: ExitsValues, call: Call): Promise<RampsRequest
       `no run in ${values.checkpoints} for the base ${base.name} that could have exits. Run: flexbert finetune --task NAME`,
     );
   }
+  const { leavingOf } = await import("../recipes/ramps/decide.js");
   const requests: RampsRequest[] = [];
   for (const task of await labelledTasks(able, call, values.labels)) {
-    const { leavingOf } = await import("../recipes/ramps/decide.js");
     leavingOf(task); // refused by name before any is trained
     const { teacher } = await findTeachers(base, task, values, call);
     const { seed, score } = teacher.record;
@@ -229,13 +229,13 @@ async function decideAll(
   const { request, data, layers } = plan;
   const { task, base, model } = request;
   const { keep, confidence, criterion, budget } = values;
-  const asked = { criterion, keep: keep / 100, confidence: confidence / 100, budget };
+  const asked = { keep: keep / 100, confidence: confidence / 100, budget };
   const decided: TaskExits[] = [];
   await trainRamps(plan, context, async (ramps, rows) => {
     const outputs = await rampOutputs(ramps, task, layers, rows, context);
-    const decision = decide.decideExits(outputs, task, data, base.config, asked);
+    const judged = decide.judgesOf(outputs, task, data, criterion);
+    const decision = decide.decideExits(outputs, judged, data, base.config, asked);
     await decide.writeExits(ramps, decision.exits);
-    const { judges, most } = decide.judgesOf(outputs, task, data, criterion);
     const width = outputSize(task);
     const own = eachRamp(outputs.dev.data, layers.length, width);
     decided.push({
@@ -253,9 +253,9 @@ async function decideAll(
         outputs.dev,
         task,
         data,
-        judges.dev,
+        judged.judges.dev,
         decision.exits?.stops ?? layers,
-        thresholdGrid(most, CURVE_POINTS),
+        thresholdGrid(judged.most, CURVE_POINTS),
       ),
     });
   });

@@ -1,6 +1,6 @@
-// How sure it is that a risk is small: p-values against "the mean loss is above alpha" from losses of rows that chose neither stops nor threshold. Losses of
-// 0 and 1 have the binomial's own; others the bound of Hoeffding and Bentkus (Bates et al. 2021, "Distribution-free,
-// risk-controlling prediction sets", section 3.1.2), which holds for any in [0, 1].
+// How sure it is that a risk is small: p-values against "the mean loss is above alpha" from losses of rows that chose neither stops
+// nor threshold. Losses of 0 and 1 have the binomial's own; others the bound of Hoeffding and Bentkus (Bates et al. 2021,
+// "Distribution-free, risk-controlling prediction sets", section 3.1.2), which holds for any in [0, 1].
 
 /** Losses of so many rows, each from 0 to 1. */
 export interface Losses {

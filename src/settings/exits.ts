@@ -28,7 +28,7 @@ export const exitSettings = {
     help: "how sure it must be, judged on dev, that so much is kept",
     fallback: 95,
   }),
-  budget: optional(decimal({ min: 0 }), {
+  budget: optional(decimal({ min: 1 }), {
     flag: "--budget",
     value: "<layers>",
     help: "layers that a text may take on average, in place of what is kept: a choice on dev, and no promise",

@@ -172,6 +172,10 @@ describe("the command", () => {
       code: 2,
       stderr: expect.stringMatching(/--max-length 16: .* cuts rows to 32 tokens/),
     });
+    expect(await flexbert([...ofRun, "--budget", "0.5"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--budget "0\.5": it takes a number of at least 1/),
+    });
     expect(await flexbert([...ofRun, "--criterion", "spread"])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(

@@ -10,7 +10,7 @@ import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { modelError, oneLine, usageError } from "../../errors/errors";
 import { type DecidedExits, type ExitRule, exitProblem } from "../../exits/exits";
 import { fewestRows } from "../../exits/risk";
-import { chooseStops, plausible } from "../../exits/stops";
+import { chooseStops, meanCost, plausible } from "../../exits/stops";
 import {
   certified,
   type Doubts,
@@ -40,7 +40,6 @@ export const exitsFile = (folder: string) => path.join(folder, FILE);
 
 /** What is asked for: a share to keep and how surely, or so many layers on average. */
 export interface Asked {
-  readonly criterion?: string | undefined;
   readonly keep: number;
   readonly confidence: number;
   readonly budget?: number | undefined;
@@ -52,17 +51,15 @@ const COARSE = 24;
 /** A rule, or why there is none that holds what was asked. */
 export type Decision = { readonly exits: DecidedExits } | { readonly exits: null; readonly why: string };
 
-/** Throws usageError (2) for a criterion that the task's kind does not have. */
+/** @param judged rows of these outputs, as {@link judgesOf} has it */
 export function decideExits(
   outputs: StoredOutputs,
-  task: Task,
+  { name: criterion, most, judges, leaving }: Judged,
   data: TaskData,
   config: EncoderConfig,
   asked: Asked,
 ): Decision {
   const { train, dev, trainRows } = outputs;
-  const leaving = leavingOf(task);
-  const { name: criterion, most, judges } = judgesOf(outputs, task, data, asked.criterion);
   const layers = [...dev.ramps.keys()];
   const { keep, confidence, budget } = asked;
   const coarse = thresholdGrid(most, COARSE);
@@ -78,6 +75,15 @@ export function decideExits(
   const doubts = doubtsAt(stops, dev, judges.dev);
   const threshold = chosenThreshold(doubts, thresholdGrid(most), asked);
   if (threshold === null) return { exits: null, why: whyNone(doubts, most, leaving, asked) };
+  // What was predicted on train rows may have had a larger one in mind. To give it up leaves every promise as it is.
+  const devCosts = costsOf(config, (row) => data.dev.lengths[row] as number);
+  const costAt = (asking: readonly number[], at: number | null) => meanCost(asking, dev, judges.dev, at, devCosts);
+  if (costAt(stops, threshold) >= costAt([], null)) {
+    return {
+      exits: null,
+      why: "too few dev rows leave at the threshold that holds what was asked: ramps cost more than they spare",
+    };
+  }
   const rule: ExitRule = { criterion, threshold, stops };
   const how = budget === undefined ? { promise: { keep, confidence } } : { budget };
   return { exits: { ...rule, ...how, measured: measuredBy(rule, dev, judges.dev) } };
@@ -122,7 +128,12 @@ export function leavingOf(task: Task): Leaving {
   throw usageError(`${task.name}: tasks of ${task.kind.name} have no early exits. Name other tasks with --task`);
 }
 
-/** By what rows are judged: with the criterion that was asked for, or the kind's first. */
+export type Judged = ReturnType<typeof judgesOf>;
+
+/**
+ * By what rows are judged: with the criterion that was asked for, or the kind's first. Throws usageError (2) for one that the kind
+ * does not have.
+ */
 export function judgesOf(
   outputs: StoredOutputs,
   task: Task,
@@ -146,6 +157,7 @@ export function judgesOf(
   });
   return {
     name,
+    leaving,
     most: criterion.most(task, train.labels),
     judges: {
       train: judge(outputs.train.full, (row) => targets(train.labels, outputs.trainRows[row] as number)),
