@@ -35,20 +35,40 @@ export async function readInt8Blob(folder: string, blob: Blob): Promise<PackedWe
   }
 }
 
-/** The weights that some tasks need: shared ones under their own names, branches scoped by task. */
-export async function readInt8(
+/** Of a folder's int8 weights those of some tasks, or of some layers of the trunk. */
+export interface Int8Wanted {
+  /** Whether embeddings, or what layers share that lies with them. */
+  readonly embeddings: boolean;
+  /** Of the trunk, from and to. */
+  readonly layers: readonly [from: number, to: number];
+  /** Names of tasks. */
+  readonly branches: readonly string[];
+}
+
+/** Shared weights under their own names, branches scoped by task. */
+export async function readInt8Parts(
   folder: string,
-  { embeddings, trunk, tasks: branches }: Int8Parts,
-  tasks: readonly { readonly name: string; readonly fork: number | null }[],
+  { embeddings, trunk, tasks }: Int8Parts,
+  wanted: Int8Wanted,
 ): Promise<PackedWeights> {
-  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const sharing = tasks.some(({ fork }) => fork !== null);
   const weights: PackedWeights = {};
-  for (const blob of sharing ? [embeddings, ...trunk.slice(0, depth)] : []) {
+  for (const blob of [...(wanted.embeddings ? [embeddings] : []), ...trunk.slice(...wanted.layers)]) {
     Object.assign(weights, await readInt8Blob(folder, blob));
   }
-  for (const { name } of tasks) {
-    Object.assign(weights, scoped(name, await readInt8Blob(folder, branches[name] as Int8Task)));
+  for (const name of wanted.branches) {
+    Object.assign(weights, scoped(name, await readInt8Blob(folder, tasks[name] as Int8Task)));
   }
   return weights;
 }
+
+/** The weights that some tasks need. */
+export const readInt8 = (
+  folder: string,
+  int8: Int8Parts,
+  tasks: readonly { readonly name: string; readonly fork: number | null }[],
+): Promise<PackedWeights> =>
+  readInt8Parts(folder, int8, {
+    embeddings: tasks.some(({ fork }) => fork !== null),
+    layers: [0, Math.max(0, ...tasks.map(({ fork }) => fork ?? 0))],
+    branches: tasks.map(({ name }) => name),
+  });

@@ -4,9 +4,10 @@
 import type { Engine } from "../../engines/engine";
 import { usageError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
-import { readInt8 } from "../../merge/folder/int8-blobs";
+import { type Int8Wanted, readInt8Parts } from "../../merge/folder/int8-blobs";
 import type { Contents } from "../../merge/folder/manifest";
 import type { EncoderConfig } from "../../model/config";
+import { familyOf } from "../../model/families/families";
 import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./pieces";
@@ -47,5 +48,22 @@ export async function int8Pieces(
   const stored = tooMany ? null : storedPieces(engine, folder, manifest, "int8", pace);
   if (stored) return stored;
   const { loweredPieces } = await import("./lowered.js"); // loads tfjs
-  return loweredPieces(engine, { config, tasks, tensors: await readInt8(folder, int8, tasks) }, tooMany);
+  const shares = familyOf(config).names.shared.length > 0;
+  // Each from its own weights, which are let go again: of a version beside another only what is new is read.
+  const lowered = async (wanted: Int8Wanted) => {
+    await pace?.();
+    const tensors = await readInt8Parts(folder, int8, wanted);
+    await pace?.();
+    return loweredPieces(engine, { config, tasks, tensors }, tooMany);
+  };
+  return {
+    async stretch(stretch) {
+      const { from, to, bottom } = stretch;
+      return (await lowered({ embeddings: bottom || shares, layers: [from, to], branches: [] })).stretch(stretch);
+    },
+    async branch(name) {
+      const isShared = tasks.find((task) => task.name === name)?.fork !== null;
+      return (await lowered({ embeddings: shares && isShared, layers: [0, 0], branches: [name] })).branch(name);
+    },
+  };
 }

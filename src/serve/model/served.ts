@@ -3,7 +3,7 @@
 
 import { sha256Hex } from "../../files/hash";
 import { readShared } from "../../merge/folder/blobs";
-import type { Manifest, MergedTask } from "../../merge/folder/manifest";
+import type { Blob, Manifest, MergedTask } from "../../merge/folder/manifest";
 import { readVersion } from "../../merge/folder/version";
 import { encodeRow, type Row, type RowUnit } from "../../predict/encode";
 import { toPrediction } from "../../predict/predict";
@@ -20,7 +20,10 @@ export interface VersionTask
     MergedTask,
     "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "tags" | "maxLength" | "fork" | "layers"
   > {
-  /** The first 8 digits of its branch's hash: a task that a change of the folder left alone keeps it. */
+  /**
+   * The first 8 digits of its branch's hash, in int8 of its int8 weights': the same branch may have been quantised in several ways.
+   * A task that a change of the folder left alone keeps it.
+   */
   readonly version: string;
   /** Of all weights that its logits depend on. */
   readonly weights: string;
@@ -91,7 +94,8 @@ export function describeVersion(
   { tokenizer, precision }: Pick<Served, "tokenizer" | "precision">,
 ): Served {
   const tasks = manifest.tasks.map((task): VersionTask => {
-    const { name, kind, inputs, labels, range, maxLength, fork, layers, sha256 } = task;
+    const { name, kind, inputs, labels, range, maxLength, fork, layers } = task;
+    const { sha256 } = branchOf(manifest, task, precision);
     const decided = { labels, range, ...decidedBy(task) };
     return {
       ...{ name, kind, inputs, maxLength, fork, layers, ...decided },
@@ -127,14 +131,15 @@ export function describeVersion(
 const UNITS_A_TOKEN = 4;
 const SPECIAL_TOKENS = 3;
 
+const branchOf = ({ int8 }: Manifest, task: MergedTask, precision: WeightForm): Blob =>
+  (precision === "int8" && int8?.tasks[task.name]) || task;
+
 function weightsOf(manifest: Manifest, task: MergedTask, precision: WeightForm): string {
-  const { fork, name } = task;
-  const { embeddings, trunk, branch } =
-    precision === "int8" && manifest.int8
-      ? { ...manifest.int8, branch: manifest.int8.tasks[name] }
-      : { ...manifest, branch: task };
+  const { fork } = task;
+  const { embeddings, trunk } = precision === "int8" && manifest.int8 ? manifest.int8 : manifest;
+  const branch = branchOf(manifest, task, precision);
   const below = fork === null ? [] : [embeddings, ...trunk.slice(0, fork)];
-  const hashes = [...below, branch].map((blob) => blob?.sha256);
+  const hashes = [...below, branch].map(({ sha256 }) => sha256);
   // Of int8 the graphs are cut to 7 bits where a processor saturates: all of one server's are or none.
   const words = task.tags ? ` ${task.tags.words}` : "";
   return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength}${words} ${hashes.join(" ")}`).slice(0, 32);
