@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from "fastify";
 import type { ChangeAnswer, HistoryAnswer } from "../../client/api";
-import { UserError } from "../../errors/errors";
+import { ExitCode, UserError } from "../../errors/errors";
 import type { Swap } from "../model/live";
 import type { ServerContext } from "./context";
 import { ApiError, given, withoutPaths } from "./errors";
@@ -30,7 +30,9 @@ export function adminRoutes(app: FastifyInstance, { live, folder }: ServerContex
       await folder.rollback(to);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      throw new ApiError("unknown_version", withoutPaths(error.message), {}, { cause: error });
+      // What is no fault of the request: another process is changing the folder, or its disk takes nothing.
+      const code = error.exitCode === ExitCode.failure ? "not_changed" : "unknown_version";
+      throw new ApiError(code, withoutPaths(error.message), {}, { cause: error });
     }
     const swap = await live.reload();
     // The watch may have been quicker.

@@ -32,6 +32,7 @@ const statuses = {
   draining: 503,
   not_ready: 503,
   inference_lost: 503,
+  not_changed: 503,
   deadline_passed: 504,
 } as const;
 

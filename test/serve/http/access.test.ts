@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { modelError } from "../../../src/errors/errors";
+import { failure, modelError } from "../../../src/errors/errors";
 import { newToken, readTokens, type TokenEntry } from "../../../src/serve/http/tokens";
 import { temporaryFolder } from "../../tiny";
 import { fakeServer } from "../fake";
@@ -184,6 +184,7 @@ describe("an admin", () => {
         wanted.push(to);
         if (to === "gone")
           throw modelError("/srv/merged has no version gone. Run: flexbert history --merged /srv/merged");
+        if (to === "busy") throw failure("/srv/merged is in use by process 42 (updating). Wait for it or stop it");
         server.source.current = "22222222";
       },
     };
@@ -202,8 +203,13 @@ describe("an admin", () => {
       404,
       "merged has no version gone. Run: flexbert history --merged merged",
     ]);
+    const busy = await post({ to: "busy" });
+    expect([busy.statusCode, busy.json().error]).toMatchObject([
+      503,
+      { code: "not_changed", message: "merged is in use by process 42 (updating). Wait for it or stop it" },
+    ]);
     for (const body of [{ to: 5 }, { version: "x" }, ["x"]]) expect((await post(body)).statusCode).toBe(422);
-    expect(wanted).toEqual([undefined, "stable", "gone"]);
+    expect(wanted).toEqual([undefined, "stable", "gone", "busy"]);
     await server.close();
     const pinned = await fakeServer({ tokens, pinned: "stable", folder });
     const refused = await pinned.app.inject({ method: "POST", url: "/admin/rollback", headers: bearer("boss") });
