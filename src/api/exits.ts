@@ -3,21 +3,27 @@
 import { readRecord, recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
+import { askedOf } from "../exits/asked";
 import type { DecidedExits } from "../exits/exits";
 import { formatScore } from "../messages/quantities";
+import { headParameterCount } from "../model/head-parameters";
 import { kOf } from "../model/place";
 import { type Given, readGiven } from "../options/given";
 import { optional, type Values } from "../options/option";
 import { text } from "../options/readers";
 import { settingsOf, withDefaults } from "../options/settings";
 import type { PlannedRamps, RampsRequest } from "../recipes/exits";
-import type { CurvePoint } from "../recipes/ramps/decide";
+import type { CurvePoint } from "../recipes/ramps/curve";
+import type { RampScore } from "../recipes/ramps/decision";
+import type { LeavingBy } from "../recipes/ramps/judge";
+import type { DecidedRamps } from "../recipes/ramps/of-run";
 import { exitSettings, rampDefaults } from "../settings/exits";
 import { executionSettings, maxLength, sweepOptions, trainingSettings } from "../settings/training";
-import type { Task } from "../tasks/task";
+import { headOf, type Task } from "../tasks/task";
 import { type Call, type Caller, callOf } from "./caller";
+import { mergeOptions } from "./merge/merge";
 import { describeRun, type RunSummary } from "./runs";
-import { chosenTasks, describeBaseOf, labelledTasks, openSession, type Session, seedsOf } from "./session";
+import { chosenTasks, describeBaseOf, labelledTasks, openSession, seedsOf } from "./session";
 import { findTeachers, hasRuns } from "./stored-runs";
 import { openTrackers, trackerOptions } from "./trackers";
 
@@ -29,6 +35,11 @@ export const exitsOptions = {
     flag: "--run",
     value: "<folder>",
     help: "a finished run, a student's too (default each task's teacher)",
+  }),
+  select: optional(text, {
+    ...mergeOptions.select,
+    help: "the runs that merge takes with this --select: teacher, best, kd-2, ..., or select's file",
+    excludes: "--run",
   }),
   ...withDefaults(shared, rampDefaults),
   maxLength: optional(maxLength.maxLength.read, {
@@ -43,26 +54,29 @@ export type ExitsOptions = Given<typeof exitsOptions>;
 
 type ExitsValues = Values<typeof exitsOptions>;
 
-export interface RampScore {
-  /** Encoder layers under it. */
-  readonly layer: number;
-  /** On dev, a fraction. */
-  readonly score: number | null;
-}
-
-/** The ramps of one seed, and what was decided of them. */
+/** The ramps of a run, and what was decided of them. */
 export interface TaskExits {
   readonly task: string;
   /** The run that they are ramps of, and its score. */
   readonly model: { readonly folder: string; readonly score: number | null };
+  /** Those that were decided on. */
   readonly ramps: RunSummary;
+  /** Those of other seeds, where several were asked for. */
+  readonly passedOver: readonly RunSummary[];
   /** Of all ramps' weights. */
   readonly bytes: number;
   readonly scores: readonly RampScore[];
   /** null where no rule holds what was asked, or none pays: `why` says it. */
   readonly exits: DecidedExits | null;
   readonly why?: string;
-  /** Score against layers on dev as the threshold moves, through the ramps that are asked; through all where none is. */
+  /** In words, what a rule keeps, and counts as lost. */
+  readonly kept: string;
+  /**
+   * Whether it is what predict, eval and merge go by from now on, in place of what was decided before. A look at some of the dev rows
+   * (maxEvalSamples) is not, unless the run itself was scored on them.
+   */
+  readonly stored: boolean;
+  /** Score against layers on dev as the threshold moves, from none leaves on and with the rule's own; through the ramps that are asked, or all where there is no rule. */
   readonly curve: readonly CurvePoint[];
 }
 
@@ -74,9 +88,9 @@ export interface ExitsResult {
 
 /**
  * Trains ramps on every layer under the top of a finished run's way, all of which is frozen, and decides where texts may leave. What is
- * trained stays, and is decided on again. Throws UserError (2) for a task whose kind has no exits, (4) for no finished run, Interrupted,
- * with the state saved, when the caller's signal is aborted.
- * @param onTask hears of each seed's ramps when they are decided on
+ * trained stays, and is decided on again; the last decision counts. Throws UserError (2) for a task whose kind has no exits, or a budget
+ * beside a share to keep, (4) for no finished run, Interrupted, with the state saved, when the caller's signal is aborted.
+ * @param onTask hears of each task's ramps when they are decided on
  */
 export async function exits(
   options: ExitsOptions = {},
@@ -86,16 +100,17 @@ export async function exits(
   const call = callOf(caller);
   const values = readGiven(exitsOptions, options);
   const trackers = await openTrackers({ ...values, offline: false }, call);
+  const asked = askedOf(values);
   const plans = await plansOf(values, call);
   const session = await openSession(values, call);
   const { summary: engine, threads } = session.engine;
+  const { decideRamps } = await import("../recipes/ramps/of-run.js");
   try {
     const tasks: TaskExits[] = [];
-    for (const plan of plans) {
-      for (const decided of await decideAll(plan, values, { ...session, trackers })) {
-        tasks.push(decided);
-        onTask(decided);
-      }
+    for (const { plan, by } of plans) {
+      const decided = describeDecided(await decideRamps(plan, by, asked, { ...session, trackers }));
+      tasks.push(decided);
+      onTask(decided);
     }
     return { engine, threads, tasks };
   } finally {
@@ -123,15 +138,15 @@ export interface PlannedExits {
 export async function planExits(options: ExitsOptions = {}, caller: Caller = {}): Promise<PlannedExits[]> {
   const call = callOf(caller);
   const values = readGiven(exitsOptions, options);
+  askedOf(values);
   const plans = await plansOf(values, call);
   const { stepsPerEpoch } = await import("../batches/batches.js");
-  const { headParameterCount } = await import("../model/head-parameters.js");
   const { finishedRun } = await import("../recipes/trial/trial.js");
-  const { headOf } = await import("../tasks/task.js");
   const planned: PlannedExits[] = [];
-  for (const { request, data, layers, trials } of plans) {
+  for (const { plan } of plans) {
+    const { request, data, layers, trials } = plan;
     const { task, base, model, training, run } = request;
-    const parameters = layers.length * headParameterCount(headOf(task, base.config));
+    const parameters = parametersOf(plan);
     const rows = data.train.lengths.length + data.dev.lengths.length;
     for (const { trial, settings } of trials) {
       planned.push({
@@ -146,11 +161,24 @@ export async function planExits(options: ExitsOptions = {}, caller: Caller = {})
   return planned;
 }
 
-async function plansOf(values: ExitsValues, call: Call): Promise<PlannedRamps[]> {
+interface PlannedTask {
+  readonly plan: PlannedRamps;
+  readonly by: LeavingBy;
+}
+
+/** What cannot leave as it was asked is refused by name before any is trained. */
+async function plansOf(values: ExitsValues, call: Call): Promise<PlannedTask[]> {
   const { planRamps } = await import("../recipes/exits.js");
-  const requests = values.run === undefined ? await ofTeachers(values, call) : [await ofRun(values.run, values, call)];
-  const plans: PlannedRamps[] = [];
-  for (const request of requests) plans.push(await planRamps(request));
+  const { leavingBy } = await import("../recipes/ramps/judge.js");
+  const requests =
+    values.run !== undefined
+      ? [await ofRun(values.run, values, call)]
+      : await (values.select === undefined ? ofTeachers : ofSelected)(values, call);
+  const plans: PlannedTask[] = [];
+  for (const request of requests) {
+    const by = leavingBy(request.task, values.criterion);
+    plans.push({ by, plan: await planRamps(request) });
+  }
   return plans;
 }
 
@@ -168,16 +196,27 @@ async function ofTeachers(values: ExitsValues, call: Call): Promise<RampsRequest
       `no run in ${values.checkpoints} for the base ${base.name} that could have exits. Run: flexbert finetune --task NAME`,
     );
   }
-  const { leavingOf } = await import("../recipes/ramps/decide.js");
   const requests: RampsRequest[] = [];
   for (const task of await labelledTasks(able, call, values.labels)) {
-    leavingOf(task); // refused by name before any is trained
     const { teacher } = await findTeachers(base, task, values, call);
     const { seed, score } = teacher.record;
     call.reporter.log(
       `${task.name}: ramps of the teacher, k=${kOf(teacher.record)} seed ${seed}, ${formatScore(score)} points`,
     );
     requests.push(requestOf(teacher, task, base, values));
+  }
+  return requests;
+}
+
+/** Of the very runs that merge takes. */
+async function ofSelected(values: ExitsValues, call: Call): Promise<RampsRequest[]> {
+  const { chooseRuns } = await import("./merge/choose.js");
+  const base = await describeBaseOf(values, call);
+  const chosen = await chooseRuns(base, { ...values, allowUnshared: false }, call);
+  const requests: RampsRequest[] = [];
+  for (const { task, run } of chosen) {
+    if (task.kind.leaving) requests.push(await ofRun(run.folder, { ...values, task: undefined }, call));
+    else call.reporter.log(`left out: ${task.name}, because tasks of ${task.kind.name} have no early exits`);
   }
   return requests;
 }
@@ -212,55 +251,18 @@ function requestOf(model: StoredRun, task: Task, base: RampsRequest["base"], val
   };
 }
 
-async function decideAll(
-  plan: PlannedRamps,
-  values: ExitsValues,
-  context: Session & { readonly trackers: Awaited<ReturnType<typeof openTrackers>> },
-): Promise<TaskExits[]> {
-  const { trainRamps } = await import("../recipes/exits.js");
-  const { rampOutputs } = await import("../recipes/ramps/outputs.js");
-  const decide = await import("../recipes/ramps/decide.js");
-  const { eachRamp } = await import("../recipes/ramps/task.js");
-  const { scoreLogits } = await import("../training/loop/branch-source.js");
-  const { rowLogits } = await import("../batches/row-logits.js");
-  const { headParameterCount } = await import("../model/head-parameters.js");
-  const { headOf, outputSize } = await import("../tasks/task.js");
-  const { thresholdGrid } = await import("../exits/thresholds.js");
-  const { request, data, layers } = plan;
-  const { task, base, model } = request;
-  const { keep, confidence, criterion, budget } = values;
-  const asked = { keep: keep / 100, confidence: confidence / 100, budget };
-  const decided: TaskExits[] = [];
-  await trainRamps(plan, context, async (ramps, rows) => {
-    const outputs = await rampOutputs(ramps, task, layers, rows, context);
-    const judged = decide.judgesOf(outputs, task, data, criterion);
-    const decision = decide.decideExits(outputs, judged, data, base.config, asked);
-    await decide.writeExits(ramps, decision.exits);
-    const width = outputSize(task);
-    const own = eachRamp(outputs.dev.data, layers.length, width);
-    decided.push({
-      task: task.name,
-      model: { folder: model.folder, score: model.record.score },
-      ramps: describeRun(ramps),
-      bytes: 4 * layers.length * headParameterCount(headOf(task, base.config)),
-      scores: layers.map((layer, i) => {
-        const logits = own[i] as Float32Array;
-        return { layer, score: scoreLogits(task, rowLogits(logits, width), data.dev.labels).score };
-      }),
-      exits: decision.exits,
-      ...("why" in decision ? { why: decision.why } : {}),
-      curve: decide.exitCurve(
-        outputs.dev,
-        task,
-        data,
-        judged.judges.dev,
-        decision.exits?.stops ?? layers,
-        thresholdGrid(judged.most, CURVE_POINTS),
-      ),
-    });
-  });
-  return decided;
-}
+const parametersOf = ({ request: { task, base }, layers }: PlannedRamps): number =>
+  layers.length * headParameterCount(headOf(task, base.config));
 
-/** Of the curve that results have. */
-const CURVE_POINTS = 16;
+function describeDecided({ plan, ramps, passedOver, decision, ...shown }: DecidedRamps): TaskExits {
+  const { task, model } = plan.request;
+  return {
+    task: task.name,
+    model: { folder: model.folder, score: model.record.score },
+    ramps: describeRun(ramps),
+    passedOver: passedOver.map(describeRun),
+    bytes: 4 * parametersOf(plan),
+    ...decision,
+    ...shown,
+  };
+}

@@ -1,5 +1,7 @@
 // A task's exits, as files hold them: by what a text may leave, at which layers it is asked, and how that was decided.
 
+import type { Promised } from "./asked";
+
 /** Where a text may leave and how sure of it a ramp must be. */
 export interface ExitRule {
   /** One of the kind's criteria. */
@@ -13,7 +15,7 @@ export interface ExitRule {
 /** A rule with what it was decided by, and what dev rows did under it. */
 export interface DecidedExits extends ExitRule {
   /** Of what the kind counts this share is kept, with this confidence; absent where a budget decided. */
-  readonly promise?: { readonly keep: number; readonly confidence: number };
+  readonly promise?: Promised;
   /** Encoder layers that a text may take on average. */
   readonly budget?: number;
   readonly measured: MeasuredExits;
@@ -31,11 +33,14 @@ export interface MeasuredExits {
   readonly left: readonly number[];
 }
 
-/** What is wrong with a rule that a file holds for a way of `top` layers, in words; null where nothing is. */
-export function exitProblem(given: unknown, criteria: readonly string[], top: number): string | null {
+/**
+ * What is wrong with a rule that a file holds for a way of `top` layers, in words; null where nothing is.
+ * @param criteria of the task's kind; null where they are not known
+ */
+export function exitProblem(given: unknown, criteria: readonly string[] | null, top: number): string | null {
   const { criterion, threshold, stops } = Object(given) as Readonly<Record<string, unknown>>;
-  if (typeof criterion !== "string" || !criteria.includes(criterion)) {
-    return `its criterion is ${JSON.stringify(criterion)}, not ${criteria.join(" or ")}`;
+  if (typeof criterion !== "string" || !(criteria?.includes(criterion) ?? true)) {
+    return `its criterion is ${JSON.stringify(criterion)}, not ${criteria?.join(" or ") ?? "a word"}`;
   }
   if (typeof threshold !== "number" || !(threshold >= 0) || !Number.isFinite(threshold)) {
     return `its threshold is ${JSON.stringify(threshold)}`;

@@ -2,8 +2,8 @@
 // that do not pay are left out, by what a row is predicted to cost alone; the choice looks at train rows, so that dev rows, which
 // test the threshold, have no part in it.
 
-import type { ExitJudge, ExitOutputs } from "./thresholds";
-import { doubtsAt, leavesAt, measure } from "./thresholds";
+import type { Doubts } from "./thresholds";
+import { leavesAt, measure } from "./thresholds";
 
 /** What parts of the model cost, in products of one token with the weights of one layer. */
 export interface StopCosts {
@@ -16,16 +16,9 @@ export interface StopCosts {
 /** The topmost layer computes the first position alone: of its products a sixth is left, and attention. */
 const TOP_SHARE = 0.2;
 
-/** Mean cost of rows that leave where a threshold lets them. */
-export function meanCost(
-  stops: readonly number[],
-  outputs: ExitOutputs,
-  judge: ExitJudge,
-  threshold: number | null,
-  { layer, stop }: StopCosts,
-): number {
-  const { rows, top } = outputs;
-  const doubts = doubtsAt(stops, outputs, judge);
+/** Mean cost of rows that leave where a threshold lets them; null lets none. */
+export function meanCost(doubts: Doubts, threshold: number | null, { layer, stop }: StopCosts): number {
+  const { stops, rows, top } = doubts;
   let sum = 0;
   for (let row = 0; row < rows; row++) {
     const at = threshold === null ? -1 : leavesAt(doubts, row, threshold);
@@ -35,40 +28,44 @@ export function meanCost(
   return sum / Math.max(1, rows);
 }
 
+export interface ChosenStops {
+  /** Encoder layers under the ramps that are asked, ascending. */
+  readonly stops: readonly number[];
+  /** What there is against them: numbers that count one after another, the smaller the better. */
+  readonly weight: readonly number[];
+}
+
 /**
- * Begins with all ramps and leaves out the one without which rows cost least, until leaving out costs more. None where that is
- * cheapest.
- * @param choose the threshold for some stops, null for none
+ * Begins with all ramps and leaves out the one without which they weigh least, until leaving out weighs more. None where that is
+ * best.
  */
 export function chooseStops(
   layers: readonly number[],
-  outputs: ExitOutputs,
-  judge: ExitJudge,
-  choose: (stops: readonly number[]) => number | null,
-  costs: StopCosts,
-): number[] {
-  const costOf = (stops: readonly number[]) => meanCost(stops, outputs, judge, choose(stops), costs);
-  let best = { stops: [...layers], cost: costOf(layers) };
+  weigh: (stops: readonly number[]) => ChosenStops["weight"],
+): ChosenStops {
+  let best: ChosenStops = { stops: [...layers], weight: weigh(layers) };
   for (;;) {
     const fewer = best.stops.map((_, left) => {
       const stops = best.stops.filter((_, i) => i !== left);
-      return { stops, cost: costOf(stops) };
+      return { stops, weight: weigh(stops) };
     });
-    const next = fewer.sort((a, b) => a.cost - b.cost)[0];
-    if (!next || next.cost > best.cost) return best.stops;
+    const next = fewer.sort(byWeight)[0];
+    if (!next || byWeight(next, best) > 0) return best;
     best = next;
   }
 }
 
+/** The lighter first. */
+export function byWeight(
+  { weight: a }: Pick<ChosenStops, "weight">,
+  { weight: b }: Pick<ChosenStops, "weight">,
+): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at < 0 ? 0 : (a[at] as number) < (b[at] as number) ? -1 : 1;
+}
+
 /** The largest threshold at which rows lose no more than 1 - keep on average, tested by nothing; null where none does. */
-export function plausible(
-  stops: readonly number[],
-  outputs: ExitOutputs,
-  judge: ExitJudge,
-  thresholds: readonly number[],
-  keep: number,
-): number | null {
-  const doubts = doubtsAt(stops, outputs, judge);
+export function plausible(doubts: Doubts, thresholds: readonly number[], keep: number): number | null {
   const fitting = [...thresholds].sort((a, b) => b - a);
   return (
     fitting.find((threshold) => {

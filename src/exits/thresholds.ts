@@ -3,6 +3,7 @@
 // fixed order from the most careful one on until the first that cannot be rejected; so all that were rejected hold together with the
 // confidence that one test has, and choosing the best of them costs nothing.
 
+import type { Promised } from "./asked";
 import type { ExitRule, MeasuredExits } from "./exits";
 import { type Losses, pValue } from "./risk";
 
@@ -91,7 +92,7 @@ export function measure(doubts: Doubts, threshold: number): MeasuredExits & { re
 export function certified(
   doubts: Doubts,
   thresholds: readonly number[],
-  { keep, confidence }: { readonly keep: number; readonly confidence: number },
+  { keep, confidence }: Promised,
 ): number | null {
   const [alpha, delta] = [1 - keep, 1 - confidence];
   let last: number | null = null;
@@ -104,10 +105,19 @@ export function certified(
   return last;
 }
 
-/** The smallest threshold at which rows take no more layers on average; the largest of all where none does. */
-export function withinBudget(doubts: Doubts, thresholds: readonly number[], layers: number): number {
+/**
+ * The smallest threshold at which rows take no more layers on average: the more doubt is allowed, the more is lost. null where there
+ * is none.
+ * @param pays whether rows are cheaper at a threshold than without exits
+ */
+export function withinBudget(
+  doubts: Doubts,
+  thresholds: readonly number[],
+  layers: number,
+  pays: (threshold: number) => boolean,
+): number | null {
   const ascending = [...thresholds].sort((a, b) => a - b);
-  return ascending.find((threshold) => measure(doubts, threshold).layers <= layers) ?? (ascending.at(-1) as number);
+  return ascending.find((threshold) => measure(doubts, threshold).layers <= layers && pays(threshold)) ?? null;
 }
 
 /** Of a rule, what rows do. */

@@ -35,3 +35,6 @@ export const formatUntuned = ({
 /** "7 shared + 26 task layers". */
 export const formatLayers = ({ shared, layers }: { readonly shared: number; readonly layers: number }): string =>
   `${shared} shared + ${layers - shared} task layers`;
+
+/** A fraction: "99 %", "99.9 %". */
+export const formatPercent = (share: number): string => `${Number((100 * share).toPrecision(6))} %`;

@@ -6,7 +6,8 @@ import { asDecided } from "../checkpoints/runs/tuned";
 import type { Engine } from "../engines/engine";
 import { modelError } from "../errors/errors";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
-import { EXITS, findRamps } from "../recipes/ramps/find";
+import { EXITS } from "../recipes/ramps/decision";
+import { findRamps } from "../recipes/ramps/find";
 import { decidedBy, type Task } from "../tasks/task";
 import { tracedPieces } from "./segments/traced";
 

@@ -3,6 +3,7 @@
 // the run itself, `finetune` or `distill`, and all of it is frozen here. The loss is the sum of the ramps', over what each reads of
 // the frozen model, computed once. They have weights of their own and change nothing of the model's (Rotem et al. 2023, SWEET).
 
+import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
@@ -12,7 +13,7 @@ import { rampLayers, rampsOf } from "../model/ramp-names";
 import type { ExecutionOptions, TrainingOptions } from "../settings/training";
 import { headOf, type Task } from "../tasks/task";
 import type { RunContext } from "../training/tracking/tracker";
-import { EXITS } from "./ramps/find";
+import { EXITS, rampsFolder } from "./ramps/decision";
 import { openRampRows, type RampRows } from "./ramps/rows";
 import { rampsTask } from "./ramps/task";
 import type { NamedTrial } from "./recipe";
@@ -41,17 +42,11 @@ export interface PlannedRamps {
   readonly trials: readonly { readonly trial: StoredRun; readonly settings: NamedTrial }[];
 }
 
-/** Reads and encodes the data; computes nothing. Throws usageError (2) for a task or a run that can have no ramps. */
+/** Reads and encodes the data; computes nothing. Throws usageError (2) for a run that can have no ramps. */
 export async function planRamps(request: RampsRequest): Promise<PlannedRamps> {
   const { model, task, base, training, run, seeds } = request;
   const { record, folder } = model;
   checkTeacher(model, task, base);
-  if (task.kind.perWord) {
-    throw usageError(
-      `${task.name} labels the words of a text, and a text leaves as a whole: tasks of ${task.kind.name} have no early exits. ` +
-        "Name other tasks with --task",
-    );
-  }
   const [, top] = ownLayers(record);
   const layers = rampLayers(top);
   if (layers.length === 0) throw usageError(`${folder} is one layer: no text can leave below it. Name another --run`);
@@ -68,7 +63,9 @@ export async function planRamps(request: RampsRequest): Promise<PlannedRamps> {
       ...{ recipe: namedBy(model), task, base, place, asked: place, seed, data, training },
       ...{ teacher: referenceTo(model), options: {} },
     };
-    return { settings, trial: describeTrial(settings, run.checkpoints) };
+    const { folder: named, record: unscored } = describeTrial(settings, run.checkpoints);
+    // They are looked for beside their run, wherever other runs are.
+    return { settings, trial: { folder: path.join(rampsFolder(model), path.basename(named)), record: unscored } };
   });
   return { request, data, layers, trials };
 }

@@ -1,7 +1,11 @@
 // When texts may leave early, as it is asked for: what is kept and how surely, or how many layers they may take.
 
-import { option, optional } from "../options/option";
+import { optional } from "../options/option";
 import { choice, decimal } from "../options/readers";
+
+/** Of a promise where nobody says, in percent. */
+export const KEEP = 99;
+export const CONFIDENCE = 95;
 
 /** A share of 100 that is neither nothing nor all. */
 const percent = (given: unknown): number => {
@@ -14,24 +18,22 @@ export const exitSettings = {
   criterion: optional(choice(["entropy", "probability", "spread"]), {
     flag: "--criterion",
     value: "<name>",
-    help: "how a ramp says how sure it is: entropy or probability; spread for values (default the kind's first)",
+    help: "how a ramp's doubt is measured: entropy or probability; spread for values (default entropy, spread)",
   }),
-  keep: option(percent, {
+  keep: optional(percent, {
     flag: "--keep",
     value: "<%>",
-    help: "share to keep of what the whole model answers rightly; of values, of their variance",
-    fallback: 99,
+    help: `share to keep of what the whole model answers rightly; of values, of their variance (default ${KEEP})`,
   }),
-  confidence: option(percent, {
+  confidence: optional(percent, {
     flag: "--confidence",
     value: "<%>",
-    help: "how sure it must be, judged on dev, that so much is kept",
-    fallback: 95,
+    help: `how sure it must be, judged on dev, that so much is kept (default ${CONFIDENCE})`,
   }),
   budget: optional(decimal({ min: 1 }), {
     flag: "--budget",
     value: "<layers>",
-    help: "layers that a text may take on average, in place of what is kept: a choice on dev, and no promise",
+    help: "layers that a text may take on average, in place of --keep: what loses least on dev, and no promise",
   }),
 };
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import { exitProblem } from "../../src/exits/exits";
-import { chooseStops, meanCost } from "../../src/exits/stops";
+import { chooseStops, meanCost, type StopCosts } from "../../src/exits/stops";
 import {
   certified,
   type Doubts,
@@ -148,19 +148,31 @@ describe("rows", () => {
 
   test("take no more layers than a budget has, at the smallest threshold that does", () => {
     const doubts = doubtsAt([1, 2], outputs, judge);
-    expect(withinBudget(doubts, [0.001, 0.1, 0.7, 1], 2)).toBe(0.1);
-    expect(withinBudget(doubts, [0.001, 0.1], 1)).toBe(0.1);
+    const pays = () => true;
+    expect(withinBudget(doubts, [0.001, 0.1, 0.7, 1], 2, pays)).toBe(0.1);
+    expect(withinBudget(doubts, [0.001, 0.1, 0.7, 1], 2, (threshold) => threshold > 0.1)).toBe(0.7);
+    expect(withinBudget(doubts, [0.001, 0.1], 1, pays)).toBeNull();
   });
 
   test("are not asked by ramps that do not pay", () => {
-    const choose = () => 0.1;
-    const cheap = { layer: () => 100, stop: 1 };
-    expect(chooseStops([1, 2], outputs, judge, choose, cheap)).toEqual([1, 2]);
+    const chosen = (costs: StopCosts) =>
+      chooseStops([1, 2], (stops) => [meanCost(doubtsAt(stops, outputs, judge), 0.1, costs)]).stops;
+    expect(chosen({ layer: () => 100, stop: 1 })).toEqual([1, 2]);
     // The second spares the topmost layer, which costs a fifth of another.
-    expect(chooseStops([1, 2], outputs, judge, choose, { layer: () => 100, stop: 34 })).toEqual([1]);
-    expect(chooseStops([1, 2], outputs, judge, choose, { layer: () => 1, stop: 34 })).toEqual([]);
-    expect(meanCost([], outputs, judge, null, { layer: () => 10, stop: 5 })).toBeCloseTo(22);
+    expect(chosen({ layer: () => 100, stop: 34 })).toEqual([1]);
+    expect(chosen({ layer: () => 1, stop: 34 })).toEqual([]);
+    const whole = doubtsAt([], outputs, judge);
+    expect(meanCost(whole, null, { layer: () => 10, stop: 5 })).toBeCloseTo(22);
   });
+});
+
+test("stops weigh by the first number, and by the next where those are equal", () => {
+  // Each ramp that is left out loses nothing until the last; all but the first are dear.
+  const lost = (stops: readonly number[]) => Number(stops.length === 0);
+  const weigh = (stops: readonly number[]) => [lost(stops), stops.reduce((sum, stop) => sum + stop, 0)];
+  expect(chooseStops([1, 2, 3], weigh)).toEqual({ stops: [1], weight: [0, 1] });
+  const never = () => [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  expect(chooseStops([1, 2, 3], never).stops).toEqual([]);
 });
 
 test("a rule that a file holds is one of its way", () => {

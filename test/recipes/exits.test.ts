@@ -1,17 +1,18 @@
 // Ramps of a finished run: on every layer under the top, the trunk's too, over a model that stays as it is; stopped and resumed to the
 // same bytes; and the rule that is decided of them, from the command too.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
-import { modelFile, type StoredRun } from "../../src/checkpoints/runs/run-folder";
+import { modelFile, readRecord, type StoredRun } from "../../src/checkpoints/runs/run-folder";
 import { openEngine } from "../../src/engines/open";
 import { cachedFolder } from "../../src/files/cache";
 import { families, type ModelType } from "../../src/model/families/families";
 import { planRamps, trainRamps } from "../../src/recipes/exits";
-import { exitsFile } from "../../src/recipes/ramps/decide";
+import { decisionFile } from "../../src/recipes/ramps/decision";
+import { findRamps } from "../../src/recipes/ramps/find";
 import { rampOutputs } from "../../src/recipes/ramps/outputs";
 import { glueTasks } from "../../src/tasks/glue";
 import { inProcess } from "../cli/in-process";
@@ -30,10 +31,16 @@ beforeAll(async () => {
   await writeBase(base, cachedFolder(base.name));
 });
 
-const request = (model: StoredRun, checkpoints: string, seeds = [1], cacheBudget = 1e9) => ({
+const request = (model: StoredRun, seeds = [1], cacheBudget = 1e9) => ({
   ...{ model, task: glueTasks.sst2, base, seeds, training: { ...tinyTraining, epochs: 3 } },
-  run: { ...tinyRun(folder), checkpoints: at(checkpoints), cacheBudget },
+  run: { ...tinyRun(folder), cacheBudget },
 });
+/** The same run elsewhere: its ramps are beside it. */
+function copyTo(checkpoints: string, { folder: from, record }: StoredRun): StoredRun {
+  const to = path.join(at(checkpoints), path.relative(at("checkpoints"), from));
+  cpSync(from, to, { recursive: true });
+  return { folder: to, record };
+}
 const nothing = async () => undefined;
 const bytesOf = (ramps: StoredRun | undefined) => readFileSync(modelFile((ramps as StoredRun).folder));
 
@@ -44,7 +51,7 @@ describeEachEngine("ramps", (open, name) => {
     const before = engine.tensorCount();
     const frozen = readFileSync(modelFile(model.folder));
     const { context, lines } = quietContext(engine);
-    const plan = await planRamps(request(model, `alone-${name}`, [1, 2]));
+    const plan = await planRamps(request(copyTo(`alone-${name}`, model), [1, 2]));
     const [alone, second] = await trainRamps(plan, context, nothing);
     expect(engine.tensorCount()).toBe(before);
     expect(alone?.record).toMatchObject({
@@ -66,7 +73,7 @@ describeEachEngine("ramps", (open, name) => {
 
     const abort = new AbortController();
     const stopping = { ...context, signal: abort.signal, reporter: stopAt(7, /ramps of finetune/, abort) };
-    const resumable = await planRamps(request(model, `resumed-${name}`, [1], 0));
+    const resumable = await planRamps(request(copyTo(`resumed-${name}`, model), [1], 0));
     await expect(trainRamps(resumable, stopping, nothing)).rejects.toMatchObject({
       message: expect.stringMatching(/the state is saved in .*exits/),
     });
@@ -82,7 +89,7 @@ describe("every family", () => {
     const { engine } = await openEngine("onnx", {});
     await writeBase(own, cachedFolder(own.name));
     const model = await trainTiny(folder, own, glueTasks.sst2, 1);
-    const plan = await planRamps({ ...request(model, "families"), base: own });
+    const plan = await planRamps({ ...request(model), base: own });
     const { context } = quietContext(engine);
     let seen = 0;
     const [ramps] = await trainRamps(plan, context, async (stored, rows) => {
@@ -138,18 +145,63 @@ describe("the command", () => {
     });
     expect(decided.curve[0]).toEqual({ threshold: 0, layers: 4, score: decided.model.score });
     expect(decided.curve.at(-1).layers).toBeLessThan(4);
-    const file = exitsFile(decided.ramps.folder);
-    expect(JSON.parse(readFileSync(file, "utf8")).exits).toEqual(decided.exits);
+    expect(decided).toMatchObject({ stored: true, passedOver: [], kept: expect.stringMatching(/answers rightly/) });
+    expect(decided.curve.map(({ threshold }: { threshold: number }) => threshold)).toContain(decided.exits.threshold);
+    const model = { folder: decided.model.folder, record: (await readRecord(decided.model.folder)) as never };
+    const file = decisionFile(model);
+    expect(path.relative(at("by-command"), file)).toBe(
+      `tiny-exits/sst2/exits/of-${decided.model.folder.slice(-8)}.json`,
+    );
+    const { asked, exits, scores, curve } = JSON.parse(readFileSync(file, "utf8"));
+    expect(asked).toEqual({ criterion: "entropy", promise: { keep: 0.8, confidence: 0.6 } });
+    expect({ exits, scores, curve }).toEqual({ exits: decided.exits, scores: decided.scores, curve: decided.curve });
+    const found = () => findRamps(model, glueTasks.sst2);
+    expect(await found()).toMatchObject({ rule: decided.exits, why: null, run: { folder: decided.ramps.folder } });
 
-    const again = await flexbert([...line, "--budget", "2", "--json"]);
+    const free = line.slice(0, -4);
+    const again = await flexbert([...free, "--budget", "2", "--json"]);
     const [within] = JSON.parse(again.stdout).tasks;
     expect(within.ramps.finishedAt).toBe(decided.ramps.finishedAt);
     expect(within.exits).toMatchObject({ budget: 2, measured: { layers: expect.any(Number) } });
     expect(within.exits.measured.layers).toBeLessThanOrEqual(2);
+    expect(await flexbert([...line, "--budget", "2"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--budget 2 beside --keep 80 and --confidence 60/),
+    });
 
-    const none = await flexbert([...line.slice(0, -4), "--keep", "99", "--confidence", "95"]);
+    // Of two seeds one is decided on, and it is the one that is found.
+    const seeds = await flexbert([...line, "--seeds", "2", "--json"]);
+    const [ofTwo] = JSON.parse(seeds.stdout).tasks;
+    expect(ofTwo.passedOver).toHaveLength(1);
+    const folders = [ofTwo.ramps, ...ofTwo.passedOver].map(({ folder }) => folder);
+    expect(new Set(folders).size).toBe(2);
+    expect(await found()).toMatchObject({ rule: ofTwo.exits, run: { folder: ofTwo.ramps.folder } });
+
+    // By what merge would take: the teacher here.
+    const [selected] = JSON.parse((await flexbert([...line, "--select", "best", "--json"])).stdout).tasks;
+    expect(selected).toMatchObject({ model: decided.model, exits: decided.exits });
+
+    // What is decided next counts, "no exits" too, whatever seed had a rule before.
+    const none = await flexbert(free);
     expect(none.stdout).toMatch(/sst2: no exits: \d+ dev rows count .* takes 299 of which none is lost/);
     expect(JSON.parse(readFileSync(file, "utf8")).exits).toBeNull();
+    expect(await found()).toMatchObject({
+      ...{ rule: null, why: expect.stringMatching(/takes 299 of which none is lost/) },
+      run: { folder: decided.ramps.folder },
+    });
+
+    // A look at some of the dev rows takes no other's place.
+    const look = await flexbert([...line, "--max-eval-samples", "12"]);
+    expect(look.stdout).toMatch(/sst2: a look at some of the dev rows. What was decided before stays/);
+    expect(await found()).toMatchObject({ rule: null });
+    // Nor does a rule hold for weights or thresholds that it was not decided for.
+    const { stdout: last } = await flexbert([...line, "--json"]);
+    expect((await found())?.rule).toEqual(JSON.parse(last).tasks[0].exits);
+    expect(await findRamps(model, { ...glueTasks.sst2, threshold: 0.4 })).toMatchObject({
+      ...{ rule: null, why: expect.stringMatching(/rests on the threshold null, which is another now/) },
+    });
+    rmSync(file);
+    expect(await found()).toMatchObject({ rule: null, why: expect.stringMatching(/nothing was decided/) });
 
     const config = path.join(decided.ramps.folder, "config.yaml");
     const repeated = await flexbert(["exits", "--config", config, ...shared.slice(2), "--json"]);
@@ -182,6 +234,8 @@ describe("the command", () => {
         /--criterion spread: sst2 is a task of classification, which has entropy and probability/,
       ),
     });
+    // Before anything is trained: another criterion is a usage error like these.
+    expect((await flexbert([...ofRun, "--criterion", "spread"])).stderr).not.toMatch(/epoch/);
     expect(await flexbert(["exits", "--run", at("glue"), ...shared.slice(2)])).toMatchObject({
       code: 4,
       stderr: expect.stringMatching(/is no run folder/),

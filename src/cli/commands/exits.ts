@@ -1,24 +1,26 @@
 // flexbert exits: ramps on the layers under the top of a task's run, and where texts may leave by them.
 
-import { exits, exitsOptions, type PlannedExits, planExits, type TaskExits } from "../../api/exits";
+import { exits, exitsOptions, type PlannedExits, planExits } from "../../api/exits";
 import { formatBytes } from "../../files/atomic";
-import { formatCount, formatScore, formatSeconds } from "../../messages/quantities";
-import { counted } from "../../messages/words";
+import { formatCount } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
+import { printExits } from "../exits-output";
 import { type Terminal, table } from "../terminal";
 
 export const exitsCommand = defineCommand({
   description:
     "Trains ramps, a pooler and a head each, on every layer under the top of each task's run, its trunk's layers too; the run and all " +
-    "other tasks stay as they are.\nThen chooses on dev where texts leave: the largest threshold of which it is sure (--confidence) " +
-    "that so much of what the whole model answers rightly stays right (--keep), or the one that takes so many layers (--budget). " +
-    "What is trained stays: another --keep is decided in a moment.\nflexbert predict --model RUN then leaves early by them.",
+    "other tasks stay as they are.\nThen decides on dev where texts leave: by the largest threshold of which it is sure (--confidence) " +
+    "that so much of what the whole model answers rightly stays right (--keep), or the one that loses least within so many layers " +
+    "(--budget). What is trained stays: another --keep is decided in a moment, and the last decision counts.\nflexbert predict --model " +
+    "RUN then leaves early by it; merge takes along the ramps of the runs that it merges (--select chooses those here too).",
   options: { ...exitsOptions, ...configOption, ...dryRun },
   examples: [
     "exits --task sst2",
     "exits --task sst2,mrpc --keep 99 --confidence 95",
+    "exits --select mixed.json",
     "exits --task sst2 --criterion probability --budget 3.5",
     "exits --run checkpoints/bert-base-uncased/rte/finetune/k05-seed1-0a1b2c3d --epochs 10",
   ],
@@ -50,28 +52,4 @@ function printPlanned(planned: readonly PlannedExits[], terminal: Terminal): voi
     one.finished ? "finished" : "to train",
   ]);
   terminal.print(table(["task", "seed", "layers", "parameters", "size", "steps", "read once", ""], rows));
-}
-
-function printExits(decided: TaskExits, terminal: Terminal): void {
-  const { task, model, ramps, scores, bytes, exits: rule, why } = decided;
-  terminal.print(
-    `${task}: ramps on ${counted(scores.length, "layer")}, ${formatBytes(bytes)}, trained in ${formatSeconds(ramps.seconds)}: ${ramps.folder}`,
-  );
-  const asked = (layer: number) => {
-    const at = rule?.stops.indexOf(layer) ?? -1;
-    return at < 0 ? "" : String(rule?.measured.left[at]);
-  };
-  const rows = scores.map(({ layer, score }) => [layer, formatScore(score), asked(layer)]);
-  terminal.print(table(["layers", "dev score", "rows that leave"], [...rows, ["all", formatScore(model.score), ""]]));
-  terminal.print(`${rule ? describeRule(rule) : `${task}: no exits: ${why}`}\n`);
-}
-
-function describeRule({ criterion, threshold, promise, budget, measured }: NonNullable<TaskExits["exits"]>): string {
-  const { layers, top, counted: all, lost } = measured;
-  const took = `on dev a row takes ${layers.toFixed(2)} of ${top} layers, and ${Number(lost.toPrecision(3))} of ${all} are lost`;
-  const percent = (share: number) => `${Number((100 * share).toPrecision(6))} %`;
-  const why = promise
-    ? `keeps ${percent(promise.keep)} with a confidence of ${percent(promise.confidence)}`
-    : `within ${budget} layers`;
-  return `${criterion} at most ${threshold.toPrecision(3)}, which ${why}: ${took}`;
 }

@@ -1,115 +1,127 @@
-// From what ramps say of rows to a rule: which of them are asked, and how sure they must be. The rule lies beside the ramps, in
-// exits.json, and is decided again without training anything.
+// From what ramps say of rows to a rule: which seed's ramps, which of them are asked, and how sure they must be. The first two are
+// chosen on train rows: dev rows, which test the threshold, have no part in them, so there is one test whatever there was to choose from.
 
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { layerCost } from "../../batches/layer-cost";
-import { rowLogits } from "../../batches/row-logits";
-import type { StoredRun } from "../../checkpoints/runs/run-folder";
-import { modelError, oneLine, usageError } from "../../errors/errors";
-import { type DecidedExits, type ExitRule, exitProblem } from "../../exits/exits";
+import type { Asked } from "../../exits/asked";
+import type { DecidedExits, ExitRule } from "../../exits/exits";
 import { fewestRows } from "../../exits/risk";
-import { chooseStops, meanCost, plausible } from "../../exits/stops";
+import { byWeight, type ChosenStops, chooseStops, meanCost, plausible, type StopCosts } from "../../exits/stops";
 import {
   certified,
   type Doubts,
   doubtsAt,
-  type ExitJudge,
-  leavesAt,
   measure,
   measuredBy,
   thresholdGrid,
   withinBudget,
 } from "../../exits/thresholds";
-import { writeFileAtomic } from "../../files/atomic";
-import { formatProblem, stamped } from "../../files/format";
-import { parseJson } from "../../files/json";
+import { formatPercent } from "../../messages/quantities";
 import type { EncoderConfig } from "../../model/config";
-import { sizeOf } from "../../model/tensors";
-import type { Leaving } from "../../tasks/kinds/kind";
-import { outputSize, type Task } from "../../tasks/task";
-import { scoreLogits } from "../../training/loop/branch-source";
 import type { TaskData } from "../trial/task-data";
-import type { SplitOutputs, StoredOutputs } from "./outputs";
+import type { Judged } from "./judge";
+import type { StoredOutputs } from "./outputs";
 
-const FILE = "exits.json";
-const FORMAT = 1;
+/** Thresholds that the choice of stops looks at where a share is kept: it needs no more than a coarse look. */
+const COARSE = 24;
 
-export const exitsFile = (folder: string) => path.join(folder, FILE);
-
-/** What is asked for: a share to keep and how surely, or so many layers on average. */
-export interface Asked {
-  readonly keep: number;
-  readonly confidence: number;
-  readonly budget?: number | undefined;
+/** Of one seed's ramps what they say of rows, and how it is judged. */
+export interface Candidate {
+  readonly outputs: StoredOutputs;
+  readonly judged: Judged;
 }
 
-/** Thresholds that the choice of stops looks at: it needs no more than a coarse look. */
-const COARSE = 24;
+/** What is decided for: the rows' lengths, and what a layer costs. */
+export interface Deciding {
+  readonly data: Pick<TaskData, "train" | "dev">;
+  readonly config: EncoderConfig;
+  readonly asked: Asked;
+}
 
 /** A rule, or why there is none that holds what was asked. */
 export type Decision = { readonly exits: DecidedExits } | { readonly exits: null; readonly why: string };
 
-/** @param judged rows of these outputs, as {@link judgesOf} has it */
-export function decideExits(
-  outputs: StoredOutputs,
-  { name: criterion, most, judges, leaving }: Judged,
-  data: TaskData,
-  config: EncoderConfig,
-  asked: Asked,
-): Decision {
-  const { train, dev, trainRows } = outputs;
-  const layers = [...dev.ramps.keys()];
-  const { keep, confidence, budget } = asked;
-  const coarse = thresholdGrid(most, COARSE);
-  const costs = costsOf(config, (row) => data.train.lengths[trainRows[row] as number] as number);
-  const roughly = (stops: readonly number[]) =>
-    budget === undefined
-      ? plausible(stops, train, judges.train, coarse, keep)
-      : withinBudget(doubtsAt(stops, train, judges.train), coarse, budget);
-  const stops = chooseStops(layers, train, judges.train, roughly, costs);
-  if (stops.length === 0) {
-    return { exits: null, why: `no exit is predicted to pay: what is asked of ramps costs more than they spare` };
-  }
-  const doubts = doubtsAt(stops, dev, judges.dev);
-  const threshold = chosenThreshold(doubts, thresholdGrid(most), asked);
-  if (threshold === null) return { exits: null, why: whyNone(doubts, most, leaving, asked) };
-  // What was predicted on train rows may have had a larger one in mind. To give it up leaves every promise as it is.
-  const devCosts = costsOf(config, (row) => data.dev.lengths[row] as number);
-  const costAt = (asking: readonly number[], at: number | null) => meanCost(asking, dev, judges.dev, at, devCosts);
-  if (costAt(stops, threshold) >= costAt([], null)) {
-    return {
-      exits: null,
-      why: "too few dev rows leave at the threshold that holds what was asked: ramps cost more than they spare",
-    };
-  }
-  const rule: ExitRule = { criterion, threshold, stops };
-  const how = budget === undefined ? { promise: { keep, confidence } } : { budget };
-  return { exits: { ...rule, ...how, measured: measuredBy(rule, dev, judges.dev) } };
+/**
+ * Of several seeds' ramps those that weigh least on train rows, and a rule of them. What dev rows say of the others is not looked at:
+ * of several tests on the same rows the one that passes would promise less than it says.
+ */
+export function decideExits<T extends Candidate>(
+  candidates: readonly T[],
+  deciding: Deciding,
+): { readonly chosen: T; readonly decision: Decision } {
+  const weighed = candidates.map((candidate) => ({ candidate, ...stopsOf(candidate, deciding) }));
+  const [best] = weighed.sort(byWeight);
+  if (!best) throw new Error("there are no ramps to decide on");
+  return { chosen: best.candidate, decision: decideOn(best.candidate, best.stops, deciding) };
 }
 
-const chosenThreshold = (doubts: Doubts, grid: readonly number[], { keep, confidence, budget }: Asked) =>
-  budget === undefined ? certified(doubts, grid, { keep, confidence }) : withinBudget(doubts, grid, budget);
+/** Of a share to keep those ramps that make rows cheapest; of a budget those with which least is lost within it, then the cheapest. */
+function stopsOf({ outputs, judged }: Candidate, { data, config, asked }: Deciding): ChosenStops {
+  const { train, trainRows } = outputs;
+  const costs = costsOf(config, (row) => data.train.lengths[trainRows[row] as number] as number);
+  const [coarse, fine] = [thresholdGrid(judged.most, COARSE), thresholdGrid(judged.most)];
+  const at = (stops: readonly number[]) => doubtsAt(stops, train, judged.judges.train);
+  const whole = meanCost(at([]), null, costs);
+  return chooseStops([...train.ramps.keys()], (stops) => {
+    const doubts = at(stops);
+    const cost = (threshold: number | null) => meanCost(doubts, threshold, costs);
+    if ("promise" in asked) return [cost(plausible(doubts, coarse, asked.promise.keep))];
+    const threshold = withinBudget(doubts, fine, asked.budget, (one) => cost(one) < whole);
+    if (threshold === null) return [Number.POSITIVE_INFINITY, cost(judged.most)];
+    return [measure(doubts, threshold).lost, cost(threshold)];
+  });
+}
 
-function whyNone(doubts: Doubts, most: number, { kept }: Leaving, { keep, confidence }: Asked): string {
+function decideOn({ outputs, judged }: Candidate, stops: readonly number[], deciding: Deciding): Decision {
+  const { dev } = outputs;
+  const { data, config, asked } = deciding;
+  const none = (why: string): Decision => ({ exits: null, why });
+  if ("budget" in asked && asked.budget >= dev.top) {
+    return none(`${asked.budget} layers are the whole way, which has ${dev.top}. Give a smaller --budget`);
+  }
+  if (stops.length === 0) return none("no exit is predicted to pay: what is asked of ramps costs more than they spare");
+  const costs = costsOf(config, (row) => data.dev.lengths[row] as number);
+  const at = (some: readonly number[]) => doubtsAt(some, dev, judged.judges.dev);
+  const [doubts, whole] = [at(stops), meanCost(at([]), null, costs)];
+  const pays = (threshold: number) => meanCost(doubts, threshold, costs) < whole;
+  const grid = thresholdGrid(judged.most);
+  const threshold =
+    "promise" in asked ? certified(doubts, grid, asked.promise) : withinBudget(doubts, grid, asked.budget, pays);
+  if (threshold === null) return none(whyNone(doubts, judged, asked));
+  const rule: ExitRule = { criterion: judged.name, threshold, stops };
+  const measured = measuredBy(rule, dev, judged.judges.dev);
+  // What was predicted on train rows may have had a larger one in mind. To give it up leaves every promise as it is.
+  if (!pays(threshold)) {
+    const leaving = measured.left.reduce((sum, rows) => sum + rows, 0);
+    return none(
+      `too few dev rows leave: at the threshold that holds what was asked ${leaving} of ${dev.rows} do, and ramps cost more than that ` +
+        "spares. Give a lower --keep or --confidence",
+    );
+  }
+  return { exits: { ...rule, ...asked, measured } };
+}
+
+function whyNone(doubts: Doubts, { most, leaving: { kept } }: Judged, asked: Asked): string {
+  const [first] = thresholdGrid(most);
+  if ("budget" in asked) {
+    return `at no threshold do dev rows take at most ${asked.budget} layers on average and cost less than without exits. Give another --budget`;
+  }
+  const { keep, confidence } = asked.promise;
   const needed = fewestRows(1 - keep, 1 - confidence);
-  const [percent, sure] = [keep, confidence].map((share) => Number((100 * share).toPrecision(6)));
+  const [much, sure] = [formatPercent(keep), formatPercent(confidence)];
   if (doubts.counted < needed) {
     return (
-      `${doubts.counted} dev rows count (${kept}), and to keep ${percent} % with a confidence of ${sure} % takes ${needed} of which none is lost. ` +
+      `${doubts.counted} dev rows count (${kept}), and to keep ${much} with a confidence of ${sure} takes ${needed} of which none is lost. ` +
       "Give a lower --keep or --confidence, or more dev rows"
     );
   }
-  const [first] = thresholdGrid(most);
   const { lost } = measure(doubts, first as number);
   return (
     `at the most careful threshold ${Number(lost.toPrecision(3))} of ${doubts.counted} dev rows are lost (${kept}), too many to ` +
-    `keep ${percent} % with a confidence of ${sure} %. Give a lower --keep or --confidence, or train the ramps longer`
+    `keep ${much} with a confidence of ${sure}. Give a lower --keep or --confidence, or train the ramps longer`
   );
 }
 
-const costsOf = (config: EncoderConfig, lengthOf: (row: number) => number) => {
+const costsOf = (config: EncoderConfig, lengthOf: (row: number) => number): StopCosts => {
   const { cell, call, start } = layerCost(config, "cpu");
   return {
     layer(row: number) {
@@ -120,113 +132,3 @@ const costsOf = (config: EncoderConfig, lengthOf: (row: number) => number) => {
     stop: 2 * start,
   };
 };
-
-/** Throws usageError (2) for a kind without exits. */
-export function leavingOf(task: Task): Leaving {
-  const { leaving } = task.kind;
-  if (leaving) return leaving;
-  throw usageError(`${task.name}: tasks of ${task.kind.name} have no early exits. Name other tasks with --task`);
-}
-
-export type Judged = ReturnType<typeof judgesOf>;
-
-/**
- * By what rows are judged: with the criterion that was asked for, or the kind's first. Throws usageError (2) for one that the kind
- * does not have.
- */
-export function judgesOf(
-  outputs: StoredOutputs,
-  task: Task,
-  { train, dev }: Pick<TaskData, "train" | "dev">,
-  asked: string | undefined,
-) {
-  const leaving = leavingOf(task);
-  const name = asked ?? (Object.keys(leaving.criteria)[0] as string);
-  const criterion = Object.hasOwn(leaving.criteria, name) ? leaving.criteria[name] : undefined;
-  if (!criterion) {
-    throw usageError(
-      `--criterion ${name}: ${task.name} is a task of ${task.kind.name}, which has ${Object.keys(leaving.criteria).join(" and ")}`,
-    );
-  }
-  const width = sizeOf(task.kind.target.shape(task));
-  const targets = (labels: Float32Array, row: number) => labels.subarray(row * width, (row + 1) * width);
-  const losing = leaving.losses(task, train.labels);
-  const judge = (full: SplitFull, labelOf: (row: number) => Float32Array): ExitJudge => ({
-    doubt: (outputs) => criterion.doubt(outputs, task),
-    loss: (row, left) => losing(left, full(row), labelOf(row)),
-  });
-  return {
-    name,
-    leaving,
-    most: criterion.most(task, train.labels),
-    judges: {
-      train: judge(outputs.train.full, (row) => targets(train.labels, outputs.trainRows[row] as number)),
-      dev: judge(outputs.dev.full, (row) => targets(dev.labels, row)),
-    },
-  };
-}
-
-type SplitFull = SplitOutputs["full"];
-
-/** A point of the curve: what dev rows do at a threshold. */
-export interface CurvePoint {
-  readonly threshold: number;
-  readonly layers: number;
-  readonly score: number | null;
-}
-
-/** Score against layers on dev as the threshold moves, from no exits on. */
-export function exitCurve(
-  dev: SplitOutputs,
-  task: Task,
-  data: TaskData,
-  judge: ExitJudge,
-  stops: readonly number[],
-  thresholds: readonly number[],
-): CurvePoint[] {
-  const doubts = doubtsAt(stops, dev, judge);
-  const width = outputSize(task);
-  return [0, ...thresholds].map((threshold) => {
-    const logits = new Float32Array(dev.rows * width);
-    for (let row = 0; row < dev.rows; row++) {
-      const at = threshold === 0 ? -1 : leavesAt(doubts, row, threshold);
-      const own = at < 0 ? dev.full : (dev.ramps.get(stops[at] as number) as SplitFull);
-      logits.set(own(row), row * width);
-    }
-    const { score } = scoreLogits(task, rowLogits(logits, width), data.dev.labels);
-    return { threshold, layers: threshold === 0 ? dev.top : measure(doubts, threshold).layers, score };
-  });
-}
-
-export async function writeExits(ramps: StoredRun, exits: DecidedExits | null): Promise<void> {
-  const of = { ramps: ramps.record.sha256, dev: ramps.record.devData.sha256 };
-  const file = stamped({ format: FORMAT, of, exits });
-  await writeFileAtomic(exitsFile(ramps.folder), `${JSON.stringify(file, null, 2)}\n`);
-}
-
-/** The rule beside ramps; null where none was decided, or for other ramps. Throws modelError (4) for a damaged file. */
-export async function readExits(
-  { folder, record }: StoredRun,
-  criteria: readonly string[],
-  top: number,
-): Promise<DecidedExits | null> {
-  const file = exitsFile(folder);
-  if (!existsSync(file)) return null;
-  let json: unknown;
-  try {
-    json = parseJson(await readFile(file, "utf8"));
-  } catch (error) {
-    throw damaged(file, oneLine(error));
-  }
-  const foreign = formatProblem(json, FORMAT);
-  if (foreign !== null) throw modelError(`${file} ${foreign}`);
-  const { of, exits } = Object(json) as { readonly of?: unknown; readonly exits?: unknown };
-  if ((Object(of) as { ramps?: unknown }).ramps !== record.sha256) return null;
-  if (exits === null) return null;
-  const problem = exitProblem(exits, criteria, top);
-  if (problem !== null) throw damaged(file, problem);
-  return exits as DecidedExits;
-}
-
-const damaged = (file: string, problem: string) =>
-  modelError(`${file} is damaged (${problem}). Remove it and run: flexbert exits`);
