@@ -7,6 +7,12 @@ import type { Numbers } from "./metrics";
 /** `threshold` of a tasks file: every label gets its own, chosen on dev rows. */
 export const TUNED = "tuned";
 
+/**
+ * Rows that must have a label before its threshold is tuned. The best threshold of fewer is these rows' own, the overfitting of rare
+ * categories that Yang (2001, "A study of thresholding strategies for text categorization") found in SCut (bench/thresholds.mjs).
+ */
+export const FEWEST_TO_TUNE = 5;
+
 /** Probability from which a label holds: of all labels, of each by its id, or of each once it is chosen. */
 export type Threshold = number | typeof TUNED | readonly number[];
 
@@ -38,13 +44,14 @@ interface LabelCuts {
 
 /**
  * The thresholds with the largest F1 of each label on these rows, which is also the largest macro F1. Of equal ones that next to
- * `usual` is taken, and of two as near the higher one; a label that no row has keeps `usual`, as the rows say nothing of it.
+ * `usual` is taken, and of two as near the higher one; a label that fewer than `fewest` rows have keeps `usual`, as they say too little of it.
  * @param scores probabilities [rows, labels]
  * @param targets 0 and 1 [rows, labels]
+ * @param fewest at least 1
  */
-export function tuneEach(scores: Numbers, targets: Numbers, labels: number, usual: number): number[] {
+export function tuneEach(scores: Numbers, targets: Numbers, labels: number, usual: number, fewest: number): number[] {
   return allCuts(scores, targets, labels, usual).map(({ support, cuts, usual: kept }) => {
-    if (support === 0) return kept.threshold;
+    if (support < fewest) return kept.threshold;
     // As whole numbers: equal fractions are equal.
     const isBetter = (a: Cut, b: Cut) => a.hits * (b.predicted + support) - b.hits * (a.predicted + support);
     return best(cuts, isBetter, usual).threshold;
@@ -52,11 +59,17 @@ export function tuneEach(scores: Numbers, targets: Numbers, labels: number, usua
 }
 
 /** As {@link tuneEach}, with the largest micro F1 on these rows. It may leave a label that it could only get wrong to no row. */
-export function tuneTogether(scores: Numbers, targets: Numbers, labels: number, usual: number): number[] {
+export function tuneTogether(
+  scores: Numbers,
+  targets: Numbers,
+  labels: number,
+  usual: number,
+  fewest: number,
+): number[] {
   const all = allCuts(scores, targets, labels, usual);
   const chosenAt = (f1: number): Cut[] =>
     all.map(({ support, cuts, usual: kept }) => {
-      if (support === 0) return kept;
+      if (support < fewest) return kept;
       const gain = ({ hits, predicted }: Cut) => 2 * hits - f1 * predicted;
       // Rounding of sums must not tell equal cuts apart.
       const isBetter = (a: Cut, b: Cut) => (Math.abs(gain(a) - gain(b)) < 1e-9 ? 0 : gain(a) - gain(b));

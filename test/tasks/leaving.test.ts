@@ -29,9 +29,25 @@ test("of several labels: the least sure one's", () => {
   const doubt = (name: string, ...values: number[]) => criteria[name]?.doubt([logits(...values)], three) as number;
   expect(doubt("entropy", 50, 0, -50)).toBeCloseTo(Math.LN2, 6);
   expect(doubt("probability", 50, 2, -50)).toBeCloseTo(1 / (1 + Math.exp(2)), 6);
+  expect(criteria["probability"]?.most(three, [])).toBe(0.5);
   const lost = losses(three, []);
   expect(lost(logits(1, -1, 1), logits(2, -2, 2), [0, 0, 0])).toBe(0);
   expect(lost(logits(1, 1, 1), logits(2, -2, 2), [0, 0, 0])).toBe(1);
+});
+
+test("of several labels with thresholds of their own: most at each threshold, not at a half", () => {
+  const { criteria, losses } = leavingOf("multilabel");
+  const tuned = { labels: ["rare", "common"], threshold: [0.1, 0.5] };
+  const at = (p: number) => Math.log(p / (1 - p));
+  const doubt = (name: string, rare: number) => criteria[name]?.doubt([logits(at(rare), 50)], tuned) as number;
+  expect(doubt("entropy", 0.1)).toBeCloseTo(Math.LN2, 6);
+  expect(doubt("probability", 0.1)).toBeCloseTo(0.5, 6);
+  // Odds of 1 to 1, nine times those at the threshold; and a ninth of them below it.
+  for (const rare of [0.5, 1 / 82]) expect(doubt("probability", rare)).toBeCloseTo(0.1, 6);
+  // Close to the threshold doubt is what tells that a ramp may be on its other side.
+  const lost = losses(tuned, []);
+  expect(lost(logits(at(0.11), 50), logits(at(0.09), 50), [0, 1])).toBe(1);
+  expect(doubt("entropy", 0.11)).toBeGreaterThan(0.99 * Math.LN2);
 });
 
 test("of values: how far two ramps after each other are apart", () => {

@@ -6,7 +6,14 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { multilabel } from "../../src/tasks/kinds/multilabel";
 import { labelCounts, labelReport, macroF1OfLabels, microF1 } from "../../src/tasks/metrics";
-import { isThreshold, type Threshold, thresholdOf, tuneEach, tuneTogether } from "../../src/tasks/thresholds";
+import {
+  FEWEST_TO_TUNE,
+  isThreshold,
+  type Threshold,
+  thresholdOf,
+  tuneEach,
+  tuneTogether,
+} from "../../src/tasks/thresholds";
 
 interface Case {
   readonly targets: readonly (readonly number[])[];
@@ -40,21 +47,21 @@ describe("against scikit-learn", () => {
     expect(macroF1OfLabels(countsAt(one, 0.5))).toBeCloseTo(one.untuned[0], 12);
     expect(microF1(countsAt(one, 0.5))).toBeCloseTo(one.untuned[1], 12);
 
-    const each = tuneEach(scores, targets, labels, 0.5);
+    const each = tuneEach(scores, targets, labels, 0.5, 1);
     expect(each.every(isThreshold)).toBe(true);
     expect(labelReport(countsAt(one, each), one.f1.map(String)).map(({ f1 }) => f1)).toEqual(
       one.f1.map((f1) => expect.closeTo(f1, 12)),
     );
     expect(macroF1OfLabels(countsAt(one, each))).toBeCloseTo(one.macro, 12);
 
-    const together = tuneTogether(scores, targets, labels, 0.5);
+    const together = tuneTogether(scores, targets, labels, 0.5, 1);
     expect(together.every(isThreshold)).toBe(true);
     expect(microF1(countsAt(one, together))).toBeCloseTo(one.micro, 12);
   });
 });
 
 describe("of a label", () => {
-  const tuned = (scores: number[], targets: number[]) => tuneEach(scores, targets, 1, 0.5)[0];
+  const tuned = (scores: number[], targets: number[]) => tuneEach(scores, targets, 1, 0.5, 1)[0];
 
   test("the threshold stands about the middle of the scores on its sides, with few digits", () => {
     expect(tuned([0.9, 0.2, 0.1], [1, 1, 0])).toBe(0.15);
@@ -77,7 +84,7 @@ describe("of a label", () => {
   test("without a row it stays, whatever the metric", () => {
     expect(tuned([0.9, 0.8], [0, 0])).toBe(0.5);
     // The second label's false positives count and cannot be tuned away.
-    expect(tuneTogether([0.3, 0.9, 0.2, 0.9], [1, 0, 0, 0], 2, 0.5)).toEqual([0.25, 0.5]);
+    expect(tuneTogether([0.3, 0.9, 0.2, 0.9], [1, 0, 0, 0], 2, 0.5, 1)).toEqual([0.25, 0.5]);
   });
 
   test("that could only be got wrong, micro F1 leaves to no row", () => {
@@ -89,6 +96,7 @@ describe("of a label", () => {
       rows.flatMap(({ targets }) => targets),
       2,
       0.5,
+      1,
     ) as [number, number];
     expect(second).toBeGreaterThan(0.6);
     expect(
@@ -97,6 +105,7 @@ describe("of a label", () => {
         rows.flatMap(({ targets }) => targets),
         2,
         0.5,
+        1,
       )[1],
     ).toBeLessThanOrEqual(0.1);
   });
@@ -110,19 +119,36 @@ describe("of a label", () => {
       [Number.NaN, Number.NaN, Number.NaN],
     ]) {
       expect(isThreshold(tuned(scores, [1, 0, 1]))).toBe(true);
-      expect(isThreshold(tuneTogether(scores, [1, 0, 1], 1, 0.5)[0])).toBe(true);
+      expect(isThreshold(tuneTogether(scores, [1, 0, 1], 1, 0.5, 1)[0])).toBe(true);
     }
   });
 });
 
+/** The same rows so often that labels have enough of them. */
+const often = <T>(times: number, rows: readonly T[]): T[] => Array.from({ length: times }, () => rows).flat();
+
 test("a kind tunes by the task's metric: micro F1 over all labels, else each label's own", () => {
   const logit = (p: number) => Math.log(p / (1 - p));
-  const logits = Float32Array.from([0.9, 0.1, 0.9, 0.6, 0.9, 0.6, 0.9, 0.6], logit);
-  const targets = [1, 1, 1, 0, 1, 0, 1, 0];
+  const logits = Float32Array.from(often(10, [0.9, 0.1, 0.9, 0.6, 0.9, 0.6, 0.9, 0.6]), logit);
+  const targets = often(10, [1, 1, 1, 0, 1, 0, 1, 0]);
   const tune = (metric: string) => multilabel.tune?.(logits, targets, { labels: ["a", "b"], metric }) as number[];
   expect(tune("micro_f1")[1]).toBeGreaterThan(0.6);
   expect(tune("macro_f1")[1]).toBeLessThan(0.1);
   expect(tune("average_precision")).toEqual(tune("macro_f1"));
+});
+
+test("a label that too few rows have keeps the usual threshold, whatever these few would gain", () => {
+  // The rows that have it are all below a half, and apart from the others.
+  const rows = (having: number) => ({
+    scores: [...often(having, [0.3]), ...often(100, [0.1])],
+    targets: [...often(having, [1]), ...often(100, [0])],
+  });
+  const few = rows(FEWEST_TO_TUNE - 1);
+  const enough = rows(FEWEST_TO_TUNE);
+  for (const tune of [tuneEach, tuneTogether]) {
+    expect(tune(few.scores, few.targets, 1, 0.5, FEWEST_TO_TUNE)).toEqual([0.5]);
+    expect(tune(enough.scores, enough.targets, 1, 0.5, FEWEST_TO_TUNE)).toEqual([0.2]);
+  }
 });
 
 test("thresholds of labels decide, and what was not tuned yet decides nothing", () => {

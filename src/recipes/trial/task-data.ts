@@ -9,7 +9,7 @@ import { listed } from "../../messages/words";
 import { familyOf, mostTokens } from "../../model/families/families";
 import { BROKEN_SHARE, type DataOptions } from "../../settings/tasks";
 import type { Task } from "../../tasks/task";
-import { TUNED } from "../../tasks/thresholds";
+import { FEWEST_TO_TUNE, TUNED } from "../../tasks/thresholds";
 import { createTokenizer } from "../../tokenizer/tokenizer";
 
 export interface TaskData {
@@ -61,14 +61,19 @@ export async function readTaskData(
   };
 }
 
-/** Labels of which the dev rows say nothing: their thresholds stay what they are without tuning. */
+/** Labels of which the dev rows say too little: their thresholds stay what they are without tuning. */
 function untunable({ kind, labels, threshold }: Task, { path, examples }: Split): string[] {
   if (threshold !== TUNED) return [];
-  const there = new Set(examples.flatMap(({ label }) => (label === null ? [] : kind.idsOf(label))));
-  const absent = labels.filter((_, id) => !there.has(id));
-  if (absent.length === 0) return [];
-  const stay = absent.length > 1 ? "thresholds stay" : "threshold stays";
-  return [`${path}: no row has ${listed(absent)}, whose ${stay} ${kind.threshold}: there is nothing to tune on`];
+  const rows = labels.map(() => 0);
+  for (const { label } of examples) {
+    for (const id of label === null ? [] : kind.idsOf(label)) rows[id] = (rows[id] as number) + 1;
+  }
+  const rare = labels.flatMap((label, id) => ((rows[id] as number) < FEWEST_TO_TUNE ? [`${label} (${rows[id]})`] : []));
+  if (rare.length === 0) return [];
+  const stay = rare.length > 1 ? "their thresholds stay" : "its threshold stays";
+  return [
+    `${path}: fewer than ${FEWEST_TO_TUNE} rows have ${listed(rare)}, too few to tune on: ${stay} ${kind.threshold}`,
+  ];
 }
 
 function describe({ sha256, examples, broken }: Split): RunRecord["trainData"] {

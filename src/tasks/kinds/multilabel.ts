@@ -11,7 +11,7 @@ import {
   microF1,
   type Numbers,
 } from "../metrics";
-import { thresholdOf, tuneEach, tuneTogether } from "../thresholds";
+import { FEWEST_TO_TUNE, thresholdOf, tuneEach, tuneTogether } from "../thresholds";
 import { defineKind, type Labelled, type LabelsPrediction, type Written } from "./kind";
 import { binaryEntropy, latest } from "./leaving";
 import { readName } from "./names";
@@ -46,7 +46,7 @@ export const multilabel = defineKind({
   /** Average precision asks no threshold: then each label has the one that is best for itself. */
   tune(logits, targets, { labels, metric }) {
     const tuned = metric === "micro_f1" ? tuneTogether : tuneEach;
-    return tuned(Float64Array.from(logits, sigmoid), targets, labels.length, THRESHOLD);
+    return tuned(Float64Array.from(logits, sigmoid), targets, labels.length, THRESHOLD, FEWEST_TO_TUNE);
   },
 
   readLabel(cell: string, task: Labelled, written: Written) {
@@ -76,11 +76,8 @@ export const multilabel = defineKind({
   leaving: {
     /** Of the label that is least sure: each is decided alone, and all of them are the answer. */
     criteria: {
-      entropy: {
-        doubt: (outputs) => latest(outputs).reduce((most, logit) => Math.max(most, binaryEntropy(sigmoid(logit))), 0),
-        most: () => Math.LN2,
-      },
-      probability: { doubt: (outputs, task) => 1 - leastSure(latest(outputs), task), most: () => 1 },
+      entropy: { doubt: (outputs, task) => binaryEntropy(leastSided(latest(outputs), task)), most: () => Math.LN2 },
+      probability: { doubt: (outputs, task) => 1 - leastSided(latest(outputs), task), most: () => 0.5 },
     },
     kept: "rows whose labels are all as the whole model has them",
     losses: (task) => (left, full) => Number(decided(left, task).join() !== decided(full, task).join()),
@@ -128,6 +125,18 @@ const leastSure = (logits: Float32Array, { threshold = THRESHOLD }: Labelled): n
     const score = sigmoid(logit);
     return Math.min(least, score >= thresholdOf(threshold, id) ? score : 1 - score);
   }, 1);
+
+/**
+ * The same with each label's threshold moved to a half, logits with it: at a threshold of 0.1 nothing is known of a label whose
+ * probability is 0.1, and much of one at a half. From 0.5 to 1.
+ */
+const leastSided = (logits: Float32Array, { threshold = THRESHOLD }: Labelled): number =>
+  sigmoid(
+    logits.reduce(
+      (least, logit, id) => Math.min(least, Math.abs(logit - logitOf(thresholdOf(threshold, id)))),
+      Number.POSITIVE_INFINITY,
+    ),
+  );
 
 /** The ids of the labels whose probability reaches the threshold. */
 function decided(logits: Float32Array, { threshold = THRESHOLD }: Labelled): number[] {
