@@ -130,4 +130,5 @@ def main():
     (folder / "teaching.json").write_text("{\n" + lines + "\n}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import { formatBytes } from "../files/atomic";
 import { formatCount, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { kOf } from "../model/place";
+import type { Recipe } from "../recipes/recipe";
 import type { SweepPlan } from "../recipes/sweep-plan";
 import { type Terminal, table } from "./terminal";
 
@@ -37,12 +38,17 @@ export function printSummary({ engine, tasks }: TrainResult, started: string, te
 }
 
 /** The dry run: every trial with parameters, steps, memory and an estimate of its time on this engine. */
-export function printPlan(plan: TrainingPlan, plans: readonly SweepPlan[], terminal: Terminal): void {
+export function printPlan(
+  { makes }: Recipe,
+  plan: TrainingPlan,
+  plans: readonly SweepPlan[],
+  terminal: Terminal,
+): void {
   const { trials, flopsPerSecond, trunkSeconds, totalSeconds, halvedSeconds: halved } = plan;
   const open = trials.filter((trial) => !trial.finished);
   const rows = trials.map((trial) => [
     trial.task,
-    kOf(trial),
+    kOf(trial, makes),
     trial.seed,
     trial.fork ?? "none",
     formatCount(trial.trainable),

@@ -6,6 +6,7 @@ import { formatScore, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
 import { kOf } from "../model/place";
 import type { SearchReport } from "../recipes/halving/rule";
+import { methodOf } from "../recipes/methods/methods";
 import type { Sweep } from "../recipes/sweep";
 import { scoresByLayers } from "../selection/teacher";
 import { formatRates } from "./run-tables";
@@ -57,7 +58,11 @@ function describeSearch(task: string, { halving, full, stopped, saved, of }: Sea
 
 /** The table of one task's students. */
 export function printStudents({ sweep, runs }: TrainedSweep, terminal: Terminal): void {
-  const rows = runs.map(({ record }) => [
+  // Whole students of several methods may stand in one table.
+  const wayOf = ({ record }: StoredRun) => methodOf(record.options)?.name;
+  const ways = runs.some((run) => wayOf(run) !== undefined);
+  const rows = runs.map(({ record, folder }) => [
+    ...(ways ? [wayOf({ record, folder }) ?? ""] : []),
     record.layers,
     record.fork ?? "none",
     record.seed,
@@ -67,7 +72,9 @@ export function printStudents({ sweep, runs }: TrainedSweep, terminal: Terminal)
   ]);
   terminal.print(headOfStudents(sweep));
   terminal.print(
-    rows.length > 0 ? `${table(["layers", "fork", "seed", "score", "time", "tokens/s"], rows)}\n` : keepsTeacher,
+    rows.length > 0
+      ? `${table([...(ways ? ["method"] : []), "layers", "fork", "seed", "score", "time", "tokens/s"], rows)}\n`
+      : keepsTeacher,
   );
 }
 

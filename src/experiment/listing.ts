@@ -161,12 +161,14 @@ function sharedLayers(
 
 async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTrial> {
   const { base } = resolver;
-  const { task, training, place: asked } = spec;
+  const { task, place: asked } = spec;
   const found = await resolver.resolve(spec);
   // The work of a student does not depend on its fork, which may not be known before its teacher is.
-  const place = found.kind === "trial" ? found.settings.place : placeOf(base.config.numHiddenLayers, asked.layers);
+  const { numHiddenLayers: total } = base.config;
+  const waiting = asked.fork === null ? { fork: null, layers: asked.layers } : placeOf(total, asked.layers);
+  const place = found.kind === "trial" ? found.settings.place : waiting;
   const transfer = found.kind === "trial" ? found.settings.transfer : spec.transfer;
-  const cost = estimateTrial({ base, place, data: await resolver.data(task), training, task, transfer });
+  const cost = estimateTrial({ ...spec, base, place, data: await resolver.data(task), transfer });
   const common = { spec, ...cost, bytes: 4 * cost.trainable };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
   const { trial } = found;

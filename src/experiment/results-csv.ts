@@ -43,7 +43,7 @@ export function resultsTable(
     trial: spec.index,
     step: spec.recipe.method,
     task: spec.task.name,
-    layers: kOf(spec.place),
+    layers: kOf(spec.place, spec.recipe.makes),
     fork: run?.record.fork ?? "",
     init: spec.init ?? "",
     ...(someLayers ? { init_layers: spec.initLayers ?? "" } : {}),

@@ -4,6 +4,7 @@
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
+import { methodOf } from "../recipes/methods/methods";
 import { startOf } from "../recipes/recipe";
 import { compareScores } from "../tasks/metrics";
 import { spreadOf } from "../tasks/scores";
@@ -42,6 +43,8 @@ export interface ScoreLine {
   /** "teacher": that of the task's teacher. */
   readonly fork: PlaceRequest["fork"];
   readonly init: string | null;
+  /** Of a whole student: how it was taught. */
+  readonly method?: string;
   /** Of its teacher's layers, those that it begins as; null for those at its own depth. */
   readonly initLayers: string | null;
   readonly trials: number;
@@ -71,7 +74,8 @@ export function scoreTable(): ScoreTable {
       counts.results++;
       if (!run) counts.unneeded++;
       const { recipe, task, place } = spec;
-      const key = [recipe.method, task.name, startOf(spec), kOf(place), place.fork].join(" ");
+      // A label has layers, and the method of a whole student.
+      const key = [recipe.method, task.name, startOf(spec), recipe.describe(spec).label, place.fork].join(" ");
       const group = groups.get(key) ?? { first: spec, scores: [], seeds: new Set() };
       groups.set(key, group);
       if (!run) return;
@@ -87,13 +91,15 @@ export function scoreTable(): ScoreTable {
 
 /** Of all trials with the first one's layers. */
 function lineOf(first: TrialSpec, scores: readonly (number | null)[], seeds: number) {
-  const { recipe, task, place, init, initLayers } = first;
+  const { recipe, task, place, init, initLayers, options } = first;
+  const method = methodOf(options);
   const spread = spreadOf(scores);
   const line: ScoreLine = {
     task: task.name,
     step: recipe.method,
-    layers: kOf(place),
+    layers: kOf(place, recipe.makes),
     fork: place.fork,
+    ...(method ? { method: method.name } : {}),
     init: init ?? null,
     initLayers: initLayers ?? null,
     trials: scores.length,

@@ -176,9 +176,11 @@ function checkSelection({ task, run }: Selection, { base, allowUnshared }: Merge
   asDecided(task, run); // before anything is written
   if (record.base.sha256 !== base.sha256) throw otherBase(`${folder} was trained`, record.base, base);
   if (record.fork === null && !allowUnshared) {
+    const [what, remedy] = record.teacher
+      ? ["is a whole student with embeddings of its own", `Distil ${task.name} without --method`]
+      : ["trained its embeddings (k = full)", `Fine-tune ${task.name} with a number for --k`];
     throw modelError(
-      `${folder} trained its embeddings (k = full), so it shares no layer: merging it costs ${record.layers} layers. ` +
-        `Fine-tune ${task.name} with a number for --k, or give --allow-unshared`,
+      `${folder} ${what}, so it shares no layer: merging it costs ${record.layers} layers. ${remedy}, or give --allow-unshared`,
     );
   }
 }

@@ -174,13 +174,15 @@ function hostTables(theta: number, half: number, rows: number): readonly [Float3
 const range = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
 
 /**
+ * Products of queries and keys, or of values and values, over the root of a head's size.
  * @param query [rows, heads, asking, size]
  * @param key [rows, heads, length, size]
- * @param bias of {@link scoreBias}
  * @returns [rows, heads, asking, length]
  */
-export function attentionProbabilities(query: Tensor4D, key: Tensor4D, bias: Tensor4D): Tensor4D {
+export const attentionScores = (query: Tensor4D, key: Tensor4D): Tensor4D =>
   // The scale stands at the product, where a compiled step makes it the product's factor.
-  const products = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
-  return tf.softmax(tf.add(products, bias)) as Tensor4D;
-}
+  tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
+
+/** @param bias of {@link scoreBias} @returns of the scores' shape */
+export const attentionProbabilities = (scores: Tensor4D, bias: Tensor4D): Tensor4D =>
+  tf.softmax(tf.add(scores, bias)) as Tensor4D;

@@ -3,7 +3,7 @@
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { attentionProbabilities, type Masking, placesUpTo, rotated, scoreBias } from "./attention";
+import { attentionProbabilities, attentionScores, type Masking, placesUpTo, rotated, scoreBias } from "./attention";
 import type { EncoderConfig } from "./config";
 import { attentionProbabilitiesSite, type Dropout, layerSite } from "./dropout";
 import { familyOf } from "./families/families";
@@ -93,8 +93,11 @@ export function encoderLayer(
       const split = (x: Tensor) => splitHeads(x as Tensor3D, heads);
       const [asked, keys, v] = [split(query()), split(key()), split(value())];
       const [q, k] = rotated(asked, keys, masked, form, positions, config);
-      const probabilities = attentionProbabilities(q, k, scoreBias(masked, form, positions, tensors, config));
+      const scores = attentionScores(q, k);
+      const probabilities = attentionProbabilities(scores, scoreBias(masked, form, positions, tensors, config));
+      record?.("scores", index, scores);
       record?.("attention", index, probabilities);
+      record?.("values", index, v);
       const dropped = dropout ? dropout(attentionProbabilitiesSite(index), probabilities) : probabilities;
       const context = tf.transpose(tf.matMul(dropped, v), [0, 2, 1, 3]); // [batch, n, heads, size]
       const [batch, n, , size] = context.shape as [number, number, number, number];

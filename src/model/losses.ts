@@ -1,7 +1,8 @@
 // Losses over one batch. Each is the weighted mean over real rows: filler rows have weight 0.
 
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { attentionBias, attentionProbabilities, attentionScores } from "./attention";
 import { fusedKernels, runFused } from "./fused";
 
 /** Weighted mean of [batch] values. */
@@ -160,6 +161,68 @@ export function binarySoftTargetLoss(
 export function stateError(student: Tensor3D, teacher: Tensor3D, weights: Tensor2D): Scalar {
   const errors = tf.mean(tf.squaredDifference(student, teacher), 2); // [batch, positions]
   return tf.div(tf.sum(tf.mul(errors, weights)), tf.sum(weights));
+}
+
+/**
+ * 1 - cosine of the angle between states, mean over the positions that have weight: PyTorch's CosineEmbeddingLoss of pairs that
+ * belong together (Sanh et al. 2019, DistilBERT, section 3).
+ * @param student [batch, positions, width]
+ * @param teacher of the same shape; no gradient flows into it
+ * @param weights [batch, positions]
+ */
+export function cosineError(student: Tensor3D, teacher: Tensor3D, weights: Tensor2D): Scalar {
+  const cosines = tf.sum(tf.mul(unitLength(student), unitLength(teacher)), 2); // [batch, positions]
+  return tf.div(tf.sum(tf.mul(tf.sub(1, cosines), weights)), tf.sum(weights));
+}
+
+/** States divided by their length. @param states [batch, positions, width] */
+export function unitLength(states: Tensor3D): Tensor3D {
+  const squares = tf.sum(tf.square(states), 2, true); // [batch, positions, 1]
+  return tf.div(states, tf.sqrt(tf.add(squares, TINY)));
+}
+
+/** Keeps roots and quotients of what may be 0 finite, and changes nothing else. */
+const TINY = 1e-12;
+
+/**
+ * KL(teacher || student) of what each position attends to, summed over keys, mean over heads and over the positions that have
+ * weight (Wang et al. 2020, MiniLM, section 3).
+ * @param student [batch, heads, length, length], distributions over the last axis, 0 for padding
+ * @param teacher of the same shape; no gradient flows into it
+ * @param weights [batch, length] of positions that attend
+ */
+export function relationDivergence(student: Tensor4D, teacher: Tensor4D, weights: Tensor2D): Scalar {
+  const heads = student.shape[1];
+  // A probability that is 0, as padding's are, has a teacher's of 0 beside it or no logarithm: neither adds anything.
+  const logOf = (x: Tensor) => tf.log(tf.maximum(x, LEAST_PROBABILITY));
+  const divergence = tf.sum(tf.mul(teacher, tf.sub(logOf(teacher), logOf(student))), 3); // [batch, heads, length]
+  return tf.div(tf.sum(tf.mul(divergence, tf.expandDims(weights, 1))), tf.mul(tf.sum(weights), heads));
+}
+
+const LEAST_PROBABILITY = 1e-30;
+
+/**
+ * What the values of each position are to those of the others: a distribution by head, as attention is one of queries and keys.
+ * @param values [batch, heads, length, size]
+ * @param keys [batch, length], 1 for tokens
+ * @returns [batch, heads, length, length]
+ */
+export const valueRelations = (values: Tensor4D, keys: Tensor2D): Tensor4D =>
+  attentionProbabilities(attentionScores(values, values), attentionBias(keys));
+
+/**
+ * Squared error of attention scores before their softmax, mean over heads and over pairs of positions that have weight and keys that
+ * are no padding (Jiao et al. 2020, TinyBERT, section 3).
+ * @param student [batch, heads, length, length]
+ * @param teacher of the same shape; no gradient flows into it
+ * @param weights [batch, length] of positions that attend
+ * @param keys [batch, length], 1 for tokens
+ */
+export function scoreError(student: Tensor4D, teacher: Tensor4D, weights: Tensor2D, keys: Tensor2D): Scalar {
+  const heads = student.shape[1];
+  const pairs = tf.mul(tf.expandDims(weights, 2), tf.expandDims(keys, 1)); // [batch, length, length]
+  const errors = tf.mul(tf.squaredDifference(student, teacher), tf.expandDims(pairs, 1));
+  return tf.div(tf.sum(errors), tf.mul(tf.sum(pairs), heads));
 }
 
 /**

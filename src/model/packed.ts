@@ -4,7 +4,7 @@
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { attentionProbabilities, masking, rotated, scoreBias } from "./attention";
+import { attentionProbabilities, attentionScores, masking, rotated, scoreBias } from "./attention";
 import type { EncoderConfig } from "./config";
 import { typeRows } from "./encoder";
 import { familyOf } from "./families/families";
@@ -111,7 +111,7 @@ export function packedLayers(
         const [keys, v] = [byRow(key(), packing.to_rows, heads), byRow(value(), packing.to_rows, heads)];
         const [q, k] = rotated(ofRows, keys, masked, form, positions, config);
         const bias = scoreBias(masked, form, positions, tensors, config);
-        const context = tf.matMul(attentionProbabilities(q, k, bias), v); // [rows, heads, n, size]
+        const context = tf.matMul(attentionProbabilities(attentionScores(q, k), bias), v); // [rows, heads, n, size]
         const width = heads * (context.shape[3] as number);
         if (positions === "first") return tf.reshape(context, [-1, width]);
         return tf.reshape(gathered(context, packing.to_tokens, width / heads), [-1, width]); // from [tokens, heads, size]

@@ -5,7 +5,10 @@ import type { Fork } from "../options/forks";
 import type { K } from "../options/layers";
 
 export interface Place {
-  /** Frozen layers under it, which it shares; null for a full branch: every layer, and embeddings of its own. */
+  /**
+   * Frozen layers under it, which it shares; null where it has embeddings of its own: a full branch, which trains every layer
+   * of the base, and a whole student, which has fewer.
+   */
   readonly fork: number | null;
   /** Encoder layers of its own. */
   readonly layers: number;
@@ -31,8 +34,9 @@ export const placeOf = (total: number, k: K): Place =>
 export const placesOf = (total: number, ks: readonly K[]): Place[] =>
   [...new Set(ks)].map((k) => placeOf(total, k)).sort((a, b) => byK(b, a));
 
-/** What --k calls it; of a student, which need not reach the top, its layers. */
-export const kOf = ({ fork, layers }: PlaceRequest): K => (fork === null ? "full" : layers);
+/** What --k calls it; of a student, which need not reach the top or have all of the base's layers, its layers. */
+export const kOf = ({ fork, layers }: PlaceRequest, makes: "teachers" | "students" = "teachers"): K =>
+  fork === null && makes === "teachers" ? "full" : layers;
 
 /** How names of folders have it, so that they sort by layers: "k05", "kfull". */
 export const kName = (place: PlaceRequest): string => `k${String(kOf(place)).padStart(2, "0")}`;
@@ -43,10 +47,13 @@ export const byK = (a: Place, b: Place): number =>
 
 /**
  * Whether a student there can cost less than its teacher, alone or beside others: it has fewer layers of its own, or ends
- * lower. A full teacher shares nothing, so that every student does.
+ * lower. A full teacher shares nothing, so that every student that shares does; a whole student has fewer layers than its
+ * teacher with those under it.
  */
-export const isSmaller = (student: Place, teacher: Place): boolean =>
-  teacher.fork === null || student.layers < teacher.layers || ownLayers(student)[1] < ownLayers(teacher)[1];
+export const isSmaller = (student: Place, teacher: Place): boolean => {
+  if (student.fork === null) return student.layers < ownLayers(teacher)[1];
+  return teacher.fork === null || student.layers < teacher.layers || ownLayers(student)[1] < ownLayers(teacher)[1];
+};
 
 /** The lowest of its encoder layers and the one past its topmost, counted from 0 at the bottom of the base. */
 export function ownLayers({ fork, layers }: Place): readonly [from: number, to: number] {

@@ -19,12 +19,16 @@ export interface Sites {
   readonly hidden: Tensor3D;
   /** Probabilities of encoder layer i before their dropout. [batch, heads, length that attends, length] */
   readonly attention: Tensor4D;
+  /** Products of queries and keys of encoder layer i, scaled, before all that is added to them. Of attention's shape. */
+  readonly scores: Tensor4D;
+  /** Values of encoder layer i by head. [batch, heads, length, size] */
+  readonly values: Tensor4D;
   /** What the classifier of a pooled head reads of layer i - 1, before its dropout; of the topmost layer alone. [batch, 1, hidden] */
   readonly pooled: Tensor3D;
 }
 
 export type Site = keyof Sites;
-const siteNames = ["hidden", "attention", "pooled"] as const satisfies readonly Site[];
+const siteNames = ["hidden", "attention", "scores", "values", "pooled"] as const satisfies readonly Site[];
 
 /** Takes note of a value of a layer, if it is read. */
 export type Recorder = <S extends Site>(site: S, layer: number, x: Sites[S]) => void;
@@ -38,8 +42,8 @@ export type Outputs = { readonly logits: Tensor2D } & { readonly [S in Site]: (l
 /** Which positions the topmost layer of a branch computes, for its head and for what else is read. */
 export function topPositions(place: Place, reads: Reads, head: { readonly positions: Positions }): Positions {
   const [, top] = ownLayers(place);
-  const all = head.positions === "all" || reads.hidden?.[top] === "all" || reads.attention?.[top - 1] === "all";
-  return all ? "all" : "first";
+  const read = [reads.hidden?.[top], reads.attention?.[top - 1], reads.scores?.[top - 1]];
+  return head.positions === "all" || read.includes("all") ? "all" : "first";
 }
 
 /** A recorder for one pass, and the outputs with what it has recorded. */

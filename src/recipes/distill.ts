@@ -1,18 +1,50 @@
 // Knowledge distillation (paper, section 2.2): a student of l layers on the teacher's fork, initialised from the
 // teacher's bottommost l layers with its pooler and head, learns the teacher's softened outputs and the labels. Ours:
 // on any fork of the trunk, initialised from the teacher's layers at the same depth, else the base's.
-// The teacher's logits are computed once for all students, like the trunk's activations.
+// The teacher's logits are computed once for all students, like the trunk's activations. With --method whole encoders of fewer
+// layers, as other papers teach them: methods/.
 
 import { usageError } from "../errors/errors";
 import { ownLayers } from "../model/place";
 import { forkRange } from "../options/forks";
 import { layerRange } from "../options/layers";
-import { option } from "../options/option";
+import { option, optional } from "../options/option";
 import { choice } from "../options/readers";
 import { fromRecorded } from "../options/settings";
 import { headOf } from "../tasks/task";
+import { methodOf } from "./methods/methods";
+import { methodOptions, wholeVariants } from "./methods/options";
 import { defineRecipe } from "./recipe";
 import { taughtAs, teaching, transferring } from "./teaching-options";
+
+const distillOptions = {
+  studentLayers: option(layerRange({ full: false }), {
+    flag: "--student-layers",
+    short: "-l",
+    value: "<layers>",
+    help: "layers of the students: 2, 1-3 or 1,2,3",
+    fallback: "2",
+  }),
+  studentForks: option(forkRange, {
+    flag: "--student-forks",
+    value: "<forks>",
+    help: "frozen layers under them: same (as their teacher), 2-5, 3 or same,2-5",
+    fallback: "same",
+  }),
+  ...teaching,
+  ...transferring,
+  init: optional(choice(["teacher", "pretrained"]), {
+    flag: "--init",
+    value: "<from>",
+    help: "students begin as the teacher's layers, or the base's (default teacher, or as the method does)",
+  }),
+  initLayers: optional(choice(["depth", "bottom", "top", "spread"]), {
+    flag: "--init-layers",
+    value: "<which>",
+    help: "depth: at the student's (the base's where the teacher has none), bottom, top or spread (default depth, or as the method does)",
+  }),
+  ...methodOptions,
+};
 
 export const distill = defineRecipe({
   method: "distill",
@@ -30,62 +62,49 @@ export const distill = defineRecipe({
     "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
     "distill --task stsb --student-layers 1 --match tokens --learning-rate 3e-4 --epochs 8",
+    "distill --task rte --method pkd --student-layers 3 --beta 100",
     "distill --task mrpc --student-layers 1 --transfer task:qqp,more-pairs.csv --transfer-rows 20000",
   ],
-  options: {
-    studentLayers: option(layerRange({ full: false }), {
-      flag: "--student-layers",
-      short: "-l",
-      value: "<layers>",
-      help: "layers of the students: 2, 1-3 or 1,2,3",
-      fallback: "2",
-    }),
-    studentForks: option(forkRange, {
-      flag: "--student-forks",
-      value: "<forks>",
-      help: "frozen layers under them: same (as their teacher), 2-5, 3 or same,2-5",
-      fallback: "same",
-    }),
-    ...teaching,
-    ...transferring,
-    init: option(choice(["teacher", "pretrained"]), {
-      flag: "--init",
-      value: "<from>",
-      help: "students begin as the teacher's layers, or the base's",
-      fallback: "teacher",
-    }),
-    initLayers: option(choice(["depth", "bottom", "top", "spread"]), {
-      flag: "--init-layers",
-      value: "<which>",
-      help: "of the teacher's layers: at the student's depth (the base's where it has none), bottom, top or spread",
-      fallback: "depth",
-    }),
-  },
+  options: distillOptions,
   inFile: {
     ...{ studentLayers: "required", studentForks: "value", init: "list", initLayers: "list" },
     ...{ temperature: "value", alpha: "value", alphaEnd: "value" },
     ...{ match: "list", matchWeight: "value", teachers: "value" },
     ...{ transfer: "value", transferRows: "value", transferShare: "value" },
     ...{ transferConfidence: "value", transferBalance: "value" },
+    ...{ method: "list", beta: "value", layerMap: "list", firstStage: "value" },
   },
 
   /** From the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest. */
-  settings({ studentLayers, studentForks, init, initLayers: which, ...values }, { placing }) {
+  settings(values, layers) {
+    const { studentLayers, studentForks, init = "teacher", initLayers: which = "depth" } = values;
+    const taught = taughtAs(values);
+    const whole = wholeVariants(values, distillOptions, layers, taught.options);
+    if (whole) return whole;
     if (init === "pretrained" && which !== "depth") {
       throw usageError(
         `--init-layers ${which} names layers of the teacher, and --init pretrained takes the base's at the student's depth. ` +
           "Leave one of them out",
       );
     }
-    const places = placing({ forks: "student-forks", layers: "student-layers" }, studentForks, studentLayers);
+    const places = layers.placing({ forks: "student-forks", layers: "student-layers" }, studentForks, studentLayers);
     const start = which === "depth" ? { init } : { init, initLayers: which };
-    const taught = taughtAs(values);
     return places.map((place) => ({ place, ...start, ...taught }));
   },
 
-  standsAlone: ({ studentForks }) => !studentForks.values.includes("same"),
+  standsAlone: ({ studentForks, method }) => methodOf({ method }) !== null || !studentForks.values.includes("same"),
 
-  describe({ place: { layers, fork }, init, initLayers }) {
+  runsTeacher: (options) => methodOf(options)?.layers !== undefined,
+
+  describe({ place: { layers, fork }, init, initLayers, options }) {
+    const method = methodOf(options);
+    if (method) {
+      return {
+        name: `l${layers}-${method.name}-${init}${initLayers ? `-${initLayers}` : ""}`,
+        label: `${method.name} l=${layers}`,
+        config: { studentLayers: layers, init, initLayers: initLayers ?? "bottom" },
+      };
+    }
     const [at, on, own] = fork === "teacher" ? ["", "", {}] : [`-f${fork}`, ` f=${fork}`, { studentForks: fork }];
     return {
       name: `l${layers}${at}-${init}${initLayers ? `-${initLayers}` : ""}`,
@@ -106,7 +125,13 @@ export const distill = defineRecipe({
     return [match ?? null, taughtBy.map(({ record }) => record.sha256 ?? null), texts];
   },
 
-  async work({ task, base, place, seed, init, initLayers, taughtBy, transfer, training, options }, taught) {
+  async work(trial, taught) {
+    const { task, base, place, seed, init, initLayers, taughtBy, transfer, training, options } = trial;
+    const method = methodOf(options);
+    if (method) {
+      const { wholeStudent } = await import("./methods/whole-student.js");
+      return wholeStudent(trial, method, taught);
+    }
     const { branchOfBase, studentOfTeacher } = await import("./trial/initial-branch.js");
     const { distillationLoss } = await import("./losses.js");
     const { alpha, alphaEnd, temperature, match, matchWeight } = fromRecorded(teaching, options);

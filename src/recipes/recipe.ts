@@ -137,6 +137,8 @@ export interface Recipe<D extends Definitions = any, O extends OwnOptions = any,
   describe(variant: Variant<O>): Description;
   /** Whether all its students stand on forks of their own, none on its teacher's. Absent: never. */
   standsAlone?(values: Values<D>): boolean;
+  /** Whether each step of such a trial runs its whole teacher beside the student. Absent: never. */
+  runsTeacher?(options: O): boolean;
   /** Whether its sweep stops trials that lag behind: halving/. Absent: never. */
   halves?(values: Values<D>): boolean;
   /** Runs before the first trial of a task that is not finished. */

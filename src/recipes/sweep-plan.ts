@@ -52,7 +52,8 @@ function sharedWork(
   trials: readonly PlannedTrial[],
   { base, data, teacher, transfers }: SweepSettings,
 ): Pick<SweepPlan, "trunkFlops" | "cacheBytes"> {
-  const open = trials.filter(({ finished, fork }) => !finished && fork !== null);
+  // A whole student has no trunk under it; its teacher may.
+  const open = trials.filter(({ finished, fork }) => !finished && (fork !== null || (teacher?.record.fork ?? 0) > 0));
   if (open.length === 0) return { trunkFlops: 0, cacheBytes: 0 };
   const first = teacher?.record.fork ?? 0;
   const forks = new Set(open.map(({ fork }) => fork ?? 0));

@@ -3,6 +3,7 @@
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import type { Place } from "../model/place";
+import { methodOf } from "../recipes/methods/methods";
 import { groupBy } from "../selection/group-by";
 import { settingOf } from "../selection/seeds";
 import { bestRun } from "../selection/teacher";
@@ -13,6 +14,8 @@ import type { SeedScores } from "./statistics";
 export interface Arm extends Place {
   /** The recipe that trained them, or "import". */
   readonly method: string;
+  /** Whole students: the name of the method that taught them (`distill --method`). */
+  readonly way: string | null;
   /** Students: what they began as. */
   readonly init: "teacher" | "pretrained" | null;
   /** Over all settings and seeds. */
@@ -40,11 +43,12 @@ export function armOf(runs: readonly StoredRun[]): Arm {
   const best = bestRun(runs);
   const bySetting = groupBy(runs, settingOf);
   const own = [...(bySetting.get(settingOf(best)) ?? [])].sort((a, b) => a.record.seed - b.record.seed);
-  const { layers, fork, method, init = null } = best.record;
+  const { layers, fork, method, init = null, options } = best.record;
   return {
     layers,
     fork,
     method,
+    way: methodOf(options)?.name ?? null,
     init,
     best,
     runs: own,

@@ -7,6 +7,7 @@ import { decidesAs } from "../checkpoints/runs/tuned";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { byK, kOf, type Place } from "../model/place";
+import { methodOf } from "../recipes/methods/methods";
 import type { Recipes } from "../recipes/recipe";
 import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
 import { groupBy } from "../selection/group-by";
@@ -34,8 +35,10 @@ export interface TaskResults extends TaskLabel {
   readonly teacher: StoredRun | null;
   /** The run that taught the students: the teacher, or that of full fine-tuning where nothing else was done. */
   readonly taughtBy: StoredRun | null;
-  /** By layers, then by fork from the shallowest; of one place those that began as the teacher first. */
+  /** Those on the trunk, by layers, then by fork from the shallowest; of one place those that began as the teacher first. */
   readonly students: readonly Arm[];
+  /** Those that are whole encoders and share nothing. */
+  readonly whole: readonly Arm[];
   /** Every run that the report counts. */
   readonly runs: readonly StoredRun[];
   /** Finished runs that do not compare with these, and runs that are not finished. */
@@ -111,7 +114,8 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
       record.devData.sha256 === first.record.devData.sha256,
   );
   const isPretrained = ({ init }: Arm) => Number(init === "pretrained");
-  const armKey = ({ record: { method, layers, fork, init } }: StoredRun) => `${method} ${layers} ${fork} ${init}`;
+  const armKey = ({ record: { method, layers, fork, init, options } }: StoredRun) =>
+    `${method} ${methodOf(options)?.name} ${layers} ${fork} ${init}`;
   const studentArms = [...groupBy(ofTeacher, armKey).values()]
     .map(armOf)
     .sort((a, b) => a.layers - b.layers || (a.fork ?? 0) - (b.fork ?? 0) || isPretrained(a) - isPretrained(b));
@@ -130,7 +134,8 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
     chosen: arms.find(({ all }) => teacher !== null && all.includes(teacher)) ?? null,
     teacher,
     taughtBy,
-    students: studentArms,
+    students: studentArms.filter(({ fork }) => fork !== null),
+    whole: studentArms.filter(({ fork }) => fork === null),
     runs,
     leftOut: finished - runs.length,
     unfinished: stored.length - finished,

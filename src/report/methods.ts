@@ -5,6 +5,7 @@ import type { Manifest } from "../merge/folder/manifest";
 import { counted } from "../messages/words";
 import { overhead } from "../model/overhead";
 import { isSmaller, type Place } from "../model/place";
+import { methods as wholeMethods } from "../recipes/methods/methods";
 import { type Recipes, recipesThatMake } from "../recipes/recipe";
 import { pickByThreshold } from "../selection/threshold";
 import { type Spread, spreadOf } from "../tasks/scores";
@@ -81,6 +82,12 @@ export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds
     );
   const methods = [
     method("Full fine-tuning", "every layer and the embeddings, for each task alone", ({ results }) => full(results)),
+    ...[...wholeMethods.values()].flatMap(({ name, short, meaning }) =>
+      wholeSizes(tasks, name).map((size) => {
+        const whole = `whole encoders of ${counted(size, "layer")}, one a task, which share nothing: ${meaning}`;
+        return method(`${short}-${size}`, whole, (task) => wholeStudent(task, name, size));
+      }),
+    ),
     method("w/o KD", "each task's teacher", ({ candidates }) => teacherOf(candidates)),
   ];
   for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
@@ -132,6 +139,17 @@ function studentOf({ results, candidates }: TaskArms, method: string, size: numb
   return best ?? (teacher && teacher.layers <= size ? teacher : null);
 }
 
+const wholeSizes = (tasks: readonly TaskArms[], way: string): number[] => {
+  const made = tasks.flatMap(({ results }) => results.whole.filter((arm) => arm.way === way));
+  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+};
+
+/** The best whole student of one method and size, whatever it began as. */
+const wholeStudent = ({ results }: TaskArms, way: string, size: number): Arm | null =>
+  results.whole
+    .filter((arm) => arm.way === way && arm.layers === size)
+    .reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
+
 function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {
   if (!arm) return null;
   const teacher = teacherOf(candidates) as Arm;
@@ -153,7 +171,7 @@ function mergedMethod(tasks: readonly TaskArms[], { folder, manifest }: NonNulla
     if (!merged) return null;
     // The manifest names the run: its method and its folder.
     const isItsRun = ({ best }: Arm) => merged.run.endsWith(`-${best.record.id}`);
-    const arm = [...results.arms, ...results.students].find(isItsRun) ?? null;
+    const arm = [...results.arms, ...results.students, ...results.whole].find(isItsRun) ?? null;
     const { layers, fork, score } = merged;
     if (arm) return { ...(cellOf(arm, task) as MethodCell), layers, fork, score };
     return { arm, layers, fork, score, spread: null, comparison: null };

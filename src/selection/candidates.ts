@@ -79,10 +79,18 @@ export function requireKnown(select: string, known: readonly string[]): void {
 export const tasksOfSelect = (text: string): string[] =>
   text.includes("=") ? text.split(",").map((part) => part.slice(0, part.indexOf("=")).trim()) : [];
 
-/** The run that a choice names. Throws modelError (4) with the command that would make it. */
-export function selectRun({ task, teachers, students }: Candidates, choice: Choice, by: ChooseBy): StoredRun {
+/**
+ * The run that a choice names. Throws modelError (4) with the command that would make it.
+ * @param allowUnshared whether whole students count, which share no layer
+ */
+export function selectRun(
+  { task, teachers, students }: Candidates,
+  choice: Choice,
+  by: ChooseBy,
+  allowUnshared = false,
+): StoredRun {
   const teacher = teachingRun(comparableRuns(teachers)[0] ?? [], by);
-  const ofTeacher = studentsOf(students, teacher);
+  const ofTeacher = studentsOf(students, teacher).filter((run) => allowUnshared || isSharing(run));
   if (choice === "teacher" || (choice === "student" && ofTeacher.length === 0)) {
     if (!teacher) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
     return teacher;
@@ -109,8 +117,8 @@ export function selectRun({ task, teachers, students }: Candidates, choice: Choi
 
 /**
  * A task's candidates from the fewest layers to the most, then from the shallowest fork: the best student of each place
- * that was scored on its teacher's dev rows, the teacher, and with `allowUnshared` the best run of k = full. Also how many students were left out because
- * other dev rows scored them.
+ * that was scored on its teacher's dev rows, the teacher, and with `allowUnshared` the best run of k = full and the best whole
+ * students. Also how many students were left out because other dev rows scored them.
  */
 export function storedCandidates(
   { teachers, students }: Candidates,
@@ -122,28 +130,41 @@ export function storedCandidates(
   const taught = teachingRun(newest, by);
   const ofTeacher = studentsOf(students, taught);
   const comparable = ofTeacher.filter(({ record }) => record.devData.sha256 === taught?.record.devData.sha256);
-  const best = bestByPlace(comparable);
+  const best = bestByPlace(comparable.filter(isSharing));
+  const whole = bestByPlace(comparable.filter((run) => !isSharing(run)));
   const full = newest.filter(({ record }) => record.fork === null);
   const candidates = [
     ...best.map((run) => toCandidate("student", run)),
     ...(teacher ? [toCandidate("teacher", teacher)] : []),
     ...(allowUnshared && full.length > 0 ? [toCandidate("unshared", bestRun(full))] : []),
+    ...(allowUnshared ? whole.map((run) => toCandidate("unshared", run)) : []),
   ];
   return { candidates, incomparable: ofTeacher.length - comparable.length };
 }
 
 /** What a choice among a task's runs passes over, a line each: people should not have to find out by themselves. */
-export function leftOut({ teachers, students }: Omit<Candidates, "task">, by: ChooseBy): string[] {
+export function leftOut(
+  { teachers, students }: Omit<Candidates, "task">,
+  by: ChooseBy,
+  allowUnshared = false,
+): string[] {
   const [first = [], ...others] = comparableRuns(teachers);
   const teacher = teachingRun(first, by);
   const runs = others.reduce((sum, group) => sum + group.length, 0);
   const finished = students.filter(({ record }) => record.state === "finished").length;
-  const orphans = finished - studentsOf(students, teacher).length;
+  const ofTeacher = studentsOf(students, teacher);
+  const orphans = finished - ofTeacher.length;
+  const whole = allowUnshared ? 0 : ofTeacher.filter((run) => !isSharing(run)).length;
   const lines: string[] = [];
   if (runs > 0) lines.push(`${counted(runs, "run")} scored on other dev rows left out`);
   if (orphans > 0) lines.push(`${counted(orphans, "student")} of other teachers left out`);
+  if (whole > 0)
+    lines.push(`${counted(whole, "whole student")}, sharing no layer, left out: --allow-unshared takes them`);
   return lines;
 }
+
+/** Whether a run stands on the trunk: one of k = full has embeddings of its own, and a whole student too. */
+export const isSharing = ({ record }: StoredRun): boolean => record.fork !== null;
 
 export const toCandidate = (role: Candidate["role"], run: StoredRun): Candidate => {
   const { fork, layers, score } = run.record;

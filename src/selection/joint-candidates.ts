@@ -6,7 +6,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { byK } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate, TaskCandidates } from "./candidate";
-import { bestByPlace, type Candidates, toCandidate } from "./candidates";
+import { bestByPlace, type Candidates, isSharing, toCandidate } from "./candidates";
 import { noiseOf, seedGroups } from "./noise";
 import { bestRun, chooseTeacher, comparableRuns, scoresByLayers } from "./teacher";
 
@@ -20,7 +20,9 @@ export function jointCandidates(
   const teacher = chooseTeacher(newest, by);
   const finished = students.filter(({ record }) => record.state === "finished");
   const comparable = finished.filter(({ record }) => record.devData.sha256 === newest[0]?.record.devData.sha256);
-  const ofStudents = bestByPlace(comparable).map((run) => toCandidate("student", run));
+  const ofStudents = bestByPlace(comparable.filter((run) => allowUnshared || isSharing(run))).map((run) =>
+    toCandidate(isSharing(run) ? "student" : "unshared", run),
+  );
   const ofTeachers = scoresByLayers(newest).flatMap(({ place, runs }) => {
     if (place.fork === null) return allowUnshared ? [toCandidate("unshared", bestRun(runs))] : [];
     const isTeachers = teacher !== null && runs.includes(teacher);

@@ -129,8 +129,6 @@ function toRow(cells: readonly string[], header: readonly string[], line: number
   if (fork === undefined) return `fork "${cell("fork")}" is neither a number of layers nor none`;
   if ((fork ?? 0) + layers > baseLayers)
     return `${layers} layers above fork ${fork ?? "none"} are more than the base's ${baseLayers}`;
-  if (fork === null && layers < baseLayers)
-    return `fork none is full fine-tuning, of all ${baseLayers} layers, not ${layers}`;
   const score = toScore(cell("score"));
   if (score === undefined)
     return `score "${cell("score")}" is no number; write digits and a point, or nan where it is undefined`;

@@ -2,7 +2,7 @@
 
 import { expect } from "@jest/globals";
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
-import type { Engine } from "../../src/engines/engine";
+import type { Engine, Program } from "../../src/engines/engine";
 import { masking } from "../../src/model/attention";
 import type { EncoderConfig } from "../../src/model/config";
 import { embed, encoderLayer, encoderLayers } from "../../src/model/encoder";
@@ -13,12 +13,12 @@ import { placeOf } from "../../src/model/place";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { stepScalars, withMoments } from "../../src/training/step/adamw";
 import { type Loss, trainStep } from "../../src/training/step/step";
-import { type Expected, loadTinyBert, trainedLayers } from "../reference";
+import { type Curve, type Expected, loadTinyBert, trainedLayers } from "../reference";
 
 /** The place of the trained layers. */
 export const trainedPlace = ({ numHiddenLayers }: EncoderConfig) => placeOf(numHiddenLayers, trainedLayers);
 
-const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
+export const matrix = (rows: number[][]) => int32([rows.length, rows[0]?.length ?? 0], Int32Array.from(rows.flat()));
 
 /** Every layer's output and attention, and the logits of the top layer's first position alone. */
 export async function forward(engine: Engine, config: EncoderConfig, tensors: HostTensors, expected: Expected) {
@@ -82,6 +82,17 @@ export async function expectPyTorchsLosses(engine: Engine, folder: string, objec
     row_weights: float32([rows], new Float32Array(rows).fill(1)),
     ...inputs,
   };
+  await expectCurve(program, batch, curve, ofStep);
+  expect(engine.tensorCount()).toBe(before);
+}
+
+/** Steps of a loaded program at PyTorch's rate, each with the loss and the norm that PyTorch has, within 1e-3; it is disposed. */
+export async function expectCurve(
+  program: Program<"train">,
+  batch: HostTensors,
+  curve: Curve,
+  ofStep?: (step: number) => HostTensors,
+): Promise<void> {
   for (const [i, wanted] of curve.losses.entries()) {
     const scalars = Object.entries(stepScalars(1e-3, 0.01, i + 1)).map(([name, value]) => [
       name,
@@ -94,5 +105,4 @@ export async function expectPyTorchsLosses(engine: Engine, folder: string, objec
     expect(relative("grad_norm", curve.grad_norms[i] as number)).toBeLessThan(1e-3);
   }
   program.dispose();
-  expect(engine.tensorCount()).toBe(before);
 }

@@ -3,11 +3,10 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
-import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
+import { test } from "@jest/globals";
+import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { readSafetensors } from "../../src/checkpoints/formats/safetensors";
-import type { Engine } from "../../src/engines/engine";
 import type { Tensors } from "../../src/model/entry-point";
 import { heads } from "../../src/model/heads";
 import { stateError } from "../../src/model/losses";
@@ -16,46 +15,13 @@ import type { Outputs } from "../../src/model/recorder";
 import { float32, type HostTensor, type HostTensors, int32 } from "../../src/model/tensors";
 import { distillationLoss, type Matched, type Teaching } from "../../src/recipes/losses";
 import { type Curve, ownReference } from "../reference";
-import { expectPyTorchsLosses, floats, largestDifference, type Objective } from "./curves";
+import { expectPyTorchsLosses, floats, type Objective } from "./curves";
 import { describeEachEngine } from "./engines";
-
-interface Wanted {
-  readonly value: number;
-  readonly gradients: Readonly<Record<string, Nested>>;
-}
-type Nested = number | readonly Nested[];
+import { expectPyTorchs, flat, shapeOf, tensor } from "./worked-examples";
 
 const reference = JSON.parse(readFileSync(path.join(ownReference, "teaching.json"), "utf8"));
 const { alpha, temperature, match_weight: weight, states, unlabelled, curves } = reference;
 const { classification } = heads;
-
-const flat = (values: Nested): number[] => [values].flat(9) as number[];
-const shapeOf = (values: Nested): number[] =>
-  typeof values === "number" ? [] : [values.length, ...shapeOf(values[0] as Nested)];
-const tensor = (values: Nested) => float32(shapeOf(values), Float32Array.from(flat(values)));
-
-/** A loss of the named tensors, and its gradients by those that PyTorch has them of, as a step computes them. */
-async function expectPyTorchs(wanted: Wanted, loss: (inputs: Tensors) => Scalar, inputs: HostTensors, engine: Engine) {
-  const names = Object.keys(wanted.gradients);
-  const program = await engine.load(
-    {},
-    {
-      loss: (_, given) => {
-        const leaves = names.map((name) => given[name] as Tensor);
-        const { value, grads } = tf.engine().gradients(() => loss(given), leaves, undefined, true);
-        return { outputs: { value, ...Object.fromEntries(names.map((name, i) => [name, grads[i] as Tensor])) } };
-      },
-    },
-  );
-  const found = (await program.run("loss", inputs)) as Record<string, HostTensor>;
-  program.dispose();
-  expect(Math.abs((found["value"]?.data[0] as number) / wanted.value - 1)).toBeLessThan(1e-5);
-  for (const name of names) {
-    const gradient = flat(wanted.gradients[name] as Nested);
-    expect(found[name]?.data).toHaveLength(gradient.length);
-    expect(largestDifference(found[name]?.data as Float32Array, gradient)).toBeLessThan(1e-6);
-  }
-}
 
 describeEachEngine("PyTorch's values of teaching", (open) => {
   const given = {

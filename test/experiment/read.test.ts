@@ -62,7 +62,7 @@ describe("readExperiment", () => {
       precision: "float32",
     });
     expect(distill[0]?.trainings.map(({ epochs }) => epochs)).toEqual([2, 2]);
-    expect(distill[0]?.values).toMatchObject([{ init: "teacher", temperature: 2, alpha: 0.9 }]);
+    expect(distill[0]?.values).toMatchObject([{ method: "flexbert", temperature: 2, alpha: 0.9 }]);
     expect(distill[0]?.tasks.map(({ name }) => name)).toEqual(["cola"]);
     expect(experiment.tasks.map((task) => experiment.samples(task))).toEqual([{}, { maxTrainSamples: 100 }]);
   });

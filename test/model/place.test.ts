@@ -1,5 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import { isSmaller, type Place } from "../../src/model/place";
+import { isSmaller, kOf, type Place } from "../../src/model/place";
+
+test("full is k of a teacher with embeddings of its own, and no student's", () => {
+  const full: Place = { fork: null, layers: 6 };
+  expect([kOf(full), kOf({ fork: 4, layers: 2 }), kOf({ fork: null, layers: 3 }, "students")]).toEqual(["full", 2, 3]);
+});
 
 describe("isSmaller", () => {
   const teacher: Place = { fork: 3, layers: 3 };
@@ -18,5 +23,12 @@ describe("isSmaller", () => {
   test("a full teacher shares nothing: every student shares more", () => {
     const full: Place = { fork: null, layers: 6 };
     expect([1, 6].map((layers) => isSmaller({ fork: 0, layers }, full))).toEqual([true, true]);
+  });
+
+  test("a whole student is smaller than a teacher with more layers, frozen ones counted", () => {
+    const whole = (layers: number): Place => ({ fork: null, layers });
+    for (const place of [teacher, whole(6)]) {
+      expect([5, 6].map((layers) => isSmaller(whole(layers), place))).toEqual([true, false]);
+    }
   });
 });

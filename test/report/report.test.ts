@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import Papa from "papaparse";
+import type { RunRecord } from "../../src/checkpoints/runs/run-folder";
 import { recipes } from "../../src/recipes/recipes";
 import type { ReportChart, ReportTable } from "../../src/report/document";
 import { buildReport, type Report, type ReportRequest, writeReport } from "../../src/report/report";
@@ -163,6 +164,54 @@ describe("methods", () => {
     expect(average).toMatchObject({ text: "56.0", mark: "noise" });
     expect(row(table, "KD-1").map(({ text }) => text)).toEqual(["KD-1", "64.0", "–", "–", "–", "–"]);
     expect(table.notes.join(" ")).toMatch(/KD-1; KD-2: not every task has such a run/);
+  });
+
+  test("whole students are rows of their own by method and size, count as unshared, and are no branch of any choice", async () => {
+    const rte = await makeRun(checkpoints, { layers: 4, score: 0.8 });
+    const cola = await makeRun(checkpoints, { layers: 3, score: 0.6, task: "cola" });
+    const student = (teacher: RunRecord, score: number, method?: string) =>
+      makeRun(checkpoints, {
+        ...{
+          method: "distill",
+          task: teacher.task,
+          teacher,
+          layers: method ? 3 : 2,
+          score,
+          full: method !== undefined,
+        },
+        ...(method ? { init: "pretrained", options: { method } } : {}),
+      });
+    await student(rte, 0.75);
+    await student(cola, 0.55);
+    for (const [score, method] of [
+      [0.79, "pkd"],
+      [0.7, "distilbert"],
+    ] as const) {
+      await student(rte, score, method);
+      await student(cola, score - 0.2, method);
+    }
+    const report = await build({ thresholds: [1] });
+    const costs = report.methods.map(({ name, average, cost: of }) => [
+      name,
+      average?.score?.toFixed(3),
+      of?.layers,
+      of?.shared,
+    ]);
+    expect(costs).toEqual([
+      ["DistilBERT-3", "0.600", 6, 0],
+      ["PKD-3", "0.690", 6, 0],
+      ["w/o KD", "0.700", 10, 3],
+      ["KD-2", "0.650", 7, 3],
+      ["mixed, c = 1", "0.700", 10, 3],
+    ]);
+    expect(report.methods[1]?.meaning).toMatch(
+      /^whole encoders of 3 layers, one a task, which share nothing: outputs, labels/,
+    );
+    const runs = block<ReportTable>(report, "table-runs").csv.rows;
+    expect(runs.filter((cells) => String(cells.at(-1)).includes("pkd")).map((cells) => [cells[3], cells[4]])).toEqual([
+      [3, null],
+      [3, null],
+    ]);
   });
 
   test("tasks outside the average cost layers all the same", async () => {

@@ -89,7 +89,11 @@ describe("readScores", () => {
     ["half a layer", rows("a,12,0,1.5,80"), /layers "1.5"/],
     ["a negative fork", rows("a,12,-1,1,80"), /fork "-1" is neither/],
     ["layers above the base", rows("a,12,8,5,80"), /5 layers above fork 8 are more than the base's 12/],
-    ["full with few layers", rows("a,12,none,5,80"), /fork none is full fine-tuning, of all 12 layers, not 5/],
+    [
+      "a whole student above the base",
+      rows("a,12,none,13,80"),
+      /13 layers above fork none are more than the base's 12/,
+    ],
     [
       "two bases",
       rows("a,12,0,1,80", "b,6,0,1,80"),

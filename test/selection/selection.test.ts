@@ -206,6 +206,38 @@ describe("students on any fork", () => {
   });
 });
 
+describe("whole students", () => {
+  const teacher = run({ layers: 4, score: 0.8 });
+  const taught = { teacher: teacher.record.sha256 as string };
+  const branch = run({ layers: 2, score: 0.6, ...taught });
+  const whole = run({ layers: 2, full: true, score: 0.7, ...taught });
+  const task = { task: "rte", teachers: [teacher], students: [branch, whole] };
+
+  test("share nothing, as k = full: no choice takes one unless that is allowed", () => {
+    for (const choice of ["student", "kd-2"] as const) {
+      expect(selectRun(task, choice, "max")).toBe(branch);
+      expect(selectRun(task, choice, "max", true)).toBe(whole);
+    }
+    expect(selectRun({ ...task, students: [whole] }, "student", "max")).toBe(teacher);
+    const roles = (allow: boolean) =>
+      storedCandidates(task, "max", allow).candidates.map(({ role, fork, layers }) => [role, fork, layers]);
+    const shared = [
+      ["student", 4, 2],
+      ["teacher", 2, 4],
+    ];
+    expect(roles(false)).toEqual(shared);
+    expect(roles(true)).toEqual([...shared, ["unshared", null, 2]]);
+    const joint = (allow: boolean) => jointCandidates(task, "max", allow).pool.candidates.map(({ role }) => role);
+    expect(joint(false)).toEqual(["student", "teacher"]);
+    expect(joint(true)).toEqual(["student", "teacher", "unshared"]);
+  });
+
+  test("are told of where they are passed over", () => {
+    const told = ["1 whole student, sharing no layer, left out: --allow-unshared takes them"];
+    expect([leftOut(task, "max"), leftOut(task, "max", true)]).toEqual([told, []]);
+  });
+});
+
 describe("storedCandidates", () => {
   const teacher = run({ layers: 4, score: 0.8 });
   const student = (facts: Facts) => run({ ...facts, teacher: teacher.record.sha256 as string });

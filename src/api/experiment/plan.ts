@@ -156,7 +156,7 @@ export function describeListed({ spec, id, folder, state, teacher, transfer, ...
     id,
     step: recipe.method,
     task: task.name,
-    layers: kOf(place),
+    layers: kOf(place, recipe.makes),
     // "teacher": that of the task's teacher, which may not be chosen yet.
     fork: place.fork,
     seed,

@@ -49,8 +49,9 @@ export async function chooseRuns(
   const selections: Selection[] = [];
   for (const task of tasks) {
     const candidates = await runsOf(base, task, checkpoints, call);
-    const run = selectRun(candidates, choose(task.name), values.chooseBy);
-    for (const line of leftOut(candidates, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
+    const run = selectRun(candidates, choose(task.name), values.chooseBy, values.allowUnshared);
+    for (const line of leftOut(candidates, values.chooseBy, values.allowUnshared))
+      call.reporter.log(`${task.name}: ${line}`);
     logChoice({ task, run }, call);
     if (select === undefined) warnOfLoss({ task, run }, call);
     selections.push({ task, run });

@@ -80,7 +80,8 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     const { pool, incomparable } = candidatesOf(stored, values);
     // Students of other teachers count in a joint choice.
     const passedOver = values.joint ? { teachers: stored.teachers, students: [] } : stored;
-    for (const line of leftOut(passedOver, values.chooseBy)) call.reporter.log(`${task.name}: ${line}`);
+    for (const line of leftOut(passedOver, values.chooseBy, values.allowUnshared))
+      call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {
       call.reporter.log(
         `${task.name}: ${incomparable} students scored on other dev rows than their teacher are no candidates`,

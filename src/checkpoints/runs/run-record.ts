@@ -173,6 +173,7 @@ interface CheckedFields {
   readonly fork: number | null;
   readonly full: boolean;
   readonly layers: number;
+  readonly teacher?: object;
   readonly options: Fields;
   readonly metric?: string;
   readonly metrics: Readonly<Record<string, number | null>>;
@@ -187,9 +188,11 @@ function optionsProblem({ method, options }: CheckedFields): string | null {
   return recordedProblem(method === IMPORTED ? maxLength : trainingSettings, options);
 }
 
-function placeProblem({ base, fork, full, layers }: CheckedFields): string | null {
+/** A student that has embeddings of its own may have fewer layers than the base. */
+function placeProblem({ base, fork, full, layers, teacher }: CheckedFields): string | null {
   if (full !== (fork === null)) return `its full is ${full}, its fork ${fork}`;
-  const wanted = fork === null ? layers === base.layers : fork + layers <= base.layers;
+  const whole = teacher ? layers <= base.layers : layers === base.layers;
+  const wanted = fork === null ? whole : fork + layers <= base.layers;
   return wanted ? null : `its layers are ${layers} and its fork ${fork}, of a base of ${base.layers} layers`;
 }
 

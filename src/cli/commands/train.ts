@@ -38,5 +38,5 @@ async function printDryRun(recipe: Recipe, options: TrainGiven, terminal: Termin
   }
   for (const sweep of idle) terminal.print(`${headOfStudents(sweep)}\n${keepsTeacher}`);
   // A table of no trials says nothing; --json has its empty list.
-  if (idle.length < plans.length) printPlan(await estimate(plans, values, terminal), plans, terminal);
+  if (idle.length < plans.length) printPlan(recipe, await estimate(plans, values, terminal), plans, terminal);
 }

@@ -33,7 +33,9 @@ export function estimateTrial({
   training,
   task,
   transfer,
-}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task"> & {
+  recipe,
+  options,
+}: Pick<TrialSettings, "base" | "place" | "data" | "training" | "task" | "recipe" | "options"> & {
   readonly transfer?: Transferred | undefined;
 }): TrialEstimate {
   const { config } = base;
@@ -47,15 +49,23 @@ export function estimateTrial({
   const tokens = transfer ? (padded.tokens / Math.max(1, rows)) * perEpoch * training.batchSize : padded.tokens;
   const forward = branchFlops(config, layers, tokens, padded.longest, task.kind);
   const evaluation = branchFlops(config, layers, data.dev.tokens, padded.longest, task.kind);
+  const whole: Place = { fork: null, layers: config.numHiddenLayers };
+  const beside = recipe.runsTeacher?.(options)
+    ? {
+        flops: branchFlops(config, whole.layers, tokens, padded.longest, task.kind),
+        parameters: branchParameterCount(config, whole, task),
+      }
+    : { flops: 0, parameters: 0 };
   return {
     trainable,
     frozen: belowFork,
     steps: perEpoch * training.epochs,
     memoryBytes:
       stepBytes(config, layers, training.batchSize, padded.longest, trainable) +
+      4 * beside.parameters +
       (fork === null ? 0 : cacheBytes(base, data)),
     // The backward pass costs twice the forward one.
-    flops: training.epochs * (3 * forward + evaluation),
+    flops: training.epochs * (3 * forward + beside.flops + evaluation),
   };
 }
 

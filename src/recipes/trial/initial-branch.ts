@@ -7,7 +7,7 @@ import type { EncoderConfig } from "../../model/config";
 import { inLayer, layerOf } from "../../model/families/families";
 import type { Parameter } from "../../model/families/family";
 import type { HeadParameter } from "../../model/head-parameters";
-import { baseParameters, branchTensors, layerTensors } from "../../model/parameters";
+import { baseParameters, branchTensors, embeddingTensors, layerTensors } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import { float32, type HostTensor, type HostTensors, sizeOf } from "../../model/tensors";
 import { normals } from "../../random/draws";
@@ -63,6 +63,26 @@ export interface PlacedTeacher {
   readonly place: Place;
 }
 
+/** The whole model that a run is: the frozen part under it, which is the base's, and its own. */
+export function wholeTeacher(
+  { tensors }: Pick<Base, "tensors">,
+  { branch, place: stands }: PlacedTeacher,
+  head: readonly HeadParameter[],
+): PlacedTeacher {
+  const place = { fork: null, layers: ownLayers(stands)[1] };
+  return { branch: branchTensors({ ...tensors, ...branch }, place, namesOf(head)), place };
+}
+
+/** The same of the base under a new head: what a whole student begins as that takes layers of the base. */
+export function wholeBase(
+  base: Pick<Base, "config" | "tensors">,
+  head: readonly HeadParameter[],
+  seed: number,
+): PlacedTeacher {
+  const place = { fork: null, layers: base.config.numHiddenLayers };
+  return { branch: branchOfBase(base, place, head, seed), place };
+}
+
 /** A layer of a student's before its first step. */
 export interface LayerStart {
   readonly from: "teacher" | "base";
@@ -92,7 +112,8 @@ export function layerStarts(place: Place, teacher: Place, which: Variant["initLa
 }
 
 /**
- * A student on any fork: its layers as {@link layerStarts} says, under its teacher's pooler and head.
+ * A student on any fork: its layers as {@link layerStarts} says, under its teacher's pooler and head. A whole one, of a teacher
+ * that is whole, has its embeddings too.
  * Tensors are in the order of a base's: sums over them, such as the gradient's norm, depend on it.
  */
 export function studentOfTeacher(
@@ -108,7 +129,7 @@ export function studentOfTeacher(
   if (starts.every(({ from, layer }, i) => from === "teacher" && layer === first + i)) {
     return branchOfTeacher(teacher.branch, place, base.config, head);
   }
-  const branch: Record<string, HostTensor> = {};
+  const branch: Record<string, HostTensor> = place.fork === null ? embeddingTensors(teacher.branch) : {};
   for (const name of Object.keys(layerTensors(named(base.config), first, past))) {
     const depth = layerOf(name);
     const { from, layer } = starts[depth - first] as LayerStart;

@@ -5,7 +5,7 @@ import { IMPORTED } from "../../checkpoints/runs/run-record";
 import { modelError } from "../../errors/errors";
 import { canonicalJson } from "../../files/hash";
 import { counted } from "../../messages/words";
-import { isSmaller, kOf, type Place, type PlaceRequest } from "../../model/place";
+import { isSmaller, kOf, ownLayers, type Place, type PlaceRequest } from "../../model/place";
 import type { Task } from "../../tasks/task";
 import type { TrialSettings, Variant } from "../recipe";
 import { readTransfer, type TransferPlaces, type TransferRequest, type TransferTexts } from "./transfer";
@@ -34,10 +34,14 @@ export function whyNot(variant: Variant, teacher: StoredRun | null): string | nu
   const place = placeOn(variant, teacher);
   const { layers } = place;
   if (!isSmaller(place, teacher.record)) {
+    if (place.fork === null) {
+      const [, top] = ownLayers(teacher.record);
+      return `its teacher has ${counted(top, "layer")} in all, no more than a whole student of ${layers}: it keeps its teacher`;
+    }
     const above = place.fork === fork ? ["", ""] : [` above fork ${fork}`, ` above fork ${place.fork}`];
     return `its teacher has ${own} layers${above[0]}, no more than a student of ${layers}${above[1]}: it keeps its teacher`;
   }
-  if (!variant.initLayers || layers <= own) return null;
+  if (!variant.initLayers || layers <= own || place.fork === null) return null;
   return (
     `its teacher has ${counted(own, "layer")}, too few for a student of ${layers} to begin as its ${variant.initLayers}: ` +
     "none is made"
@@ -55,7 +59,7 @@ export function sweepTrial(
   checkpoints: string,
 ): SweepTrial {
   const place = placeOn(variant, teacher);
-  const ofTeacher = teacher !== null && place.fork === teacher.record.fork;
+  const ofTeacher = teacher !== null && place.fork !== null && place.fork === teacher.record.fork;
   const asked: PlaceRequest = ofTeacher ? { ...place, fork: "teacher" } : place;
   const named = initLayers && !(ofTeacher && initLayers === "bottom") ? { initLayers } : {};
   const transfer = texts && transfers?.get(transferKey(texts));

@@ -42,7 +42,7 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
         { text: metricName(task.metric) },
         { text: String(task.trainRows), ...leftOut(task.trainSkipped) },
         { text: String(task.devRows), ...leftOut(task.devSkipped) },
-        { text: task.arms.map(kOf).join(", ") },
+        { text: task.arms.map((arm) => kOf(arm)).join(", ") },
         studentsCell(task),
         { text: range(arms.map(({ scores }) => scores.size)) },
         { text: range(arms.map(({ settings }) => settings)) },
@@ -63,7 +63,7 @@ function runsTable(tasks: readonly TaskResults[]): ReportTable {
       ],
       rows: tasks.flatMap((task) =>
         task.runs.map(({ record }) => [
-          ...[task.name, record.id, record.method, kOf(record), record.fork],
+          ...[task.name, record.id, record.method, kOf(record, record.teacher ? "students" : "teachers"), record.fork],
           ...[record.init ?? null, record.seed, "dev", task.metric, record.score],
           // From 1, as everywhere that people read.
           ...[record.bestEpoch === null ? null : record.bestEpoch + 1, record.steps, record.seconds],

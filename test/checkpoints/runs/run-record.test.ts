@@ -143,9 +143,9 @@ describe("fields that contradict each other", () => {
   test.each<[string, Partial<RunRecord>, string]>([
     ["full with a fork", { full: true }, "its full is true, its fork 4"],
     [
-      "a full branch of a part",
-      { full: true, fork: null },
-      "its layers are 2 and its fork null, of a base of 6 layers",
+      "a whole student above the top",
+      { full: true, fork: null, layers: 7 },
+      "its layers are 7 and its fork null, of a base of 6 layers",
     ],
     ["above the top", { fork: 5 }, "its layers are 2 and its fork 5, of a base of 6 layers"],
     ["more layers than there are", { layers: 7, fork: 0 }, "its layers are 7 and its fork 0, of a base of 6 layers"],
@@ -156,6 +156,13 @@ describe("fields that contradict each other", () => {
     const record = { ...(await recordOf()), fork: 4 };
     expect(recordProblem(record)).toBeNull();
     expect(recordProblem({ ...record, ...change })).toBe(problem);
+  });
+
+  test("a student alone may have embeddings of its own and fewer layers than the base", async () => {
+    const whole = { ...(await recordOf()), full: true, fork: null };
+    expect(recordProblem(whole)).toBeNull();
+    const { teacher: _, ...without } = whole;
+    expect(recordProblem(without)).toBe("its layers are 2 and its fork null, of a base of 6 layers");
   });
 
   test("of an unfinished run no score is asked for", async () => {

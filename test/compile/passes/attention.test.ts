@@ -7,7 +7,7 @@ import type { Graph } from "../../../src/compile/graph/graph";
 import { ATTENTION, fuseAttention } from "../../../src/compile/passes/attention";
 import { optimise } from "../../../src/compile/passes/passes";
 import { registerGradients } from "../../../src/engines/eager";
-import { attentionBias, attentionProbabilities } from "../../../src/model/attention";
+import { attentionBias, attentionProbabilities, attentionScores } from "../../../src/model/attention";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../../src/model/entry-point";
 import type { HostTensors } from "../../../src/model/tensors";
 import { expectSame, i32, runGraph, spread } from "../compare";
@@ -33,7 +33,7 @@ const attention =
       return tf.transpose(tf.reshape(x, shape) as tf.Tensor4D, [0, 2, 1, 3]);
     };
     const added = bias ? bias(inputs) : attentionBias(inputs["mask"] as tf.Tensor2D);
-    const probabilities = attentionProbabilities(split("query"), split("key"), added);
+    const probabilities = attentionProbabilities(attentionScores(split("query"), split("key")), added);
     const product = after(tf.matMul(between(probabilities, inputs), split("value")) as tf.Tensor4D);
     const context = tf.transpose(product, [0, 2, 1, 3]);
     const { shape } = inputs["query"] as tf.Tensor3D;
