@@ -9,7 +9,7 @@ import { canonicalJson } from "../files/hash";
 import type { EncoderConfig } from "../model/config";
 import { stretchTensors } from "../model/parameters";
 import { ownLayers } from "../model/place";
-import { rampName } from "../model/ramp-names";
+import { isRampOf } from "../model/ramp-names";
 import { type Stretch, stretchesOf } from "../model/stretches";
 import type { Blob, Manifest, MergedTask } from "./folder/manifest";
 import {
@@ -88,7 +88,7 @@ async function writeTask(
   const ofRamps = Object.entries(exits ? Object.fromEntries(await rampsOf(exits.ramps)) : {});
   const ramps: Record<string, Blob> = {};
   for (const stop of stops) {
-    const own = new Map(ofRamps.filter(([tensor]) => tensor.startsWith(rampName(stop, ""))));
+    const own = new Map(ofRamps.filter(([tensor]) => isRampOf(tensor, stop)));
     ramps[stop] = await write(`${name}-ramp-${stop}`, rampGraph(config, stop, head, own));
   }
   return { parts, rest, ramps };

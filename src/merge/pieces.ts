@@ -8,9 +8,10 @@ import { branchGraph, stretchGraph, type WeightPlace, type Weights } from "../ex
 import type { EncoderConfig } from "../model/config";
 import { familyOf, isShared } from "../model/families/families";
 import { type Stretch, stretchesOf } from "../model/stretches";
-import { writeExitPieces } from "./exit-pieces";
+import type { WeightForm } from "../settings/engine";
+import { type ExitPiecesRequest, writeExitPieces } from "./exit-pieces";
 import { type OnCreated, writeNamed } from "./folder/blobs";
-import type { Int8Parts } from "./folder/int8";
+import { contentsIn } from "./folder/leaving";
 import type { Blob, Manifest, MergedTask } from "./folder/manifest";
 import {
   type ExitPieces,
@@ -34,25 +35,19 @@ export async function writeAllPieces(
   before: Manifest | null,
   onCreated: OnCreated,
 ): Promise<PiecesByPrecision> {
-  const kept32 = keptGraphs(out, before, before?.pieces, "float32");
-  const whole = await writePieces(out, contents, config, kept32, onCreated);
-  const exits = await exitPieces(out, contents, config, { whole, before, kept: kept32 }, onCreated);
-  const float32 = exits ? { ...whole, exits } : whole;
-  if (!contents.int8) return { float32 };
-  const quantised = before?.int8 ? { ...before, ...int8Contents(before, before.int8) } : null;
-  const kept = keptGraphs(out, quantised, before?.pieces, "int8");
-  return { float32, int8: await writePieces(out, int8Contents(contents, contents.int8), config, kept, onCreated) };
+  const made = async (form: WeightForm): Promise<Pieces> => {
+    const now = contentsIn(contents, form);
+    const old = before && (form === "float32" || before.int8) ? contentsIn(before, form) : null;
+    const graphs = piecesOf(before?.pieces, form);
+    const kept = keptGraphs(out, old, graphs);
+    const whole = await writePieces(out, now, config, kept, onCreated);
+    const known = old && graphs ? { contents: old, pieces: graphs } : null;
+    const exits = await exitPieces(out, now, config, { whole, before: known, kept }, onCreated);
+    return exits ? { ...whole, exits } : whole;
+  };
+  const float32 = await made("float32");
+  return contents.int8 ? { float32, int8: await made("int8") } : { float32 };
 }
-
-/** Contents whose blobs are the int8 ones. */
-const int8Contents = ({ tasks }: Contents, int8: Int8Parts): Contents => ({
-  embeddings: int8.embeddings,
-  trunk: int8.trunk,
-  tasks: tasks.map((task) => {
-    const { file, sha256 } = int8.tasks[task.name] as Blob;
-    return { ...task, file, sha256 };
-  }),
-});
 
 async function writePieces(
   out: string,
@@ -88,20 +83,17 @@ async function writePieces(
   }
 }
 
-/** Of float32 weights alone: texts do not leave early through int8 ones. */
 function exitPieces(
   out: string,
   contents: Contents,
   config: EncoderConfig,
-  { whole, before, kept }: { whole: Pieces; before: Manifest | null; kept: ReturnType<typeof keptGraphs> },
+  { whole, before, kept }: Pick<ExitPiecesRequest, "before"> & { whole: Pieces; kept: ReturnType<typeof keptGraphs> },
   onCreated: OnCreated,
 ): Promise<ExitPieces | undefined> {
   const shared = familyOf(config).names.shared.length > 0 ? contents.embeddings : null;
   const write = (name: string, chunks: readonly Uint8Array[]) => writeNamed(out, name, "onnx", chunks, onCreated);
-  const pieces = piecesOf(before?.pieces);
   return writeExitPieces({
-    ...{ out, contents, config, stretches: whole.stretches, write },
-    before: before && pieces ? { contents: before, pieces } : null,
+    ...{ out, contents, config, before, stretches: whole.stretches, write },
     async stretch(stretch) {
       const blobs = blobsUnder(contents, stretch);
       const found = kept.exitStretch(stretch, blobs);
@@ -126,13 +118,7 @@ const blobsUnder = ({ embeddings, trunk }: Pick<Manifest, "embeddings" | "trunk"
 ];
 
 /** Graphs of the version before that still hold: over the same blobs, and there. */
-function keptGraphs(
-  out: string,
-  before: Contents | null,
-  graphs: PiecesByPrecision | undefined,
-  precision: "float32" | "int8",
-) {
-  const pieces = piecesOf(graphs, precision);
+function keptGraphs(out: string, before: Contents | null, pieces: Pieces | null) {
   const there = (graph: Blob | undefined) => (graph && existsSync(path.join(out, graph.file)) ? graph : null);
   const same = (a: readonly Blob[], b: readonly Blob[]) => `${a.map(hashOf)}` === `${b.map(hashOf)}`;
   const among = (

@@ -8,6 +8,9 @@ export const isRamp = (name: string): boolean => name.startsWith(PREFIX);
 /** Of the ramp that stands on `layer` encoder layers. */
 export const rampName = (layer: number, name: string): string => `${PREFIX}${layer}/${name}`;
 
+/** Whether a tensor is of the ramp that stands on `layer` encoder layers. */
+export const isRampOf = (name: string, layer: number): boolean => name.startsWith(rampName(layer, ""));
+
 /** The layers under the top of a way through `top` encoder layers: a ramp may stand on each. */
 export const rampLayers = (top: number): number[] => Array.from({ length: top - 1 }, (_, i) => i + 1);
 

@@ -24,11 +24,10 @@ export function exitRules(
 }
 
 /** The rule of a task, or why it has none. */
-function ruleOf({ kind, exits }: ServedTask, choice: "on" | number | undefined): ExitRule | string {
+function ruleOf({ kind, exits, noExits }: ServedTask, choice: "on" | number | undefined): ExitRule | string {
   const { leaving } = kind;
   if (!leaving) return `is a task of ${kind.name}, which has no early exits`;
-  if (!exits || exits.layers.length === 0)
-    return "has no ramps (flexbert exits trains them); of int8 weights none run (--weights float32)";
+  if (!exits || exits.layers.length === 0) return noExits ?? "has no ramps (flexbert exits trains them)";
   const { rule } = exits;
   if (typeof choice === "number") return threshold(exits, Object.keys(leaving.criteria)[0] as string, choice);
   if (!rule) return "has ramps, and no rule by which texts leave: none held what flexbert exits was asked to keep";
@@ -41,20 +40,32 @@ const threshold = ({ layers, rule }: TaskExits, criterion: string, value: number
   stops: rule?.stops ?? layers,
 });
 
+type Rules = Readonly<Record<string, ExitRule>>;
+
 /** As a call of the model's pieces takes it. */
-export const callExits = (tasks: readonly ServedTask[], rules: Readonly<Record<string, ExitRule>>): ExitsOfCall =>
-  boundedExits(tasks, rules, null);
+export const callExits = (tasks: readonly ServedTask[], rules: Rules): ExitsOfCall => boundedExits(tasks, rules, null);
 
 /**
- * The same with a bound of each row's own beside its tasks' thresholds: below 0 it does not leave. Where no row may leave, none is
- * asked.
+ * The same with a bound of each row's own beside its tasks' thresholds: below 0 it does not leave. A task of which no row may leave
+ * has none: a call in which nobody leaves runs as if the model had no ramps.
+ * @param wants names of tasks, a list for each row
  */
-export function boundedExits(
+export function rowExits(
   tasks: readonly ServedTask[],
-  rules: Readonly<Record<string, ExitRule>>,
-  bounds: ArrayLike<number> | null,
+  rules: Rules,
+  wants: readonly (readonly string[])[],
+  bounds: ArrayLike<number>,
 ): ExitsOfCall {
-  if (bounds && !Array.from(bounds).some((bound) => bound >= 0)) return {};
+  if (Object.keys(rules).length === 0) return {};
+  const asked = new Set(wants.flatMap((names, row) => ((bounds[row] as number) >= 0 ? names : [])));
+  return boundedExits(
+    tasks.filter(({ name }) => asked.has(name)),
+    rules,
+    bounds,
+  );
+}
+
+function boundedExits(tasks: readonly ServedTask[], rules: Rules, bounds: ArrayLike<number> | null): ExitsOfCall {
   const given = tasks.flatMap((task): (readonly [string, CallExits])[] => {
     const rule = rules[task.name];
     const criterion = rule && task.kind.leaving?.criteria[rule.criterion];

@@ -7,6 +7,7 @@ import { modelError } from "../errors/errors";
 import type { ExitRule, TaskExits } from "../exits/exits";
 import type { Pace } from "../files/hash";
 import { blobsOf, readConfig, readShared, requireShapes } from "../merge/folder/blobs";
+import { type Leaving, leavingIn } from "../merge/folder/leaving";
 import type { Manifest, MergedTask } from "../merge/folder/manifest";
 import { isMergedFolder, readState } from "../merge/folder/pointer";
 import { type OpenVersion, openVersion, versionFile } from "../merge/folder/version";
@@ -26,8 +27,9 @@ export type ServedTask = Pick<
   MergedTask,
   "name" | "kind" | "inputs" | "labels" | "range" | "threshold" | "tags" | "maxLength" | "fork" | "layers"
 > & {
-  /** Its ramps; absent where it has none. */
+  /** Its ramps; absent where it has none by which its texts could leave: `noExits` says why, where it has some all the same. */
   readonly exits?: TaskExits | undefined;
+  readonly noExits?: string | undefined;
 };
 
 export interface ServedModel extends Pick<Segments, "run" | "open" | "replace" | "dispose"> {
@@ -157,18 +159,24 @@ async function partsOf(
   // Stored ones are cut at the forks of all tasks, whichever are loaded.
   const cuts = manifest.tasks.flatMap(({ fork }) => fork ?? []);
   const parts = { folder, config, tokenizer, tasks, cuts };
-  const madeOf = (pieces: PieceSource, form: WeightForm) =>
-    ({ ...parts, pieces: share ? share(pieces, pieceKeys(manifest, form)) : pieces, weights: form }) as const;
+  const madeOf = (pieces: PieceSource, form: WeightForm) => ({
+    ...parts,
+    pieces: share ? share(pieces, pieceKeys(manifest, form)) : pieces,
+    tasks: tasks.map((task) => servedAs(task, leavingIn(manifest, task, form))),
+    weights: form,
+  });
   const int8 = await int8Pieces(engine, folder, manifest, { config, tasks, pace }, weights);
-  // What leaves early runs float32: ramps and the pieces between stops have no other weights.
-  if (int8) return { ...madeOf(int8, "int8"), tasks: tasks.map(({ exits: _, ...task }) => task) };
+  if (int8) return madeOf(int8, "int8");
   const stored = storedPieces(engine, folder, manifest, "float32", pace);
   if (stored) return madeOf(stored, "float32");
   const { tracedPieces } = await import("./segments/traced.js"); // loads tfjs
-  const own = { ...(await version.readTensors(tasks)), ...(await version.readRamps(tasks)) };
+  const leaving = tasks.filter((task) => leavingIn(manifest, task, "float32").exits);
+  const own = { ...(await version.readTensors(tasks)), ...(await version.readRamps(leaving)) };
   const tensors = requireShapes(folder, own, config);
   return madeOf(tracedPieces(engine, config, tasks, tensors), "float32");
 }
+
+const servedAs = ({ exits: _, ...task }: MergedTask, leaving: Leaving): ServedTask => ({ ...task, ...leaving });
 
 /** Throws modelError (4) for a rule by what the task's kind does not have: the manifest of another flexbert, or a damaged one. */
 function requireCriteria(folder: string, tasks: readonly MergedTask[]): void {

@@ -12,7 +12,7 @@ import { outputSize, widthProblem } from "../tasks/task";
 import { encodeRow, type Row, type RowUnit, wordsFor } from "./encode";
 import { callExits } from "./exits";
 import type { ServedModel, ServedTask } from "./model";
-import type { PieceRun, TaskLogits } from "./segments/pieces";
+import type { CallExits, ExitsOfCall, PieceRun, TaskLogits } from "./segments/pieces";
 
 /** Of one batch: short texts want many rows, or calls cost more than what they compute. */
 const MOST = { rows: 512, tokens: 4096 };
@@ -25,6 +25,8 @@ export interface PredictOptions {
   readonly onRun?: (run: PieceRun) => void;
   /** By what rule rows leave early, by task; the others go all their way. */
   readonly exits?: Readonly<Record<string, ExitRule>> | undefined;
+  /** Called with what the ramps say that a row has passed, after each of them: the last of them the latest. */
+  readonly onPassed?: (row: number, task: string, said: readonly Float32Array[]) => void;
   /** Called with the layers that a row passed for a task whose rows may leave early. */
   readonly onLeft?: (row: number, task: string, layer: number) => void;
 }
@@ -46,7 +48,7 @@ export async function computeLogits(
   model: ServedModel,
   rows: readonly Row[],
   tasks: readonly ServedTask[],
-  { signal, onRows, onRun, exits = {}, onLeft }: PredictOptions,
+  { signal, onRows, onRun, exits = {}, onLeft, onPassed }: PredictOptions,
 ): Promise<TasksLogits> {
   const { tokenizer } = model;
   const results = Object.fromEntries(tasks.map((task) => [task.name, roomFor(task, rows)]));
@@ -59,7 +61,10 @@ export async function computeLogits(
     const encodings = taken.map(({ encoding }) => encoding);
     const wants = taken.map((unit) => unit.tasks);
     const given = tokenRows(encodings, tokenizer.padId);
-    for await (const part of model.run(given, wants, onRun, leaving)) {
+    const asked = onPassed
+      ? toldOf(leaving, (task, at, said) => onPassed((taken[at] as Unit).row, task, said))
+      : leaving;
+    for await (const part of model.run(given, wants, onRun, asked)) {
       requireWidth(model, tasks, part);
       const { rows: ran, logits: found, task } = part;
       const width = found.shape[1] as number;
@@ -80,6 +85,21 @@ export async function computeLogits(
   }
   return results;
 }
+
+/** The same exits; each time a row is asked about it is told. @param tell called with the row's place in the batch */
+const toldOf = (
+  exits: ExitsOfCall,
+  tell: (task: string, row: number, said: readonly Float32Array[]) => void,
+): ExitsOfCall =>
+  Object.fromEntries(
+    Object.entries(exits).map(([task, { stops, leaves }]) => {
+      const told: CallExits["leaves"] = (said, row) => {
+        tell(task, row, said);
+        return leaves(said, row);
+      };
+      return [task, { stops, leaves: told }];
+    }),
+  );
 
 function roomFor(task: ServedTask, rows: readonly Row[]): RowLogits {
   const width = outputSize(task);

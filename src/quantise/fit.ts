@@ -2,6 +2,8 @@
 // matrices of its branch, then of the trunk under it; then its worst weights stay float32, one after the other, until it
 // holds. Each step is measured on the rows of the score before, and kept where less is lost.
 
+import type { DecidedExits } from "../exits/exits";
+import type { Int8Exits } from "../merge/folder/int8";
 import { formatScore } from "../messages/quantities";
 import { scope } from "../model/parameters";
 import type { ServedTask } from "../predict/model";
@@ -19,6 +21,11 @@ export interface FitOptions extends TrialOptions {
   readonly keepTrunk?: boolean;
 }
 
+/** What was found of a task's early exits in int8, beside how much its texts leave in float32. */
+export interface FittedExits extends Int8Exits {
+  readonly float32: DecidedExits;
+}
+
 /** What was measured of one task. */
 export interface FittedTask extends Difference {
   readonly task: string;
@@ -28,6 +35,8 @@ export interface FittedTask extends Difference {
   /** Fractions; null where no score was measured. */
   readonly before: number | null;
   readonly after: number | null;
+  /** Of a task whose texts leave early in float32. */
+  readonly exits?: FittedExits;
 }
 
 export interface Fitted {

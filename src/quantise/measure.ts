@@ -62,14 +62,19 @@ export interface Difference {
 }
 
 export function compareLogits(task: ServedTask, before: RowLogits, after: RowLogits): Difference {
-  let [largest, sum] = [0, 0];
-  for (const [i, value] of before.data.entries()) {
-    const difference = Math.abs(value - (after.data[i] as number)) / Math.max(1, Math.abs(value));
-    largest = Math.max(largest, difference);
-    sum += difference;
-  }
-  return { largest, mean: sum / Math.max(1, before.data.length), equalLabels: equalPart(task, before, after) };
+  const sum = before.data.reduce((all, value, i) => all + differenceOf(value, after.data[i] as number), 0);
+  return {
+    largest: largestOf(before.data, after.data),
+    mean: sum / Math.max(1, before.data.length),
+    equalLabels: equalPart(task, before, after),
+  };
 }
+
+/** As {@link Difference} counts it. */
+export const largestOf = (before: Float32Array, after: Float32Array): number =>
+  before.reduce((most, value, i) => Math.max(most, differenceOf(value, after[i] as number)), 0);
+
+const differenceOf = (value: number, after: number): number => Math.abs(value - after) / Math.max(1, Math.abs(value));
 
 function equalPart(task: ServedTask, before: RowLogits, after: RowLogits): number | null {
   if (task.labels.length === 0) return null;

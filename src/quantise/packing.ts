@@ -6,6 +6,7 @@ import { int8Layouts, int8Weight } from "../compile/onnx/packed";
 import type { PackedWeights } from "../merge/folder/int8-blobs";
 import { families, inLayerName } from "../model/families/families";
 import { type ColumnFactors, columnFactors, type Int8Layout } from "../model/int8";
+import { isRamp } from "../model/ramp-names";
 import type { HostTensors } from "../model/tensors";
 
 /** Every weight that can be int8 is, but those that are named. */
@@ -42,7 +43,7 @@ export function packTensors(graph: Graph, tensors: HostTensors, plan: Int8Plan, 
       const made = plan.made[scope + name];
       if (made) return [name, made];
       const layout = candidates.get(name);
-      if (!layout || plan.float32.has(scope + name)) return [name, tensor];
+      if (!layout || isRamp(name) || plan.float32.has(scope + name)) return [name, tensor];
       return [name, int8Weight(tensor, layout, plan.moved.get(scope + name))];
     }),
   );

@@ -1,12 +1,21 @@
 // int8 weights of a merged folder: all of them at once, or of the tasks that a merge puts into a folder which has them.
 
 import type { Engine } from "../engines/engine";
+import { canonicalJson } from "../files/hash";
 import { type OnCreated, readShared, readTensors, requireShapes } from "../merge/folder/blobs";
-import { type Int8Cost, type Int8Parts, type Int8Task, weightIsGone, weightIsOf } from "../merge/folder/int8";
+import {
+  type Int8Cost,
+  type Int8Exits,
+  type Int8Parts,
+  type Int8Task,
+  weightIsGone,
+  weightIsOf,
+} from "../merge/folder/int8";
 import { type PackedWeights, readInt8Blob, writeInt8Blob } from "../merge/folder/int8-blobs";
 import type { Contents, Manifest, MergedTask } from "../merge/folder/manifest";
 import type { EncoderConfig } from "../model/config";
 import { createTokenizer, type TokenizerSettings } from "../tokenizer/tokenizer";
+import { withExits } from "./exits";
 import { type Fitted, type FittedTask, fitPlan } from "./fit";
 import { packBranch, packTrunk } from "./pack-model";
 import { type Int8Plan, plainPlan } from "./packing";
@@ -78,13 +87,23 @@ async function writeBranch(
   onCreated: OnCreated,
 ): Promise<Int8Task> {
   const blob = await writeInt8Blob(out, task.name, await packBranch(config, task, tensors, plan), onCreated);
-  return { ...blob, cost: costOf(tasks.find((fitted) => fitted.task === task.name) as FittedTask) };
+  const measured = tasks.find((fitted) => fitted.task === task.name) as FittedTask;
+  return { ...blob, cost: costOf(measured), ...(measured.exits ? { exits: exitsOf(measured.exits) } : {}) };
 }
 
 const costOf = ({ source, rows, before, after, largest }: FittedTask): Int8Cost => ({
   ...{ source, rows, before, after },
-  largest: Number(largest.toPrecision(3)), // more digits than threads agree on would make versions of nothing
+  largest: rounded(largest),
 });
+
+const exitsOf = ({ rule, why, largest }: Int8Exits): Int8Exits => ({
+  rule,
+  ...(why === undefined ? {} : { why }),
+  largest: rounded(largest),
+});
+
+/** More digits than threads agree on would make versions of nothing. */
+const rounded = (value: number): number => Number(value.toPrecision(3));
 
 const namesOf = ({ float32, moved }: Int8Plan): Pick<Int8Parts, "float32" | "moved"> => ({
   float32: [...float32].sort(),
@@ -119,9 +138,11 @@ export async function requantise(
   const given = { ...plainPlan, made: await madeTrunk(out, int8, contents, Math.min(known, upTo)) };
   const served = { tokenizer: createTokenizer(tokenizer, config.vocabSize), tasks: changed };
   const model: FitModel = { folder: out, config, ...served, tensors };
-  const fitted = tools
-    ? await fitPlan({ ...model, engine: tools.engine }, { ...tools, given, keepTrunk: true })
-    : { plan: given, tasks: changed.map(({ name }) => unmeasured(name)) };
+  const measure = async (tools: QuantiseTools): Promise<Fitted> => {
+    const measured = { ...model, engine: tools.engine };
+    return withExits(measured, changed, await fitPlan(measured, { ...tools, given, keepTrunk: true }), tools);
+  };
+  const fitted = tools ? await measure(tools) : { plan: given, tasks: changed.map(unmeasured) };
   const under = { embeddings: int8.embeddings, trunk: int8.trunk.slice(0, known) };
   const shared = await writeTrunk(out, model, fitted.plan, under, onCreated);
   const tasks: Record<string, Int8Task> = {};
@@ -156,10 +177,16 @@ async function madeTrunk(
   return made;
 }
 
-const unmeasured = (task: string): FittedTask => ({
-  ...{ task, source: "not measured", rows: 0, before: null, after: null },
+const unmeasured = ({ name, exits }: MergedTask): FittedTask => ({
+  ...{ task: name, source: "not measured", rows: 0, before: null, after: null },
   ...{ largest: 0, mean: 0, equalLabels: null },
+  ...(exits?.rule ? { exits: { float32: exits.rule, rule: null, why: NOT_MEASURED, largest: 0 } } : {}),
 });
 
-const isChanged = (task: MergedTask, { tasks, int8 }: Requantise["before"]): boolean =>
-  !int8.tasks[task.name] || tasks.find(({ name }) => name === task.name)?.sha256 !== task.sha256;
+const NOT_MEASURED = "onnxruntime, which measures it, was not there";
+
+function isChanged(task: MergedTask, { tasks, int8 }: Requantise["before"]): boolean {
+  const before = tasks.find(({ name }) => name === task.name);
+  const decided = ({ sha256, exits }: MergedTask) => canonicalJson({ sha256, exits: exits ?? null });
+  return !int8.tasks[task.name] || !before || decided(before) !== decided(task);
+}

@@ -149,8 +149,7 @@ function findKnown(cache: AnswerCache, rows: readonly AskedRow[]): Known {
   const isPlain = ({ text, pair }: AskedRow) => !/\p{Cs}/u.test(text) && !/\p{Cs}/u.test(pair ?? "");
   const keys = rows.map((row) => (isPlain(row) ? rowKey(row.text, row.pair) : null));
   // What may leave early has other logits under each bound, and tells where it left.
-  const leaves = (row: number, { exitThreshold }: VersionTask) =>
-    exitThreshold !== undefined && (rows[row]?.exit ?? exitThreshold) >= 0;
+  const leaves = (row: number, { exitRule }: VersionTask) => exitRule !== undefined && (rows[row]?.exit ?? 0) >= 0;
   const keyOf = (row: number, task: VersionTask) => (keys[row] && !leaves(row, task) ? task.weights + keys[row] : null);
   const missing = rows.flatMap((row, index) => {
     const tasks = row.tasks.filter((task) => {

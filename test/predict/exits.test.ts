@@ -8,7 +8,7 @@ import { openEngine } from "../../src/engines/open";
 import { embeddingTensors, layerTensors, scoped } from "../../src/model/parameters";
 import { rampName } from "../../src/model/ramp-names";
 import { float32, type HostTensors, sizeOf } from "../../src/model/tensors";
-import { callExits, exitRules } from "../../src/predict/exits";
+import { callExits, exitRules, rowExits } from "../../src/predict/exits";
 import type { ServedTask } from "../../src/predict/model";
 import type { CallExits, PieceRun, SegmentedTask, TaskLogits } from "../../src/predict/segments/pieces";
 import { openSegments } from "../../src/predict/segments/segments";
@@ -268,6 +268,20 @@ describe("a choice", () => {
     });
     const leaves = callExits(all, rules("on"))["decided"]?.leaves;
     expect([leaves?.([Float32Array.of(3, 0)], 0), leaves?.([Float32Array.of(1, 0)], 0)]).toEqual([true, false]);
+  });
+
+  test("of a batch is one for the tasks that a row asks and may leave: of others nobody pays for ramps", () => {
+    const all = { decided: rule, other: { ...rule, stops: [3] } };
+    const both = [decided, served("other", { layers: [1, 2, 3], rule: all.other }), without];
+    const names = (wants: string[][], bounds: number[]) => Object.keys(rowExits(both, all, wants, bounds));
+    const any = Number.POSITIVE_INFINITY;
+    expect(names([["without"], ["decided", "without"]], [any, any])).toEqual(["decided"]);
+    expect(names([["without"], ["without"]], [any, any])).toEqual([]);
+    expect(names([["decided"], ["other"]], [-1, 0.1])).toEqual(["other"]);
+    expect(names([["decided"], ["other"]], [-1, -1])).toEqual([]);
+    expect(rowExits(both, {}, [["decided"]], [any])).toEqual({});
+    const { leaves } = rowExits(both, all, [["decided"], ["decided"]], [any, 0.01])["decided"] as CallExits;
+    expect([0, 1].map((row) => leaves([Float32Array.of(3, 0)], row))).toEqual([true, false]);
   });
 
   test("that a task cannot follow is an error that names it", () => {

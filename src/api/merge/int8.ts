@@ -34,6 +34,9 @@ export const int8Maker = (values: Int8Values, call: Call): Int8Maker => {
       const tools = session?.engine.openGraph ? await quantiseTools(session.engine, measuring, call) : null;
       const { int8, tasks } = await requantise({ out, contents, before, ...shared, onCreated }, tools);
       for (const task of tasks) call.reporter.log(described(task));
+      for (const { task, exits } of tasks) {
+        if (exits && !exits.rule) call.reporter.warn(`${task}: texts do not leave early in int8 (${exits.why})`);
+      }
       return int8;
     } finally {
       session?.close();

@@ -20,11 +20,13 @@ export const STRICT: Tolerance = { difference: () => TOLERANCE, equalLabels: 0 }
 /**
  * int8 is allowed what it cost when it was measured, and as much again: other rows are compared here. Where nothing was
  * measured then, nothing is known to hold now.
+ * @param leaving of ramps too
  */
-export const int8Tolerance = ({ tasks }: Pick<Int8Parts, "tasks">): Tolerance => ({
+export const int8Tolerance = ({ tasks }: Pick<Int8Parts, "tasks">, leaving = false): Tolerance => ({
   difference(name) {
-    const cost = tasks[name]?.cost;
-    return cost && cost.rows > 0 ? Math.max(0.05, 2 * cost.largest) : Number.POSITIVE_INFINITY;
+    const { cost, exits } = tasks[name] ?? {};
+    const largest = Math.max(cost?.largest ?? 0, (leaving && exits?.largest) || 0);
+    return cost && cost.rows > 0 ? Math.max(0.05, 2 * largest) : Number.POSITIVE_INFINITY;
   },
   equalLabels: 0,
 });

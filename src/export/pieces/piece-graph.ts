@@ -57,8 +57,7 @@ export const rampGraph = (
   layer: number,
   head: HeadForward,
   weights: Weights,
-): readonly Uint8Array[] =>
-  lowerPlaced(weights, (types) => tracePiece(rampEntry(layer, head), rampCall(config), types));
+): readonly Uint8Array[] => lowerPlaced(weights, (types) => traceRamp(config, layer, head, types));
 
 function lowerPlaced(weights: Weights, trace: (types: ValueTypes) => TracedPiece): readonly Uint8Array[] {
   const parts = [...weights].map(([name, { shape, file, position, bytes }]) => {
@@ -81,6 +80,9 @@ export const traceStretch = (config: EncoderConfig, stretch: Stretch, types: Val
 
 export const traceBranch = (config: EncoderConfig, place: Place, head: HeadForward, types: ValueTypes): TracedPiece =>
   tracePiece(branchEntry(config, place, head), branchCall(config, place, head), types);
+
+export const traceRamp = (config: EncoderConfig, layer: number, head: HeadForward, types: ValueTypes): TracedPiece =>
+  tracePiece(rampEntry(layer, head), rampCall(config), types);
 
 function tracePiece(entry: EntryPoint, call: ValueTypes, types: ValueTypes): TracedPiece {
   const { graph, symbols } = traceEntry(entry, types, call, packedAxes);

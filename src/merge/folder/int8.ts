@@ -1,6 +1,7 @@
 // What a merged folder's manifest says of its int8 weights: blobs beside those of float32, one for each of them. An int8 blob
 // holds all that its part needs, so that who runs int8 reads no float32.
 
+import type { DecidedExits } from "../../exits/exits";
 import { scope } from "../../model/parameters";
 
 /** A file under the folder, and the hash of its bytes. */
@@ -21,8 +22,19 @@ export interface Int8Cost {
   readonly largest: number;
 }
 
+/** What was found of a task's early exits in int8. */
+export interface Int8Exits {
+  /** Decided on what int8 says of dev rows; null where no threshold holds there what was asked: `why` says it. */
+  readonly rule: DecidedExits | null;
+  readonly why?: string;
+  /** Largest difference of a ramp's logit from float32's, as {@link Int8Cost} counts it. */
+  readonly largest: number;
+}
+
 export interface Int8Task extends Int8File {
   readonly cost: Int8Cost;
+  /** Absent where its texts do not leave early in float32 either. */
+  readonly exits?: Int8Exits;
 }
 
 /** What a manifest says of its int8 weights. */

@@ -19,16 +19,16 @@ const score = z.number().nullable();
 
 const probability = z.number().gt(0).lt(1);
 
+const rule = z.looseObject({
+  criterion: z.string(),
+  threshold: z.number().nonnegative(),
+  stops: z.array(z.int().positive()).min(1),
+});
+
 const exits = z.looseObject({
   ramps: z.looseObject(blob),
   layers: z.array(z.int().positive()),
-  rule: z
-    .looseObject({
-      criterion: z.string(),
-      threshold: z.number().nonnegative(),
-      stops: z.array(z.int().positive()).min(1),
-    })
-    .nullable(),
+  rule: rule.nullable(),
 });
 
 // Loose: what a newer flexbert added, and this one can do without, is there when the folder is written again.
@@ -66,14 +66,30 @@ const fitting = task.refine(
 
 const layer = z.int().nonnegative();
 
+const stretches = z.array(z.looseObject({ ...blob, from: layer, to: layer, bottom: z.boolean() }));
+
+// Absent where no task's texts leave early.
+const exitPieces = z.looseObject({
+  stretches,
+  tasks: z.record(
+    z.string(),
+    z.looseObject({
+      parts: stretches,
+      rest: z.looseObject(blob).nullable(),
+      ramps: z.record(z.string().regex(/^[1-9]\d*$/, "is no number of layers"), z.looseObject(blob)),
+    }),
+  ),
+});
+
 // Of an interface that this flexbert does not know, the rest is not looked at.
 const pieces = z.union([
   z.looseObject({
     interface: z.literal(PIECE_INTERFACE),
-    stretches: z.array(z.looseObject({ ...blob, from: layer, to: layer, bottom: z.boolean() })),
+    stretches,
     branches: z.record(z.string(), z.looseObject(blob)),
+    exits: exitPieces.optional(),
   }),
-  z.looseObject({ interface: z.int() }),
+  z.looseObject({ interface: z.int().refine((number) => number !== PIECE_INTERFACE) }),
 ]);
 
 const cost = z.looseObject({
@@ -84,10 +100,16 @@ const cost = z.looseObject({
   largest: z.number().nonnegative(),
 });
 
+const int8Exits = z.looseObject({
+  rule: rule.nullable(),
+  why: z.string().optional(),
+  largest: z.number().nonnegative(),
+});
+
 const int8 = z.looseObject({
   embeddings: z.looseObject(blob),
   trunk: z.array(z.looseObject(blob)),
-  tasks: z.record(z.string(), z.looseObject({ ...blob, cost })),
+  tasks: z.record(z.string(), z.looseObject({ ...blob, cost, exits: int8Exits.optional() })),
   float32: z.array(z.string()),
   moved: z.array(z.string()),
 });
@@ -126,12 +148,13 @@ export const manifestSchema = z
     path: ["tasks"],
   })
   .refine(
-    ({ tasks }) =>
-      tasks.every(({ exits, fork, layers }) => {
+    ({ tasks, int8 }) =>
+      tasks.every(({ name, exits, fork, layers }) => {
         const stands = exits ? exits.layers : [];
         const top = (fork ?? 0) + layers;
         const ascending = stands.every((at, i) => at > (stands[i - 1] ?? 0) && at < top);
-        return ascending && (exits?.rule?.stops ?? []).every((stop) => stands.includes(stop));
+        const rules = [exits?.rule, int8?.tasks[name]?.exits?.rule];
+        return ascending && rules.every((rule) => (rule?.stops ?? []).every((stop) => stands.includes(stop)));
       }),
     { message: "a task's exits are not on the layers under its top", path: ["tasks"] },
   )

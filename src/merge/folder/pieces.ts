@@ -42,8 +42,8 @@ export interface TaskExitPieces {
   readonly ramps: Readonly<Record<string, GraphFile>>;
 }
 
-/** Where a task's ramps are asked: as its rule has it, and where there is none at all of them. */
-export const stopsOf = (exits: TaskExits | undefined): readonly number[] => exits?.rule?.stops ?? exits?.layers ?? [];
+/** Where a task's ramps are asked. */
+export const stopsOf = (exits: TaskExits | undefined): readonly number[] => exits?.rule?.stops ?? [];
 
 /** Where the trunk is cut while any task's texts leave early. */
 export function exitCuts(tasks: readonly (Place & { readonly exits?: TaskExits | undefined })[]): number[] {

@@ -4,10 +4,12 @@
 import type { Engine } from "../../engines/engine";
 import { usageError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
+import { readRamps } from "../../merge/folder/blobs";
 import { type Int8Wanted, readInt8Parts } from "../../merge/folder/int8-blobs";
-import type { Contents } from "../../merge/folder/manifest";
+import type { Contents, MergedTask } from "../../merge/folder/manifest";
 import type { EncoderConfig } from "../../model/config";
 import { familyOf } from "../../model/families/families";
+import type { Stretch } from "../../model/stretches";
 import type { WeightForm } from "../../settings/engine";
 import type { Kind } from "../../tasks/kinds/kind";
 import type { PieceSource, SegmentedTask } from "./pieces";
@@ -50,20 +52,30 @@ export async function int8Pieces(
   const { loweredPieces } = await import("./lowered.js"); // loads tfjs
   const shares = familyOf(config).names.shared.length > 0;
   // Each from its own weights, which are let go again: of a version beside another only what is new is read.
-  const lowered = async (wanted: Int8Wanted) => {
+  const lowered = async (wanted: Int8Wanted, ramps?: MergedTask) => {
     await pace?.();
     const tensors = await readInt8Parts(folder, int8, wanted);
+    if (ramps?.exits) Object.assign(tensors, await readRamps(folder, ramps));
     await pace?.();
     return loweredPieces(engine, { config, tasks, tensors }, tooMany);
   };
+  const stretch = async (of: Stretch) => {
+    const pieces = await lowered({ embeddings: of.bottom || shares, layers: [of.from, of.to], branches: [] });
+    return pieces.stretch(of);
+  };
+  const ofTask = (name: string, ramps = false) => {
+    const task = manifest.tasks.find((known) => known.name === name);
+    const embeddings = shares && task?.fork !== null;
+    return lowered({ embeddings, layers: [0, 0], branches: [name] }, ramps ? task : undefined);
+  };
   return {
-    async stretch(stretch) {
-      const { from, to, bottom } = stretch;
-      return (await lowered({ embeddings: bottom || shares, layers: [from, to], branches: [] })).stretch(stretch);
-    },
-    async branch(name) {
-      const isShared = tasks.find((task) => task.name === name)?.fork !== null;
-      return (await lowered({ embeddings: shares && isShared, layers: [0, 0], branches: [name] })).branch(name);
+    stretch,
+    branch: async (name) => (await ofTask(name)).branch(name),
+    exits: {
+      stretch,
+      part: async (name, of) => (await ofTask(name)).exits.part(name, of),
+      rest: async (name, from) => (await ofTask(name)).exits.rest(name, from),
+      ramp: async (name, layer) => (await ofTask(name, true)).exits.ramp(name, layer),
     },
   };
 }

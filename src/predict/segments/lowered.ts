@@ -4,12 +4,21 @@
 import type { Constant } from "../../compile/onnx/constants";
 import { forSaturating, type HeldInt8 } from "../../compile/onnx/packed";
 import type { Engine, GraphProgram } from "../../engines/engine";
-import { lowerPiece, type TracedPiece, traceBranch, traceStretch, typesOf } from "../../export/pieces/piece-graph";
+import {
+  lowerPiece,
+  type TracedPiece,
+  traceBranch,
+  traceRamp,
+  traceStretch,
+  typesOf,
+} from "../../export/pieces/piece-graph";
 import type { EncoderConfig } from "../../model/config";
-import { scope, stretchTensors, unscoped } from "../../model/parameters";
+import { restTensors, scope, stretchTensors, unscoped } from "../../model/parameters";
+import { ownLayers, type Place } from "../../model/place";
+import { isRampOf, withoutRamps } from "../../model/ramp-names";
 import type { Stretch } from "../../model/stretches";
 import type { Kind } from "../../tasks/kinds/kind";
-import type { PieceSource, SegmentedTask } from "./pieces";
+import type { SegmentedTask } from "./pieces";
 
 /** Weights by name: embeddings and trunk layers under their own names, branches scoped by task. */
 export interface PieceModel<Weight> {
@@ -22,6 +31,12 @@ export interface PieceModel<Weight> {
 export interface Made<Piece> {
   stretch(stretch: Stretch): Promise<Piece>;
   branch(task: string): Promise<Piece>;
+  readonly exits: {
+    stretch(stretch: Stretch): Promise<Piece>;
+    part(task: string, stretch: Stretch): Promise<Piece>;
+    rest(task: string, from: number): Promise<Piece>;
+    ramp(task: string, layer: number): Promise<Piece>;
+  };
 }
 
 /** @param open lowers a piece, and opens it. `prefix` is what stands before its weights' names in the model's */
@@ -29,15 +44,29 @@ export function piecesBy<Weight extends { readonly shape: readonly number[] }, P
   { config, tasks, tensors }: PieceModel<Weight>,
   open: (piece: TracedPiece, weights: Readonly<Record<string, Weight>>, prefix: string) => Promise<Piece>,
 ): Made<Piece> {
+  const taskOf = (name: string) => tasks.find((known) => known.name === name) as (typeof tasks)[number];
+  const headOf = (name: string) => taskOf(name).kind.head(config);
+  const over = (stretch: Stretch, all: Readonly<Record<string, Weight>>, prefix: string) => {
+    const own = stretchTensors(all, stretch);
+    return open(traceStretch(config, stretch, typesOf(own)), own, prefix);
+  };
+  const branchAt = async (name: string, place: Place) => {
+    const own = restTensors(withoutRamps(unscoped(name, tensors)), place);
+    return open(traceBranch(config, place, await headOf(name), typesOf(own)), own, scope(name));
+  };
+  const stretch = (of: Stretch) => over(of, tensors, "");
   return {
-    stretch(stretch) {
-      const own = stretchTensors(tensors, stretch);
-      return open(traceStretch(config, stretch, typesOf(own)), own, "");
-    },
-    async branch(name) {
-      const task = tasks.find((known) => known.name === name) as (typeof tasks)[number];
-      const own = unscoped(name, tensors);
-      return open(traceBranch(config, task, await task.kind.head(config), typesOf(own)), own, scope(name));
+    stretch,
+    branch: (name) => branchAt(name, taskOf(name)),
+    exits: {
+      stretch,
+      part: (name, of) => over(of, unscoped(name, tensors), scope(name)),
+      rest: (name, from) => branchAt(name, { fork: from, layers: ownLayers(taskOf(name))[1] - from }),
+      async ramp(name, layer) {
+        const all = Object.entries(unscoped(name, tensors));
+        const own = Object.fromEntries(all.filter(([tensor]) => isRampOf(tensor, layer)));
+        return open(traceRamp(config, layer, await headOf(name), typesOf(own)), own, scope(name));
+      },
     },
   };
 }
@@ -57,7 +86,7 @@ export const loweredPieces = (
   engine: Engine,
   model: PieceModel<Constant | HeldInt8>,
   saturates: boolean,
-): PieceSource => piecesBy(model, (piece, weights) => openPiece(engine, piece, constantsOf(weights, saturates)));
+): Made<GraphProgram> => piecesBy(model, (piece, weights) => openPiece(engine, piece, constantsOf(weights, saturates)));
 
 /** The same as files, whose weights are within them. */
 export const loweredGraphs = (model: PieceModel<Constant | HeldInt8>, saturates: boolean): Made<Uint8Array> =>

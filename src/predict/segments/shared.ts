@@ -104,7 +104,8 @@ export function pieceKeys(manifest: Manifest, form: WeightForm): PieceKeys {
   const all = [...(graphs?.stretches ?? []), ...(graphs?.exits?.stretches ?? [])];
   const ofExits = (name: string, graph: Blob | null | undefined, ...parts: readonly unknown[]) => {
     const task = manifest.tasks.find((known) => known.name === name);
-    const weights = [task, task?.exits?.ramps, ...(sharing ? [embeddings] : [])];
+    const branch = form === "int8" && int8 ? int8.tasks[name] : task;
+    const weights = [branch, task?.exits?.ramps, ...(sharing ? [embeddings] : [])];
     return key(name, task?.kind.name, ...parts, ...shas([graph ?? undefined, ...weights]));
   };
   const exits: ExitKeys = {

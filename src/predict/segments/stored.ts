@@ -5,6 +5,7 @@ import type { Engine, GraphProgram } from "../../engines/engine";
 import { modelError, oneLine, UserError } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
 import { checkBlob } from "../../merge/folder/blobs";
+import { contentsIn } from "../../merge/folder/leaving";
 import type { Blob, Contents } from "../../merge/folder/manifest";
 import { type ExitPieces, type Pieces, piecesOf, type StretchGraph } from "../../merge/folder/pieces";
 import { familyOf } from "../../model/families/families";
@@ -39,14 +40,11 @@ export function storedPieces(
   const sharing = familyOf(manifest.base).names.shared.length > 0;
   const forked = manifest.tasks.filter(({ fork }) => fork !== null).map(({ name }) => name);
   const shared = { sharing, overShared: new Set(sharing ? forked : []) };
-  if (precision === "float32") {
-    const branches = Object.fromEntries(manifest.tasks.map((task) => [task.name, task]));
-    const ramps = Object.fromEntries(manifest.tasks.flatMap(({ name, exits }) => (exits ? [[name, exits.ramps]] : [])));
-    return sourceOf(engine.openGraph, folder, { ...manifest, ...shared, branches, ramps }, pieces, pace);
-  }
-  const { int8 } = manifest;
-  const parts = { ...int8, ...shared, ramps: {} };
-  return int8 ? sourceOf(engine.openGraph, folder, { ...parts, ...int8, branches: int8.tasks }, pieces, pace) : null;
+  const ramps = Object.fromEntries(manifest.tasks.flatMap(({ name, exits }) => (exits ? [[name, exits.ramps]] : [])));
+  if (precision === "int8" && !manifest.int8) return null;
+  const { embeddings, trunk, tasks } = contentsIn(manifest, precision);
+  const branches = Object.fromEntries(tasks.map((task) => [task.name, task]));
+  return sourceOf(engine.openGraph, folder, { embeddings, trunk, ...shared, branches, ramps }, pieces, pace);
 }
 
 function sourceOf(openGraph: OpenGraph, folder: string, parts: Parts, pieces: Pieces, pace?: Pace): PieceSource {

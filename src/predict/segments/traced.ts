@@ -7,7 +7,7 @@ import type { EntryPoint } from "../../model/entry-point";
 import { packedAxes } from "../../model/packed";
 import { restTensors, stretchTensors, unscoped } from "../../model/parameters";
 import type { Place } from "../../model/place";
-import { rampName, withoutRamps } from "../../model/ramp-names";
+import { isRampOf, withoutRamps } from "../../model/ramp-names";
 import { branchCall, branchEntry, rampCall, rampEntry, stretchCall, stretchEntry } from "../../model/segment";
 import type { Stretch } from "../../model/stretches";
 import type { HostTensors } from "../../model/tensors";
@@ -49,8 +49,7 @@ export function tracedPieces(
       },
       async ramp(name, layer) {
         const { head, own } = await headed(name);
-        const prefix = rampName(layer, "");
-        const ramp = Object.fromEntries(Object.entries(own).filter(([tensor]) => tensor.startsWith(prefix)));
+        const ramp = Object.fromEntries(Object.entries(own).filter(([tensor]) => isRampOf(tensor, layer)));
         return load(engine, ramp, rampEntry(layer, head), rampCall(config));
       },
     },

@@ -61,7 +61,12 @@ function serve(): void {
         const began = performance.now();
         const pieces: PieceTime[] = [];
         const onPiece = (piece: PieceTime) => void pieces.push(piece);
-        for await (const { task, rows: own, logits, layer } of model.run(rows, wants, onPiece, model.leaving(exits))) {
+        for await (const { task, rows: own, logits, layer } of model.run(
+          rows,
+          wants,
+          onPiece,
+          model.leaving(wants, exits),
+        )) {
           const at = performance.now() - began;
           const outputs = logits.shape[1] as number;
           await send(

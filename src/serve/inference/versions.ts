@@ -6,7 +6,7 @@ import { tokenRows } from "../../batches/rows";
 import type { Engine } from "../../engines/engine";
 import { modelError, oneLine } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
-import { boundedExits, exitRules } from "../../predict/exits";
+import { exitRules, rowExits } from "../../predict/exits";
 import { openModel, type ServedModel, type ServedTask } from "../../predict/model";
 import type { ExitsOfCall } from "../../predict/segments/pieces";
 import { openPiecePool } from "../../predict/segments/shared";
@@ -15,8 +15,12 @@ import { widthProblem } from "../../tasks/task";
 import type { OpenedVersion } from "./calls";
 
 export interface HeldVersion extends OpenedVersion, Pick<ServedModel, "run" | "dispose"> {
-  /** Which tasks' rows may leave early in a batch. @param doubts of each row as much as may be left: below 0 it does not leave */
-  leaving(doubts: Float64Array): ExitsOfCall;
+  /**
+   * Which tasks' rows may leave early in a batch.
+   * @param wants names of tasks, a list for each row
+   * @param doubts of each row as much as may be left: below 0 it does not leave
+   */
+  leaving(wants: readonly (readonly string[])[], doubts: Float64Array): ExitsOfCall;
 }
 
 export interface Versions {
@@ -53,7 +57,7 @@ export function openVersions(
         // A request may have exits off: those pieces are open too.
         if (Object.keys(rules).length > 0) await model.open();
         const unproved = fresh.has(null) ? tasks : tasks.filter(({ name }) => fresh.has(name));
-        const leaving = (doubts: Float64Array) => boundedExits(tasks, rules, doubts);
+        const leaving: HeldVersion["leaving"] = (wants, doubts) => rowExits(tasks, rules, wants, doubts);
         await warm(model, unproved, version, pace, leaving);
         return {
           ...{ run, dispose, leaving, weights: model.weights ?? "float32", vocabSize: config.vocabSize },
@@ -91,11 +95,15 @@ async function warm(
     const ids = Int32Array.from({ length }, (_, i) => (7 * i + 1) % config.vocabSize);
     const rows = tokenRows([{ ids, typeIds: new Int32Array(length), truncated: 0 }], 0);
     await pace();
-    // No text leaves that may have no doubt at all, to the bit: every piece between its stops runs.
-    const all = leaving(Float64Array.of(0));
     const names = wants.map((task) => task.name);
+    // No text leaves that may have no doubt at all, to the bit: every piece between its stops runs.
+    const able = leaving([names], Float64Array.of(0));
+    const runs = [
+      { names, exits: {} },
+      { names: Object.keys(able), exits: able },
+    ];
     try {
-      for (const exits of Object.keys(all).length > 0 ? [{}, all] : [{}]) {
+      for (const { names, exits } of runs.filter(({ names }) => names.length > 0)) {
         for await (const { task: name, logits } of run(rows, [names], undefined, exits)) {
           const task = wants.find((one) => one.name === name) as ServedTask;
           requireLogits(task, logits.shape, logits.data as Float32Array);

@@ -1,8 +1,10 @@
 // What the HTTP process knows of a version of a merged folder: its tasks and its tokenizer, and no weight. From texts to what
 // the engine is given, and from its logits to labels.
 
-import { sha256Hex } from "../../files/hash";
+import type { DecidedExits } from "../../exits/exits";
+import { canonicalJson, sha256Hex } from "../../files/hash";
 import { readShared } from "../../merge/folder/blobs";
+import { leavingIn } from "../../merge/folder/leaving";
 import type { Blob, Manifest, MergedTask } from "../../merge/folder/manifest";
 import { readVersion } from "../../merge/folder/version";
 import { encodeRow, type Row, type RowUnit } from "../../predict/encode";
@@ -25,12 +27,12 @@ export interface VersionTask
    * A task that a change of the folder left alone keeps it.
    */
   readonly version: string;
-  /** Of all weights that its logits depend on. */
+  /** Of all weights that its logits depend on, and of what its texts leave by. */
   readonly weights: string;
   /** Logits of a row. */
   readonly outputs: number;
-  /** As much doubt as may be left where its texts leave early; absent where they do not. */
-  readonly exitThreshold?: number;
+  /** By what its texts leave early; absent where they do not. */
+  readonly exitRule?: DecidedExits;
 }
 
 /** What waits for the engine, but for its request. */
@@ -97,12 +99,13 @@ export function describeVersion(
     const { name, kind, inputs, labels, range, maxLength, fork, layers } = task;
     const { sha256 } = branchOf(manifest, task, precision);
     const decided = { labels, range, ...decidedBy(task) };
+    const rule = leavingIn(manifest, task, precision).exits?.rule;
     return {
       ...{ name, kind, inputs, maxLength, fork, layers, ...decided },
       version: sha256.slice(0, 8),
       weights: weightsOf(manifest, task, precision),
       outputs: outputSize(task),
-      ...(precision === "float32" && task.exits?.rule ? { exitThreshold: task.exits.rule.threshold } : {}),
+      ...(rule ? { exitRule: rule } : {}),
     };
   });
   const byName = new Map(tasks.map((task) => [task.name, task]));
@@ -142,7 +145,10 @@ function weightsOf(manifest: Manifest, task: MergedTask, precision: WeightForm):
   const hashes = [...below, branch].map(({ sha256 }) => sha256);
   // Of int8 the graphs are cut to 7 bits where a processor saturates: all of one server's are or none.
   const words = task.tags ? ` ${task.tags.words}` : "";
-  return sha256Hex(`${precision} ${fork} ${task.layers} ${task.maxLength}${words} ${hashes.join(" ")}`).slice(0, 32);
+  const { exits } = leavingIn(manifest, task, precision);
+  const leaving = exits ? ` ${exits.ramps.sha256} ${canonicalJson(exits.rule)}` : "";
+  const text = `${precision} ${fork} ${task.layers} ${task.maxLength}${words} ${hashes.join(" ")}${leaving}`;
+  return sha256Hex(text).slice(0, 32);
 }
 
 /** A row's logits as the task says them, and the version that says so. */
