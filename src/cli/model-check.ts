@@ -25,5 +25,6 @@ export function describeOnnx({ file, bytes, weights, check }: OnnxReport, tasks:
 export const describePieces = (checks: readonly PiecesCheck[]): string[] =>
   checks.map((check) => {
     const names = check.tasks.map(({ task }) => task).join(", ");
-    return `pieces in ${check.weights} of ${names}: ${describeCheck(check)}`;
+    const which = check.leaving ? `by which texts of ${names} leave early` : `of ${names}`;
+    return `pieces in ${check.weights} ${which}: ${describeCheck(check)}`;
   });

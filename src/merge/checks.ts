@@ -1,16 +1,15 @@
 // What is made and checked of a change before it is committed: model.onnx, and the stored pieces that predict, eval and serve run.
 // Both are compared with the same branches alone, each of which runs once for both.
 
-import { type Branches, openBranches } from "../export/check/branches";
+import { type Branches, type BranchModel, openBranches } from "../export/check/branches";
 import { type OnnxRequest, type StagedOnnx, stageOnnx } from "../export/onnx/onnx";
 import {
   checkPieces,
   type PiecesCheck,
-  type PieceTasks,
   type PieceTools,
+  tasksIn,
   tasksOfNewPieces,
 } from "../export/pieces/pieces-check";
-import type { HostTensors } from "../model/tensors";
 import type { Change } from "./change";
 import { readShared } from "./folder/blobs";
 import type { Contents, MergedTask } from "./folder/manifest";
@@ -32,7 +31,7 @@ export interface Staged {
 
 /**
  * @param checked names of tasks whose outputs are compared whatever is there
- * @param tensorsOf a task's own tensors, scoped, and the shared ones under it
+ * @param source where weights are read that are compared with what is written
  * Throws toleranceError (5) where a graph or a piece differs from a branch.
  */
 export async function stageChecked(
@@ -40,17 +39,17 @@ export async function stageChecked(
   contents: Contents,
   { onnx, pieces: tools }: CheckRequest,
   checked: readonly string[],
-  tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+  { tensorsOf, ...ramps }: Pick<BranchModel, "tensorsOf" | "rampsOf">,
 ): Promise<Staged> {
   if (contents.tasks.length === 0) return { graph: null, pieces: null };
-  const made: PieceTasks = tools ? tasksOfNewPieces(contents, old?.manifest ?? null, checked) : new Map();
+  const made = tools ? tasksOfNewPieces(contents, old?.manifest ?? null, checked) : [];
   const { config, tokenizer } = await readShared(out, contents);
   let branches: Promise<Branches> | undefined;
   const branchesOf = (compared: readonly MergedTask[]) => {
-    const wanted = new Set([...compared, ...[...made.values()].flat()]);
+    const wanted = new Set([...compared, ...tasksIn(made)]);
     const tasks = contents.tasks.filter((task) => wanted.has(task));
     if (!tools) throw new Error("nothing runs the branches");
-    branches ??= openBranches({ tasks, config, tokenizer, tensorsOf }, tools);
+    branches ??= openBranches({ tasks, config, tokenizer, tensorsOf, ...ramps }, tools);
     return branches;
   };
   const before = old?.manifest.onnx ? versionFile(out, old.id, ".onnx") : null;
@@ -59,7 +58,7 @@ export async function stageChecked(
   if (!tools) return { graph, pieces: null };
   try {
     const model = { folder: out, model: contents, config };
-    return { graph, pieces: made.size > 0 ? await checkPieces(model, made, await branchesOf([]), tools) : [] };
+    return { graph, pieces: made.length > 0 ? await checkPieces(model, made, await branchesOf([]), tools) : [] };
   } catch (error) {
     await graph?.discard();
     throw error;

@@ -21,7 +21,15 @@ import type { Kinds } from "../tasks/kinds/kind";
 import { decidedBy, type Task } from "../tasks/task";
 import { type Change, type Committed, changeFolder, commitVersion, type Logged } from "./change";
 import { type CheckRequest, stageChecked } from "./checks";
-import { type OnCreated, readShared, readTensors, readTrunk, writeBlob } from "./folder/blobs";
+import {
+  folderWeights,
+  type OnCreated,
+  readRamps,
+  readShared,
+  readTensors,
+  readTrunk,
+  writeBlob,
+} from "./folder/blobs";
 import { type Int8Parts, remainingInt8 } from "./folder/int8";
 import type { Blob, Contents, Manifest, MergedExits, MergedTask } from "./folder/manifest";
 import { writeAllPieces } from "./pieces";
@@ -100,9 +108,14 @@ export async function merge(request: MergeRequest): Promise<Merged> {
         ...scoped(task.name, await branchOf(selection, base)),
       };
     };
+    const rampsOf = async (task: MergedTask): Promise<HostTensors> => {
+      const ramps = selections.find((chosen) => chosen.task.name === task.name)?.exits;
+      return ramps ? scoped(task.name, await ramps.load()) : readRamps(out, task);
+    };
     const pieces = await writeAllPieces(out, contents, base.config, old?.manifest ?? null, onCreated);
     const command = [mode, ...[...names].sort()].join(" ");
-    return finish(change, { ...contents, pieces }, request, names, tensorsOf, { command, note: request.note ?? null });
+    const logged = { command, note: request.note ?? null };
+    return finish(change, { ...contents, pieces }, request, names, { tensorsOf, rampsOf }, logged);
   });
 }
 
@@ -125,8 +138,8 @@ export async function removeTasks(
     const contents = { ...left, ...(old.int8 ? { int8: remainingInt8(old.int8, left) } : {}) };
     const { config } = await readShared(out, old);
     const written = await writeAllPieces(out, contents, config, old, change.onCreated);
-    const tensorsOf = (task: MergedTask) => readTensors(out, contents, [task]);
-    return finish(change, { ...contents, pieces: written }, { onnx, pieces }, [], tensorsOf, {
+    const source = folderWeights(out, contents);
+    return finish(change, { ...contents, pieces: written }, { onnx, pieces }, [], source, {
       command: ["remove", ...names].join(" "),
       note,
     });
@@ -139,10 +152,10 @@ async function finish(
   contents: Contents,
   request: CheckRequest,
   checked: readonly string[],
-  tensorsOf: (task: MergedTask) => Promise<HostTensors>,
+  source: ReturnType<typeof folderWeights>,
   logged: Logged,
 ): Promise<Merged> {
-  const { graph, pieces } = await stageChecked(change, contents, request, checked, tensorsOf);
+  const { graph, pieces } = await stageChecked(change, contents, request, checked, source);
   try {
     const { id, ...committed } = await commitVersion(change, contents, graph, logged);
     return { ...committed, version: id, onnx: graph?.report ?? null, pieces };

@@ -7,9 +7,9 @@ import path from "node:path";
 import { failure, modelError } from "../errors/errors";
 import { openBranches } from "../export/check/branches";
 import { ONNX, type StagedOnnx } from "../export/onnx/onnx";
-import { checkPieces, type PiecesCheck, tasksOfNewPieces } from "../export/pieces/pieces-check";
+import { checkPieces, type PiecesCheck, tasksIn, tasksOfNewPieces } from "../export/pieces/pieces-check";
 import { changeFolder, commitVersion } from "../merge/change";
-import { readShared, readTensors } from "../merge/folder/blobs";
+import { folderWeights, readShared } from "../merge/folder/blobs";
 import { type Int8Parts, int8Files } from "../merge/folder/int8";
 import type { Blob, Contents, Manifest } from "../merge/folder/manifest";
 import { type FoundVersion, readVersion, versionFile } from "../merge/folder/version";
@@ -17,6 +17,7 @@ import { writeAllPieces } from "../merge/pieces";
 import { storedRunner } from "../predict/segments/run-stored";
 import type { Kinds } from "../tasks/kinds/kind";
 import type { Task } from "../tasks/task";
+import { withExits } from "./exits";
 import { type FittedTask, fitPlan } from "./fit";
 import { type QuantiseTools, readFitModel, writeInt8Parts } from "./write";
 
@@ -64,7 +65,7 @@ export async function quantiseFolder(request: QuantiseRequest): Promise<Quantise
   const { id, manifest } = await quantisable(request);
   const current = (await readVersion(folder, { kinds })).id;
   const model = await readFitModel(folder, manifest, engine);
-  const fitted = await fitPlan(model, request);
+  const fitted = await withExits(model, manifest.tasks, await fitPlan(model, request), request);
   return changeFolder(folder, "quantizing", kinds, async (change) => {
     if (change.old?.id !== current) {
       throw failure(`${folder} became version ${change.old?.id} while ${id} was measured. Run flexbert quantize again`);
@@ -90,19 +91,15 @@ async function checked(
   before: Manifest,
 ): Promise<PiecesCheck[]> {
   const made = tasksOfNewPieces(contents, before, []);
-  if (made.size === 0) return [];
-  const tasks = contents.tasks.filter((task) => [...made.values()].flat().includes(task));
+  if (made.length === 0) return [];
+  const wanted = tasksIn(made);
+  const tasks = contents.tasks.filter((task) => wanted.has(task));
   const definitions = new Map<string, Task | null>();
   for (const task of tasks) definitions.set(task.name, (await rowsOf(task)).definition);
   const { config, tokenizer } = await readShared(folder, contents);
   const taskOf = (name: string) => definitions.get(name) ?? undefined;
   const tools = { engine, signal, glueData, taskOf, warn: reporter.warn, runStored: storedRunner(engine) };
-  const source = {
-    tasks,
-    config,
-    tokenizer,
-    tensorsOf: (task: Contents["tasks"][number]) => readTensors(folder, contents, [task]),
-  };
+  const source = { tasks, config, tokenizer, ...folderWeights(folder, contents) };
   return checkPieces({ folder, model: contents, config }, made, await openBranches(source, tools), tools);
 }
 

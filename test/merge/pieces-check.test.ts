@@ -16,6 +16,7 @@ import { storedRunner } from "../../src/predict/segments/run-stored";
 import { quantiseFolder } from "../../src/quantise/quantise-folder";
 import type { Task } from "../../src/tasks/task";
 import { engineAbsence } from "../engines/engines";
+import { tinyRule, withTinyRamps } from "../ramps";
 import { unless } from "../skips";
 import { quietContext, temporaryFolder, tinyBase, tinyTasks } from "../tiny";
 import { trainTinyTwice } from "../trained";
@@ -24,12 +25,16 @@ declare const jest: typeof import("@jest/globals").jest;
 type Lowering = typeof import("../../src/export/pieces/piece-graph");
 
 /** What becomes of the weights' places before a graph is lowered over them: a graph with its right hash that computes something else. */
-const seam: { spoil: (weights: Weights) => Weights } = { spoil: (weights) => weights };
+const same = (weights: Weights): Weights => weights;
+const seam = { spoil: same, spoilRest: same };
 jest.mock("../../src/export/pieces/piece-graph", () => {
   const actual = jest.requireActual<Lowering>("../../src/export/pieces/piece-graph");
   const spoilt = {
     stretchGraph: (config, stretch, weights) => actual.stretchGraph(config, stretch, seam.spoil(weights)),
     branchGraph: (config, place, head, weights) => actual.branchGraph(config, place, head, seam.spoil(weights)),
+    rampGraph: (config, layer, head, weights) => actual.rampGraph(config, layer, head, seam.spoil(weights)),
+    restGraph: (config, from, top, head, weights) =>
+      actual.restGraph(config, from, top, head, Object.fromEntries(seam.spoilRest(new Map(Object.entries(weights))))),
   } satisfies Partial<Lowering>;
   return { ...actual, ...spoilt };
 });
@@ -43,6 +48,8 @@ let rte: Selection;
 let stsb: Selection;
 /** rte on fork 2, with two layers. */
 let other: Selection;
+/** sst2, whose texts may leave after a layer of the trunk and one of its own. */
+let early: Selection;
 let engine: Engine;
 let tools: Omit<PieceTools, "runStored">;
 
@@ -52,14 +59,14 @@ if (absence !== null) console.warn(`SKIPPED: the check of stored pieces, because
 beforeAll(async () => {
   if (absence !== null) return;
   ({ sst2, rte, stsb, other } = await trainTinyTwice(folder, base));
-  engine = (await openEngine("onnx", { threads: 1 })).engine;
+  early = await withTinyRamps(folder, base, sst2);
+  // The int8 graphs that are stored are run, whatever the processor makes of products of bytes.
+  engine = { ...(await openEngine("onnx", { threads: 1 })).engine, saturates: async () => false };
   const reference = (await openEngine("wasm", {})).engine; // of another kind than what it checks
   const { signal } = new AbortController();
   tools = { engine: reference, signal, glueData: place("glue"), taskOf, warn: () => undefined };
 });
-beforeEach(() => {
-  seam.spoil = (weights) => weights;
-});
+beforeEach(() => void Object.assign(seam, { spoil: same, spoilRest: same }));
 afterAll(() => engine?.dispose());
 
 /** The tools, and what of the folder they open: "rte.onnx", without hashes. */
@@ -152,6 +159,66 @@ unless(absence).describe("what is checked", () => {
     ]);
     const stretches = ["trunk-00-01-embeddings", "trunk-01-02"];
     expect(opened).toEqual([...stretches, "rte", ...stretches, "rte"]);
+  });
+});
+
+unless(absence).describe("pieces by which texts leave early are checked", () => {
+  const told = (checks: Awaited<ReturnType<typeof into>>["pieces"]) =>
+    checks?.map(({ weights, leaving, tasks }) => [weights, leaving ?? false, tasks.map(({ task }) => task).join()]);
+  const whole = ["trunk-00-01-embeddings", "trunk-01-03"];
+
+  test("of a new folder, every piece between stops and every ramp, once, within 1e-5", async () => {
+    const { pieces, opened } = watched();
+    const { pieces: checks } = await into(place("early"), [early, rte], pieces);
+    expect(told(checks)).toEqual([
+      ["float32", false, "rte,sst2"],
+      ["float32", true, "sst2"],
+    ]);
+    expect(checks?.[1]?.largestDifference).toBeLessThan(1e-5);
+    const own = ["trunk-00-01-embeddings", "sst2-ramp-1", "sst2-1-2", "sst2-ramp-2", "sst2-2-4"];
+    expect(opened.sort()).toEqual([...whole, "rte", "sst2", ...own].sort());
+    expect(engine.tensorCount()).toBe(0);
+  });
+
+  test("where another task cuts the trunk anew under them, and not where it does not", async () => {
+    const out = place("early-more");
+    await into(out, [early, rte]);
+    const mine = { ...rte, task: { ...rte.task, name: "mine" } };
+    expect(told((await into(out, [mine])).pieces)).toEqual([["float32", false, "mine"]]);
+    const third = await withTinyRamps(folder, base, rte, { ...tinyRule, stops: [2] });
+    const { pieces, opened } = watched();
+    expect(told((await into(out, [third], pieces)).pieces)).toEqual([
+      ["float32", false, "rte"],
+      ["float32", true, "rte"],
+    ]);
+    expect(opened).toEqual([
+      ...whole,
+      "rte",
+      ...["trunk-00-01-embeddings", "trunk-01-02", "rte-ramp-2", "trunk-02-03", "rte"],
+    ]);
+  });
+
+  const biasOfWeights = (weights: Weights): Weights => {
+    const names = [...weights.keys()];
+    if (!names.every((name) => name.startsWith("ramp/2/"))) return weights;
+    const other = weights.get(names.find((name) => name.endsWith("classifier.weight")) as string) as WeightPlace;
+    return new Map(
+      [...weights].map(([name, where]) => [
+        name,
+        name.endsWith("classifier.bias") ? { ...where, position: other.position } : where,
+      ]),
+    );
+  };
+  test.each([
+    ["a ramp", { spoil: biasOfWeights }],
+    ["the layers above the last stop", { spoilRest: swapped(/^sst2-/, /layer.3.attention.output.LayerNorm.weight$/, /layer.3.output.LayerNorm.bias$/) }],
+  ] as const)("%s that says something else is an error, and nothing is left", async (_, spoilt) => {
+    Object.assign(seam, spoilt);
+    await expect(into(place("spoilt"), [early, rte])).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringMatching(/by which texts leave early, in float32: a logit of sst2 is .* more than 0.0001/),
+    });
+    expect(existsSync(place("spoilt"))).toBe(false);
   });
 });
 
@@ -259,7 +326,7 @@ unless(absence).describe("a wrong piece is an error with exit code 5, and the fo
     const out = place("int8");
     await into(out, [sst2, rte]);
     const plain = contentsOf(out);
-    seam.spoil = swapped(/^rte-int8-/, ...norms);
+    seam.spoil = swapped(/^rte-int8-/, norms[0], /pooler.dense.bias$/);
     await expect(quantise(out)).rejects.toMatchObject({
       exitCode: 5,
       message: expect.stringMatching(/the pieces of \S+ in int8: a logit of rte is .* more than/),
@@ -268,7 +335,7 @@ unless(absence).describe("a wrong piece is an error with exit code 5, and the fo
     seam.spoil = (weights) => weights;
     await quantise(out);
     const quantised = contentsOf(out);
-    seam.spoil = swapped(/^rte-int8-/, ...norms);
+    seam.spoil = swapped(/^rte-int8-/, norms[0], /pooler.dense.bias$/);
     const work = merge({ ...request, out, selections: [other], pieces: real(), int8: int8() });
     await expect(work).rejects.toMatchObject({
       exitCode: 5,

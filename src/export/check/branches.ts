@@ -2,15 +2,21 @@
 // pieces are both compared with. A branch is run once, when it is first asked for, by the function with which training scores it;
 // the layers under it once for all branches of its fork.
 
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core";
 import { joined } from "../../batches/row-logits";
 import type { Engine } from "../../engines/engine";
 import type { MergedTask } from "../../merge/folder/manifest";
+import { stopsOf } from "../../merge/folder/pieces";
 import { Interrupted } from "../../messages/reporter";
 import { type BranchInputs, branchAxes, branchLogits } from "../../model/branch";
 import type { EncoderConfig } from "../../model/config";
 import type { EntryPoint } from "../../model/entry-point";
 import { mostTokens } from "../../model/families/families";
+import { sideBySide } from "../../model/ops";
 import { scoped, stretchTensors, unscoped } from "../../model/parameters";
+import { ownLayers } from "../../model/place";
+import { isRamp, isRampOf } from "../../model/ramp-names";
+import { rampStatesEntry, rampsHead } from "../../model/ramps";
 import type { HostTensors } from "../../model/tensors";
 import { trunkEntry } from "../../model/trunk";
 import { createTokenizer, type TokenizerSettings } from "../../tokenizer/tokenizer";
@@ -28,6 +34,8 @@ export interface BranchModel {
   readonly tokenizer: TokenizerSettings;
   /** A task's own tensors, scoped, and the shared ones under it: its run's and its base's, or the folder's. */
   tensorsOf(task: MergedTask): Promise<HostTensors>;
+  /** The ramps of a task that has some, scoped; absent where nobody asks for them. */
+  rampsOf?(task: MergedTask): Promise<HostTensors>;
 }
 
 export interface Branches {
@@ -38,6 +46,11 @@ export interface Branches {
    * Throws Interrupted.
    */
   alone(task: MergedTask): Promise<readonly HostTensors[]>;
+  /**
+   * The same of a task whose texts leave early: of each row what the ramps at its stops say, one after the other, and then the branch.
+   * Computed as ramps are trained: the whole way at once, over padded rows, and all ramps as one head.
+   */
+  leaving(task: MergedTask): Promise<readonly HostTensors[]>;
 }
 
 /** @param tasks whose rows they are; only theirs may be asked for */
@@ -58,6 +71,7 @@ export async function openBranches(model: BranchModel, tools: BranchTools): Prom
       known.set(task.name, own);
       return own;
     },
+    leaving: (task) => runLeaving(model, task, runRows(model, rows, padId, tools)),
   };
 }
 
@@ -113,6 +127,25 @@ async function runAlone(
   const hidden = trunks.get(fork) ?? (await run(stretchTensors(tensors, stretch), trunkEntry(config, fork)));
   trunks.set(fork, hidden);
   return run(own, alone, hidden);
+}
+
+async function runLeaving(model: BranchModel, task: MergedTask, run: RunRows): Promise<HostTensors[]> {
+  const { config, tensorsOf, rampsOf } = model;
+  if (!rampsOf) throw new Error(`nobody reads the ramps of ${task.name}`);
+  const [tensors, ramps] = [await tensorsOf(task), await rampsOf(task)];
+  const stops = stopsOf(task.exits);
+  const head = await task.kind.head(config);
+  const asked = rampsHead(head, stops);
+  const states = rampStatesEntry(config, ownLayers(task)[1], head, stops);
+  const whole: EntryPoint = (state, inputs) => {
+    const { outputs } = states(state, inputs);
+    const said = asked.logits(state, outputs["states"] as Tensor3D);
+    return { outputs: { logits: sideBySide([said, outputs["logits"] as Tensor2D]) } };
+  };
+  const under = task.fork === null ? {} : stretchTensors(tensors, { from: 0, to: task.fork, bottom: true });
+  const own = unscoped(task.name, { ...tensors, ...ramps });
+  const read = Object.entries(own).filter(([name]) => !isRamp(name) || stops.some((stop) => isRampOf(name, stop)));
+  return run({ ...under, ...Object.fromEntries(read) }, whole);
 }
 
 /**

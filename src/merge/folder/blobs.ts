@@ -26,7 +26,7 @@ import { ownLayers, type Place } from "../../model/place";
 import { isRamp } from "../../model/ramp-names";
 import type { HostTensor, HostTensors, Int8Tensor } from "../../model/tensors";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
-import type { Blob, Manifest } from "./manifest";
+import type { Blob, Manifest, MergedTask } from "./manifest";
 
 export const BLOBS = "blobs";
 
@@ -180,6 +180,18 @@ function requirePlace(blob: Blob, tensors: HostTensors, fits: (name: string) => 
 /** The same of a folder. */
 export const readTensors = (folder: string, manifest: Shared, tasks: readonly Sharing[]): Promise<HostTensors> =>
   tensorsFrom((blob) => readBlob(folder, blob), manifest, tasks);
+
+/** The ramps of a task of the folder that has some, scoped. */
+export const readRamps = (folder: string, { name, exits }: MergedTask): Promise<HostTensors> => {
+  if (!exits) throw new Error(`${name} has no ramps`);
+  return rampsFrom((blob) => readBlob(folder, blob), exits.ramps, name);
+};
+
+/** Of a folder's tasks, what a check compares with: each with its own tensors alone, and the shared ones under it. */
+export const folderWeights = (folder: string, manifest: Shared) => ({
+  tensorsOf: (task: MergedTask) => readTensors(folder, manifest, [task]),
+  rampsOf: (task: MergedTask) => readRamps(folder, task),
+});
 
 /**
  * Those tensors, where the folder's config gives them the shapes that they have. Throws modelError (4) naming the first that it
