@@ -8,7 +8,7 @@ import type { OnnxReport } from "../../export/onnx/onnx";
 import type { PiecesCheck } from "../../export/pieces/pieces-check";
 import type { MergedTask } from "../../merge/folder/manifest";
 import { isMergedFolder, POINTER } from "../../merge/folder/pointer";
-import type { Merged, MergeMode, Selection } from "../../merge/merge";
+import type { Merged, MergeMode } from "../../merge/merge";
 import { type Savings, savings } from "../../merge/savings";
 import { overhead } from "../../model/overhead";
 import { type Given, readGiven } from "../../options/given";
@@ -25,6 +25,7 @@ import { type Call, type Caller, callOf } from "../caller";
 import { describeBaseOf, openBaseOf } from "../session";
 import { chooseRuns } from "./choose";
 import { withChecks } from "./onnx";
+import { withRamps } from "./ramps";
 
 const out = {
   out: option(text, { flag: "--out", short: "-o", value: "<folder>", help: "the merged folder", fallback: "merged" }),
@@ -211,24 +212,12 @@ const folderValues = (mode: MergeMode, { merged, ...values }: Values<typeof upda
 async function merging(values: MergeValues, call: Call): Promise<MergeResult> {
   const { out, mode, allowUnshared, note = null } = values;
   const base = await baseOf(values, call);
-  const selections = await withRamps(await selectionsFor(values, base, call), call);
+  const selections = await withRamps(await selectionsFor(values, base, call), out, call);
   const { merge: into } = await import("../../merge/merge.js");
   const { int8Maker } = await import("./int8.js");
   const request = { out, mode, base, selections, allowUnshared, note, int8: int8Maker(values, call) };
   const merged = await withChecks(values, call, (checks) => into({ ...request, ...checks }));
   return describe(merged, base, out, call);
-}
-
-/** Ramps of the very runs that are merged come along. */
-async function withRamps(selections: readonly Selection[], { reporter }: Call): Promise<Selection[]> {
-  const { findRamps } = await import("../../recipes/ramps/find.js");
-  const found: Selection[] = [];
-  for (const selection of selections) {
-    const exits = await findRamps(selection.run, selection.task);
-    if (exits) reporter.log(`${selection.task.name}: its ramps come along, of ${exits.run.folder}`);
-    found.push(exits ? { ...selection, exits } : selection);
-  }
-  return found;
 }
 
 async function planned(values: MergeValues, call: Call) {
