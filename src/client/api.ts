@@ -171,6 +171,33 @@ export interface ModelTask extends TaskPlace {
   readonly inputs: "single" | "pair";
   readonly labels: readonly string[];
   readonly maxLength: number;
+  /** By what its texts leave early; absent where they do not. */
+  readonly exits?: ExitsOfTask;
+}
+
+/** A rule by which a task's texts leave, how it was decided, and what dev rows did under it. */
+export interface ExitsOfTask {
+  /** What is told of a ramp's answer: "entropy", "probability" or "spread". */
+  readonly criterion: string;
+  /** A text leaves where no more doubt than this is left; a request's `exit` is at most this. */
+  readonly threshold: number;
+  /** Encoder layers that a text has passed where it may leave. */
+  readonly stops: readonly number[];
+  /** Of what the kind counts this share is kept, with this confidence; absent where a budget decided. */
+  readonly promise?: { readonly keep: number; readonly confidence: number };
+  /** Encoder layers that a text may take on average. */
+  readonly budget?: number;
+  readonly measured: {
+    readonly rows: number;
+    /** Rows that the promise speaks of, and what they lost in sum. */
+    readonly counted: number;
+    readonly lost: number;
+    /** Encoder layers that a row took on average, of `top`. */
+    readonly layers: number;
+    readonly top: number;
+    /** Rows that left at each of the stops. */
+    readonly left: readonly number[];
+  };
 }
 
 /** GET /v1/model */

@@ -38,6 +38,8 @@ export interface FakeInference extends Inference {
   /** Answers every batch by itself from now on. */
   automatic: boolean;
   rssBytes: number;
+  /** After how many layers every row leaves, where it may. */
+  layer?: number;
   /** Called before a version is open. */
   onOpen: (version: string) => Promise<void>;
 }
@@ -65,7 +67,8 @@ export function fakeInference(slots = 1): FakeInference {
     run(version, rows, onPart) {
       if (!fake.versions.includes(version)) throw new Error(`${version} is not open`);
       return new Promise<BatchRun>((resolve, reject) => {
-        const batch = handed(version, rows, onPart, resolve, reject);
+        const left = (part: BatchPart) => onPart(fake.layer === undefined ? part : { ...part, layer: fake.layer });
+        const batch = handed(version, rows, left, resolve, reject);
         fake.batches.push(batch);
         if (fake.automatic) setImmediate(() => batch.answer());
       });
@@ -107,8 +110,18 @@ export const tokenizer = createTokenizer({ tokens: vocabulary.filter((line) => l
 
 const sha = (digits: string) => digits.padEnd(64, "0");
 
-/** Of four tasks over a trunk of four layers. @param changed the hash of mood's branch */
-export function version(id: string, changed = "a1", left: readonly string[] = []): Served {
+/** By what texts of a task leave, as a manifest has it. */
+export const fakeExits = {
+  ramps: { file: "blobs/mood-ramps.safetensors", sha256: sha("f1") },
+  layers: [1, 2],
+  rule: {
+    ...{ criterion: "entropy", threshold: 0.25, stops: [1, 2], promise: { keep: 0.99, confidence: 0.95 } },
+    measured: { rows: 400, counted: 320, lost: 1, layers: 2.25, top: 3, left: [100, 100] },
+  },
+};
+
+/** Of four tasks over a trunk of four layers. @param changed the hash of mood's branch; leaving what of mood's texts leave by */
+export function version(id: string, changed = "a1", left: readonly string[] = [], leaving?: object): Served {
   const task = (name: string, sha256: string, more: object) => ({
     ...{ name, file: `blobs/${name}.safetensors`, sha256: sha(sha256), kind: kinds.classification, inputs: "single" },
     ...{
@@ -133,7 +146,7 @@ export function version(id: string, changed = "a1", left: readonly string[] = []
       { file: "blobs/1.safetensors", sha256: sha("e1") },
     ],
     tasks: [
-      task("mood", changed, { labels: ["bad", "good"] }),
+      task("mood", changed, { labels: ["bad", "good"], ...(leaving ? { exits: leaving } : {}) }),
       task("topic", "b1", { labels: ["a", "b", "c"], kind: kinds.multilabel, fork: 1, layers: 3 }),
       task("match", "c1", { labels: ["no", "yes"], inputs: "pair", maxLength: 16 }),
       task("close", "d1", { kind: kinds.regression, inputs: "pair", range: [0, 5] }),

@@ -14,8 +14,9 @@ export function modelRoutes(app: FastifyInstance, context: ServerContext): void 
       tags: live.tags,
       base: { name: base.name, layers: base.layers },
       precision,
-      tasks: tasks.map(({ name, kind, inputs, labels, fork, layers, version, maxLength }) => ({
+      tasks: tasks.map(({ name, kind, inputs, labels, fork, layers, version, maxLength, exitRule }) => ({
         ...{ name, kind: kind.name, inputs, labels, fork, layers, version, maxLength },
+        ...(exitRule ? { exits: exitRule } : {}),
       })),
     };
   });

@@ -24,6 +24,34 @@ const exit_layer = { ...count, description: "Encoder layers that the text passed
 const tasks = { type: "array", items: string, minItems: 1 };
 const predictions = map(ref("Prediction"));
 const model = object({ version });
+const exit = {
+  oneOf: [{ enum: ["on", "off"] }, { type: "number", minimum: 0 }],
+  description:
+    "Whether texts leave early by the model's rules, or how much doubt may be left, at most what those allow",
+};
+const exits = {
+  ...object(
+    {
+      criterion: string,
+      threshold: {
+        ...number,
+        description: "A text leaves where no more doubt is left; a request's exit is at most this",
+      },
+      stops: { ...list(count), description: "Encoder layers that a text has passed where it may leave" },
+      promise: {
+        ...object({ keep: number, confidence: number }),
+        description: "The share that is kept, and how surely",
+      },
+      budget: { ...number, description: "Encoder layers that a text may take on average; of a rule without a promise" },
+      measured: {
+        ...object({ rows: count, counted: count, lost: number, layers: number, top: count, left: list(count) }),
+        description: "What dev rows did: layers that a row took on average, of top",
+      },
+    },
+    ...["promise", "budget"],
+  ),
+  description: "By what a task's texts leave early; absent where they do not",
+};
 const tensor = (data: Schema) =>
   object(
     { name: string, datatype: string, shape: list(count), data, parameters: { type: "object" } },
@@ -48,11 +76,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
         tasks: { ...tasks, description: "Every task that fits the input where it is left out" },
         top_k: { type: ["integer", "null"], minimum: 1, description: "Scores as a list of so many labels, best first" },
         offset_unit: { enum: [...offsetUnits], default: "codepoint", description: "What offsets of spans count" },
-        exit: {
-          oneOf: [{ enum: ["on", "off"] }, { type: "number", minimum: 0 }],
-          description:
-            "Whether texts leave early by the model's rules, or how much doubt may be left, at most what those allow",
-        },
+        exit: { ...exit, description: `${exit.description}. By default on where there is a rule` },
         stream: { type: "boolean", default: false },
       },
       ...["text", "pair", "rows", "tasks", "top_k", "offset_unit", "exit", "stream"],
@@ -84,11 +108,14 @@ export const schemas: Readonly<Record<string, Schema>> = {
     base: object({ name: string, layers: count }),
     precision: { enum: ["float32", "int8"] },
     tasks: list(
-      object({
-        ...{ name: string, kind: string, inputs: { enum: ["single", "pair"] }, labels: list(string) },
-        ...{ fork: { ...orNull("integer"), description: "Shared layers under it; null: none" }, layers: count },
-        ...{ version, maxLength: count },
-      }),
+      object(
+        {
+          ...{ name: string, kind: string, inputs: { enum: ["single", "pair"] }, labels: list(string) },
+          ...{ fork: { ...orNull("integer"), description: "Shared layers under it; null: none" }, layers: count },
+          ...{ version, maxLength: count, exits },
+        },
+        "exits",
+      ),
     ),
   }),
   Stats: object({
@@ -134,10 +161,20 @@ export const schemas: Readonly<Record<string, Schema>> = {
   InferRequest: object(
     {
       id: string,
-      parameters: { type: "object" },
+      parameters: object(
+        {
+          exit: { ...exit, description: `${exit.description}. By default off` },
+          binary_data_output: { type: "boolean", default: false },
+        },
+        "exit",
+        "binary_data_output",
+      ),
       inputs: { type: "array", minItems: 1, items: tensor({ type: "array" }) },
       outputs: list(
-        object({ name: { enum: ["logits", "words", "label"] }, parameters: { type: "object" } }, "parameters"),
+        object(
+          { name: { enum: ["logits", "words", "label", "exit_layer"] }, parameters: { type: "object" } },
+          "parameters",
+        ),
       ),
     },
     ...["id", "parameters", "outputs"],

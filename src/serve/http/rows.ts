@@ -1,5 +1,6 @@
 // What a body of POST /v1/predict asks for, and of which tasks.
 
+import type { DecidedExits } from "../../exits/exits";
 import { type OffsetUnit, offsetUnits } from "../../tasks/offset-unit";
 import type { AskedRow } from "../ask";
 import type { Served, VersionTask } from "../model/served";
@@ -72,24 +73,24 @@ export function readPredictRequest(body: unknown, served: Served, limits: RowLim
   return { rows: withExit(read, exit), single: false, ...shared };
 }
 
-/** Throws ApiError (422) for what no rule of the rows' tasks allows. */
-function withExit(rows: readonly RequestRow[], exit: unknown): readonly RequestRow[] {
+/** Rows that leave as a request says. Throws ApiError (422) for what no rule of the rows' tasks allows. */
+export function withExit<Row extends AskedRow>(rows: readonly Row[], exit: unknown): readonly Row[] {
   if (exit === undefined) return rows;
   if (exit === "off") return rows.map((row) => ({ ...row, exit: -1 }));
   if (exit !== "on" && !(typeof exit === "number" && exit >= 0)) {
     throw invalid(`exit is ${given(exit)}, not "on", "off" or a number of at least 0`);
   }
   const tasks = [...new Set(rows.flatMap((row) => row.tasks))];
-  const able = tasks.filter(({ exitThreshold }) => exitThreshold !== undefined);
+  const able = tasks.filter(({ exitRule }) => exitRule);
   if (able.length === 0) {
     throw invalid(
       `exit is ${given(exit)}, and this model has no early exits for ${tasks.map(({ name }) => name).join(", ")}`,
     );
   }
   if (exit === "on") return rows;
-  const careful = able.find(({ exitThreshold }) => exit > (exitThreshold as number));
+  const careful = able.find(({ exitRule }) => exit > (exitRule as DecidedExits).threshold);
   if (careful) {
-    throw invalid(`exit is ${exit}, and ${careful.name} allows at most ${careful.exitThreshold}`);
+    throw invalid(`exit is ${exit}, and ${careful.name} allows at most ${careful.exitRule?.threshold}`);
   }
   return rows.map((row) => ({ ...row, exit }));
 }

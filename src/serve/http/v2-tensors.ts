@@ -11,6 +11,8 @@ import { invalid } from "./rows";
 export interface TensorRequest {
   readonly id: string | undefined;
   readonly inputs: ReadonlyMap<string, readonly string[]>;
+  /** Of its parameters, as it was given; "off" where there is none: clients of the protocol know nothing of early exits. */
+  readonly exit: unknown;
   /** Names of outputs, and whether each is binary; all by default. */
   readonly outputs: readonly { readonly name: string; readonly binary: boolean }[];
 }
@@ -57,8 +59,9 @@ export function readTensors(
   const [text, pair] = [texts.get("text"), texts.get("pair")];
   if (!text) throw invalid("there is no input text");
   if (pair && pair.length !== text.length) throw invalid(`text has ${text.length} rows, and pair ${pair.length}`);
-  const all = Object(parameters)["binary_data_output"] === true;
-  return { id: id as string | undefined, inputs: texts, outputs: readOutputs(outputs, all, outputNames) };
+  const { binary_data_output: all, exit = "off" } = Object(parameters) as Readonly<Record<string, unknown>>;
+  const wanted = readOutputs(outputs, all === true, outputNames);
+  return { id: id as string | undefined, inputs: texts, exit, outputs: wanted };
 }
 
 /** The body, and its header where it has binary tensors. */

@@ -3,6 +3,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { packageVersion } from "../../files/version";
+import { ownLayers } from "../../model/place";
 import { wordsFor } from "../../predict/encode";
 import type { Prediction } from "../../tasks/kinds/kind";
 import { offsetsIn } from "../../tasks/offset-unit";
@@ -12,9 +13,12 @@ import { askFor, noteRequest } from "./answer";
 import { TENSOR_HEADER } from "./body";
 import type { ServerContext } from "./context";
 import { ApiError, given } from "./errors";
-import { requireTask } from "./rows";
+import { requireTask, withExit } from "./rows";
 import { timingHeaders } from "./timing";
 import { type OutputTensor, readTensors, writeTensors } from "./v2-tensors";
+
+/** The output that says after how many encoder layers a row left; of tasks whose texts may leave early. */
+const EXIT_LAYER = "exit_layer";
 
 interface ModelParams {
   readonly task: string;
@@ -67,6 +71,7 @@ function metadata(task: VersionTask) {
       : [
           { name: "logits", datatype: "FP32", shape: [-1, outputs] },
           { name: "label", datatype: "BYTES", shape: [-1] },
+          ...(task.exitRule ? [{ name: EXIT_LAYER, datatype: "INT32", shape: [-1] }] : []),
         ],
   };
 }
@@ -78,23 +83,29 @@ async function infer(context: ServerContext, request: FastifyRequest, reply: Fas
     const task = modelOf(served, request.params as ModelParams);
     const { maxRows } = context.limits;
     const length = request.headers[TENSOR_HEADER] as string | undefined;
-    const { id, inputs, outputs } = readTensors(
+    const { id, inputs, outputs, exit } = readTensors(
       request.body,
       length,
       maxRows,
       metadata(task).outputs.map(({ name }) => name),
     );
-    const rows = rowsOf(inputs, task, context.limits.maxText);
+    const rows = withExit(rowsOf(inputs, task, context.limits.maxText), exit);
     noteRequest(context, request, served, rows);
     const logits: Float32Array[] = [];
+    const layers = new Int32Array(rows.length).fill(ownLayers(task)[1]);
     reply.header("x-model-version", served.id);
     const answered = await askFor(context, request, reply, hold, rows, {
-      onLogits(row, _, own) {
+      onLogits(row, _, own, layer = layers[row]) {
         logits[row] = own;
+        layers[row] = layer as number;
       },
     });
     reply.headers(timingHeaders(answered));
-    const tensors = outputs.map(({ name }) => tensorOf(name, task, rows, logits));
+    const tensors = outputs.map(({ name }) =>
+      name === EXIT_LAYER
+        ? ({ name, datatype: "INT32", shape: [rows.length], values: layers } as const)
+        : tensorOf(name, task, rows, logits),
+    );
     const head = { model_name: task.name, model_version: task.version, ...(id === undefined ? {} : { id }) };
     const isBinary = new Map(outputs.map(({ name, binary }) => [name, binary]));
     const { body, jsonBytes } = writeTensors(head, tensors, (name) => isBinary.get(name) === true);

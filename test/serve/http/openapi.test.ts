@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import Ajv from "ajv/dist/2020";
 import { openApi } from "../../../src/serve/http/openapi";
 import { pageFiles } from "../../../src/serve/page/page";
-import { fakeServer } from "../fake";
+import { fakeExits, fakeServer, version } from "../fake";
 
 const document = openApi();
 type Paths = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -65,6 +65,10 @@ describe("its schemas", () => {
     ];
     for (const [name, value] of answers) expect([name, value, fits(name, value)]).toEqual([name, value, null]);
     await close();
+    const leaving = await fakeServer({ versions: [version("11111111", "a1", [], fakeExits)] });
+    const told = (await leaving.app.inject({ method: "GET", url: "/v1/model" })).json();
+    expect([told.tasks[0].exits, "exits" in told.tasks[1], fits("Model", told)]).toEqual([fakeExits.rule, false, null]);
+    await leaving.close();
   });
 
   test("take what the server takes, and refuse what it refuses by its shape", () => {

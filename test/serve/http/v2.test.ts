@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { type FakeOptions, fakeServer } from "../fake";
+import { type FakeOptions, fakeExits, fakeServer, version } from "../fake";
 
 async function server(options: FakeOptions = {}) {
   const fake = await fakeServer(options);
@@ -233,6 +233,40 @@ describe("infer", () => {
     const answer = await infer(body, headers);
     expect([answer.statusCode, answer.json().error]).toEqual([status, expect.stringMatching(message)]);
     expect(inference.batches.length).toBe(0);
+    await close();
+  });
+});
+
+describe("a task whose texts may leave early", () => {
+  const leaving = { versions: [version("11111111", "a1", [], fakeExits)] };
+
+  test("goes all its way, unless the request's parameters ask", async () => {
+    const { infer, inference, get, close } = await server(leaving);
+    const [, { outputs }] = await get("/v2/models/mood");
+    expect(outputs[2]).toEqual({ name: "exit_layer", datatype: "INT32", shape: [-1] });
+    const whole = (await infer({ inputs: [text(["film", "good film"])] })).json();
+    expect(whole.outputs[2]).toEqual({ name: "exit_layer", datatype: "INT32", shape: [2], data: [3, 3] });
+    inference.layer = 1;
+    const on = { parameters: { exit: "on" }, inputs: [text(["film"], [1])], outputs: [{ name: "exit_layer" }] };
+    expect((await infer(on)).json().outputs).toEqual([
+      { name: "exit_layer", datatype: "INT32", shape: [1], data: [1] },
+    ]);
+    await infer({ ...on, parameters: { exit: 0.125 } });
+    expect(inference.batches.map(({ rows }) => rows.map(({ exit }) => exit))).toEqual([[-1, -1], [undefined], [0.125]]);
+    await close();
+  });
+
+  test("refuses what its rule does not allow, and what a task without a rule is asked", async () => {
+    const { infer, close } = await server(leaving);
+    const inputs = [text(["film"], [1])];
+    const refused = async (exit: unknown, task = "mood") => {
+      const { statusCode, body } = await infer({ parameters: { exit }, inputs }, {}, task);
+      return [statusCode, JSON.parse(body).error];
+    };
+    expect(await refused(0.5)).toEqual([422, "exit is 0.5, and mood allows at most 0.25"]);
+    expect(await refused("early")).toEqual([422, 'exit is "early", not "on", "off" or a number of at least 0']);
+    expect(await refused("on", "topic")).toEqual([422, 'exit is "on", and this model has no early exits for topic']);
+    expect((await infer({ parameters: { exit: "off" }, inputs }, {}, "topic")).statusCode).toBe(200);
     await close();
   });
 });
