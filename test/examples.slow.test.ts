@@ -42,6 +42,7 @@ test("every example in Python and JavaScript is one of those below", () => {
     "docs/api.md: JavaScript",
     "docs/deployment.md: JavaScript",
     "docs/deployment.md: Python",
+    "docs/deployment.md: Python", // in stages: test/export/onnx-stages
     "docs/serve.md: JavaScript", // test/serve/examples.slow.test.ts
     "docs/serve.md: Python",
     "docs/serve.md: Python",

@@ -99,6 +99,11 @@ interface Runtime {
   close?(): void;
 }
 
+async function openOnnxFiles({ threads }: ExportValues): Promise<Runtime> {
+  const { onnxFileOpener } = await import("../engines/onnx/model-file.js");
+  return { open: onnxFileOpener(threads === undefined ? {} : { threads }) };
+}
+
 const runtimes: Readonly<
   Record<
     ExportFormatName,
@@ -113,10 +118,12 @@ const runtimes: Readonly<
   onnx: {
     name: "model.onnx",
     engine: "onnx",
-    async start({ threads }) {
-      const { onnxFileOpener } = await import("../engines/onnx/model-file.js");
-      return { open: onnxFileOpener(threads === undefined ? {} : { threads }) };
-    },
+    start: openOnnxFiles,
+  },
+  "onnx-stages": {
+    name: "each stage",
+    engine: "onnx",
+    start: openOnnxFiles,
   },
   "saved-model": {
     name: "the SavedModel",

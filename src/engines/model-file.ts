@@ -1,11 +1,11 @@
 // A model's file as its users run it: opened by a runtime, with nothing known but names. What flexbert writes for others
 // is checked through this; its own programs go another way.
 
-import type { HostTensors, int32 } from "../model/tensors";
+import type { HostTensors } from "../model/tensors";
 
 export interface ModelFile {
-  /** Runs the model on int32 inputs; outputs must be float32. */
-  run(inputs: Readonly<Record<string, ReturnType<typeof int32>>>): Promise<HostTensors>;
+  /** Runs the model on ids (int32), or on states (float32); outputs must be float32. */
+  run(inputs: HostTensors): Promise<HostTensors>;
   close(): Promise<void>;
 }
 

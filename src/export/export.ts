@@ -47,6 +47,7 @@ export interface Exported extends About {
 /** Formats by name, each loaded when it is asked for. */
 const formats: Readonly<Record<ExportFormatName, () => Promise<ExportFormat>>> = {
   onnx: async () => (await import("./onnx/onnx-folder.js")).onnxFolder,
+  "onnx-stages": async () => (await import("./onnx-stages/stages-folder.js")).onnxStages,
   "saved-model": async () => (await import("./saved-model/saved-model.js")).savedModel,
   tfjs: async () => (await import("./tfjs/tfjs.js")).tfjs,
   transformers: async () => (await import("./transformers/transformers.js")).transformers,
@@ -102,8 +103,10 @@ async function openSource(request: ExportRequest): Promise<Opened> {
   requireRoom(request, format);
   const { model, version, kinds, tasks: names } = request;
   const blobs = ({ tasks, ...shared }: Manifest) => {
-    const { shared: under, own } = blobsOf(shared, chosen(tasks, names));
-    return [...under, ...own].map(({ file }) => file);
+    const wanted = chosen(tasks, names);
+    const { shared: under, own } = blobsOf(shared, wanted);
+    const ramps = format.ramps ? wanted.flatMap(({ exits }) => exits?.ramps ?? []) : [];
+    return [...under, ...own, ...ramps].map(({ file }) => file);
   };
   const opened = await openVersion(model, { version, kinds }, blobs);
   try {
@@ -139,7 +142,7 @@ async function sourceOf(
   names: readonly string[] | undefined,
   precision: ExportPrecision,
 ): Promise<ExportSource> {
-  const { folder, manifest, pathOf, readTensors, readBytes } = opened;
+  const { folder, manifest, pathOf, readTensors, readRamps, readBytes } = opened;
   const all = manifest.tasks.map(({ name }) => name);
   if (all.length === 0) throw modelError(`${folder} has no task. Run: flexbert merge --out ${folder}`);
   const missing = names?.find((name) => !all.includes(name));
@@ -161,6 +164,7 @@ async function sourceOf(
     bytes,
     readTensors: async (chosen) => requireShapes(folder, await readTensors(chosen), texts.config),
     readInt8: readPacked,
+    readRamps: (task) => readRamps([task]),
     readBytes,
     alone,
   };

@@ -9,7 +9,7 @@ import type { ExportPrecision } from "../settings/engine";
 import type { TokenizerSettings } from "../tokenizer/tokenizer";
 import type { CheckTools, ModelCheck } from "./check/model-check";
 
-export const exportFormatNames = ["onnx", "saved-model", "tfjs", "transformers", "safetensors"] as const;
+export const exportFormatNames = ["onnx", "onnx-stages", "saved-model", "tfjs", "transformers", "safetensors"] as const;
 export type ExportFormatName = (typeof exportFormatNames)[number];
 
 /** A merged folder, and of its tasks those that are exported. */
@@ -25,6 +25,8 @@ export interface ExportSource {
   readTensors(tasks: readonly MergedTask[]): Promise<HostTensors>;
   /** The same as int8. */
   readInt8(tasks: readonly MergedTask[]): Promise<PackedWeights>;
+  /** A task's ramps, scoped; of a format that has `ramps`. */
+  readRamps(task: MergedTask): Promise<HostTensors>;
   /** A blob's bytes. */
   readBytes(blob: Blob): Promise<Uint8Array>;
   /** Whether exactly one task was asked for by name. */
@@ -37,6 +39,8 @@ export interface ExportFormat {
   readonly title: string;
   /** Forms of weights that it holds beside float32. */
   readonly precisions: readonly ExportPrecision[];
+  /** Whether it holds ramps. */
+  readonly ramps?: true;
   /** Files of which an export of this format has one: --force replaces no other folder. */
   isExport(folder: string): boolean;
   /** What is in it beside the tasks, for people. Throws modelError (4) for a model that the format cannot hold. */

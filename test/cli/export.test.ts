@@ -42,7 +42,7 @@ test.each([
     2,
     /export takes onnx, .*, not safetensor \(did you mean "safetensors"\?\)\. Run: flexbert export --help/,
   ],
-  ["export tflite", 2, /export takes onnx, saved-model, tfjs, transformers, safetensors, not tflite/],
+  ["export tflite", 2, /export takes onnx, onnx-stages, saved-model, tfjs, transformers, safetensors, not tflite/],
   ["export onnx --task rte,cola", 4, /merged has no task cola\. It has rte, stsb/],
   ["export saved-model --model nowhere", 4, /nowhere is no merged model.*Run: flexbert merge/],
 ])("%s", (line, status, message) => {

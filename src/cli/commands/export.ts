@@ -17,17 +17,19 @@ export const exportCommand = defineCommand({
     "branch run alone, in the runtime of the format where it is installed, before the folder appears: a logit that is " +
     "off ends with exit code 5, and nothing is left.\n\n" +
     "onnx: one graph with readable node names, weights inside; inputs are int64 [batch, length]. " +
+    "onnx-stages: of tasks whose texts may leave early the layers between stops, each an ONNX file, and the rule in stages.json. " +
     "saved-model: for TensorFlow Serving; serving_default gives every task, a signature of a task's own name runs only " +
     "what that task needs. " +
     "tfjs: a GraphModel in shards of 4 MB for browsers and Node. " +
     "transformers: a BertForSequenceClassification a task, which pipeline() loads; checked with --python. " +
-    "safetensors: a task's weights in one file with a README, for any other server. The last two make a folder a task; " +
+    "safetensors: a task's weights in one file with a README, for any other server. onnx-stages and the last two make a folder a task; " +
     "one task asked for is the folder itself.",
   arguments: [{ name: "<format>", help: exportFormatNames.join(", ") }],
   options: { ...exportOptions, ...dryRun },
   examples: [
     "export onnx --model merged/ --out onnx/",
     "export saved-model --model merged/ --out serving/flexbert/1",
+    "export onnx-stages --task sst2 --out stages/",
     "export transformers --task rte --out rte-bert/ --python .venv/bin/python",
     "export tfjs --task sst2 --dry-run --json",
   ],

@@ -1,4 +1,4 @@
-// An ONNX model's file, run by onnxruntime. Inputs of int32 go in as int64.
+// An ONNX model's file, run by onnxruntime. Inputs of int32 go in as int64, others as they are.
 
 import { float32 } from "../../model/tensors";
 import type { OpenModelFile } from "../model-file";
@@ -18,7 +18,10 @@ export function onnxFileOpener({ threads }: { readonly threads?: number }): Open
       async run(inputs) {
         const feeds: Record<string, OrtTensor> = {};
         for (const [name, { data, shape }] of Object.entries(inputs)) {
-          feeds[name] = new runtime.Tensor("int64", BigInt64Array.from(data, BigInt), shape);
+          feeds[name] =
+            data instanceof Float32Array
+              ? new runtime.Tensor("float32", data, shape)
+              : new runtime.Tensor("int64", BigInt64Array.from(data as Int32Array, BigInt), shape);
         }
         const results = await session.run(feeds);
         return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, toFloat32(name, tensor)]));

@@ -13,12 +13,14 @@ export interface ExportedModel {
   /** Within both, what the runtime opens; "." for the folder. */
   readonly file: string;
   readonly runtime: string;
+  /** Whether a task's output has its ramps before it: see {@link CheckedModel}. */
+  readonly leaving?: true;
 }
 
 /** Throws as {@link checkModel} does. @param tasks of the source that the model has */
 export function checkExport(
-  { config, tokenizer, readTensors }: ExportSource,
-  { folder, out, file, runtime }: ExportedModel,
+  { config, tokenizer, readTensors, readRamps }: ExportSource,
+  { folder, out, file, runtime, leaving }: ExportedModel,
   tasks: readonly MergedTask[],
   tools: CheckTools,
   tolerance: Pick<CheckedModel, "tolerance"> = {},
@@ -32,7 +34,9 @@ export function checkExport(
     config,
     tokenizer,
     ...tolerance,
+    ...(leaving ? { leaving } : {}),
     tensorsOf: (task: MergedTask) => readTensors([task]),
+    rampsOf: readRamps,
   };
   return checkModel(checked, tools);
 }

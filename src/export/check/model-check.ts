@@ -32,6 +32,8 @@ export interface CheckedModel extends BranchModel, Compared {
   readonly runtime: string;
   /** Where weights are of fewer bits than the branches': what may differ. By default {@link STRICT}, and every row counts. */
   readonly tolerance?: Tolerance;
+  /** Whether a task's output is as `leaving` of {@link Branches} has it: what its ramps say, and then its branch. */
+  readonly leaving?: true;
   /** Where others are compared with the branches too: of these tasks at least. */
   readonly branches?: Branches;
 }
@@ -48,7 +50,7 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
   const found = await runFile(model, branches, tools);
   const differences = new Map<string, number>();
   for (const task of model.tasks) {
-    const alone = await branches.alone(task);
+    const alone = await (model.leaving ? branches.leaving(task) : branches.alone(task));
     const theirs = task.kind.perWord ? ofTokens(found, branches.rows, task.name) : found;
     differences.set(task.name, compareTask(model, task, theirs, alone, tolerance));
   }
