@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { stringify } from "yaml";
+import { ruleInWords } from "../exits/words";
 import { writeFileAtomic } from "../files/atomic";
 import { markdownTable, markdownText } from "../messages/markdown";
 import { formatMetrics, formatScore, formatUntuned } from "../messages/quantities";
@@ -51,6 +52,7 @@ export function modelCard(manifest: Manifest): string {
     tasksTable(manifest),
     ...labelLines(tasks),
     ...tunedLines(tasks),
+    ...exitLines(manifest),
     "## Layers",
     `${cost.shared} shared and ${cost.layers - cost.shared} task layers: ${cost.layers} of the ${whole} that ` +
       `${counted(tasks.length, "whole model")} of ${base.layers} layers would run` +
@@ -144,6 +146,21 @@ function tunedLines(tasks: readonly MergedTask[]): string[] {
   });
   const what =
     "Thresholds, of each label the one that does best on the dev rows, so that the dev score is better than that of other rows will be:";
+  return lines.length > 0 ? [what, lines.join("\n")] : [];
+}
+
+/** By what texts leave, in each form of the weights. */
+function exitLines({ tasks, int8 }: Manifest): string[] {
+  const lines = tasks.flatMap(({ name, exits }) => {
+    if (!exits?.rule) return [];
+    const title = markdownText(titleOf(name));
+    const of = int8?.tasks[name]?.exits;
+    const none = `texts do not leave early${of?.why ? ` (${of.why})` : ""}`;
+    const inInt8 = `- ${title} in int8: ${of?.rule ? ruleInWords(of.rule) : none}`;
+    return [`- ${title}: ${ruleInWords(exits.rule)}`, ...(int8 ? [inInt8] : [])];
+  });
+  const what =
+    "Texts may leave before their task's last layer, where a ramp is sure of them (`--exit off` runs all layers):";
   return lines.length > 0 ? [what, lines.join("\n")] : [];
 }
 

@@ -1,6 +1,7 @@
 // flexbert inspect: a merged model as a picture, with what each task holds and costs.
 
 import { type Inspection, inspect, inspectOptions } from "../../api/inspect";
+import { ruleInWords } from "../../exits/words";
 import { formatBytes } from "../../files/atomic";
 import { taskCells } from "../../merge/picture/html";
 import { formatCount, formatLayers } from "../../messages/quantities";
@@ -46,6 +47,12 @@ function print(found: Inspection, terminal: Terminal): void {
     `\n${formatLayers(overhead)}${share}; ${formatCount(parameters)} parameters in place of ` +
       `${formatCount(separate.parameters)}${bytes === null ? "" : `, ${formatBytes(bytes)}`}`,
   );
+  for (const { name, exits } of tasks) {
+    if (!exits) continue;
+    terminal.print(`${name}: ${exits.rule ? ruleInWords(exits.rule) : "ramps, and no rule by which texts leave"}`);
+    const { int8 } = exits;
+    if (int8) terminal.print(`${name} in int8: ${int8.rule ? ruleInWords(int8.rule) : `no early exits (${int8.why})`}`);
+  }
   const named = tags.length > 0 ? ` (${tags.join(", ")})` : "";
   terminal.print(`version ${version}${named}, ${counted(versions, "version")} here: flexbert history`);
   if (!latency) return;

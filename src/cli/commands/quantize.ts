@@ -1,10 +1,11 @@
 // flexbert quantize: int8 weights of a merged folder.
 
 import { planQuantize, type QuantizeOptions, quantize, quantizeOptions } from "../../api/quantize";
+import { ruleInWords } from "../../exits/words";
 import { formatBytes } from "../../files/atomic";
 import { formatScore } from "../../messages/quantities";
 import { settingsOf } from "../../options/settings";
-import type { FittedTask } from "../../quantise/fit";
+import type { FittedExits, FittedTask } from "../../quantise/fit";
 import type { Quantised } from "../../quantise/quantise-folder";
 import { configOption, dryRun } from "../../settings/call";
 import { defineCommand } from "../command";
@@ -54,10 +55,16 @@ const line = ({ task, rows, before, after, largest, equalLabels }: FittedTask): 
   equalLabels === null ? "-" : `${(100 * equalLabels).toFixed(1)} %`,
 ];
 
+const describeExits = (task: string, { rule, why, float32 }: FittedExits): string =>
+  rule
+    ? `${task} in int8: ${ruleInWords(rule)}; in float32 ${float32.measured.layers.toFixed(2)}`
+    : `${task}: texts do not leave early in int8 (${why}); --weights float32 has its exits`;
+
 function summary(merged: string, { tasks, float32, moved, version, isNew, bytes }: Quantised): string[] {
   const unscored = tasks.filter(({ before }) => before === null);
   const share = Math.round((100 * bytes.int8) / bytes.float32);
   return [
+    ...tasks.flatMap(({ task, exits }) => (exits ? [describeExits(task, exits)] : [])),
     ...unscored.map(({ task, source }) => `${task}: score not measured, logits compared on ${source}`),
     ...(moved.length > 0 ? [`outliers moved into: ${moved.join(", ")}`] : []),
     ...(float32.length > 0 ? [`in float32: ${float32.join(", ")}`] : []),

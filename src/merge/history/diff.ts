@@ -1,5 +1,6 @@
 // How two versions of a merged folder differ: which tasks came, went and changed, and what about them.
 
+import { ruleInWords } from "../../exits/words";
 import { int8Files } from "../folder/int8";
 import { type Blob, forCallers, type MergedTask } from "../folder/manifest";
 import type { FoundVersion } from "../folder/version";
@@ -56,7 +57,13 @@ export function differenceOf(from: FoundVersion, to: FoundVersion): VersionDiffe
 }
 
 const blobsIn = ({ embeddings, trunk, tasks, int8 }: FoundVersion["manifest"]): Blob[] =>
-  [embeddings, ...trunk, ...tasks, ...(int8 ? int8Files(int8) : [])].map(({ file, sha256 }) => ({ file, sha256 }));
+  [
+    embeddings,
+    ...trunk,
+    ...tasks,
+    ...tasks.flatMap(({ exits }) => exits?.ramps ?? []),
+    ...(int8 ? int8Files(int8) : []),
+  ].map(({ file, sha256 }) => ({ file, sha256 }));
 
 const only = (blobs: readonly Blob[], others: readonly Blob[]) =>
   blobs.filter(({ file }) => !others.some((other) => other.file === file));
@@ -86,8 +93,9 @@ function saidOtherwise(before: MergedTask | null, after: MergedTask | null): Rec
   const values = (task: MergedTask | null): Record<string, unknown> => {
     if (!task) return {};
     const { name: _, labels: __, ...rest } = forCallers(task);
-    const { metric, score, run } = task;
-    return JSON.parse(JSON.stringify({ ...rest, metric, score, run }));
+    const { metric, score, run, exits } = task;
+    const leaving = exits?.rule ? { exits: ruleInWords(exits.rule) } : {};
+    return JSON.parse(JSON.stringify({ ...rest, metric, score, run, ...leaving }));
   };
   const [old, now] = [values(before), values(after)];
   const keys = [...new Set([...Object.keys(old), ...Object.keys(now)])];

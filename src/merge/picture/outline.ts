@@ -1,10 +1,12 @@
 // What a merged model is made of, in figures: for its picture, its card and `flexbert inspect`.
 
+import type { DecidedExits } from "../../exits/exits";
 import type { EncoderConfig } from "../../model/config";
 import { headParameterCount } from "../../model/head-parameters";
 import { overhead } from "../../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
 import { headOf } from "../../tasks/task";
+import type { Int8Exits } from "../folder/int8";
 import type { Manifest, MergedTask } from "../folder/manifest";
 
 /** Weights, and the bytes of the file that holds them; null where the file was not looked at. */
@@ -27,6 +29,8 @@ export interface TaskOutline extends Part {
   readonly score: number | null;
   /** By which its texts may leave early, and the layers that they stand on; absent where it has none. */
   readonly ramps?: Part & { readonly layers: readonly number[] };
+  /** By what they leave; in int8, where the version was quantized. Absent where it has no ramps. */
+  readonly exits?: { readonly rule: DecidedExits | null; readonly int8?: Pick<Int8Exits, "rule" | "why"> };
   /** What the task would cost by itself: the layers under its fork and its own, with embeddings. */
   readonly alone: { readonly layers: number; readonly parameters: number };
 }
@@ -46,7 +50,7 @@ export interface ModelOutline extends Part {
 
 /** @param bytesOf of a blob; without it no bytes are told */
 export function outlineModel(
-  manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks">,
+  manifest: Pick<Manifest, "base" | "embeddings" | "trunk" | "tasks" | "int8">,
   config: EncoderConfig,
   bytesOf: (file: string) => number | null = () => null,
 ): ModelOutline {
@@ -69,7 +73,10 @@ export function outlineModel(
       parameters: task.exits.layers.length * headOfTask(task),
       bytes: bytesOf(task.exits.ramps.file),
     };
-    return { ...told, ...(ramps ? { ramps } : {}), parameters: own, bytes: bytesOf(task.file) };
+    const int8 = manifest.int8?.tasks[name]?.exits;
+    const exits = task.exits && { rule: task.exits.rule, ...(int8 ? { int8 } : {}) };
+    const early = ramps && exits ? { ramps, exits } : {};
+    return { ...told, ...early, parameters: own, bytes: bytesOf(task.file) };
   });
   const parts = [embeddings, ...trunk, ...tasks, ...tasks.flatMap(({ ramps }) => ramps ?? [])];
   const whole = embeddings.parameters + config.numHiddenLayers * layer;
