@@ -9,9 +9,9 @@ import {
   doubtsAt,
   type ExitJudge,
   type ExitOutputs,
+  measure,
   measuredBy,
   thresholdGrid,
-  withinBudget,
 } from "../exits/thresholds";
 import { readRamps } from "../merge/folder/blobs";
 import type { Int8Exits } from "../merge/folder/int8";
@@ -128,6 +128,9 @@ async function said(
 /** No doubt is less. */
 const NEVER = -1;
 
+const HOLDS = "keeps there what was promised";
+const WITHIN = "spares so many layers there";
+
 /** @param targets of dev rows, as the kind makes numbers of labels; those of train rows give scales */
 function decide(
   task: Task,
@@ -146,13 +149,16 @@ function decide(
     loss: (row, left) => losing(left, outputs.full(row), targets.subarray(row * width, (row + 1) * width)),
   };
   const doubts = doubtsAt(stops, outputs, judge);
-  const grid = thresholdGrid(criterion.most(task, trainTargets));
-  const threshold = promise ? certified(doubts, grid, promise) : withinBudget(doubts, grid, budget ?? outputs.top);
-  if (threshold === null) return { rule: null, why: "on its dev rows no threshold keeps there what was promised" };
-  const rule = { criterion: name, threshold, stops, ...(promise ? { promise } : { budget: budget ?? outputs.top }) };
+  const grid = thresholdGrid(criterion.most(task, trainTargets)); // ascending
+  // Of a budget the smallest at which rows take no more: the more doubt is allowed, the more is lost.
+  const within = (most: number) => grid.find((threshold) => measure(doubts, threshold).layers <= most) ?? null;
+  const most = budget ?? outputs.top;
+  const threshold = promise ? certified(doubts, grid, promise) : within(most);
+  if (threshold === null) return { rule: null, why: `on its dev rows no threshold ${promise ? HOLDS : WITHIN}` };
+  const rule = { criterion: name, threshold, stops, ...(promise ? { promise } : { budget: most }) };
   const measured = measuredBy(rule, outputs, judge);
   if (measured.left.every((count) => count === 0)) {
-    return { rule: null, why: "no dev row leaves at the threshold that keeps there what was promised" };
+    return { rule: null, why: "no dev row leaves at the threshold that it has there" };
   }
   return { rule: { ...rule, measured } };
 }

@@ -3,7 +3,7 @@
 import { type Graph, newValue, type Value } from "../compile/graph/graph";
 import type { Engine } from "../engines/engine";
 import type { HostTensor } from "../model/tensors";
-import { type PieceModel as LoweredModel, openPiece, piecesBy } from "../predict/segments/lowered";
+import { constantsOf, type PieceModel as LoweredModel, openPiece, piecesBy } from "../predict/segments/lowered";
 import type { PieceSource } from "../predict/segments/pieces";
 import { type Int8Plan, int8Candidates, packTensors } from "./packing";
 
@@ -11,11 +11,14 @@ export interface PieceModel extends LoweredModel<HostTensor> {
   readonly engine: Engine;
 }
 
-/** Pieces whose weights are as the plan has them; as they are without one. */
+/** Pieces whose weights are as the plan has them, and are run as predict runs them here; as they are without one. */
 export function plannedPieces(model: PieceModel, plan: Int8Plan | null): PieceSource {
-  return piecesBy(model, (piece, tensors, prefix) =>
-    openPiece(model.engine, piece, plan ? packTensors(piece.graph, tensors, plan, prefix) : tensors),
-  );
+  const { engine } = model;
+  return piecesBy(model, async (piece, tensors, prefix) => {
+    if (!plan) return openPiece(engine, piece, tensors);
+    const packed = packTensors(piece.graph, tensors, plan, prefix);
+    return openPiece(engine, piece, constantsOf(packed, (await engine.saturates?.()) ?? false));
+  });
 }
 
 /**

@@ -8,10 +8,23 @@ import { openEngine } from "../../src/engines/open";
 import type { DecidedExits } from "../../src/exits/exits";
 import { merge, type Selection } from "../../src/merge/merge";
 import { planRamps, trainRamps } from "../../src/recipes/exits";
-import { writeExits } from "../../src/recipes/ramps/decide";
 import { tinyRule } from "../ramps";
 import { quietContext, temporaryFolder, tinyBase, tinyRun, tinyTraining } from "../tiny";
 import { trainTinyTwice } from "../trained";
+
+declare const jest: typeof import("@jest/globals").jest;
+type Finding = typeof import("../../src/recipes/ramps/find");
+
+/** What was decided of ramps that are found. */
+const seam: { rule: DecidedExits | null } = { rule: null };
+jest.mock("../../src/recipes/ramps/find", () => {
+  const actual = jest.requireActual<Finding>("../../src/recipes/ramps/find");
+  const findRamps: Finding["findRamps"] = async (run, task) => {
+    const found = await actual.findRamps(run, task);
+    return found && { ...found, rule: seam.rule };
+  };
+  return { ...actual, findRamps };
+});
 
 const folder = temporaryFolder();
 const base = tinyBase("tiny-merge-ramps");
@@ -27,7 +40,8 @@ async function rampsOf({ task, run: model }: Selection, rule: DecidedExits | nul
   const { engine } = await openEngine("wasm", {});
   const training = { ...tinyTraining, epochs: 1 };
   const plan = await planRamps({ model, task, base, training, run: tinyRun(folder), seeds: [1] });
-  const [ramps] = await trainRamps(plan, quietContext(engine).context, async (one) => writeExits(one, rule));
+  const [ramps] = await trainRamps(plan, quietContext(engine).context, async () => undefined);
+  seam.rule = rule;
   if (!ramps) throw new Error("no ramps were trained");
   return ramps;
 }

@@ -40,8 +40,9 @@ const undecided = ({ folder }: StoredRun) => `its ramps in ${folder} stay behind
 async function behind({ folder, record }: StoredRun): Promise<string | null> {
   const { EXITS } = await import("../../recipes/ramps/find.js");
   const beside = await listRuns(path.join(path.dirname(path.dirname(path.resolve(folder))), EXITS));
-  const begun = beside.find(({ record: ramps }) => ramps.teacher?.sha256 === record.sha256);
-  if (begun) return `its ramps in ${begun.folder} stay behind, as they are not finished`;
+  const own = beside.find(({ record: ramps }) => ramps.teacher?.sha256 === record.sha256);
+  if (own?.record.state === "finished") return undecided(own);
+  if (own) return `its ramps in ${own.folder} stay behind, as they are not finished`;
   const [other] = beside.flatMap(({ record: ramps }) => ramps.teacher?.folder ?? []);
   return other === undefined ? null : `no ramps come along: there are some of ${other}, and ${folder} is merged`;
 }

@@ -19,7 +19,8 @@ export const quantizeCommand = defineCommand({
     "on the batch that its text falls into. Each task's dev score is measured before and after. One that loses more than " +
     "--max-drop gets outliers moved from its rows into its weights, then its worst weights in float32, until it holds. Tasks " +
     "without dev rows are compared on --file or on sample texts, without a score. flexbert update and add make new branches " +
-    "int8 in the same version. flexbert rollback goes back.",
+    "int8 in the same version. Texts that leave early do so in int8 by a threshold of its own, decided on its dev rows. flexbert " +
+    "rollback goes back.",
   options: { ...quantizeOptions, ...configOption, ...dryRun },
   examples: [
     "quantize --merged merged/",

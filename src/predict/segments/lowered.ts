@@ -92,7 +92,8 @@ export const loweredPieces = (
 export const loweredGraphs = (model: PieceModel<Constant | HeldInt8>, saturates: boolean): Made<Uint8Array> =>
   piecesBy(model, async (piece, weights) => Buffer.concat(lowerPiece(piece, constantsOf(weights, saturates))));
 
-const constantsOf = (
+/** Weights as they are, int8 ones with 7 bits where all 8 are too many for the processor. */
+export const constantsOf = (
   weights: Readonly<Record<string, Constant | HeldInt8>>,
   saturates: boolean,
 ): Readonly<Record<string, Constant>> =>
