@@ -13,10 +13,23 @@ const flexbert = (...args) => {
   return JSON.parse(told);
 };
 
-/** @param checkpoints the folder of runs that `merged` was made of. @returns the copy, and its versions with the task that each changes */
+/**
+ * @param checkpoints the folder of runs that `merged` was made of
+ * @returns the copy, and its versions in turn: which task each changes, and the versions of all tasks in it. In int8 the first may
+ *   change another too, where the ring closes: a branch that comes back is quantised anew
+ */
 export async function ringOf(merged, { checkpoints, glue, out, weights }) {
   const [folder, file] = [path.join(out, "ring"), path.join(out, "ring.json")];
-  if (existsSync(file)) return { folder, ring: JSON.parse(readFileSync(file, "utf8")) };
+  if (!existsSync(file)) await makeRing(merged, { checkpoints, glue, out, weights }, folder, file);
+  const ring = [];
+  for (const { version, task } of JSON.parse(readFileSync(file, "utf8"))) {
+    const served = await readServed(folder, { version, weights });
+    ring.push({ version, task, versions: Object.fromEntries(served.tasks.map((one) => [one.name, one.version])) });
+  }
+  return { folder, ring };
+}
+
+async function makeRing(merged, { checkpoints, glue, out, weights }, folder, file) {
   const { tasks, base } = await readServed(merged, { weights });
   const others = path.join(out, "ring-checkpoints");
   cpSync(merged, folder, { recursive: true });
@@ -30,11 +43,9 @@ export async function ringOf(merged, { checkpoints, glue, out, weights }) {
     for (const { name } of tasks) {
       const update = ["--merged", folder, "--task", name, "--checkpoints", runs, "--glue-data", glue];
       const { version } = flexbert("update", ...update);
-      const served = await readServed(folder, { version, weights });
-      ring.push({ version, task: name, taskVersion: served.task(name).version });
+      ring.push({ version, task: name });
       console.log(`${name}: version ${version}`);
     }
   }
   writeFileSync(file, JSON.stringify(ring));
-  return { folder, ring };
 }

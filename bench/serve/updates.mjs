@@ -149,11 +149,10 @@ function nearSwaps(swaps) {
 /** Whether a task answered by another version than was current when the request was sent, or became so while it was under way. */
 function isStale(swaps, sent, took, versions) {
   return Object.entries(versions).some(([task, version]) => {
-    const own = swaps.filter((swap) => swap.task === task);
     // Clocks of whole milliseconds.
-    const current = own.findLast(({ confirmed }) => confirmed + 2 <= sent);
-    const coming = own.filter(({ asked, confirmed }) => confirmed + 2 > sent && asked <= sent + took);
-    return current !== undefined && ![current, ...coming].some(({ taskVersion }) => taskVersion === version);
+    const current = swaps.findLast(({ confirmed }) => confirmed + 2 <= sent);
+    const coming = swaps.filter(({ asked, confirmed }) => confirmed + 2 > sent && asked <= sent + took);
+    return current !== undefined && ![current, ...coming].some(({ versions: all }) => all[task] === version);
   });
 }
 
