@@ -64,7 +64,7 @@ describe("ramps of a run", () => {
     const undecided = await taken(rte);
     expect(undecided.exits).toBeUndefined();
     expect(undecided.lines).toEqual([
-      `rte: its ramps in ${ramps.folder} stay behind, as no rule was decided for them. Run: flexbert exits --run ${rte.run.folder}, and merge again`,
+      `rte: its ramps in ${ramps.folder} stay behind: nothing was decided of them yet. Run: flexbert exits --run ${rte.run.folder}, and merge again`,
     ]);
     const { exits, lines } = await taken(other);
     expect([exits, lines]).toEqual([
@@ -97,7 +97,7 @@ describe("ramps of a run", () => {
     const ramps = await rampsOf(rte, tinyRule);
     await writeRecord(ramps.folder, { ...ramps.record, state: "running" });
     expect((await taken(rte)).lines).toEqual([
-      expect.stringMatching(/its ramps in .* stay behind, as they are not finished/),
+      expect.stringMatching(/its ramps in .* stay behind: they are not finished/),
     ]);
   });
 });

@@ -207,7 +207,7 @@ describe("methods", () => {
     expect(report.methods[1]?.meaning).toMatch(
       /^whole encoders of 3 layers, one a task, which share nothing: outputs, labels/,
     );
-    const runs = block<ReportTable>(report, "table-runs").csv.rows;
+    const runs = block<ReportTable>(report, "table-runs").csv?.rows ?? [];
     expect(runs.filter((cells) => String(cells.at(-1)).includes("pkd")).map((cells) => [cells[3], cells[4]])).toEqual([
       [3, null],
       [3, null],

@@ -1,7 +1,6 @@
 // Which ramps a merge takes along: those of the very run that is merged, where a rule was decided by which its texts leave. What stays
 // behind is said, with the command that would change it.
 
-import path from "node:path";
 import { listRuns, type StoredRun } from "../../checkpoints/runs/run-folder";
 import { isMergedFolder } from "../../merge/folder/pointer";
 import type { Selection } from "../../merge/merge";
@@ -20,7 +19,7 @@ export async function withRamps(
     const { task, run } = selection;
     const ramps = await findRamps(run, task);
     if (ramps?.rule) call.reporter.log(`${task.name}: its ramps come along, of ${ramps.run.folder}`);
-    else tellBehind(selection, ramps ? undecided(ramps.run) : await behind(run), leaving.has(task.name), call);
+    else tellBehind(selection, ramps ? heldBack(ramps.run, ramps.why) : await behind(run), leaving.has(task.name), call);
     found.push(ramps?.rule ? { ...selection, exits: ramps } : selection);
   }
   return found;
@@ -34,15 +33,14 @@ async function leavingIn(out: string): Promise<ReadonlySet<string>> {
   return new Set(tasks.flatMap(({ name, exits }) => (exits?.rule ? [name] : [])));
 }
 
-const undecided = ({ folder }: StoredRun) => `its ramps in ${folder} stay behind, as no rule was decided for them`;
+const heldBack = ({ folder }: StoredRun, why: string | null) => `its ramps in ${folder} stay behind: ${why}`;
 
 /** Why ramps that lie beside a run are none of it; null where there are none at all. */
 async function behind({ folder, record }: StoredRun): Promise<string | null> {
-  const { EXITS } = await import("../../recipes/ramps/find.js");
-  const beside = await listRuns(path.join(path.dirname(path.dirname(path.resolve(folder))), EXITS));
+  const { rampsFolder } = await import("../../recipes/ramps/decision.js");
+  const beside = await listRuns(rampsFolder({ folder }));
   const own = beside.find(({ record: ramps }) => ramps.teacher?.sha256 === record.sha256);
-  if (own?.record.state === "finished") return undecided(own);
-  if (own) return `its ramps in ${own.folder} stay behind, as they are not finished`;
+  if (own) return heldBack(own, own.record.state === "finished" ? "its texts cannot leave early" : "they are not finished");
   const [other] = beside.flatMap(({ record: ramps }) => ramps.teacher?.folder ?? []);
   return other === undefined ? null : `no ramps come along: there are some of ${other}, and ${folder} is merged`;
 }
