@@ -211,7 +211,10 @@ unless(absence).describe("pieces by which texts leave early are checked", () => 
   };
   test.each([
     ["a ramp", { spoil: biasOfWeights }],
-    ["the layers above the last stop", { spoilRest: swapped(/^sst2-/, /layer.3.attention.output.LayerNorm.weight$/, /layer.3.output.LayerNorm.bias$/) }],
+    [
+      "the layers above the last stop",
+      { spoilRest: swapped(/^sst2-/, /layer.3.attention.output.LayerNorm.weight$/, /layer.3.output.LayerNorm.bias$/) },
+    ],
   ] as const)("%s that says something else is an error, and nothing is left", async (_, spoilt) => {
     Object.assign(seam, spoilt);
     await expect(into(place("spoilt"), [early, rte])).rejects.toMatchObject({
