@@ -58,9 +58,11 @@ const textOf = (row: number, length: number, last?: number) => {
 };
 const rowsOf = (texts: readonly ReturnType<typeof textOf>[]): TokenRows => tokenRows([...texts], 0);
 
+let opened: Engine;
 let engine: Engine;
 beforeAll(async () => {
-  engine = (await openEngine("onnx", { threads: 1 })).engine;
+  opened = (await openEngine("onnx", { threads: 1 })).engine;
+  engine = { ...opened, saturates: async () => false }; // all 8 bits, whatever this processor makes of them
 });
 afterAll(() => engine.dispose());
 
@@ -135,5 +137,5 @@ test("a processor saturates where one product of 255 and 127 is not what it shou
   const right = new Int32Array(8).fill(64 * 255 * 127);
   expect(isSaturated(right)).toBe(false);
   expect(isSaturated(Int32Array.from(right, (value, i) => (i === 7 ? 32 * 32767 : value)))).toBe(true);
-  expect(typeof (await engine.saturates?.())).toBe("boolean");
+  expect(typeof (await opened.saturates?.())).toBe("boolean");
 });
