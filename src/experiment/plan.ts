@@ -17,8 +17,8 @@ import type { Task } from "../tasks/task";
 import type { Block } from "./blocks";
 import type { Experiment } from "./read";
 
-/** The steps after training. */
-const lastSteps = ["select", "merge", "report"] as const;
+/** The steps after training, in their order: each may read what those before it wrote. */
+export const lastSteps = ["select", "exits", "merge", "report"] as const;
 export type LastStep = (typeof lastSteps)[number];
 export const isLastStep = (step: string): step is LastStep => (lastSteps as readonly string[]).includes(step);
 

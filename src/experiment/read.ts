@@ -19,6 +19,7 @@ import { knownTasks } from "../tasks/registry";
 import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
 import { type Block, blocksOf, ownValues } from "./blocks";
+import { exitProblems } from "./exits";
 import { choiceProblems, ruleProblems, searchProblems } from "./rule-problems";
 import { type ExperimentFile, experimentSchema, isMap, namesIn, taskGridKeys } from "./schema";
 
@@ -52,6 +53,7 @@ export interface Experiment {
   readonly blocks: readonly Block[];
   /** null where the file leaves the step out. */
   readonly select: ExperimentFile["select"] | null;
+  readonly exits: ExperimentFile["exits"] | null;
   readonly merge: ExperimentFile["merge"] | null;
   readonly report: ExperimentFile["report"] | null;
   /** As the file has it; null where it says nothing. */
@@ -72,6 +74,10 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
   const tasksFile = tasksFileOf(normal, file);
   const known = knownTasks(tasksFile === null ? [] : await readUserTasks(tasksFile));
   problems.push(...taskProblems(normal, recipes, known), ...contradictions(normal, recipes, placed));
+  if ("data" in parsed && parsed.data.exits) {
+    const tasks = known.filter(({ name }) => parsed.data.tasks.includes(name));
+    problems.push(...exitProblems(parsed.data.exits, tasks, outsideOf(parsed.data.tasks)));
+  }
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
   const { tasks: named } = parsed.data;
   const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
@@ -106,6 +112,9 @@ function tasksFileOf(content: unknown, file: string): string | null {
   return typeof given === "string" && given !== "" ? path.resolve(path.dirname(file), given) : null;
 }
 
+const outsideOf = (named: readonly string[]) => (name: string) =>
+  `"${name}" is not among the experiment's tasks${didYouMean(name, named)}`;
+
 /** Names that are no task, and tasks of a block that the experiment does not have. */
 function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]): Problem[] {
   const problems: Problem[] = [];
@@ -118,7 +127,7 @@ function taskProblems(content: unknown, recipes: Recipes, known: readonly Task[]
     const hint = `${didYouMean(name, available)}; there are ${available.join(", ")}, and those of a tasks_file`;
     problems.push({ path: place(["tasks"], (content as Raw)?.["tasks"], i), message: `"${name}" ${reason}${hint}` });
   }
-  const outside = (name: string) => `"${name}" is not among the experiment's tasks${didYouMean(name, named)}`;
+  const outside = outsideOf(named);
   const byTask = (at: EntryPath, given: unknown) => {
     const others = isMap(given) ? Object.keys(given).filter((name) => !named.includes(name)) : [];
     problems.push(...others.map((name) => ({ path: [...at, name], message: outside(name) })));
@@ -226,6 +235,7 @@ function toExperiment(
     recipes,
     blocks,
     select: content.select ?? null,
+    exits: content.exits ?? null,
     merge: content.merge ?? null,
     report: content.report ?? null,
     jobs: content.jobs ?? null,

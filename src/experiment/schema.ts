@@ -9,6 +9,7 @@ import { integer, text } from "../options/readers";
 import type { EntryPath } from "../options/yaml-file";
 import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
+import { exitSettings } from "../settings/exits";
 import { jobSettings, kubernetesSettings, slurmSettings } from "../settings/jobs";
 import { budgetSettings, searchSettings } from "../settings/search";
 import { chooseBy, selectExtras, selectRules } from "../settings/selection";
@@ -148,6 +149,13 @@ function blockOf({ makes, options, inFile }: Recipe) {
 /** The rules of `select`, and what may stand beside one. */
 const selectBlock = z.strictObject({ ...valuesOf(selectRules), ...valuesOf(selectExtras) });
 
+/** Ramps are trained as `flexbert exits` does: what the file says of models is not for them. */
+const exitsBlock = z.strictObject({
+  tasks: nameList.optional(),
+  ...valuesOf(exitSettings),
+  ...valuesOf({ seeds: seedOptions.seeds, epochs, learningRate, batchSize, patience }),
+});
+
 const mergeBlock = z.strictObject({ select: z.string().min(1).optional() });
 const reportBlock = z.strictObject({});
 
@@ -183,6 +191,7 @@ const common = z.strictObject({
   choose_by: value(chooseBy.chooseBy).optional(),
   ...valuesOf({ ...searchSettings, ...budgetSettings }),
   select: step(selectBlock),
+  exits: step(exitsBlock),
   merge: step(mergeBlock),
   report: step(reportBlock),
   jobs: jobsBlock.optional(),
@@ -214,11 +223,12 @@ export function experimentSchema(recipes: Recipes): ExperimentSchema {
     const list = recipes[method]?.makes === "students" ? z.array(block).min(1, "needs at least one block") : block;
     return [method, list.optional()] as const;
   });
-  const { select, merge, report, jobs, ...before } = common.shape;
-  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, merge, report, jobs });
+  const { select, exits, merge, report, jobs, ...before } = common.shape;
+  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, exits, merge, report, jobs });
   const blocks: Readonly<Record<string, z.ZodObject>> = {
     ...Object.fromEntries(own),
     select: selectBlock,
+    exits: exitsBlock,
     merge: mergeBlock,
     report: reportBlock,
     jobs: jobsBlock,

@@ -1,4 +1,4 @@
-// The steps after training: select, merge, report. Each is done once for its inputs: their hash is kept beside the
+// The steps after training: select, exits, merge, report. Each is done once for its inputs: their hash is kept beside the
 // results, and a step whose inputs and outputs are as they were is skipped. What a step runs is the caller's matter.
 
 import { existsSync } from "node:fs";
@@ -16,7 +16,7 @@ import { packageVersion } from "../files/version";
 import { Interrupted, type Reporter } from "../messages/reporter";
 import { settingsFrom } from "../options/settings";
 import { isJoint, selectRules } from "../settings/selection";
-import type { LastStep } from "./plan";
+import { type LastStep, lastSteps } from "./plan";
 import type { Resolver } from "./resolve";
 import type { TrialResult } from "./results";
 
@@ -29,6 +29,8 @@ export interface OutputPaths {
   /** Of a search. */
   readonly front: string;
   readonly selection: string;
+  /** What was decided of each task's ramps, as `exits --json` has it. */
+  readonly exits: string;
   readonly merged: string;
   readonly report: string;
 }
@@ -40,6 +42,7 @@ export function outputsIn(folder: string): OutputPaths {
     scores: path.join(folder, "scores.csv"),
     front: path.join(folder, "front.csv"),
     selection: path.join(folder, "selection.json"),
+    exits: path.join(folder, "exits.json"),
     merged: path.join(folder, "merged"),
     report: path.join(folder, "report"),
   };
@@ -47,11 +50,10 @@ export function outputsIn(folder: string): OutputPaths {
 
 /** What must be there for a step to count as done. */
 function productOf(step: LastStep, outputs: OutputPaths): string {
-  const { selection, merged, report } = outputs;
+  const { selection, exits, merged, report } = outputs;
   // Of a folder the file that its command writes last.
-  return { select: selection, merge: path.join(merged, "flexbert.json"), report: path.join(report, "index.html") }[
-    step
-  ];
+  const products = { select: selection, exits, merge: path.join(merged, "flexbert.json") };
+  return { ...products, report: path.join(report, "index.html") }[step];
 }
 
 /** Throws modelError (4) unless every trial is finished, or needs no training. */
@@ -65,10 +67,18 @@ export function requireFinished({ trials, experiment }: Resolver, results: reado
   );
 }
 
+/** The steps without whose products a step cannot do its work, where the file has them. */
+const needs: Readonly<Record<LastStep, readonly LastStep[]>> = {
+  select: [],
+  exits: ["select"],
+  merge: ["select", "exits"],
+  report: ["merge"],
+};
+
 /** Throws modelError (4) where the first step of a call reads what an earlier one, which the call leaves out, has not written. */
 export function requireStepBefore({ experiment }: Resolver, first: LastStep, outputs: OutputPaths): void {
-  const step = ({ select: null, merge: "select", report: "merge" } as const)[first];
-  if (step === null || experiment[step] === null || existsSync(productOf(step, outputs))) return;
+  const step = needs[first].find((one) => experiment[one] !== null && !existsSync(productOf(one, outputs)));
+  if (step === undefined) return;
   throw modelError(
     `${first} needs the step ${step}: ${productOf(step, outputs)} is missing. ` +
       `Run: flexbert run ${experiment.file} --from ${step}, with the same --out`,
@@ -111,9 +121,8 @@ export async function hashInputs(
   results: readonly TrialResult[],
   outputs: OutputPaths,
 ): Promise<string> {
-  const before = { select: [], merge: ["select"], report: ["select", "merge"] } as const;
   const products: Record<string, string> = {};
-  for (const earlier of before[step]) {
+  for (const earlier of lastSteps.slice(0, lastSteps.indexOf(step))) {
     if (experiment[earlier] === null) continue;
     const file = productOf(earlier, outputs);
     if (existsSync(file)) products[earlier] = await sha256File(file);
@@ -121,6 +130,8 @@ export async function hashInputs(
   const inputs = {
     step,
     settings: experiment[step] ?? {},
+    // Exits are of the runs that merge will take.
+    ...(step === "exits" ? { taken: experiment.merge?.select ?? null } : {}),
     chooseBy: experiment.chooseBy,
     base: base.sha256,
     tasks: experiment.tasks.map(({ name }) => name),

@@ -74,6 +74,50 @@ test("a dry run and a plan of a halving say what it leaves", () => {
   expect(stdout).toMatch(/^search: halving stops the k that lag behind: .* to .* of that, more where scores tie$/m);
 });
 
+test("exits of the runs that are merged: once, in a dry run, and as a step alone", () => {
+  const text = readFileSync(path.join(cwd, "small.yaml"), "utf8");
+  // Of four layers a rule is sure to pay; of students of one, none does.
+  const merging = text.replace("merge: true", "merge: { select: teacher }");
+  writeFileSync(path.join(cwd, "leaving.yaml"), `${merging}exits: { tasks: rte, epochs: 1, budget: 2 }\n`);
+  const leaving = (line: string) =>
+    flexbert(
+      [
+        "run",
+        "leaving.yaml",
+        "--engine",
+        "wasm",
+        "--out",
+        "leaving",
+        "--checkpoints",
+        "alone/checkpoints",
+        ...line.split(" "),
+      ],
+      { cwd },
+    );
+  const early = leaving("--only merge");
+  expect([early.status, early.stderr]).toEqual([
+    4,
+    expect.stringMatching(/merge needs the step exits: .*exits.json is missing/),
+  ]);
+  expect(leaving("--dry-run").stdout).toMatch(/^exits: at most .* in which rows pass the model for ramps$/m);
+  const { status, stdout, stderr } = leaving("--from exits");
+  expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(/^rte: texts leave where the entropy is at most .*, which takes at most 2 layers/m);
+  const { tasks } = JSON.parse(readFileSync(path.join(cwd, "leaving/exits.json"), "utf8"));
+  expect(tasks).toMatchObject([{ task: "rte", stored: true, exits: { budget: 2 } }]);
+  // Of the very run that is merged.
+  const { current } = JSON.parse(readFileSync(path.join(cwd, "leaving/merged/flexbert.json"), "utf8"));
+  const manifest = JSON.parse(readFileSync(path.join(cwd, `leaving/merged/manifests/${current}.json`), "utf8"));
+  const [rte, stsb] = ["rte", "stsb"].map((name) =>
+    manifest.tasks.find((task: { name: string }) => task.name === name),
+  );
+  expect(rte.exits).toMatchObject({ rule: tasks[0].exits });
+  expect(stsb.exits).toBeUndefined();
+  expect(leaving("--from exits").stderr).toMatch(/exits: nothing has changed, skipped/);
+  const again = leaving("--only exits --force");
+  expect(again.stderr).toMatch(/epoch 1/);
+});
+
 describe("flexbert plan", () => {
   test("the same indices and ids before and after, states by what is there", () => {
     const plan = (out: string) =>

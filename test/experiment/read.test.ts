@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { exitOptionsOf, tasksWithExits } from "../../src/experiment/exits";
 import { listTrials, stepsOf } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { recipes } from "../../src/recipes/recipes";
@@ -116,6 +117,23 @@ distill: [{ student_layers: 1, tasks: [mrpc, rte], epochs: { mrpc: 8 } }]
     expect(stepsOf(experiment)).toEqual(["finetune"]);
   });
 
+  test("exits have the defaults of their command, whatever the file says of models, and stand before merge", async () => {
+    const text =
+      "tasks: rte, stsb\nepochs: 9\nlearning_rate: 2e-5\nfinetune: { k: 1 }\nmerge:\nexits: { keep: 98, seeds: 2 }\n";
+    const experiment = await readExperiment(write(text), recipes);
+    expect(stepsOf(experiment)).toEqual(["finetune", "exits", "merge"]);
+    expect(exitOptionsOf(experiment)).toMatchObject({
+      keep: 98,
+      seeds: 2,
+      epochs: 5,
+      learningRate: 1e-3,
+      batchSize: 32,
+    });
+    expect(tasksWithExits(experiment).map(({ name }) => name)).toEqual(["rte", "stsb"]);
+    const some = await readExperiment(write(text.replace("seeds: 2", "tasks: stsb")), recipes);
+    expect(tasksWithExits(some).map(({ name }) => name)).toEqual(["stsb"]);
+  });
+
   test("a task file beside the experiment", async () => {
     writeFileSync(
       path.join(folder, "own.yaml"),
@@ -146,7 +164,7 @@ merge: { select: best }
       expect.stringMatching(/line 1: tasks\[1\]: "cula" is no task \(did you mean "cola"\?\); there are cola, /),
       '  line 2: sedes: unknown key (did you mean "seeds"?); the keys here are ' +
         "base, lower_case, tasks, tasks_file, seeds, learning_rate, epochs, batch_size, patience, max_length, warmup, weight_decay, clip_norm, dropout, precision, " +
-        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, merge, report, jobs",
+        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, exits, merge, report, jobs",
       '  line 3: epochs[1]: takes a whole number from 1 to 10000, got "many"',
       "  line 4: batch_size: takes a whole number from 1 to 65536, got 0",
       `  line 5: max_train_samples.sst2: "sst2" is not among the experiment's tasks`,
@@ -204,6 +222,13 @@ merge: { select: best }
     ["tasks: rte\nfinetune: {k: 1}\nselect: {threshold: high}\n", /select.threshold: takes a number of at least 0/],
     ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: rta=kd-1}\n", /merge.select: "rta" is not among .*"rte"/],
     ["tasks: rte\nfinetune: {k: 1}\nmerge: {select: kd2}\n", /merge.select: kd2: "kd2" is none of teacher, best/],
+    ["tasks: rte\nfinetune: {k: 1}\nexits: {budget: 3, keep: 99}\n", /exits.budget: promises nothing: keep it, or/],
+    ["tasks: rte\nfinetune: {k: 1}\nexits: {tasks: cola}\n", /line 3: exits.tasks: "cola" is not among/],
+    ["tasks: rte\nfinetune: {k: 1}\nexits: {criterion: sure}\n", /exits.criterion: takes one of entropy, probability/],
+    [
+      "tasks: [rte, stsb]\nfinetune: {k: 1}\nexits: {criterion: entropy}\n",
+      /exits.criterion: entropy is none of stsb's, a task of regression: spread/,
+    ],
     ["tasks: rte\nfinetune: {k: [\n", /line \d+: /],
     ["tasks: rte\ntasks_file: nowhere.yaml\nfinetune: {k: 1}\n", /nowhere.yaml/],
   ])("%j", async (text, wanted) => {

@@ -1,19 +1,27 @@
-// The steps of an experiment after training: select, merge and report on what its file says.
+// The steps of an experiment after training: select, exits, merge and report on what its file says.
 
+import type { BaseDescription } from "../../checkpoints/bases/base";
+import { exitOptionsOf, tasksWithExits } from "../../experiment/exits";
 import type { LastStep } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
+import type { Resolver } from "../../experiment/resolve";
 import type { OutputPaths } from "../../experiment/steps";
+import { writeFileAtomic } from "../../files/atomic";
 import { settingsFrom } from "../../options/settings";
 import { selectExtras, selectRules } from "../../settings/selection";
 import type { Call } from "../caller";
+import { exits, type TaskExits } from "../exits";
+import { chooseRuns } from "../merge/choose";
 import { type MergeResult, merge, removeTasks } from "../merge/merge";
 import { type MadeReport, makeReport } from "../report";
 import { type Chosen, choose } from "../select/select";
-import type { EngineValues } from "../session";
+import { type EngineValues, openSession } from "../session";
 
 /** Hears what each step made. */
 export interface StepListener {
   readonly onSelect?: (chosen: Chosen) => Promise<void>;
+  /** Of one task after the other. */
+  readonly onExits?: (decided: TaskExits) => Promise<void>;
   readonly onMerge?: (merged: MergeResult) => Promise<void>;
   readonly onReport?: (made: MadeReport) => Promise<void>;
 }
@@ -23,6 +31,10 @@ export interface StepContext {
   readonly outputs: OutputPaths;
   readonly checkpoints: string;
   readonly glueData: string;
+  readonly base: BaseDescription;
+  /** Which rows of a task are read, and how work on it is done. */
+  readonly workOf: Resolver["run"];
+  readonly force: boolean;
   /** What select measures layers on, and merge checks model.onnx against. */
   readonly engine: Pick<EngineValues, "engine" | "device" | "threads">;
   readonly listener: StepListener;
@@ -39,9 +51,38 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
     call.reporter.log(`${outputs.selection}: written; merge takes it with --select`);
   },
 
+  /** Of the very runs that merge takes. */
+  async exits(context, call) {
+    const { experiment, outputs, base, workOf, force, engine, listener } = context;
+    const names = tasksWithExits(experiment).map(({ name }) => name);
+    const left = experiment.tasks.filter(({ name }) => !names.includes(name));
+    for (const { name, kind } of experiment.exits?.tasks ? [] : left) {
+      call.reporter.log(`${name}: no exits, because tasks of ${kind.name} have none`);
+    }
+    const { task: all, ...where } = common(context);
+    const how = { ...where, task: all.join(","), select: selectOf(context), allowUnshared: false };
+    const chosen = (await chooseRuns(base, how, call)).filter(({ task }) => names.includes(task.name));
+    const session = await openSession({ ...engine, precision: experiment.precision }, call);
+    const tasks: TaskExits[] = [];
+    try {
+      const given = { ...exitOptionsOf(experiment), precision: experiment.precision, base: experiment.base };
+      for (const { task, run } of chosen) {
+        const work = workOf(experiment.tasks.find(({ name }) => name === task.name) ?? task);
+        const options = { ...given, ...work, force, run: run.folder, tasks: where.tasks };
+        for (const decided of (await exits(options, { ...call, engine: session.engine })).tasks) {
+          tasks.push(decided);
+          await listener.onExits?.(decided);
+        }
+      }
+    } finally {
+      session.close();
+    }
+    await writeFileAtomic(outputs.exits, `${JSON.stringify({ tasks }, null, 2)}\n`);
+  },
+
   async merge(context, call) {
     const { experiment, outputs, glueData, engine, listener } = context;
-    const select = experiment.select ? outputs.selection : experiment.merge?.select;
+    const select = selectOf(context);
     const merged = await merge({ ...common(context), select, out: outputs.merged, glueData, ...engine }, call);
     await listener.onMerge?.(merged);
     const remove = await strangers(context);
@@ -59,6 +100,9 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
     await listener.onReport?.(made);
   },
 };
+
+const selectOf = ({ experiment, outputs }: StepContext) =>
+  experiment.select ? outputs.selection : experiment.merge?.select;
 
 const common = ({ experiment, checkpoints }: StepContext) => ({
   task: experiment.tasks.map(({ name }) => name),

@@ -1,6 +1,7 @@
 // The trials of an experiment in their order, with their ids and how far they are; and what is left of them would take.
 
 import type { LeftWork, ListedTrial, Listing } from "../../experiment/listing";
+import type { Resolver } from "../../experiment/resolve";
 import type { HalvedWork } from "../../experiment/search/estimate";
 import { kOf } from "../../model/place";
 import { type Given, readGiven } from "../../options/given";
@@ -54,6 +55,8 @@ export interface ExperimentEstimate {
   readonly budget?: number;
   /** Of `search: halving`: the seconds that it leaves of them; ties let more go on. */
   readonly halving?: HalvedWork;
+  /** Of the step `exits`: seconds in which train and dev rows pass the whole model for ramps, at most. */
+  readonly exits?: number;
   readonly trials: readonly (DescribedTrial & { readonly seconds: number })[];
 }
 
@@ -128,12 +131,24 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
       ...{ openBytes, steps },
       ...(resolver.experiment.budget === undefined ? {} : { budget: resolver.experiment.budget }),
       ...(await halvingOf(resolver.experiment.search, listing, flopsPerSecond)),
+      ...(steps.includes("exits") ? { exits: (await rampFlops(resolver)) / flopsPerSecond } : {}),
       trials: listing.trials.map((trial) => ({ ...describeListed(trial), seconds: trial.flops / flopsPerSecond })),
     };
     return { estimate, listing };
   } finally {
     session.close();
   }
+}
+
+/** Ramps themselves are a head each: what they cost is what they read. */
+async function rampFlops({ experiment, base, data }: Resolver): Promise<number> {
+  const { tasksWithExits } = await import("../../experiment/exits.js");
+  const { trunkFlops } = await import("../../recipes/trial/estimate.js");
+  let flops = 0;
+  for (const task of tasksWithExits(experiment)) {
+    flops += trunkFlops(base, await data(task), base.config.numHiddenLayers);
+  }
+  return flops;
 }
 
 /** What halving leaves, by so many operations. */

@@ -216,7 +216,9 @@ async function doLastSteps(
   steps.requireStepBefore(resolver, first, outputs);
   await steps.requireNoStrays(resolver, results);
   const { doStep } = await import("./last-steps.js");
-  const context = { experiment, outputs, checkpoints, glueData, engine: { engine, device, threads }, listener };
+  const { base, run: workOf } = resolver;
+  const where = { experiment, outputs, checkpoints, glueData, base, workOf, force };
+  const context = { ...where, engine: { engine, device, threads }, listener };
   for (const step of last) {
     const inputs = () => steps.hashInputs(step, resolver, results, outputs);
     const work = () => doStep[step](context, call);

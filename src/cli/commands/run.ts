@@ -17,9 +17,9 @@ export function runCommand(recipes: Recipes) {
   const own = runOptions(recipes);
   return defineCommand({
     description:
-      "Trains every trial of an experiment file, then selects, merges and reports as the file says. Steps that are done " +
+      "Trains every trial of an experiment file, then selects, trains exits, merges and reports as the file says. Steps that are done " +
       "are skipped; a stopped or killed run goes on when it is repeated. Several processes on one folder share the " +
-      "trials. Results lie in results/NAME: trials.csv, selection.json, merged, report, checkpoints.",
+      "trials. Results lie in results/NAME: trials.csv, selection.json, exits.json, merged, report, checkpoints.",
     arguments: experimentArgument,
     options: { ...own, ...dryRun },
     examples: [
@@ -43,6 +43,7 @@ export function runCommand(recipes: Recipes) {
 /** Each step's results as its own command prints them. With --json there is one document for all. */
 export const printing = (terminal: Terminal): StepListener => ({
   onSelect: async (chosen) => (await import("../select-output.js")).printChosen(chosen, terminal),
+  onExits: async (decided) => (await import("../exits-output.js")).printExits(decided, terminal),
   onMerge: async (merged) => (await import("../merge-output.js")).printMerged(merged, terminal),
   onReport: async (made) => (await import("../report-output.js")).printReport(made, terminal),
 });
@@ -60,6 +61,11 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
   if (estimate.halving) {
     const [least, most] = [estimate.halving.least, estimate.halving.most].map(formatSeconds);
     terminal.print(`search: halving stops the k that lag behind: ${least} to ${most} of that, more where scores tie`);
+  }
+  if (estimate.exits !== undefined) {
+    terminal.print(
+      `exits: at most ${formatSeconds(estimate.exits)} beside that, in which rows pass the model for ramps`,
+    );
   }
   terminal.print(`steps: ${estimate.steps.join(", ")}`);
 }
