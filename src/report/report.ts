@@ -23,6 +23,7 @@ import { filesOfPage, htmlPage } from "./html";
 import { chartFile, dataFile, markdownReport } from "./markdown";
 import { compareMethods, type Method, tasksWithTeacher } from "./methods";
 import { curvesSection } from "./sections/curves";
+import { exitsSection } from "./sections/exits";
 import { meansSection } from "./sections/means";
 import { methodsSection } from "./sections/methods";
 import { runsSection } from "./sections/runs";
@@ -83,6 +84,7 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
     thresholdsSection(tasks),
     tradeoffSection(withTeacher, methods, latency),
     meansSection(tasks),
+    await exitsSection(tasks),
     selected && selectionSection(selected, tasks),
     await curvesSection(tasks),
     timeSection(tasks, request.recipes),
