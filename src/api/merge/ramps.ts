@@ -19,7 +19,8 @@ export async function withRamps(
     const { task, run } = selection;
     const ramps = await findRamps(run, task);
     if (ramps?.rule) call.reporter.log(`${task.name}: its ramps come along, of ${ramps.run.folder}`);
-    else tellBehind(selection, ramps ? heldBack(ramps.run, ramps.why) : await behind(run), leaving.has(task.name), call);
+    else
+      tellBehind(selection, ramps ? heldBack(ramps.run, ramps.why) : await behind(run), leaving.has(task.name), call);
     found.push(ramps?.rule ? { ...selection, exits: ramps } : selection);
   }
   return found;
@@ -40,7 +41,8 @@ async function behind({ folder, record }: StoredRun): Promise<string | null> {
   const { rampsFolder } = await import("../../recipes/ramps/decision.js");
   const beside = await listRuns(rampsFolder({ folder }));
   const own = beside.find(({ record: ramps }) => ramps.teacher?.sha256 === record.sha256);
-  if (own) return heldBack(own, own.record.state === "finished" ? "its texts cannot leave early" : "they are not finished");
+  if (own)
+    return heldBack(own, own.record.state === "finished" ? "its texts cannot leave early" : "they are not finished");
   const [other] = beside.flatMap(({ record: ramps }) => ramps.teacher?.folder ?? []);
   return other === undefined ? null : `no ramps come along: there are some of ${other}, and ${folder} is merged`;
 }
