@@ -63,7 +63,7 @@ function curves(decided: readonly DecidedRun[]): ReportChart {
     return {
       name: `exits-${task.name}-${run.record.id}`,
       alt:
-        `${title}, dev ${metric} against the layers that a row takes, as the threshold moves: ${decision.curve.map(said).join(", ")}. ` +
+        `${title}, dev ${metric} against the layers that a row takes, as the threshold moves: ${[...new Set(decision.curve.map(said))].join(", ")}. ` +
         `${rule ? `The rule: ${said(rule)}.` : "No rule."}${beside}`,
       spec: exitsChart(title, `dev ${metric}`, {
         curve: [...decision.curve].sort((a, b) => a.layers - b.layers).flatMap(inPoints),
