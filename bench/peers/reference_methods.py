@@ -23,6 +23,9 @@ STEPS, STUDENT = 10, 2
 ALPHA, TEMPERATURE = 0.7, 3.0
 BETA = {"vanilla-kd": 0.0, "distilbert": 0.8, "pkd": 100.0, "minilm": 1.5, "tinybert": 0.6}
 FIRST_STAGE = 0.5
+# Of each step, which of its two blocks of the teacher's layers the student's layer replaces.
+REPLACED = [[0, 1], [1, 0], [1, 1], [0, 1], [1, 0], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]
+BLOCKS = [(0, 2), (2, 3)]
 MASKED = -1e9
 
 
@@ -121,7 +124,44 @@ def curve(reference, name):
     with torch.no_grad():
         teacher = Seen(teacher_model, reference)
     compare = comparisons(reference.mask)[name]
-    trained = list(model.named_parameters())
+
+    def loss(step):
+        student = Seen(model, reference)
+        error = BETA[name] * compare(student, teacher)
+        outputs = ALPHA * soft_loss(student.logits, teacher.logits, rows, TEMPERATURE) + (1 - ALPHA) * hard_loss(
+            student.logits, reference.labels, rows, rows)
+        first = float(step < FIRST_STAGE * STEPS)
+        staged = name in ("minilm", "tinybert")
+        return first * error + (1 - first) * outputs if staged else error + outputs
+
+    return {"beta": BETA[name], **train(list(model.named_parameters()), loss)}
+
+
+def replacing(reference):
+    """The teacher with blocks of its layers replaced: only the student's layers are trained, towards the labels."""
+    teacher, rows = reference.load(), torch.ones(len(reference.labels))
+    layers = copy.deepcopy(teacher.bert.encoder.layer[:STUDENT])
+    padding = MASKED * (1 - reference.mask[:, None, None, :].float())
+    batch = {name: reference.batch[name] for name in ("input_ids", "token_type_ids")}
+
+    def run(layer, hidden):
+        output = layer(hidden, padding)
+        return output[0] if isinstance(output, tuple) else output
+
+    def loss(step):
+        hidden = teacher.bert.embeddings(**batch)
+        for own, (first, past), stands in zip(layers, BLOCKS, REPLACED[step]):
+            kept = hidden
+            for layer in teacher.bert.encoder.layer[first:past]:
+                kept = run(layer, kept)
+            hidden = stands * run(own, hidden) + (1 - stands) * kept
+        logits = teacher.classifier(teacher.bert.pooler(hidden))
+        return hard_loss(logits, reference.labels, rows, rows)
+
+    return {"replaced": REPLACED, **train(list(layers.named_parameters()), loss)}
+
+
+def train(trained, loss):
     is_plain = lambda name: name.endswith("bias") or "LayerNorm" in name
     optimizer = torch.optim.AdamW(
         [{"params": [p for n, p in trained if not is_plain(n)], "weight_decay": WEIGHT_DECAY},
@@ -131,18 +171,12 @@ def curve(reference, name):
     losses, norms = [], []
     for step in range(STEPS):
         optimizer.zero_grad()
-        student = Seen(model, reference)
-        error = BETA[name] * compare(student, teacher)
-        outputs = ALPHA * soft_loss(student.logits, teacher.logits, rows, TEMPERATURE) + (1 - ALPHA) * hard_loss(
-            student.logits, reference.labels, rows, rows)
-        first = float(step < FIRST_STAGE * STEPS)
-        staged = name in ("minilm", "tinybert")
-        value = first * error + (1 - first) * outputs if staged else error + outputs
+        value = loss(step)
         value.backward()
         norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in trained if p.grad is not None], CLIP_NORM).item())
         losses.append(value.item())
         optimizer.step()
-    return {"beta": BETA[name], "losses": rounded(losses), "grad_norms": rounded(norms)}
+    return {"losses": rounded(losses), "grad_norms": rounded(norms)}
 
 
 def main():
@@ -152,7 +186,8 @@ def main():
     reference = Reference(folder / "tiny-bert")
     content = {
         "alpha": ALPHA, "temperature": TEMPERATURE, "student_layers": STUDENT, "first_stage": FIRST_STAGE,
-        "losses": losses(), "curves": {name: curve(reference, name) for name in BETA},
+        "losses": losses(),
+        "curves": {**{name: curve(reference, name) for name in BETA}, "theseus": replacing(reference)},
     }
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
     (folder / "methods.json").write_text("{\n" + lines + "\n}\n")

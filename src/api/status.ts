@@ -5,6 +5,7 @@ import { recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folde
 import { subfolders } from "../files/folder";
 import { type Given, readGiven } from "../options/given";
 import { taskRuns } from "../recipes/stored-runs";
+import { isSharing } from "../selection/candidates";
 import { chooseTeacher, comparableRuns } from "../selection/teacher";
 import { DEFAULT_BASE } from "../settings/base";
 import { checkpointOptions } from "../settings/work";
@@ -78,9 +79,10 @@ function nextStep(
 ): string {
   const unfinished = [...teachers, ...students].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
-  // Students of a full run stand on forks of their own, and are there to be merged.
-  if (!teacher && students.length === 0) return `flexbert finetune --task ${task}${flags}`;
+  // Students of a full run stand on forks of their own, and are there to be merged; whole ones stand beside all that.
+  const sharing = students.filter(isSharing);
+  if (!teacher && sharing.length === 0) return `flexbert finetune --task ${task}${flags}`;
   // A teacher of one layer has no smaller student on its fork.
-  const isDistilled = students.length > 0 || teacher?.record.layers === 1;
+  const isDistilled = sharing.length > 0 || teacher?.record.layers === 1;
   return isDistilled ? `flexbert merge --out merged/${flags}` : `flexbert distill --task ${task}${flags}`;
 }

@@ -69,7 +69,8 @@ export function branchOutputs(
   return outputs(head.logits(tensors, read, dropout, take, inputs.attention_mask));
 }
 
-function embedInputs(tensors: Named, inputs: BranchInputs, config: EncoderConfig, dropout?: Dropout): Tensor3D {
+/** Its token ids as its own embeddings have them: [batch, length, hidden]. */
+export function embedInputs(tensors: Named, inputs: BranchInputs, config: EncoderConfig, dropout?: Dropout): Tensor3D {
   const ids = required(inputs.input_ids, "input_ids");
   const types = familyOf(config).inputs.types ? required(inputs.token_type_ids, "token_type_ids") : undefined;
   return embed(tensors, ids, types, config, dropout, inputs.attention_mask);

@@ -9,7 +9,7 @@ export interface Key {
 }
 
 /** What numbers are drawn for. The values are part of the format of runs: never renumber. */
-export const Purpose = { initialisation: 1, shuffle: 2, dropout: 3, transfer: 4 } as const;
+export const Purpose = { initialisation: 1, shuffle: 2, dropout: 3, transfer: 4, replacing: 5 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 const PARITY = 0x1bd11bda;

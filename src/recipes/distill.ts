@@ -72,7 +72,14 @@ export const distill = defineRecipe({
     ...{ match: "list", matchWeight: "value", teachers: "value" },
     ...{ transfer: "value", transferRows: "value", transferShare: "value" },
     ...{ transferConfidence: "value", transferBalance: "value" },
-    ...{ method: "list", beta: "value", layerMap: "list", firstStage: "value" },
+    ...{
+      method: "list",
+      beta: "value",
+      layerMap: "list",
+      firstStage: "value",
+      replacing: "list",
+      replacingRate: "value",
+    },
   },
 
   /** From the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest. */
@@ -94,7 +101,10 @@ export const distill = defineRecipe({
 
   standsAlone: ({ studentForks, method }) => methodOf({ method }) !== null || !studentForks.values.includes("same"),
 
-  runsTeacher: (options) => methodOf(options)?.layers !== undefined,
+  runsTeacher(options) {
+    const method = methodOf(options);
+    return method !== null && (method.layers !== undefined || method.replaces === true);
+  },
 
   describe({ place: { layers, fork }, init, initLayers, options }) {
     const method = methodOf(options);

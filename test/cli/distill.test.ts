@@ -67,9 +67,28 @@ test("students on other forks: cut ranges, a place that is no smaller, and the t
   expect(run("status").stdout).toMatch(/l=1 f=1 \S+, l=1 f=3 \S+, l=1 \S+, l=2 f=1 /);
 });
 
+test("whole students: their method in the table and the status, and a config.yaml that is the same run", () => {
+  const line = "distill --task stsb --method distilbert --student-layers 2";
+  const dry = run(`${line} --dry-run`);
+  expect(dry.stdout).toMatch(/^stsb +2 +1 +none +\S+ +0 /m);
+  const { stdout, status } = run(`${line} --json`);
+  expect(status).toBe(0);
+  const [{ runs }] = JSON.parse(stdout).tasks;
+  expect(runs).toMatchObject([{ fork: null, layers: 2 }]);
+  const again = run(`distill --config ${path.join(runs[0].folder, "config.yaml")}`);
+  expect(again.stdout).toMatch(/^method +layers +fork +seed +score .*\ndistilbert +2 +none +1 /m);
+  expect(again.stdout).toMatch(/^0 runs trained, 1 finished before/m);
+  expect(run("status").stdout).toContain("distilbert l=2");
+});
+
 test.each([
   ["--student-forks 3 --student-layers 2", /--student-forks 3: .* there is no room for 2\. Give forks of at most 2/],
   ["--student-forks all", /--student-forks "all": it takes forks such as same, 2-5, 3 or same,2,4/],
+  ["--method pkd --student-forks 2", /--student-forks: a student of --method pkd is a whole encoder on no fork/],
+  [
+    "--method patient",
+    /--method "patient": it takes one of flexbert, vanilla-kd, distilbert, pkd, theseus, tinybert, minilm/,
+  ],
   ["--init pretrained --init-layers top", /--init-layers top names layers of the teacher, and --init pretrained/],
 ])("distill %s is refused", (flags, message) => {
   const { status, stderr } = run(`distill --task stsb ${flags}`);

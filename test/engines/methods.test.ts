@@ -3,10 +3,11 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { attentionBias, attentionProbabilities } from "../../src/model/attention";
+import type { EncoderConfig } from "../../src/model/config";
 import type { Tensors } from "../../src/model/entry-point";
 import { heads } from "../../src/model/heads";
 import {
@@ -20,9 +21,12 @@ import {
 import { branchTensors, scoped } from "../../src/model/parameters";
 import { float32, type HostTensors, int32 } from "../../src/model/tensors";
 import { distillationLoss } from "../../src/recipes/losses";
-import { layerAtHeight } from "../../src/recipes/methods/method";
+import { type LayerCounts, layerAtHeight, type Method } from "../../src/recipes/methods/method";
 import { methods } from "../../src/recipes/methods/methods";
+import { replacements, replacingLoss } from "../../src/recipes/methods/replacing";
+import { replacingRate } from "../../src/recipes/methods/theseus";
 import { comparedLoss, inFirst } from "../../src/recipes/methods/whole-student";
+import type { BatchInput } from "../../src/training/loop/batch-inputs";
 import { initialState, withFrozen } from "../../src/training/step/state";
 import { type Loss, trainStep } from "../../src/training/step/step";
 import { loadTinyBert, ownReference } from "../reference";
@@ -82,49 +86,54 @@ describeEachEngine("PyTorch's values of what methods compare", (open) => {
 });
 
 describeEachEngine("ten steps of a whole student", (open) => {
-  test.each([...methods.values()])(
-    "taught by $name: losses and gradient norms within 1e-3",
-    async ({ name, layers }) => {
-      const engine = await open();
-      const { expected, config, tensors } = await loadTinyBert(path.join(ownReference, "tiny-bert"));
-      const { beta, ...curve } = curves[name];
-      const place = { fork: null, layers: studentLayers };
-      const teacher = { branch: tensors, place: { fork: null, layers: config.numHiddenLayers } };
-      const counts = { student: place.layers, teacher: teacher.place.layers };
-      const branch = branchTensors(tensors, place);
-      const teaching = { alpha, temperature };
-      const staged = layers?.firstStage !== undefined;
-      const loss: Loss = layers
-        ? comparedLoss(
-            {
-              ...{ comparison: await layers.compare(counts, "skip"), beta, staged },
-              ...{ head: classification, config, place: teacher.place },
-            },
-            teaching,
-          )
-        : distillationLoss(classification, teaching);
-      const before = engine.tensorCount();
-      const frozen = layers ? scoped("teacher", tensors) : {};
-      const program = await engine.load(withFrozen(initialState(branch, {}, false), frozen), {
-        train: trainStep({ place, config, loss, clipNorm: 1 }),
-      });
-      const rows = expected.class_ids.length;
-      const batch: HostTensors = {
-        input_ids: matrix(expected.input_ids),
-        token_type_ids: matrix(expected.token_type_ids),
-        attention_mask: matrix(expected.attention_mask),
-        labels: int32([rows], Int32Array.from(expected.class_ids)),
-        row_weights: float32([rows], new Float32Array(rows).fill(1)),
-        ...(layers ? {} : { teacher_logits: floats(expected.logits) }),
-      };
-      const stage = inFirst(firstStage);
-      const ofStep = (step: number): HostTensors => (staged ? { first_stage: tensor(stage(step, 10)) } : {});
-      expect(curve.losses).toHaveLength(10);
-      await expectCurve(program, batch, curve, ofStep);
-      expect(engine.tensorCount()).toBe(before);
-    },
-  );
+  test.each([...methods.values()])("taught by $name: losses and gradient norms within 1e-3", async (method) => {
+    const engine = await open();
+    const { expected, config, tensors } = await loadTinyBert(path.join(ownReference, "tiny-bert"));
+    const { beta, replaced = [], ...curve } = curves[method.name];
+    const place = { fork: null, layers: studentLayers };
+    const { numHiddenLayers } = config;
+    const loss = await lossOf(method, beta, { student: studentLayers, teacher: numHiddenLayers }, config);
+    const before = engine.tensorCount();
+    const frozen = scoped("teacher", tensors);
+    const program = await engine.load(withFrozen(initialState(branchTensors(tensors, place), {}, false), frozen), {
+      train: trainStep({ place, config, loss, clipNorm: 1 }),
+    });
+    const rows = expected.class_ids.length;
+    const batch: HostTensors = {
+      input_ids: matrix(expected.input_ids),
+      token_type_ids: matrix(expected.token_type_ids),
+      attention_mask: matrix(expected.attention_mask),
+      labels: int32([rows], Int32Array.from(expected.class_ids)),
+      row_weights: float32([rows], new Float32Array(rows).fill(1)),
+      teacher_logits: floats(expected.logits),
+    };
+    const stage = inFirst(firstStage);
+    const ofStep = (step: number): HostTensors => ({
+      first_stage: tensor(stage(step, 10)),
+      ...Object.fromEntries(
+        (replaced[step - 1] ?? []).map((stands: number, i: number) => [`replaced_${i}`, tensor(stands)]),
+      ),
+    });
+    expect(curve.losses).toHaveLength(10);
+    await expectCurve(program, batch, curve, ofStep);
+    expect(engine.tensorCount()).toBe(before);
+  });
 });
+
+async function lossOf(
+  { layers, firstStage: stages, replaces }: Method,
+  beta: number,
+  counts: LayerCounts,
+  config: EncoderConfig,
+): Promise<Loss> {
+  const head = classification;
+  const teaching = { alpha, temperature };
+  if (replaces) return replacingLoss({ counts, config, head, teacher: "teacher" });
+  if (!layers) return distillationLoss(head, teaching);
+  const comparison = await layers.compare(counts, "skip");
+  const place = { fork: null, layers: counts.teacher };
+  return comparedLoss({ comparison, beta, staged: stages !== undefined, head, config, place }, teaching);
+}
 
 test("a student's layers stand beside those at the same height, or beside the last", async () => {
   const compare = async (name: string, student: number, teacher: number, map: "skip" | "last" = "skip") =>
@@ -138,4 +147,38 @@ test("a student's layers stand beside those at the same height, or beside the la
   expect(await layersOf("tinybert", 4, 12)).toEqual([0, 3, 6, 9, 12]);
   expect(await layersOf("distilbert", 3, 6)).toEqual([6]);
   expect(layerAtHeight(2, { student: 4, teacher: 6 })).toBe(3);
+});
+
+describe("layers that take the place of others", () => {
+  const linear = { stage: 0.5, schedule: "linear", rate: 0.3 } as const;
+  const constant = { stage: 0.5, schedule: "constant", rate: 0.5 } as const;
+
+  test("do so by a rate that stands or rises in a line, and always behind the first stage", () => {
+    const rates = (schedule: Parameters<typeof replacingRate>[2]) =>
+      [1, 6, 10, 11, 20].map((step) => replacingRate(step, 20, schedule));
+    expect(rates(constant)).toEqual([0.5, 0.5, 0.5, 1, 1]);
+    for (const [i, rate] of rates(linear).entries()) expect(rate).toBeCloseTo([0.3, 0.65, 0.93, 1, 1][i] as number, 12);
+    expect(replacingRate(1, 20, { ...linear, stage: 0 })).toBe(1);
+  });
+
+  test("are drawn by seed, step and layer alone, about as often as the rate says", async () => {
+    const drawn = async (seed: number) => {
+      const inputs = replacements(3, seed, constant);
+      expect(Object.keys(inputs)).toEqual(["replaced_0", "replaced_1", "replaced_2"]);
+      const read = async (one: BatchInput, step: number) =>
+        (await one.read({ rows: [0], length: 4 } as unknown as Parameters<BatchInput["read"]>[0], 1, step, 2000))
+          .data[0];
+      const at = (step: number) => Promise.all(Object.values(inputs).map((one) => read(one, step)));
+      return Promise.all(Array.from({ length: 1001 }, (_, i) => at(i + 1)));
+    };
+    const [first, again, other] = [await drawn(1), await drawn(1), await drawn(2)];
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+    expect(first.at(-1)).toEqual([1, 1, 1]); // the second stage
+    for (const layer of [0, 1, 2]) {
+      const share = first.slice(0, 1000).reduce((sum, row) => sum + (row[layer] as number), 0) / 1000;
+      expect(Math.abs(share - 0.5)).toBeLessThan(0.05);
+    }
+    expect(first.map((row) => row[0])).not.toEqual(first.map((row) => row[1]));
+  });
 });

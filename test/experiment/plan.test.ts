@@ -3,6 +3,7 @@ import path from "node:path";
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { createRun, finishRun, type RunRecord } from "../../src/checkpoints/runs/run-folder";
+import { listWork } from "../../src/experiment/listing";
 import { chosenOf, groupTrials, inShard, listTrials, planTrials, type TrialSpec } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { createResolver } from "../../src/experiment/resolve";
@@ -153,6 +154,37 @@ test("a student that is no smaller than its teacher needs no training", async ()
   for (const spec of stsb) await pretendFinished(resolver, spec, spec.place.layers === 1 ? 0.9 : 0.5);
   const students = trials.filter(({ recipe, task }) => recipe.method === "distill" && task.name === "stsb");
   for (const spec of students) expect(await resolver.outcome(spec)).toBe("unneeded");
+});
+
+test("whole students by several methods are trials of their own, whatever k their teacher has", async () => {
+  const whole = `tasks: [rte]
+max_length: 32
+finetune: { k: full }
+distill:
+  - { method: [pkd, theseus], student_layers: 2-3, beta: 50 }
+`;
+  await expect(open(whole, "whole.yaml")).rejects.toThrow(/beta: theseus compares no layers/);
+  const { trials, resolver } = await open(whole.replace(", beta: 50", ""), "whole.yaml");
+  const students = [...trials].filter(({ recipe }) => recipe.makes === "students");
+  expect(
+    students.map(({ recipe, place, init, options }) => [
+      recipe.describe({ place, ...(init ? { init } : {}), options }).label,
+      place.fork,
+    ]),
+  ).toEqual([
+    ["pkd l=3", null],
+    ["pkd l=2", null],
+    ["theseus l=3", null],
+    ["theseus l=2", null],
+  ]);
+  const { trials: listed } = await listWork(resolver, trials);
+  const [teacher, pkd] = listed;
+  expect(pkd).toMatchObject({ state: "waiting", frozen: 0 });
+  expect(pkd?.trainable).toBeLessThan(teacher?.trainable as number);
+  await pretendFinished(resolver, [...trials][0] as TrialSpec, 0.8);
+  const again = await listWork(resolver, trials);
+  expect(again.trials[1]).toMatchObject({ state: "open", trainable: pkd?.trainable, flops: pkd?.flops });
+  expect(new Set(again.trials.map(({ id }) => id)).size).toBe(5);
 });
 
 async function pretendFinished(resolver: Awaited<ReturnType<typeof open>>["resolver"], spec: TrialSpec, score: number) {

@@ -84,22 +84,29 @@ describeEachEngine("whole students", (open, name) => {
     expect(score).toBeCloseTo(run.record.score as number, 4);
   });
 
-  test.each(["vanilla-kd", "tinybert"])("taught by %s: stopped in either stage and resumed", async (method) => {
-    const engine = await open();
-    const teacher = await teacherIn("teachers", 3);
-    const [alone] = await runSweep(sweepIn(`trained-${name}`, teacher, { method }), quietContext(engine).context);
-    // 30 rows in batches of 8, twice: the fifth step begins the second stage.
-    for (const step of [2, 7]) {
-      const abort = new AbortController();
-      const stopping = { ...quietContext(engine).context, signal: abort.signal, reporter: stopAt(step, /l=2/, abort) };
-      const sweep = sweepIn(`resumed-${name}-${step}`, teacher, { method });
-      await expect(runSweep(sweep, stopping)).rejects.toMatchObject({
-        message: expect.stringContaining(`the state is saved in`),
-      });
-      const [resumed] = await runSweep(sweep, quietContext(engine).context);
-      expect(bytesOf(resumed)).toEqual(bytesOf(alone));
-    }
-  });
+  test.each(["vanilla-kd", "tinybert", "theseus"])(
+    "taught by %s: stopped in either stage and resumed",
+    async (method) => {
+      const engine = await open();
+      const teacher = await teacherIn("teachers", 3);
+      const [alone] = await runSweep(sweepIn(`trained-${name}`, teacher, { method }), quietContext(engine).context);
+      // 30 rows in batches of 8, twice: the fifth step begins the second stage.
+      for (const step of [2, 7]) {
+        const abort = new AbortController();
+        const stopping = {
+          ...quietContext(engine).context,
+          signal: abort.signal,
+          reporter: stopAt(step, /l=2/, abort),
+        };
+        const sweep = sweepIn(`resumed-${name}-${step}`, teacher, { method });
+        await expect(runSweep(sweep, stopping)).rejects.toMatchObject({
+          message: expect.stringContaining(`the state is saved in`),
+        });
+        const [resumed] = await runSweep(sweep, quietContext(engine).context);
+        expect(bytesOf(resumed)).toEqual(bytesOf(alone));
+      }
+    },
+  );
 });
 
 describe("a whole student", () => {
@@ -144,6 +151,16 @@ describe("a whole student", () => {
     const own = await startOf(teacher, { method: "vanilla-kd", init: "teacher" });
     expect(embeddingTensors(own)).toEqual(embeddingTensors(branch));
     expect([layer(own, 0), layer(own, 1)]).toEqual([layer(branch, 0), layer(branch, 1)]);
+  });
+
+  test("of theseus keeps its teacher's embeddings and head, and learns layers", async () => {
+    const teacher = await teacherIn("full", "full");
+    const branch = await loadBranch(teacher, glueTasks.rte, base.config);
+    const run = (await trained("theseus", teacher)) as StoredRun;
+    const own = await loadBranch(run, glueTasks.rte, base.config);
+    expect(embeddingTensors(own)).toEqual(embeddingTensors(branch));
+    expect(heads(own)).toEqual(heads(branch));
+    for (const index of [0, 1]) expect(layer(own, index)).not.toEqual(layer(branch, index));
   });
 
   test("is not made with as many layers as its teacher has in all", async () => {
@@ -215,6 +232,11 @@ describe("--method", () => {
       firstStage: 0.3,
       beta: 2,
     });
+    expect(variants({ method: "theseus" })[0]).toMatchObject({
+      init: "teacher",
+      options: { method: "theseus", firstStage: 0.5, replacing: "linear", replacingRate: 0.3 },
+    });
+    expect(variants({ method: "theseus", replacing: "constant" })[0]?.options).toMatchObject({ replacingRate: 0.5 });
     const sizes = variants({ method: "vanilla-kd", student_layers: layerRange({ full: false })("1-3") });
     expect(sizes.map(({ place }) => place.layers)).toEqual([3, 2, 1]);
   });
@@ -225,7 +247,10 @@ describe("--method", () => {
       const { config, name } = distill.describe(variant);
       const given = { ...config, ...variant.options } as Record<string, unknown>;
       const keys = { init: given["init"], init_layers: given["initLayers"], beta: given["beta"] };
-      const rest = { layer_map: given["layerMap"], first_stage: given["firstStage"] };
+      const rest = {
+        ...{ layer_map: given["layerMap"], first_stage: given["firstStage"] },
+        ...{ replacing: given["replacing"], replacing_rate: given["replacingRate"] },
+      };
       expect(variants({ method, ...keys, ...rest })).toEqual([variant]);
       expect(name).toContain(`l2-${method}-`);
     }
@@ -237,6 +262,9 @@ describe("--method", () => {
     [{ method: "distilbert", layer_map: "last" }, /^--layer-map: distilbert leaves no choice of layers/],
     [{ method: "pkd", first_stage: 0.2 }, /^--first-stage: pkd has one stage/],
     [{ method: "vanilla-kd", beta: 2 }, /^--beta: vanilla-kd compares no layers/],
+    [{ method: "theseus", alpha: 0.9 }, /^--alpha: theseus learns labels alone/],
+    [{ method: "theseus", init: "pretrained" }, /^--init pretrained: a student of --method theseus has its teacher's/],
+    [{ method: "tinybert", replacing_rate: 0.4 }, /^--replacing-rate: tinybert puts no layer in its teacher's place/],
     [{ beta: 2 }, /^--beta: it is an option of --method's other than flexbert/],
     [
       { method: "pkd", student_layers: layerRange({ full: false })("1-2") },
@@ -251,7 +279,9 @@ describe("--method", () => {
     const sweep = { ...sweepIn("patience", teacher, { method: "minilm" }), training: { ...training, patience: 1 } };
     await expect(runSweep(sweep, quietContext(await wasm()).context)).rejects.toMatchObject({
       exitCode: 2,
-      message: expect.stringMatching(/^--patience 1: the first steps of minilm learn layers alone/),
+      message: expect.stringMatching(
+        /^--patience 1: dev scores of the first stage of minilm say nothing of its second/,
+      ),
     });
   });
 });

@@ -1,15 +1,20 @@
 // flexbert status: what is trained, and what is next.
 
 import { describeStatus, readStatuses, statusOptions } from "../../api/status";
+import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { formatScore } from "../../messages/quantities";
 import type { Place } from "../../model/place";
 import { settingsOf } from "../../options/settings";
+import { methodOf } from "../../recipes/methods/methods";
 import { defineCommand } from "../command";
 import { table } from "../terminal";
 
-/** "l=2", and its fork where that is not its teacher's: "l=2 f=3". */
-const studentLabel = ({ layers, fork }: Place, teacher: Place | null) =>
-  teacher?.fork === fork ? `l=${layers}` : `l=${layers} f=${fork}`;
+/** "l=2", and its fork where that is not its teacher's: "l=2 f=3"; of a whole student its method: "pkd l=2". */
+function studentLabel({ layers, fork, options }: RunRecord, teacher: Place | null): string {
+  const method = methodOf(options);
+  if (method) return `${method.name} l=${layers}`;
+  return teacher?.fork === fork ? `l=${layers}` : `l=${layers} f=${fork}`;
+}
 
 export const statusCommand = defineCommand({
   options: statusOptions,

@@ -39,12 +39,17 @@ export interface Method {
   readonly meaning: string;
   /** What its students begin as where --init and --init-layers say nothing. */
   readonly start: Required<Pick<Variant, "init">> & { readonly initLayers: NonNullable<Variant["initLayers"]> };
+  /**
+   * Share of the steps that are its first stage where --first-stage says nothing: they take the comparison of layers alone, before
+   * outputs and labels, or replace the teacher's layers. Absent: it has one stage.
+   */
+  readonly firstStage?: number;
+  /** Whether its layers take the place of the teacher's, towards labels alone: replacing.ts. */
+  readonly replaces?: boolean;
   /** What it compares beside outputs and labels; absent: nothing. */
   readonly layers?: {
     /** Weight of the comparison where --beta says nothing. */
     readonly beta: number;
-    /** Share of the steps that take the comparison alone, before outputs and labels, where --first-stage says nothing; absent: all steps take both. */
-    readonly firstStage?: number;
     /** Whether --layer-map is its option. */
     readonly mapped?: boolean;
     /** Layers that a student has at least. */

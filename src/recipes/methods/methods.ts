@@ -4,10 +4,11 @@ import { distilbert } from "./distilbert";
 import type { Method } from "./method";
 import { minilm } from "./minilm";
 import { pkd } from "./pkd";
+import { theseus } from "./theseus";
 import { tinybert } from "./tinybert";
 import { vanillaKd } from "./vanilla-kd";
 
-const all = [vanillaKd, distilbert, pkd, minilm, tinybert] as const satisfies readonly Method[];
+const all = [vanillaKd, distilbert, pkd, theseus, tinybert, minilm] as const satisfies readonly Method[];
 
 export const methods: ReadonlyMap<string, Method> = new Map(all.map((method) => [method.name, method]));
 

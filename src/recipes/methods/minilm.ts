@@ -11,9 +11,9 @@ export const minilm: Method = {
   meaning:
     "the last layer's attention and value relations, then outputs and labels, from the base's first layers; no pre-training",
   start: { init: "pretrained", initLayers: "bottom" },
+  firstStage: 0.5,
   layers: {
     beta: 1,
-    firstStage: 0.5,
     async compare(counts) {
       const tf = await import("@tensorflow/tfjs-core");
       const { relationDivergence, valueRelations } = await import("../../model/losses.js");

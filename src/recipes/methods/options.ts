@@ -7,6 +7,7 @@ import { defaultOf } from "../../options/settings";
 import type { Layers, Variant } from "../recipe";
 import type { Method } from "./method";
 import { methods } from "./methods";
+import { firstRates } from "./theseus";
 
 /** flexbert's own students: branches above a fork of the trunk. */
 const OWN = "flexbert";
@@ -36,7 +37,20 @@ export const methodOptions = {
   firstStage: optional(decimal({ min: 0, max: 1 }), {
     flag: "--first-stage",
     value: "<share>",
-    help: "of the steps on layers alone, before outputs and labels (minilm, tinybert; default 0.5)",
+    help: "of the steps on layers alone, or replacing them (minilm, tinybert, theseus; default 0.5)",
+  }),
+  replacing: silentDefault(
+    option(choice(["constant", "linear"]), {
+      flag: "--replacing",
+      value: "<schedule>",
+      help: "how often theseus puts a layer in its teacher's place: constant, or linear, rising to always",
+      fallback: "linear",
+    }),
+  ),
+  replacingRate: optional(decimal({ min: 0.01, max: 1 }), {
+    flag: "--replacing-rate",
+    value: "<p>",
+    help: "that probability, or where it begins (theseus; default 0.5 constant, 0.3 linear)",
   }),
 };
 
@@ -57,21 +71,31 @@ export function wholeVariants(
   const refused = firstRefused(values, definitions, method);
   if (refused) throw usageError(`${refused.flag}: ${refused.why}. Leave it out`);
   if (!method) return null;
-  const { layers } = method;
+  const { layers, firstStage, replaces } = method;
   const { init = method.start.init, initLayers = method.start.initLayers } = values;
   const start = initLayers === "depth" || initLayers === "bottom" ? { init } : { init, initLayers };
   const own = {
     method: method.name,
     ...(layers ? { beta: values.beta ?? layers.beta } : {}),
     ...(layers?.mapped ? { layerMap: values.layerMap } : {}),
-    ...(layers?.firstStage === undefined ? {} : { firstStage: values.firstStage ?? layers.firstStage }),
+    ...(firstStage === undefined ? {} : { firstStage: values.firstStage ?? firstStage }),
+    ...(replaces
+      ? { replacing: values.replacing, replacingRate: values.replacingRate ?? firstRates[values.replacing] }
+      : {}),
   };
+  // What labels alone teach has neither temperature nor alpha.
+  const taught = replaces ? {} : options;
+  if (replaces && init === "pretrained") {
+    throw usageError(
+      `--init pretrained: a student of --method ${method.name} has its teacher's embeddings and head. Leave it out`,
+    );
+  }
   return fitting("student-layers", values.studentLayers)
     .map(Number)
     .sort((a, b) => b - a)
     .map((count) => {
       if (layers?.least === undefined || count >= layers.least)
-        return { place: { fork: null, layers: count }, ...start, options: { ...options, ...own } };
+        return { place: { fork: null, layers: count }, ...start, options: { ...taught, ...own } };
       throw usageError(
         `--student-layers ${values.studentLayers.text}: ${method.name} compares layers under a student's top one. Give at least ${layers.least}`,
       );
@@ -98,12 +122,15 @@ function firstRefused(values: WholeValues, definitions: Definitions, method: Met
     const flag = names.map(given).find((found) => found !== null);
     return flag ? { flag, why } : null;
   };
-  if (!method) return find(["beta", "layerMap", "firstStage"], "it is an option of --method's other than flexbert");
-  const { name, layers } = method;
+  if (!method) return find(Object.keys(methodOptions).slice(1), "it is an option of --method's other than flexbert");
+  const { name, layers, firstStage, replaces } = method;
   return (
     find(ofBranches, `a student of --method ${name} is a whole encoder on no fork, taught by its teacher alone`) ??
     (layers ? null : find(["beta"], `${name} compares no layers`)) ??
     (layers?.mapped ? null : find(["layerMap"], `${name} leaves no choice of layers`)) ??
-    (layers?.firstStage === undefined ? find(["firstStage"], `${name} has one stage`) : null)
+    (firstStage === undefined ? find(["firstStage"], `${name} has one stage`) : null) ??
+    (replaces
+      ? find(["temperature", "alpha"], `${name} learns labels alone`)
+      : find(["replacing", "replacingRate"], `${name} puts no layer in its teacher's place`))
   );
 }

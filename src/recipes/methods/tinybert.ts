@@ -14,9 +14,9 @@ export const tinybert: Method = {
   meaning:
     "embeddings, attention scores and hidden states of every layer, then outputs, from the base's first layers; no augmentation",
   start: { init: "pretrained", initLayers: "bottom" },
+  firstStage: 0.5,
   layers: {
     beta: 1,
-    firstStage: 0.5,
     async compare(counts) {
       const tf = await import("@tensorflow/tfjs-core");
       const { scoreError, stateError } = await import("../../model/losses.js");

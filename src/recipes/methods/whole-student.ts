@@ -20,6 +20,8 @@ import { teaching } from "../teaching-options";
 import { studentOfTeacher, wholeBase, wholeTeacher } from "../trial/initial-branch";
 import type { OpenTeaching } from "../trial/teaching";
 import type { Comparison, LayerMap, Method } from "./method";
+import { replacements, replacingLoss } from "./replacing";
+import type { Replacing } from "./theseus";
 
 /** A trial with the weights of its base. */
 type Trial = TrialSettings & { readonly base: Parameters<typeof wholeBase>[0] };
@@ -33,13 +35,20 @@ export async function wholeStudent(trial: Trial, method: Method, taught: OpenTea
   const initial = studentOfTeacher(begins, base, place, parameters, initLayers);
   const head = await task.kind.head(config);
   const { alpha, temperature } = fromRecorded(teaching, options);
+  const own = options as unknown as OwnOfMethod;
+  requireNoPatience(trial, method);
+  const counts = { student: place.layers, teacher: teacher.place.layers };
+  const beside = { frozen: scoped(TEACHER, teacher.branch) };
+  if (method.replaces) {
+    const schedule = { stage: own.firstStage as number, schedule: own.replacing, rate: own.replacingRate };
+    const loss = replacingLoss({ counts, config, head, teacher: TEACHER });
+    return { initial, loss, beside, inputs: replacements(place.layers, seed, schedule) };
+  }
   if (!method.layers) {
     const lesson = { taughtBy: undefined, state: null, alpha, alphaEnd: undefined, someUnlabelled: false };
     return { initial, loss: distillationLoss(head, { alpha, temperature }), inputs: await taught.inputs(lesson) };
   }
-  const { beta, firstStage, layerMap } = options as { beta: number; firstStage?: number; layerMap?: LayerMap };
-  requireNoPatience(trial, method);
-  const counts = { student: place.layers, teacher: teacher.place.layers };
+  const { beta, firstStage, layerMap } = own;
   const compared = {
     comparison: await method.layers.compare(counts, layerMap ?? "skip"),
     ...{ beta, head, config, place: teacher.place, staged: firstStage !== undefined },
@@ -47,9 +56,18 @@ export async function wholeStudent(trial: Trial, method: Method, taught: OpenTea
   return {
     initial,
     loss: comparedLoss(compared, { alpha, temperature }),
-    beside: { frozen: scoped(TEACHER, teacher.branch) },
+    beside,
     inputs: firstStage === undefined ? {} : { [STAGE]: perStep(inFirst(firstStage)) },
   };
+}
+
+/** A method's own options, as `wholeVariants` has them. */
+interface OwnOfMethod {
+  readonly beta: number;
+  readonly firstStage?: number;
+  readonly layerMap?: LayerMap;
+  readonly replacing: Replacing;
+  readonly replacingRate: number;
 }
 
 /** Scope of the teacher's tensors beside the student's. */
@@ -62,10 +80,10 @@ const STAGE = "first_stage";
 export const inFirst = (share: number) => (step: number, total: number) => (step <= Math.round(share * total) ? 1 : 0);
 
 /** Dev scores of the first stage say nothing: an end after some epochs that bring no better one would be in it. */
-function requireNoPatience({ training }: Trial, { name, layers }: Method): void {
-  if (layers?.firstStage === undefined || training.patience === undefined) return;
+function requireNoPatience({ training }: Trial, { name, firstStage }: Method): void {
+  if (firstStage === undefined || training.patience === undefined) return;
   throw usageError(
-    `--patience ${training.patience}: the first steps of ${name} learn layers alone, and no dev score rises in them. Leave it out`,
+    `--patience ${training.patience}: dev scores of the first stage of ${name} say nothing of its second. Leave it out`,
   );
 }
 

@@ -14,13 +14,19 @@ import type { Place } from "../../model/place";
 import { type Outputs, type Reads, topPositions } from "../../model/recorder";
 import { clipByGlobalNorm, update } from "./adamw";
 import { keepFinite, lossScale } from "./loss-scale";
-import { type Beside, besideIn, trainedNames } from "./state";
+import { type Beside, besideIn, branchIn, trainedNames } from "./state";
 
 /**
  * Reads the branch's outputs; labels, row_weights and whatever else it needs from the step's inputs; and what the state
  * has beside the branch. A plain function reads the logits alone: see {@link reading}.
  */
-export type Loss = ((outputs: Outputs, inputs: Tensors, beside: Beside<Tensor>) => Scalar) & { readonly reads?: Reads };
+export type Loss = ((outputs: Outputs, inputs: Tensors, beside: BesideOutputs) => Scalar) & { readonly reads?: Reads };
+
+/** What a loss reads of the state beside the branch's outputs. */
+export interface BesideOutputs extends Beside<Tensor> {
+  /** The branch itself, for a loss that runs it otherwise than the step does. */
+  readonly branch?: Tensors;
+}
 
 /** A loss that reads more of the branch than its logits. */
 export const reading = (reads: Reads, loss: Loss): Loss =>
@@ -53,7 +59,7 @@ export function trainStep({ place, config, loss, head, clipNorm }: StepSettings)
     const names = trainedNames(state);
     const dropout = dropoutFrom(inputs);
     const scale = lossScale(state);
-    const beside = besideIn(state);
+    const beside = { ...besideIn(state), branch: branchIn(state) };
     const objective = () => {
       const read = inputs as unknown as BranchInputs;
       const outputs = branchOutputs(
@@ -131,7 +137,8 @@ const withoutBatch = (axes: DynamicAxes): DynamicAxes =>
     Object.entries(axes).map(([name, names]) => [name, names.map((axis) => (axis === "batch" ? null : axis))]),
   );
 
-function dropoutFrom(inputs: Tensors): Dropout {
+/** Drops out by the masks among a step's inputs, and at no site that has none. */
+export function dropoutFrom(inputs: Tensors): Dropout {
   return (site, x) => {
     const mask = inputs[maskInput(site)];
     return mask ? tf.mul(x, mask) : x;
