@@ -166,7 +166,7 @@ describe.each(Object.keys(families) as ModelType[])("%s", (type) => {
     const [exact, rounded] = logits as [Float32Array, Float32Array];
     const largest = exact.reduce((most, value, i) => Math.max(most, Math.abs(value - (rounded[i] as number))), 0);
     expect(largest).toBeGreaterThan(0);
-    expect(largest).toBeLessThan(0.05);
+    expect(largest).toBeLessThan((await onnx.saturates?.()) ? 0.1 : 0.05); // of 7 bits and of 8
   });
 
   test("an ONNX model asks for token types where the family has them alone, and agrees", async () => {
