@@ -41,7 +41,10 @@ test("what is there or not there decides between add and update; nothing new mak
     status: 2,
     stderr: expect.stringMatching(/has a task verdict already.* flexbert update/),
   });
-  expect(run("update --task mnli")).toMatchObject({ status: 2, stderr: expect.stringMatching(/has no task mnli/) });
+  expect(run("update --task mnli")).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/has no task mnli\. It has closeness, mood, verdict\. /),
+  });
   expect(run("update --merged nowhere --task mood")).toMatchObject({
     status: 2,
     stderr: expect.stringMatching(/nowhere is no merged model.*flexbert merge --out nowhere/),

@@ -255,21 +255,17 @@ async function selectionsFor(values: MergeValues, base: BaseDescription, call: C
   const { tasks } = await readManifest(out);
   const isThere = ({ name }: Task) => tasks.some((task) => task.name === name);
   const named = values.task !== undefined && values.task !== "all";
-  if (named) await requireTasks(values, mode, isThere);
+  if (named) await requireTasks(values, mode, tasks);
   return chooseRuns(base, values, call, (task) => isThere(task) === (mode === "update"));
 }
 
 /** Before runs are looked for: that a task is not there is the first thing to say of it. */
-async function requireTasks({ task, tasks, out }: MergeValues, mode: MergeMode, isThere: (task: Task) => boolean) {
+async function requireTasks({ task, tasks, out }: MergeValues, mode: MergeMode, there: readonly MergedTask[]) {
   const { chosenTasks } = await import("../session.js");
   const { requireMode } = await import("../../merge/merge.js");
   const chosen = await chosenTasks({ task, tasks }, () => true);
-  requireMode(
-    out,
-    chosen.filter(isThere),
-    chosen.map(({ name }) => name),
-    mode,
-  );
+  const names = chosen.map(({ name }) => name);
+  requireMode(out, there, names, mode);
 }
 
 async function describe(
