@@ -30,7 +30,7 @@ function ruleOf({ kind, exits, noExits }: ServedTask, choice: "on" | number | un
   if (!exits || exits.layers.length === 0) return noExits ?? "has no ramps (flexbert exits trains them)";
   const { rule } = exits;
   if (typeof choice === "number") return threshold(exits, Object.keys(leaving.criteria)[0] as string, choice);
-  if (!rule) return "has ramps, and no rule by which texts leave: none held what flexbert exits was asked to keep";
+  if (!rule) return "has ramps, and no rule by which texts leave (flexbert exits decides one)";
   return rule;
 }
 
