@@ -1,7 +1,7 @@
 // int8 products against plain integer arithmetic, and what the scheme is for: no row's result depends on another's.
 
 import { fromBinary } from "@bufbuild/protobuf";
-import { describe, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Graph } from "../../../src/compile/graph/graph";
 import { chooseSymbols } from "../../../src/compile/graph/symbols";
@@ -9,8 +9,9 @@ import { type TracedFunction, trace } from "../../../src/compile/graph/trace";
 import type { Constant } from "../../../src/compile/onnx/constants";
 import { toOnnx } from "../../../src/compile/onnx/onnx";
 import { ModelProtoSchema } from "../../../src/compile/onnx/onnx.gen";
-import { float16Weight, type HeldInt8, int8Layouts, int8Weight } from "../../../src/compile/onnx/packed";
+import { float16Weight, forSaturating, type HeldInt8, int8Layouts, int8Weight } from "../../../src/compile/onnx/packed";
 import { optimise } from "../../../src/compile/passes/passes";
+import { openEngine } from "../../../src/engines/open";
 import { type ColumnFactors, columnFactors } from "../../../src/model/int8";
 import { dense, gelu } from "../../../src/model/ops";
 import { float32, type HostTensor, int32 } from "../../../src/model/tensors";
@@ -18,6 +19,19 @@ import { normals } from "../../../src/random/draws";
 import { seedKey } from "../../../src/random/threefry";
 
 const ort = require("onnxruntime-node") as typeof import("onnxruntime-node");
+
+/** Of 8 bits, or of 7 where products of 8 are wrong on this processor. */
+let matrix: (tensor: HostTensor, moved?: ColumnFactors) => HeldInt8;
+/** Of the largest value of a float product, how far its int8 one may be. */
+let far: number;
+beforeAll(async () => {
+  const { engine } = await openEngine("onnx", { threads: 1 });
+  const tooMany = (await engine.saturates?.()) ?? false;
+  engine.dispose();
+  const full = (tensor: HostTensor, moved?: ColumnFactors) => int8Weight(tensor, "matrix", moved);
+  matrix = tooMany ? (tensor, moved) => forSaturating(full(tensor, moved)) : full;
+  far = tooMany ? 0.03 : 0.02;
+});
 
 /** Odd widths: no kernel's blocks fit. */
 const [IN, OUT] = [37, 29];
@@ -72,8 +86,12 @@ const partOf = (y: readonly number[] | undefined, at: number) => y?.slice(at * O
 
 describe("a product with an int8 matrix", () => {
   const graph = graphOf(product, { weight, bias });
-  const packed = int8Weight(weight, "matrix");
-  const int8 = { weight: packed, bias };
+  let packed: HeldInt8;
+  let int8: Readonly<Record<string, Constant>>;
+  beforeAll(() => {
+    packed = matrix(weight);
+    int8 = { weight: packed, bias };
+  });
 
   test("gives what integer arithmetic gives, bit for bit, at every number of rows", async () => {
     for (const count of [1, 2, 7, 64]) {
@@ -83,12 +101,12 @@ describe("a product with an int8 matrix", () => {
     }
   });
 
-  test("is within two parts in a hundred of the float product's largest value", async () => {
+  test("is within a few parts in a hundred of the float product's largest value", async () => {
     const x = rows(16);
     const [{ y }, exact] = [await run(graph, int8, x), await run(graph, { weight, bias }, x)];
     const most = Math.max(...(exact["y"] as number[]).map(Math.abs));
     for (const [i, value] of (y as number[]).entries()) {
-      expect(Math.abs(value - (exact["y"]?.[i] as number))).toBeLessThan(0.02 * most);
+      expect(Math.abs(value - (exact["y"]?.[i] as number))).toBeLessThan(far * most);
     }
   });
 
@@ -157,7 +175,7 @@ describe("query, key and value", () => {
   const factors = columnFactors(largest, Object.values(weights));
   const graph = graphOf(three, { ...weights, bias });
   const packed = (moved?: ColumnFactors) => ({
-    ...Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [name, int8Weight(tensor, "matrix", moved)])),
+    ...Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [name, matrix(tensor, moved)])),
     bias,
   });
   const count = (model: Uint8Array, op: string) =>
