@@ -84,9 +84,10 @@ export async function planExport(request: ExportRequest): Promise<ExportPlan> {
  * @param tools null where the runtime of the format is absent: the model is written all the same
  */
 export async function exportModel(request: ExportRequest, tools: CheckTools | null): Promise<Exported> {
-  const { format, source, about, close } = await openSource(request);
+  const { format, source: stored, about, close } = await openSource(request);
   const { out } = request;
   try {
+    const source = stored.precision === "int8" ? await asItRunsHere(stored, tools) : stored;
     return await stageFolder(out, about.bytes, async (folder) => {
       await format.write(folder, source);
       const bytes = await folderBytes(folder);
@@ -96,6 +97,23 @@ export async function exportModel(request: ExportRequest, tools: CheckTools | nu
   } finally {
     await close();
   }
+}
+
+/** On a processor that saturates products of bytes int8 is what predict runs there: other weights than the file's would be checked. */
+async function asItRunsHere(source: ExportSource, tools: CheckTools | null): Promise<ExportSource> {
+  if (!(await tools?.engine.saturates?.())) return source;
+  tools?.warn(
+    "this processor saturates int8 products of 8 bits (x86 without VNNI): the file has weights of 7 bits, which are right on every " +
+      "processor. Export on one with VNNI for all 8",
+  );
+  const { forSaturating } = await import("../compile/onnx/packed.js");
+  return {
+    ...source,
+    async readInt8(tasks) {
+      const weights = Object.entries(await source.readInt8(tasks));
+      return Object.fromEntries(weights.map(([name, own]) => [name, "codes" in own ? forSaturating(own) : own]));
+    },
+  };
 }
 
 async function openSource(request: ExportRequest): Promise<Opened> {
