@@ -26,8 +26,20 @@ export const packagesOf = {
 /** What a function loads besides, where its model's tokenizer is not WordPiece (src/tokenizer/models.ts). */
 export const tokenizerPackages: readonly string[] = ["@huggingface/tokenizers"];
 
-/** Only their install scripts, which fetch other builds, load these. */
-const installers: Readonly<Record<string, readonly string[]>> = { "onnxruntime-node": ["adm-zip", "global-agent"] };
+/** What a server on x86 loads besides, where the processor saturates products of bytes: int8 pieces are lowered there, in 7 bits. */
+const loweringPackages: readonly string[] = ["@tensorflow/tfjs-core"];
+
+/** What packages name and serving never loads: install scripts fetch other builds by it, or it is of other platforms. */
+const unneeded: Readonly<Record<string, readonly string[]>> = {
+  "onnxruntime-node": ["adm-zip", "global-agent"],
+  "@tensorflow/tfjs-core": [
+    ...["@types/long", "@types/offscreencanvas", "@types/seedrandom", "@webgpu/types"],
+    ...["long", "node-fetch", "seedrandom"],
+  ],
+};
+
+/** Of packages that bring the same code in several forms, the one that Node loads. */
+const loaded: Readonly<Record<string, string>> = { "@tensorflow/tfjs-core": "dist/tf-core.node.js" };
 
 const root = path.resolve(__dirname, "../../..");
 const unread = /\.(d\.[cm]?ts|[cm]?ts|map|md|markdown|flow|tsbuildinfo)$/i;
@@ -76,10 +88,11 @@ export function packageFiles(
     placed.set(at, folder);
     const { dependencies = {} } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
     for (const needed of Object.keys(dependencies)) {
-      if (!installers[name]?.includes(needed)) place(needed, folder, at);
+      if (!unneeded[name]?.includes(needed)) place(needed, folder, at);
     }
   };
-  for (const name of [...packagesOf[program], ...more]) place(name, root, "");
+  const lowering = program === "server" && platform.arch === "x64" ? loweringPackages : [];
+  for (const name of [...packagesOf[program], ...lowering, ...more]) place(name, root, "");
   return [...placed].flatMap(([at, folder]) => filesOf(at, folder, platform));
 }
 
@@ -99,9 +112,11 @@ function folderOf(name: string, dependent: string): string {
 function filesOf(at: string, folder: string, { os, arch }: Platform): PackedFile[] {
   const isRuntime = at.endsWith("/onnxruntime-node");
   const library = `bin/napi-v6/${os}/${arch}/`;
+  const only = loaded[at.slice(at.lastIndexOf("node_modules/") + "node_modules/".length)];
   const isWanted = (place: string) => {
     const parts = place.split("/");
     if (legal.test(parts.at(-1) as string)) return true;
+    if (only !== undefined) return place === only || place === "package.json";
     if (parts.includes("node_modules") || unread.test(place) || unreadFolders.test(parts[0] as string)) return false;
     return !isRuntime || !place.startsWith("bin/") || place.startsWith(library);
   };
