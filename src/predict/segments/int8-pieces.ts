@@ -63,11 +63,10 @@ export async function int8Pieces(
     const pieces = await lowered({ embeddings: of.bottom || shares, layers: [of.from, of.to], branches: [] });
     return pieces.stretch(of);
   };
-  const ofTask = (name: string, ramps = false) => {
-    const task = manifest.tasks.find((known) => known.name === name);
-    const embeddings = shares && task?.fork !== null;
-    return lowered({ embeddings, layers: [0, 0], branches: [name] }, ramps ? task : undefined);
-  };
+  const taskOf = (name: string) => manifest.tasks.find((known) => known.name === name);
+  const ofTask = (name: string) =>
+    lowered({ embeddings: shares && taskOf(name)?.fork !== null, layers: [0, 0], branches: [name] });
+  const rampsOf = (name: string) => lowered({ embeddings: false, layers: [0, 0], branches: [] }, taskOf(name));
   return {
     stretch,
     branch: async (name) => (await ofTask(name)).branch(name),
@@ -75,7 +74,7 @@ export async function int8Pieces(
       stretch,
       part: async (name, of) => (await ofTask(name)).exits.part(name, of),
       rest: async (name, from) => (await ofTask(name)).exits.rest(name, from),
-      ramp: async (name, layer) => (await ofTask(name, true)).exits.ramp(name, layer),
+      ramp: async (name, layer) => (await rampsOf(name)).exits.ramp(name, layer),
     },
   };
 }
