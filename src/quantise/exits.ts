@@ -4,23 +4,16 @@
 import { targetsOf } from "../batches/rows";
 import { findSplitFile, readSplit } from "../data/read-split";
 import type { DecidedExits } from "../exits/exits";
-import {
-  certified,
-  doubtsAt,
-  type ExitJudge,
-  type ExitOutputs,
-  measure,
-  measuredBy,
-  thresholdGrid,
-} from "../exits/thresholds";
+import { certified, doubtsAt, type ExitOutputs, measuredBy, thresholdGrid, withinBudget } from "../exits/thresholds";
 import { readRamps } from "../merge/folder/blobs";
 import type { Int8Exits } from "../merge/folder/int8";
 import type { MergedTask } from "../merge/folder/manifest";
 import { ownLayers } from "../model/place";
-import { type HostTensors, sizeOf } from "../model/tensors";
+import type { HostTensors } from "../model/tensors";
 import type { Row } from "../predict/encode";
 import { computeLogits } from "../predict/predict";
 import { openSegments } from "../predict/segments/segments";
+import { judging } from "../recipes/ramps/judge";
 import { decidedBy, labelledAs, outputSize, type Task } from "../tasks/task";
 import type { Fitted, FittedExits } from "./fit";
 import { largestOf } from "./measure";
@@ -142,18 +135,11 @@ function decide(
   const { leaving } = task.kind;
   const criterion = leaving?.criteria[name];
   if (!leaving || !criterion) throw new Error(`texts of ${task.name} leave by ${name}, which its kind does not have`);
-  const losing = leaving.losses(task, trainTargets);
-  const width = sizeOf(task.kind.target.shape(task));
-  const judge: ExitJudge = {
-    doubt: (passed) => criterion.doubt(passed, task),
-    loss: (row, left) => losing(left, outputs.full(row), targets.subarray(row * width, (row + 1) * width)),
-  };
+  const judge = judging(task, { criterion, leaving }, trainTargets)(outputs.full, targets);
   const doubts = doubtsAt(stops, outputs, judge);
-  const grid = thresholdGrid(criterion.most(task, trainTargets)); // ascending
-  // Of a budget the smallest at which rows take no more: the more doubt is allowed, the more is lost.
-  const within = (most: number) => grid.find((threshold) => measure(doubts, threshold).layers <= most) ?? null;
+  const grid = thresholdGrid(criterion.most(task, trainTargets));
   const most = budget ?? outputs.top;
-  const threshold = promise ? certified(doubts, grid, promise) : within(most);
+  const threshold = promise ? certified(doubts, grid, promise) : withinBudget(doubts, grid, most, () => true);
   if (threshold === null) return { rule: null, why: `on its dev rows no threshold ${promise ? HOLDS : WITHIN}` };
   const rule = { criterion: name, threshold, stops, ...(promise ? { promise } : { budget: most }) };
   const measured = measuredBy(rule, outputs, judge);

@@ -1,7 +1,7 @@
 // By what rows are judged that leave early: how much doubt there is, and what they lose, as the task's kind has it.
 
 import { usageError } from "../../errors/errors";
-import type { ExitJudge } from "../../exits/thresholds";
+import type { ExitJudge, ExitOutputs } from "../../exits/thresholds";
 import { sizeOf } from "../../model/tensors";
 import type { Criterion, Leaving } from "../../tasks/kinds/kind";
 import type { Task } from "../../tasks/task";
@@ -37,6 +37,24 @@ export function leavingBy(task: Task, asked: string | undefined): LeavingBy {
   );
 }
 
+/**
+ * Judges of a task's rows.
+ * @param trainTargets give losses their scale
+ */
+export function judging(
+  task: Task,
+  { criterion, leaving }: Pick<LeavingBy, "criterion" | "leaving">,
+  trainTargets: Float32Array,
+) {
+  const width = sizeOf(task.kind.target.shape(task));
+  const losing = leaving.losses(task, trainTargets);
+  /** @param at where among the targets a row's are */
+  return (full: ExitOutputs["full"], targets: Float32Array, at = (row: number) => row): ExitJudge => ({
+    doubt: (ramps) => criterion.doubt(ramps, task),
+    loss: (row, left) => losing(left, full(row), targets.subarray(at(row) * width, (at(row) + 1) * width)),
+  });
+}
+
 export interface Judged extends LeavingBy {
   /** As much doubt as there can be, or as any threshold should allow. */
   readonly most: number;
@@ -50,20 +68,13 @@ export function judgesOf(
   { train, dev }: Pick<TaskData, "train" | "dev">,
   by: LeavingBy,
 ): Judged {
-  const { criterion, leaving } = by;
-  const width = sizeOf(task.kind.target.shape(task));
-  const target = (labels: Float32Array, row: number) => labels.subarray(row * width, (row + 1) * width);
-  const losing = leaving.losses(task, train.labels);
-  const judge = (split: "train" | "dev", targetOf: (row: number) => Float32Array): ExitJudge => ({
-    doubt: (ramps) => criterion.doubt(ramps, task),
-    loss: (row, left) => losing(left, outputs[split].full(row), targetOf(row)),
-  });
+  const judge = judging(task, by, train.labels);
   return {
     ...by,
-    most: criterion.most(task, train.labels),
+    most: by.criterion.most(task, train.labels),
     judges: {
-      train: judge("train", (row) => target(train.labels, outputs.trainRows[row] as number)),
-      dev: judge("dev", (row) => target(dev.labels, row)),
+      train: judge(outputs.train.full, train.labels, (row) => outputs.trainRows[row] as number),
+      dev: judge(outputs.dev.full, dev.labels),
     },
   };
 }
