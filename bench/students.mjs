@@ -9,9 +9,11 @@
 //
 //   npm run build && flexbert pull sentence-transformers/all-MiniLM-L6-v2
 //   node bench/students.mjs --out DIR [--stage teachers|means|places|seeds] [--glue ../shared/data/glue] [--threads 2] [--dry-run]
-//       [--flags="--device cuda --precision tf32"] [--samples N]
+//       [--tasks stsb,mrpc,cola,rte,sst2] [--flags="--device cuda --precision tf32"] [--samples N]
 //
-// --samples trains on the first N rows, with tables of its own in DIR: a trial.
+// --tasks does of a stage what is these tasks'; several such commands may run beside each other over one DIR, on a GPU say, and one
+// after them writes the whole table. The stages means and seeds end with what needs every task. --samples trains on the first N rows,
+// with tables of its own in DIR: a trial.
 import { execFileSync, spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     stage: { type: "string" },
     glue: { type: "string", default: "../shared/data/glue" },
     threads: { type: "string", default: String(os.availableParallelism()) },
+    tasks: { type: "string" },
     samples: { type: "string" },
     flags: { type: "string", default: "" },
     "dry-run": { type: "boolean", default: false },
@@ -44,6 +47,9 @@ const MACHINE = `${values.threads} threads, ${os.cpus()[0]?.model} ${values.flag
 
 const TASKS = ["stsb", "mrpc", "cola", "rte", "sst2"];
 const COMPARED = ["stsb", "mrpc"];
+const MINE = values.tasks?.split(",") ?? TASKS;
+const unknown = MINE.find((task) => !TASKS.includes(task));
+if (unknown !== undefined) throw new Error(`--tasks ${unknown}: these are ${TASKS.join(", ")}`);
 const RATES = ["1e-4", "2e-4"];
 const EPOCHS = ["4", "8"];
 /** Fork 1: students of it begin as its layers wherever they stand. */
@@ -149,6 +155,8 @@ function writeTable() {
   writeFileSync(TABLE, `${papaparse.unparse([Object.keys(COLUMNS), ...rows], { newline: "\n" })}\n`);
 }
 
+const isMine = (task) => MINE.includes(task);
+
 const rowsOf = (task) => {
   const samples = values.samples ?? (task === "sst2" ? "10000" : undefined);
   return samples === undefined ? [] : ["--max-train-samples", samples];
@@ -156,7 +164,7 @@ const rowsOf = (task) => {
 
 const STAGES = {
   async teachers() {
-    for (const task of TASKS) {
+    for (const task of MINE) {
       for (const k of [TEACHER_K, "full"]) {
         for (const rate of RATES) {
           for (const epochs of EPOCHS) {
@@ -170,25 +178,25 @@ const STAGES = {
   },
   async means() {
     for (const [name, means] of Object.entries(MEANS)) {
-      for (const task of COMPARED) await students(`means (${name})`, task, PLACES, means);
+      for (const task of COMPARED.filter(isMine)) await students(`means (${name})`, task, PLACES, means);
     }
   },
   async places() {
     const best = bestMeans();
     console.log(`the best two: ${best.join("; ")}`);
     for (const name of best) {
-      for (const task of TASKS) await students(`places (${name})`, task, ALL_PLACES, MEANS[name]);
+      for (const task of MINE) await students(`places (${name})`, task, ALL_PLACES, MEANS[name]);
     }
   },
   /** The choices and full fine-tuning again with fresh seeds: these scores count, the ones that chose do not. */
   async seeds() {
     const choices = SHARES.map((layers) => ({ layers, tasks: chosenWithin(layers) }));
-    for (const task of TASKS) {
+    for (const task of MINE) {
       const full = bestOf(task, (row) => row.k === "full");
       for (const seed of FRESH) await again(full, seed);
       for (const { tasks } of choices) for (const seed of FRESH) await again(tasks[task], seed);
     }
-    if (values["dry-run"]) return;
+    if (values["dry-run"] || !TASKS.every(isMine)) return;
     const fresh = (row) => FRESH.map((seed) => Number(sameBut(row, seed)?.score));
     const average = (rows) => mean(rows.flatMap(fresh));
     const full = average(TASKS.map((task) => bestOf(task, (row) => row.k === "full")));

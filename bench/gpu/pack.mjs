@@ -1,12 +1,13 @@
 // Packs what a GPU machine without Node and without a network needs, into pieces that unpack.py joins there: Node, flexbert
 // and its packages for Linux on x64, the Vulkan loader with what NVIDIA's driver links to, and onnxruntime's CUDA provider. Two
-// archives: `runtime` is large and stays, `code` changes. Prints their sizes. bench/gpu/README.md says what becomes of them.
+// archives: `runtime` is large and stays, `code` changes; with --base a third, `data`, for training real models there. Prints their
+// sizes. bench/gpu/README.md says what becomes of them.
 //
-//   npm run build && node bench/gpu/pack.mjs --out FOLDER [--piece-mib 56] [--arch 90] [--no-cuda] [--only code]
-//       [--glue FOLDER] [--with FILE]... [--fetched FOLDER] [--check]
+//   npm run build && node bench/gpu/pack.mjs --out FOLDER [--piece-mib 56] [--arch 90] [--no-cuda] [--only runtime|code|data]
+//       [--glue FOLDER] [--base NAME]... [--with FILE]... [--fetched FOLDER] [--check]
 //
 // --arch keeps the device code of one architecture (90: H100 and H200); --glue is the folder of GLUE's tasks whose RTE the sweep
-// trains; --with takes a further file or folder of the project into `code`; --fetched keeps what npm, pip and apt-get brought; --check
+// trains; --base is a model that was pulled, and has --glue's tasks travel whole beside it; --with takes a further file or folder of the project into `code`; --fetched keeps what npm, pip and apt-get brought; --check
 // unpacks into FOLDER/check, and trains, distils, merges and predicts there.
 // Needs npm, python3 with pip, tar, xz, and where they are there strip and apt-get (for the Vulkan loader).
 import { execFileSync, spawn } from "node:child_process";
@@ -21,10 +22,13 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { showUsage } from "../usage.mjs";
 import { cut } from "./pieces.mjs";
+
+const { cachedFolder } = createRequire(import.meta.url)("../../dist/files/cache.js");
 
 showUsage(import.meta.url);
 
@@ -36,6 +40,7 @@ const { values } = parseArgs({
     "no-cuda": { type: "boolean" },
     only: { type: "string" },
     glue: { type: "string" },
+    base: { type: "string", multiple: true, default: [] },
     with: { type: "string", multiple: true, default: [] },
     fetched: { type: "string" },
     check: { type: "boolean" },
@@ -167,6 +172,20 @@ function stageCode() {
   }
 }
 
+/** Bases as they lie in a cache, and every task that `--glue` has. */
+function stageData() {
+  if (values.glue === undefined) throw new Error("--base is for training: --glue names the folder of the tasks");
+  for (const name of values.base) {
+    const folder = cachedFolder(name);
+    if (!existsSync(folder)) throw new Error(`${name} is not in the cache. Run: flexbert pull ${name}`);
+    copy(folder, path.join("data/cache", path.basename(folder)));
+  }
+  for (const task of readdirSync(values.glue)) {
+    const files = ["train.tsv", "dev.tsv"].filter((file) => existsSync(path.join(values.glue, task, file)));
+    for (const file of files) copy(path.join(values.glue, task, file), path.join("data/glue-data", task, file));
+  }
+}
+
 /** One xz stream of a tar's part; what follows another part stands in the same tar. */
 async function compress(name, part, files, filters, last) {
   const folder = path.join(stage, name);
@@ -230,16 +249,21 @@ function check() {
 
 mkdirSync(out, { recursive: true });
 rmSync(stage, { recursive: true, force: true });
-if (values.only !== "code") {
+const isWanted = (name) => values.only === undefined || values.only === name;
+if (isWanted("runtime")) {
   const node = stageNode();
   stageModules(node);
   stageVulkan();
   if (!values["no-cuda"]) stageCuda(node);
   await archive("runtime");
 }
-if (values.only !== "runtime") {
+if (isWanted("code")) {
   stageCode();
   await archive("code");
+}
+if (isWanted("data") && values.base.length > 0) {
+  stageData();
+  await archive("data");
 }
 rmSync(stage, { recursive: true });
 if (values.check) check();

@@ -1,10 +1,10 @@
 """Unpacks what pack.mjs made, with Python's standard library alone.
 
-python3 bench/gpu/unpack.py PIECES FOLDER [runtime] [code]
+python3 bench/gpu/unpack.py PIECES FOLDER [runtime] [code] [data]
 
-PIECES holds flexbert-gpu-runtime.tar.xz.json, .000, .001, ... and the same of -code; FOLDER becomes the package, and runs as
-FOLDER/node/bin/node FOLDER/bin/flexbert.js. An archive that FOLDER has already, by its sha256, is left as it is: its pieces
-need not be there. The last step makes the CUDA provider's device code again, which takes seconds on 16 cores.
+PIECES holds flexbert-gpu-runtime.tar.xz.json, .000, .001, ... and the same of -code, and where pack.mjs was given a base of -data.
+FOLDER becomes the package, and runs as FOLDER/node/bin/node FOLDER/bin/flexbert.js. Without names runtime and code are unpacked. An
+archive that FOLDER has already, by its sha256, is left as it is: its pieces need not be there. The last step makes the CUDA provider's device code again, which takes seconds on 16 cores.
 """
 import hashlib
 import io
@@ -111,7 +111,7 @@ def main():
     wrong = []
     for archive in archives or ["runtime", "code"]:
         wrong += unpack(archive, pieces, folder)
-    if not wrong:
+    if not wrong and archives != ["data"]:
         wrong += put_cubins(folder)
     if wrong:
         sys.exit("\n".join(wrong))
