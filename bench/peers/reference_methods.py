@@ -4,7 +4,7 @@ compare of a whole student's layers and its teacher's.
 usage: reference_methods.py FOLDER    (the folder that holds tiny-bert)
 
 Values and gradients of each loss on small tensors; and of each method ten steps of a student of two layers, embeddings and all,
-taught by tiny-bert, from its first two layers under its pooler and classifier.
+taught by tiny-bert, from its first two layers under its pooler and classifier; and ten steps of tiny-bert as a joint model of two tasks.
 """
 import copy
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from reference import CLIP_NORM, HEADS, HIDDEN, LAYERS, LEARNING_RATE, SEED, WEIGHT_DECAY, Reference, rounded
 from reference_teaching import gradients, hard_loss, leaf, soft_loss
-from torch.nn.functional import cosine_embedding_loss, kl_div, mse_loss, normalize
+from torch.nn.functional import cosine_embedding_loss, cross_entropy, kl_div, mse_loss, normalize
 
 ROWS, LENGTH, WIDTH, SIZE = 3, 4, 6, 5
 TOKENS = [4, 2, 3]  # real ones of each row
@@ -26,6 +26,10 @@ FIRST_STAGE = 0.5
 # Of each step, which of its two blocks of the teacher's layers the student's layer replaces.
 REPLACED = [[0, 1], [1, 0], [1, 1], [0, 1], [1, 0], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]
 BLOCKS = [(0, 2), (2, 3)]
+# Of each step of a joint model, which task has its turn; the rows of the two tasks, and the values of the second.
+TURNS = [0, 1, 1, 0, 1, 0, 0, 1, 1, 0]
+ROWS_OF_TASKS = [(0, 5), (3, 8)]
+SCORES = [0.0, 0.4, -0.3, 1.2, 0.8, -0.6, 0.1, 0.9]
 MASKED = -1e9
 
 
@@ -161,6 +165,26 @@ def replacing(reference):
     return {"replaced": REPLACED, **train(list(layers.named_parameters()), loss)}
 
 
+def joint(reference):
+    """One encoder and pooler under the output layers of two tasks, a batch of one of them a step: the other's layer takes no step."""
+    model, scale = reference.load(), torch.nn.Linear(HIDDEN, 1)
+    with torch.no_grad():
+        scale.weight.normal_(0.0, 0.15)
+        scale.bias.normal_(0.0, 0.1)
+    layer = {"weight": rounded(scale.weight), "bias": rounded(scale.bias)}
+
+    def loss(step):
+        of = TURNS[step]
+        first, past = ROWS_OF_TASKS[of]
+        pooled = model.bert(**{name: values[first:past] for name, values in reference.batch.items()}).pooler_output
+        if of == 0:
+            return cross_entropy(model.classifier(pooled), reference.labels[first:past])
+        return mse_loss(scale(pooled).squeeze(1), torch.tensor(SCORES)[first:past])
+
+    trained = [*model.named_parameters(), *((f"scale.{name}", p) for name, p in scale.named_parameters())]
+    return {"turns": TURNS, "rows": ROWS_OF_TASKS, "scores": SCORES, "layer": layer, **train(trained, loss)}
+
+
 def train(trained, loss):
     is_plain = lambda name: name.endswith("bias") or "LayerNorm" in name
     optimizer = torch.optim.AdamW(
@@ -188,6 +212,7 @@ def main():
         "alpha": ALPHA, "temperature": TEMPERATURE, "student_layers": STUDENT, "first_stage": FIRST_STAGE,
         "losses": losses(),
         "curves": {**{name: curve(reference, name) for name in BETA}, "theseus": replacing(reference)},
+        "joint": joint(reference),
     }
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
     (folder / "methods.json").write_text("{\n" + lines + "\n}\n")

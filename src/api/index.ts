@@ -67,6 +67,14 @@ export { type CollectedJobs, type CollectOptions, collectJobs } from "./jobs/col
 export { cancelJobs, type JobsOptions, type JobsStatus, jobsStatus } from "./jobs/status";
 export { type SubmitOptions as SubmitJobsOptions, type SubmittedJobs, submitJobs } from "./jobs/submit";
 export {
+  type JointModel,
+  type JointOptions,
+  type JointResult,
+  joint,
+  type PlannedModel,
+  planJoint,
+} from "./joint";
+export {
   type DiffOptions,
   diffVersions,
   type GcOptions,

@@ -184,7 +184,7 @@ function described({ base, tasks, methods, document }: Report): Omit<ReportResul
       shared: cost?.shared ?? null,
       overhead: cost?.share ?? null,
       tasks: cells.map((cell, i) => ({
-        task: tasks.filter((task) => task.chosen)[i]?.name,
+        task: tasks[i]?.name,
         score: cell?.score ?? null,
         layers: cell?.layers ?? null,
         fork: cell?.fork ?? null,

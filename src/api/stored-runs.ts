@@ -10,7 +10,7 @@ import { counted } from "../messages/words";
 import { recipesThatMake } from "../recipes/recipe";
 import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
-import { chooseTeacher, comparableRuns, seedsOf, teachingRun } from "../selection/teacher";
+import { chooseTeacher, comparableRuns, fullRun, seedsOf, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import { TUNED } from "../tasks/thresholds";
@@ -57,20 +57,26 @@ export interface Teachers {
   readonly seedsOfTeacher: readonly StoredRun[];
 }
 
-/** The teacher of a task on this base. Throws modelError (4) with the command that makes one. */
+/**
+ * The teacher of a task on this base, or its full fine-tuning where that is to teach. Throws modelError (4) with the command that
+ * makes one.
+ */
 export async function findTeachers(
   base: BaseDescription,
   task: Task,
-  values: { readonly checkpoints: string; readonly chooseBy: ChooseBy },
+  values: { readonly checkpoints: string; readonly chooseBy: ChooseBy; readonly full?: boolean },
   call: Call,
 ): Promise<Teachers> {
   const [first] = recipesThatMake("teachers", call.recipes);
   const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
   const { teachers } = await runsOf(base, task, values.checkpoints, call);
-  const teacher = teachingRun(comparableRuns(teachers)[0] ?? [], values.chooseBy);
+  const comparable = comparableRuns(teachers)[0] ?? [];
+  const { full = false } = values;
+  const teacher = full ? fullRun(comparable) : teachingRun(comparable, values.chooseBy);
   if (!teacher) {
+    const [which, k] = full ? ["--teacher full: no finished k=full", " --k full"] : ["no teacher", ""];
     throw modelError(
-      `no teacher for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name} --base ${base.name}`,
+      `${which} for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name}${k} --base ${base.name}`,
     );
   }
   for (const line of leftOut({ teachers, students: [] }, values.chooseBy)) {

@@ -76,6 +76,10 @@ export const commandsOf = (recipes: Recipes): Commands => ({
       { summary: recipe.summary, load: async () => (await import("./commands/train.js")).trainCommand(recipe) },
     ]),
   ),
+  joint: {
+    summary: "train one model on several tasks together, and a head for each",
+    load: async () => (await import("./commands/joint.js")).jointCommand,
+  },
   exits: {
     summary: "train ramps by which texts leave early, and decide where",
     load: async () => (await import("./commands/exits.js")).exitsCommand,

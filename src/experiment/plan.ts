@@ -18,7 +18,7 @@ import type { Block } from "./blocks";
 import type { Experiment } from "./read";
 
 /** The steps after training, in their order: each may read what those before it wrote. */
-export const lastSteps = ["select", "exits", "merge", "report"] as const;
+export const lastSteps = ["joint", "select", "exits", "merge", "report"] as const;
 export type LastStep = (typeof lastSteps)[number];
 export const isLastStep = (step: string): step is LastStep => (lastSteps as readonly string[]).includes(step);
 
@@ -82,7 +82,10 @@ export function planTrials(experiment: Experiment, total: number): TrialList<Tri
       ),
     );
   });
-  for (const line of lines) requireSeeds(experiment, line, lines);
+  for (const line of lines) {
+    requireSeeds(experiment, line, lines);
+    requireFull(experiment, line, lines);
+  }
   return { trials: trialsOf(lines), notes: [...new Set(notes)] };
 }
 
@@ -123,6 +126,21 @@ function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Line, lines:
   throw usageError(
     `${file}: teachers: ${teachers}, and ${task.name} has ${counted(seeds, "seed")} of each teacher. ` +
       `Give ${maker?.recipe.method} seeds: ${teachers}, or fewer teachers`,
+  );
+}
+
+/** So is a full fine-tuning that is to teach; a search trains none. */
+function requireFull({ file, search }: Experiment, { task, fullTeacher }: Line, lines: readonly Line[]): void {
+  if (!fullTeacher) return;
+  const makers = lines.filter((line) => line.task === task && line.recipe.makes === "teachers");
+  const [maker] = makers;
+  const remedy = `Add full to the k of ${maker?.recipe.method}, or leave teacher out`;
+  if (!makers.some(({ place }) => place.fork === null)) {
+    throw usageError(`${file}: teacher: full, and no k: full of ${task.name} is trained. ${remedy}`);
+  }
+  if (search === "full") return;
+  throw usageError(
+    `${file}: teacher: full, and search: ${search} chooses among k that share a trunk. Leave one of them out`,
   );
 }
 
@@ -210,12 +228,13 @@ const layersOf = (total: number, note: (line: string) => void): Layers => ({
   },
 });
 
-/** Consecutive trials of one step and task. */
+/** Consecutive trials of one step, task and teacher. */
 export function groupTrials(trials: Iterable<TrialSpec>): TrialGroup[] {
   const groups: { recipe: Recipe; task: Task; trials: TrialSpec[] }[] = [];
   for (const spec of trials) {
     const last = groups.at(-1);
-    if (last && last.recipe === spec.recipe && last.task === spec.task) last.trials.push(spec);
+    const same = last?.recipe === spec.recipe && last.task === spec.task;
+    if (same && last.trials[0]?.fullTeacher === spec.fullTeacher) last.trials.push(spec);
     else groups.push({ recipe: spec.recipe, task: spec.task, trials: [spec] });
   }
   return groups;

@@ -20,6 +20,7 @@ import type { Task } from "../tasks/task";
 import { readUserTasks } from "../tasks/user-tasks";
 import { type Block, blocksOf, ownValues } from "./blocks";
 import { exitProblems } from "./exits";
+import { jointProblems } from "./joint";
 import { choiceProblems, ruleProblems, searchProblems } from "./rule-problems";
 import { type ExperimentFile, experimentSchema, isMap, namesIn, taskGridKeys } from "./schema";
 
@@ -52,6 +53,7 @@ export interface Experiment {
   /** In the order of the recipes, then of the file. */
   readonly blocks: readonly Block[];
   /** null where the file leaves the step out. */
+  readonly joint: ExperimentFile["joint"] | null;
   readonly select: ExperimentFile["select"] | null;
   readonly exits: ExperimentFile["exits"] | null;
   readonly merge: ExperimentFile["merge"] | null;
@@ -78,6 +80,7 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
     const tasks = known.filter(({ name }) => parsed.data.tasks.includes(name));
     problems.push(...exitProblems(parsed.data.exits, tasks, outsideOf(parsed.data.tasks)));
   }
+  if ("data" in parsed && parsed.data.joint) problems.push(...jointProblems(parsed.data.joint, parsed.data.tasks));
   if (!("data" in parsed) || problems.length > 0) throw fail(problems);
   const { tasks: named } = parsed.data;
   const labelled = await Promise.all(known.map((task) => (named.includes(task.name) ? withLabels(task) : task)));
@@ -234,6 +237,7 @@ function toExperiment(
     maxBrokenRows: content.max_broken_rows,
     recipes,
     blocks,
+    joint: content.joint ?? null,
     select: content.select ?? null,
     exits: content.exits ?? null,
     merge: content.merge ?? null,

@@ -8,7 +8,7 @@ import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { type SweepTrial, storedRun } from "../recipes/trial/trial";
 import { isNeeded, readTransfers, type SweepSettings, sweepTrial, transferKey } from "../recipes/trial/variants";
-import { seedsOf, teachingRun } from "../selection/teacher";
+import { fullRun, seedsOf, teachingRun } from "../selection/teacher";
 import type { samples } from "../settings/tasks";
 import type { ExecutionOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
@@ -69,7 +69,9 @@ export function createResolver(
   const outcomes = new Map<number, StoredRun | "unneeded">();
   const transfers = new Map<string, Promise<Transfers>>();
   const untaught = new Set<Task>();
-  const teachers = new Map<Task, { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] }>();
+  type Teachers = { readonly teacher: StoredRun; readonly seedsOfTeacher: readonly StoredRun[] };
+  const teachers = new Map<Task, Teachers>();
+  const full = new Map<Task, Teachers>();
 
   const resolver: Resolver = {
     experiment,
@@ -114,16 +116,17 @@ export function createResolver(
     teacher: async (task) => (await teachersOf(task))?.teacher ?? null,
   };
 
-  const teachersOf = async (task: Task) => {
-    const known = teachers.get(task);
+  const teachersOf = async (task: Task, isFull = false) => {
+    const chosen = isFull ? full : teachers;
+    const known = chosen.get(task);
     if (known || untaught.has(task)) return known ?? null;
-    const found = await chooseTeacher(task);
-    if (found) teachers.set(task, found);
+    const found = await chooseTeacher(task, isFull);
+    if (found) chosen.set(task, found);
     else if (!remember) untaught.add(task); // else each student would read all runs of its task once more
     return found;
   };
 
-  const chooseTeacher = async (task: Task) => {
+  const chooseTeacher = async (task: Task, isFull: boolean): Promise<Teachers | null> => {
     const runs: StoredRun[] = [];
     for (const spec of trials) {
       if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
@@ -133,7 +136,7 @@ export function createResolver(
     }
     // Ties go by the order of folders, as in the commands that read the same folders.
     const byFolder = runs.sort((a, b) => (path.basename(a.folder) < path.basename(b.folder) ? -1 : 1));
-    const teacher = teachingRun(byFolder, experiment.chooseBy);
+    const teacher = isFull ? fullRun(byFolder) : teachingRun(byFolder, experiment.chooseBy);
     return teacher ? { teacher, seedsOfTeacher: seedsOf(teacher, runs) } : null;
   };
 
@@ -154,7 +157,7 @@ export function createResolver(
 
   const find = async (spec: TrialSpec): Promise<Resolution> => {
     const { recipe, task, seed, training } = spec;
-    const found = recipe.makes === "students" ? await teachersOf(task) : null;
+    const found = recipe.makes === "students" ? await teachersOf(task, spec.fullTeacher) : null;
     if (recipe.makes === "students" && !found) return { kind: "waiting" };
     const teacher = found?.teacher ?? null;
     if (!isNeeded(spec, teacher)) return { kind: "unneeded" };
@@ -169,10 +172,11 @@ export function createResolver(
       ...found,
       data: await resolver.data(task),
     };
-    const { place, init, initLayers, teachers: count, transfer, options } = spec;
+    const { place, init, initLayers, teachers: count, fullTeacher, transfer, options } = spec;
     const start = { ...(init ? { init } : {}), ...(initLayers ? { initLayers } : {}) };
     const several = { ...(count ? { teachers: count } : {}), ...(transfer ? { transfer } : {}) };
-    const variant = { place, ...start, ...several, options };
+    const by = fullTeacher ? { fullTeacher } : {};
+    const variant = { place, ...start, ...several, ...by, options };
     const resolution = (settings: SweepSettings): Resolution => {
       return { kind: "trial", sweep: settings, ...sweepTrial(settings, variant, seed, work.checkpoints) };
     };

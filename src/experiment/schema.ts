@@ -11,6 +11,7 @@ import type { Recipe, Recipes } from "../recipes/recipe";
 import { baseOptions } from "../settings/base";
 import { exitSettings } from "../settings/exits";
 import { jobSettings, kubernetesSettings, slurmSettings } from "../settings/jobs";
+import { headSettings, jointSettings } from "../settings/joint";
 import { budgetSettings, searchSettings } from "../settings/search";
 import { chooseBy, selectExtras, selectRules } from "../settings/selection";
 import { samples } from "../settings/tasks";
@@ -156,8 +157,15 @@ const exitsBlock = z.strictObject({
   ...valuesOf({ seeds: seedOptions.seeds, epochs, learningRate, batchSize, patience }),
 });
 
+/** Models that tasks train together: what the file says of its own models is not for them, as for ramps. */
+const jointBlock = z.strictObject({
+  leave_one_out: z.boolean().optional(),
+  ...valuesOf({ ...jointSettings, ...headSettings }),
+  ...valuesOf({ seeds: seedOptions.seeds, epochs, learningRate, batchSize, patience }),
+});
+
 const mergeBlock = z.strictObject({ select: z.string().min(1).optional() });
-const reportBlock = z.strictObject({});
+const reportBlock = z.strictObject({ measure: z.boolean().optional() });
 
 const slurmBlock = z.strictObject(valuesOf(slurmSettings));
 const kubernetesBlock = z.strictObject(valuesOf(kubernetesSettings));
@@ -190,6 +198,7 @@ const common = z.strictObject({
   max_broken_rows: value(samples.maxBrokenRows).optional(),
   choose_by: value(chooseBy.chooseBy).optional(),
   ...valuesOf({ ...searchSettings, ...budgetSettings }),
+  joint: step(jointBlock),
   select: step(selectBlock),
   exits: step(exitsBlock),
   merge: step(mergeBlock),
@@ -223,10 +232,12 @@ export function experimentSchema(recipes: Recipes): ExperimentSchema {
     const list = recipes[method]?.makes === "students" ? z.array(block).min(1, "needs at least one block") : block;
     return [method, list.optional()] as const;
   });
-  const { select, exits, merge, report, jobs, ...before } = common.shape;
-  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), select, exits, merge, report, jobs });
+  const { joint, select, exits, merge, report, jobs, ...before } = common.shape;
+  const last = { joint, select, exits, merge, report, jobs };
+  const file = z.strictObject({ ...before, ...Object.fromEntries(sections), ...last });
   const blocks: Readonly<Record<string, z.ZodObject>> = {
     ...Object.fromEntries(own),
+    joint: jointBlock,
     select: selectBlock,
     exits: exitsBlock,
     merge: mergeBlock,

@@ -1,4 +1,4 @@
-// The steps after training: select, exits, merge, report. Each is done once for its inputs: their hash is kept beside the
+// The steps after training: joint, select, exits, merge, report. Each is done once for its inputs: their hash is kept beside the
 // results, and a step whose inputs and outputs are as they were is skipped. What a step runs is the caller's matter.
 
 import { existsSync } from "node:fs";
@@ -28,6 +28,10 @@ export interface OutputPaths {
   readonly scores: string;
   /** Of a search. */
   readonly front: string;
+  /** Of models that several tasks trained together, as `joint --json` has them. */
+  readonly joint: string;
+  /** What layers cost, where the report measures them. */
+  readonly latency: string;
   readonly selection: string;
   /** What was decided of each task's ramps, as `exits --json` has it. */
   readonly exits: string;
@@ -41,6 +45,8 @@ export function outputsIn(folder: string): OutputPaths {
     results: path.join(folder, "trials.csv"),
     scores: path.join(folder, "scores.csv"),
     front: path.join(folder, "front.csv"),
+    joint: path.join(folder, "joint.json"),
+    latency: path.join(folder, "latency.json"),
     selection: path.join(folder, "selection.json"),
     exits: path.join(folder, "exits.json"),
     merged: path.join(folder, "merged"),
@@ -50,9 +56,9 @@ export function outputsIn(folder: string): OutputPaths {
 
 /** What must be there for a step to count as done. */
 function productOf(step: LastStep, outputs: OutputPaths): string {
-  const { selection, exits, merged, report } = outputs;
+  const { joint, selection, exits, merged, report } = outputs;
   // Of a folder the file that its command writes last.
-  const products = { select: selection, exits, merge: path.join(merged, "flexbert.json") };
+  const products = { joint, select: selection, exits, merge: path.join(merged, "flexbert.json") };
   return { ...products, report: path.join(report, "index.html") }[step];
 }
 
@@ -69,6 +75,7 @@ export function requireFinished({ trials, experiment }: Resolver, results: reado
 
 /** The steps without whose products a step cannot do its work, where the file has them. */
 const needs: Readonly<Record<LastStep, readonly LastStep[]>> = {
+  joint: [],
   select: [],
   exits: ["select"],
   merge: ["select", "exits"],

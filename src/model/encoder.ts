@@ -137,5 +137,5 @@ export function encoderLayers(
     above = encoderLayer(tensors, above, masked, config, index, dropout, positions, record);
     record?.("hidden", index + 1, above);
   }
-  return above;
+  return from === to && top === "first" ? firstPosition(above) : above;
 }

@@ -42,6 +42,7 @@ export function branchFlops(
   length: number,
   reading: Reading = {},
 ): number {
+  if (layers === 0) return 0;
   const { every, asking, attention } = productsOf(sizes);
   const read = readPositions(sizes, tokens, length, reading);
   const top = tokens * 2 * every + read * (2 * asking + 4 * length * attention);

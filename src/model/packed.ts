@@ -96,6 +96,7 @@ export function packedLayers(
   top: Positions = "all",
   first?: Tensor,
 ): Tensor2D {
+  if (from === to) return top === "first" ? tf.gather(hidden, first as Tensor1D) : hidden;
   const masked = masking(packing.attention_mask);
   const family = familyOf(config);
   let above = hidden;

@@ -65,7 +65,15 @@ export const stretchCall = (config: EncoderConfig, { bottom }: Stretch): CallTyp
   callTypes(config, bottom, ["attention_mask", "to_rows", "to_tokens"]);
 
 /** Types of a branch's inputs in one call: those that it reads, which compiled programs take no more of. */
-export function branchCall(config: EncoderConfig, { fork, layers }: Place, { positions }: HeadForward): CallTypes {
+export function branchCall(
+  config: EncoderConfig,
+  { fork, layers }: Place,
+  { positions, perToken }: HeadForward,
+): CallTypes {
+  if (layers === 0) {
+    const read = positions === "first" ? ["first"] : perToken ? [] : ["attention_mask", "to_rows"];
+    return callTypes(config, false, read);
+  }
   const inner = positions === "all" || layers > 1;
   const names = [
     "attention_mask",

@@ -10,7 +10,7 @@ import type { Range } from "./ranges";
 type GivenRange<Word extends string> = Range<Word> | string | number | readonly (number | Word)[];
 
 /** Options that are comma lists on the command line, and may be lists here. */
-type Lists = "task" | "remove" | "labels" | "transfer";
+type Lists = "task" | "leaveOut" | "remove" | "labels" | "transfer";
 
 type GivenAs<K, T> = T extends Range<infer Word> ? GivenRange<Word> : K extends Lists ? T | readonly string[] : T;
 

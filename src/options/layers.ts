@@ -3,15 +3,19 @@
 import { usageError } from "../errors/errors";
 import { type Range, rangeReader } from "./ranges";
 
-/** A value of --k: this many top layers, or every layer and the embeddings. */
+/** A value of --k: this many top layers, 0 for the head alone, or every layer and the embeddings. */
 export type K = number | "full";
 
 /** What --k or --student-layers asked for. */
 export type LayerRange = Range<"full">;
 
-/** Reader of a layer range. */
+/** Reader of a layer range. @param full of --k, which may be 0 too */
 export const layerRange = ({ full }: { full: boolean }) =>
-  rangeReader(full ? (["full"] as const) : [], 1, `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`);
+  rangeReader(
+    full ? (["full"] as const) : [],
+    full ? 0 : 1,
+    `layers such as 3-9, 2 or 1,2,3${full ? ", or full" : ""}`,
+  );
 
 /**
  * The layers that a base of `total` layers can run, with the log line where the range was cut.

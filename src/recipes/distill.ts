@@ -18,6 +18,12 @@ import { defineRecipe } from "./recipe";
 import { taughtAs, teaching, transferring } from "./teaching-options";
 
 const distillOptions = {
+  teacher: option(choice(["best", "full"]), {
+    flag: "--teacher",
+    value: "<which>",
+    help: "who teaches: the task's best k that shares a trunk (full where there is no other), or full fine-tuning",
+    fallback: "best",
+  }),
   studentLayers: option(layerRange({ full: false }), {
     flag: "--student-layers",
     short: "-l",
@@ -62,12 +68,12 @@ export const distill = defineRecipe({
     "distill --task rte --student-layers 1-3 --temperature 2 --alpha 0.5",
     "distill --task mrpc --student-layers 1 --init pretrained --seeds 3",
     "distill --task stsb --student-layers 1 --match tokens --learning-rate 3e-4 --epochs 8",
-    "distill --task rte --method pkd --student-layers 3 --beta 100",
+    "distill --task rte --method pkd --student-layers 3 --beta 100 --teacher full",
     "distill --task mrpc --student-layers 1 --transfer task:qqp,more-pairs.csv --transfer-rows 20000",
   ],
   options: distillOptions,
   inFile: {
-    ...{ studentLayers: "required", studentForks: "value", init: "list", initLayers: "list" },
+    ...{ studentLayers: "required", studentForks: "value", teacher: "value", init: "list", initLayers: "list" },
     ...{ temperature: "value", alpha: "value", alphaEnd: "value" },
     ...{ match: "list", matchWeight: "value", teachers: "value" },
     ...{ transfer: "value", transferRows: "value", transferShare: "value" },
@@ -84,10 +90,11 @@ export const distill = defineRecipe({
 
   /** From the shallowest fork to the deepest, the teacher's first; above each from the most layers to the fewest. */
   settings(values, layers) {
-    const { studentLayers, studentForks, init = "teacher", initLayers: which = "depth" } = values;
+    const { studentLayers, studentForks, teacher, init = "teacher", initLayers: which = "depth" } = values;
     const taught = taughtAs(values);
+    const by = teacher === "full" ? { fullTeacher: true as const } : {};
     const whole = wholeVariants(values, distillOptions, layers, taught.options);
-    if (whole) return whole;
+    if (whole) return whole.map((variant) => ({ ...variant, ...by }));
     if (init === "pretrained" && which !== "depth") {
       throw usageError(
         `--init-layers ${which} names layers of the teacher, and --init pretrained takes the base's at the student's depth. ` +
@@ -96,7 +103,7 @@ export const distill = defineRecipe({
     }
     const places = layers.placing({ forks: "student-forks", layers: "student-layers" }, studentForks, studentLayers);
     const start = which === "depth" ? { init } : { init, initLayers: which };
-    return places.map((place) => ({ place, ...start, ...taught }));
+    return places.map((place) => ({ place, ...start, ...taught, ...by }));
   },
 
   standsAlone: ({ studentForks, method }) => methodOf({ method }) !== null || !studentForks.values.includes("same"),
@@ -106,20 +113,21 @@ export const distill = defineRecipe({
     return method !== null && (method.layers !== undefined || method.replaces === true);
   },
 
-  describe({ place: { layers, fork }, init, initLayers, options }) {
+  describe({ place: { layers, fork }, init, initLayers, fullTeacher, options }) {
     const method = methodOf(options);
+    const by = fullTeacher ? { teacher: "full" } : {};
     if (method) {
       return {
         name: `l${layers}-${method.name}-${init}${initLayers ? `-${initLayers}` : ""}`,
         label: `${method.name} l=${layers}`,
-        config: { studentLayers: layers, init, initLayers: initLayers ?? "bottom" },
+        config: { studentLayers: layers, ...by, init, initLayers: initLayers ?? "bottom" },
       };
     }
     const [at, on, own] = fork === "teacher" ? ["", "", {}] : [`-f${fork}`, ` f=${fork}`, { studentForks: fork }];
     return {
       name: `l${layers}${at}-${init}${initLayers ? `-${initLayers}` : ""}`,
       label: `l=${layers}${on}`,
-      config: { studentLayers: layers, ...own, init, ...(initLayers ? { initLayers } : {}) },
+      config: { studentLayers: layers, ...own, ...by, init, ...(initLayers ? { initLayers } : {}) },
     };
   },
 

@@ -31,6 +31,8 @@ export interface Variant<O extends OwnOptions = OwnOptions> {
   readonly initLayers?: NonNullable<RunRecord["initLayers"]>;
   /** Seeds of the teacher whose mean output teaches; absent: the teacher alone. */
   readonly teachers?: number;
+  /** Whether the task's best full fine-tuning teaches it, whatever else there is; absent: the task's teacher. */
+  readonly fullTeacher?: true;
   /** Texts without labels that are trained on too. */
   readonly transfer?: TransferRequest;
   /** They change the weights: the id hashes them. */

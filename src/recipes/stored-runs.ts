@@ -1,8 +1,9 @@
 // Where the recipes of a record keep a task's runs, and what those may be: candidates for the teacher, or its students.
 
 import { existsSync } from "node:fs";
-import { listRuns, methodFolder, type StoredRun } from "../checkpoints/runs/run-folder";
-import { IMPORTED } from "../checkpoints/runs/run-record";
+import path from "node:path";
+import { listRuns, methodFolder, type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
+import { IMPORTED, JOINT } from "../checkpoints/runs/run-record";
 import { modelError } from "../errors/errors";
 import { printable } from "../errors/printable";
 import type { Recipe, Recipes } from "./recipe";
@@ -34,9 +35,15 @@ export async function taskRuns(recipes: Recipes, checkpoints: string, base: stri
 export const hasTaskRuns = (recipes: readonly Recipe[], checkpoints: string, base: string, task: string): boolean =>
   recipes.some(({ method }) => existsSync(methodFolder(checkpoints, base, task, method)));
 
+/** The record of a folder of checkpoints that is a finished joint model; null for any other. */
+export async function jointRecord(checkpoints: string, name: string): Promise<RunRecord | null> {
+  const record = await readRecord(path.join(checkpoints, name));
+  return record?.method === JOINT && record.state === "finished" ? record : null;
+}
+
 function requireMethod({ folder, record }: StoredRun, { method, makes }: Recipe): void {
-  // Imported branches are candidates for the teacher.
-  if (record.method === method || (record.method === IMPORTED && makes === "teachers")) return;
+  // Imported branches, and heads of a joint model, are candidates for the teacher.
+  if (record.method === method || (makes === "teachers" && [IMPORTED, JOINT].includes(record.method))) return;
   throw modelError(
     `${folder} lies among the runs of ${method}, and its run.json says that it is of ${record.method}. ` +
       "Move the folder to where such runs lie, or remove it",

@@ -16,6 +16,8 @@ export interface Arm extends Place {
   readonly method: string;
   /** Whole students: the name of the method that taught them (`distill --method`). */
   readonly way: string | null;
+  /** Whole students: whether full fine-tuning taught them where the task has another teacher too. */
+  readonly byFull: boolean;
   /** Students: what they began as. */
   readonly init: "teacher" | "pretrained" | null;
   /** Over all settings and seeds. */
@@ -39,7 +41,7 @@ export const bestByPlace = (arms: readonly Arm[]): Arm[] =>
   );
 
 /** @param runs at least one, all finished */
-export function armOf(runs: readonly StoredRun[]): Arm {
+export function armOf(runs: readonly StoredRun[], byFull = false): Arm {
   const best = bestRun(runs);
   const bySetting = groupBy(runs, settingOf);
   const own = [...(bySetting.get(settingOf(best)) ?? [])].sort((a, b) => a.record.seed - b.record.seed);
@@ -49,6 +51,7 @@ export function armOf(runs: readonly StoredRun[]): Arm {
     fork,
     method,
     way: methodOf(options)?.name ?? null,
+    byFull,
     init,
     best,
     runs: own,

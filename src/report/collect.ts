@@ -9,9 +9,9 @@ import { subfolders } from "../files/folder";
 import { byK, kOf, type Place } from "../model/place";
 import { methodOf } from "../recipes/methods/methods";
 import type { Recipes } from "../recipes/recipe";
-import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
+import { hasTaskRuns, jointRecord, type TaskRuns, taskRuns } from "../recipes/stored-runs";
 import { groupBy } from "../selection/group-by";
-import { chooseTeacher, comparableRuns, teachingRun } from "../selection/teacher";
+import { chooseTeacher, comparableRuns, fullRun, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
 import type { Task } from "../tasks/task";
 import { type Arm, armOf } from "./arms";
@@ -56,10 +56,14 @@ export interface StoredTask extends TaskRuns {
  * takes them everywhere. Throws modelError (4) for none, or several.
  */
 export async function reportedBase(checkpoints: string, wanted: string | undefined, recipes: Recipes): Promise<string> {
-  const found: string[] = [];
+  const all: string[] = [];
   for (const name of await subfolders(checkpoints)) {
-    if (await hasRuns(checkpoints, name, recipes)) found.push(name);
+    if (await hasRuns(checkpoints, name, recipes)) all.push(name);
   }
+  // A joint model is a base with runs of its own, and a row of the report on the base that it was trained from.
+  const isJoint = await Promise.all(all.map(async (name) => (await jointRecord(checkpoints, name)) !== null));
+  const others = all.filter((_, i) => !isJoint[i]);
+  const found = wanted === undefined && others.length > 0 ? others : all;
   if (found.length === 0) throw modelError(`no run in ${checkpoints}. Run: flexbert finetune --task NAME`);
   if (wanted !== undefined) {
     const names = [wanted.replaceAll("/", "--"), path.basename(path.resolve(wanted)).replace(/\.zip$/i, "")];
@@ -105,19 +109,25 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
   const [first] = comparable ?? [];
   if (!comparable || !first) return null;
   const teacher = chooseTeacher(comparable, by);
-  const arms = [...groupBy(comparable, ({ record }) => kOf(record)).values()].map(armOf).sort(byK);
+  const arms = [...groupBy(comparable, ({ record }) => kOf(record)).values()].map((own) => armOf(own)).sort(byK);
   const taughtBy = teachingRun(comparable, by);
+  const full = fullRun(comparable);
+  const isOf = ({ record }: StoredRun, teacher: StoredRun | null) => record.teacher?.sha256 === teacher?.record.sha256;
+  // A whole student stands on no fork: full fine-tuning may teach it beside a teacher of branches.
+  const isByFull = (run: StoredRun) => run.record.fork === null && isOf(run, full) && !isOf(run, taughtBy);
   const ofTeacher = students.filter(
-    ({ record }) =>
-      record.state === "finished" &&
-      record.teacher?.sha256 === taughtBy?.record.sha256 &&
-      record.devData.sha256 === first.record.devData.sha256,
+    (run) =>
+      run.record.state === "finished" &&
+      (isOf(run, taughtBy) || isByFull(run)) &&
+      run.record.devData.sha256 === first.record.devData.sha256,
   );
   const isPretrained = ({ init }: Arm) => Number(init === "pretrained");
-  const armKey = ({ record: { method, layers, fork, init, options } }: StoredRun) =>
-    `${method} ${methodOf(options)?.name} ${layers} ${fork} ${init}`;
+  const armKey = (run: StoredRun) => {
+    const { method, layers, fork, init, options } = run.record;
+    return `${method} ${methodOf(options)?.name} ${layers} ${fork} ${init} ${isByFull(run)}`;
+  };
   const studentArms = [...groupBy(ofTeacher, armKey).values()]
-    .map(armOf)
+    .map((own) => armOf(own, isByFull(own[0] as StoredRun)))
     .sort((a, b) => a.layers - b.layers || (a.fork ?? 0) - (b.fork ?? 0) || isPretrained(a) - isPretrained(b));
   const runs = [...comparable, ...ofTeacher];
   const stored = [...teachers, ...students];

@@ -1,6 +1,7 @@
 // Methods by task (the paper's Table 2): full fine-tuning, teachers alone (w/o KD), students of l layers (KD-l), a mix by
 // threshold, and what a merged folder holds. Each with average, layers and overhead, beside the teachers' over seeds.
 
+import { IMPORTED } from "../checkpoints/runs/run-record";
 import type { Manifest } from "../merge/folder/manifest";
 import { counted } from "../messages/words";
 import { overhead } from "../model/overhead";
@@ -11,6 +12,7 @@ import { pickByThreshold } from "../selection/threshold";
 import { type Spread, spreadOf } from "../tasks/scores";
 import { type Arm, bestByPlace, isBetter } from "./arms";
 import { onTeachersFork, type TaskResults } from "./collect";
+import type { JointArms } from "./joint";
 import { type Comparison, compareOverSeeds, type SeedScores } from "./statistics";
 import type { TradeoffCandidate } from "./tradeoff";
 
@@ -20,8 +22,10 @@ export interface MethodCell extends Place {
   /** null for a merged task whose run is not among the stored ones. */
   readonly arm: Arm | null;
   readonly spread: Spread | null;
-  /** Against the task's teacher; null for the teacher itself, and where seeds are not known. */
+  /** Against the task's teacher; null for the teacher itself, and where there is none or seeds are not known. */
   readonly comparison: Comparison | null;
+  /** Seconds of its best run, and of what that was made from: its teacher, or the joint model under it. null: not recorded. */
+  readonly seconds: number | null;
 }
 
 export interface Method {
@@ -32,7 +36,7 @@ export interface Method {
   readonly cells: readonly (MethodCell | null)[];
   /** Over the tasks in the average; null unless every task has a cell. */
   readonly average: Average | null;
-  /** null unless every task has a cell. */
+  /** null unless every task has a cell that all of them can be served with together. */
   readonly cost: ReturnType<typeof overhead> | null;
 }
 
@@ -44,17 +48,20 @@ export interface Average {
   readonly comparison: Comparison | null;
 }
 
-/** A task's candidates for selection: of each smaller place the best student, by layers and fork, and its teacher, last. */
+/**
+ * A task's candidates for selection: of each smaller place the best student, by layers and fork, and its teacher, last. None where
+ * the task has full fine-tuning alone.
+ */
 export interface TaskArms {
   readonly results: TaskResults;
   readonly candidates: readonly (TradeoffCandidate & { readonly arm: Arm })[];
 }
 
-/** Tasks that have a teacher. */
-export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
-  return tasks.flatMap((results) => {
+/** Every task with its candidates. */
+export function withCandidates(tasks: readonly TaskResults[]): TaskArms[] {
+  return tasks.map((results) => {
     const { chosen, students } = results;
-    if (!chosen || chosen.fork === null) return [];
+    if (!chosen || chosen.fork === null) return { results, candidates: [] };
     const arms = [...bestByPlace(students.filter((student) => isSmaller(student, chosen))), chosen];
     const candidates = arms.map((arm) => ({
       arm,
@@ -62,17 +69,22 @@ export function tasksWithTeacher(tasks: readonly TaskResults[]): TaskArms[] {
       fork: arm.fork ?? 0,
       score: arm.best.record.score,
     }));
-    return [{ results, candidates }];
+    return { results, candidates };
   });
 }
+
+/** Whether a task has a teacher that shares a trunk. */
+export const hasTeacher = ({ candidates }: TaskArms): boolean => candidates.length > 0;
 
 export interface MethodsRequest {
   readonly recipes: Recipes;
   readonly thresholds: readonly number[];
   readonly merged: { readonly folder: string; readonly manifest: Manifest } | null;
+  readonly joint: JointArms;
 }
 
-export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds, merged }: MethodsRequest): Method[] {
+export function compareMethods(tasks: readonly TaskArms[], request: MethodsRequest): Method[] {
+  const { recipes, thresholds, merged, joint } = request;
   const method = (name: string, meaning: string, armOf: (task: TaskArms) => Arm | null) =>
     summarise(
       name,
@@ -83,11 +95,14 @@ export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds
   const methods = [
     method("Full fine-tuning", "every layer and the embeddings, for each task alone", ({ results }) => full(results)),
     ...[...wholeMethods.values()].flatMap(({ name, short, meaning }) =>
-      wholeSizes(tasks, name).map((size) => {
+      wholeSizes(tasks, name).map(({ size, byFull }) => {
         const whole = `whole encoders of ${counted(size, "layer")}, one a task, which share nothing: ${meaning}`;
-        return method(`${short}-${size}`, whole, (task) => wholeStudent(task, name, size));
+        const taught = byFull ? "; taught by full fine-tuning" : "";
+        const arm = (task: TaskArms) => wholeStudent(task, name, size, byFull);
+        return method(`${short}-${size}${byFull ? "@full" : ""}`, whole + taught, arm);
       }),
     ),
+    ...jointMethods(tasks, joint),
     method("w/o KD", "each task's teacher", ({ candidates }) => teacherOf(candidates)),
   ];
   for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
@@ -106,7 +121,7 @@ export function compareMethods(tasks: readonly TaskArms[], { recipes, thresholds
   }
   for (const threshold of new Set(thresholds)) {
     const meaning = `more layers where each brings at least ${counted(threshold, "point")}`;
-    const choose = ({ candidates }: TaskArms) => pickByThreshold(candidates, threshold).arm;
+    const choose = (task: TaskArms) => (hasTeacher(task) ? pickByThreshold(task.candidates, threshold).arm : null);
     methods.push(method(`mixed, c = ${threshold}`, meaning, choose));
   }
   if (merged) methods.push(mergedMethod(tasks, merged));
@@ -139,21 +154,49 @@ function studentOf({ results, candidates }: TaskArms, method: string, size: numb
   return best ?? (teacher && teacher.layers <= size ? teacher : null);
 }
 
-const wholeSizes = (tasks: readonly TaskArms[], way: string): number[] => {
+/** Sizes of a method's students from the fewest layers, those that full fine-tuning taught beside another teacher apart. */
+const wholeSizes = (tasks: readonly TaskArms[], way: string): { readonly size: number; readonly byFull: boolean }[] => {
   const made = tasks.flatMap(({ results }) => results.whole.filter((arm) => arm.way === way));
-  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+  const sizes = [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+  const kinds = sizes.flatMap((size) => [false, true].map((byFull) => ({ size, byFull })));
+  return kinds.filter(({ size, byFull }) => made.some((arm) => arm.layers === size && arm.byFull === byFull));
 };
 
-/** The best whole student of one method and size, whatever it began as. */
-const wholeStudent = ({ results }: TaskArms, way: string, size: number): Arm | null =>
+/** The best whole student of one method, size and teacher, whatever it began as. */
+const wholeStudent = ({ results }: TaskArms, way: string, size: number, byFull: boolean): Arm | null =>
   results.whole
-    .filter((arm) => arm.way === way && arm.layers === size)
+    .filter((arm) => arm.way === way && arm.layers === size && arm.byFull === byFull)
     .reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
 
-function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {
+/** Joint training of all tasks, one model; and of each task a head over a model of the others, which are as many models. */
+function jointMethods(tasks: readonly TaskArms[], { full: joint, leftOut }: JointArms): Method[] {
+  const cells = (arms: JointArms["full"]) =>
+    tasks.map((task): MethodCell | null => {
+      const found = arms.get(task.results.name);
+      const cell = found && cellOf(found.arm, task);
+      return cell ? { ...cell, seconds: cell.seconds === null ? null : cell.seconds + found.before } : null;
+    });
+  const meaning = "one encoder that all tasks train together, an output layer a task";
+  const alone =
+    "a head alone over a frozen encoder that other tasks trained together; one a task, so no model serves all";
+  return [
+    summarise("MT-DNN (full)", meaning, tasks, cells(joint)),
+    { ...summarise("MT-DNN (leave-one-out)", alone, tasks, cells(leftOut)), cost: null },
+  ];
+}
+
+/** Of the best run and of the teacher that it learned from. */
+function secondsOf({ best: { record } }: Arm, { runs }: TaskResults): number | null {
+  if (record.method === IMPORTED) return null;
+  const teacher = runs.find((run) => run.record.sha256 === record.teacher?.sha256);
+  if (!record.teacher) return record.seconds;
+  return teacher && teacher.record.method !== IMPORTED ? record.seconds + teacher.record.seconds : null;
+}
+
+function cellOf(arm: Arm | null, { candidates, results }: TaskArms): MethodCell | null {
   if (!arm) return null;
-  const teacher = teacherOf(candidates) as Arm;
-  const comparison = arm === teacher ? null : compareOverSeeds(teacher.scores, arm.scores);
+  const teacher = teacherOf(candidates);
+  const comparison = arm === teacher || !teacher ? null : compareOverSeeds(teacher.scores, arm.scores);
   return {
     arm,
     layers: arm.layers,
@@ -161,6 +204,7 @@ function cellOf(arm: Arm | null, { candidates }: TaskArms): MethodCell | null {
     score: arm.best.record.score,
     spread: arm.spread,
     comparison,
+    seconds: secondsOf(arm, results),
   };
 }
 
@@ -174,7 +218,7 @@ function mergedMethod(tasks: readonly TaskArms[], { folder, manifest }: NonNulla
     const arm = [...results.arms, ...results.students, ...results.whole].find(isItsRun) ?? null;
     const { layers, fork, score } = merged;
     if (arm) return { ...(cellOf(arm, task) as MethodCell), layers, fork, score };
-    return { arm, layers, fork, score, spread: null, comparison: null };
+    return { arm, layers, fork, score, spread: null, comparison: null, seconds: null };
   });
   return summarise("merged", `what ${folder} holds`, tasks, cells);
 }
@@ -197,7 +241,7 @@ function averageOf(tasks: readonly TaskArms[], cells: readonly MethodCell[]): Av
   const scores = counted.map(({ cell }) => cell.score);
   const own = averageBySeed(counted.map(({ cell }) => cell.arm?.scores ?? new Map()));
   const teachers = averageBySeed(counted.map(({ task }) => teacherOf(task.candidates)?.scores ?? new Map()));
-  const same = counted.every(({ cell, task }) => cell.arm === teacherOf(task.candidates));
+  const same = counted.every(({ cell, task }) => cell.arm === teacherOf(task.candidates) || !hasTeacher(task));
   return {
     score: spreadOf(scores)?.mean ?? null,
     spread: spreadOf([...own.values()]),

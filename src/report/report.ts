@@ -20,8 +20,10 @@ import { collectTask, readStoredTasks, reportedBase, type TaskLabel, type TaskRe
 import { csvText } from "./csv";
 import type { Panel, ReportDocument, ReportSection } from "./document";
 import { filesOfPage, htmlPage } from "./html";
+import { readJointArms } from "./joint";
 import { chartFile, dataFile, markdownReport } from "./markdown";
-import { compareMethods, type Method, tasksWithTeacher } from "./methods";
+import { costsOfMethods } from "./method-costs";
+import { compareMethods, hasTeacher, type Method, withCandidates } from "./methods";
 import { curvesSection } from "./sections/curves";
 import { exitsSection } from "./sections/exits";
 import { meansSection } from "./sections/means";
@@ -75,14 +77,20 @@ export async function buildReport(request: ReportRequest): Promise<Report> {
   const { latency = null } = request;
   if (latency) requireBase(latency, (tasks[0] as TaskResults).base);
   const selected = request.selection === undefined ? null : await selectedOf(request.selection, tasks);
-  const withTeacher = tasksWithTeacher(tasks);
-  const methods = compareMethods(withTeacher, { recipes: request.recipes, thresholds: request.thresholds, merged });
+  const all = withCandidates(tasks);
+  const withTeacher = all.filter(hasTeacher);
+  const joint = await readJointArms(request.checkpoints, tasks);
+  const compared = { recipes: request.recipes, thresholds: request.thresholds, merged, joint };
+  const methods = compareMethods(all, compared);
+  const costs = await costsOfMethods(methods, request.base ?? (tasks[0] as TaskResults).base.name, latency);
+  // Fronts are of choices among branches: a task without any has no part in them.
+  const ofBranches = withTeacher.length === all.length ? methods : compareMethods(withTeacher, compared);
   const sections: (ReportSection | null)[] = [
     scoresSection(tasks, request.chooseBy),
-    withTeacher.length > 0 ? methodsSection(withTeacher, methods) : null,
+    methods.length > 0 ? methodsSection(all, methods, costs) : null,
     studentsSection(tasks, request.recipes),
     thresholdsSection(tasks),
-    tradeoffSection(withTeacher, methods, latency),
+    tradeoffSection(withTeacher, ofBranches, latency),
     meansSection(tasks),
     await exitsSection(tasks),
     selected && selectionSection(selected, tasks),

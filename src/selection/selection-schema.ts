@@ -14,7 +14,7 @@ const folder = z.string().refine((name) => /^[^/\\]+(\/[^/\\]+)*$/.test(name) &&
 const task = z.object({
   task: z.string().min(1),
   fork: count.nullable(),
-  layers: z.int().positive(),
+  layers: count,
   score,
   run: z.object({ folder, sha256 }).nullable(),
   teacher: z.object({ id: z.string(), sha256, score }).nullable().optional(),

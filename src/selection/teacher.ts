@@ -55,6 +55,12 @@ export function teachingRun(runs: readonly StoredRun[], by: ChooseBy): StoredRun
   return teacher ?? (finished.length > 0 ? bestRun(finished) : null);
 }
 
+/** The best finished run of full fine-tuning; null where there is none. */
+export function fullRun(runs: readonly StoredRun[]): StoredRun | null {
+  const full = runs.filter((run) => isFinished(run) && run.record.fork === null);
+  return full.length > 0 ? bestRun(full) : null;
+}
+
 /** Finished runs that differ from a teacher in their seed alone, by seed. */
 export function seedsOf(teacher: StoredRun, runs: readonly StoredRun[]): StoredRun[] {
   const { seed } = teacher.record;

@@ -164,7 +164,7 @@ describe("what reads their results", () => {
 describe("bad input", () => {
   test.each([
     ["finetune --task rte --k 13", 2, /base has 12 layers/],
-    ["finetune --task rte --k 0-3", 2, /it takes layers such as 3-9/],
+    ["finetune --task rte --k 3-1", 2, /it takes layers such as 3-9/],
     ["finetune --task rte --epochs 0 --batch-size x", 2, /--epochs "0".*\n.*--batch-size "x"/],
     ["finetune --task rta --k 3", 2, /did you mean "rte"/],
     ["finetune --task rte --base no-such-base --k 1", 4, /flexbert pull no-such-base/],

@@ -187,6 +187,45 @@ distill:
   expect(new Set(again.trials.map(({ id }) => id)).size).toBe(5);
 });
 
+test("teacher: full has its students wait for full fine-tuning, and taught by it whatever k else is better", async () => {
+  const both = `tasks: [rte]
+max_length: 32
+finetune: { k: "2,full" }
+distill:
+  - { method: pkd, student_layers: 2 }
+  - { method: pkd, student_layers: 2, teacher: full }
+  - { student_layers: 1, student_forks: "3", teacher: full }
+`;
+  const { trials, resolver } = await open(both, "by-full.yaml");
+  const [full, second, ...students] = [...trials] as [TrialSpec, TrialSpec, ...TrialSpec[]];
+  expect([full, second].map(({ place }) => place.fork)).toEqual([null, 2]);
+  expect(students.map(({ fullTeacher }) => fullTeacher ?? false)).toEqual([false, true, true]);
+  // What shares a teacher is trained together, and nothing else is.
+  expect(groupTrials(students).map((group) => group.trials.length)).toEqual([1, 2]);
+  await pretendFinished(resolver, full, 0.7);
+  expect((await resolver.resolve(students[1] as TrialSpec)).kind).toBe("waiting");
+  await pretendFinished(resolver, second, 0.8);
+  const taughtBy = await Promise.all(
+    students.map(async (spec) => {
+      const found = await resolver.resolve(spec);
+      return found.kind === "trial" ? [found.sweep.teacher?.record.fork, found.settings.teacher?.score] : found.kind;
+    }),
+  );
+  expect(taughtBy).toEqual([
+    [2, 0.8],
+    [null, 0.7],
+    [null, 0.7],
+  ]);
+  const text = (finetune: string, more = "") =>
+    `tasks: [rte]\nfinetune: ${finetune}\n${more}distill: { method: pkd, student_layers: 2, teacher: full }\n`;
+  await expect(open(text("{ k: 2 }"), "no-full.yaml")).rejects.toThrow(
+    /no-full.yaml: teacher: full, and no k: full of rte is trained. Add full to the k of finetune, or leave teacher out/,
+  );
+  await expect(open(text('{ k: "2,full" }', "search: halving\n"), "halved.yaml")).rejects.toThrow(
+    /teacher: full, and search: halving chooses among k that share a trunk/,
+  );
+});
+
 async function pretendFinished(resolver: Awaited<ReturnType<typeof open>>["resolver"], spec: TrialSpec, score: number) {
   const found = await resolver.resolve(spec);
   if (found.kind !== "trial") throw new Error(`${found.kind} where a trial was expected`);

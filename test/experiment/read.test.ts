@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { exitOptionsOf, tasksWithExits } from "../../src/experiment/exits";
+import { jointOptionsOf } from "../../src/experiment/joint";
 import { listTrials, stepsOf } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
 import { recipes } from "../../src/recipes/recipes";
@@ -117,6 +118,19 @@ distill: [{ student_layers: 1, tasks: [mrpc, rte], epochs: { mrpc: 8 } }]
     expect(stepsOf(experiment)).toEqual(["finetune"]);
   });
 
+  test("joint models have the defaults of their command, of all tasks and of all but one", async () => {
+    const text =
+      "tasks: [rte, stsb, cola]\nepochs: 9\nfinetune: { k: 1 }\njoint: { leave_one_out: true, mixing: sqrt }\n";
+    const experiment = await readExperiment(write(text), recipes);
+    expect(stepsOf(experiment)).toEqual(["finetune", "joint"]);
+    const { training, mixing, sets, seeds, headLearningRate } = jointOptionsOf(experiment);
+    expect({ mixing, seeds, headLearningRate, epochs: training.epochs }).toEqual({
+      ...{ mixing: "sqrt", seeds: [1], headLearningRate: 1e-3, epochs: 3 },
+    });
+    const names = sets.map((set) => set.map(({ name }) => name).join(" "));
+    expect(names).toEqual(["rte stsb cola", "stsb cola", "rte cola", "rte stsb"]);
+  });
+
   test("exits have the defaults of their command, whatever the file says of models, and stand before merge", async () => {
     const text =
       "tasks: rte, stsb\nepochs: 9\nlearning_rate: 2e-5\nfinetune: { k: 1 }\nmerge:\nexits: { keep: 98, seeds: 2 }\n";
@@ -152,7 +166,7 @@ sedes: 5
 epochs: [3, many]
 batch_size: 0
 max_train_samples: { sst2: 10 }
-finetune: { k: 0-3, learning_rat: 1e-4 }
+finetune: { k: 3-0, learning_rat: 1e-4 }
 distill:
   student_layers: 1
   tasks: [mrpc]
@@ -164,11 +178,11 @@ merge: { select: best }
       expect.stringMatching(/line 1: tasks\[1\]: "cula" is no task \(did you mean "cola"\?\); there are cola, /),
       '  line 2: sedes: unknown key (did you mean "seeds"?); the keys here are ' +
         "base, lower_case, tasks, tasks_file, seeds, learning_rate, epochs, batch_size, patience, max_length, warmup, weight_decay, clip_norm, dropout, precision, " +
-        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, select, exits, merge, report, jobs",
+        "max_train_samples, max_eval_samples, skip_broken_rows, max_broken_rows, choose_by, search, budget, search_seed, finetune, distill, joint, select, exits, merge, report, jobs",
       '  line 3: epochs[1]: takes a whole number from 1 to 10000, got "many"',
       "  line 4: batch_size: takes a whole number from 1 to 65536, got 0",
       `  line 5: max_train_samples.sst2: "sst2" is not among the experiment's tasks`,
-      '  line 6: finetune.k: takes layers such as 3-9, 2 or 1,2,3, or full, got "0-3"',
+      '  line 6: finetune.k: takes layers such as 3-9, 2 or 1,2,3, or full, got "3-0"',
       expect.stringMatching(/line 6: finetune.learning_rat: unknown key \(did you mean "learning_rate"\?\)/),
       expect.stringMatching(/line 9: distill.tasks\[0\]: "mrpc" is not among/),
       '  line 10: distill.init[1]: takes one of teacher, pretrained (did you mean "teacher"?), got "techer"',
@@ -185,7 +199,7 @@ merge: { select: best }
     ["tasks: {a: b}\nfinetune: {k: 1}\n", /tasks: takes a task's name or a list of names/],
     ["tasks: rte\nfinetune: {k: 1}\nmax_eval_samples: [3]\n", /max_eval_samples: takes a whole number/],
     ["tasks: rte\nfinetune: 3\n", /finetune: must be of type object, got 3/],
-    ["tasks: rte\nfinetune: {k: 1}\nreport: {a: 1}\n", /report.a: unknown key; there are no keys here/],
+    ["tasks: rte\nfinetune: {k: 1}\nreport: {a: 1}\n", /report.a: unknown key; the keys here are measure/],
     ["tasks: []\nfinetune: {k: 1}\n", /tasks: needs at least one value/],
     ["tasks: rte\nfinetune: {k: 1}\nepochs: { rte: many }\n", /line 3: epochs.rte: takes a whole number from 1 to/],
     ["tasks: rte\nfinetune: {k: 1}\nepochs: { rte: [] }\n", /line 3: epochs.rte: needs at least one value/],
@@ -228,6 +242,11 @@ merge: { select: best }
     [
       "tasks: [rte, stsb]\nfinetune: {k: 1}\nexits: {criterion: entropy}\n",
       /exits.criterion: entropy is none of stsb's, a task of regression: spread/,
+    ],
+    ["tasks: rte\nfinetune: {k: 1}\njoint: true\n", /line 3: joint: needs at least 2 tasks/],
+    [
+      "tasks: [rte, cola]\nfinetune: {k: 1}\njoint: {leave_one_out: true}\n",
+      /joint: needs at least 3 tasks: leave_one_out trains the others together/,
     ],
     ["tasks: rte\nfinetune: {k: [\n", /line \d+: /],
     ["tasks: rte\ntasks_file: nowhere.yaml\nfinetune: {k: 1}\n", /nowhere.yaml/],

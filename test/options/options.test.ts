@@ -120,16 +120,17 @@ describe("layer ranges", () => {
     ["full", ["full"]],
     ["1-2,full", [1, 2, "full"]],
     ["2,2", [2]],
+    ["0-2", [0, 1, 2]],
   ])("%s", (text, expected) => {
     expect(read(text).values).toEqual(expected);
   });
 
-  test.each(["0", "9-3", "a", "1-", "-1", "1.5", "", "1;2", "99999999999"])("%s is refused", (text) => {
+  test.each(["9-3", "a", "1-", "-1", "1.5", "", "1;2", "99999999999"])("%s is refused", (text) => {
     expect(() => read(text)).toThrow(/layers such as 3-9/);
   });
 
-  test("full is refused where it is no choice", () => {
-    expect(() => layerRange({ full: false })("full")).toThrow(/layers such as/);
+  test("full and 0, the head alone, are refused where they are no choice", () => {
+    for (const text of ["full", "0"]) expect(() => layerRange({ full: false })(text)).toThrow(/layers such as/);
   });
 
   test("a range is cut to the base's layers, a single number above them is an error", () => {

@@ -10,7 +10,7 @@ import { recipes } from "../../src/recipes/recipes";
 import type { ReportChart, ReportTable } from "../../src/report/document";
 import { buildReport, type Report, type ReportRequest, writeReport } from "../../src/report/report";
 import { temporaryFolder } from "../tiny";
-import { base, cost, makeRun, makeSeeds } from "./stored-runs";
+import { base, cost, makeJoint, makeRun, makeSeeds } from "./stored-runs";
 
 const root = temporaryFolder();
 let checkpoints: string;
@@ -114,7 +114,16 @@ describe("scores by k", () => {
     const table = block<ReportTable>(report, "table-scores-by-k");
     expect(table.columns.map(({ title }) => title)).toEqual(["Task", "k = 2", "k = full", "Chosen"]);
     expect(row(table, "RTE").at(-1)?.text).toBe("none");
-    expect(report.methods.map(({ name, cells }) => [name, cells.length])).toContainEqual(["w/o KD", 1]);
+    const cells = report.methods.map(({ name, cells: own }) => [name, own.map((cell) => cell?.score ?? null)]);
+    expect(cells).toEqual([
+      ["Full fine-tuning", [0.9, null]],
+      ["w/o KD", [null, 0.5]],
+      ["mixed, c = 1", [null, 0.5]],
+    ]);
+    expect(row(block<ReportTable>(report, "table-methods"), "Full fine-tuning")[1]).toEqual({
+      text: "90.0",
+      detail: "1 seed\n6 layers",
+    });
   });
 
   test("runs on other dev rows, of other teachers and unfinished ones are left out and counted", async () => {
@@ -162,7 +171,7 @@ describe("methods", () => {
     expect(rte).toEqual({ text: "70.0", detail: "69.0 ± 1.0\n2 layers", mark: "noise" });
     expect(cola).toEqual({ text: "42.0", detail: "41.0 ± 1.0\n3 layers" });
     expect(average).toMatchObject({ text: "56.0", mark: "noise" });
-    expect(row(table, "KD-1").map(({ text }) => text)).toEqual(["KD-1", "64.0", "–", "–", "–", "–"]);
+    expect(row(table, "KD-1").map(({ text }) => text)).toEqual(["KD-1", "64.0", ...Array(6).fill("–")]);
     expect(table.notes.join(" ")).toMatch(/KD-1; KD-2: not every task has such a run/);
   });
 
@@ -212,6 +221,67 @@ describe("methods", () => {
       [3, null],
       [3, null],
     ]);
+  });
+
+  test("a whole student that full fine-tuning taught beside another teacher is a row of its own", async () => {
+    await makeRun(checkpoints, { layers: 4, score: 0.8 });
+    const full = await makeRun(checkpoints, { layers: 6, full: true, score: 0.85 });
+    const [teacher] = [await makeRun(checkpoints, { layers: 5, score: 0.81 })];
+    const taught = {
+      method: "distill",
+      layers: 3,
+      full: true,
+      init: "pretrained",
+      options: { method: "pkd" },
+    } as const;
+    await makeRun(checkpoints, { ...taught, teacher, score: 0.75 });
+    await makeRun(checkpoints, { ...taught, teacher: full, score: 0.78 });
+    const report = await build();
+    const scores = report.methods.map(({ name, cells }) => [name, cells[0]?.score]);
+    expect(scores).toEqual(
+      expect.arrayContaining([
+        ["PKD-3", 0.75],
+        ["PKD-3@full", 0.78],
+      ]),
+    );
+    expect(report.methods.find(({ name }) => name === "PKD-3@full")?.meaning).toMatch(/taught by full fine-tuning$/);
+    // Its own 10 seconds and its teacher's.
+    const table = block<ReportTable>(report, "table-methods");
+    expect(row(table, "PKD-3@full").at(-1)).toEqual({ text: "20 s" });
+    expect(row(table, "w/o KD").at(-1)).toEqual({ text: "10 s" });
+    expect(table.notes.join(" ")).toMatch(/Serving times need what layers cost/);
+  });
+
+  test("serving times are what layers cost that run together, and apart where nothing is shared", async () => {
+    for (const task of ["rte", "cola"]) {
+      await makeRun(checkpoints, { layers: 2, score: 0.6, task });
+      await makeRun(checkpoints, { layers: 6, full: true, score: 0.7, task });
+    }
+    const latency = { sharedLayerMs: 10, branchLayerMs: 8, topLayerMs: 3, fixedMs: 1 };
+    const table = block<ReportTable>(await build({ latency }), "table-methods");
+    expect(table.columns.at(-1)?.title).toBe("Serving");
+    // Apart: two passes of 1 + 5 x 8 + 3. Together: 1 + 4 x 10, and of each task a layer and a topmost one.
+    expect(row(table, "Full fine-tuning").at(-1)?.text).toBe("88 ms");
+    expect(row(table, "w/o KD").at(-1)?.text).toBe("63 ms");
+    const rows = table.csv?.rows ?? [];
+    expect(rows.find(([name, task]) => name === "w/o KD" && task === "average")?.at(-1)).toBe(63);
+  });
+
+  test("tasks that trained together are a row that runs the encoder once, and those left out one without a cost", async () => {
+    const teachers = new Map<string, RunRecord>();
+    for (const task of ["rte", "cola", "wnli"]) {
+      teachers.set(task, await makeRun(checkpoints, { layers: 4, score: 0.6, task }));
+    }
+    await makeJoint(checkpoints, ["rte", "cola", "wnli"], { rte: 0.7, cola: 0.5, wnli: 0.4 });
+    await makeJoint(checkpoints, ["rte", "cola"], { rte: 0.9, cola: 0.9 }, { wnli: 0.3 });
+    const report = await build();
+    const found = report.methods.filter(({ name }) => name.startsWith("MT-DNN"));
+    expect(found.map(({ name, cells, cost: of }) => [name, cells.map((cell) => cell?.score ?? null), of])).toEqual([
+      ["MT-DNN (full)", [0.7, 0.5, 0.4], { layers: 6, shared: 6, share: 6 / 18 }],
+      ["MT-DNN (leave-one-out)", [null, null, 0.3], null],
+    ]);
+    // Of the head left out: its own 10 seconds, and 20 of the model under it.
+    expect(found[1]?.cells[2]?.seconds).toBe(30);
   });
 
   test("tasks outside the average cost layers all the same", async () => {

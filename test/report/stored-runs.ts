@@ -77,6 +77,43 @@ export async function makeRun(checkpoints: string, run: MadeRun): Promise<RunRec
   return record;
 }
 
+/** A joint model of `tasks` with their heads, and heads of others over it. Scores by task. */
+export async function makeJoint(
+  checkpoints: string,
+  tasks: readonly string[],
+  scores: Readonly<Record<string, number>>,
+  leftOut: Readonly<Record<string, number>> = {},
+): Promise<void> {
+  const id = (++made).toString(16).padStart(8, "0");
+  const name = `joint-${tasks.join("+")}-seed1-${id}`;
+  const own = { name, sha256: id.repeat(8), layers: base.layers };
+  const average = Object.values(scores).reduce((sum, score) => sum + score, 0) / tasks.length;
+  const common = {
+    ...{ format: 1, state: "finished", method: "joint", seed: 1, bestEpoch: 1, steps: 20, engine: "wasm", threads: 1 },
+    trainData: { sha256: "7".repeat(64), rows: 100, skipped: 0 },
+    devData: { sha256: "d".repeat(64), rows: 50, skipped: 0 },
+    ...{ sha256: "e".repeat(64), tokensPerSecond: 1000, startedAt: "2026-11-20T00:00:00.000Z" },
+  } as const;
+  const options = { ...recorded(trainingSettings, settings), mixing: "size", tasks: [...tasks] };
+  const whole = { task: tasks.join("+"), base, layers: base.layers, fork: null, full: true, labels: [] };
+  const metrics = { metric: "average", metrics: { average }, score: average };
+  const folder = path.join(checkpoints, name);
+  mkdirSync(folder, { recursive: true });
+  await writeRecord(folder, { ...common, ...whole, ...metrics, id, options, seconds: 20 });
+  for (const [task, score] of Object.entries({ ...scores, ...leftOut })) {
+    const head = (++made).toString(16).padStart(8, "0");
+    const method = tasks.includes(task) ? "joint" : "finetune";
+    const at = path.join(folder, task, "finetune", `k00-seed1-${head}`);
+    mkdirSync(at, { recursive: true });
+    await writeRecord(at, {
+      ...common,
+      ...{ id: head, method, task, base: own, layers: 0, fork: base.layers, full: false, labels: ["a", "b"] },
+      ...{ score, metric: "accuracy", metrics: { accuracy: score }, options: recorded(trainingSettings, settings) },
+      seconds: 10,
+    });
+  }
+}
+
 /** One run a score, of seeds 1, 2, 3 ... */
 export async function makeSeeds(
   checkpoints: string,

@@ -1,24 +1,31 @@
-// The steps of an experiment after training: select, exits, merge and report on what its file says.
+// The steps of an experiment after training: joint models, select, exits, merge and report on what its file says.
 
 import type { BaseDescription } from "../../checkpoints/bases/base";
 import { exitOptionsOf, tasksWithExits } from "../../experiment/exits";
+import { jointOptionsOf } from "../../experiment/joint";
 import type { LastStep } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
 import type { Resolver } from "../../experiment/resolve";
 import type { OutputPaths } from "../../experiment/steps";
 import { writeFileAtomic } from "../../files/atomic";
 import { settingsFrom } from "../../options/settings";
+import { EACH } from "../../settings/joint";
 import { selectExtras, selectRules } from "../../settings/selection";
+import type { Task } from "../../tasks/task";
 import type { Call } from "../caller";
 import { exits, type TaskExits } from "../exits";
+import { type JointModel, joint } from "../joint";
 import { chooseRuns } from "../merge/choose";
 import { type MergeResult, merge, removeTasks } from "../merge/merge";
 import { type MadeReport, makeReport } from "../report";
+import { measure } from "../select/latency";
 import { type Chosen, choose } from "../select/select";
 import { type EngineValues, openSession } from "../session";
 
 /** Hears what each step made. */
 export interface StepListener {
+  /** Of one model after the other. */
+  readonly onJoint?: (model: JointModel) => Promise<void>;
   readonly onSelect?: (chosen: Chosen) => Promise<void>;
   /** Of one task after the other. */
   readonly onExits?: (decided: TaskExits) => Promise<void>;
@@ -41,6 +48,30 @@ export interface StepContext {
 }
 
 export const doStep: Record<LastStep, (context: StepContext, call: Call) => Promise<void>> = {
+  /** All tasks together, and where the file asks for it each over a model of the others. */
+  async joint(context, call) {
+    const { experiment, outputs, workOf, force, engine, listener } = context;
+    const [first] = experiment.tasks as [Task, ...Task[]];
+    const { training, mixing, headLearningRate, headEpochs, seeds, leaveOneOut } = jointOptionsOf(experiment);
+    const { precision } = experiment;
+    const settings = { ...training, mixing, headLearningRate, headEpochs, seeds: seeds.length };
+    const work = { ...workOf(first), maxTrainSamples: undefined, maxEvalSamples: undefined };
+    const options = { ...common(context), ...settings, ...work, force };
+    const samplesOf = experiment.samples;
+    const hear = async (model: JointModel) => listener.onJoint?.(model);
+    const session = await openSession({ ...engine, precision }, call);
+    const models: JointModel[] = [];
+    try {
+      for (const leaveOut of leaveOneOut ? [undefined, EACH] : [undefined]) {
+        const asked = { ...options, leaveOut };
+        models.push(...(await joint(asked, { ...call, engine: session.engine }, hear, samplesOf)).models);
+      }
+    } finally {
+      session.close();
+    }
+    await writeFileAtomic(outputs.joint, `${JSON.stringify({ models }, null, 2)}\n`);
+  },
+
   async select(context, call) {
     const { experiment, outputs, glueData, engine, listener } = context;
     const given = { ...experiment.select };
@@ -93,10 +124,15 @@ export const doStep: Record<LastStep, (context: StepContext, call: Call) => Prom
   },
 
   async report(context, call) {
-    const { experiment, outputs, listener } = context;
+    const { experiment, outputs, engine, base, listener } = context;
     const merged = experiment.merge ? outputs.merged : undefined;
     const selection = experiment.select ? outputs.selection : undefined;
-    const made = await makeReport({ ...common(context), merged, selection, out: outputs.report }, call);
+    const latency = experiment.report?.measure ? outputs.latency : undefined;
+    if (latency !== undefined) {
+      const batch = { batchSize: undefined, length: undefined };
+      await measure({ ...engine, ...batch, base: base.folder || experiment.base, latency, measure: true }, call);
+    }
+    const made = await makeReport({ ...common(context), merged, selection, latency, out: outputs.report }, call);
     await listener.onReport?.(made);
   },
 };

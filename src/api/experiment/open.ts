@@ -46,7 +46,7 @@ export const outOption = {
 };
 
 export function experimentOptions(recipes: Recipes) {
-  const steps = [...Object.keys(recipes), "select", "exits", "merge", "report"];
+  const steps = [...Object.keys(recipes), "joint", "select", "exits", "merge", "report"];
   const stepChoice = choice(steps);
   const named = `${steps.slice(0, -1).join(", ")} or ${steps.at(-1)}`;
   return {

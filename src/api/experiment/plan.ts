@@ -9,6 +9,7 @@ import { recorded } from "../../options/settings";
 import type { Recipes } from "../../recipes/recipe";
 import type { SearchMode } from "../../settings/search";
 import { trainingSettings } from "../../settings/training";
+import type { Task } from "../../tasks/task";
 import { type Call, type Caller, callOf } from "../caller";
 import { openSession } from "../session";
 import { openTrackers } from "../trackers";
@@ -55,6 +56,8 @@ export interface ExperimentEstimate {
   readonly budget?: number;
   /** Of `search: halving`: the seconds that it leaves of them; ties let more go on. */
   readonly halving?: HalvedWork;
+  /** Of the step `joint`: seconds of the models that it trains, without heads alone over frozen ones. */
+  readonly joint?: number;
   /** Of the step `exits`: seconds in which train and dev rows pass the whole model for ramps, at most. */
   readonly exits?: number;
   readonly trials: readonly (DescribedTrial & { readonly seconds: number })[];
@@ -131,6 +134,7 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
       ...{ openBytes, steps },
       ...(resolver.experiment.budget === undefined ? {} : { budget: resolver.experiment.budget }),
       ...(await halvingOf(resolver.experiment.search, listing, flopsPerSecond)),
+      ...(steps.includes("joint") ? { joint: (await jointFlops(resolver)) / flopsPerSecond } : {}),
       ...(steps.includes("exits") ? { exits: (await rampFlops(resolver)) / flopsPerSecond } : {}),
       trials: listing.trials.map((trial) => ({ ...describeListed(trial), seconds: trial.flops / flopsPerSecond })),
     };
@@ -138,6 +142,32 @@ export async function estimateRun(file: string, options: RunOptions, call: Call)
   } finally {
     session.close();
   }
+}
+
+/** All tasks together, and where the file asks for it each of them left out once. */
+async function jointFlops({ experiment, base, run }: Resolver): Promise<number> {
+  const { jointOptionsOf } = await import("../../experiment/joint.js");
+  const { planJoint } = await import("../../recipes/joint.js");
+  const { estimateJoint } = await import("../../recipes/joint-plan.js");
+  const { finishedRun } = await import("../../recipes/trial/trial.js");
+  const { training, mixing, seeds, sets } = jointOptionsOf(experiment);
+  let flops = 0;
+  for (const tasks of sets) {
+    for (const seed of seeds) {
+      const work = run(tasks[0] as Task);
+      const planned = await planJoint({
+        tasks,
+        base,
+        mixing,
+        training,
+        run: work,
+        samplesOf: experiment.samples,
+        seed,
+      });
+      if ((await finishedRun(planned.trial, false)) === null) flops += estimateJoint(planned).flops;
+    }
+  }
+  return flops;
 }
 
 /** Ramps themselves are a head each: what they cost is what they read. */

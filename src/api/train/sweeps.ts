@@ -35,8 +35,9 @@ export async function sweepsOf(
   const find = recipe.makes === "teachers" ? withData : withRuns;
   const { base, tasks: chosen } = await find(values, open, call);
   const tasks = await labelledTasks(chosen, call, values.labels);
+  const variants = recipe.settings(values, layersOf(base, call));
   const shared = {
-    ...{ recipe, base, variants: recipe.settings(values, layersOf(base, call)), seeds: seedsOf(values) },
+    ...{ recipe, base, variants, seeds: seedsOf(values) },
     training: settingsOf(trainingSettings, values),
     run: settingsOf(executionSettings, values),
     halving: recipe.halves?.(values) ? values.chooseBy : undefined,
@@ -44,8 +45,9 @@ export async function sweepsOf(
   if (recipe.makes === "teachers") return tasks.map((task) => ({ ...shared, task }));
   const transferPlaces = await placesOfTransfer(values);
   const sweeps: Sweep[] = [];
+  const full = variants.some(({ fullTeacher }) => fullTeacher === true);
   for (const task of tasks)
-    sweeps.push({ ...shared, task, transferPlaces, ...(await teachersOf(base, task, values, call)) });
+    sweeps.push({ ...shared, task, transferPlaces, ...(await teachersOf(base, task, { ...values, full }, call)) });
   return sweeps;
 }
 
@@ -78,7 +80,12 @@ async function withRuns(values: TrainingValues, open: typeof describeBaseOf, cal
   throw modelError(`no teacher in ${values.checkpoints} for the base ${base.name}. Run: flexbert finetune --task NAME`);
 }
 
-async function teachersOf(base: BaseDescription, task: Task, values: TrainingValues, call: Call) {
+async function teachersOf(
+  base: BaseDescription,
+  task: Task,
+  values: TrainingValues & { readonly full: boolean },
+  call: Call,
+) {
   const found = await findTeachers(base, task, values, call);
   const { seed, score } = found.teacher.record;
   const k = kOf(found.teacher.record);
@@ -86,7 +93,8 @@ async function teachersOf(base: BaseDescription, task: Task, values: TrainingVal
   return found;
 }
 
-async function withData(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
+/** The tasks that are asked for, or all that have train data, and the base. Throws dataError (3) where none has any. */
+export async function withData(values: TrainingValues, open: typeof describeBaseOf, call: Call) {
   const { findSplitFile } = await import("../../data/read-split.js");
   const { glueData } = values;
   const tasks = await chosenTasks(values, (task) => findSplitFile(task, "train", glueData) !== null);

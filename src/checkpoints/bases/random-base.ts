@@ -16,7 +16,7 @@ import { normals } from "../../random/draws";
 import { Purpose, streamKey } from "../../random/threefry";
 import type { TokenizerSettings } from "../../tokenizer/tokenizer";
 import { writeSafetensors } from "../formats/safetensors";
-import type { Base } from "./base";
+import type { Base, BaseOutline } from "./base";
 import { tokenizerFiles, tokenizerSha256 } from "./tokenizer-files";
 import { baseSha256 } from "./weights";
 
@@ -65,8 +65,13 @@ export async function writeBase(base: Base, folder: string): Promise<void> {
   await makeFolder(folder).catch((error) => {
     throw storageFailure(error, folder);
   });
-  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   await writeSafetensors(path.join(folder, "model.safetensors"), base.tensors);
+  await writeOutline(base, folder);
+}
+
+/** What a base's folder has beside its weights: the tokenizer's files and config.json. */
+export async function writeOutline(base: Pick<BaseOutline, "config" | "tokenizer">, folder: string): Promise<void> {
+  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   for (const [name, text] of Object.entries(tokenizerFiles(base.tokenizer))) {
     await writeFileAtomic(path.join(folder, name), text);
   }

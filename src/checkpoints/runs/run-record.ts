@@ -13,6 +13,9 @@ import { isTuned } from "./tuned";
 /** The method of a branch that was not trained here. */
 export const IMPORTED = "import";
 
+/** The method of a model that several tasks trained together, and of their heads, which lie among the runs of fine-tuning. */
+export const JOINT = "joint";
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The part of a value that is wrong: where it lies in it (".trainTokens.own", "[2]", "" for all of it), and what it is. */
@@ -120,7 +123,7 @@ const fields: Readonly<Record<string, Check>> = {
   method: name,
   task: name,
   base: object({ name, sha256: hash, layers, family: optional(oneOf(...familyNames)), lowerCase: optional(bool) }),
-  layers,
+  layers: depth,
   fork: orNull(depth),
   full: bool,
   seed: count,

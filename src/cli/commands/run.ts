@@ -43,6 +43,7 @@ export function runCommand(recipes: Recipes) {
 /** Each step's results as its own command prints them. With --json there is one document for all. */
 export const printing = (terminal: Terminal): StepListener => ({
   onSelect: async (chosen) => (await import("../select-output.js")).printChosen(chosen, terminal),
+  onJoint: async (model) => (await import("./joint.js")).printModel(model, terminal),
   onExits: async (decided) => (await import("../exits-output.js")).printExits(decided, terminal),
   onMerge: async (merged) => (await import("../merge-output.js")).printMerged(merged, terminal),
   onReport: async (made) => (await import("../report-output.js")).printReport(made, terminal),
@@ -61,6 +62,9 @@ async function printDryRun(file: string, options: RunOptions, terminal: Terminal
   if (estimate.halving) {
     const [least, most] = [estimate.halving.least, estimate.halving.most].map(formatSeconds);
     terminal.print(`search: halving stops the k that lag behind: ${least} to ${most} of that, more where scores tie`);
+  }
+  if (estimate.joint !== undefined) {
+    terminal.print(`joint: about ${formatSeconds(estimate.joint)} beside that, for models that tasks train together`);
   }
   if (estimate.exits !== undefined) {
     terminal.print(

@@ -149,7 +149,8 @@ export async function tensorsFrom(
     const found = await read(task);
     const [from, to] = ownLayers(task);
     const fits = (name: string) => !(layerOf(name) < from || layerOf(name) >= to);
-    const whole = Object.keys(found).some((name) => layerOf(name) === to - 1) && Object.keys(found).some(isOfHead);
+    const names = Object.keys(found);
+    const whole = (from === to || names.some((name) => layerOf(name) === to - 1)) && names.some(isOfHead);
     requirePlace(task, whole ? found : {}, fits, `the branch of ${task.name}`);
     Object.assign(tensors, scoped(task.name, found));
   }

@@ -46,7 +46,7 @@ const task = z.looseObject({
   metric: z.string(),
   maxLength: z.int().positive(),
   fork: z.int().nonnegative().nullable(),
-  layers: z.int().positive(),
+  layers: z.int().nonnegative(),
   score,
   metrics: z.record(z.string(), score),
   untuned: z.looseObject({ threshold: probability, metrics: z.record(z.string(), score) }).optional(),

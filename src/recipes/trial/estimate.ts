@@ -136,5 +136,5 @@ function stepBytes(config: EncoderConfig, layers: number, batch: number, length:
   const tokens = batch * length;
   const kept = 12 * h + 4 * f + 4 * heads * length; // values a token and layer, counted in the eager graph
   const top = 5 * h + 4 * heads; // the topmost layer's keys, values and scores
-  return 4 * (7 * trainable + tokens * ((layers - 1) * kept + top));
+  return 4 * (7 * trainable + (layers === 0 ? 0 : tokens * ((layers - 1) * kept + top)));
 }

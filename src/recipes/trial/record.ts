@@ -13,7 +13,7 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
   readonly transfer?: RunRecord["transfer"] | undefined;
   readonly init?: RunRecord["init"] | undefined;
   readonly initLayers?: RunRecord["initLayers"] | undefined;
-  readonly task: Task;
+  readonly task: Pick<Task, "name" | "labels" | "metric">;
   readonly base: BaseDescription;
   readonly data: Pick<TaskData, "trainData" | "devData">;
 }

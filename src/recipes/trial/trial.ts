@@ -22,12 +22,13 @@ import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
 import { recorded } from "../../options/settings";
 import { type ExecutionOptions, trainingSettings } from "../../settings/training";
-import { decidedBy } from "../../tasks/task";
+import { decidedBy, type Task } from "../../tasks/task";
 import { type BranchTraining, trainBranch } from "../../training/loop/train-branch";
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
 import { describeSettings, type NamedTrial, type TrialSettings, type TrialWork } from "../recipe";
 import { unscoredRecord } from "./record";
+import type { TaskData } from "./task-data";
 
 /** A trial of a sweep, before it is trained. */
 export interface SweepTrial {
@@ -49,10 +50,8 @@ export function describeTrial(settings: NamedTrial, checkpoints: string): Stored
     method,
     base: base.sha256,
     // The base's hash is over weights alone; cased and uncased input give other features.
-    tokenizer: tokenizerSha256(base),
-    task: { name: task.name, kind: task.kind.name, labels: task.labels, metric: task.metric, ...decidedBy(task) },
-    train: data.trainData.sha256,
-    dev: data.devData.sha256,
+    tokenizer: tokenizerSha256Of(base),
+    ...identityOf(task, data),
     // As ids have hashed it from the first, whatever the code calls it: a full branch says fork 0 here.
     shape: { fork: place.fork ?? 0, layers: place.layers, full },
     seed,
@@ -71,6 +70,13 @@ export function describeTrial(settings: NamedTrial, checkpoints: string): Stored
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
 
+/** What of a task and its rows can change weights. */
+export const identityOf = (task: Task, { trainData, devData }: Pick<TaskData, "trainData" | "devData">) => ({
+  task: { name: task.name, kind: task.kind.name, labels: task.labels, metric: task.metric, ...decidedBy(task) },
+  train: trainData.sha256,
+  dev: devData.sha256,
+});
+
 /** A teacher as records of its students name it. */
 export const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun) => {
   return { id, folder, sha256: sha256 as string, score };
@@ -79,7 +85,7 @@ export const referenceTo = ({ folder, record: { id, sha256, score } }: StoredRun
 const tokenizerHashes = new WeakMap<object, string>();
 
 /** Kept per base: a vocabulary of 30,000 words takes longer to hash than the rest of a plan of 840 trials. */
-function tokenizerSha256({ tokenizer }: BaseDescription): string {
+export function tokenizerSha256Of({ tokenizer }: BaseDescription): string {
   const sha256 = tokenizerHashes.get(tokenizer) ?? sha256Hex(canonicalJson(tokenizer));
   tokenizerHashes.set(tokenizer, sha256);
   return sha256;
@@ -182,7 +188,7 @@ export async function stopTrial(trial: StoredRun, stopped: NonNullable<RunRecord
 }
 
 /** Makes the run folder ready: a saved state is left to go on from, unless `force`; anything else begins anew. */
-async function beginTrial(trial: StoredRun, config: object, engine: Engine, force: boolean): Promise<RunRecord> {
+export async function beginTrial(trial: StoredRun, config: object, engine: Engine, force: boolean): Promise<RunRecord> {
   const found = await readRecord(trial.folder);
   if (!force && found && found.state !== "finished" && (await loadState(trial.folder))) {
     if (found.state === "running") return found;
@@ -209,13 +215,13 @@ function resolvedConfig(settings: NamedTrial, run: ExecutionOptions): object {
 }
 
 /** The base's config with the dropout rates that training uses. */
-function trainingConfig(config: EncoderConfig, dropout: number | null): EncoderConfig {
+export function trainingConfig(config: EncoderConfig, dropout: number | null): EncoderConfig {
   if (dropout === null) return config;
   const rates = Object.keys(config).filter((key) => key.endsWith("DropoutProb"));
   return { ...config, ...Object.fromEntries(rates.map((key) => [key, dropout])) };
 }
 
 /** Bytes of an unfinished trial: branch, two moments and the best branch, twice while one file replaces the other. */
-function stateBytes(branch: HostTensors): number {
+export function stateBytes(branch: HostTensors): number {
   return Object.values(branch).reduce((sum, { data }) => sum + 2 * 4 * data.byteLength, 0);
 }

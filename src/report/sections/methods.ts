@@ -1,12 +1,17 @@
 // Methods by task (the paper's Table 2), and where the layers of one of them go.
 
+import { formatCount, formatSeconds } from "../../messages/quantities";
 import { counted } from "../../messages/words";
+import { formatMs } from "../../selection/rule";
 import { barsChart } from "../charts/charts";
 import type { Cell, ReportChart, ReportSection, ReportTable } from "../document";
+import type { MethodCosts } from "../method-costs";
 import type { Average, Method, MethodCell, TaskArms } from "../methods";
 import { noiseNote, points, provenance, spreadText } from "../words";
 
-export function methodsSection(tasks: readonly TaskArms[], methods: readonly Method[]): ReportSection {
+type Costs = ReadonlyMap<Method, MethodCosts>;
+
+export function methodsSection(tasks: readonly TaskArms[], methods: readonly Method[], costs: Costs): ReportSection {
   const placed = methods.find(({ name, cost }) => name === "merged" && cost) ?? methods.find(isMixed);
   return {
     id: "methods",
@@ -15,16 +20,18 @@ export function methodsSection(tasks: readonly TaskArms[], methods: readonly Met
       "Overhead is the number of encoder layers that inference over all tasks runs: the deepest fork, once, and every " +
         "task's own layers. Its share is of one whole BERT a task.",
     ],
-    blocks: [methodsTable(tasks, methods), ...(placed ? [layersChart(tasks, placed)] : [])],
+    blocks: [methodsTable(tasks, methods, costs), ...(placed ? [layersChart(tasks, placed)] : [])],
   };
 }
 
 const isMixed = ({ name, cost }: Method) => name.startsWith("mixed") && cost !== null;
 
-function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): ReportTable {
+function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[], costs: Costs): ReportTable {
   const titles = tasks.map(({ results }) => results.title);
   const arms = methods.flatMap(({ cells }) => cells.flatMap((cell) => (cell?.arm ? [cell.arm] : [])));
-  const missing = methods.filter(({ cost }) => cost === null).map(({ name }) => name);
+  const missing = methods.filter(({ cells }) => cells.includes(null)).map(({ name }) => name);
+  const timed = [...costs.values()].some(({ servingMs }) => servingMs !== null);
+  const costOf = (method: Method) => costs.get(method) as MethodCosts;
   const outside = tasks.filter(({ results }) => !results.inAverage).map(({ results }) => results.title);
   return {
     kind: "table",
@@ -39,6 +46,9 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): R
       { title: "Average", numeric: true },
       { title: "Layers", numeric: true },
       { title: "Overhead", numeric: true },
+      { title: "Parameters", numeric: true },
+      { title: "Training", numeric: true },
+      ...(timed ? [{ title: "Serving", numeric: true }] : []),
     ],
     rows: methods.map((method) => [
       { text: method.name },
@@ -46,11 +56,17 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): R
       averageCell(method.average),
       layersCell(method),
       { text: method.cost ? `${(100 * method.cost.share).toFixed(1)} %` : "–" },
+      ...costCells(costOf(method), timed),
     ]),
     notes: [
       ...methods.map(({ name, meaning }) => `${name}: ${meaning}.`),
       "≈ inside the noise of w/o KD (the task's teacher); ? whether it differs is unknown.",
       noiseNote,
+      "Parameters are those that all tasks' models store together. Training is that of the runs that are shown and of their teachers, " +
+        "or of the model under them: what a sweep trained beside them, and frozen layers, are not in it.",
+      timed
+        ? "Serving is one batch through all tasks, by the layers that --latency measured; what shares no trunk runs apart."
+        : "Serving times need what layers cost: select --measure writes it, and --latency reads it.",
       "The second line of an average is over the seeds that all tasks have.",
       ...(outside.length > 0 ? [`Not in the average: ${outside.join(", ")}.`] : []),
       ...(missing.length > 0
@@ -61,11 +77,19 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[]): R
       file: "methods.csv",
       header: [
         ...["method", "task", "metric", "split", "score", "mean", "sd", "seeds", "branch_layers", "fork"],
-        ...["difference_from_teacher", "half_width_95", "verdict"],
+        ...["difference_from_teacher", "half_width_95", "verdict", "training_seconds", "parameters", "serving_ms"],
       ],
-      rows: methods.flatMap((method) => [...methodRows(tasks, method), averageRow(method)]),
+      rows: methods.flatMap((method) => [...methodRows(tasks, method), averageRow(method, costOf(method))]),
     },
   };
+}
+
+function costCells({ parameters, seconds, servingMs }: MethodCosts, timed: boolean): Cell[] {
+  return [
+    { text: parameters === null ? "–" : formatCount(parameters) },
+    { text: seconds === null ? "–" : formatSeconds(seconds) },
+    ...(timed ? [{ text: servingMs === null ? "–" : `${formatMs(servingMs)} ms` }] : []),
+  ];
 }
 
 function methodCell(cell: MethodCell | null): Cell {
@@ -99,24 +123,26 @@ function methodRows(tasks: readonly TaskArms[], { name, cells }: Method) {
   return cells.flatMap((cell, i) => {
     const task = tasks[i]?.results;
     if (!cell || !task) return [];
-    const { score, spread, arm, layers, fork, comparison } = cell;
+    const { score, spread, arm, layers, fork, comparison, seconds } = cell;
     return [
       [
         ...[name, task.name, task.metric, "dev", score, spread?.mean ?? null, spread?.sd ?? null],
         ...[arm?.scores.size ?? null, layers, fork],
         ...[comparison?.difference ?? null, comparison?.halfWidth ?? null, comparison?.verdict ?? null],
+        ...[seconds, null, null],
       ],
     ];
   });
 }
 
 /** The average, with all layers where the others have their branch's and the shared ones where they have a fork. */
-function averageRow({ name, average, cost }: Method) {
+function averageRow({ name, average, cost }: Method, { seconds, parameters, servingMs }: MethodCosts) {
   const { score = null, spread = null, seeds = null, comparison = null } = average ?? {};
   return [
     ...[name, "average", "", "dev", score, spread?.mean ?? null, spread?.sd ?? null, seeds],
     ...[cost?.layers ?? null, cost?.shared ?? null],
     ...[comparison?.difference ?? null, comparison?.halfWidth ?? null, comparison?.verdict ?? null],
+    ...[seconds, parameters, servingMs],
   ];
 }
 

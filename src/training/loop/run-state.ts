@@ -20,6 +20,8 @@ export interface Best {
   readonly metrics: Readonly<Record<string, number | null>>;
   /** Of a task whose thresholds are tuned. */
   readonly tuned?: Tuned;
+  /** Of several tasks that are trained together: of each what it scored. */
+  readonly tasks?: Readonly<Record<string, Pick<Best, "score" | "metrics" | "tuned">>>;
 }
 
 /** Where a run stands: the next batch to train is `batch` of `epoch` (from 0). */

@@ -40,6 +40,8 @@ export interface StepSettings {
   readonly head?: HeadForward | undefined;
   /** Global norm to clip to; 0 switches clipping off. */
   readonly clipNorm: number;
+  /** AdamW's scalars of a tensor among the inputs, where some tensors have taken fewer steps; absent: the step's for all. */
+  readonly scalarsOf?: (name: string, inputs: Tensors) => Tensors;
 }
 
 /** Name of the input that holds a site's mask. */
@@ -54,7 +56,14 @@ export const rowWeights = (inputs: Tensors) => inputs["row_weights"] as Tensor1D
  * dropout/<site> where dropout is on. Outputs: loss and grad_norm, both scalars. A tensor that the loss does not depend
  * on stays as it is, without decay, as in PyTorch.
  */
-export function trainStep({ place, config, loss, head, clipNorm }: StepSettings): EntryPoint {
+export function trainStep({
+  place,
+  config,
+  loss,
+  head,
+  clipNorm,
+  scalarsOf = (_, inputs) => inputs,
+}: StepSettings): EntryPoint {
   return (state, inputs) => {
     const names = trainedNames(state);
     const dropout = dropoutFrom(inputs);
@@ -80,7 +89,7 @@ export function trainStep({ place, config, loss, head, clipNorm }: StepSettings)
     const { norm, factor } = clipByGlobalNorm(grads, clipNorm);
     const next: Tensors = {};
     for (const [i, name] of trained.entries()) {
-      Object.assign(next, update(state, name, grads[i] as Tensor, factor, inputs));
+      Object.assign(next, update(state, name, grads[i] as Tensor, factor, scalarsOf(name, inputs)));
     }
     if (!scale) return { state: next, outputs: { loss: value, grad_norm: norm } };
     const kept = keepFinite(state, next, norm);
