@@ -125,8 +125,11 @@ function toRow(cells: readonly string[], header: readonly string[], line: number
   const layers = wholeNumber(cell("layers"));
   const fork = /^none$/i.test(cell("fork")) ? null : wholeNumber(cell("fork"));
   if (!baseLayers) return `base_layers "${cell("base_layers")}" is no number of layers from 1 to 1000`;
-  if (layers === undefined) return `layers "${cell("layers")}" is no number of layers from 0 to 1000`;
   if (fork === undefined) return `fork "${cell("fork")}" is neither a number of layers nor none`;
+  // A head alone stands on all of the frozen layers; what shares none has some of its own.
+  const least = fork === null ? 1 : 0;
+  if (layers === undefined || layers < least)
+    return `layers "${cell("layers")}" is no number of layers from ${least} to 1000`;
   if ((fork ?? 0) + layers > baseLayers)
     return `${layers} layers above fork ${fork ?? "none"} are more than the base's ${baseLayers}`;
   const score = toScore(cell("score"));

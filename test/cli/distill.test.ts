@@ -81,6 +81,22 @@ test("whole students: their method in the table and the status, and a config.yam
   expect(run("status").stdout).toContain("distilbert l=2");
 });
 
+test("--teacher full asks for full fine-tuning, and is in the config.yaml that is the same run", () => {
+  const line = "distill --task rte --method vanilla-kd --student-layers 2 --teacher full";
+  const without = run(line);
+  expect([without.status, without.stderr]).toEqual([
+    4,
+    expect.stringMatching(/--teacher full: no finished k=full for rte in .* Run: flexbert finetune --task rte --k full --base/),
+  ]);
+  expect(run("finetune --task rte --k full").status).toBe(0);
+  const { status, stdout, stderr } = run(`${line} --json`);
+  expect(status).toBe(0);
+  expect(stderr).toContain("rte: the teacher is k=full seed 1");
+  const [{ runs }] = JSON.parse(stdout).tasks;
+  const again = run(`distill --config ${path.join(runs[0].folder, "config.yaml")}`);
+  expect(again.stdout).toMatch(/^0 runs trained, 1 finished before/m);
+});
+
 test.each([
   ["--student-forks 3 --student-layers 2", /--student-forks 3: .* there is no room for 2\. Give forks of at most 2/],
   ["--student-forks all", /--student-forks "all": it takes forks such as same, 2-5, 3 or same,2,4/],

@@ -1,6 +1,6 @@
 // flexbert joint: what it plans, trains and prints, its model as a base of merge and finetune, and what it refuses.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { writeBase } from "../../src/checkpoints/bases/random-base";
@@ -71,6 +71,42 @@ describe("a joint model", () => {
       { method: "MT-DNN (leave-one-out)", layers: null },
     ]);
   });
+});
+
+test("an experiment has them as a step that is done once, with its own rows a task, and its report measures layers", () => {
+  const content = `base: ./tiny
+tasks: [sst2, rte, stsb]
+max_length: 32
+max_train_samples: { sst2: 16 }
+finetune: { k: "1,full", epochs: 1 }
+distill: { method: pkd, student_layers: 2, teacher: full, epochs: 1 }
+joint: { epochs: 1, leave_one_out: true }
+report: { measure: true }
+`;
+  writeFileSync(path.join(cwd, "together.yaml"), content);
+  const whole = "run together.yaml --out together --engine wasm --threads 1";
+  expect(succeeded(`${whole} --dry-run`)).toMatch(/^joint: about .* for models that tasks train together$/m);
+  expect(succeeded(whole)).toMatch(/^sst2, rte, stsb together, seed 1:/m);
+  const { models } = JSON.parse(readFileSync(path.join(cwd, "together/joint.json"), "utf8"));
+  // Batches of 32: one a task, of sst2's 16 rows too.
+  expect(models.map(({ steps }: { steps: number }) => steps)).toEqual([1 + 2 + 2, 2 + 2, 1 + 2, 1 + 2]);
+  const head = path.join(cwd, models[0].folder, "sst2/finetune");
+  const record = JSON.parse(readFileSync(path.join(head, readdirSync(head)[0] as string, "run.json"), "utf8"));
+  expect(record).toMatchObject({ method: "joint", trainData: { rows: 16 } });
+  const report = readdirSync(path.join(cwd, "together/report"), { recursive: true }) as string[];
+  const table = report.find((file) => path.basename(file) === "methods.csv") as string;
+  const lines = readFileSync(path.join(cwd, "together/report", table), "utf8").split(/\r?\n/);
+  const averages = lines.filter((line) => line.includes(",average,"));
+  const named = ["Full fine-tuning", "PKD-2@full", "MT-DNN (full)", "MT-DNN (leave-one-out)", "w/o KD"];
+  expect(averages.map((line) => line.split(",")[0])).toEqual(expect.arrayContaining(named));
+  // Seconds, parameters and milliseconds of all tasks together.
+  const costs = (name: string) => averages.find((line) => line.startsWith(name))?.split(",").slice(-3) ?? [];
+  for (const name of ["Full fine-tuning", "PKD-2@full", "MT-DNN (full)", "w/o KD"]) {
+    expect(costs(name).map((value) => Number(value) > 0)).toEqual([true, true, true]);
+  }
+  expect(costs("MT-DNN (leave").slice(1)).toEqual(["", ""]);
+  expect(Number(costs("MT-DNN (full)")[1])).toBeLessThan(Number(costs("Full fine-tuning")[1]));
+  expect(run(whole).stderr).toMatch(/joint: nothing has changed, skipped/);
 });
 
 test.each([

@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { groupTrials, listTrials, stepsOf } from "../../src/experiment/plan";
 import { readExperiment } from "../../src/experiment/read";
+import { methodOf, methods } from "../../src/recipes/methods/methods";
 import { recipes } from "../../src/recipes/recipes";
 
 const folder = path.join(__dirname, "../../experiments");
@@ -18,8 +19,12 @@ describe.each(files)("%s", (name) => {
     const { trials, notes } = listTrials(experiment, experiment.base.includes("MiniLM") ? 6 : 12);
     expect(notes).toEqual([]);
     expect(trials.map(({ index }) => index)).toEqual(trials.map((_, i) => i));
-    expect(groupTrials(trials)).toHaveLength(2 * experiment.tasks.length);
-    expect(stepsOf(experiment)).toEqual(["finetune", "distill", "select", "merge", "report"]);
+    // Students of one teacher are a group, those that full fine-tuning teaches another.
+    const students = trials.filter(({ recipe }) => recipe.makes === "students");
+    const teachers = new Set(students.map(({ fullTeacher }) => fullTeacher)).size;
+    expect(groupTrials(trials)).toHaveLength((1 + teachers) * experiment.tasks.length);
+    const joint = experiment.joint ? ["joint"] : [];
+    expect(stepsOf(experiment)).toEqual(["finetune", "distill", ...joint, "select", "merge", "report"]);
   });
 
   test.each(["command", "device", "minutes", "score"])("says its %s at the top", (key) => {
@@ -47,6 +52,21 @@ test("the paper's experiment has 840 fine-tuning trials, from the largest k to t
   for (const { training } of finetuning) {
     expect(training).toMatchObject({ learningRate: 2e-5, batchSize: 32, maxLength: 128, weightDecay: 0.01 });
   }
+});
+
+test("Table 2's experiment has every method of whole students, taught by full fine-tuning, and three seeds of small tasks", async () => {
+  const experiment = await readExperiment(path.join(folder, "table2.yaml"), recipes);
+  const { trials } = listTrials(experiment, 6);
+  for (const { name } of experiment.tasks) {
+    const own = trials.filter(({ task, options }) => task.name === name && methodOf(options));
+    const seeds = ["rte", "mrpc", "cola"].includes(name) ? 3 : 1;
+    expect(own.map(({ options, seed }) => `${options["method"]} ${seed}`).sort()).toEqual(
+      [...methods.keys()].flatMap((method) => [1, 2, 3].slice(0, seeds).map((seed) => `${method} ${seed}`)).sort(),
+    );
+    expect(own.every(({ place, fullTeacher }) => place.fork === null && place.layers === 3 && fullTeacher)).toBe(true);
+  }
+  expect(experiment.joint).toMatchObject({ leave_one_out: true });
+  expect(experiment.report).toEqual({ measure: true });
 });
 
 test("MiniLM's experiment limits CoLA and SST-2, and has three seeds of both beginnings for the box plots", async () => {

@@ -85,7 +85,7 @@ describe("readScores", () => {
     ["no task", rows(",12,0,1,80"), /line 2: task is empty/],
     ["a task that colours terminals", rows("\x1b[31ma,12,0,1,80"), /task "\\u001b\[31ma" holds a control character/],
     ["a task of two lines", rows('"a\nb",12,0,1,80'), /holds a control character/],
-    ["no layers", rows("a,12,0,0,80"), /layers "0" is no number of layers from 1/],
+    ["a whole encoder of no layers", rows("a,12,none,0,80"), /layers "0" is no number of layers from 1/],
     ["half a layer", rows("a,12,0,1.5,80"), /layers "1.5"/],
     ["a negative fork", rows("a,12,-1,1,80"), /fork "-1" is neither/],
     ["layers above the base", rows("a,12,8,5,80"), /5 layers above fork 8 are more than the base's 12/],

@@ -194,7 +194,7 @@ function optionsProblem({ method, options }: CheckedFields): string | null {
 /** A student that has embeddings of its own may have fewer layers than the base. */
 function placeProblem({ base, fork, full, layers, teacher }: CheckedFields): string | null {
   if (full !== (fork === null)) return `its full is ${full}, its fork ${fork}`;
-  const whole = teacher ? layers <= base.layers : layers === base.layers;
+  const whole = teacher ? layers > 0 && layers <= base.layers : layers === base.layers;
   const wanted = fork === null ? whole : fork + layers <= base.layers;
   return wanted ? null : `its layers are ${layers} and its fork ${fork}, of a base of ${base.layers} layers`;
 }
