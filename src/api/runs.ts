@@ -14,6 +14,7 @@ type Recorded = Pick<
   | "metrics"
   | "bestEpoch"
   | "steps"
+  | "trained"
   | "stopped"
   | "tuned"
 >;
@@ -31,11 +32,12 @@ export interface RunSummary extends Recorded {
 
 export function describeRun({ folder, record }: StoredRun): RunSummary {
   const { task, method, layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond } = record;
-  const { state, stopped, tuned, finishedAt = null } = record;
+  const { state, stopped, tuned, trained, finishedAt = null } = record;
   return {
     ...{ task, method, folder, state },
     ...(state === "stopped" && stopped ? { stopped } : {}),
     ...{ layers, full, fork, seed, score, metrics, bestEpoch, steps, seconds, tokensPerSecond, finishedAt },
     ...(tuned ? { tuned } : {}),
+    ...(trained === undefined ? {} : { trained }),
   };
 }

@@ -3,6 +3,7 @@
 import path from "node:path";
 import { recordedTasksFile, type StoredRun } from "../checkpoints/runs/run-folder";
 import { subfolders } from "../files/folder";
+import { adapterOf } from "../model/adapters/adapters";
 import { type Given, readGiven } from "../options/given";
 import { taskRuns } from "../recipes/stored-runs";
 import { isSharing } from "../selection/candidates";
@@ -36,13 +37,15 @@ export async function status(options: StatusOptions = {}, caller: Caller = {}): 
 export interface StoredStatus extends Pick<TaskStatus, "base" | "task" | "next"> {
   readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
+  /** Whose layers stayed frozen. */
+  readonly adapted: readonly StoredRun[];
   readonly teacher: StoredRun | null;
 }
 
-export const describeStatus = ({ teachers, students, teacher, ...rest }: StoredStatus): TaskStatus => ({
+export const describeStatus = ({ teachers, students, adapted, teacher, ...rest }: StoredStatus): TaskStatus => ({
   ...rest,
   teacher: teacher?.folder ?? null,
-  runs: [...teachers, ...students].map(describeRun),
+  runs: [...teachers, ...adapted, ...students].map(describeRun),
 });
 
 export async function readStatuses(options: StatusOptions, { recipes }: Call): Promise<StoredStatus[]> {
@@ -50,11 +53,11 @@ export async function readStatuses(options: StatusOptions, { recipes }: Call): P
   const statuses: StoredStatus[] = [];
   for (const base of await subfolders(checkpoints)) {
     for (const task of await subfolders(path.join(checkpoints, base))) {
-      const { teachers, students } = await taskRuns(recipes, checkpoints, base, task);
+      const { teachers, students, adapted } = await taskRuns(recipes, checkpoints, base, task);
       const teacher = chooseTeacher(comparableRuns(teachers)[0] ?? [], "max");
-      const flags = await flagsOf(teachers[0] ?? students[0]);
-      const next = nextStep(task, teachers, students, teacher, flags);
-      statuses.push({ base, task, next, teachers, students, teacher });
+      const flags = await flagsOf(teachers[0] ?? students[0] ?? adapted[0]);
+      const next = nextStep(task, { teachers, students, adapted, teacher }, flags);
+      statuses.push({ base, task, next, teachers, students, adapted, teacher });
     }
   }
   return statuses;
@@ -72,16 +75,20 @@ async function flagsOf(run: StoredRun | undefined): Promise<string> {
 
 function nextStep(
   task: string,
-  teachers: readonly StoredRun[],
-  students: readonly StoredRun[],
-  teacher: StoredRun | null,
+  { teachers, students, adapted, teacher }: Pick<StoredStatus, "teachers" | "students" | "adapted" | "teacher">,
   flags: string,
 ): string {
-  const unfinished = [...teachers, ...students].filter(({ record }) => record.state === "running");
+  const unfinished = [...teachers, ...students, ...adapted].filter(({ record }) => record.state === "running");
   if (unfinished.length > 0) return `${unfinished.length} unfinished: repeat the command that began them`;
   // Students of a full run stand on forks of their own, and are there to be merged; whole ones stand beside all that.
   const sharing = students.filter(isSharing);
-  if (!teacher && sharing.length === 0) return `flexbert finetune --task ${task}${flags}`;
+  if (!teacher && sharing.length === 0) {
+    const [done] = adapted.filter(({ record }) => record.state === "finished");
+    const method = done && adapterOf(done.record.options)?.name;
+    return method
+      ? `flexbert merge --select ${method} --out merged/${flags}`
+      : `flexbert finetune --task ${task}${flags}`;
+  }
   // A teacher of one layer has no smaller student on its fork.
   const isDistilled = sharing.length > 0 || teacher?.record.layers === 1;
   return isDistilled ? `flexbert merge --out merged/${flags}` : `flexbert distill --task ${task}${flags}`;

@@ -7,8 +7,9 @@ import { decidesAs } from "../checkpoints/runs/tuned";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
 import { counted } from "../messages/words";
+import { adapterOf } from "../model/adapters/adapters";
 import { recipesThatMake } from "../recipes/recipe";
-import { hasTaskRuns, taskRuns } from "../recipes/stored-runs";
+import { hasTaskRuns, type TaskRuns, taskRuns } from "../recipes/stored-runs";
 import { type Candidates, leftOut } from "../selection/candidates";
 import { chooseTeacher, comparableRuns, fullRun, seedsOf, teachingRun } from "../selection/teacher";
 import type { ChooseBy } from "../settings/selection";
@@ -22,20 +23,25 @@ export async function runsOf(
   task: Task,
   checkpoints: string,
   { recipes, reporter }: Call,
-): Promise<Candidates> {
-  const { teachers, students } = await taskRuns(recipes, checkpoints, base.name, task.name);
-  const ofBase = (run: StoredRun) => isOfBase(run, base);
-  const here = { teachers: teachers.filter(ofBase), students: students.filter(ofBase) };
+): Promise<Candidates & TaskRuns> {
+  const all = await taskRuns(recipes, checkpoints, base.name, task.name);
+  const here = filtered(all, (run) => isOfBase(run, base));
   // Scores with tuned thresholds and without do not compare.
-  const decides = (run: StoredRun) => run.record.state !== "finished" || decidesAs(task, run);
-  const found = { teachers: here.teachers.filter(decides), students: here.students.filter(decides) };
-  const others = [...here.teachers, ...here.students].length - [...found.teachers, ...found.students].length;
+  const found = filtered(here, (run) => run.record.state !== "finished" || decidesAs(task, run));
+  const count = ({ teachers, students, adapted }: TaskRuns) => teachers.length + students.length + adapted.length;
+  const others = count(here) - count(found);
   if (others > 0) {
     const how = task.threshold === TUNED ? "without tuned thresholds" : "with tuned thresholds";
     reporter.log(`${task.name}: ${counted(others, "run")} ${how} left out`);
   }
   return { task: task.name, ...found };
 }
+
+const filtered = ({ teachers, students, adapted }: TaskRuns, keep: (run: StoredRun) => boolean): TaskRuns => ({
+  teachers: teachers.filter(keep),
+  students: students.filter(keep),
+  adapted: adapted.filter(keep),
+});
 
 /** Throws modelError (4) for a run of this very base whose record has another number of layers for it. */
 function isOfBase({ folder, record }: StoredRun, { sha256, config, name }: BaseDescription): boolean {
@@ -69,14 +75,14 @@ export async function findTeachers(
 ): Promise<Teachers> {
   const [first] = recipesThatMake("teachers", call.recipes);
   const folder = methodFolder(values.checkpoints, base.name, task.name, first?.method ?? "");
-  const { teachers } = await runsOf(base, task, values.checkpoints, call);
+  const { teachers, adapted } = await runsOf(base, task, values.checkpoints, call);
   const comparable = comparableRuns(teachers)[0] ?? [];
   const { full = false } = values;
   const teacher = full ? fullRun(comparable) : teachingRun(comparable, values.chooseBy);
   if (!teacher) {
     const [which, k] = full ? ["--teacher full: no finished k=full", " --k full"] : ["no teacher", ""];
     throw modelError(
-      `${which} for ${task.name} in ${folder}. Run: flexbert finetune --task ${task.name}${k} --base ${base.name}`,
+      `${which} for ${task.name} in ${folder}${whyNone(adapted)}. Run: flexbert finetune --task ${task.name}${k} --base ${base.name}`,
     );
   }
   for (const line of leftOut({ teachers, students: [] }, values.chooseBy)) {
@@ -84,6 +90,10 @@ export async function findTeachers(
   }
   return { teacher, seedsOfTeacher: seedsOf(teacher, teachers) };
 }
+
+/** What is there of a task without a teacher. */
+const whyNone = (adapted: readonly StoredRun[]): string =>
+  adapted.length > 0 ? ` (students learn from trained layers, and it has runs of --method alone)` : "";
 
 /** Why a command found no run of any task that it knows: there is none, or its task is described in a file not named. */
 export async function noRuns(
@@ -95,7 +105,8 @@ export async function noRuns(
   const folder = baseFolder(checkpoints, base.name);
   const found = await subfolders(folder);
   for (const task of found) {
-    const [run] = (await taskRuns(recipes, checkpoints, base.name, task)).teachers;
+    const { teachers, adapted } = await taskRuns(recipes, checkpoints, base.name, task);
+    const [run] = [...teachers, ...adapted];
     const file = run ? await recordedTasksFile(run.folder) : null;
     if (file === null) continue;
     return modelError(
@@ -107,7 +118,7 @@ export async function noRuns(
   );
 }
 
-/** The stored runs of a task that compare with a command's, and the teacher that distill would take now. */
+/** The stored runs of a task that compare with a command's, of its method, and the teacher that distill would take now. */
 export interface Standing {
   readonly comparable: readonly StoredRun[];
   readonly teacher: StoredRun | null;
@@ -122,8 +133,12 @@ export async function standingOf(
   { base, task, checkpoints, by }: { base: BaseDescription; task: Task; checkpoints: string; by: ChooseBy },
   call: Call,
 ): Promise<Standing> {
-  const groups = comparableRuns((await runsOf(base, task, checkpoints, call)).teachers);
+  const { teachers, adapted } = await runsOf(base, task, checkpoints, call);
+  const groups = comparableRuns(teachers);
   const own = new Set(runs.map(({ folder }) => folder));
-  const comparable = groups.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
-  return { comparable, teacher: chooseTeacher(groups[0] ?? runs, by) };
+  const method = adapterOf(runs[0]?.record.options ?? {});
+  const ofMethod = adapted.filter(({ record }) => method !== null && adapterOf(record.options) === method);
+  const alike = method ? comparableRuns(ofMethod) : groups;
+  const comparable = alike.find((group) => group.some(({ folder }) => own.has(folder))) ?? runs;
+  return { comparable, teacher: chooseTeacher(groups[0] ?? (method ? [] : runs), by) };
 }

@@ -4,6 +4,7 @@ import type { TrainedSweep } from "../api/train/train";
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { formatScore, formatSeconds } from "../messages/quantities";
 import { counted } from "../messages/words";
+import { adapterOf } from "../model/adapters/adapters";
 import { kOf } from "../model/place";
 import type { SearchReport } from "../recipes/halving/rule";
 import { methodOf } from "../recipes/methods/methods";
@@ -24,7 +25,8 @@ export function printTeachers({ sweep, runs, standing, search }: TrainedSweep, t
     const mark = chosen ? "teacher" : "";
     return [k, formatScore(max), formatScore(mean), seeds.length, formatSeconds(seconds), rate, mark];
   });
-  terminal.print(`${task.name}: dev ${task.metric} by k, in points`);
+  const adapter = adapterOf(comparable[0]?.record.options ?? {});
+  terminal.print(`${task.name}: dev ${task.metric} by k${adapter ? ` of ${adapter.name}` : ""}, in points`);
   terminal.print(`${table(["k", "max", "mean", "runs", "time", "tokens/s", ""], rows)}\n`);
   // A sweep that halving never touched has the report in its JSON alone.
   const halved = halving !== undefined || runs.some(({ record }) => record.stopped);

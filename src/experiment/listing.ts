@@ -169,7 +169,7 @@ async function listTrial(resolver: Resolver, spec: TrialSpec): Promise<ListedTri
   const place = found.kind === "trial" ? found.settings.place : waiting;
   const transfer = found.kind === "trial" ? found.settings.transfer : spec.transfer;
   const cost = estimateTrial({ ...spec, base, place, data: await resolver.data(task), transfer });
-  const common = { spec, ...cost, bytes: 4 * cost.trainable };
+  const common = { spec, ...cost, bytes: 4 * cost.stored };
   if (found.kind !== "trial") return { ...common, id: null, folder: null, teacher: null, state: found.kind };
   const { trial } = found;
   const { teacher } = found.sweep;

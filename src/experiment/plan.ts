@@ -11,7 +11,7 @@ import { placeRequest } from "../model/place";
 import { fitForks } from "../options/forks";
 import { fitLayers } from "../options/layers";
 import { configKey } from "../options/option";
-import { type Layers, type Recipe, startOf, type Variant } from "../recipes/recipe";
+import { type Layers, mayTeach, type Recipe, startOf, type Variant } from "../recipes/recipe";
 import type { TrainingOptions } from "../settings/training";
 import type { Task } from "../tasks/task";
 import type { Block } from "./blocks";
@@ -119,7 +119,7 @@ function variantsOf({ recipe, values }: Block, layers: Layers, file: string): Va
 /** The seeds of a teacher are there before its students: a file that makes too few says so before hours of work. */
 function requireSeeds({ file }: Experiment, { task, teachers = 1 }: Line, lines: readonly Line[]): void {
   if (teachers <= 1) return;
-  const makers = lines.filter((line) => line.task === task && line.recipe.makes === "teachers");
+  const makers = lines.filter((line) => line.task === task && mayTeach(line));
   const seeds = new Set(makers.flatMap((line) => line.seeds)).size;
   if (teachers <= seeds) return;
   const [maker] = makers;

@@ -5,6 +5,7 @@ import path from "node:path";
 import { withLabels } from "../data/labels";
 import { asText } from "../errors/printable";
 import { didYouMean } from "../messages/nearest";
+import { adapters } from "../model/adapters/adapters";
 import { configKey, type Definition } from "../options/option";
 import { defaultOf, settingsFrom } from "../options/settings";
 import { type EntryPath, type Problem, parseYamlFile, readYamlText, schemaProblems } from "../options/yaml-file";
@@ -89,7 +90,7 @@ export async function readExperiment(file: string, recipes: Recipes): Promise<Ex
 
 type Raw = Readonly<Record<string, unknown>> | null;
 
-/** A single block of students as a list of one, `distill: false` as none, and how to say a path as the file has it. */
+/** A single block as a list of one, students' `distill: false` as none, and how to say a path as the file has it. */
 function withBlockLists(
   content: unknown,
   recipes: Recipes,
@@ -98,10 +99,11 @@ function withBlockLists(
     return { normal: content, written: (at) => at };
   const normal: Record<string, unknown> = { ...content };
   const single = new Set<PropertyKey>();
-  for (const { method } of recipesThatMake("students", recipes)) {
+  for (const { method, makes } of Object.values(recipes)) {
     const section = normal[method];
-    if (section === false) delete normal[method];
-    if (typeof section !== "object" || section === null || Array.isArray(section)) continue;
+    if (section === false && makes === "students") delete normal[method];
+    const isBlock = typeof section === "object" && section !== null;
+    if (Array.isArray(section) || section === undefined || (makes === "students" && !isBlock)) continue;
     normal[method] = [section];
     single.add(method);
   }
@@ -193,20 +195,33 @@ function teacherProblems(
   const made = all.filter(({ method }) => steps[method] !== undefined);
   if (made.length === 0) return all.slice(0, 1).map(({ method }) => ({ path: [method], message: "is missing" }));
   const students = recipesThatMake("students", recipes).map(({ method }) => method);
-  const others = placed.length > 0 ? [] : ["select", "merge"]; // what is there to choose then are the students
+  const byMethod = adapters.has(String((steps["merge"] as Raw)?.["select"])); // merge then takes runs of frozen layers
+  const others = placed.length > 0 ? [] : byMethod ? ["select"] : ["select", "merge"]; // what is there to choose then are the students
   const needy = [...students.filter((step) => !placed.includes(step)), ...others].filter((step) => isStep(steps[step]));
   if (needy.length === 0) return [];
-  const full = made.flatMap(({ method, options, inFile }) => {
+  const lacking = made.map(({ method, options, inFile }): Problem[] => {
+    const blocks = [steps[method]].flat();
+    const trained = blocks.flatMap((block, b) => (onlyAdapters(block) ? [] : [{ block, b }]));
+    if (trained.length === 0) {
+      const message = `trains no layers, which leaves no teacher: add a block without method, or leave out ${needy.join(", ")}`;
+      return [{ path: [method, 0], message }];
+    }
     const required = Object.keys(inFile).filter((name) => inFile[name] === "required");
     const keys = required.map((name) => configKey((options[name] as Definition<unknown>).flag));
-    return keys.filter((key) => asText((steps[method] as Raw)?.[key]) === "full").map((key) => [method, key] as const);
+    const isFull = (key: string) => trained.every(({ block }) => asText((block as Raw)?.[key]) === "full");
+    const message = `full alone leaves no teacher, because it shares no trunk: add numbers, or leave out ${needy.join(", ")}`;
+    return keys
+      .filter(isFull)
+      .map((key) => ({ path: [method, trained[0]?.b ?? 0, key], message: `${key}: ${message}` }));
   });
-  if (full.length < made.length) return [];
-  return full.map((at) => ({
-    path: at,
-    message: `${at[1]}: full alone leaves no teacher, because it shares no trunk: add numbers, or leave out ${needy.join(", ")}`,
-  }));
+  return lacking.every((problems) => problems.length > 0) ? lacking.flat() : [];
 }
+
+/** Whether every trial of a block leaves its layers frozen. */
+const onlyAdapters = (block: unknown): boolean => {
+  const methods = [(Object(block) as Raw)?.["method"]].flat();
+  return methods.every((method) => adapters.has(String(method)));
+};
 
 function toExperiment(
   content: ExperimentFile,

@@ -5,6 +5,7 @@
 import path from "node:path";
 import type { BaseDescription } from "../checkpoints/bases/base";
 import { type RunRecord, readRecord, type StoredRun } from "../checkpoints/runs/run-folder";
+import { mayTeach } from "../recipes/recipe";
 import { readTaskData, type TaskData } from "../recipes/trial/task-data";
 import { type SweepTrial, storedRun } from "../recipes/trial/trial";
 import { isNeeded, readTransfers, type SweepSettings, sweepTrial, transferKey } from "../recipes/trial/variants";
@@ -129,7 +130,7 @@ export function createResolver(
   const chooseTeacher = async (task: Task, isFull: boolean): Promise<Teachers | null> => {
     const runs: StoredRun[] = [];
     for (const spec of trials) {
-      if (spec.recipe.makes !== "teachers" || spec.task !== task) continue;
+      if (!mayTeach(spec) || spec.task !== task) continue;
       const run = await resolver.outcome(spec);
       if (run === null || run === "unneeded") return null;
       runs.push(run);

@@ -2,6 +2,7 @@
 // process, and however often it was stopped. Times and machines stay out of them.
 
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
+import { adapterOf } from "../model/adapters/adapters";
 import { kOf, type PlaceRequest } from "../model/place";
 import type { K } from "../options/layers";
 import { methodOf } from "../recipes/methods/methods";
@@ -43,7 +44,7 @@ export interface ScoreLine {
   /** "teacher": that of the task's teacher. */
   readonly fork: PlaceRequest["fork"];
   readonly init: string | null;
-  /** Of a whole student: how it was taught. */
+  /** Of a whole student how it was taught, of small tensors over frozen layers theirs. */
   readonly method?: string;
   /** Of its teacher's layers, those that it begins as; null for those at its own depth. */
   readonly initLayers: string | null;
@@ -74,7 +75,7 @@ export function scoreTable(): ScoreTable {
       counts.results++;
       if (!run) counts.unneeded++;
       const { recipe, task, place } = spec;
-      // A label has layers, and the method of a whole student.
+      // A label has layers, and the method of whole students and of small tensors.
       const key = [recipe.method, task.name, startOf(spec), recipe.describe(spec).label, place.fork].join(" ");
       const group = groups.get(key) ?? { first: spec, scores: [], seeds: new Set() };
       groups.set(key, group);
@@ -92,7 +93,7 @@ export function scoreTable(): ScoreTable {
 /** Of all trials with the first one's layers. */
 function lineOf(first: TrialSpec, scores: readonly (number | null)[], seeds: number) {
   const { recipe, task, place, init, initLayers, options } = first;
-  const method = methodOf(options);
+  const method = methodOf(options) ?? adapterOf(options);
   const spread = spreadOf(scores);
   const line: ScoreLine = {
     task: task.name,

@@ -214,12 +214,12 @@ export type FileBlock = Pick<CommonFile, keyof typeof blockKeys> & {
 type CommonFile = z.output<typeof common>;
 
 export interface ExperimentFile extends CommonFile {
-  /** By recipe; what makes teachers has one block. */
+  /** By recipe. */
   readonly sections: Readonly<Record<string, readonly FileBlock[]>>;
 }
 
 export interface ExperimentSchema {
-  /** Reads what read.ts has made of a file: students' blocks are a list. */
+  /** Reads what read.ts has made of a file: blocks are lists. */
   parse(content: unknown): { readonly data: ExperimentFile } | { readonly issues: readonly z.core.$ZodIssue[] };
   /** The keys that the object at a path of an experiment file may have. */
   keysAt(at: EntryPath): string[];
@@ -229,8 +229,7 @@ export interface ExperimentSchema {
 export function experimentSchema(recipes: Recipes): ExperimentSchema {
   const own = Object.values(recipes).map((recipe) => [recipe.method, blockOf(recipe)] as const);
   const sections = own.map(([method, block]) => {
-    const list = recipes[method]?.makes === "students" ? z.array(block).min(1, "needs at least one block") : block;
-    return [method, list.optional()] as const;
+    return [method, z.array(block).min(1, "needs at least one block").optional()] as const;
   });
   const { joint, select, exits, merge, report, jobs, ...before } = common.shape;
   const last = { joint, select, exits, merge, report, jobs };

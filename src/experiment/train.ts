@@ -9,6 +9,7 @@ import type { Engine } from "../engines/engine";
 import { modelError, UserError } from "../errors/errors";
 import { lockHolder, tryLeaseFolder } from "../files/lock";
 import { Interrupted } from "../messages/reporter";
+import { mayTeach } from "../recipes/recipe";
 import { inOrder } from "../recipes/sweep";
 import type { SweepTrial } from "../recipes/trial/trial";
 import type { Task } from "../tasks/task";
@@ -164,7 +165,7 @@ async function holdForTeachers(
 ): Promise<void> {
   for (const { task } of groupTrials(open)) {
     if (told.has(task.name) || (await resolver.teacher(task)) !== null) continue;
-    if (open.some((spec) => spec.task === task && spec.recipe.makes === "teachers")) continue;
+    if (open.some((spec) => spec.task === task && mayTeach(spec))) continue;
     told.add(task.name);
     held.add(`${task.name} has no teacher yet: ${await unfinishedTeachers(resolver, task)}. ${others}`);
   }
@@ -185,7 +186,7 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presen
     else watched.push(spec);
   }
   for (const spec of resolver.trials) {
-    if (spec.recipe.makes === "teachers" && waiting.has(spec.task) && (await resolver.outcome(spec)) === null) {
+    if (mayTeach(spec) && waiting.has(spec.task) && (await resolver.outcome(spec)) === null) {
       watched.push(spec);
     }
   }
@@ -199,9 +200,8 @@ async function othersWork(resolver: Resolver, open: readonly TrialSpec[], presen
 
 async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly TrialSpec[]): Promise<UserError> {
   const { file } = resolver.experiment;
-  const makesTeachers = ({ recipe }: TrialSpec) => recipe.makes === "teachers";
-  const step = [...resolver.trials].find(makesTeachers)?.recipe.method;
-  const next = mine.some(makesTeachers)
+  const step = [...resolver.trials].find(mayTeach)?.recipe.method;
+  const next = mine.some(mayTeach)
     ? "All that this share could train is trained. The others are of other shares: run those, then this command again"
     : `Run: flexbert run ${file} --only ${step}, with the same --out, then this command again`;
   return modelError(
@@ -212,7 +212,7 @@ async function noTeacher(resolver: Resolver, spec: TrialSpec, mine: readonly Tri
 
 /** "2 of 4 fine-tuning trials of rte are not finished (1, 3)". */
 async function unfinishedTeachers(resolver: Resolver, task: Task): Promise<string> {
-  const own = [...resolver.trials].filter((spec) => spec.recipe.makes === "teachers" && spec.task === task);
+  const own = [...resolver.trials].filter((spec) => mayTeach(spec) && spec.task === task);
   const missing: number[] = [];
   for (const trial of own) if ((await resolver.outcome(trial)) === null) missing.push(trial.index);
   const listed = missing.length > 8 ? `${missing.slice(0, 8).join(", ")}, ...` : missing.join(", ");

@@ -4,7 +4,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import type { OpenModelFile } from "../engines/model-file";
+import { modelError } from "../errors/errors";
 import type { MergedTask } from "../merge/folder/manifest";
+import { staysBeside } from "../model/adapters/adapters";
 import { scope } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import { checkExport, type ExportedModel } from "./check/check-export";
@@ -28,6 +30,16 @@ export async function taskTensors({ readTensors }: ExportSource, task: MergedTas
       name.startsWith(prefix) ? name.slice(prefix.length) : name,
       tensor,
     ]),
+  );
+}
+
+/** Throws modelError (4) for tasks whose adapters stay beside their layers: transformers' classes, which read such a folder, have none. */
+export function requireClassTensors({ manifest }: ExportSource, title: string): void {
+  const other = manifest.tasks.find(({ adapter }) => adapter && staysBeside(adapter.method));
+  if (!other?.adapter) return;
+  throw modelError(
+    `${other.name} has adapters (${other.adapter.method}), which ${title} do not have: transformers' own classes would leave them out. ` +
+      "Export onnx, saved-model or tfjs, or name other tasks with --task",
   );
 }
 

@@ -2,19 +2,15 @@
 // later run, once. A task is added, replaced or removed alone: of a folder that is there nothing is read, hashed or written
 // but the task's own files, and each change is a version of the folder (change.ts).
 
-import { existsSync } from "node:fs";
 import path from "node:path";
-import { type Base, type BaseDescription, recordedBase, withWeights } from "../checkpoints/bases/base";
-import { tokenizerFiles } from "../checkpoints/bases/tokenizer-files";
+import type { Base, BaseDescription } from "../checkpoints/bases/base";
 import { loadBranch, type StoredRun } from "../checkpoints/runs/run-folder";
 import { asDecided } from "../checkpoints/runs/tuned";
 import { modelError, usageError } from "../errors/errors";
 import type { TaskExits } from "../exits/exits";
 import type { OnnxReport, OnnxRequest } from "../export/onnx/onnx";
 import type { PiecesCheck, PieceTools } from "../export/pieces/pieces-check";
-import { writeFileAtomic } from "../files/atomic";
-import { sha256Hex } from "../files/hash";
-import { configJson } from "../model/families/config-file";
+import { adapterOf } from "../model/adapters/adapters";
 import { embeddingTensors, layerTensors, scoped } from "../model/parameters";
 import type { HostTensors } from "../model/tensors";
 import type { Kinds } from "../tasks/kinds/kind";
@@ -31,8 +27,9 @@ import {
   writeBlob,
 } from "./folder/blobs";
 import { type Int8Parts, remainingInt8 } from "./folder/int8";
-import type { Blob, Contents, Manifest, MergedExits, MergedTask } from "./folder/manifest";
+import type { Contents, Manifest, MergedExits, MergedTask } from "./folder/manifest";
 import { writeAllPieces } from "./pieces";
+import { writeShared } from "./write-shared";
 
 export interface Selection {
   readonly task: Task;
@@ -234,9 +231,16 @@ async function writeTask(
     score: record.score,
     metrics: record.metrics,
     ...(record.tuned ? { untuned: record.tuned.untuned } : {}),
+    ...adapterOfRun(record),
     run: `${record.method} ${path.basename(run.folder)}`,
     ...(exits ? { exits: await writeExits(out, task.name, exits, onCreated) } : {}),
   };
+}
+
+/** Of a run whose layers stayed frozen beside small tensors. */
+function adapterOfRun({ options, trained }: StoredRun["record"]): Pick<MergedTask, "adapter"> {
+  const adapter = adapterOf(options);
+  return adapter && trained !== undefined ? { adapter: { method: adapter.name, trained } } : {};
 }
 
 async function writeExits(
@@ -247,49 +251,6 @@ async function writeExits(
 ): Promise<MergedExits> {
   const ramps = await writeBlob(out, `${task}-ramps`, await load(), { task }, onCreated);
   return { ramps, layers, rule };
-}
-
-const layerName = (layer: number) => `trunk-layer-${String(layer).padStart(2, "0")}`;
-
-/**
- * Embeddings, the trunk's layers, config and tokenizer: what the tasks share. What the version before has is taken from it
- * by name, unread; the base's weights are read where a blob is missing.
- */
-async function writeShared(
-  { out, old, onCreated }: Change,
-  base: Base | BaseDescription,
-  tasks: readonly MergedTask[],
-): Promise<Pick<Manifest, "base" | "embeddings" | "trunk">> {
-  const depth = Math.max(0, ...tasks.map(({ fork }) => fork ?? 0));
-  const kept = (blob: Blob | undefined) => (blob && existsSync(path.join(out, blob.file)) ? blob : null);
-  const write = async (name: string, tensors: (weights: HostTensors) => HostTensors) =>
-    writeBlob(out, name, tensors((await withWeights(base)).tensors), {}, onCreated);
-  const embeddings = kept(old?.manifest.embeddings) ?? (await write("embeddings", embeddingTensors));
-  const trunk: Blob[] = [];
-  for (let layer = 0; layer < depth; layer++) {
-    const known = kept(old?.manifest.trunk[layer]);
-    trunk.push(known ?? (await write(layerName(layer), (weights) => layerTensors(weights, layer, layer + 1))));
-  }
-  const files = await writeTexts(out, base, onCreated);
-  const { lowerCase: _, ...recorded } = recordedBase(base);
-  return { base: old?.manifest.base ?? { ...recorded, files }, embeddings, trunk };
-}
-
-/** The base's own files beside its weights: written with the first task, and the same ever after. Their sha256 by name. */
-async function writeTexts(out: string, base: BaseDescription, onCreated: OnCreated): Promise<Record<string, string>> {
-  const texts: Record<string, string> = {
-    "config.json": `${JSON.stringify(configJson(base.config), null, 2)}\n`,
-    ...tokenizerFiles(base.tokenizer),
-  };
-  const hashes: Record<string, string> = {};
-  for (const [name, text] of Object.entries(texts)) {
-    const file = path.join(out, name);
-    hashes[name] = sha256Hex(text);
-    if (existsSync(file)) continue;
-    await writeFileAtomic(file, text);
-    onCreated(file);
-  }
-  return hashes;
 }
 
 /** The base's own layers under a task where they are at hand, else the folder's. */

@@ -1,11 +1,12 @@
 // The operations that a family's description is written in (families/family.ts), as far as rows and packed tokens have them
 // in common: over the last axis, whatever stands before it.
 
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { activate } from "./activations";
 import type { Dropout } from "./dropout";
 import type { EmbeddingOperations, HeadOperations, Operations } from "./families/family";
+import { LORA_SCALING, loraNames } from "./families/small-names";
 import { dense, layerNorm } from "./ops";
 import { denseParameters, normParameters, parameter, type Tensors } from "./parameters";
 
@@ -18,7 +19,11 @@ export const operationsOn = (
   dropout: Dropout | undefined,
   site: (name: string) => string,
 ): Operations<Tensor> => ({
-  dense: (x, name, offset = true) => dense(x, denseParameters(tensors, name, offset)),
+  dense(x, name, offset = true) {
+    const product = dense(x, denseParameters(tensors, name, offset));
+    const [a, b] = loraNames(name);
+    return a in tensors ? tf.add(product, lowRank(x, tensors, [a, b])) : product;
+  },
   norm: (x, name, epsilon, offset = true) => layerNorm(x, normParameters(tensors, name, offset), epsilon),
   scale: (x, name) => tf.add(tf.mul(x, parameter(tensors, `${name}.weight`)), parameter(tensors, `${name}.bias`)),
   add: (a, b) => tf.add(a, b),
@@ -35,7 +40,14 @@ export const operationsOn = (
     return activate(x, activation === "gelu" ? undefined : activation);
   },
   drop: (x, name) => (dropout ? dropout(site(name), x) : x),
+  holds: (name) => name in tensors,
 });
+
+/** scaling x B (A x), what LoRA adds to a product (adapters/lora.ts). */
+function lowRank(x: Tensor, tensors: Tensors, [a, b]: ReturnType<typeof loraNames>): Tensor {
+  const product = (x: Tensor, name: string) => dense(x, { weight: parameter(tensors, name) as Tensor2D, bias: null });
+  return tf.mul(product(product(x, a), b), parameter(tensors, LORA_SCALING));
+}
 
 /** What padded rows and packed tokens take of tables, each in its own way. */
 interface Taking extends Pick<EmbeddingOperations<Tensor>, "trigrams" | "positions" | "types"> {

@@ -9,7 +9,7 @@ import type { PlannedJoint } from "./joint";
 import { estimateTrial, type TrialEstimate } from "./trial/estimate";
 
 /** Of each task as if it were trained alone, as often as it has its turn; the largest step decides about memory. */
-export function estimateJoint({ tasks, request }: PlannedJoint): Omit<TrialEstimate, "frozen"> {
+export function estimateJoint({ tasks, request }: PlannedJoint): Omit<TrialEstimate, "frozen" | "stored"> {
   const { base, training, mixing } = request;
   const place = { fork: null, layers: base.config.numHiddenLayers };
   const steps = tasks.map(({ data }) => stepsPerEpoch(data.train.lengths.length, training.batchSize));

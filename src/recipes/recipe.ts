@@ -5,7 +5,9 @@
 import type { Base, BaseDescription } from "../checkpoints/bases/base";
 import type { RunRecord, StoredRun } from "../checkpoints/runs/run-folder";
 import type { Engine } from "../engines/engine";
+import { adapterOf } from "../model/adapters/adapters";
 import type { Place, PlaceRequest } from "../model/place";
+import type { HostTensors } from "../model/tensors";
 import type { ForkRange } from "../options/forks";
 import type { K, LayerRange } from "../options/layers";
 import type { Definitions, Values } from "../options/option";
@@ -101,6 +103,8 @@ export interface Preparation extends Pick<RunContext<Engine>, "engine" | "report
 
 /** What a recipe decides about a trial: where the branch begins, what it is trained towards, and what for that is read. */
 export interface TrialWork extends Pick<BranchTraining, "initial" | "loss" | "inputs" | "beside"> {
+  /** The branch as its run folder has it, made of what was trained. Absent: that itself. */
+  readonly stored?: (trained: HostTensors) => HostTensors;
   /** Of a trial with a transfer set: which of its rows are trained on, and what their batches carry. */
   readonly extra?: Omit<ExtraRows, "source">;
 }
@@ -170,6 +174,10 @@ export const describeSettings = ({ recipe, asked, ...variant }: NamedTrial): Des
 /** What a student begins as, in words: "teacher", "teacher, top"; "" for what is no student. */
 export const startOf = ({ init, initLayers }: Pick<Variant, "init" | "initLayers">): string =>
   [init, initLayers].filter((word) => word !== undefined).join(", ");
+
+/** Whether what comes of a trial may be its task's teacher: not where its layers stay frozen, which no student learns from. */
+export const mayTeach = ({ recipe, options }: { readonly recipe: Recipe; readonly options: OwnOptions }): boolean =>
+  recipe.makes === "teachers" && adapterOf(options) === null;
 
 export const recipesThatMake = (makes: Recipe["makes"], recipes: Recipes): Recipe[] =>
   Object.values(recipes).filter((recipe) => recipe.makes === makes);

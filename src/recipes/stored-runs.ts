@@ -6,12 +6,15 @@ import { listRuns, methodFolder, type RunRecord, readRecord, type StoredRun } fr
 import { IMPORTED, JOINT } from "../checkpoints/runs/run-record";
 import { modelError } from "../errors/errors";
 import { printable } from "../errors/printable";
+import { adapterOf } from "../model/adapters/adapters";
 import type { Recipe, Recipes } from "./recipe";
 
 export interface TaskRuns {
   /** Those that may be the task's teacher. */
   readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
+  /** Those whose layers stayed frozen beside small tensors: no teachers, and taken by the name of their method alone. */
+  readonly adapted: readonly StoredRun[];
 }
 
 /** Every run of a task on a base of this name, recipe by recipe in the order of their folders. */
@@ -28,7 +31,13 @@ export async function taskRuns(recipes: Recipes, checkpoints: string, base: stri
     }
     return runs;
   };
-  return { teachers: await list("teachers"), students: await list("students") };
+  const tuned = await list("teachers");
+  const isAdapted = ({ record }: StoredRun) => adapterOf(record.options) !== null;
+  return {
+    teachers: tuned.filter((run) => !isAdapted(run)),
+    students: await list("students"),
+    adapted: tuned.filter(isAdapted),
+  };
 }
 
 /** Whether any of those recipes has a folder of runs of the task. */

@@ -2,6 +2,7 @@
 // within one setting (learning rate, epochs, train rows, what a student begins as and learns from); a grid of settings is represented by the one that holds the best run.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
+import { adapterOf } from "../model/adapters/adapters";
 import type { Place } from "../model/place";
 import { methodOf } from "../recipes/methods/methods";
 import { groupBy } from "../selection/group-by";
@@ -14,7 +15,7 @@ import type { SeedScores } from "./statistics";
 export interface Arm extends Place {
   /** The recipe that trained them, or "import". */
   readonly method: string;
-  /** Whole students: the name of the method that taught them (`distill --method`). */
+  /** Of whole students the method that taught them (`distill --method`), of small tensors over frozen layers theirs (`finetune --method`). */
   readonly way: string | null;
   /** Whole students: whether full fine-tuning taught them where the task has another teacher too. */
   readonly byFull: boolean;
@@ -50,7 +51,7 @@ export function armOf(runs: readonly StoredRun[], byFull = false): Arm {
     layers,
     fork,
     method,
-    way: methodOf(options)?.name ?? null,
+    way: methodOf(options)?.name ?? adapterOf(options)?.name ?? null,
     byFull,
     init,
     best,

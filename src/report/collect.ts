@@ -6,6 +6,7 @@ import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { decidesAs } from "../checkpoints/runs/tuned";
 import { modelError } from "../errors/errors";
 import { subfolders } from "../files/folder";
+import { adapterOf } from "../model/adapters/adapters";
 import { byK, kOf, type Place } from "../model/place";
 import { methodOf } from "../recipes/methods/methods";
 import type { Recipes } from "../recipes/recipe";
@@ -39,6 +40,8 @@ export interface TaskResults extends TaskLabel {
   readonly students: readonly Arm[];
   /** Those that are whole encoders and share nothing. */
   readonly whole: readonly Arm[];
+  /** By method of frozen layers (`finetune --method`) and k, from the smallest k. */
+  readonly adapted: readonly Arm[];
   /** Every run that the report counts. */
   readonly runs: readonly StoredRun[];
   /** Finished runs that do not compare with these, and runs that are not finished. */
@@ -102,7 +105,7 @@ export async function readStoredTasks(
 }
 
 /** What one task's runs say; null where none is finished. */
-export function collectTask({ label, teachers, students }: StoredTask, by: ChooseBy): TaskResults | null {
+export function collectTask({ label, teachers, students, adapted }: StoredTask, by: ChooseBy): TaskResults | null {
   // As the tasks file says it now, where that is known.
   const decides = (run: StoredRun) => label.threshold === undefined || decidesAs(label, run);
   const [comparable] = comparableRuns(teachers.filter(decides));
@@ -129,8 +132,12 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
   const studentArms = [...groupBy(ofTeacher, armKey).values()]
     .map((own) => armOf(own, isByFull(own[0] as StoredRun)))
     .sort((a, b) => a.layers - b.layers || (a.fork ?? 0) - (b.fork ?? 0) || isPretrained(a) - isPretrained(b));
-  const runs = [...comparable, ...ofTeacher];
-  const stored = [...teachers, ...students];
+  const frozen = adapted.filter(
+    ({ record }) => record.state === "finished" && record.devData.sha256 === first.record.devData.sha256,
+  );
+  const frozenKey = ({ record }: StoredRun) => `${adapterOf(record.options)?.name} ${record.layers}`;
+  const runs = [...comparable, ...ofTeacher, ...frozen];
+  const stored = [...teachers, ...students, ...adapted];
   const finished = stored.filter(({ record }) => record.state === "finished").length;
   return {
     ...label,
@@ -146,6 +153,7 @@ export function collectTask({ label, teachers, students }: StoredTask, by: Choos
     taughtBy,
     students: studentArms.filter(({ fork }) => fork !== null),
     whole: studentArms.filter(({ fork }) => fork === null),
+    adapted: [...groupBy(frozen, frozenKey).values()].map((own) => armOf(own)).sort(byK),
     runs,
     leftOut: finished - runs.length,
     unfinished: stored.length - finished,

@@ -1,10 +1,12 @@
-// Which run of a task is merged: `teacher`, `kd-L`, `kd-L@FORK`, `best` or a task=choice list (a file that `select` wrote is read by
-// selection-file.ts); and a task's runs as candidates of a selection.
+// Which run of a task is merged: `teacher`, `kd-L`, `kd-L@FORK`, `best`, a method of frozen layers such as `lora`, or a task=choice list (a
+// file that `select` wrote is read by selection-file.ts); and a task's runs as candidates of a selection.
 
 import type { StoredRun } from "../checkpoints/runs/run-folder";
 import { modelError, usageError } from "../errors/errors";
 import { didYouMean } from "../messages/nearest";
 import { counted } from "../messages/words";
+import type { Adapter } from "../model/adapters/adapter";
+import { type AdapterName, adapterOf, adapters } from "../model/adapters/adapters";
 import { isSmaller, type Place } from "../model/place";
 import type { ChooseBy } from "../settings/selection";
 import type { Candidate } from "./candidate";
@@ -12,7 +14,7 @@ import { groupBy } from "./group-by";
 import { bestRun, chooseTeacher, comparableRuns, teachingRun } from "./teacher";
 
 /** "student": the best student if there is one, else the teacher: the default. */
-export type Choice = "student" | "teacher" | "best" | `kd-${number}` | `kd-${number}@${number | "same"}`;
+export type Choice = "student" | "teacher" | "best" | AdapterName | `kd-${number}` | `kd-${number}@${number | "same"}`;
 
 /** Which students a kd- choice means. */
 export interface StudentChoice {
@@ -45,10 +47,12 @@ export interface Candidates {
   readonly task: string;
   readonly teachers: readonly StoredRun[];
   readonly students: readonly StoredRun[];
+  /** Whose layers stayed frozen: candidates of no selection, and merged by the name of their method. Absent: none. */
+  readonly adapted?: readonly StoredRun[];
 }
 
 const isChoice = (text: string): text is Choice =>
-  text === "teacher" || text === "best" || studentChoice(text as Choice) !== null;
+  text === "teacher" || text === "best" || adapters.has(text) || studentChoice(text as Choice) !== null;
 
 /** Reads --select: one choice for all, or rte=teacher,cola=kd-2. Throws usageError (2). */
 export function parseSelect(text: string): (task: string) => Choice {
@@ -58,7 +62,8 @@ export function parseSelect(text: string): (task: string) => Choice {
     const [task = "", choice = ""] = part.split("=").map((word) => word.trim());
     if (!task || !isChoice(choice)) {
       throw usageError(
-        `--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, kd-2@same, kd-2@3, task=choice. Example: rte=teacher,cola=kd-2`,
+        `--select ${text}: "${part}" is none of teacher, best, kd-1, kd-2, kd-2@same, kd-2@3, ${[...adapters.keys()].join(", ")}, task=choice. ` +
+          "Example: rte=teacher,cola=kd-2",
       );
     }
     chosen.set(task, choice);
@@ -84,15 +89,17 @@ export const tasksOfSelect = (text: string): string[] =>
  * @param allowUnshared whether whole students count, which share no layer
  */
 export function selectRun(
-  { task, teachers, students }: Candidates,
+  { task, teachers, students, adapted = [] }: Candidates,
   choice: Choice,
   by: ChooseBy,
   allowUnshared = false,
 ): StoredRun {
+  const adapter = adapters.get(choice);
+  if (adapter) return adaptedRun(task, adapted, adapter);
   const teacher = teachingRun(comparableRuns(teachers)[0] ?? [], by);
   const ofTeacher = studentsOf(students, teacher).filter((run) => allowUnshared || isSharing(run));
   if (choice === "teacher" || (choice === "student" && ofTeacher.length === 0)) {
-    if (!teacher) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
+    if (!teacher) throw noRun(task, adapted);
     return teacher;
   }
   if (choice === "student") return bestRun(ofTeacher);
@@ -100,7 +107,7 @@ export function selectRun(
     // A full one shares no layer: it is taken where there is nothing else, and merge then says what it would cost.
     const shares = teacher !== null && (teacher.record.fork !== null || ofTeacher.length === 0);
     const all = [...ofTeacher, ...(shares ? [teacher] : [])];
-    if (all.length === 0) throw modelError(`${task} has no finished run. Run: flexbert finetune --task ${task}`);
+    if (all.length === 0) throw noRun(task, adapted);
     return bestRun(all.sort((a, b) => a.record.layers - b.record.layers));
   }
   const wanted = studentChoice(choice) as StudentChoice;
@@ -114,6 +121,29 @@ export function selectRun(
       `Run: flexbert distill --task ${task} ${studentOptions(wanted)}`,
   );
 }
+
+/** The best run of a method of frozen layers, whatever its sizes and its k. Throws modelError (4) where there is none. */
+function adaptedRun(task: string, adapted: readonly StoredRun[], adapter: Adapter): StoredRun {
+  const own = adapted.filter(({ record }) => adapterOf(record.options) === adapter);
+  const [newest] = comparableRuns(own);
+  if (newest) return bestRun(newest);
+  throw modelError(
+    `${task} has no finished run of ${adapter.name}. Run: flexbert finetune --task ${task} --method ${adapter.name}`,
+  );
+}
+
+function noRun(task: string, adapted: readonly StoredRun[]): Error {
+  const [first] = methodsOf(adapted);
+  const others = first ? `, or give --select ${task}=${first} to take one of frozen layers` : "";
+  return modelError(
+    `${task} has no finished run whose layers were trained. Run: flexbert finetune --task ${task}${others}`,
+  );
+}
+
+/** Of finished runs the names of their methods, each once. */
+const methodsOf = (adapted: readonly StoredRun[]): string[] => [
+  ...new Set(adapted.flatMap(({ record }) => (record.state === "finished" ? [String(record.options["method"])] : []))),
+];
 
 /**
  * A task's candidates from the fewest layers to the most, then from the shallowest fork: the best student of each place
@@ -144,7 +174,7 @@ export function storedCandidates(
 
 /** What a choice among a task's runs passes over, a line each: people should not have to find out by themselves. */
 export function leftOut(
-  { teachers, students }: Omit<Candidates, "task">,
+  { teachers, students, adapted = [] }: Omit<Candidates, "task">,
   by: ChooseBy,
   allowUnshared = false,
 ): string[] {
@@ -160,6 +190,10 @@ export function leftOut(
   if (orphans > 0) lines.push(`${counted(orphans, "student")} of other teachers left out`);
   if (whole > 0)
     lines.push(`${counted(whole, "whole student")}, sharing no layer, left out: --allow-unshared takes them`);
+  for (const method of methodsOf(adapted)) {
+    const own = adapted.filter(({ record }) => record.state === "finished" && record.options["method"] === method);
+    lines.push(`${counted(own.length, "run")} of ${method} left out: --select ${method} takes the best`);
+  }
   return lines;
 }
 

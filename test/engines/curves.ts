@@ -86,8 +86,14 @@ export async function expectPyTorchsLosses(engine: Engine, folder: string, objec
   expect(engine.tensorCount()).toBe(before);
 }
 
-/** Steps of a loaded program at PyTorch's rate, each with the loss and the norm that PyTorch has, within 1e-3; it is disposed. */
-export async function expectCurve(
+/** {@link expectSteps} of a program that is disposed after them. */
+export async function expectCurve(...[program, ...asked]: Parameters<typeof expectSteps>): Promise<void> {
+  await expectSteps(program, ...asked);
+  program.dispose();
+}
+
+/** Steps of a loaded program at PyTorch's rate, each with the loss and the norm that PyTorch has, within 1e-3. */
+export async function expectSteps(
   program: Program<"train">,
   batch: HostTensors,
   curve: Curve,
@@ -104,5 +110,4 @@ export async function expectCurve(
     expect(relative("loss", wanted)).toBeLessThan(1e-3);
     expect(relative("grad_norm", curve.grad_norms[i] as number)).toBeLessThan(1e-3);
   }
-  program.dispose();
 }

@@ -5,6 +5,7 @@ import { usageError } from "../../errors/errors";
 import type { Shard, TrialSpec, Trials } from "../../experiment/plan";
 import type { Experiment } from "../../experiment/read";
 import type { Force, Resolver } from "../../experiment/resolve";
+import { adapterOf } from "../../model/adapters/adapters";
 import { optional, type Values } from "../../options/option";
 import { choice, integer, text } from "../../options/readers";
 import type { Recipes } from "../../recipes/recipe";
@@ -114,6 +115,11 @@ export async function openExperiment(
   const base = await describeBaseOf(experiment, call);
   const { trials, notes } = (remember ? listTrials : planTrials)(experiment, base.config.numHiddenLayers);
   for (const note of notes) call.reporter.log(note);
+  if (experiment.search !== "full" && someTrial(trials, ({ options }) => adapterOf(options) !== null)) {
+    throw usageError(
+      `${file}: search: ${experiment.search} compares trained layers, not small tensors over frozen ones (method). Give those a file of their own`,
+    );
+  }
   const isMine = await choiceOf(trials, steps, values, file);
   const mine = chosenOf(trials, isMine);
   const trains = (step: string) => someTrial(mine, ({ recipe }) => recipe.method === step);

@@ -139,7 +139,8 @@ async function train(
 ): Promise<void> {
   const { announce } = await import("../../experiment/presence.js");
   const { someTrial } = await import("../../experiment/plan.js");
-  const tunes = someTrial(opened.mine, ({ recipe }) => recipe.makes === "teachers");
+  const { mayTeach } = await import("../../recipes/recipe.js");
+  const tunes = someTrial(opened.mine, mayTeach);
   const presence = await announce(opened.checkpoints, tunes ? `fine-tuning of ${opened.experiment.file}` : null);
   try {
     await trainWhatIsLeft(opened, presence, { ...values, trackers }, call);

@@ -4,6 +4,7 @@ import type { BaseDescription } from "../../checkpoints/bases/base";
 import type { Selection } from "../../merge/merge";
 import { formatScore, formatUntuned } from "../../messages/quantities";
 import { counted } from "../../messages/words";
+import { adapterOf } from "../../model/adapters/adapters";
 import { leftOut, parseSelect, requireKnown, selectRun } from "../../selection/candidates";
 import { namesFile } from "../../selection/selection-file";
 import type { ChooseBy } from "../../settings/selection";
@@ -60,8 +61,9 @@ export async function chooseRuns(
 }
 
 function logChoice({ task, run }: Selection, { reporter }: Call): void {
-  const { layers, score, fork, teacher, tuned } = run.record;
-  const what = `${teacher ? "student" : "teacher"} of ${counted(layers, "layer")}`;
+  const { layers, score, fork, teacher, tuned, options } = run.record;
+  const role = adapterOf(options)?.name ?? (teacher ? "student" : "teacher");
+  const what = `${role} of ${counted(layers, "layer")}`;
   const beside = teacher ? ` (its teacher: ${formatScore(teacher.score)})` : "";
   const without = tuned ? `, ${formatUntuned(tuned.untuned)}` : "";
   reporter.log(`${task.name}: ${what} above fork ${fork ?? "none"}, ${formatScore(score)} points${beside}${without}`);

@@ -79,7 +79,7 @@ export async function readPool(values: PoolValues, call: Call): Promise<Candidat
     const stored = await runsOf(base, task, values.checkpoints, call);
     const { pool, incomparable } = candidatesOf(stored, values);
     // Students of other teachers count in a joint choice.
-    const passedOver = values.joint ? { teachers: stored.teachers, students: [] } : stored;
+    const passedOver = values.joint ? { ...stored, students: [] } : stored;
     for (const line of leftOut(passedOver, values.chooseBy, values.allowUnshared))
       call.reporter.log(`${task.name}: ${line}`);
     if (incomparable > 0) {

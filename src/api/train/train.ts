@@ -2,6 +2,7 @@
 
 import type { StoredRun } from "../../checkpoints/runs/run-folder";
 import { formatScore } from "../../messages/quantities";
+import { adapterOf } from "../../model/adapters/adapters";
 import { type Given, readGiven } from "../../options/given";
 import type { Definitions } from "../../options/option";
 import { withDefaults } from "../../options/settings";
@@ -108,10 +109,13 @@ async function judge(
 ): Promise<TrainedSweep> {
   const { recipe, base, task, run } = sweep;
   if (recipe.makes === "students") return { sweep, runs, standing: null, search: null };
-  const { reportSearch } = await import("../../recipes/halving/rule.js");
   const standing = await standingOf(runs, { base, task, checkpoints: run.checkpoints, by }, call);
+  if (runs.some(isAdapted)) return { sweep, runs, standing, search: null };
+  const { reportSearch } = await import("../../recipes/halving/rule.js");
   return { sweep, runs, standing, search: await reportSearch(runs, task.metric, by) };
 }
+
+const isAdapted = ({ record }: StoredRun): boolean => adapterOf(record.options) !== null;
 
 /** What a table of scores by k does not say of the runs in it. */
 function tellStanding({ sweep: { task }, standing }: TrainedSweep, { reporter }: Call): void {
@@ -121,7 +125,7 @@ function tellStanding({ sweep: { task }, standing }: TrainedSweep, { reporter }:
   if (settings.length > 0) {
     reporter.log(`${task.name}: its runs differ in ${settings.join(", ")} too; flexbert report keeps them apart`);
   }
-  if (teacher && !comparable.includes(teacher)) {
+  if (teacher && !comparable.includes(teacher) && !comparable.some(isAdapted)) {
     const { layers, seed, score, devData } = teacher.record;
     reporter.log(
       `${task.name}: a quick look. The teacher stays k=${layers} seed ${seed}, ${formatScore(score)} points on ${devData.rows} dev rows`,

@@ -1,6 +1,7 @@
 // Whether weights are the branch that a run.json describes: the layers of its place on the base, and the task's head.
 
 import { shown } from "../../errors/printable";
+import { storedBeside } from "../../model/adapters/adapters";
 import type { EncoderConfig } from "../../model/config";
 import { branchTensors } from "../../model/parameters";
 import type { Place } from "../../model/place";
@@ -11,6 +12,7 @@ import { parameterShapes } from "../bases/parameter-shapes";
 interface Described extends Place {
   readonly base: { readonly layers: number };
   readonly labels: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -18,7 +20,7 @@ interface Described extends Place {
  * @param task with the labels that its outputs are read by
  */
 export function branchProblem(
-  { fork, layers, base, labels: recorded }: Described,
+  { fork, layers, base, labels: recorded, options }: Described,
   tensors: HostTensors,
   task: OfKind,
   config: EncoderConfig,
@@ -32,7 +34,8 @@ export function branchProblem(
   }
   const head = headOf(task, config).map(({ name, shape }) => [name, shape] as const);
   const shapes = { ...Object.fromEntries(parameterShapes(config)), ...Object.fromEntries(head) };
-  const wanted = branchTensors<readonly number[]>(shapes, { fork, layers }, Object.keys(Object.fromEntries(head)));
+  const own = branchTensors<readonly number[]>(shapes, { fork, layers }, Object.keys(Object.fromEntries(head)));
+  const wanted = { ...own, ...Object.fromEntries(storedBeside(config, { fork, layers }, options)) };
   const place = `${layers} layers above ${fork === null ? "embeddings of its own" : `fork ${fork}`}`;
   const other = Object.keys(tensors).find((name) => !Object.hasOwn(wanted, name));
   if (other !== undefined) return `${said}: it holds ${shown(other)}, which is no part of ${place}`;

@@ -79,6 +79,8 @@ export interface RunRecord extends Place {
   readonly tuned?: Tuned;
   readonly bestEpoch: number | null;
   readonly steps: number;
+  /** Of a branch whose layers stayed frozen beside small tensors: numbers that are its own. The rest of what it stores is the base's. */
+  readonly trained?: number;
   readonly options: RecordedOptions;
   /** sha256 of model.safetensors, once finished. */
   readonly sha256?: string;

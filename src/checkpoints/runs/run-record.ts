@@ -142,6 +142,7 @@ const fields: Readonly<Record<string, Check>> = {
   tuned: optional(check(isTuned)),
   bestEpoch: orNull(count),
   steps: count,
+  trained: optional(positive),
   options: values(setting),
   sha256: optional(hash),
   engine: text,

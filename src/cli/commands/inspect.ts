@@ -47,6 +47,13 @@ function print(found: Inspection, terminal: Terminal): void {
     `\n${formatLayers(overhead)}${share}; ${formatCount(parameters)} parameters in place of ` +
       `${formatCount(separate.parameters)}${bytes === null ? "" : `, ${formatBytes(bytes)}`}`,
   );
+  for (const { name, adapter, layers } of tasks) {
+    if (!adapter) continue;
+    terminal.print(
+      `${name}: ${adapter.method}, ${formatCount(adapter.trained)} parameters of its own; its ${counted(layers, "layer")} are the base's, ` +
+        "and run for it alone",
+    );
+  }
   for (const { name, exits } of tasks) {
     if (!exits) continue;
     terminal.print(`${name}: ${exits.rule ? ruleInWords(exits.rule) : "ramps, and no rule by which texts leave"}`);

@@ -3,6 +3,7 @@
 import { describeStatus, readStatuses, statusOptions } from "../../api/status";
 import type { RunRecord } from "../../checkpoints/runs/run-folder";
 import { formatScore } from "../../messages/quantities";
+import { adapterOf } from "../../model/adapters/adapters";
 import type { Place } from "../../model/place";
 import { settingsOf } from "../../options/settings";
 import { methodOf } from "../../recipes/methods/methods";
@@ -29,19 +30,23 @@ export const statusCommand = defineCommand({
       terminal.print(`nothing in ${values.checkpoints} yet. Run: flexbert finetune --task NAME`);
       return;
     }
-    const rows = statuses.map(({ base, task, teachers, students, teacher, next }) => {
+    const hasAdapters = statuses.some(({ adapted }) => adapted.length > 0);
+    const rows = statuses.map(({ base, task, teachers, students, adapted, teacher, next }) => {
       const done = teachers.filter(({ record }) => record.state === "finished").length;
       const chosen = teacher
         ? `k=${teacher.record.layers} seed ${teacher.record.seed}, ${formatScore(teacher.record.score)}`
         : "-";
-      const best = students.map(
-        ({ record }) =>
-          `${studentLabel(record, teacher?.record ?? null)} ${record.state === "finished" ? formatScore(record.score) : "unfinished"}`,
+      const scored = ({ state, score }: RunRecord) => (state === "finished" ? formatScore(score) : "unfinished");
+      const best = students.map(({ record }) => `${studentLabel(record, teacher?.record ?? null)} ${scored(record)}`);
+      const small = adapted.map(
+        ({ record }) => `${adapterOf(record.options)?.name} k=${record.layers} ${scored(record)}`,
       );
       const stopped = teachers.filter(({ record }) => record.state === "stopped").length;
       const runs = `${done} of ${teachers.length}${stopped > 0 ? `, ${stopped} stopped early` : ""}`;
-      return [base, task, runs, chosen, best.join(", ") || "-", next];
+      const others = hasAdapters ? [small.join(", ") || "-"] : [];
+      return [base, task, runs, chosen, best.join(", ") || "-", ...others, next];
     });
-    terminal.print(table(["base", "task", "runs", "teacher", "students", "next"], rows));
+    const columns = ["base", "task", "runs", "teacher", "students", ...(hasAdapters ? ["adapters"] : []), "next"];
+    terminal.print(table(columns, rows));
   },
 });

@@ -7,6 +7,7 @@ import { modelError, usageError } from "../../errors/errors";
 import { formatSeconds } from "../../messages/quantities";
 import { counted } from "../../messages/words";
 import type { Place } from "../../model/place";
+import { mayTeach } from "../../recipes/recipe";
 import { storedRun } from "../../recipes/trial/trial";
 import { chooseWithin, layerAllowance } from "../../selection/budget";
 import { type FrontPoint, frontOf } from "../../selection/front";
@@ -117,7 +118,7 @@ function choicesOf({ tasks, trials, seen, front }: SearchState): FrontChoice[] {
 /** Halves each task's fine-tunings, all tasks in step, until each has its teacher. */
 async function findTeachers(state: SearchState): Promise<void> {
   const { resolver, budget, tasks } = state;
-  const specs = [...resolver.trials].filter(({ recipe, place }) => recipe.makes === "teachers" && place.fork !== null);
+  const specs = [...resolver.trials].filter((spec) => mayTeach(spec) && spec.place.fork !== null);
   const all = await placedTrials(resolver, specs);
   state.trials = all;
   state.shared = await sharedWork(resolver, all);

@@ -20,6 +20,7 @@ import { jsonFile } from "../sidecars";
 import {
   areTaskFolders,
   checkTaskFolders,
+  requireClassTensors,
   taskDepth,
   taskFolder,
   taskTensors,
@@ -34,7 +35,10 @@ export const safetensorsFolder: ExportFormat = {
   title: "tasks' weights",
   precisions: [],
   isExport: (folder) => areTaskFolders(folder, (own) => existsSync(path.join(own, TASK))),
-  contents: (source) => ({ folders: source.manifest.tasks.map((task) => taskFolder(source, task)) }),
+  contents(source) {
+    requireClassTensors(source, this.title);
+    return { folders: source.manifest.tasks.map((task) => taskFolder(source, task)) };
+  },
   write: (folder, source) => writeTaskFolders(folder, source, (task) => taskFiles(source, task)),
   check(folder, out, source, tools) {
     const places = { folder, out, file: WEIGHTS, runtime: "flexbert" };

@@ -17,6 +17,7 @@ import { jsonFile } from "../sidecars";
 import {
   areTaskFolders,
   checkTaskFolders,
+  requireClassTensors,
   taskDepth,
   taskFolder,
   taskTensors,
@@ -33,6 +34,7 @@ export const transformers: ExportFormat = {
   precisions: [],
   isExport: (folder) => areTaskFolders(folder, hasModel),
   contents(source) {
+    requireClassTensors(source, this.title);
     const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined && !kind.perWord);
     if (foreign) {
       throw modelError(

@@ -20,7 +20,8 @@ import { parseJson } from "../../files/json";
 import { readRange } from "../../files/positioned-read";
 import type { EncoderConfig } from "../../model/config";
 import { parseConfig } from "../../model/families/config-file";
-import { isEmbedding, layerOf } from "../../model/families/families";
+import { familyOf, inLayerName, isEmbedding, layerOf } from "../../model/families/families";
+import { isOfBottleneck } from "../../model/families/small-names";
 import { isOfHead, scoped, withoutScope } from "../../model/parameters";
 import { ownLayers, type Place } from "../../model/place";
 import { isRamp } from "../../model/ramp-names";
@@ -203,7 +204,7 @@ export function requireShapes(folder: string, tensors: HostTensors, config: Enco
   for (const [scopedName, { shape }] of Object.entries(tensors)) {
     const name = withoutScope(scopedName);
     const expected = shapes.get(name);
-    if (expected ? String(shape) === String(expected) : isOfHead(name)) continue;
+    if (expected ? String(shape) === String(expected) : isOfHead(name) || standsBeside(name, shape, config)) continue;
     throw modelError(
       `${folder}: ${printable(scopedName)} has the shape [${shape}], config.json gives ${expected ? `[${expected}]` : "no such tensor"}. ` +
         "Config and weights belong to different models: put the folder's own config.json back, or merge again into a new folder",
@@ -211,6 +212,10 @@ export function requireShapes(folder: string, tensors: HostTensors, config: Enco
   }
   return tensors;
 }
+
+/** Whether it may stand beside a layer's own tensors: of a branch with adapters. */
+const standsBeside = (name: string, shape: readonly number[], config: EncoderConfig): boolean =>
+  familyOf(config).adapts !== undefined && isOfBottleneck(inLayerName(name), shape, config.hiddenSize);
 
 /** Embeddings and the lowest layers of the trunk. */
 export async function readTrunk(folder: string, { embeddings, trunk }: Shared, depth: number): Promise<HostTensors> {

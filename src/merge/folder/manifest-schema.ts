@@ -51,6 +51,7 @@ const task = z.looseObject({
   metrics: z.record(z.string(), score),
   untuned: z.looseObject({ threshold: probability, metrics: z.record(z.string(), score) }).optional(),
   run: z.string(),
+  adapter: z.looseObject({ method: z.string(), trained: z.int().positive() }).optional(),
   // Absent where its run had no ramps.
   exits: exits.optional(),
 });

@@ -41,6 +41,8 @@ export interface MergedTask extends Blob, TaskBranch, Labelled {
   readonly untuned?: Untuned;
   /** The run that it came from: method and id. */
   readonly run: string;
+  /** Of a branch whose layers stayed frozen beside small tensors: the method, and how many numbers are its own. */
+  readonly adapter?: { readonly method: string; readonly trained: number };
   /** By which its texts may leave early; absent where its run had no ramps. */
   readonly exits?: MergedExits;
 }

@@ -33,6 +33,8 @@ export interface TaskOutline extends Part {
   readonly exits?: { readonly rule: DecidedExits | null; readonly int8?: Pick<Int8Exits, "rule" | "why"> };
   /** What the task would cost by itself: the layers under its fork and its own, with embeddings. */
   readonly alone: { readonly layers: number; readonly parameters: number };
+  /** Of frozen layers beside small tensors: the method, and how many of its parameters are its own. The others are the base's. */
+  readonly adapter?: NonNullable<MergedTask["adapter"]>;
 }
 
 export interface ModelOutline extends Part {
@@ -62,7 +64,7 @@ export function outlineModel(
   const trunk = manifest.trunk.map(({ file }) => ({ parameters: layer, bytes: bytesOf(file) }));
   const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config));
   const tasks = manifest.tasks.map((task): TaskOutline => {
-    const { name, kind, inputs, fork, layers, metric, score } = task;
+    const { name, kind, inputs, fork, layers, metric, score, adapter } = task;
     const own = layers * layer + headOfTask(task) + (fork === null ? embeddings.parameters : 0);
     const under = fork === null ? 0 : embeddings.parameters + fork * layer;
     const alone = { layers: (fork ?? 0) + layers, parameters: under + own };
@@ -76,7 +78,7 @@ export function outlineModel(
     const int8 = manifest.int8?.tasks[name]?.exits;
     const exits = task.exits && { rule: task.exits.rule, ...(int8 ? { int8 } : {}) };
     const early = ramps && exits ? { ramps, exits } : {};
-    return { ...told, ...early, parameters: own, bytes: bytesOf(task.file) };
+    return { ...told, ...early, ...(adapter ? { adapter } : {}), parameters: own, bytes: bytesOf(task.file) };
   });
   const parts = [embeddings, ...trunk, ...tasks, ...tasks.flatMap(({ ramps }) => ramps ?? [])];
   const whole = embeddings.parameters + config.numHiddenLayers * layer;

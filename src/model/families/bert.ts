@@ -54,5 +54,6 @@ export const bert: Family = {
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
   embed: embeddings.embed,
+  adapts: bertLayer,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };

@@ -3,11 +3,10 @@
 
 import type { EncoderConfig } from "../config";
 import { outputParameters, poolerParameters } from "../head-parameters";
-import type { Family } from "./family";
+import type { Family, LayerNames } from "./family";
 import { count, positive, rate, tokenId } from "./keys";
 import {
   bertDropout,
-  type LayerNames,
   postNormLayer,
   postNormParameters,
   postNormProducts,
@@ -95,5 +94,6 @@ export const distilbert: Family<DistilBertConfig> = {
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, names),
   products: postNormProducts,
   embed: embeddings.embed,
+  adapts: names,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, names, config),
 };

@@ -74,5 +74,6 @@ export const electra: Family<ElectraConfig> = {
     const narrow = embedded.embed(ops, config);
     return isProjected(config) ? ops.dense(narrow, PROJECTION) : narrow;
   },
+  adapts: bertLayer,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };

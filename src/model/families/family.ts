@@ -27,6 +27,8 @@ export interface Family<C extends EncoderConfig = EncoderConfig> {
   readonly head: FamilyHead<C>;
   /** As transformers' class for token classification has it. */
   readonly tokenHead: TokenHead<C>;
+  /** The parts of its layers, which take small tensors beside their own (adapters/). Absent: its layers take none. */
+  readonly adapts?: LayerNames;
 
   /** In the order of names that random bases draw by: never reorder. */
   embeddings(config: C): readonly Parameter[];
@@ -59,6 +61,18 @@ export interface TensorNames {
   readonly words: string;
   /** Products of a layer, without its name, whose rows leave a layer norm; those of the same rows together. */
   readonly afterNorm: readonly (readonly string[])[];
+}
+
+/** Names of a layer's parts, behind the layer's own. */
+export interface LayerNames {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly attentionOutput: string;
+  readonly attentionNorm: string;
+  readonly intermediate: string;
+  readonly output: string;
+  readonly outputNorm: string;
 }
 
 /** What a call gives beside token ids and mask. */
@@ -146,6 +160,8 @@ export interface Operations<X> {
   activate(x: X, activation: Activation | "gelu" | "tanh"): X;
   /** Dropout at a site that the family lists. */
   drop(x: X, site: string): X;
+  /** Whether there is such a tensor, by its whole name: of those that a layer may have beside its own. */
+  holds(tensor: string): boolean;
 }
 
 /** Tables that are summed. Of positions and types the rows are taken that a token has. */

@@ -2,11 +2,10 @@
 // types, and one table of relative positions that is added to the scores of every layer (Raffel et al. 2020, T5's buckets).
 
 import type { EncoderConfig } from "../config";
-import type { Family } from "./family";
+import type { Family, LayerNames } from "./family";
 import { bertKeys } from "./keys";
 import {
   bertDropout,
-  type LayerNames,
   postNormLayer,
   postNormParameters,
   postNormProducts,
@@ -94,5 +93,6 @@ export const mpnet: Family = {
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, names),
   products: postNormProducts,
   embed: embeddings.embed,
+  adapts: names,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, names, config, { relative }),
 };

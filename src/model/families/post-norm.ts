@@ -3,29 +3,20 @@
 
 import type { EncoderConfig } from "../config";
 import { type HeadParameter, outputParameters, poolerParameters } from "../head-parameters";
+import { aroundNorm, behindPart } from "./bottleneck";
 import type {
   AttentionForm,
   DropoutRates,
   EmbeddingOperations,
   FamilyHead,
   HeadSite,
+  LayerNames,
   LayerOperations,
   LayerProducts,
   Parameter,
   TokenHead,
 } from "./family";
-
-/** Names of a layer's parts, behind the layer's own. */
-export interface LayerNames {
-  readonly query: string;
-  readonly key: string;
-  readonly value: string;
-  readonly attentionOutput: string;
-  readonly attentionNorm: string;
-  readonly intermediate: string;
-  readonly output: string;
-  readonly outputNorm: string;
-}
+import { ATTENTION_ADAPTER, NORMED_ADAPTER, OUTPUT_ADAPTER } from "./small-names";
 
 export const bertLayer: LayerNames = {
   query: "attention.self.query",
@@ -115,11 +106,14 @@ export function postNormLayer<X>(
     value: () => ops.dense(hidden, prefix + names.value),
   };
   const context = ops.attend(products, form);
-  const attended = ops.drop(ops.dense(context, prefix + names.attentionOutput), "attention_output");
+  const projected = ops.drop(ops.dense(context, prefix + names.attentionOutput), "attention_output");
+  const attended = behindPart(ops, projected, prefix + ATTENTION_ADAPTER);
   const middle = ops.norm(ops.add(attended, asking), prefix + names.attentionNorm, epsilon);
   const expanded = ops.activate(ops.dense(middle, prefix + names.intermediate), config.hiddenAct ?? "gelu");
-  const output = ops.drop(ops.dense(expanded, prefix + names.output), "output");
-  return ops.norm(ops.add(output, middle), prefix + names.outputNorm, epsilon);
+  const contracted = ops.drop(ops.dense(expanded, prefix + names.output), "output");
+  const output = behindPart(ops, contracted, prefix + OUTPUT_ADAPTER);
+  const norm = (x: X) => ops.norm(x, prefix + names.outputNorm, epsilon);
+  return aroundNorm(ops, ops.add(output, middle), prefix + NORMED_ADAPTER, norm);
 }
 
 /** Keys and values of every position; query, attention's output and the feed-forward part of those that attend. */

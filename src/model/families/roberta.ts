@@ -50,6 +50,7 @@ export const roberta: Family = {
   layerParameters: (config, index) => postNormParameters(config, `${LAYERS}${index}.`, bertLayer),
   products: postNormProducts,
   embed: embeddings.embed,
+  adapts: bertLayer,
   layer: (ops, hidden, index, config) => postNormLayer(ops, hidden, `${LAYERS}${index}.`, bertLayer, config),
 };
 

@@ -4,13 +4,13 @@ import { stepsPerEpoch } from "../../batches/batches";
 import { chooseBuckets } from "../../batches/buckets";
 import type { EncodedRows } from "../../batches/rows";
 import type { BaseDescription } from "../../checkpoints/bases/base";
+import { adapterOf } from "../../model/adapters/adapters";
 import type { EncoderConfig } from "../../model/config";
 import { branchFlops, layerFlops } from "../../model/flops";
-import { headParameterCount } from "../../model/head-parameters";
 import { embeddingParameterCount, layerParameterCount } from "../../model/parameters";
 import type { Place } from "../../model/place";
-import { headOf, type Task } from "../../tasks/task";
 import type { TrialSettings } from "../recipe";
+import { trialParameters } from "./parameters";
 import type { TaskData } from "./task-data";
 import { type TransferRequest, transferRows } from "./transfer";
 
@@ -18,6 +18,8 @@ export interface TrialEstimate {
   /** Parameters with and without gradients. */
   readonly trainable: number;
   readonly frozen: number;
+  /** Of its run folder's weights. */
+  readonly stored: number;
   readonly steps: number;
   /** Bytes: parameters, gradients and moments, a step's activations, the cached trunk activations. */
   readonly memoryBytes: number;
@@ -40,8 +42,11 @@ export function estimateTrial({
 }): TrialEstimate {
   const { config } = base;
   const { fork, layers } = place;
-  const trainable = branchParameterCount(config, place, task);
+  const { trained: trainable, stored } = trialParameters(config, place, task, options);
   const belowFork = fork === null ? 0 : embeddingParameterCount(config) + fork * layerParameterCount(config);
+  const adapter = adapterOf(options);
+  // What is frozen beside the step, of layers that small tensors are trained in.
+  const kept = adapter ? layers * layerParameterCount(config) : 0;
   const padded = paddedTokens(data.train);
   const perEpoch = epochSteps(data, training.batchSize, transfer);
   const rows = data.train.lengths.length;
@@ -53,19 +58,20 @@ export function estimateTrial({
   const beside = recipe.runsTeacher?.(options)
     ? {
         flops: branchFlops(config, whole.layers, tokens, padded.longest, task.kind),
-        parameters: branchParameterCount(config, whole, task),
+        parameters: trialParameters(config, whole, task, {}).trained,
       }
     : { flops: 0, parameters: 0 };
   return {
     trainable,
-    frozen: belowFork,
+    frozen: belowFork + kept,
+    stored,
     steps: perEpoch * training.epochs,
     memoryBytes:
       stepBytes(config, layers, training.batchSize, padded.longest, trainable) +
-      4 * beside.parameters +
+      4 * (beside.parameters + kept) +
       (fork === null ? 0 : cacheBytes(base, data)),
-    // The backward pass costs twice the forward one.
-    flops: training.epochs * (3 * forward + beside.flops + evaluation),
+    // The backward pass costs twice the forward one; of frozen weights nothing wants the gradient, which is half of it.
+    flops: training.epochs * ((adapter ? 2 : 3) * forward + beside.flops + evaluation),
   };
 }
 
@@ -105,11 +111,6 @@ export function trunkFlops(base: BaseDescription, data: TaskData, fork: number):
 
 export const cacheBytes = (base: BaseDescription, data: TaskData): number =>
   (data.train.tokens + data.dev.tokens) * base.config.hiddenSize * 4;
-
-function branchParameterCount(config: EncoderConfig, { fork, layers }: Place, task: Task): number {
-  const embeddings = fork === null ? embeddingParameterCount(config) : 0;
-  return embeddings + layers * layerParameterCount(config) + headParameterCount(headOf(task, config));
-}
 
 interface Padded {
   readonly tokens: number;

@@ -13,6 +13,8 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
   readonly transfer?: RunRecord["transfer"] | undefined;
   readonly init?: RunRecord["init"] | undefined;
   readonly initLayers?: RunRecord["initLayers"] | undefined;
+  /** Of layers that stay frozen beside small tensors. */
+  readonly trained?: RunRecord["trained"] | undefined;
   readonly task: Pick<Task, "name" | "labels" | "metric">;
   readonly base: BaseDescription;
   readonly data: Pick<TaskData, "trainData" | "devData">;
@@ -20,8 +22,23 @@ export interface UnscoredRun extends Place, Pick<RunRecord, "id" | "method" | "s
 
 /** Keys stand in the order in which run.json has always had them. */
 export function unscoredRecord(run: UnscoredRun): RunRecord {
-  const { id, method, task, base, layers, fork, seed, teacher, taughtBy, init, initLayers, transfer, data, options } =
-    run;
+  const {
+    id,
+    method,
+    task,
+    base,
+    layers,
+    fork,
+    seed,
+    teacher,
+    taughtBy,
+    init,
+    initLayers,
+    transfer,
+    trained,
+    data,
+    options,
+  } = run;
   return {
     format: RUN_FORMAT,
     id,
@@ -46,6 +63,7 @@ export function unscoredRecord(run: UnscoredRun): RunRecord {
     metrics: {},
     bestEpoch: null,
     steps: 0,
+    ...(trained === undefined ? {} : { trained }),
     options,
     engine: "",
     threads: 0,

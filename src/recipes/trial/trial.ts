@@ -17,6 +17,7 @@ import type { Engine } from "../../engines/engine";
 import { requireFreeSpace } from "../../files/atomic";
 import { canonicalJson, id8, sha256Hex } from "../../files/hash";
 import { lockFolder } from "../../files/lock";
+import { adapterOf } from "../../model/adapters/adapters";
 import type { EncoderConfig } from "../../model/config";
 import type { Place } from "../../model/place";
 import type { HostTensors } from "../../model/tensors";
@@ -27,6 +28,7 @@ import { type BranchTraining, trainBranch } from "../../training/loop/train-bran
 import type { RunContext } from "../../training/tracking/tracker";
 import { configFile } from "../config-file";
 import { describeSettings, type NamedTrial, type TrialSettings, type TrialWork } from "../recipe";
+import { trialParameters } from "./parameters";
 import { unscoredRecord } from "./record";
 import type { TaskData } from "./task-data";
 
@@ -65,7 +67,8 @@ export function describeTrial(settings: NamedTrial, checkpoints: string): Stored
   const taught = taughtBy?.map(referenceTo);
   const start = { init, initLayers };
   const run = { id, method, task, base, ...place, seed, teacher, taughtBy: taught, ...start, transfer, data, options };
-  const record = unscoredRecord(run);
+  const trained = adapterOf(options) ? trialParameters(base.config, place, task, options).trained : undefined;
+  const record = unscoredRecord({ ...run, trained });
   const name = `${describeSettings(settings).name}-seed${seed}-${id}`;
   return { folder: path.join(methodFolder(checkpoints, base.name, task.name, method), name), record };
 }
@@ -142,6 +145,7 @@ export async function runLockedTrial(
 ): Promise<StoredRun> {
   const { task, base, seed, training } = settings;
   const { folder } = trial;
+  const { stored, ...working } = work;
   await requireFreeSpace(folder, stateBytes({ ...work.initial, ...work.beside?.loss }), `the state of ${folder}`);
   const record = await beginTrial(trial, resolvedConfig(settings, run), context.engine, run.force);
   const config = trainingConfig(base.config, training.dropout);
@@ -149,7 +153,7 @@ export async function runLockedTrial(
   const trained = await trainBranch(
     {
       ...sources,
-      ...work,
+      ...working,
       label,
       folder,
       task,
@@ -170,7 +174,8 @@ export async function runLockedTrial(
     await writeRecord(folder, left);
     return { folder, record: left };
   }
-  return { folder, record: await finishRun(folder, { ...record, ...outcome, ...compiling }, branch) };
+  const finished = { ...record, ...outcome, ...compiling };
+  return { folder, record: await finishRun(folder, finished, stored?.(branch) ?? branch) };
 }
 
 /** Marks an unfinished trial as stopped by a search. Its state stays, and whatever trains it again goes on from there. */

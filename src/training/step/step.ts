@@ -9,7 +9,6 @@ import type { EncoderConfig } from "../../model/config";
 import { type Dropout, dropoutSites } from "../../model/dropout";
 import type { DynamicAxes, EntryPoint, Tensors } from "../../model/entry-point";
 import { type HeadForward, pooledHeadOf } from "../../model/heads";
-import { withShared } from "../../model/parameters";
 import type { Place } from "../../model/place";
 import { type Outputs, type Reads, topPositions } from "../../model/recorder";
 import { clipByGlobalNorm, update } from "./adamw";
@@ -71,15 +70,7 @@ export function trainStep({
     const beside = { ...besideIn(state), branch: branchIn(state) };
     const objective = () => {
       const read = inputs as unknown as BranchInputs;
-      const outputs = branchOutputs(
-        withShared(beside.frozen, state),
-        read,
-        place,
-        config,
-        loss.reads ?? {},
-        dropout,
-        head,
-      );
+      const outputs = branchOutputs(readable(state), read, place, config, loss.reads ?? {}, dropout, head);
       const value = loss(outputs, inputs, beside);
       return scale ? (tf.mul(value, scale) as Scalar) : value;
     };
@@ -97,6 +88,9 @@ export function trainStep({
   };
 }
 
+/** What a branch is run with: its own tensors, and what of it is frozen (what layers read of the trunk, or layers themselves). */
+const readable = (state: Tensors): Tensors => ({ ...besideIn(state).frozen, ...state });
+
 /** A value and its gradients by those of the named tensors that it depends on, in the order of `names`. */
 function valueAndGradients(objective: () => Scalar, state: Tensors, names: readonly string[]) {
   const tensors = names.map((name) => state[name] as Tensor);
@@ -111,13 +105,7 @@ function valueAndGradients(objective: () => Scalar, state: Tensors, names: reado
 export function logitsStep(place: Place, config: EncoderConfig, head?: HeadForward): EntryPoint {
   return (state, inputs) => ({
     outputs: {
-      logits: branchLogits(
-        withShared(besideIn(state).frozen, state),
-        inputs as unknown as BranchInputs,
-        place,
-        config,
-        head,
-      ),
+      logits: branchLogits(readable(state), inputs as unknown as BranchInputs, place, config, head),
     },
   });
 }
