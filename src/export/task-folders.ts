@@ -33,12 +33,12 @@ export async function taskTensors({ readTensors }: ExportSource, task: MergedTas
   );
 }
 
-/** Throws modelError (4) for tasks whose adapters stay beside their layers: transformers' classes, which read such a folder, have none. */
-export function requireClassTensors({ manifest }: ExportSource, title: string): void {
+/** Throws modelError (4) for tasks whose adapters stay beside their layers: transformers' classes, which read such folders, have none. */
+export function requireClassTensors({ manifest }: ExportSource): void {
   const other = manifest.tasks.find(({ adapter }) => adapter && staysBeside(adapter.method));
   if (!other?.adapter) return;
   throw modelError(
-    `${other.name} has adapters (${other.adapter.method}), which ${title} do not have: transformers' own classes would leave them out. ` +
+    `${other.name} has adapters (${other.adapter.method}), which transformers' classes do not know: they would leave them out. ` +
       "Export onnx, saved-model or tfjs, or name other tasks with --task",
   );
 }

@@ -16,6 +16,7 @@ import { glueTasks } from "../tasks/glue";
 import { onnxSection } from "./card-onnx";
 import { licenceOf } from "./folder/licence";
 import type { Manifest, MergedTask } from "./folder/manifest";
+import { adapterLines } from "./picture/outline";
 import { textPicture } from "./picture/text";
 
 export const CARD = "README.md";
@@ -57,6 +58,7 @@ export function modelCard(manifest: Manifest): string {
     `${cost.shared} shared and ${cost.layers - cost.shared} task layers: ${cost.layers} of the ${whole} that ` +
       `${counted(tasks.length, "whole model")} of ${base.layers} layers would run` +
       `${whole > 0 ? ` (${(100 * cost.share).toFixed(1)} %)` : ""}.`,
+    ...adapterLines(tasks).map((line) => `- ${markdownText(line)}.`),
     ...(tasks.length > 0 ? [`\`\`\`text\n${textPicture(manifest)}\n\`\`\``] : []),
     `Base: ${markdownText(base.name)}, sha256 of its weights \`${base.sha256}\`.`,
     "## Use",

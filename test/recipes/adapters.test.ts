@@ -11,7 +11,9 @@ import type { Engine } from "../../src/engines/engine";
 import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
 import { cachedFolder } from "../../src/files/cache";
+import { modelCard } from "../../src/merge/card";
 import { merge } from "../../src/merge/merge";
+import { outlineModel } from "../../src/merge/picture/outline";
 import { adapters } from "../../src/model/adapters/adapters";
 import { familyNames } from "../../src/model/families/families";
 import { layerTensors } from "../../src/model/parameters";
@@ -141,7 +143,11 @@ describe("what a run of frozen layers holds", () => {
   });
 
   test("of lora on other products", async () => {
-    const run = await trained("held", { ...given("lora"), k: ks("2"), lora_on: "output,intermediate" });
+    const run = await trained("held", {
+      ...given("lora"),
+      k: ks("2"),
+      lora_on: finetune.options.loraOn.read("output, intermediate"),
+    });
     expect(run.record).toMatchObject({ fork: 2, layers: 2, options: { loraOn: "intermediate,output", rank: 2 } });
     expect(changed({ ...base.tensors, ...(await loadBranch(run, rte, base.config)) })).toEqual(
       [2, 3].flatMap((layer) =>
@@ -176,7 +182,8 @@ describe("what a run of frozen layers holds", () => {
       const [planned] = (await planSweep(sweepIn("plan", given(method)))).trials;
       const [tuned] = (await planSweep(sweepIn("plan", { k: ks("4") }))).trials;
       expect(planned?.trainable).toBe(run.record.trained);
-      expect(planned?.stored).toBe(count(await loadBranch(run, rte, base.config)));
+      const branch = await loadBranch(run, rte, base.config);
+      expect(planned?.stored).toBe(count(branch));
       expect(planned?.frozen).toBe((tuned?.frozen as number) + count(layerTensors(base.tensors, 0, 4)));
       expect(planned?.flops).toBeLessThan(tuned?.flops as number);
     }
@@ -230,6 +237,10 @@ describe("merged", () => {
       [0, 4, { method, trained: run.record.trained }],
       [2, 2, undefined],
     ]);
+    const held = Object.values(await loadBranch(run, rte, base.config)).reduce((sum, { data }) => sum + data.length, 0);
+    const [outlined] = outlineModel(manifest, base.config).tasks;
+    expect(outlined).toMatchObject({ name: "rte", parameters: held, adapter: { method, trained: run.record.trained } });
+    expect(modelCard(manifest)).toContain(`rte: ${method}, `);
     const alone = await logitsOf(run.folder, eager);
     for (const engine of [eager, onnx]) expect(largest(await logitsOf(out, engine), alone)).toBeLessThan(1e-5);
     const { reporter } = quietContext(onnx).context;

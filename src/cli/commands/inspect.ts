@@ -4,6 +4,7 @@ import { type Inspection, inspect, inspectOptions } from "../../api/inspect";
 import { ruleInWords } from "../../exits/words";
 import { formatBytes } from "../../files/atomic";
 import { taskCells } from "../../merge/picture/html";
+import { adapterLines } from "../../merge/picture/outline";
 import { formatCount, formatLayers } from "../../messages/quantities";
 import { counted } from "../../messages/words";
 import { settingsOf } from "../../options/settings";
@@ -47,13 +48,7 @@ function print(found: Inspection, terminal: Terminal): void {
     `\n${formatLayers(overhead)}${share}; ${formatCount(parameters)} parameters in place of ` +
       `${formatCount(separate.parameters)}${bytes === null ? "" : `, ${formatBytes(bytes)}`}`,
   );
-  for (const { name, adapter, layers } of tasks) {
-    if (!adapter) continue;
-    terminal.print(
-      `${name}: ${adapter.method}, ${formatCount(adapter.trained)} parameters of its own; its ${counted(layers, "layer")} are the base's, ` +
-        "and run for it alone",
-    );
-  }
+  for (const line of adapterLines(tasks)) terminal.print(line);
   for (const { name, exits } of tasks) {
     if (!exits) continue;
     terminal.print(`${name}: ${exits.rule ? ruleInWords(exits.rule) : "ramps, and no rule by which texts leave"}`);

@@ -36,7 +36,7 @@ export const safetensorsFolder: ExportFormat = {
   precisions: [],
   isExport: (folder) => areTaskFolders(folder, (own) => existsSync(path.join(own, TASK))),
   contents(source) {
-    requireClassTensors(source, this.title);
+    requireClassTensors(source);
     return { folders: source.manifest.tasks.map((task) => taskFolder(source, task)) };
   },
   write: (folder, source) => writeTaskFolders(folder, source, (task) => taskFiles(source, task)),

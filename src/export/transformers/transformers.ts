@@ -34,7 +34,7 @@ export const transformers: ExportFormat = {
   precisions: [],
   isExport: (folder) => areTaskFolders(folder, hasModel),
   contents(source) {
-    requireClassTensors(source, this.title);
+    requireClassTensors(source);
     const foreign = source.manifest.tasks.find(({ kind }) => kind.problemType === undefined && !kind.perWord);
     if (foreign) {
       throw modelError(

@@ -1,6 +1,9 @@
 // What a merged model is made of, in figures: for its picture, its card and `flexbert inspect`.
 
 import type { DecidedExits } from "../../exits/exits";
+import { formatCount } from "../../messages/quantities";
+import { counted } from "../../messages/words";
+import { numbersBeside } from "../../model/adapters/adapters";
 import type { EncoderConfig } from "../../model/config";
 import { headParameterCount } from "../../model/head-parameters";
 import { overhead } from "../../model/overhead";
@@ -65,7 +68,9 @@ export function outlineModel(
   const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config));
   const tasks = manifest.tasks.map((task): TaskOutline => {
     const { name, kind, inputs, fork, layers, metric, score, adapter } = task;
-    const own = layers * layer + headOfTask(task) + (fork === null ? embeddings.parameters : 0);
+    const head = headOfTask(task);
+    const beside = adapter ? numbersBeside(adapter, head, config, task) : 0;
+    const own = layers * layer + beside + head + (fork === null ? embeddings.parameters : 0);
     const under = fork === null ? 0 : embeddings.parameters + fork * layer;
     const alone = { layers: (fork ?? 0) + layers, parameters: under + own };
     const outputs = kind.outputs(task).length;
@@ -97,3 +102,14 @@ export function outlineModel(
     bytes: parts.some(({ bytes }) => bytes === null) ? null : parts.reduce((sum, part) => sum + (part.bytes ?? 0), 0),
   };
 }
+
+/** A line each of the tasks whose layers stayed frozen: what is their own, and what is computed for them. */
+export const adapterLines = (tasks: readonly Pick<TaskOutline, "name" | "layers" | "adapter">[]): string[] =>
+  tasks.flatMap(({ name, layers, adapter }) =>
+    adapter
+      ? [
+          `${name}: ${adapter.method}, ${formatCount(adapter.trained)} parameters of its own; its ${counted(layers, "layer")} are the base's, ` +
+            "and run for it alone",
+        ]
+      : [],
+  );

@@ -73,6 +73,21 @@ export function storedBeside(
   return new Map(smallTensors(adapter, config, place, options).map(({ name, shape }) => [name, shape]));
 }
 
+/**
+ * Of a merged branch how many of its own numbers stand beside its layers', its head and norms not counted; 0 where they were added to these.
+ * @param head parameters of its head
+ */
+export function numbersBeside(
+  { method, trained }: { readonly method: string; readonly trained: number },
+  head: number,
+  config: EncoderConfig,
+  place: Place,
+): number {
+  const adapter = adapters.get(method);
+  if (!adapter || adapter.folded) return 0;
+  return trained - head - trainedNorms(adapter, config, place).length * config.hiddenSize;
+}
+
 /** How many numbers of a branch's layers are its own: of one whose layers are frozen the small tensors and what is trained with them. */
 export function ownLayerParameters(adapter: Adapter, config: EncoderConfig, place: Place, options: Options): number {
   const small = smallTensors(adapter, config, place, options);
