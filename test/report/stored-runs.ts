@@ -89,10 +89,19 @@ export async function makeJoint(
   const own = { name, sha256: id.repeat(8), layers: base.layers };
   const average = Object.values(scores).reduce((sum, score) => sum + score, 0) / tasks.length;
   const common = {
-    ...{ format: 1, state: "finished", method: "joint", seed: 1, bestEpoch: 1, steps: 20, engine: "wasm", threads: 1 },
+    format: 1,
+    state: "finished",
+    method: "joint",
+    seed: 1,
+    bestEpoch: 1,
+    steps: 20,
+    engine: "wasm",
+    threads: 1,
     trainData: { sha256: "7".repeat(64), rows: 100, skipped: 0 },
     devData: { sha256: "d".repeat(64), rows: 50, skipped: 0 },
-    ...{ sha256: "e".repeat(64), tokensPerSecond: 1000, startedAt: "2026-11-20T00:00:00.000Z" },
+    sha256: "e".repeat(64),
+    tokensPerSecond: 1000,
+    startedAt: "2026-11-20T00:00:00.000Z",
   } as const;
   const options = { ...recorded(trainingSettings, settings), mixing: "size", tasks: [...tasks] };
   const whole = { task: tasks.join("+"), base, layers: base.layers, fork: null, full: true, labels: [] };
