@@ -24,7 +24,8 @@ export const finetune = defineRecipe({
   summary: "train a task's top k layers, for one k or a sweep",
   description:
     "Trains each task's top k layers, pooler and head over the frozen layers below, whose activations are computed " +
-    "once for the whole sweep.\nRepeating the command skips what is finished and goes on with what was stopped.",
+    "once for the whole sweep. With --method those layers stay frozen too, and adapters or LoRA beside them are trained.\n" +
+    "Repeating the command skips what is finished and goes on with what was stopped.",
   examples: [
     "finetune --task rte --k 3-9",
     "finetune --task rte,mrpc --k 4 --epochs 5 --seeds 5",

@@ -52,6 +52,28 @@ async function makeSweep(): Promise<void> {
   await makeSeeds(checkpoints, [0.4, 0.41, 0.42], { layers: 3, task: "cola", metric: "matthews" });
 }
 
+test("runs of frozen layers stand apart from trained layers of the same k, by method and k, and teach nobody", async () => {
+  await makeSweep();
+  const lora = { method: "lora", rank: 8, loraAlpha: 8, loraOn: "query,value" };
+  const scored = [
+    [4, [0.8, 0.81], lora],
+    [4, [0.79], { ...lora, rank: 4 }],
+    [2, [0.75], lora],
+    [4, [0.82], { method: "pfeiffer", adapterSize: 48 }],
+  ] as const;
+  for (const [layers, scores, options] of scored) await makeSeeds(checkpoints, scores, { layers, options });
+  await makeRun(checkpoints, { layers: 4, score: 0.9, options: lora, devSha: "e".repeat(64) });
+  const { tasks } = await build({ only: ["rte"] });
+  const [{ arms, chosen, adapted, runs, leftOut }] = tasks as [Report["tasks"][number]];
+  expect([arms.map(({ layers }) => layers), chosen?.best.record.score]).toEqual([[1, 2, 4], 0.71]);
+  expect(adapted.map(({ way, layers, best, settings }) => [way, layers, best.record.score, settings])).toEqual([
+    ["lora", 2, 0.75, 1],
+    ["lora", 4, 0.81, 2],
+    ["pfeiffer", 4, 0.82, 1],
+  ]);
+  expect([runs.length, leftOut]).toEqual([3 * 3 + 4 * 3 + 5, 1]);
+});
+
 describe("scores by k", () => {
   test("maximum, mean and deviation; the choice; what is inside its noise and what is not", async () => {
     await makeSweep();

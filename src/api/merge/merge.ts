@@ -44,7 +44,7 @@ const choice = {
   select: optional(text, {
     flag: "--select",
     value: "<choice>",
-    help: "teacher, best, kd-2, kd-2@same, rte=teacher,cola=kd-2@3, or select's file",
+    help: "teacher, best, kd-2, kd-2@same, lora, rte=teacher,cola=kd-2@3, or select's file",
   }),
   allowUnshared: toggle({ flag: "--allow-unshared", help: "take branches of k = full, which share no layer" }),
 };
