@@ -60,8 +60,11 @@ const BATCH_TOKENS = { cpu: 512, auto: 512, webgpu: 4096, cuda: 4096 } as const;
 async function settingsFor(values: Values<typeof serveOptions>): Promise<ServeSettings> {
   const { maxQueue, maxDelayMs = null, maxWaitMs, maxRows, maxText, maxBody, cors = [] } = values;
   const { maxBatchTokens = BATCH_TOKENS[values.device] } = values;
-  const other = cors.find((origin) => !/^https?:\/\/[^/\s]+$/.test(origin));
-  if (other !== undefined) throw usageError(`--cors ${other} is no origin, such as https://a.example`);
+  for (const origin of cors) {
+    const meant = originOf(origin);
+    if (meant === null) throw usageError(`--cors ${origin} is no origin, such as https://a.example`);
+    if (meant !== origin) throw usageError(`--cors ${origin} is never what browsers send, which is ${meant}. Give that`);
+  }
   return {
     ...{ folder: values.merged, version: values.version, weights: values.weights },
     ...{ host: values.host, port: values.port, tls: await readTls(values), origins: cors },
@@ -71,6 +74,13 @@ async function settingsFor(values: Values<typeof serveOptions>): Promise<ServeSe
     cacheBytes: values.cache,
     ...{ tokens: values.tokens, noAuth: values.noAuth, logTexts: values.logTexts },
   };
+}
+
+/** As browsers write the origin of such an address; null where it is none of a page. */
+function originOf(address: string): string | null {
+  if (!URL.canParse(address)) return null;
+  const { protocol, origin } = new URL(address);
+  return protocol === "http:" || protocol === "https:" ? origin : null;
 }
 
 async function readTls({ tlsCert, tlsKey }: Pick<Values<typeof serveOptions>, "tlsCert" | "tlsKey">) {

@@ -145,7 +145,7 @@ export interface RanPiece {
 export interface DoneEvent {
   readonly model: AnsweringModel;
   readonly rows: number;
-  /** Encoder layers that ran. */
+  /** Encoder layers that ran for these rows: shared ones once, none above where texts left, none of what was known. */
   readonly layers_run: number;
   /** Those of the batch in which the rows were. */
   readonly pieces: readonly RanPiece[];

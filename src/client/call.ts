@@ -41,6 +41,9 @@ export interface Limit {
 /** 503 is a server that drains or is not ready, 429 one with a full queue. Both have done nothing yet. */
 const REFUSED_FOR_NOW = [429, 503];
 
+/** What timers count: of more they would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** A limit of `ms` and of the caller's own signal. Whoever opens one ends it. */
 export function openLimit(ms: number, outer: AbortSignal | undefined): Limit {
   const inner = new AbortController();
@@ -48,13 +51,14 @@ export function openLimit(ms: number, outer: AbortSignal | undefined): Limit {
   if (outer?.aborted) stop();
   outer?.addEventListener("abort", stop, { once: true });
   const late = () => inner.abort(new FlexbertError(`no answer within ${ms} ms`, { code: "timeout" }));
-  let [timer, until] = [setTimeout(late, ms), performance.now() + ms];
+  const count = () => (ms > LONGEST_MS ? undefined : setTimeout(late, ms));
+  let [timer, until] = [count(), performance.now() + ms];
   return {
     signal: inner.signal,
     hold: () => clearTimeout(timer),
     renew() {
       clearTimeout(timer);
-      [timer, until] = [setTimeout(late, ms), performance.now() + ms];
+      [timer, until] = [count(), performance.now() + ms];
     },
     left: () => until - performance.now(),
     end(reason) {
@@ -181,7 +185,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => {
       signal.removeEventListener("abort", stop);
       resolve();
-    }, ms);
+    }, Math.min(ms, LONGEST_MS));
     signal.addEventListener("abort", stop, { once: true });
   });
 }

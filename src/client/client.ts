@@ -25,7 +25,7 @@ export interface ClientOptions {
   readonly adminToken?: string;
   /** How often a call is tried again after 429, 503 or a connection that failed; 3 by default. */
   readonly retries?: number;
-  /** Of a call with its retries, and of a stream until its next event; 30 seconds by default. */
+  /** Of a call with its retries, and of a stream until its next event; 30 seconds by default, Infinity for none. */
   readonly timeoutMs?: number;
   /** Another `fetch`: with a proxy or with certificates of one's own. */
   readonly fetch?: typeof fetch;
@@ -44,6 +44,8 @@ export interface PredictOptions extends CallOptions {
   readonly topK?: number;
   /** "utf16" gives offsets of spans that `text.slice(start, end)` takes; code points where it is left out. */
   readonly offsetUnit?: "codepoint" | "utf16";
+  /** Whether texts leave early: "on" where it is left out, "off", or how much doubt may be left, at most what the model allows. */
+  readonly exit?: "on" | "off" | number;
   /** The server answers within this time, or with 504. */
   readonly deadlineMs?: number;
 }
@@ -177,10 +179,11 @@ const isList = <T>(given: T | readonly T[]): given is readonly T[] => Array.isAr
 
 const rowOf = (row: string | RequestRow): RequestRow => (typeof row === "string" ? { text: row } : row);
 
-const settingsOf = ({ tasks, topK, offsetUnit }: PredictOptions): RequestSettings => ({
+const settingsOf = ({ tasks, topK, offsetUnit, exit }: PredictOptions): RequestSettings => ({
   ...(tasks === undefined ? {} : { tasks }),
   ...(topK === undefined ? {} : { top_k: topK }),
   ...(offsetUnit === undefined ? {} : { offset_unit: offsetUnit }),
+  ...(exit === undefined ? {} : { exit }),
 });
 
 async function answered<T extends object>(

@@ -2,6 +2,7 @@
 // batch has ended, which may be after the answer.
 
 import { setImmediate } from "node:timers/promises";
+import { ownLayers } from "../model/place";
 import type { BatchRun } from "./inference/inference";
 import type { Hold, Live } from "./model/live";
 import type { Served, Unit, VersionTask } from "./model/served";
@@ -35,6 +36,8 @@ export interface Answered {
   readonly times: Times & { readonly tokenized: number };
   /** Logits that came from the cache. */
   readonly known: number;
+  /** Of each task that ran the encoder layers that its rows passed, those of the row that passed most. */
+  readonly passed: ReadonlyMap<VersionTask, number>;
   /** What its batches ran, when they have ended. */
   readonly ended: Promise<readonly BatchRun[]>;
 }
@@ -70,7 +73,7 @@ export async function ask(
   if (missing.length === 0) {
     onAdmitted?.();
     handOut();
-    return { times: { tokenized: 0, queued: 0, ran: 0 }, known, ended: Promise.resolve([]) };
+    return { times: { tokenized: 0, queued: 0, ran: 0 }, known, passed: new Map(), ended: Promise.resolve([]) };
   }
   const work = missing.reduce((sum, row) => sum + served.guessWork(row, row.tasks), 0);
   const ticket = queue.admit({ version: served.id, rows: missing.length, work, deadline });
@@ -95,7 +98,9 @@ export async function ask(
     const tokenized = performance.now() - began;
     if (stopped) throw stopped;
     const held = hold.again();
+    const passed = new Map<VersionTask, number>();
     const give = joinUnits(rows, units, (row, task, logits, layer) => {
+      passed.set(task, Math.max(passed.get(task) ?? 0, layer ?? ownLayers(task)[1]));
       found?.keep(row, task, logits);
       onLogits(row, task, logits, layer);
     });
@@ -104,7 +109,7 @@ export async function ask(
       give(index, served.task(task) as VersionTask, logits, layer),
     );
     void ended.then(held.release);
-    return { times: { ...(await answered), tokenized }, known, ended };
+    return { times: { ...(await answered), tokenized }, known, passed, ended };
   } catch (error) {
     stop(error as Error);
     throw error;

@@ -39,14 +39,17 @@ export interface ServeSettings extends PortOptions {
   readonly logTexts: boolean;
 }
 
-/** Starts the processes that hold the engine. `first` is the version that is open then. */
+/** What was started: `first` is the version that is open then, `weights` the form that runs where it is not the settings'. */
+type Started = Inference & { readonly first?: string; readonly weights?: WeightForm | undefined };
+
+/** Starts the processes that hold the engine. */
 export type StartInference = (settings: {
   readonly folder: string;
   readonly version: string | undefined;
   readonly weights: WeightForm | undefined;
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
-}) => Promise<Inference & { readonly first?: string }>;
+}) => Promise<Started>;
 
 export interface RunningServer {
   readonly url: string;
@@ -73,7 +76,7 @@ export async function startServer(
   const { folder, version, weights } = settings;
   const tokens = await tokensFor(settings);
   const port = await openPort(settings);
-  let inference: Awaited<ReturnType<StartInference>> | null = null;
+  let inference: Started | null = null;
   try {
     inference = await start({ folder, version, weights, reporter, signal });
     return await open(settings, port, inference, tokens, logger);
@@ -97,11 +100,12 @@ async function tokensFor({ tokens: file, host, noAuth }: ServeSettings): Promise
 async function open(
   settings: ServeSettings,
   port: Port,
-  inference: Inference & { readonly first?: string },
+  inference: Started,
   tokens: readonly TokenEntry[],
   logger: Logger,
 ): Promise<RunningServer> {
-  const { folder, version, weights, batch, noAuth, host } = settings;
+  const { folder, version, batch, noAuth, host } = settings;
+  const { weights = settings.weights } = inference;
   const rate = createRate(inference.slots);
   const queue = createQueue({ ...settings.queue, batchTokens: batch.maxTokens }, rate);
   const cache = settings.cacheBytes > 0 ? createAnswerCache(settings.cacheBytes) : null;
@@ -182,13 +186,13 @@ function liveEvents(logger: Logger, metrics: () => Metrics | undefined): LiveEve
 
 const TOKENS_MS = 2000;
 
-/** A token that is taken out of the file is refused within seconds; a file that cannot be read changes nothing. */
+/** A token that is taken out of the file is refused within seconds; a file that is gone or cannot be read changes nothing. */
 function watchTokens(file: string, auth: Auth, logger: Logger): () => void {
   const timer = setInterval(async () => {
     try {
       const tokens = await readTokens(file);
-      // Without its file a server would be open: until it is started again the last tokens hold.
-      if (tokens && tokens.length > 0) auth.replace(tokens);
+      // An editor that saves may take it away for a moment.
+      if (tokens) auth.replace(tokens);
     } catch (error) {
       logger.error({ err: error }, "the file of tokens cannot be read: the last ones hold");
     }

@@ -75,7 +75,7 @@ describe("a prediction", () => {
     const client = new FlexbertClient({ url: `${url}/`, token: "secret" });
     const answer = await client.predict(
       { text: "A man plays.", pair: "Someone plays." },
-      { tasks: ["rte"], topK: 2, deadlineMs: 80 },
+      { tasks: ["rte"], topK: 2, offsetUnit: "utf16", exit: 0.1, deadlineMs: 80 },
     );
     expect(answer.predictions).toEqual(predicted.predictions);
     expect(answer.request).toEqual({ id: "r-1", queueMs: 1.25, inferenceMs: 3.5, tokenizationMs: null });
@@ -84,7 +84,10 @@ describe("a prediction", () => {
         method: "POST",
         url: "/v1/predict",
         headers: { authorization: "Bearer secret", "content-type": "application/json", "x-deadline-ms": "80" },
-        body: { text: "A man plays.", pair: "Someone plays.", tasks: ["rte"], top_k: 2 },
+        body: {
+          ...{ text: "A man plays.", pair: "Someone plays.", tasks: ["rte"] },
+          ...{ top_k: 2, offset_unit: "utf16", exit: 0.1 },
+        },
       },
     ]);
   });
@@ -335,6 +338,20 @@ describe("what ends a call", () => {
     const reason = new Error("enough");
     controller.abort(reason);
     await expect(stream.next()).rejects.toBe(reason);
+  });
+
+  test("no time, where there is none or more than timers count", async () => {
+    for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 31]) {
+      answers = [(response, request) => setImmediate(() => json(predicted)(response, request))];
+      const client = new FlexbertClient({ url, timeoutMs });
+      expect((await client.predict("x")).predictions).toEqual(predicted.predictions);
+      answers = [
+        (response) => {
+          streaming([event("plan", plan)], (begun) => setImmediate(() => begun.end(event("done", done))))(response);
+        },
+      ];
+      expect(await eventsBefore(client.stream("x"))).toEqual([["plan", "done"], null]);
+    }
   });
 
   test("its time", async () => {

@@ -261,6 +261,12 @@ describe("what does not start", () => {
       /are no certificate and its key/,
     ],
     ["an origin that is none", ["--merged", "served", "--cors", "*"], 2, /--cors \* is no origin/],
+    [
+      "an origin as no browser writes it",
+      ["--merged", "served", "--cors", "https://a.example,https://B.example:443/"],
+      2,
+      /--cors https:\/\/B\.example:443\/ .*which is https:\/\/b\.example\. Give that/,
+    ],
     ["--admin alone", ["--admin"], 2, /--admin is of --new-token/],
     [
       "an address that is none",

@@ -27,13 +27,14 @@ export interface AuthOptions {
 export interface Auth {
   /** Throws ApiError (401), (403) or (421). */
   check(request: FastifyRequest): void;
-  /** Other tokens from now on. */
+  /** Other tokens from now on. Where the last one was taken out nobody may ask: what had tokens does not open. */
   replace(tokens: readonly TokenEntry[]): void;
 }
 
 export function createAuth({ tokens: first, localNamesOnly }: AuthOptions): Auth {
   let tokens = first;
   let find = tokenFinder(first);
+  let wantsTokens = first.length > 0;
   const roleOf = ({ headers }: FastifyRequest): TokenEntry | null => {
     const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
     return token === undefined ? null : find(token);
@@ -44,7 +45,7 @@ export function createAuth({ tokens: first, localNamesOnly }: AuthOptions): Auth
       if (localNamesOnly && !isLocalName(request.headers.host)) {
         throw new ApiError("wrong_host", "this server answers to localhost alone. Start it with --host and tokens");
       }
-      if (access === "open" || (access === "predict" && tokens.length === 0)) return;
+      if (access === "open" || (access === "predict" && !wantsTokens)) return;
       const isClosed = access === "admin" && !tokens.some(({ role }) => role === "admin");
       if (isClosed) {
         throw new ApiError("forbidden", "there is no admin token. Make one: flexbert serve --new-token NAME --admin");
@@ -62,6 +63,7 @@ export function createAuth({ tokens: first, localNamesOnly }: AuthOptions): Auth
     replace(next) {
       tokens = next;
       find = tokenFinder(next);
+      wantsTokens ||= next.length > 0;
     },
   };
 }

@@ -4,14 +4,21 @@ import type { FastifyInstance } from "fastify";
 import type { ServerContext } from "./context";
 import { ApiError } from "./errors";
 
-export function healthRoutes(app: FastifyInstance, { drain, inference, metrics }: ServerContext): void {
+/** Why the server takes no requests; null where it does. */
+export function notReady({ drain, inference }: Pick<ServerContext, "drain" | "inference">): ApiError | null {
+  if (drain.isDraining) return new ApiError("draining", "the server is about to end");
+  // One that died is being started again: whoever asks is not lost, but waits.
+  if (inference.state().some(({ alive }) => alive)) return null;
+  return new ApiError("not_ready", "no inference process lives");
+}
+
+export function healthRoutes(app: FastifyInstance, context: ServerContext): void {
   const open = { config: { access: "open" as const } };
   app.get("/healthz", open, async () => ({ status: "alive" }));
   app.get("/readyz", open, async () => {
-    if (drain.isDraining) throw new ApiError("draining", "the server is about to end");
-    // One that died is being started again: whoever asks is not lost, but waits.
-    if (!inference.state().some(({ alive }) => alive)) throw new ApiError("not_ready", "no inference process lives");
+    const reason = notReady(context);
+    if (reason) throw reason;
     return { status: "ready" };
   });
-  app.get("/metrics", async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get("/metrics", async (_, reply) => reply.type(context.metrics.contentType).send(await context.metrics.text()));
 }

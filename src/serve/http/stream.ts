@@ -2,6 +2,8 @@
 
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RanPiece, StreamEvents } from "../../client/api";
+import { ownLayers } from "../../model/place";
+import type { Answered } from "../ask";
 import type { BatchRun } from "../inference/inference";
 import type { Hold } from "../model/live";
 import { askFor } from "./answer";
@@ -55,7 +57,7 @@ export async function streamPredictions(
     send("done", {
       model: { version: served.id },
       rows: rows.length,
-      layers_run: served.layersOf(tasks),
+      layers_run: layersRun(answered.passed),
       pieces: piecesOf(runs),
       ms: at(),
     });
@@ -71,6 +73,17 @@ export async function streamPredictions(
 }
 
 const round = (ms: number) => Math.round(ms * 100) / 100;
+
+/** Encoder layers that ran for a request: shared ones once, and none where texts had left below it. */
+function layersRun(passed: Answered["passed"]): number {
+  let [shared, own] = [0, 0];
+  for (const [task, layers] of passed) {
+    const [from] = ownLayers(task);
+    shared = Math.max(shared, Math.min(from, layers));
+    own += Math.max(0, layers - from);
+  }
+  return shared + own;
+}
 
 /** Pieces of all batches, each once. */
 function piecesOf(runs: readonly BatchRun[]): RanPiece[] {

@@ -13,6 +13,7 @@ import { askFor, noteRequest } from "./answer";
 import { TENSOR_HEADER } from "./body";
 import type { ServerContext } from "./context";
 import { ApiError, given } from "./errors";
+import { notReady } from "./health";
 import { requireTask, withExit } from "./rows";
 import { timingHeaders } from "./timing";
 import { type OutputTensor, readTensors, writeTensors } from "./v2-tensors";
@@ -40,14 +41,14 @@ export function v2Routes(app: FastifyInstance, context: ServerContext): void {
   }));
   app.get("/v2/health/live", open, async () => ({ live: true }));
   app.get("/v2/health/ready", open, async (_, reply) => {
-    const ready = !context.drain.isDraining;
+    const ready = notReady(context) === null;
     return reply.code(ready ? 200 : 503).send({ ready });
   });
   for (const model of ["/v2/models/:task", "/v2/models/:task/versions/:version"]) {
     app.get<{ Params: ModelParams }>(model, async ({ params }) => metadata(modelOf(context.live.current, params)));
     app.get<{ Params: ModelParams }>(`${model}/ready`, async ({ params }, reply) => {
       const { name } = modelOf(context.live.current, params);
-      const ready = !context.drain.isDraining;
+      const ready = notReady(context) === null;
       return reply.code(ready ? 200 : 503).send({ name, ready });
     });
     app.post<{ Params: ModelParams }>(`${model}/infer`, (request, reply) => infer(context, request, reply));

@@ -35,6 +35,8 @@ export interface InferenceOptions {
 export interface StartedInference extends Workers {
   /** The version that is open from the start: {@link InferenceOptions.version}, or the one that was current then. */
   readonly first: string;
+  /** The form of the weights that run: what was asked for; on a GPU float32. */
+  readonly weights: WeightForm | undefined;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function startInference(given: InferenceOptions): Promise<StartedIn
   try {
     const layout = chosenLayout(options, usableCores());
     const workers = layout ? await startLayout(layout, id, options) : await startBest(id, options);
-    return { ...workers, first: id };
+    return { ...workers, first: id, weights: options.weights };
   } catch (error) {
     if (signal?.aborted) throw new Interrupted(null, "stopped before the server had started");
     throw error;
@@ -72,7 +74,7 @@ async function withDevice(options: InferenceOptions): Promise<InferenceOptions> 
   reporter.log(`device: ${device}; ${why}`);
   if (device === "cpu") return { ...options, device };
   requireOneProcess(options, device);
-  return { ...options, device, workers: 1 };
+  return { ...options, device, workers: 1, weights: options.weights ?? "float32" };
 }
 
 /** A GPU runs one batch after the other, whoever asks: a second process would hold the weights once more, and wait. */

@@ -2,7 +2,7 @@
 // address, or the body of a request as it is.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
-import { ApiError } from "../http/errors";
+import { parseBody } from "../http/body";
 
 /** As far as it is read here. */
 export interface HttpEvent {
@@ -23,17 +23,11 @@ export interface HttpResult {
 }
 
 export const isHttpEvent = (event: unknown): event is HttpEvent =>
-  Object(event).version === "2.0" && typeof Object(Object(event).requestContext).http === "object";
+  Object(event).version === "2.0" && typeof Object(Object(Object(event).requestContext).http).method === "string";
 
-/** Throws ApiError (400) for what is no JSON. */
-export function bodyOf({ body, isBase64Encoded }: HttpEvent): unknown {
-  const text = isBase64Encoded ? Buffer.from(body ?? "", "base64").toString("utf8") : (body ?? "");
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ApiError("bad_json", "the body is no JSON");
-  }
-}
+/** Throws ApiError (400) for what is no JSON in UTF-8. */
+export const bodyOf = ({ body, isBase64Encoded }: HttpEvent): unknown =>
+  parseBody(Buffer.from(body ?? "", isBase64Encoded ? "base64" : "utf8"));
 
 export const httpResult = (
   status: number,

@@ -54,8 +54,6 @@ export interface Served {
   readonly tasks: readonly VersionTask[];
   readonly tokenizer: Tokenizer;
   task(name: string): VersionTask | undefined;
-  /** Encoder layers that some tasks run together. */
-  layersOf(tasks: readonly VersionTask[]): number;
   /** Layers times tokens of a row, guessed by the length of its text: it is admitted before it is tokenized. */
   guessWork(row: Row, tasks: readonly VersionTask[]): number;
   /** The same of a body, by its length: before it is read. */
@@ -112,7 +110,7 @@ export function describeVersion(
   const layersOf = (chosen: readonly Pick<VersionTask, "fork" | "layers">[]) =>
     Math.max(0, ...chosen.map(({ fork }) => fork ?? 0)) + chosen.reduce((sum, { layers }) => sum + layers, 0);
   return {
-    ...{ id, precision, tasks, tokenizer, layersOf },
+    ...{ id, precision, tasks, tokenizer },
     base: { name: manifest.base.name, layers: manifest.base.layers, sha256: manifest.base.sha256 },
     task: (name) => byName.get(name),
     guessWork({ text, pair }, chosen) {

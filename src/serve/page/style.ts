@@ -67,6 +67,7 @@ svg .idle text{fill:var(--faint)}
 svg .planned .cell{stroke-dasharray:3 3}
 svg .trunk.planned .cell{stroke:var(--trunk)}svg .own.planned .cell{stroke:var(--own)}
 svg .trunk.ran .cell{fill:var(--trunk-fill);stroke:var(--trunk)}svg .own.ran .cell{fill:var(--own-fill);stroke:var(--own)}
+svg .own.ran .left .cell{fill:var(--idle);stroke:var(--line)}
 svg .trunk.ran .wire{stroke:var(--trunk)}svg .own.ran .wire{stroke:var(--own)}
 svg .cell,svg .wire{transition:fill .25s,stroke .25s}
 svg .curve{fill:none;stroke:var(--accent);stroke-width:1.75;vector-effect:non-scaling-stroke}svg .curve.second{stroke:var(--own)}

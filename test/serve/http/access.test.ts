@@ -103,6 +103,20 @@ describe("access", () => {
     await server.close();
   });
 
+  test("what had tokens opens to nobody when the last one is taken out", async () => {
+    const server = await fakeServer();
+    server.inference.automatic = true;
+    const predict = async (headers = {}) =>
+      (await server.app.inject({ method: "POST", url: "/v1/predict", payload: rows, headers })).statusCode;
+    expect(await predict()).toBe(200);
+    server.context.auth.replace([entry("ci", "predict")]);
+    expect([await predict(), await predict(bearer("ci"))]).toEqual([401, 200]);
+    server.context.auth.replace([]);
+    expect([await predict(), await predict(bearer("ci"))]).toEqual([401, 401]);
+    expect((await server.app.inject({ method: "GET", url: "/healthz" })).statusCode).toBe(200);
+    await server.close();
+  });
+
   test("without tokens, predicting is open, and changing is closed", async () => {
     const server = await fakeServer();
     server.inference.automatic = true;

@@ -129,6 +129,8 @@ describe("what is refused", () => {
       /rows\[0\] is a single text/,
     ],
     ["an id that is none", { rows: [{ text: "a", id: {} }] }, 422, "invalid", /rows\[0\]\.id is \{\}/],
+    ["an id of 64 bits", '{"rows":[{"text":"a","id":9007199254740993}]}', 422, "invalid", /rows\[0\]\.id .*Give a string/],
+    ["an endless id", '{"rows":[{"text":"a","id":1e400}]}', 422, "invalid", /rows\[0\]\.id .*Give a string/],
     [
       "an unknown unit",
       { text: "a", offset_unit: "byte" },

@@ -140,7 +140,12 @@ test("while it drains a server is not ready, takes nothing new, and answers what
 test("a server none of whose processes live is not ready", async () => {
   const { inference, app, close } = await logged();
   inference.state = () => [{ pid: 1, alive: false, rssBytes: 0, restarts: 3 }];
-  const { statusCode, body } = await app.inject({ method: "GET", url: "/readyz" });
-  expect([statusCode, JSON.parse(body).error.code]).toEqual([503, "not_ready"]);
+  const get = async (url: string) => {
+    const { statusCode, body } = await app.inject({ method: "GET", url });
+    return [statusCode, JSON.parse(body)];
+  };
+  expect(await get("/readyz")).toMatchObject([503, { error: { code: "not_ready" } }]);
+  expect(await get("/v2/health/ready")).toEqual([503, { ready: false }]);
+  expect(await get("/v2/models/mood/ready")).toEqual([503, { name: "mood", ready: false }]);
   await close();
 });

@@ -76,6 +76,21 @@ describe("a stream", () => {
     await close();
   });
 
+  test("counts no layer above where texts left, and none of what was known before", async () => {
+    const server = await fakeServer({ cacheBytes: 1e6 });
+    server.inference.automatic = true;
+    const layersRun = async (text: string) => {
+      const { body } = await server.app.inject({ method: "POST", url: "/v1/predict", payload: { text, stream: true } });
+      return eventsOf(body).at(-1)?.data["layers_run"];
+    };
+    expect([await layersRun("film"), await layersRun("film")]).toEqual([6, 0]);
+    server.inference.layer = 1; // below mood's fork, at topic's
+    expect(await layersRun("a film")).toBe(1);
+    server.inference.layer = 3;
+    expect(await layersRun("good film")).toBe(2 + 1 + 2);
+    await server.close();
+  });
+
   test("what is refused before it begins has its status; what fails after is an event", async () => {
     const refused = await stream({ text: "film", tasks: ["none"] });
     expect([refused.response.status, refused.response.headers.get("content-type")]).toEqual([

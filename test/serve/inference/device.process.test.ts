@@ -3,7 +3,10 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { quantize } from "../../../src/api/quantize";
+import type { ModelAnswer } from "../../../src/client/api";
 import { openEngine } from "../../../src/engines/open";
+import { readState } from "../../../src/merge/folder/pointer";
 import { openModel, type ServedModel } from "../../../src/predict/model";
 import { computeLogits } from "../../../src/predict/predict";
 import type { BatchRow } from "../../../src/serve/inference/inference";
@@ -11,6 +14,7 @@ import { type InferenceOptions, type StartedInference, startInference } from "..
 import { onSwiftShader, webgpuAbsence } from "../../engines/devices";
 import { unless } from "../../skips";
 import { temporaryFolder } from "../../tiny";
+import { startServe } from "../running-server";
 import { hearing, makeServedFolder, type ServedFolder, taskOf } from "../served-folder";
 
 const folder = temporaryFolder();
@@ -81,6 +85,16 @@ unless(absent).describe("inference on a device", () => {
     expect(inference.engine).toMatch(/^onnx \(onnxruntime .*, webgpu on SwiftShader/);
     expect(lines.join("\n")).not.toMatch(/measured/);
     await expectCpusLogits(inference);
+  });
+
+  test("of a quantized folder float32 runs, and the server says so", async () => {
+    const { merged, first } = served;
+    await quantize({ merged, glueData: path.join(folder, "glue"), threads: 1 });
+    const { current } = (await readState(merged)).pointer;
+    const server = await startServe(["--merged", merged, "--device", "webgpu"]);
+    const { version, precision } = (await (await fetch(`${server.url}/v1/model`)).json()) as ModelAnswer;
+    expect([version, precision, current === first]).toEqual([current, "float32", false]);
+    expect(await server.stop()).toBe(0);
   });
 
   test("several processes are refused, and say why", async () => {

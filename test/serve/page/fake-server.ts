@@ -71,6 +71,8 @@ export interface Fake {
   /** Tokens that it wants; null for none. */
   token: string | null;
   adminToken: string;
+  /** Encoder layers after which texts leave, by task. */
+  exitLayers: Readonly<Record<string, number>>;
   /** Holds each task's answer back until it is let go. */
   gate: ((task: string) => Promise<void>) | null;
   /** In place of a prediction. */
@@ -99,6 +101,7 @@ export async function startFake(): Promise<Fake> {
     },
     token: null,
     adminToken: "root",
+    exitLayers: {},
     gate: null,
     refusal: null,
     close() {
@@ -163,7 +166,9 @@ async function stream(fake: Fake, body: { pair?: string; tasks?: string[] }, res
   send({ event: "plan", data: { tasks: plan, depth } });
   for (const [i, one] of tasks.entries()) {
     await fake.gate?.(one.name);
-    send({ event: "prediction", data: { row: 0, task: one.name, prediction: answerOf(one), at_ms: 1.5 * (i + 1) } });
+    const layer = fake.exitLayers[one.name];
+    const prediction = { ...answerOf(one), ...(layer === undefined ? {} : { exit_layer: layer }) };
+    send({ event: "prediction", data: { row: 0, task: one.name, prediction, at_ms: 1.5 * (i + 1) } });
   }
   const pieces = tasks.map(({ name, layers }) => ({ piece: name, rows: 1, tokens: 14, layers, ms: 0.8 }));
   const layers_run = depth + tasks.reduce((sum, { layers }) => sum + layers, 0);

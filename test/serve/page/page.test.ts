@@ -107,6 +107,29 @@ unless(browserAbsence).describe("the page in chromium", () => {
     });
   });
 
+  test("draws nothing as run above where a text left, and says where", async () => {
+    fake.exitLayers = { rte: 2, mrpc: 3 }; // above forks 4 and 2
+    const own = (page: Page, task: string) =>
+      page.locator("#picture g.own", { hasText: task }).locator("g:not(.left)").allTextContents();
+    await look(async (page) => {
+      await page.fill("#text", "A man plays.");
+      await page.fill("#pair", "Someone plays.");
+      for (const task of ["rte", "mrpc"]) await page.check(`#tasks input[value="${task}"]`);
+      await page.click("#run");
+      await finished(page);
+      expect(await drawn(page, "ran")).toBe("embeddings,layer 0,layer 1");
+      expect(await page.locator("#picture .planned").count()).toBe(0);
+      expect([await classOf(page, "rte"), await own(page, "rte")]).toEqual(["own left", []]);
+      expect([await classOf(page, "mrpc"), await own(page, "mrpc")]).toEqual(["own ran", ["2"]]);
+      expect(await page.textContent('#answers li[data-task="mrpc"] .value')).toBe("equivalent 90.0 % after 3 layers");
+      fake.exitLayers = { mrpc: 4 }; // all the way
+      await page.click("#run");
+      await page.locator('#answers li[data-task="rte"] .value', { hasNotText: "after" }).waitFor();
+      await finished(page);
+      expect(await own(page, "mrpc")).toEqual(["2", "3", "head"]);
+    });
+  });
+
   test("shows the spans of a task that labels words, as text", async () => {
     const [first] = fakeModel.tasks as [(typeof fakeModel.tasks)[0]];
     fake.model = { ...fakeModel, tasks: [{ ...first, name: "slots", kind: "tagging", labels: ["city", "day"] }] };

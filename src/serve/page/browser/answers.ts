@@ -2,7 +2,7 @@
 
 import type { PlanEvent, PredictionEvent, Scores, SpanAnswer, TaskAnswer } from "../../../client/api.js";
 import { html } from "./dom.js";
-import { ms, percent } from "./words.js";
+import { counted, ms, percent } from "./words.js";
 
 /** Labels with a bar; of more the others are counted. */
 const SHOWN = 4;
@@ -28,7 +28,7 @@ export function listAnswers(list: HTMLElement): Answers {
       const line = html(
         "li",
         { "data-task": task },
-        headOf(task, saidBy(prediction), ms(at_ms), `version ${prediction.version}`),
+        headOf(task, saidBy(prediction) + leftAt(prediction), ms(at_ms), `version ${prediction.version}`),
         "scores" in prediction ? barsOf(prediction.scores) : null,
         "spans" in prediction ? spansOf(prediction.spans) : null,
       );
@@ -58,6 +58,9 @@ function saidBy(answer: TaskAnswer): string {
   if ("spans" in answer) return answer.spans.length === 1 ? "1 span" : `${answer.spans.length} spans`;
   return answer.labels.join(", ") || "no label holds";
 }
+
+const leftAt = ({ exit_layer: layers }: TaskAnswer): string =>
+  layers === undefined ? "" : ` after ${counted(layers, "layer")}`;
 
 /** Each span with what it is called, in the order of the text. */
 function spansOf(spans: readonly SpanAnswer[]): HTMLElement {

@@ -16,10 +16,15 @@ export interface TrunkCell extends Cell {
   readonly wire: string | null;
 }
 
+export interface BranchCell extends Cell {
+  /** Encoder layers that a text has passed when this box has run. */
+  readonly passed: number;
+}
+
 export interface Branch {
   readonly task: string;
   readonly fork: number | null;
-  readonly cells: readonly Cell[];
+  readonly cells: readonly BranchCell[];
   /** Wires from the trunk and between its boxes. */
   readonly wires: readonly string[];
   readonly name: { readonly x: number; readonly y: number };
@@ -60,17 +65,18 @@ export function layoutOf(tasks: readonly TaskPlace[], depth: number): Layout {
   return { width: right + margin, height: yOf(row) - rowGap + margin, trunk, branches };
 }
 
-/** @param from the y of the box that it leaves; null for a task that stands alone */
-function branchOf({ name: task, fork, layers }: TaskPlace, y: number, from: number | null): Branch {
-  const own = Array.from({ length: layers }, (_, i) => String((fork ?? 0) + i));
-  const labels = [...(fork === null ? ["emb"] : []), ...own, "head"];
+/** @param above the y of the box that it leaves; null for a task that stands alone */
+function branchOf({ name: task, fork, layers }: TaskPlace, y: number, above: number | null): Branch {
+  const from = fork ?? 0;
+  const own = Array.from({ length: layers }, (_, i) => ({ label: String(from + i), passed: from + i + 1 }));
+  const boxes = [...(fork === null ? [{ label: "emb", passed: 0 }] : []), ...own, { label: "head", passed: from + layers }];
   const left = margin + trunkWidth + 2 * gap;
   const step = cell.width + gap;
-  const cells = labels.map((label, i) => ({ x: left + i * step, y, label }));
+  const cells = boxes.map((box, i) => ({ x: left + i * step, y, ...box }));
   const middle = (top: number) => top + cell.height / 2;
   const turn = margin + trunkWidth + gap;
   const wires = cells.slice(1).map(({ x }) => `M${x - gap} ${middle(y)}H${x}`);
-  if (from !== null) wires.unshift(`M${margin + trunkWidth} ${middle(from)}H${turn}V${middle(y)}H${left}`);
+  if (above !== null) wires.unshift(`M${margin + trunkWidth} ${middle(above)}H${turn}V${middle(y)}H${left}`);
   return { task, fork, cells, wires, name: { x: left + cells.length * step, y: middle(y) } };
 }
 

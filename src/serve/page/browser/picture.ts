@@ -12,7 +12,7 @@ export interface Picture {
   /** Nothing ran yet. */
   clear(): void;
   plan(plan: PlanEvent): void;
-  /** A task answered: its layers ran, and the shared ones under them. */
+  /** A task answered: its layers ran, and the shared ones under them, as far as the text went. */
   ran(event: PredictionEvent): void;
   done(event: DoneEvent): void;
 }
@@ -29,7 +29,9 @@ export function drawModel(model: ModelAnswer): Picture {
     branches.map(({ task, fork, cells, wires: lines, name }) => {
       const note = svg("tspan", { class: "note" });
       const label = svg("text", { x: name.x, y: name.y, "dominant-baseline": "central" }, `${task} `, note);
-      return [task, { fork, note, group: svg("g", {}, ...wires(lines), ...cells.flatMap(boxAt), label) }] as const;
+      const boxes = cells.map((one) => ({ passed: one.passed, group: svg("g", {}, ...boxAt(one)) }));
+      const group = svg("g", {}, ...wires(lines), ...boxes.map((box) => box.group), label);
+      return [task, { fork, note, boxes, group }] as const;
     }),
   );
   const element = svg(
@@ -46,8 +48,9 @@ export function drawModel(model: ModelAnswer): Picture {
   };
   const clear = () => {
     setTrunk("idle", Number.POSITIVE_INFINITY);
-    for (const { group, note } of own.values()) {
+    for (const { group, note, boxes } of own.values()) {
       group.setAttribute("class", "own idle");
+      for (const box of boxes) box.group.removeAttribute("class");
       note.textContent = "";
     }
     title.textContent = describe(model);
@@ -61,19 +64,27 @@ export function drawModel(model: ModelAnswer): Picture {
       if (tasks.some(({ fork }) => fork !== null)) setTrunk("planned", planned);
       for (const { name } of tasks) own.get(name)?.group.setAttribute("class", "own planned");
     },
-    ran({ task, at_ms }) {
+    ran({ task, at_ms, prediction }) {
       const branch = own.get(task);
       if (!branch) return;
-      if (branch.fork !== null) setTrunk("ran", branch.fork);
-      branch.group.setAttribute("class", "own ran");
-      branch.note.textContent = ms(at_ms);
+      const { fork, boxes, group, note } = branch;
+      const passed = prediction.exit_layer ?? Number.POSITIVE_INFINITY;
+      if (fork !== null) setTrunk("ran", Math.min(fork, passed));
+      // A text that left in the trunk runs nothing of the task's own.
+      const reached = boxes.filter((box) => box.passed <= passed);
+      for (const box of boxes) if (!reached.includes(box)) box.group.setAttribute("class", "left");
+      group.setAttribute("class", reached.length > 0 ? "own ran" : "own left");
+      note.textContent = ms(at_ms);
     },
     done({ layers_run, pieces }) {
+      for (const { group } of shared) if (isPlanned(group)) group.setAttribute("class", "trunk idle");
       const parts = pieces.map(({ piece, ms: took }) => `${piece} ${ms(took)}`);
       title.textContent = `${describe(model)} Ran now: ${layers_run} layers: ${parts.join(", ")}.`;
     },
   };
 }
+
+const isPlanned = (group: SVGGElement) => group.getAttribute("class") === "trunk planned";
 
 /** What who hears the page is told in place of the picture. */
 function describe({ base, tasks }: ModelAnswer): string {
