@@ -106,6 +106,7 @@ function describeSplit(
   const labels = examples.flatMap(({ label }) => (label === null ? [] : [label]));
   const named = task.labels.length > 0;
   const encoded = encodeLength && examples.map(encodeLength);
+  const cut = task.kind.perWord ? [] : (encoded ?? []).filter(({ truncated }) => truncated > 0);
   return {
     split: name,
     path: split.path,
@@ -119,7 +120,8 @@ function describeSplit(
     values: !named && labels.length > 0 ? summarize(labels.flatMap((label) => task.kind.targets(label, task))) : null,
     lengthUnit: encoded ? "tokens" : "words",
     lengths: summarize(encoded ? encoded.map(({ length }) => length) : examples.map(wordsOf)),
-    truncatedShare: encoded ? encoded.filter(({ truncated }) => truncated > 0).length / encoded.length : null,
+    // Of words none is lost: a long text is read in windows.
+    truncatedShare: encoded ? cut.length / encoded.length : null,
     halfEmpty: examples.filter(isHalfEmpty).map(({ line }) => line),
   };
 }

@@ -3,7 +3,7 @@
 import { dataError, usageError } from "../errors/errors";
 import { counted } from "../messages/words";
 import { isIob1, NO_BEGINNINGS, withBeginnings, withRow } from "../tasks/iob1";
-import { asTags, tagOf } from "../tasks/tags";
+import { OUTSIDE, schemeOf, tagOf, tagsForTypes } from "../tasks/tags";
 import type { SplitSource, Task } from "../tasks/task";
 import { findSplitFile, readSplit } from "./read-split";
 import { openRows } from "./rows";
@@ -36,8 +36,8 @@ export async function withLabels(task: Task, given?: readonly string[]): Promise
         "that they stand for, in the order of the numbers",
     );
   }
-  const labels = task.kind.perWord ? asTags(found, task.tags?.scheme) : found;
-  const problem = task.kind.labelsProblem?.(given ?? labels) ?? null;
+  const labels = tags === false ? tagsForTypes(found, task.tags?.scheme ?? "BIO") : found;
+  const problem = task.kind.labelsProblem?.(given ?? labels) ?? schemeProblem(task, given ?? labels);
   if (problem !== null) throw dataError(`${file}: the labels of ${task.name}: ${problem}`);
   if (task.labelsFrom === "few words") requireFewWords(task, labels, rows, file);
   requireDistinct(labels, file);
@@ -49,6 +49,15 @@ export async function withLabels(task: Task, given?: readonly string[]): Promise
     if (problem) throw usageError(`${task.name}: ${problem}`);
   }
   return labelled;
+}
+
+/** What the tasks file says of words' tags, and the data has otherwise; null where there is nothing. */
+function schemeProblem({ kind, tags }: Task, labels: readonly string[]): string | null {
+  if (!kind.perWord) return null;
+  if (labels.every((label) => label === OUTSIDE)) return `every word's tag is ${OUTSIDE}, and there is no span to learn`;
+  const found = schemeOf(labels);
+  if (tags?.scheme === undefined || tags.scheme === found) return null;
+  return `they are tags of ${found}, and its scheme is ${tags.scheme}. Leave scheme out, or mend them`;
 }
 
 /** Whole numbers by value, as scikit-learn sorts them; else by code unit, the same on every machine. */
@@ -63,7 +72,7 @@ interface LabelCounts {
   readonly counts: ReadonlyMap<string, number>;
   readonly rows: number;
   readonly file: string;
-  /** Whether words have labels by tags, rather than texts by spans. */
+  /** Of words: whether they have labels by tags, rather than their texts by spans. */
   readonly tags?: boolean;
 }
 

@@ -100,7 +100,7 @@ export async function readSplit(task: Task, name: SplitName, options: ReadOption
   const file = findSplitFile(task, name, options.glueData);
   if (file === null) throw missingFile(task, name, placesOf(task, source, options.glueData)[0] as string);
   const read = await readExamples(task, source, file, options.maxRows ?? Number.POSITIVE_INFINITY);
-  requireWhole(file, read, options);
+  requireWhole(task, file, read, options);
   const { broken } = read;
   const { examples, warnings: ofTags } = readAsTags(task, file, read.examples);
   if (source.part && examples.length + broken.length === 0) throw emptyPart(file, name, source.part.devShare);
@@ -138,7 +138,7 @@ async function readExamples(task: Task, declared: SplitSource, file: string, max
 }
 
 /** Throws dataError (3) for broken rows that may not be left out. */
-function requireWhole(file: string, { examples, broken, hidden }: ReadRows, options: ReadOptions): void {
+function requireWhole(task: Task, file: string, { examples, broken, hidden }: ReadRows, options: ReadOptions): void {
   if (broken.length === 0) return;
   const count = countBroken(broken);
   const total = count + examples.length;
@@ -149,10 +149,21 @@ function requireWhole(file: string, { examples, broken, hidden }: ReadRows, opti
     const advice = hidden === count ? "its labels are hidden, as test files have them" : "is it the right file?";
     throw dataError(`${rows}; no row is left; ${advice}`);
   }
-  if (!options.skipBroken) throw dataError(`${rows}; mend them, or leave them out with --skip-broken-rows`);
+  if (!options.skipBroken) {
+    throw dataError(`${rows}; mend them, or leave them out with --skip-broken-rows${otherLabels(task, broken)}`);
+  }
   const tooMany = tooManyBroken(count, total, options.maxBroken ?? 1);
   if (tooMany !== null) throw dataError(`${rows}: ${count} of ${total} are ${tooMany}`);
 }
+
+/** What to do about labels that the train file does not have, where it says which there are. */
+function otherLabels({ name, labelsFrom, definedIn }: Task, broken: readonly BrokenRow[]): string {
+  if (labelsFrom === undefined || !broken.some(({ reason }) => UNKNOWN.test(reason))) return "";
+  return `. Labels of ${name} are those of its train file: where others have more, list all of them under labels in ${definedIn}`;
+}
+
+/** As kinds say it. */
+const UNKNOWN = /^unknown (label|tag) /;
 
 /** What is said of more broken rows than the share of all rows that may be left out; null where it is not above that. */
 export function tooManyBroken(broken: number, total: number, most: number): string | null {

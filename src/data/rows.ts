@@ -134,7 +134,7 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
   const { line, cells: all, problem, lines } = row;
   if (problem !== undefined) return { line, cells: {}, problem, ...(lines === undefined ? {} : { lines }) };
   const cells: Partial<Record<Role, string>> = {};
-  if (source.format === "conll") return pickColumns(row, positions);
+  if (source.format === "conll") return pickColumns(row, positions, source);
   let words: readonly TextRange[] | undefined;
   for (const [role, at] of positions) {
     const value = (all as Readonly<Record<number | string, unknown>>)[at];
@@ -145,6 +145,8 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
       words = joined.words;
       continue;
     }
+    const torn = role === "label" ? tornItem(value, source) : undefined;
+    if (torn !== undefined) return { line, cells: {}, problem: torn };
     const written = typeof value === "string" ? value : asText(value, role, source);
     if (typeof written === "string") cells[role] = written;
     else if (written !== null) return { line, cells: {}, problem: wrongValue(value, role, String(at), source) };
@@ -153,18 +155,34 @@ function pickCells(row: TableRow, positions: readonly Position[], source: SplitS
 }
 
 /** Of words in columns: the text is made of them, and the labels are as many. */
-function pickColumns({ line, cells: columns }: TableRow, positions: readonly Position[]): RawRow {
+function pickColumns({ line, cells: columns }: TableRow, positions: readonly Position[], source: SplitSource): RawRow {
   const cells: Partial<Record<Role, string>> = {};
   let words: readonly TextRange[] = [];
   for (const [role, at] of positions) {
     const column = (columns as Readonly<Record<number, readonly string[]>>)[Number(at)] as readonly string[];
+    const problem = role === "text" ? wordsProblem(column) : tornItem(column, source);
+    if (problem !== undefined) return { line, cells: {}, problem };
     if (role === "text") {
       const joined = joinWords(column);
       cells.text = joined.text;
       words = joined.words;
-    } else cells[role] = column.join(" ");
+    } else cells[role] = column.join(source.labelSeparator);
   }
   return { line, cells, words };
+}
+
+/** Why words in a column are none; undefined where they are. */
+export const wordsProblem = (column: readonly string[]): string | undefined =>
+  wordList(column) ? undefined : "a line has no word before its other columns";
+
+/** Of labels in a list, joined for the row's cell: one that would come apart again. undefined where there is none. */
+function tornItem(value: unknown, { labelSeparator, offsetUnit }: SplitSource): string | undefined {
+  if (labelSeparator === undefined || !Array.isArray(value)) return undefined;
+  const torn = value.find((label) => typeof label === "string" && label.includes(labelSeparator));
+  if (torn === undefined) return undefined;
+  return offsetUnit !== undefined
+    ? `the tag ${shown(torn)} has a space in it, and no tag has one`
+    : `the label ${shown(torn)} has the separator "${labelSeparator}" in it: give another label-separator`;
 }
 
 const isPlain = (value: unknown) => ["string", "number", "boolean"].includes(typeof value);

@@ -1,7 +1,7 @@
 // The rows of a table as predict takes them: texts, the file's own ids, and the other columns where they are kept.
 
 import type { Reading } from "../data/reading/reading";
-import { onlyPosition } from "../data/rows";
+import { onlyPosition, wordsProblem } from "../data/rows";
 import { openTable, type TableRow } from "../data/rows/table";
 import type { ByteSource } from "../data/rows/text-blocks";
 import { dataError, usageError } from "../errors/errors";
@@ -96,7 +96,11 @@ function toInput(row: TableRow, places: Places): InputRow | BrokenInput {
   const { line, problem, lines = 1 } = row;
   if (problem !== undefined) return { line, reason: problem, rows: lines };
   const cells = row.cells as Readonly<Record<number | string, unknown>>;
-  if (places.wordColumns) return { ...joinWords(cells[places.text] as readonly string[]), pair: null };
+  if (places.wordColumns) {
+    const column = cells[places.text] as readonly string[];
+    const reason = wordsProblem(column);
+    return reason === undefined ? { ...joinWords(column), pair: null } : { line, reason, rows: 1 };
+  }
   const list = places.wordLists ? wordList(cells[places.text]) : null;
   const { text, words } = list ? joinWords(list) : { text: cells[places.text] };
   if (typeof text !== "string") return { line, reason: notText(places.text, text), rows: 1 };

@@ -4,6 +4,8 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { checkTask } from "../../src/data/check";
 import { glueTasks } from "../../src/tasks/glue";
+import type { Task } from "../../src/tasks/task";
+import { parseUserTasks } from "../../src/tasks/user-tasks";
 import { describeWithSharedData, sharedData } from "../shared-data";
 
 let glueData: string;
@@ -88,6 +90,15 @@ describe("checkTask", () => {
       truncatedShare: 1,
     });
     expect(splits[0]?.truncatedShare).toBe(0.8);
+  });
+
+  test("where words have labels no text is cut: a long one is read in windows", async () => {
+    await writeFile(path.join(glueData, "words.conll"), "a O\nb B-x\n\nc O\n");
+    const entry = "name: words\n    kind: tagging\n    files: { train: words.conll }\n    columns: { text: 0, label: 1 }";
+    const [task] = parseUserTasks(`tasks:\n  - ${entry}\n    labels: [O, B-x]\n`, path.join(glueData, "tasks.yaml"));
+    const encodeLength = ({ text }: { text: string }) => ({ length: text.length, truncated: text.length - 2 });
+    const { splits } = await checkTask(task as Task, { glueData, encodeLength });
+    expect(splits[0]).toMatchObject({ rows: 2, lengths: { max: 3 }, truncatedShare: 0 });
   });
 
   test("a regression has a distribution of values in place of a balance", async () => {

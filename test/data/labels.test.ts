@@ -29,6 +29,17 @@ test("are the train file's, sorted: whole numbers by value, else by code unit", 
   expect(sortedLabels(["10", "9", "x"])).toEqual(["10", "9", "x"]);
 });
 
+test("that other files have alone are told with what to do", async () => {
+  const task = taskOf(repeated(["a", "b"]));
+  writeFileSync(path.join(folder, "dev.csv"), "text,label\nx,a\ny,c\n");
+  const dev = { ...task.splits.train, file: path.join(folder, "dev.csv") } as NonNullable<Task["splits"]["dev"]>;
+  const labelled = await withLabels({ ...task, splits: { ...task.splits, dev } });
+  const advice = /unknown label "c".*\. Labels of own are those of its train file: .* list all of them under labels in /;
+  await expect(readSplit(labelled, "dev", { glueData: "" })).rejects.toThrow(advice);
+  const { labelsFrom: _, ...listed } = labelled;
+  await expect(readSplit(listed, "dev", { glueData: "" })).rejects.toThrow(/--skip-broken-rows$/);
+});
+
 test("150 intents need no list", async () => {
   const intents = Array.from({ length: 150 }, (_, i) => `intent_${String(i).padStart(3, "0")}`);
   expect(await labelsOf(repeated([...intents].reverse()))).toEqual(intents);
@@ -45,6 +56,26 @@ test("are meant where neither labels nor a range is said and the column holds fe
 
 test("of rows with several labels are the parts", async () => {
   expect(await labelsOf(["x,b|a", "y,", "z,c"], "kind: multilabel\n    labels: from-data")).toEqual(["a", "b", "c"]);
+});
+
+test("a label of a list that has the separator in it is not taken for two", async () => {
+  const rows = [
+    { text: "x", label: ["a|b"] },
+    { text: "y", label: ["c"] },
+    { text: "z", label: ["d", "c"] },
+  ];
+  writeFileSync(path.join(folder, "train.jsonl"), rows.map((row) => JSON.stringify(row)).join("\n"));
+  const listed = (keys: string) => {
+    const task = taskOf([], `kind: multilabel\n    labels: from-data${keys}`);
+    const source = { ...task.splits.train, file: path.join(folder, "train.jsonl"), format: "jsonl" };
+    return { ...task, splits: { train: source } } as Task;
+  };
+  const torn = listed("");
+  expect((await withLabels(torn)).labels).toEqual(["c", "d"]);
+  await expect(readSplit(torn, "train", { glueData: "" })).rejects.toThrow(
+    /line 1: the label "a\|b" has the separator "\|" in it: give another label-separator/,
+  );
+  expect((await withLabels(listed('\n    label-separator: ";"'))).labels).toEqual(["a|b", "c", "d"]);
 });
 
 test.each([

@@ -60,6 +60,24 @@ describe("words in columns", () => {
     expect(labelled.labels).toEqual(["B-x", "I-x", "O"]);
     expect((await read(labelled)).warnings).toEqual([expect.stringMatching(/1 row \(the first in line 1\) have tags/)]);
   });
+
+  test.each([
+    ["without a word", "a\tD\tO\n\tD\tO\n", /line 1: a line has no word before its other columns/],
+    ["with a word of spaces", "a\tD\tO\n\u3000\tD\tO\n", /line 1: a line has no word/],
+    ["whose tag has a space", "a\tD\tB-big x\n", /line 1: the tag "B-big x" has a space in it/],
+    ["between CR alone", "a D O\rb D B-x\r\rc D O", /a\.conll: its lines end at CR alone/],
+  ])("%s are none", async (_, file, message) => {
+    await expect(read(taskOf("none", { "a.conll": file }, entry))).rejects.toThrow(message);
+  });
+
+  test.each([
+    ["", "a D b-x\nb D o\n", /no label is O/], // types of a text's spans would get tags of their own
+    ["", "a D O\nb D O\n\nc D O\n", /every word's tag is O, and there is no span to learn/],
+    ["scheme: BIOES", "a D B-x\nb D O\n", /they are tags of BIO, and its scheme is BIOES/],
+  ])("%s do not give labels that cannot be: %j", async (scheme, file, message) => {
+    const own = `${entry.replace(/\[.*\]/, "from-data")}\n${scheme}`.trim();
+    await expect(withLabels(taskOf("cannot", { "a.conll": file }, own))).rejects.toThrow(message);
+  });
 });
 
 describe("a folder of columns", () => {
@@ -117,6 +135,7 @@ describe("lists of words with lists of tags", () => {
   test.each<[string, unknown, unknown, RegExp]>([
     ["[O, B-x, I-x]", ["a"], [3], /unknown tag 3, there are 3, counted from 0/],
     ["[O, B-x, I-x]", ["a", "b"], ["O"], /1 tag for 2 words/],
+    ["[O, B-x, I-x]", ["a", "b"], ["O", "B-x O"], /the tag "B-x O" has a space in it/],
     ["[O, B-x, I-x]", ["a", " "], ["O", "O"], /"tokens" is \["a"," "\], not a string or an array of words/],
     ["[O, B-x, I-x]", ["a", 2], ["O", "O"], /not a string or an array of words/],
     ["[O, B-x, I-x]", [], [], /not a string or an array of words/],
@@ -150,6 +169,14 @@ describe("spans of characters", () => {
       ],
       [["none"], ["O"]],
     ]);
+  });
+
+  test("give their types as labels, whatever these are called", async () => {
+    const file = row("x y", [0, 1, "B-cell"], [2, 3, "O"]);
+    const task = taskOf("types", { "spans.jsonl": file }, entry.replace(/\[.*\]/, "from-data"));
+    const labelled = await withLabels(task);
+    expect(labelled.labels).toEqual(["O", "B-B-cell", "I-B-cell", "B-O", "I-O"]);
+    expect(said(await read(labelled))[0]?.[1]).toEqual(["B-B-cell", "B-O"]);
   });
 
   test("in UTF-16 units where the tasks file says so", async () => {

@@ -262,6 +262,17 @@ describe("options", () => {
   });
 });
 
+test("words in columns stand where --columns says, by position", async () => {
+  const file = write("words.conll", "1 a\n2 b\n\n1 c\n");
+  const read = (text: string) => open(file, [], { columns: { text } });
+  expect((await read("1")).rows).toEqual([["a b"], ["c"]]);
+  for (const column of ["2", "word"]) {
+    expect(await errorOf(read(column))).toBe(`words.conll: there is no column ${column}: rows have 2 columns`);
+  }
+  const empty = write("empty.conll", "a\tO\n\tO\n");
+  expect(await errorOf(open(empty))).toMatch(/line 1: a line has no word before its other columns/);
+});
+
 describe("lists of words", () => {
   const ner: Task = {
     ...own("ner", { text: "tokens", label: "tags", index: "id" }, { format: "jsonl" }),

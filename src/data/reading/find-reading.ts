@@ -114,6 +114,8 @@ async function headerOf(bytes: ByteSource, layout: Layout): Promise<Header> {
 
 /** Throws dataError (3) for a column that is not there. */
 async function givenReading(bytes: ByteSource, layout: Layout, columns: TextColumns): Promise<Reading> {
+  // Words in columns have positions alone.
+  if (layout.format === "conll") return { layout: { ...layout, header: false }, columns };
   if (!layout.header && !isKeyed(layout.format)) return { layout, columns };
   const header = await headerOf(bytes, layout);
   const { names } = header;

@@ -27,13 +27,15 @@ export function packedAdvice(bytes: Buffer): string | null {
   return magics.find(([magic]) => head.startsWith(magic))?.[1] ?? null;
 }
 
+export const CR_ALONE = "its lines end at CR alone: save it with LF or CRLF";
+
 /** What to do where the names of columns are none, because the file is written in another way; null for nothing. */
 export function headerAdvice(names: readonly string[], { format }: { readonly format: Format }): string | null {
   const [first = ""] = names;
   if (names.some((name) => name.includes("\0"))) return "it may be UTF-16 without a byte order mark: save it as UTF-8";
   if (/^<(!doctype html|html)/i.test(first)) return "it is a web page: a server sent it instead of the file";
   if (/^sep=/i.test(first)) return "its first line is Excel's word for what parts cells: remove it";
-  if (names.some((name) => name.includes("\r"))) return "its lines end at CR alone: save it with LF or CRLF";
+  if (names.some((name) => name.includes("\r"))) return CR_ALONE;
   if (names.length > 1) return null;
   if (first.includes(";")) return "its cells stand between semicolons: save it with commas or tabs";
   if (format === "tsv" && first.includes(",")) return "its cells stand between commas: let its name end in .csv";

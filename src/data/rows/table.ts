@@ -9,7 +9,7 @@ import { type DelimitedRecord, delimitedRecords } from "./delimited";
 import { filesIn, folderRecords } from "./folder";
 import { type JsonRecord, jsonRecords } from "./json";
 import { parquetRecords } from "./parquet";
-import { headerAdvice } from "./strange";
+import { CR_ALONE, headerAdvice } from "./strange";
 import { type ByteSource, textBlocks } from "./text-blocks";
 import { checkedWords, wordRecords } from "./words";
 
@@ -58,6 +58,10 @@ export async function openTable(source: ByteSource, layout: Layout): Promise<Tab
 async function openWords(source: ByteSource): Promise<Table> {
   const { first, all } = await lookAhead(wordRecords(textBlocks(source)));
   if (first.length === 0) throw emptyFile(source.name);
+  const [only] = first;
+  if (first.length === 1 && only?.cells.some(([word = "", ...more]) => more.length === 0 && word.includes("\r"))) {
+    throw dataError(`${source.name}: ${CR_ALONE}`);
+  }
   const width = mostCommonWidth(first.filter(({ problem }) => problem === undefined));
   async function* rows() {
     for await (const batch of all) {

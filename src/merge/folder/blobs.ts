@@ -85,7 +85,8 @@ export const missingBlob = (folder: string, file: string) =>
 export const checkHash = (target: string, bytes: Uint8Array, { sha256 }: Blob): void =>
   requireHash(target, sha256Hex(bytes), sha256);
 
-function requireHash(target: string, found: string, named: string): void {
+/** Throws modelError (4) for a file of another hash than its manifest has. */
+export function requireHash(target: string, found: string, named: string): void {
   if (found === named) return;
   throw modelError(
     `${target} has sha256 ${found.slice(0, 8)}, the manifest says ${named.slice(0, 8)}. Remove it and merge again`,

@@ -142,6 +142,7 @@ function fitting(
   const tasks = named ?? served.tasks.filter(fits);
   const other = tasks.find((task) => !fits(task));
   if (other) throw new ApiError("task_does_not_fit", `${other.name} takes ${takes}, and ${where} is ${is}`);
+  if (served.tasks.length === 0) throw new ApiError("task_does_not_fit", "this model has no tasks");
   if (tasks.length === 0) {
     throw new ApiError("task_does_not_fit", `${where} is ${is}, and every task of this model takes ${takes}`);
   }

@@ -5,10 +5,11 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { modelError, usageError } from "../../errors/errors";
 import { stamped } from "../../files/format";
-import { blobsOf, readShared } from "../../merge/folder/blobs";
+import { sha256File } from "../../files/hash";
+import { blobsOf, readShared, requireHash } from "../../merge/folder/blobs";
 import { int8BlobsOf } from "../../merge/folder/int8";
 import { readInt8 } from "../../merge/folder/int8-blobs";
-import { MANIFESTS, type Manifest, type MergedTask } from "../../merge/folder/manifest";
+import { type Blob, MANIFESTS, type Manifest, type MergedTask } from "../../merge/folder/manifest";
 import { piecesOf } from "../../merge/folder/pieces";
 import { POINTER, readState, tagsOf } from "../../merge/folder/pointer";
 import { type FoundVersion, versionFile } from "../../merge/folder/version";
@@ -46,8 +47,8 @@ const sidecars = [
 ];
 
 /**
- * Throws usageError (2) for int8 that the version has not, modelError (4) for a task that it has not and for a version
- * without graphs.
+ * Throws usageError (2) for int8 that the version has not, modelError (4) for a task that it has not, for a version without graphs,
+ * and for files that are missing or others than were merged.
  */
 export async function modelFiles(
   { id, manifest }: FoundVersion,
@@ -60,11 +61,14 @@ export async function modelFiles(
   }
   const weights = asked ?? (manifest.int8 ? "int8" : "float32");
   const blobs = [...weightBlobs(manifest, tasks, weights), ...graphs(folder, manifest, tasks, weights)];
-  const copy = (file: string) => {
+  const sourceOf = (file: string) => {
     const source = path.join(folder, file);
     if (!existsSync(source)) throw modelError(`${source} is missing, which the folder's manifest names. Merge again`);
-    return copied(`${under}${file}`, source, "model");
+    return source;
   };
+  const copy = (file: string) => copied(`${under}${file}`, sourceOf(file), "model");
+  await readShared(folder, manifest); // held to what was merged, as every file is
+  for (const { file, sha256 } of blobs) requireHash(sourceOf(file), await sha256File(sourceOf(file)), sha256);
   const files = [
     written(`${under}${POINTER}`, await pointerOf(folder, id), "model"),
     copied(`${under}${MANIFESTS}/${id}.json`, versionFile(folder, id, ".json"), "model"),
@@ -93,7 +97,7 @@ const stretchesFor = (manifest: Manifest, tasks: readonly MergedTask[]): Stretch
     manifest.tasks.flatMap(({ fork }) => fork ?? []),
   );
 
-function graphs(folder: string, manifest: Manifest, tasks: readonly MergedTask[], weights: WeightForm) {
+function graphs(folder: string, manifest: Manifest, tasks: readonly MergedTask[], weights: WeightForm): Blob[] {
   const pieces = piecesOf(manifest.pieces, weights);
   if (!pieces) {
     throw modelError(
@@ -106,7 +110,7 @@ function graphs(folder: string, manifest: Manifest, tasks: readonly MergedTask[]
     if (!found) throw modelError(`${folder} has no graph of layers ${from}-${to}. Merge again`);
     return found;
   });
-  return [...stretches, ...tasks.map(({ name }) => pieces.branches[name] as { file: string })];
+  return [...stretches, ...tasks.map(({ name }) => pieces.branches[name] as Blob)];
 }
 
 async function pointerOf(folder: string, id: string): Promise<string> {

@@ -1,10 +1,11 @@
 // A pack: the program for one platform, alone or as a function with its model, written whole or not at all.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { copyFile, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readJson } from "../../checkpoints/bases/json";
 import { modelError, usageError } from "../../errors/errors";
+import { requireRoom } from "../../export/target";
 import { formatBytes, replaceFolder, requireFreeSpace, temporaryPath } from "../../files/atomic";
 import { storageFailure } from "../../files/storage-failure";
 import { writeZipOf } from "../../files/zip-write";
@@ -95,14 +96,14 @@ export const planServer = (platform: Platform): Pack => ({
 
 /** @returns bytes of the zip */
 export async function writeFunction({ files }: Pack, out: string, force: boolean): Promise<number> {
-  requireFree(out, force);
+  requireNoFile(out, force);
   await requireFreeSpace(path.dirname(path.resolve(out)), bytesOf(files), out);
   await writeZipOf(out, files);
   return (await stat(out)).size;
 }
 
 export async function writeServer({ files }: Pack, out: string, force: boolean): Promise<number> {
-  requireFree(out, force);
+  requireRoom({ out, force }, { title: "a server's pack", isExport: isServerPack });
   const made = temporaryPath(out);
   try {
     await requireFreeSpace(path.dirname(path.resolve(out)), bytesOf(files), out);
@@ -120,7 +121,14 @@ export async function writeServer({ files }: Pack, out: string, force: boolean):
   return bytesOf(files);
 }
 
-function requireFree(out: string, force: boolean): void {
-  if (existsSync(out) && !force)
-    throw usageError(`${out} is there already. Give --force to replace it, or another --out`);
+function requireNoFile(out: string, force: boolean): void {
+  const found = statSync(out, { throwIfNoEntry: false });
+  if (found?.isDirectory()) throw usageError(`${out} is a folder. Give --out with the name of a zip`);
+  if (found && !force) throw usageError(`${out} is there already. Give --force to replace it, or another --out`);
 }
+
+/** What a pack of the program has in it, and a clone has not alone. */
+const serverEntries = ["LICENSE", "THIRD-PARTY-LICENSES.md", "bin", "dist", "node_modules", "package.json"];
+
+const isServerPack = (folder: string): boolean =>
+  existsSync(path.join(folder, "bin/flexbert.js")) && readdirSync(folder).every((name) => serverEntries.includes(name));

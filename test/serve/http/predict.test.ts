@@ -87,6 +87,17 @@ describe("predictions", () => {
     }));
 });
 
+test("a model without tasks says so, of texts and of pairs", () =>
+  withServer({ versions: [version("11111111", "a1", ["mood", "topic", "match", "close"])] }, async (server) => {
+    for (const body of [{ text: "a" }, { text: "a", pair: "b" }]) {
+      const answer = await post(server, body);
+      expect([answer.statusCode, answer.json().error]).toMatchObject([
+        422,
+        { code: "task_does_not_fit", message: "this model has no tasks" },
+      ]);
+    }
+  }));
+
 describe("what is refused", () => {
   const cases: [string, unknown, number, string, RegExp][] = [
     [

@@ -2,7 +2,16 @@
 // commands. What they answer is what predict says.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
@@ -227,6 +236,42 @@ describe("options", () => {
     writeFileSync(place("mine.zip"), "mine");
     await expect(pack({ merged, out: place("mine.zip") })).rejects.toThrow(/mine\.zip is there already\. Give --force/);
     expect(readFileSync(place("mine.zip"), "utf8")).toBe("mine");
+  });
+
+  test("--force replaces a pack, and no other folder", async () => {
+    const home = place("home");
+    mkdirSync(path.join(home, "bin"), { recursive: true });
+    for (const file of ["letters.txt", "bin/flexbert.js"]) writeFileSync(path.join(home, file), "mine");
+    await expect(pack({ target: "server", out: home, force: true })).rejects.toMatchObject({
+      exitCode: ExitCode.usage,
+      message: expect.stringMatching(/home is there already, and is no server's pack\. Name a folder/),
+    });
+    await expect(pack({ merged, out: home, force: true })).rejects.toThrow(/home is a folder\. Give --out with/);
+    expect(readFileSync(path.join(home, "letters.txt"), "utf8")).toBe("mine");
+    rmSync(path.join(home, "letters.txt"));
+    await expect(pack({ target: "server", out: home })).rejects.toThrow(/holds a server's pack already\. .* --force/);
+    await pack({ target: "server", out: home, force: true });
+    expect(readFileSync(path.join(home, "bin/flexbert.js"), "utf8")).not.toBe("mine");
+  });
+
+  test("files that are not those that were merged are refused", async () => {
+    const copy = place("damaged");
+    for (const [weights, name] of [
+      ["int8", /^rte-int8-.*\.safetensors$/],
+      ["float32", /^trunk-layer-00-.*\.safetensors$/],
+      ["float32", /^sst2-[0-9a-f]{8}\.onnx$/],
+    ] as const) {
+      rmSync(copy, { recursive: true, force: true });
+      cpSync(merged, copy, { recursive: true });
+      const blob = readdirSync(path.join(copy, "blobs")).find((file) => name.test(file)) as string;
+      truncateSync(path.join(copy, "blobs", blob), 100);
+      await expect(planPack({ merged: copy, weights, arch: "arm64" })).rejects.toMatchObject({
+        exitCode: ExitCode.model,
+        message: expect.stringContaining(`${blob} has sha256`),
+      });
+    }
+    writeFileSync(path.join(copy, "vocab.txt"), "[PAD]\n");
+    await expect(planPack({ merged: copy, arch: "arm64" })).rejects.toThrow(/vocab\.txt/);
   });
 
   test("a server's pack takes no model, an unknown task and a version that is not there are told", async () => {
