@@ -63,7 +63,8 @@ async function settingsFor(values: Values<typeof serveOptions>): Promise<ServeSe
   for (const origin of cors) {
     const meant = originOf(origin);
     if (meant === null) throw usageError(`--cors ${origin} is no origin, such as https://a.example`);
-    if (meant !== origin) throw usageError(`--cors ${origin} is never what browsers send, which is ${meant}. Give that`);
+    if (meant !== origin)
+      throw usageError(`--cors ${origin} is never what browsers send, which is ${meant}. Give that`);
   }
   return {
     ...{ folder: values.merged, version: values.version, weights: values.weights },

@@ -54,7 +54,8 @@ export async function withLabels(task: Task, given?: readonly string[]): Promise
 /** What the tasks file says of words' tags, and the data has otherwise; null where there is nothing. */
 function schemeProblem({ kind, tags }: Task, labels: readonly string[]): string | null {
   if (!kind.perWord) return null;
-  if (labels.every((label) => label === OUTSIDE)) return `every word's tag is ${OUTSIDE}, and there is no span to learn`;
+  if (labels.every((label) => label === OUTSIDE))
+    return `every word's tag is ${OUTSIDE}, and there is no span to learn`;
   const found = schemeOf(labels);
   if (tags?.scheme === undefined || tags.scheme === found) return null;
   return `they are tags of ${found}, and its scheme is ${tags.scheme}. Leave scheme out, or mend them`;

@@ -75,6 +75,8 @@ export async function ask(
     handOut();
     return { times: { tokenized: 0, queued: 0, ran: 0 }, known, passed: new Map(), ended: Promise.resolve([]) };
   }
+  // What is late already is not to be asked again later, as a full queue would say.
+  if (deadline !== undefined && deadline <= performance.now()) throw new DeadlinePassed();
   const work = missing.reduce((sum, row) => sum + served.guessWork(row, row.tasks), 0);
   const ticket = queue.admit({ version: served.id, rows: missing.length, work, deadline });
   let stopped: Error | null = null;

@@ -94,7 +94,8 @@ describe("checkTask", () => {
 
   test("where words have labels no text is cut: a long one is read in windows", async () => {
     await writeFile(path.join(glueData, "words.conll"), "a O\nb B-x\n\nc O\n");
-    const entry = "name: words\n    kind: tagging\n    files: { train: words.conll }\n    columns: { text: 0, label: 1 }";
+    const entry =
+      "name: words\n    kind: tagging\n    files: { train: words.conll }\n    columns: { text: 0, label: 1 }";
     const [task] = parseUserTasks(`tasks:\n  - ${entry}\n    labels: [O, B-x]\n`, path.join(glueData, "tasks.yaml"));
     const encodeLength = ({ text }: { text: string }) => ({ length: text.length, truncated: text.length - 2 });
     const { splits } = await checkTask(task as Task, { glueData, encodeLength });

@@ -34,7 +34,8 @@ test("that other files have alone are told with what to do", async () => {
   writeFileSync(path.join(folder, "dev.csv"), "text,label\nx,a\ny,c\n");
   const dev = { ...task.splits.train, file: path.join(folder, "dev.csv") } as NonNullable<Task["splits"]["dev"]>;
   const labelled = await withLabels({ ...task, splits: { ...task.splits, dev } });
-  const advice = /unknown label "c".*\. Labels of own are those of its train file: .* list all of them under labels in /;
+  const advice =
+    /unknown label "c".*\. Labels of own are those of its train file: .* list all of them under labels in /;
   await expect(readSplit(labelled, "dev", { glueData: "" })).rejects.toThrow(advice);
   const { labelsFrom: _, ...listed } = labelled;
   await expect(readSplit(listed, "dev", { glueData: "" })).rejects.toThrow(/--skip-broken-rows$/);

@@ -68,7 +68,9 @@ export function readPredictRequest(body: unknown, served: Served, limits: RowLim
     }
     // As it was read it has other digits than it was written with.
     if (typeof id === "number" && !(Math.abs(id) <= Number.MAX_SAFE_INTEGER)) {
-      throw invalid(`${place}.id is a number of more than ${Number.MAX_SAFE_INTEGER}, which would not come back as it is. Give a string`);
+      throw invalid(
+        `${place}.id is a number of more than ${Number.MAX_SAFE_INTEGER}, which would not come back as it is. Give a string`,
+      );
     }
     const wanted = ownTasks === undefined ? named : namedTasks(ownTasks, served, `${place}.tasks`);
     const asked = readRow(own, `${place}.`, served, wanted, limits);

@@ -59,8 +59,8 @@ export function readTensors(
   const [text, pair] = [texts.get("text"), texts.get("pair")];
   if (!text) throw invalid("there is no input text");
   if (pair && pair.length !== text.length) throw invalid(`text has ${text.length} rows, and pair ${pair.length}`);
-  const { binary_data_output: all, exit = "off" } = Object(parameters) as Readonly<Record<string, unknown>>;
-  const wanted = readOutputs(outputs, all === true, outputNames);
+  const { binary_data_output: all, exit = "off" } = parametersOf(parameters, "the body");
+  const wanted = readOutputs(outputs, isTrue(all, "binary_data_output") ?? false, outputNames);
   return { id: id as string | undefined, inputs: texts, exit, outputs: wanted };
 }
 
@@ -102,6 +102,16 @@ function fieldsOf(value: unknown, place: string): Readonly<Record<string, unknow
   throw invalid(`${place} is ${given(value)}, not an object`);
 }
 
+/** What the protocol leaves to servers: they may know none of it, but it is an object. */
+const parametersOf = (parameters: unknown, place: string): Readonly<Record<string, unknown>> =>
+  parameters === undefined ? {} : fieldsOf(parameters, `parameters of ${place}`);
+
+/** undefined where it is not given. */
+function isTrue(value: unknown, name: string): boolean | undefined {
+  if (value === undefined || typeof value === "boolean") return value;
+  throw invalid(`${name} is ${given(value)}, not true or false`);
+}
+
 /** [rows], or [rows, 1] as clients of models with a batch have it. */
 function rowsOf(shape: unknown, name: string, maxRows: number): number {
   const sizes = Array.isArray(shape) ? shape : [];
@@ -114,9 +124,9 @@ function rowsOf(shape: unknown, name: string, maxRows: number): number {
 }
 
 function binarySize(parameters: unknown, name: string): number | null {
-  const size = Object(parameters)["binary_data_size"];
+  const { binary_data_size: size } = parametersOf(parameters, name);
   if (size === undefined) return null;
-  if (Number.isSafeInteger(size) && size >= 0) return size;
+  if (Number.isSafeInteger(size) && (size as number) >= 0) return size as number;
   throw invalid(`binary_data_size of ${name} is ${given(size)}, not a number of bytes`);
 }
 
@@ -152,10 +162,11 @@ function readOutputs(outputs: unknown, binary: boolean, outputNames: readonly st
     const { name, parameters } = fieldsOf(output, `outputs[${i}]`);
     if (!outputNames.includes(name as string))
       throw invalid(`outputs[${i}] is ${given(name)}: there are ${listedNames(outputNames)}`);
-    return {
-      name: name as string,
-      binary: Object(parameters)["binary_data"] === true || (binary && Object(parameters)["binary_data"] !== false),
-    };
+    const { binary_data: own, classification } = parametersOf(parameters, `outputs[${i}]`);
+    if (classification !== undefined) {
+      throw invalid(`outputs[${i}] asks for a classification, which this server does not make: ask for label`);
+    }
+    return { name: name as string, binary: isTrue(own, `binary_data of outputs[${i}]`) ?? binary };
   });
 }
 

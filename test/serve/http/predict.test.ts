@@ -140,7 +140,13 @@ describe("what is refused", () => {
       /rows\[0\] is a single text/,
     ],
     ["an id that is none", { rows: [{ text: "a", id: {} }] }, 422, "invalid", /rows\[0\]\.id is \{\}/],
-    ["an id of 64 bits", '{"rows":[{"text":"a","id":9007199254740993}]}', 422, "invalid", /rows\[0\]\.id .*Give a string/],
+    [
+      "an id of 64 bits",
+      '{"rows":[{"text":"a","id":9007199254740993}]}',
+      422,
+      "invalid",
+      /rows\[0\]\.id .*Give a string/,
+    ],
     ["an endless id", '{"rows":[{"text":"a","id":1e400}]}', 422, "invalid", /rows\[0\]\.id .*Give a string/],
     [
       "an unknown unit",
@@ -277,6 +283,8 @@ describe("deadlines and clients", () => {
       for (const batch of server.inference.batches) batch.answer();
       server.inference.automatic = true;
       expect((await post(server, { text: "film" }, { "x-deadline-ms": "600000" })).statusCode).toBe(200);
+      const late = await post(server, { text: "film" }, { "x-deadline-ms": "1e-6" });
+      expect([late.statusCode, late.headers["retry-after"]]).toEqual([504, undefined]);
     }));
 
   test("a lost batch is 503 with Retry-After", () =>

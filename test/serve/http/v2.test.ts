@@ -180,6 +180,24 @@ describe("infer", () => {
     ["a negative shape", [{ inputs: [text(["a"], [-1])] }, json], 422, /shape \[-1\]/],
     ["data of another shape", [{ inputs: [text(["a"])] }, json], 422, /text has 1 elements in data, and a shape of 2/],
     ["data that is no text", [{ inputs: [text(["a", 2])] }, json], 422, /holds 2, not a string/],
+    [
+      "parameters that are none",
+      [{ inputs: [text(["a"], [1])], parameters: [1] }, json],
+      422,
+      /parameters of the body is \[1\]/,
+    ],
+    [
+      "a switch of another kind",
+      [{ inputs: [text(["a"], [1])], parameters: { binary_data_output: "true" } }, json],
+      422,
+      /binary_data_output is "true", not true or false/,
+    ],
+    [
+      "a classification",
+      [{ inputs: [text(["a"], [1])], outputs: [{ name: "logits", parameters: { classification: 2 } }] }, json],
+      422,
+      /outputs\[0\] asks for a classification.*ask for label/,
+    ],
     ["a text twice", [{ inputs: [text(["a"], [1]), text(["a"], [1])] }, json], 422, /two inputs text/],
     ["no text", [{ inputs: [{ ...text(["a"], [1]), name: "pair" }] }, json], 422, /no input text/],
     [

@@ -19,7 +19,9 @@ describe("the body of an event", () => {
     ["no JSON", event("{"), /no JSON/],
     ["what nests too deep", event("[".repeat(33)), /nests deeper than 32/],
   ])("%s is refused", (_, given, message) => {
-    expect(() => bodyOf(given)).toThrow(expect.objectContaining({ code: "bad_json", message: expect.stringMatching(message) }));
+    expect(() => bodyOf(given)).toThrow(
+      expect.objectContaining({ code: "bad_json", message: expect.stringMatching(message) }),
+    );
   });
 });
 
@@ -28,7 +30,13 @@ test("what only looks like an event is a direct call", () => {
   for (const http of [null, "POST", {}, { method: 5 }]) {
     expect(isHttpEvent({ version: "2.0", requestContext: { http } })).toBe(false);
   }
-  for (const given of [null, undefined, "hello", { version: "2.0" }, { version: "1.0", requestContext: { http: {} } }]) {
+  for (const given of [
+    null,
+    undefined,
+    "hello",
+    { version: "2.0" },
+    { version: "1.0", requestContext: { http: {} } },
+  ]) {
     expect(isHttpEvent(given)).toBe(false);
   }
 });

@@ -69,7 +69,11 @@ export function layoutOf(tasks: readonly TaskPlace[], depth: number): Layout {
 function branchOf({ name: task, fork, layers }: TaskPlace, y: number, above: number | null): Branch {
   const from = fork ?? 0;
   const own = Array.from({ length: layers }, (_, i) => ({ label: String(from + i), passed: from + i + 1 }));
-  const boxes = [...(fork === null ? [{ label: "emb", passed: 0 }] : []), ...own, { label: "head", passed: from + layers }];
+  const boxes = [
+    ...(fork === null ? [{ label: "emb", passed: 0 }] : []),
+    ...own,
+    { label: "head", passed: from + layers },
+  ];
   const left = margin + trunkWidth + 2 * gap;
   const step = cell.width + gap;
   const cells = boxes.map((box, i) => ({ x: left + i * step, y, ...box }));
