@@ -5,7 +5,9 @@ import type { Logger } from "pino";
 import { usageError } from "../errors/errors";
 import { historyOf, rollBack } from "../merge/history/rollback";
 import type { Reporter } from "../messages/reporter";
+import { defaultOf } from "../options/settings";
 import type { WeightForm } from "../settings/engine";
+import { tokenOptions } from "../settings/serving";
 import { createDrain } from "./drain";
 import { type Auth, createAuth, isLoopback } from "./http/auth";
 import type { HttpLimits, ServerContext } from "./http/context";
@@ -74,7 +76,7 @@ export async function startServer(
   signal: AbortSignal,
 ): Promise<RunningServer> {
   const { folder, version, weights } = settings;
-  const tokens = await tokensFor(settings);
+  const tokens = await tokensFor(settings, reporter);
   const port = await openPort(settings);
   let inference: Started | null = null;
   try {
@@ -89,19 +91,28 @@ export async function startServer(
 }
 
 /** Throws usageError (2) where others could reach a server without tokens, unless it is said that they may. */
-async function tokensFor({ tokens: file, host, noAuth }: ServeSettings): Promise<readonly TokenEntry[]> {
-  const tokens = noAuth ? [] : ((await readTokens(file)) ?? []);
-  if (tokens.length > 0 || noAuth || isLoopback(host)) return tokens;
-  throw usageError(
-    `--host ${host} can be reached by others, and ${file} has no tokens. Make one: flexbert serve --new-token NAME; or give --no-auth`,
-  );
+async function tokensFor(
+  { tokens: file, host, noAuth }: ServeSettings,
+  reporter: Reporter,
+): Promise<readonly TokenEntry[] | null> {
+  if (noAuth) return null;
+  const tokens = await readTokens(file);
+  if (!tokens?.length && !isLoopback(host)) {
+    throw usageError(
+      `--host ${host} can be reached by others, and ${file} has no tokens. Make one: flexbert serve --new-token NAME; or give --no-auth`,
+    );
+  }
+  if (tokens === null && file !== defaultOf(tokenOptions.tokens)) {
+    reporter.warn(`${file} is not there: requests need no token. Make one: flexbert serve --new-token NAME --tokens ${file}`);
+  }
+  return tokens;
 }
 
 async function open(
   settings: ServeSettings,
   port: Port,
   inference: Started,
-  tokens: readonly TokenEntry[],
+  tokens: readonly TokenEntry[] | null,
   logger: Logger,
 ): Promise<RunningServer> {
   const { folder, version, batch, noAuth, host } = settings;
@@ -110,7 +121,7 @@ async function open(
   const queue = createQueue({ ...settings.queue, batchTokens: batch.maxTokens }, rate);
   const cache = settings.cacheBytes > 0 ? createAnswerCache(settings.cacheBytes) : null;
   const drain = createDrain();
-  const auth = createAuth({ tokens, localNamesOnly: isLoopback(host) && tokens.length === 0 && !noAuth });
+  const auth = createAuth({ tokens, localNamesOnly: isLoopback(host) && tokens === null && !noAuth });
   const late: { metrics?: Metrics } = {};
   const live = await openLive(
     folderSource(folder, { version, weights }),

@@ -212,7 +212,7 @@ export async function fakeServer(options: FakeOptions = {}) {
   const metrics = createMetrics({ queue, inference, cache, live, running: () => batches.running });
   const context: ServerContext = {
     ...{ live, queue, batches, cache, inference, metrics, drain, logTexts: options.logTexts ?? false },
-    auth: createAuth({ tokens: options.tokens ?? [], localNamesOnly: options.localNamesOnly ?? false }),
+    auth: createAuth({ tokens: options.tokens ?? null, localNamesOnly: options.localNamesOnly ?? false }),
     limits: { maxRows: 6, maxText: 200, maxBodyBytes: 4000, ...options.limits },
     folder: {
       ...{ pinned: options.pinned ?? null, history: async () => [], rollback: async () => undefined },

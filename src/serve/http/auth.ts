@@ -16,7 +16,8 @@ declare module "fastify" {
 }
 
 export interface AuthOptions {
-  readonly tokens: readonly TokenEntry[];
+  /** null where requests need none. Of none nobody may ask. */
+  readonly tokens: readonly TokenEntry[] | null;
   /**
    * Whether requests must name this machine as their host: without tokens, a page of another site could otherwise reach a
    * server on the user's own machine, by a name of its own that it lets point here (DNS rebinding).
@@ -32,9 +33,9 @@ export interface Auth {
 }
 
 export function createAuth({ tokens: first, localNamesOnly }: AuthOptions): Auth {
-  let tokens = first;
-  let find = tokenFinder(first);
-  let wantsTokens = first.length > 0;
+  let tokens = first ?? [];
+  let find = tokenFinder(tokens);
+  let wantsTokens = first !== null;
   const roleOf = ({ headers }: FastifyRequest): TokenEntry | null => {
     const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
     return token === undefined ? null : find(token);
@@ -63,7 +64,7 @@ export function createAuth({ tokens: first, localNamesOnly }: AuthOptions): Auth
     replace(next) {
       tokens = next;
       find = tokenFinder(next);
-      wantsTokens ||= next.length > 0;
+      wantsTokens = true;
     },
   };
 }

@@ -115,6 +115,9 @@ describe("access", () => {
     expect([await predict(), await predict(bearer("ci"))]).toEqual([401, 401]);
     expect((await server.app.inject({ method: "GET", url: "/healthz" })).statusCode).toBe(200);
     await server.close();
+    const emptied = await fakeServer({ tokens: [] }); // and was started again
+    expect((await emptied.app.inject({ method: "POST", url: "/v1/predict", payload: rows })).statusCode).toBe(401);
+    await emptied.close();
   });
 
   test("without tokens, predicting is open, and changing is closed", async () => {
