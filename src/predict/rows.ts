@@ -1,7 +1,7 @@
 // Rows in, predictions out: which tasks take rows of a kind, and any number of rows in bounded memory.
 
 import type { RowLogits } from "../batches/row-logits";
-import { dataError, usageError } from "../errors/errors";
+import { dataError, modelError, usageError } from "../errors/errors";
 import type { Prediction } from "../tasks/kinds/kind";
 import type { Row } from "./encode";
 import type { ServedModel, ServedTask } from "./model";
@@ -34,11 +34,12 @@ export interface Fitting {
 }
 
 /**
- * The tasks whose inputs the rows have. Throws dataError (3) for no rows and for pairs among single texts.
+ * The tasks whose inputs the rows have. Throws dataError (3) for no rows and for pairs among single texts, modelError (4) for no tasks.
  * @param named whether the caller named the tasks: then usageError (2) for each that does not fit
  */
 export function fittingTasks(tasks: readonly ServedTask[], rows: readonly Row[], named: boolean): Fitting {
   if (rows.length === 0) throw dataError("there are no rows to predict");
+  if (tasks.length === 0) throw modelError("the model has no tasks. Add one: flexbert add --task NAME");
   const pairs = rows.filter(({ pair }) => pair !== null).length;
   if (pairs > 0 && pairs < rows.length)
     throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);

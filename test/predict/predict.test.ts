@@ -123,5 +123,9 @@ describe("fittingTasks", () => {
     const both = [words(1), { text: "a", pair: "b" }];
     expect(() => fittingTasks(tasks, both, false)).toThrow(expect.objectContaining({ exitCode: 3 }));
     expect(() => fittingTasks(tasks, [], false)).toThrow(expect.objectContaining({ exitCode: 3 }));
+    const none = { exitCode: 4, message: expect.stringMatching(/^the model has no tasks/) };
+    for (const row of [words(1), ...both]) {
+      expect(() => fittingTasks([], [row], false)).toThrow(expect.objectContaining(none));
+    }
   });
 });

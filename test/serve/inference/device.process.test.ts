@@ -4,6 +4,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { quantize } from "../../../src/api/quantize";
+import { serve } from "../../../src/api/serve";
 import type { ModelAnswer } from "../../../src/client/api";
 import { openEngine } from "../../../src/engines/open";
 import { readState } from "../../../src/merge/folder/pointer";
@@ -14,7 +15,6 @@ import { type InferenceOptions, type StartedInference, startInference } from "..
 import { onSwiftShader, webgpuAbsence } from "../../engines/devices";
 import { unless } from "../../skips";
 import { temporaryFolder } from "../../tiny";
-import { startServe } from "../running-server";
 import { hearing, makeServedFolder, type ServedFolder, taskOf } from "../served-folder";
 
 const folder = temporaryFolder();
@@ -91,10 +91,13 @@ unless(absent).describe("inference on a device", () => {
     const { merged, first } = served;
     await quantize({ merged, glueData: path.join(folder, "glue"), threads: 1 });
     const { current } = (await readState(merged)).pointer;
-    const server = await startServe(["--merged", merged, "--device", "webgpu"]);
-    const { version, precision } = (await (await fetch(`${server.url}/v1/model`)).json()) as ModelAnswer;
-    expect([version, precision, current === first]).toEqual([current, "float32", false]);
-    expect(await server.stop()).toBe(0);
+    const server = await serve({ merged, device: "webgpu", port: 0, logLevel: "silent" });
+    try {
+      const { version, precision } = (await (await fetch(`${server.url}/v1/model`)).json()) as ModelAnswer;
+      expect([version, precision, current === first]).toEqual([current, "float32", false]);
+    } finally {
+      await server.close();
+    }
   });
 
   test("several processes are refused, and say why", async () => {
