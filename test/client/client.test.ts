@@ -346,8 +346,9 @@ describe("what ends a call", () => {
       const client = new FlexbertClient({ url, timeoutMs });
       expect((await client.predict("x")).predictions).toEqual(predicted.predictions);
       answers = [
-        (response) => {
-          streaming([event("plan", plan)], (begun) => setImmediate(() => begun.end(event("done", done))))(response);
+        (response, request) => {
+          const end = (begun: ServerResponse) => setImmediate(() => begun.end(event("done", done)));
+          streaming([event("plan", plan)], end)(response, request);
         },
       ];
       expect(await eventsBefore(client.stream("x"))).toEqual([["plan", "done"], null]);
