@@ -40,7 +40,7 @@ export async function readJointArms(checkpoints: string, tasks: readonly TaskRes
   for (const name of first ? await subfolders(checkpoints) : []) {
     const joint = await jointRecord(checkpoints, name);
     if (joint?.base.sha256 !== first?.base.sha256 || !joint) continue;
-    const members = joint.options["tasks"] as readonly string[];
+    const members = (joint.options["tasks"] ?? []) as readonly string[];
     for (const { name: task, runs: own } of tasks) {
       const runs = await listRuns(methodFolder(checkpoints, name, task, finetune.method));
       const scored = own[0]?.record.devData.sha256;
