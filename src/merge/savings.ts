@@ -1,11 +1,12 @@
 // What merging saves: parameters of the merged model, and of one whole BERT a task.
 
+import { numbersBeside } from "../model/adapters/adapters";
 import type { EncoderConfig } from "../model/config";
 import { headParameterCount } from "../model/head-parameters";
 import { overhead } from "../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
 import { headOf } from "../tasks/task";
-import type { Manifest } from "./folder/manifest";
+import type { Manifest, MergedTask } from "./folder/manifest";
 
 export interface Savings {
   readonly parameters: number;
@@ -15,8 +16,14 @@ export interface Savings {
 export function savings(manifest: Manifest, config: EncoderConfig): Savings {
   const layer = layerParameterCount(config);
   const embeddings = embeddingParameterCount(config);
-  const heads = manifest.tasks.reduce((sum, task) => sum + headParameterCount(headOf(task, config)), 0);
+  const headOfTask = (task: MergedTask) => headParameterCount(headOf(task, config));
+  const heads = manifest.tasks.reduce((sum, task) => sum + headOfTask(task), 0);
+  const beside = manifest.tasks.reduce(
+    (sum, task) => sum + (task.adapter ? numbersBeside(task.adapter, headOfTask(task), config, task) : 0),
+    0,
+  );
   const unshared = manifest.tasks.filter(({ fork }) => fork === null).length;
   const separateParameters = manifest.tasks.length * (embeddings + config.numHiddenLayers * layer) + heads;
-  return { parameters: (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads, separateParameters };
+  const parameters = (1 + unshared) * embeddings + overhead(manifest).layers * layer + heads + beside;
+  return { parameters, separateParameters };
 }

@@ -14,6 +14,7 @@ import { cachedFolder } from "../../src/files/cache";
 import { modelCard } from "../../src/merge/card";
 import { merge } from "../../src/merge/merge";
 import { outlineModel } from "../../src/merge/picture/outline";
+import { savings } from "../../src/merge/savings";
 import { adapters } from "../../src/model/adapters/adapters";
 import { familyNames } from "../../src/model/families/families";
 import { layerTensors } from "../../src/model/parameters";
@@ -238,7 +239,9 @@ describe("merged", () => {
       [2, 2, undefined],
     ]);
     const held = Object.values(await loadBranch(run, rte, base.config)).reduce((sum, { data }) => sum + data.length, 0);
-    const [outlined] = outlineModel(manifest, base.config).tasks;
+    const outline = outlineModel(manifest, base.config);
+    const [outlined] = outline.tasks;
+    expect(savings(manifest, base.config).parameters).toBe(outline.parameters);
     expect(outlined).toMatchObject({ name: "rte", parameters: held, adapter: { method, trained: run.record.trained } });
     expect(modelCard(manifest)).toContain(`rte: ${method}, `);
     const alone = await logitsOf(run.folder, eager);
