@@ -86,7 +86,9 @@ test("--teacher full asks for full fine-tuning, and is in the config.yaml that i
   const without = run(line);
   expect([without.status, without.stderr]).toEqual([
     4,
-    expect.stringMatching(/--teacher full: no finished k=full for rte in .* Run: flexbert finetune --task rte --k full --base/),
+    expect.stringMatching(
+      /--teacher full: no finished k=full for rte in .* Run: flexbert finetune --task rte --k full --base/,
+    ),
   ]);
   expect(run("finetune --task rte --k full").status).toBe(0);
   const { status, stdout, stderr } = run(`${line} --json`);

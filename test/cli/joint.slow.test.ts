@@ -100,7 +100,11 @@ report: { measure: true }
   const named = ["Full fine-tuning", "PKD-2@full", "MT-DNN (full)", "MT-DNN (leave-one-out)", "w/o KD"];
   expect(averages.map((line) => line.split(",")[0])).toEqual(expect.arrayContaining(named));
   // Seconds, parameters and milliseconds of all tasks together.
-  const costs = (name: string) => averages.find((line) => line.startsWith(name))?.split(",").slice(-3) ?? [];
+  const costs = (name: string) =>
+    averages
+      .find((line) => line.startsWith(name))
+      ?.split(",")
+      .slice(-3) ?? [];
   for (const name of ["Full fine-tuning", "PKD-2@full", "MT-DNN (full)", "w/o KD"]) {
     expect(costs(name).map((value) => Number(value) > 0)).toEqual([true, true, true]);
   }

@@ -147,7 +147,11 @@ describe("fields that contradict each other", () => {
       { full: true, fork: null, layers: 7 },
       "its layers are 7 and its fork null, of a base of 6 layers",
     ],
-    ["whole, and of no layers", { full: true, fork: null, layers: 0 }, "its layers are 0 and its fork null, of a base of 6 layers"],
+    [
+      "whole, and of no layers",
+      { full: true, fork: null, layers: 0 },
+      "its layers are 0 and its fork null, of a base of 6 layers",
+    ],
     ["above the top", { fork: 5 }, "its layers are 2 and its fork 5, of a base of 6 layers"],
     ["more layers than there are", { layers: 7, fork: 0 }, "its layers are 7 and its fork 0, of a base of 6 layers"],
     ["another score", { score: 0.75 }, "its score is 0.75, its metrics.accuracy 0.5"],
