@@ -10,6 +10,7 @@ import { countLayers } from "../model/overhead";
 import { embeddingParameterCount, layerParameterCount } from "../model/parameters";
 import { sizeOf } from "../model/tensors";
 import { type LatencyModel, latencyOf } from "../selection/latency";
+import type { Arm } from "./arms";
 import { sum } from "./costs";
 import type { Method, MethodCell } from "./methods";
 
@@ -69,13 +70,18 @@ async function parametersOf({ folder }: StoredRun): Promise<number | null> {
   return sum([...tensors.values()].map(({ shape }) => sizeOf(shape)));
 }
 
+const topOf = ({ fork, layers }: MethodCell) => (fork ?? 0) + layers;
+
 async function storedParameters(
   cells: readonly MethodCell[],
   config: EncoderConfig,
   sizeOfRun: (run: StoredRun) => Promise<number | null>,
 ): Promise<number | null> {
-  const own = await Promise.all(cells.map(({ arm }) => (arm ? sizeOfRun(arm.best) : null)));
-  const { shared } = countLayers(cells);
+  const ownOf = ({ best }: Arm) => best.record.trained ?? sizeOfRun(best);
+  const own = await Promise.all(cells.map(({ arm }) => (arm ? ownOf(arm) : null)));
+  const isFrozen = ({ arm }: MethodCell) => arm?.best.record.trained !== undefined;
+  // Frozen layers are the base's, for whichever task they run.
+  const shared = Math.max(countLayers(cells).shared, ...cells.filter(isFrozen).map(topOf));
   const sharing = cells.some(({ fork }) => fork !== null);
   const trunk = sharing ? embeddingParameterCount(config) + shared * layerParameterCount(config) : 0;
   return total([...own, trunk]);

@@ -4,6 +4,7 @@
 import { IMPORTED } from "../checkpoints/runs/run-record";
 import type { Manifest } from "../merge/folder/manifest";
 import { counted } from "../messages/words";
+import { adapters } from "../model/adapters/adapters";
 import { overhead } from "../model/overhead";
 import { isSmaller, type Place } from "../model/place";
 import { methods as wholeMethods } from "../recipes/methods/methods";
@@ -103,6 +104,13 @@ export function compareMethods(tasks: readonly TaskArms[], request: MethodsReque
       }),
     ),
     ...jointMethods(tasks, joint),
+    ...[...adapters.values()].flatMap(({ name, short, meaning }) =>
+      depthsOf(tasks, name).map((depth, _, { length }) => {
+        const arm = ({ results }: TaskArms) =>
+          frozenUnder(results, name).find(({ layers }) => layers === depth) ?? null;
+        return method(length > 1 ? `${short}, k = ${depth}` : short, `${meaning}; each task runs them by itself`, arm);
+      }),
+    ),
     method("w/o KD", "each task's teacher", ({ candidates }) => teacherOf(candidates)),
   ];
   for (const { method: name, short = name } of recipesThatMake("students", recipes)) {
@@ -168,6 +176,14 @@ const wholeStudent = ({ results }: TaskArms, way: string, size: number, byFull: 
     .filter((arm) => arm.way === way && arm.layers === size && arm.byFull === byFull)
     .reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
 
+const frozenUnder = ({ adapted }: TaskResults, way: string): Arm[] => adapted.filter((arm) => arm.way === way);
+
+/** How many layers a method has left frozen beside its small tensors, from the fewest. */
+const depthsOf = (tasks: readonly TaskArms[], way: string): number[] => {
+  const made = tasks.flatMap(({ results }) => frozenUnder(results, way));
+  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+};
+
 /** Joint training of all tasks, one model; and of each task a head over a model of the others, which are as many models. */
 function jointMethods(tasks: readonly TaskArms[], { full: joint, leftOut }: JointArms): Method[] {
   const cells = (arms: JointArms["full"]) =>
@@ -215,7 +231,7 @@ function mergedMethod(tasks: readonly TaskArms[], { folder, manifest }: NonNulla
     if (!merged) return null;
     // The manifest names the run: its method and its folder.
     const isItsRun = ({ best }: Arm) => merged.run.endsWith(`-${best.record.id}`);
-    const arm = [...results.arms, ...results.students, ...results.whole].find(isItsRun) ?? null;
+    const arm = [...results.arms, ...results.students, ...results.whole, ...results.adapted].find(isItsRun) ?? null;
     const { layers, fork, score } = merged;
     if (arm) return { ...(cellOf(arm, task) as MethodCell), layers, fork, score };
     return { arm, layers, fork, score, spread: null, comparison: null, seconds: null };

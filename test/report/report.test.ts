@@ -63,8 +63,8 @@ test("runs of frozen layers stand apart from trained layers of the same k, by me
   ] as const;
   for (const [layers, scores, options] of scored) await makeSeeds(checkpoints, scores, { layers, options });
   await makeRun(checkpoints, { layers: 4, score: 0.9, options: lora, devSha: "e".repeat(64) });
-  const { tasks } = await build({ only: ["rte"] });
-  const [{ arms, chosen, adapted, runs, leftOut }] = tasks as [Report["tasks"][number]];
+  const report = await build({ only: ["rte"] });
+  const [{ arms, chosen, adapted, runs, leftOut }] = report.tasks as [Report["tasks"][number]];
   expect([arms.map(({ layers }) => layers), chosen?.best.record.score]).toEqual([[1, 2, 4], 0.71]);
   expect(adapted.map(({ way, layers, best, settings }) => [way, layers, best.record.score, settings])).toEqual([
     ["lora", 2, 0.75, 1],
@@ -72,6 +72,16 @@ test("runs of frozen layers stand apart from trained layers of the same k, by me
     ["pfeiffer", 4, 0.82, 1],
   ]);
   expect([runs.length, leftOut]).toEqual([3 * 3 + 4 * 3 + 5, 1]);
+  const table = block<ReportTable>(report, "table-methods");
+  const own = ["LoRA, k = 2", "LoRA, k = 4", "Adapters (Pfeiffer)"].map((name) =>
+    row(table, name).map(({ text }) => text),
+  );
+  expect(own.map(([name, rte]) => [name, rte])).toEqual([
+    ["LoRA, k = 2", "75.0"],
+    ["LoRA, k = 4", "81.0"],
+    ["Adapters (Pfeiffer)", "82.0"],
+  ]);
+  expect(table.rows.some(([first]) => first?.text.startsWith("Adapters (Houlsby)"))).toBe(false);
 });
 
 describe("scores by k", () => {

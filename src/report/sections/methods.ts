@@ -62,7 +62,7 @@ function methodsTable(tasks: readonly TaskArms[], methods: readonly Method[], co
       ...methods.map(({ name, meaning }) => `${name}: ${meaning}.`),
       "≈ inside the noise of w/o KD (the task's teacher); ? whether it differs is unknown.",
       noiseNote,
-      "Parameters are those that all tasks' models store together. Training is that of the runs that are shown and of their teachers, " +
+      "Parameters are those that all tasks' models need together, frozen layers once. Training is that of the runs that are shown and of their teachers, " +
         "or of the model under them: what a sweep trained beside them, and frozen layers, are not in it.",
       timed
         ? "Serving is one batch through all tasks, by the layers that --latency measured; what shares no trunk runs apart."
