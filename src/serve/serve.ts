@@ -103,7 +103,9 @@ async function tokensFor(
     );
   }
   if (tokens === null && file !== defaultOf(tokenOptions.tokens)) {
-    reporter.warn(`${file} is not there: requests need no token. Make one: flexbert serve --new-token NAME --tokens ${file}`);
+    reporter.warn(
+      `${file} is not there: requests need no token. Make one: flexbert serve --new-token NAME --tokens ${file}`,
+    );
   }
   return tokens;
 }

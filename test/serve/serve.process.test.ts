@@ -288,7 +288,8 @@ describe("what does not start", () => {
 test("tokens that are not where they were said to be are told", () => {
   // It does not start, for another reason.
   const args = ["serve", "--merged", "served", "--weights", "int8", "--port", "0", ...small];
-  const told = /nothing\.json is not there: requests need no token\. Make one: flexbert serve --new-token NAME --tokens nothing\.json/;
+  const told =
+    /nothing\.json is not there: requests need no token\. Make one: flexbert serve --new-token NAME --tokens nothing\.json/;
   expect(run(...args, "--tokens", "nothing.json").stderr).toMatch(told);
   expect(run(...args).stderr).not.toMatch(/requests need no token/);
 });
