@@ -44,6 +44,26 @@ def rounded(values):
     return float(f"{values:.8g}")
 
 
+def train(trained, steps, loss_of):
+    """Losses, and gradient norms before clipping, of steps of AdamW on named parameters; those that a loss does not reach stay.
+    loss_of takes the step, from 0."""
+    plain = [p for name, p in trained if name.endswith("bias") or "LayerNorm" in name]
+    decayed = [p for name, p in trained if not (name.endswith("bias") or "LayerNorm" in name)]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
+        lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
+    )
+    losses, norms = [], []
+    for step in range(steps):
+        optimizer.zero_grad()
+        value = loss_of(step)
+        value.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in trained if p.grad is not None], CLIP_NORM).item())
+        losses.append(value.item())
+        optimizer.step()
+    return {"losses": rounded(losses), "grad_norms": rounded(norms)}
+
+
 def random_model(words, hidden, layers, heads):
     """Weights far larger than BERT's 0.02, biases and norms off 0 and 1: whatever is forgotten or swapped shows."""
     config = BertConfig(
@@ -96,21 +116,7 @@ class Reference:
         for module in frozen:
             module.requires_grad_(False)
         trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        plain = [p for name, p in trained if name.endswith("bias") or "LayerNorm" in name]
-        decayed = [p for name, p in trained if not (name.endswith("bias") or "LayerNorm" in name)]
-        optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-            lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
-        )
-        losses, norms = [], []
-        for _ in range(steps):
-            optimizer.zero_grad()
-            value = loss(self.forward(model))
-            value.backward()
-            norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in trained], CLIP_NORM).item())
-            losses.append(value.item())
-            optimizer.step()
-        return {"losses": rounded(losses), "grad_norms": rounded(norms), "recipe": RECIPE}
+        return {**train(trained, steps, lambda _: loss(self.forward(model))), "recipe": RECIPE}
 
     def label_loss(self, outputs):
         return torch.nn.functional.cross_entropy(outputs.logits, self.labels)

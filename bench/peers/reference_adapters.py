@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from reference import CLIP_NORM, HIDDEN, LAYERS, LEARNING_RATE, SEED, TRAINED, WEIGHT_DECAY, Reference, rounded
+from reference import HIDDEN, LAYERS, SEED, TRAINED, Reference, rounded, train
 from torch import nn
 from torch.nn.functional import gelu, linear, relu
 
@@ -132,25 +132,10 @@ def one_layer(model, own):
 
 def curve(reference, model, own):
     head = [(name, p) for name, p in model.named_parameters() if "pooler" in name or "classifier" in name]
-    trained = [*own.items(), *head]
-    is_plain = lambda name: name.endswith("bias") or "LayerNorm" in name
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for n, p in trained if not is_plain(n)], "weight_decay": WEIGHT_DECAY},
-         {"params": [p for n, p in trained if is_plain(n)], "weight_decay": 0.0}],
-        lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
-    )
-    losses, norms = [], []
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        outputs = reference.forward(model)
-        value = reference.label_loss(outputs)
-        value.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in trained], CLIP_NORM).item())
-        losses.append(value.item())
-        optimizer.step()
+    found = train([*own.items(), *head], STEPS, lambda _: reference.label_loss(reference.forward(model)))
     with torch.no_grad():
         logits = reference.forward(model).logits
-    return {"losses": rounded(losses), "grad_norms": rounded(norms), "logits": rounded(logits)}
+    return {**found, "logits": rounded(logits)}
 
 
 def main():

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
-from reference import CLIP_NORM, LABELS, LEARNING_RATE, LAYERS, SEED, TRAINED, WEIGHT_DECAY, Reference, rounded
+from reference import LABELS, LAYERS, SEED, TRAINED, Reference, rounded, train
 from torch.nn.functional import cross_entropy
 
 STEPS = 10
@@ -25,27 +25,6 @@ class Ramp(torch.nn.Module):
         return self.classifier(self.pooler(hidden))
 
 
-def train(parameters, loss_of, steps):
-    """AdamW on named parameters, and losses, norms before clipping, and the first step's gradients."""
-    plain = [p for name, p in parameters if name.endswith("bias") or "LayerNorm" in name]
-    decayed = [p for name, p in parameters if not (name.endswith("bias") or "LayerNorm" in name)]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
-    )
-    losses, norms, first = [], [], None
-    for _ in range(steps):
-        optimizer.zero_grad()
-        value = loss_of()
-        value.backward()
-        if first is None:
-            first = {name: p.grad.clone() for name, p in parameters}
-        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in parameters], CLIP_NORM).item())
-        losses.append(value.item())
-        optimizer.step()
-    return {"losses": rounded(losses), "grad_norms": rounded(norms)}, first
-
-
 def main():
     folder = Path(sys.argv[1])
     torch.manual_seed(SEED)
@@ -54,7 +33,7 @@ def main():
     for module in [model.bert.embeddings, *model.bert.encoder.layer[: LAYERS - TRAINED]]:
         module.requires_grad_(False)
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    one, _ = train(trained, lambda: cross_entropy(model(**reference.batch).logits, reference.labels), STEPS)
+    one = train(trained, STEPS, lambda _: cross_entropy(model(**reference.batch).logits, reference.labels))
 
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -76,7 +55,8 @@ def main():
     def loss():
         return sum(cross_entropy(ramps[layer](states[layer]), reference.labels) for layer in layers)
 
-    two, gradients = train(parameters, loss, STEPS)
+    gradients = dict(zip(dict(parameters), torch.autograd.grad(loss(), [p for _, p in parameters])))
+    two = train(parameters, STEPS, lambda _: loss())
     logits = torch.cat([ramps[layer](states[layer]) for layer in layers], -1)
     assert logits.shape[-1] == LABELS * len(layers)
     content = {

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from reference import CLIP_NORM, HEADS, HIDDEN, LAYERS, LEARNING_RATE, SEED, WEIGHT_DECAY, Reference, rounded
+from reference import HEADS, HIDDEN, LAYERS, SEED, Reference, rounded, train
 from reference_teaching import gradients, hard_loss, leaf, soft_loss
 from torch.nn.functional import cosine_embedding_loss, cross_entropy, kl_div, mse_loss, normalize
 
@@ -138,7 +138,7 @@ def curve(reference, name):
         staged = name in ("minilm", "tinybert")
         return first * error + (1 - first) * outputs if staged else error + outputs
 
-    return {"beta": BETA[name], **train(list(model.named_parameters()), loss)}
+    return {"beta": BETA[name], **train(list(model.named_parameters()), STEPS, loss)}
 
 
 def replacing(reference):
@@ -162,7 +162,7 @@ def replacing(reference):
         logits = teacher.classifier(teacher.bert.pooler(hidden))
         return hard_loss(logits, reference.labels, rows, rows)
 
-    return {"replaced": REPLACED, **train(list(layers.named_parameters()), loss)}
+    return {"replaced": REPLACED, **train(list(layers.named_parameters()), STEPS, loss)}
 
 
 def joint(reference):
@@ -182,25 +182,7 @@ def joint(reference):
         return mse_loss(scale(pooled).squeeze(1), torch.tensor(SCORES)[first:past])
 
     trained = [*model.named_parameters(), *((f"scale.{name}", p) for name, p in scale.named_parameters())]
-    return {"turns": TURNS, "rows": ROWS_OF_TASKS, "scores": SCORES, "layer": layer, **train(trained, loss)}
-
-
-def train(trained, loss):
-    is_plain = lambda name: name.endswith("bias") or "LayerNorm" in name
-    optimizer = torch.optim.AdamW(
-        [{"params": [p for n, p in trained if not is_plain(n)], "weight_decay": WEIGHT_DECAY},
-         {"params": [p for n, p in trained if is_plain(n)], "weight_decay": 0.0}],
-        lr=LEARNING_RATE, eps=1e-6, betas=(0.9, 0.999),
-    )
-    losses, norms = [], []
-    for step in range(STEPS):
-        optimizer.zero_grad()
-        value = loss(step)
-        value.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in trained if p.grad is not None], CLIP_NORM).item())
-        losses.append(value.item())
-        optimizer.step()
-    return {"losses": rounded(losses), "grad_norms": rounded(norms)}
+    return {"turns": TURNS, "rows": ROWS_OF_TASKS, "scores": SCORES, "layer": layer, **train(trained, STEPS, loss)}
 
 
 def main():
