@@ -30,17 +30,24 @@ export interface Measurement {
   readonly rounds: number;
 }
 
-/** @param branch layers of all tasks together, the topmost ones included */
+/**
+ * A head over no layer of its own costs nothing: there are no more topmost layers than layers.
+ * @param branch layers of all tasks together, the topmost ones included
+ */
 export function latencyOf(model: LatencyModel, { shared, branch }: LayerCount, tasks: number): number {
   const { fixedMs, topLayerMs, sharedLayerMs, branchLayerMs } = model;
-  return fixedMs + tasks * topLayerMs + shared * sharedLayerMs + (branch - tasks) * branchLayerMs;
+  const tops = Math.min(tasks, branch);
+  return fixedMs + tops * topLayerMs + shared * sharedLayerMs + (branch - tops) * branchLayerMs;
 }
 
 /** Branch layers that fit into `maxMs` beside a trunk; 1e-9 ms over still fits. */
 export const latencyAllowance =
   (model: LatencyModel, maxMs: number, tasks: number): Allowance =>
-  (depth) =>
-    Math.floor((maxMs + 1e-9 - latencyOf(model, { shared: depth, branch: 0 }, tasks)) / model.branchLayerMs);
+  (depth) => {
+    const room = maxMs + 1e-9 - latencyOf(model, { shared: depth, branch: 0 }, tasks);
+    const tops = Math.min(tasks, Math.floor(room / model.topLayerMs));
+    return tops < tasks ? tops : tops + Math.floor((room - tops * model.topLayerMs) / model.branchLayerMs);
+  };
 
 /** Reads a latency file. Throws usageError (2) naming the file and every key that is wrong. */
 export async function readLatency(file: string): Promise<LatencyModel> {

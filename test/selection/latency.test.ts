@@ -17,6 +17,7 @@ describe("the cost model", () => {
     expect(latencyAllowance(model, 2.2, 0)(3)).toBe(3);
     expect(latencyAllowance(model, 2.19, 0)(3)).toBe(2);
     expect(latencyAllowance(model, 1, 0)(3)).toBeLessThan(0);
+    expect(latencyOf(model, { shared: 3, branch: 0 }, 2)).toBe(latencyOf(model, { shared: 3, branch: 0 }, 0)); // heads alone
   });
 });
 

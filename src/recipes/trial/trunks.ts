@@ -140,9 +140,11 @@ function describeRows(task: Task, { train, dev }: TaskData, { reporter }: RunCon
   const bucketOf = (length: number) => buckets.find((bound) => length <= bound) as number;
   const padded = train.lengths.reduce((sum, length) => sum + bucketOf(length), 0);
   const padding = padded === 0 ? 0 : 1 - train.tokens / padded;
+  // Of words none is lost: a long text is read in windows.
+  const cut = task.kind.perWord ? "" : `, ${train.truncatedRows} cut`;
   reporter.log(
     `${task.name}: ${train.ids.length} train and ${dev.ids.length} dev rows, ` +
-      `${(train.tokens / Math.max(1, train.ids.length)).toFixed(1)} tokens a row, ${train.truncatedRows} cut; ` +
+      `${(train.tokens / Math.max(1, train.ids.length)).toFixed(1)} tokens a row${cut}; ` +
       `length buckets ${buckets.join(" ")}, ${(100 * padding).toFixed(1)} % padding`,
   );
 }
