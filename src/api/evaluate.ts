@@ -73,7 +73,11 @@ export async function evaluateOpened(
   named: boolean,
   call: Call,
 ): Promise<EvaluationResult> {
-  const { evaluateTask } = await import("../predict/evaluate.js");
+  const [{ evaluateTask }, { requireTasks }] = await Promise.all([
+    import("../predict/evaluate.js"),
+    import("../predict/rows.js"),
+  ]);
+  requireTasks(model.tasks);
   const { split, maxEvalSamples, predictions } = values;
   const evaluations: Evaluation[] = [];
   const started = performance.now();

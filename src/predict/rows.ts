@@ -33,13 +33,18 @@ export interface Fitting {
   readonly note: string | null;
 }
 
+/** Throws modelError (4) for a model that has none. */
+export function requireTasks({ length }: readonly ServedTask[]): void {
+  if (length === 0) throw modelError("the model has no tasks. Add one: flexbert add --task NAME");
+}
+
 /**
  * The tasks whose inputs the rows have. Throws dataError (3) for no rows and for pairs among single texts, modelError (4) for no tasks.
  * @param named whether the caller named the tasks: then usageError (2) for each that does not fit
  */
 export function fittingTasks(tasks: readonly ServedTask[], rows: readonly Row[], named: boolean): Fitting {
   if (rows.length === 0) throw dataError("there are no rows to predict");
-  if (tasks.length === 0) throw modelError("the model has no tasks. Add one: flexbert add --task NAME");
+  requireTasks(tasks);
   const pairs = rows.filter(({ pair }) => pair !== null).length;
   if (pairs > 0 && pairs < rows.length)
     throw dataError(`${pairs} of ${rows.length} rows are pairs: predict pairs and single texts apart`);

@@ -47,6 +47,9 @@ test("--remove of the last task says that none is left", () => {
     status: 0,
     stdout: "emptied: no task is left\n",
   });
+  for (const line of ["eval --model emptied", "predict --model emptied --text word1"]) {
+    expect(run(line)).toMatchObject({ status: 4, stderr: expect.stringContaining("the model has no tasks. Add one:") });
+  }
 });
 
 test.each([
