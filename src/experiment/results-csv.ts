@@ -4,11 +4,11 @@ import Papa from "papaparse";
 import { kOf } from "../model/place";
 import { configKey, type Definition } from "../options/option";
 import type { Recipes } from "../recipes/recipe";
-import { someTrial, type Trials } from "./plan";
+import { someTrial, type TrialSpec, type Trials } from "./plan";
 import type { TrialResult } from "./results";
 
-/** Columns of their own, by what every run has: of these options they say the same. */
-const ofPlace: readonly string[] = ["init", "initLayers", "studentForks"];
+/** Columns of their own, by what every run or trial has: of these options they say the same. */
+const ofPlace: readonly string[] = ["init", "initLayers", "studentForks", "teacher"];
 
 /**
  * One line a trial, and a column of each option that a recipe's trials differ in. Scores are fractions, empty where they
@@ -39,6 +39,9 @@ export function resultsTable(
     }),
   );
   const someLayers = someTrial(specs, (spec) => spec.initLayers !== undefined);
+  const someByFull = someTrial(specs, (spec) => spec.fullTeacher === true);
+  const teacherOf = ({ recipe, fullTeacher }: TrialSpec) =>
+    recipe.makes === "students" ? (fullTeacher ? "full" : "best") : "";
   const row = ({ spec, run }: TrialResult) => ({
     trial: spec.index,
     step: spec.recipe.method,
@@ -47,6 +50,7 @@ export function resultsTable(
     fork: run?.record.fork ?? "",
     init: spec.init ?? "",
     ...(someLayers ? { init_layers: spec.initLayers ?? "" } : {}),
+    ...(someByFull ? { teacher: teacherOf(spec) } : {}),
     ...Object.fromEntries(own.map(([name, key]) => [key, spec.options[name] ?? ""])),
     learning_rate: run?.record.options["learningRate"] ?? spec.training.learningRate,
     epochs: run?.record.options["epochs"] ?? spec.training.epochs,
