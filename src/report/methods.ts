@@ -144,8 +144,14 @@ function sizesOf(tasks: readonly TaskArms[], method: string): number[] {
   const made = tasks.flatMap(({ results: { students, chosen } }) =>
     students.filter((arm) => arm.method === method && chosen !== null && isSmaller(arm, chosen)),
   );
-  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
+  return sizesAmong(made);
 }
+
+const sizesAmong = (arms: readonly Arm[]): number[] =>
+  [...new Set(arms.map(({ layers }) => layers))].sort((a, b) => a - b);
+
+const bestOf = (arms: readonly Arm[]): Arm | null =>
+  arms.reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
 
 const madeBy = ({ students }: TaskResults, method: string, size: number): Arm[] =>
   students.filter((arm) => arm.method === method && arm.layers === size);
@@ -158,31 +164,25 @@ const standsElsewhere = (tasks: readonly TaskArms[], method: string, size: numbe
 function studentOf({ results, candidates }: TaskArms, method: string, size: number, same = false): Arm | null {
   const teacher = teacherOf(candidates);
   const made = madeBy(results, method, size).filter((arm) => !same || onTeachersFork(arm, results));
-  const best = made.reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
-  return best ?? (teacher && teacher.layers <= size ? teacher : null);
+  return bestOf(made) ?? (teacher && teacher.layers <= size ? teacher : null);
 }
 
 /** Sizes of a method's students from the fewest layers, those that full fine-tuning taught beside another teacher apart. */
 const wholeSizes = (tasks: readonly TaskArms[], way: string): { readonly size: number; readonly byFull: boolean }[] => {
   const made = tasks.flatMap(({ results }) => results.whole.filter((arm) => arm.way === way));
-  const sizes = [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
-  const kinds = sizes.flatMap((size) => [false, true].map((byFull) => ({ size, byFull })));
+  const kinds = sizesAmong(made).flatMap((size) => [false, true].map((byFull) => ({ size, byFull })));
   return kinds.filter(({ size, byFull }) => made.some((arm) => arm.layers === size && arm.byFull === byFull));
 };
 
 /** The best whole student of one method, size and teacher, whatever it began as. */
 const wholeStudent = ({ results }: TaskArms, way: string, size: number, byFull: boolean): Arm | null =>
-  results.whole
-    .filter((arm) => arm.way === way && arm.layers === size && arm.byFull === byFull)
-    .reduce<Arm | null>((held, arm) => (held && !isBetter(arm, held) ? held : arm), null);
+  bestOf(results.whole.filter((arm) => arm.way === way && arm.layers === size && arm.byFull === byFull));
 
 const frozenUnder = ({ adapted }: TaskResults, way: string): Arm[] => adapted.filter((arm) => arm.way === way);
 
 /** How many layers a method has left frozen beside its small tensors, from the fewest. */
-const depthsOf = (tasks: readonly TaskArms[], way: string): number[] => {
-  const made = tasks.flatMap(({ results }) => frozenUnder(results, way));
-  return [...new Set(made.map(({ layers }) => layers))].sort((a, b) => a - b);
-};
+const depthsOf = (tasks: readonly TaskArms[], way: string): number[] =>
+  sizesAmong(tasks.flatMap(({ results }) => frozenUnder(results, way)));
 
 /** Joint training of all tasks, one model; and of each task a head over a model of the others, which are as many models. */
 function jointMethods(tasks: readonly TaskArms[], { full: joint, leftOut }: JointArms): Method[] {
