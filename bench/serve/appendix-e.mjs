@@ -15,7 +15,7 @@ import { showUsage } from "../usage.mjs";
 import { load, ms, saturate } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { randomModel, randomTexts, tasksAbove } from "./random-model.mjs";
-import { directAnswers, within } from "./rows.mjs";
+import { directAnswers, WITHIN } from "./rows.mjs";
 import { layersRun, percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
@@ -46,7 +46,7 @@ const { folder, served } = await randomModel(out, { ...values, tasks });
 const texts = randomTexts(60, values.lengths.split("-").map(Number));
 const answers = await directAnswers(folder, texts, values);
 const server = await serve({ ...values, merged: folder });
-const job = { url: server.url, bodies: texts, answers, within: within(values.weights) };
+const job = { url: server.url, bodies: texts, answers, within: WITHIN };
 const { promise, end } = promises();
 
 const rounds = [];

@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { showUsage } from "../usage.mjs";
 import { load, ms } from "./client.mjs";
 import { promises } from "./promises.mjs";
-import { devTexts, directAnswers, taskNames, within } from "./rows.mjs";
+import { devTexts, directAnswers, taskNames, WITHIN } from "./rows.mjs";
 import { answersIn, capacityOf, median, percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
@@ -44,7 +44,7 @@ const texts = await devTexts(await taskNames(values.merged), values);
 const answers = await directAnswers(values.merged, texts, values);
 const node = values.profile ? ["--cpu-prof", "--cpu-prof-dir", values.profile] : [];
 const flags = values.flags.split(" ").filter(Boolean);
-const asked = { bodies: texts, answers, within: within(values.weights) };
+const asked = { bodies: texts, answers, within: WITHIN };
 const capacity = await capacityOf({ ...values, flags }, asked, Math.min(15, seconds));
 const server = await serve({ ...values, flags, node, log });
 const job = { ...asked, url: server.url };

@@ -56,8 +56,8 @@ export const anyVersion = (answers) =>
     Object.fromEntries(Object.entries(tasks).map(([task, known]) => [task, { any: Object.values(known)[0] }])),
   );
 
-/** How far numbers may be from a direct run's: int8 rows do not touch each other; attention sums more zeros among longer neighbours. */
-export const within = (weights) => (weights === "int8" ? 1e-3 : 1e-4);
+/** How far numbers may be from a direct run's: a row's answer is its own whatever runs beside it, to the bit, and JSON rounds it. */
+export const WITHIN = 1e-6;
 
 export const tasksEach = (answers) => answers.reduce((sum, one) => sum + Object.keys(one).length, 0) / answers.length;
 

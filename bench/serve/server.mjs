@@ -69,6 +69,21 @@ async function readMetrics(url, token) {
   );
 }
 
+/** Of a server's HTTP process and the inference processes under it, memory that each shares with nobody: [name, MB]. None but on Linux. */
+export function privateMegabytes(pid) {
+  if (process.platform !== "linux") return [];
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  return [["HTTP", pid], ...children.map((child) => [`inference ${child}`, child])].map(([name, one]) => [
+    name,
+    privateOf(one),
+  ]);
+}
+
+function privateOf(pid) {
+  const found = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").matchAll(/^Private_\w+: +(\d+) kB$/gm);
+  return [...found].reduce((sum, [, kilobytes]) => sum + Number(kilobytes), 0) / 1024;
+}
+
 /** Encoder layers that ran of each token, by a server's metrics; and of a run of each task's whole model. */
 export function layersRun(metrics) {
   const of = (kind) => metrics[`flexbert_layer_tokens_total{kind="${kind}"}`] / metrics.flexbert_tokens_total;

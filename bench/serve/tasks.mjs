@@ -13,7 +13,7 @@ import { showUsage } from "../usage.mjs";
 import { load, ms, saturate } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { randomModel, randomTexts, tasksAbove } from "./random-model.mjs";
-import { devTexts, directAnswers, servedOf, within } from "./rows.mjs";
+import { devTexts, directAnswers, servedOf, WITHIN } from "./rows.mjs";
 import { layersRun, median, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
@@ -132,7 +132,7 @@ async function curve(count) {
   const rows = randomTexts(60, [8, 48]);
   const answers = await directAnswers(folder, rows, { weights: "float32" });
   const own = await serve({ ...values, weights: "float32", merged: folder });
-  const job = { url: own.url, bodies: rows, answers, within: within("float32") };
+  const job = { url: own.url, bodies: rows, answers, within: WITHIN };
   const full = await saturate(job, { connections: 12 * own.processes, seconds: Number(values.seconds) });
   const alone = await load({ ...job, connections: 1, seconds: Number(values.seconds) / 2 });
   const { run } = layersRun(await own.metrics());

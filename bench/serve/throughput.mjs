@@ -17,7 +17,7 @@ import { showUsage } from "../usage.mjs";
 import { load, ms, saturate } from "./client.mjs";
 import * as peers from "./peers/peers.mjs";
 import { promises } from "./promises.mjs";
-import { anyVersion, devTexts, directAnswers, servedOf, tasksEach, within } from "./rows.mjs";
+import { anyVersion, devTexts, directAnswers, servedOf, tasksEach, WITHIN } from "./rows.mjs";
 import { percentile, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
@@ -81,7 +81,7 @@ end();
 
 async function measure({ name, server, full, steady }) {
   const weights = name === "int8" ? "int8" : "float32";
-  const job = { url: server.url, bodies: texts, answers: answers[weights], within: within(weights) };
+  const job = { url: server.url, bodies: texts, answers: answers[weights], within: WITHIN };
   full.push(await saturate(job, { connections, seconds }));
   steady.push(await load({ ...job, rate: 0.7 * full.at(-1).perSecond, seconds }));
   const [most, calm] = [full.at(-1), steady.at(-1)];

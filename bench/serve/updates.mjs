@@ -19,8 +19,8 @@ import { showUsage } from "../usage.mjs";
 import { load, ms } from "./client.mjs";
 import { promises } from "./promises.mjs";
 import { ringOf } from "./ring.mjs";
-import { devTexts, directAnswers, taskNames, within } from "./rows.mjs";
-import { capacityOf, newToken, percentile, serve } from "./server.mjs";
+import { devTexts, directAnswers, taskNames, WITHIN } from "./rows.mjs";
+import { capacityOf, newToken, percentile, privateMegabytes, serve } from "./server.mjs";
 
 showUsage(import.meta.url);
 
@@ -47,7 +47,7 @@ const texts = await devTexts(await taskNames(folder), values);
 const answers = await directAnswers(folder, texts, { ...values, versions: ring.map(({ version }) => version) });
 const tokens = path.join(values.out, `tokens-${process.pid}.json`);
 const [token, admin] = [newToken(tokens, "client"), newToken(tokens, "admin", "--admin")];
-const asked = { token, bodies: texts, answers, within: within(values.weights) };
+const asked = { token, bodies: texts, answers, within: WITHIN };
 const options = { ...values, merged: folder, flags: ["--tokens", tokens] };
 const capacity = await capacityOf(options, asked, 20);
 const flags = [...options.flags, ...values.flags.split(" ").filter(Boolean)];
@@ -84,7 +84,7 @@ async function underLoad(share, minutes, updates) {
   let running = true;
   const watching = (async () => {
     for (; running; await sleep(Math.min(10_000, minutes * 2000)))
-      memory.push([Date.now() - began, await residentMegabytes()]);
+      memory.push([Date.now() - began, await residentMegabytes(), privateMegabytes(server.pid)]);
   })();
   const loading = load({ ...job, rate: share * capacity, seconds: minutes * 60, records });
   const swaps = [];
@@ -133,12 +133,22 @@ function report({ share, minutes, updates, swaps, found, memory, answered }) {
   promise(`${stale} old after a swap was confirmed, of none`, stale === 0);
   if (share === 0.5)
     promise(`around swaps P99 is ${ratio.toFixed(2)} times that of the rest, at most 1.2`, ratio <= 1.2);
+  printPrivate(memory, minutes);
   const kept = memory.filter(([at]) => at >= Math.min(5 * 60_000, minutes * 20_000));
   const growth = growthOf(kept);
   promise(
     `memory's slope makes ${(100 * growth).toFixed(2)} % of it, less than 1, from minute ${(kept[0][0] / 60_000).toFixed(1)} on`,
     growth < 0.01,
   );
+}
+
+/** Of each process what it shares with nobody, over the run: whose memory it is that grows. */
+function printPrivate(memory, minutes) {
+  const rows = Array.from({ length: 11 }, (_, i) => memory[Math.round((i / 10) * (memory.length - 1))]);
+  for (const [name] of rows[0][2]) {
+    const over = rows.map(([, , found]) => found.find(([one]) => one === name)?.[1].toFixed(0) ?? "ended");
+    console.log(`  ${name}, private MB every ${(minutes / 10).toFixed(1)} minutes: ${over.join(", ")}`);
+  }
 }
 
 /** Whether a request was under way within a second of a swap. */

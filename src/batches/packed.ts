@@ -15,19 +15,29 @@ export interface PackedRows {
 }
 
 /**
+ * Attention's rows are a multiple of this long. onnxruntime's product of one row (the first position's probabilities with the values, in
+ * the topmost layer) adds four terms at a time and the rest one by one: at other lengths a row's last bit hangs on its padding.
+ */
+const LENGTH_STEP = 4;
+
+/** How long attention's rows are where the longest has so many tokens. */
+const paddedLength = (longest: number): number => Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP;
+
+/**
  * @param heads attention heads, each of which is laid out by row
  * @param around also where the tokens next to each stand
  */
 export function packRows(all: TokenRows, rows: readonly number[], heads: number, around = false): PackedRows {
   const { lengths } = all;
   const starts = new Int32Array(rows.length);
-  let [tokens, length] = [0, 0];
+  let [tokens, longest] = [0, 0];
   for (const [i, row] of rows.entries()) {
     const own = lengths[row] as number;
     starts[i] = tokens;
     tokens += own;
-    length = Math.max(length, own);
+    longest = Math.max(longest, own);
   }
+  const length = paddedLength(longest);
   const ids = new Int32Array(tokens);
   const typeIds = new Int32Array(tokens);
   const positions = new Int32Array(tokens);
@@ -127,8 +137,8 @@ export function groupRows(lengths: ArrayLike<number>, rows: readonly number[], {
     costs[to] = Number.POSITIVE_INFINITY;
     for (let from = 0; from < to; from++) {
       const [begin, end] = [starts[from] as number, starts[to] as number];
-      const longest = lengths[sorted[begin] as number] as number;
-      const cost = (costs[from] as number) + call + cell * (end - begin) * longest * longest;
+      const length = paddedLength(lengths[sorted[begin] as number] as number);
+      const cost = (costs[from] as number) + call + cell * (end - begin) * length * length;
       if (cost < (costs[to] as number)) [costs[to], last[to]] = [cost, from];
     }
   }

@@ -78,8 +78,8 @@ function axes(length: number, asking: Positions, { maxPositionEmbeddings: most }
   return [keys, asking === "first" ? null : tf.reshape(places, [1, length, 1])] as const;
 }
 
-/** A size that no symbolic size divides, for constants that reach as far as there are positions: a power of two. */
-const reaching = (most: number): number => 2 ** Math.ceil(Math.log2(most));
+/** A size that no symbolic size divides, for constants that reach as far as there are positions, and their padding: a power of two, at least four. */
+const reaching = (most: number): number => Math.max(4, 2 ** Math.ceil(Math.log2(most)));
 
 /**
  * 0, 1, ... of any length up to `most`: a slice of a constant.

@@ -135,12 +135,14 @@ describeEachEngine("in pieces", (openEngine, engineName) => {
     segments.dispose();
   });
 
-  test("a row's answer is its own: bit-equal beside rows of its length, within 1e-5 beside any", async () => {
+  test("a row's answer is its own: bit-equal on onnx, within 1e-5 elsewhere", async () => {
     const segments = open(await openEngine());
-    for (const [lengths, most] of [
-      [[9, 9, 9, 9, 9, 9, 9], engineName === "onnx" ? 0 : 1e-6],
+    for (const [lengths, elsewhere] of [
+      [[9, 9, 9, 9, 9, 9, 9], 1e-6],
       [[9, 40, 17, 3, 33, 9], 1e-5],
+      [[5, 6, 7, 8, 9, 10, 11, 12, 13], 1e-5],
     ] as const) {
+      const most = engineName === "onnx" ? 0 : elsewhere;
       const rows = rowsOf(lengths);
       const together = await answers(segments, rows, forAll(rows));
       for (const row of lengths.keys()) {
