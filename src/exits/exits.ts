@@ -10,6 +10,8 @@ export interface ExitRule {
   readonly threshold: number;
   /** Encoder layers under the ramps that are asked, ascending; none where no exit pays. */
   readonly stops: readonly number[];
+  /** The least threshold at which leaving is predicted to pay: a caller's below it lets none leave, and asks no ramp. Absent: any pays. */
+  readonly pays?: number;
 }
 
 /** A rule with what it was decided by, and what dev rows did under it. */
@@ -38,13 +40,14 @@ export interface MeasuredExits {
  * @param criteria of the task's kind; null where they are not known
  */
 export function exitProblem(given: unknown, criteria: readonly string[] | null, top: number): string | null {
-  const { criterion, threshold, stops } = Object(given) as Readonly<Record<string, unknown>>;
+  const { criterion, threshold, stops, pays = 0 } = Object(given) as Readonly<Record<string, unknown>>;
   if (typeof criterion !== "string" || !(criteria?.includes(criterion) ?? true)) {
     return `its criterion is ${JSON.stringify(criterion)}, not ${criteria?.join(" or ") ?? "a word"}`;
   }
   if (typeof threshold !== "number" || !(threshold >= 0) || !Number.isFinite(threshold)) {
     return `its threshold is ${JSON.stringify(threshold)}`;
   }
+  if (typeof pays !== "number" || !(pays >= 0 && pays <= threshold)) return `it pays from ${JSON.stringify(pays)} on`;
   const isStop = (stop: unknown, i: number, all: readonly unknown[]) =>
     Number.isInteger(stop) && (stop as number) > ((all[i - 1] as number | undefined) ?? 0) && (stop as number) < top;
   if (!Array.isArray(stops) || !stops.every(isStop)) return `its stops are ${JSON.stringify(stops)}, of ${top} layers`;

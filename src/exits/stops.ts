@@ -28,6 +28,23 @@ export function meanCost(doubts: Doubts, threshold: number | null, { layer, stop
   return sum / Math.max(1, rows);
 }
 
+/** Whether rows cost less at a threshold than where none leaves and no ramp is asked. */
+export function paying(doubts: Doubts, costs: StopCosts): (threshold: number) => boolean {
+  const whole = meanCost({ ...doubts, stops: [] }, null, costs);
+  return (threshold) => meanCost(doubts, threshold, costs) < whole;
+}
+
+/** The least threshold from which on all up to `most` pay; null where that one does not. */
+export function leastPaying(
+  thresholds: readonly number[],
+  most: number,
+  pays: (threshold: number) => boolean,
+): number | null {
+  const below = thresholds.filter((threshold) => threshold <= most).sort((a, b) => b - a);
+  const first = below.findIndex((threshold) => !pays(threshold));
+  return (first < 0 ? below.at(-1) : below[first - 1]) ?? null;
+}
+
 export interface ChosenStops {
   /** Encoder layers under the ramps that are asked, ascending. */
   readonly stops: readonly number[];

@@ -34,10 +34,11 @@ function ruleOf({ kind, exits, noExits }: ServedTask, choice: "on" | number | un
   return rule;
 }
 
+/** Below what pays the rule asks no ramp. */
 const threshold = ({ layers, rule }: TaskExits, criterion: string, value: number): ExitRule => ({
   criterion: rule?.criterion ?? criterion,
   threshold: value,
-  stops: rule?.stops ?? layers,
+  stops: value < (rule?.pays ?? 0) ? [] : (rule?.stops ?? layers),
 });
 
 type Rules = Readonly<Record<string, ExitRule>>;
@@ -45,9 +46,13 @@ type Rules = Readonly<Record<string, ExitRule>>;
 /** As a call of the model's pieces takes it. */
 export const callExits = (tasks: readonly ServedTask[], rules: Rules): ExitsOfCall => boundedExits(tasks, rules, null);
 
+/** The same where every ramp is asked and no row leaves. */
+export const stayingExits = (tasks: readonly ServedTask[], rules: Rules): ExitsOfCall =>
+  callExits(tasks, Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, { ...rule, threshold: -1 }])));
+
 /**
- * The same with a bound of each row's own beside its tasks' thresholds: below 0 it does not leave. A task of which no row may leave
- * has none: a call in which nobody leaves runs as if the model had no ramps.
+ * The same with a bound of each row's own beside its tasks' thresholds: below 0, and below what pays, it does not leave. A task of which no
+ * row may leave has none: a call in which nobody leaves runs as if the model had no ramps.
  * @param wants names of tasks, a list for each row
  */
 export function rowExits(
@@ -57,7 +62,9 @@ export function rowExits(
   bounds: ArrayLike<number>,
 ): ExitsOfCall {
   if (Object.keys(rules).length === 0) return {};
-  const asked = new Set(wants.flatMap((names, row) => ((bounds[row] as number) >= 0 ? names : [])));
+  const asked = new Set(
+    wants.flatMap((names, row) => names.filter((name) => mayLeave(rules[name], bounds[row] as number))),
+  );
   return boundedExits(
     tasks.filter(({ name }) => asked.has(name)),
     rules,
@@ -65,14 +72,19 @@ export function rowExits(
   );
 }
 
+/** Its own bound decides, whatever its neighbours may do. */
+const mayLeave = (rule: ExitRule | undefined, bound: number): boolean => bound >= (rule?.pays ?? 0);
+
 function boundedExits(tasks: readonly ServedTask[], rules: Rules, bounds: ArrayLike<number> | null): ExitsOfCall {
   const given = tasks.flatMap((task): (readonly [string, CallExits])[] => {
     const rule = rules[task.name];
     const criterion = rule && task.kind.leaving?.criteria[rule.criterion];
     if (!rule || !criterion || rule.stops.length === 0) return [];
     const { stops, threshold } = rule;
-    const leaves: CallExits["leaves"] = (outputs, row) =>
-      criterion.doubt(outputs, task) <= Math.min(threshold, bounds?.[row] ?? threshold);
+    const leaves: CallExits["leaves"] = (outputs, row) => {
+      const bound = bounds?.[row] ?? threshold;
+      return (bounds === null || mayLeave(rule, bound)) && criterion.doubt(outputs, task) <= Math.min(threshold, bound);
+    };
     return [[task.name, { stops, leaves }]];
   });
   return Object.fromEntries(given);

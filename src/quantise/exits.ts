@@ -4,6 +4,7 @@
 import { targetsOf } from "../batches/rows";
 import { findSplitFile, readSplit } from "../data/read-split";
 import type { DecidedExits } from "../exits/exits";
+import { leastPaying, paying, type StopCosts } from "../exits/stops";
 import { certified, doubtsAt, type ExitOutputs, measuredBy, thresholdGrid, withinBudget } from "../exits/thresholds";
 import { readRamps } from "../merge/folder/blobs";
 import type { Int8Exits } from "../merge/folder/int8";
@@ -13,6 +14,7 @@ import type { HostTensors } from "../model/tensors";
 import type { Row } from "../predict/encode";
 import { computeLogits } from "../predict/predict";
 import { openSegments } from "../predict/segments/segments";
+import { rowCosts } from "../recipes/ramps/costs";
 import { judging } from "../recipes/ramps/judge";
 import { decidedBy, labelledAs, outputSize, type Task } from "../tasks/task";
 import type { Fitted, FittedExits } from "./fit";
@@ -50,7 +52,9 @@ async function fitExits(
   const say = (how: Int8Plan | null) => said(model, task, float32, ramps, how, dev.examples, options.signal);
   const [exact, int8] = [await say(null), await say(plan)];
   const largest = Math.max(...[...float32.stops.keys()].map((at) => largestOf(exact.all(at), int8.all(at))));
-  return { float32, largest, ...decide(served, float32, int8.outputs, targetsOf(served, dev.examples), scale) };
+  const lengths = dev.examples.map(({ text, pair }) => model.tokenizer.encode(text, pair, task.maxLength).ids.length);
+  const costs = rowCosts(model.config, "int8", (row) => lengths[row] as number);
+  return { float32, largest, ...decide(served, float32, int8.outputs, targetsOf(served, dev.examples), scale, costs) };
 }
 
 /** Train labels as numbers, where labels are values: of names there is no scale. null where there are no train rows. */
@@ -131,6 +135,7 @@ function decide(
   outputs: ExitOutputs,
   targets: Float32Array,
   trainTargets: Float32Array,
+  costs: StopCosts,
 ): Pick<Int8Exits, "rule" | "why"> {
   const { leaving } = task.kind;
   const criterion = leaving?.criteria[name];
@@ -139,12 +144,17 @@ function decide(
   const doubts = doubtsAt(stops, outputs, judge);
   const grid = thresholdGrid(criterion.most(task, trainTargets));
   const most = budget ?? outputs.top;
-  const threshold = promise ? certified(doubts, grid, promise) : withinBudget(doubts, grid, most, () => true);
+  const pays = paying(doubts, costs);
+  const threshold = promise ? certified(doubts, grid, promise) : withinBudget(doubts, grid, most, pays);
   if (threshold === null) return { rule: null, why: `on its dev rows no threshold ${promise ? HOLDS : WITHIN}` };
   const rule = { criterion: name, threshold, stops, ...(promise ? { promise } : { budget: most }) };
   const measured = measuredBy(rule, outputs, judge);
   if (measured.left.every((count) => count === 0)) {
     return { rule: null, why: "no dev row leaves at the threshold that it has there" };
   }
-  return { rule: { ...rule, measured } };
+  const least = leastPaying(grid, threshold, pays);
+  if (least === null) {
+    return { rule: null, why: "too few dev rows leave there for what ramps cost beside int8's layers" };
+  }
+  return { rule: { ...rule, pays: least, measured } };
 }

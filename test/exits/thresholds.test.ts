@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import { exitProblem } from "../../src/exits/exits";
-import { chooseStops, meanCost, type StopCosts } from "../../src/exits/stops";
+import { chooseStops, leastPaying, meanCost, paying, type StopCosts } from "../../src/exits/stops";
 import {
   certified,
   type Doubts,
@@ -164,6 +164,21 @@ describe("rows", () => {
     const whole = doubtsAt([], outputs, judge);
     expect(meanCost(whole, null, { layer: () => 10, stop: 5 })).toBeCloseTo(22);
   });
+
+  test("pay from the least threshold on from which all do", () => {
+    // The first row leaves after layer 2, which spares a fifth of a layer; from 0.02 on after layer 1, and the second after layer 2.
+    const doubts = doubtsAt([1, 2], outputs, judge);
+    const grid = [0.001, 0.02, 0.1, 0.7, 1];
+    const least = (stop: number, most = 0.1) => leastPaying(grid, most, paying(doubts, { layer: () => 100, stop }));
+    expect(least(1)).toBe(0.001);
+    expect(least(5)).toBe(0.02);
+    expect(least(26)).toBe(0.02);
+    expect(least(26, 0.001)).toBeNull();
+    expect(least(1000)).toBeNull();
+    // Not the first that pays by chance: a caller may ask for any between it and the rule's.
+    expect(leastPaying(grid, 1, (threshold) => threshold !== 0.1)).toBe(0.7);
+    expect(leastPaying(grid, 1, () => true)).toBe(0.001);
+  });
 });
 
 test("stops weigh by the first number, and by the next where those are equal", () => {
@@ -182,5 +197,6 @@ test("a rule that a file holds is one of its way", () => {
   expect(problem({ stops: [] })).toBeNull();
   expect(problem({ criterion: "toString" })).toMatch(/its criterion is "toString", not entropy or probability/);
   for (const threshold of [-1, "0", Number.NaN, null]) expect(problem({ threshold })).toMatch(/threshold/);
+  for (const pays of [-1, 0.3, "0", null]) expect(problem({ pays })).toMatch(/it pays from/);
   for (const stops of [[0], [4], [3, 1], [1, 1], [1.5], "1", null]) expect(problem({ stops })).toMatch(/stops/);
 });

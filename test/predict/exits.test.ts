@@ -8,7 +8,7 @@ import { openEngine } from "../../src/engines/open";
 import { embeddingTensors, layerTensors, scoped } from "../../src/model/parameters";
 import { rampName } from "../../src/model/ramp-names";
 import { float32, type HostTensors, sizeOf } from "../../src/model/tensors";
-import { callExits, exitRules, rowExits } from "../../src/predict/exits";
+import { callExits, exitRules, rowExits, stayingExits } from "../../src/predict/exits";
 import type { ServedTask } from "../../src/predict/model";
 import type { CallExits, PieceRun, SegmentedTask, TaskLogits } from "../../src/predict/segments/pieces";
 import { openSegments } from "../../src/predict/segments/segments";
@@ -282,6 +282,28 @@ describe("a choice", () => {
     expect(rowExits(both, {}, [["decided"]], [any])).toEqual({});
     const { leaves } = rowExits(both, all, [["decided"], ["decided"]], [any, 0.01])["decided"] as CallExits;
     expect([0, 1].map((row) => leaves([Float32Array.of(3, 0)], row))).toEqual([true, false]);
+  });
+
+  test("below what pays asks no ramp, of a caller's threshold and of a row's bound, whatever its neighbours may do", () => {
+    const paying = { ...rule, pays: 0.05 };
+    const tasks = [served("decided", { layers: [1, 2, 3], rule: paying })];
+    expect(rules(0.05, tasks)["decided"]).toMatchObject({ threshold: 0.05, stops: [2] });
+    const none = rules(0.04, tasks);
+    expect(none["decided"]).toMatchObject({ threshold: 0.04, stops: [] });
+    expect(callExits(tasks, none)).toEqual({});
+    const all = rules("on", tasks);
+    const of = (bounds: number[]) =>
+      rowExits(
+        tasks,
+        all,
+        bounds.map(() => ["decided"]),
+        bounds,
+      )["decided"];
+    expect(of([0.04, -1])).toBeUndefined();
+    const sure = [Float32Array.of(9, 0)]; // 0.0001 is left
+    expect([0, 1, 2].map((row) => of([0.04, 0.05, 0.2])?.leaves(sure, row))).toEqual([false, true, true]);
+    const staying = stayingExits(tasks, all)["decided"];
+    expect([staying?.stops, staying?.leaves(sure, 0)]).toEqual([[2], false]);
   });
 
   test("that a task cannot follow is an error that names it", () => {

@@ -23,6 +23,7 @@ const rule = z.looseObject({
   criterion: z.string(),
   threshold: z.number().nonnegative(),
   stops: z.array(z.int().positive()).min(1),
+  pays: z.number().nonnegative().optional(), // absent where an earlier flexbert decided
 });
 
 const exits = z.looseObject({

@@ -1,11 +1,10 @@
 // From what ramps say of rows to a rule: which seed's ramps, which of them are asked, and how sure they must be. The first two are
 // chosen on train rows: dev rows, which test the threshold, have no part in them, so there is one test whatever there was to choose from.
 
-import { layerCost } from "../../batches/layer-cost";
 import type { Asked } from "../../exits/asked";
 import type { DecidedExits, ExitRule } from "../../exits/exits";
 import { fewestRows } from "../../exits/risk";
-import { byWeight, type ChosenStops, chooseStops, meanCost, plausible, type StopCosts } from "../../exits/stops";
+import { byWeight, type ChosenStops, chooseStops, leastPaying, meanCost, paying, plausible } from "../../exits/stops";
 import {
   certified,
   type Doubts,
@@ -18,6 +17,7 @@ import {
 import { formatPercent } from "../../messages/quantities";
 import type { EncoderConfig } from "../../model/config";
 import type { TaskData } from "../trial/task-data";
+import { rowCosts } from "./costs";
 import type { Judged } from "./judge";
 import type { StoredOutputs } from "./outputs";
 
@@ -57,15 +57,14 @@ export function decideExits<T extends Candidate>(
 /** Of a share to keep those ramps that make rows cheapest; of a budget those with which least is lost within it, then the cheapest. */
 function stopsOf({ outputs, judged }: Candidate, { data, config, asked }: Deciding): ChosenStops {
   const { train, trainRows } = outputs;
-  const costs = costsOf(config, (row) => data.train.lengths[trainRows[row] as number] as number);
+  const costs = rowCosts(config, "float32", (row) => data.train.lengths[trainRows[row] as number] as number);
   const [coarse, fine] = [thresholdGrid(judged.most, COARSE), thresholdGrid(judged.most)];
   const at = (stops: readonly number[]) => doubtsAt(stops, train, judged.judges.train);
-  const whole = meanCost(at([]), null, costs);
   return chooseStops([...train.ramps.keys()], (stops) => {
     const doubts = at(stops);
     const cost = (threshold: number | null) => meanCost(doubts, threshold, costs);
     if ("promise" in asked) return [cost(plausible(doubts, coarse, asked.promise.keep))];
-    const threshold = withinBudget(doubts, fine, asked.budget, (one) => cost(one) < whole);
+    const threshold = withinBudget(doubts, fine, asked.budget, paying(doubts, costs));
     if (threshold === null) return [Number.POSITIVE_INFINITY, cost(judged.most)];
     return [measure(doubts, threshold).lost, cost(threshold)];
   });
@@ -79,10 +78,9 @@ function decideOn({ outputs, judged }: Candidate, stops: readonly number[], deci
     return none(`${asked.budget} layers are the whole way, which has ${dev.top}. Give a smaller --budget`);
   }
   if (stops.length === 0) return none("no exit is predicted to pay: what is asked of ramps costs more than they spare");
-  const costs = costsOf(config, (row) => data.dev.lengths[row] as number);
-  const at = (some: readonly number[]) => doubtsAt(some, dev, judged.judges.dev);
-  const [doubts, whole] = [at(stops), meanCost(at([]), null, costs)];
-  const pays = (threshold: number) => meanCost(doubts, threshold, costs) < whole;
+  const costs = rowCosts(config, "float32", (row) => data.dev.lengths[row] as number);
+  const doubts = doubtsAt(stops, dev, judged.judges.dev);
+  const pays = paying(doubts, costs);
   const grid = thresholdGrid(judged.most);
   const threshold =
     "promise" in asked ? certified(doubts, grid, asked.promise) : withinBudget(doubts, grid, asked.budget, pays);
@@ -90,14 +88,15 @@ function decideOn({ outputs, judged }: Candidate, stops: readonly number[], deci
   const rule: ExitRule = { criterion: judged.name, threshold, stops };
   const measured = measuredBy(rule, dev, judged.judges.dev);
   // What was predicted on train rows may have had a larger one in mind. To give it up leaves every promise as it is.
-  if (!pays(threshold)) {
+  const least = leastPaying(grid, threshold, pays);
+  if (least === null) {
     const leaving = measured.left.reduce((sum, rows) => sum + rows, 0);
     return none(
       `too few dev rows leave: at the threshold that holds what was asked ${leaving} of ${dev.rows} do, and ramps cost more than that ` +
         "spares. Give a lower --keep or --confidence",
     );
   }
-  return { exits: { ...rule, ...asked, measured } };
+  return { exits: { ...rule, pays: least, ...asked, measured } };
 }
 
 function whyNone(doubts: Doubts, { most, leaving: { kept } }: Judged, asked: Asked): string {
@@ -120,15 +119,3 @@ function whyNone(doubts: Doubts, { most, leaving: { kept } }: Judged, asked: Ask
     `keep ${much} with a confidence of ${sure}. Give a lower --keep or --confidence, or train the ramps longer`
   );
 }
-
-const costsOf = (config: EncoderConfig, lengthOf: (row: number) => number): StopCosts => {
-  const { cell, call, start } = layerCost(config, "cpu");
-  return {
-    layer(row: number) {
-      const length = lengthOf(row);
-      return length + cell * length * length + call;
-    },
-    /** The stretch that ends there, and the ramp. */
-    stop: 2 * start,
-  };
-};

@@ -6,7 +6,7 @@ import { tokenRows } from "../../batches/rows";
 import type { Engine } from "../../engines/engine";
 import { modelError, oneLine } from "../../errors/errors";
 import type { Pace } from "../../files/hash";
-import { exitRules, rowExits } from "../../predict/exits";
+import { exitRules, rowExits, stayingExits } from "../../predict/exits";
 import { openModel, type ServedModel, type ServedTask } from "../../predict/model";
 import type { ExitsOfCall } from "../../predict/segments/pieces";
 import { openPiecePool } from "../../predict/segments/shared";
@@ -58,7 +58,7 @@ export function openVersions(
         if (Object.keys(rules).length > 0) await model.open();
         const unproved = fresh.has(null) ? tasks : tasks.filter(({ name }) => fresh.has(name));
         const leaving: HeldVersion["leaving"] = (wants, doubts) => rowExits(tasks, rules, wants, doubts);
-        await warm(model, unproved, version, pace, leaving);
+        await warm(model, unproved, version, pace, stayingExits(unproved, rules));
         return {
           ...{ run, dispose, leaving, weights: model.weights ?? "float32", vocabSize: config.vocabSize },
           tasks: tasks.map(({ name }) => name),
@@ -78,13 +78,16 @@ const rulesOf = (tasks: readonly ServedTask[]) => exitRules(tasks, undefined, { 
 /** Lengths whose batches are like those of the texts up to them. */
 const WARM_LENGTHS = [8, 16, 32, 64, 128, 256, 512];
 
-/** Runs some tasks on a row of each length, and looks at what they give. */
+/**
+ * Runs some tasks on a row of each length, and looks at what they give.
+ * @param staying their exits where no row leaves
+ */
 async function warm(
   { run, config }: ServedModel,
   tasks: readonly ServedTask[],
   version: string,
   pace: Pace,
-  leaving: HeldVersion["leaving"],
+  staying: ExitsOfCall,
 ): Promise<void> {
   if (tasks.length === 0) return;
   const longest = Math.max(...tasks.map(({ maxLength }) => maxLength));
@@ -96,11 +99,10 @@ async function warm(
     const rows = tokenRows([{ ids, typeIds: new Int32Array(length), truncated: 0 }], 0);
     await pace();
     const names = wants.map((task) => task.name);
-    // No text leaves that may have no doubt at all, to the bit: every piece between its stops runs.
-    const able = leaving([names], Float64Array.of(0));
+    const able = Object.fromEntries(Object.entries(staying).filter(([name]) => names.includes(name)));
     const runs = [
       { names, exits: {} },
-      { names: Object.keys(able), exits: able },
+      { names: Object.keys(able), exits: able }, // every piece between its stops
     ];
     try {
       for (const { names, exits } of runs.filter(({ names }) => names.length > 0)) {

@@ -2,6 +2,7 @@
 
 import { expect, test } from "@jest/globals";
 import type { Asked } from "../../../src/exits/asked";
+import { thresholdGrid } from "../../../src/exits/thresholds";
 import { type Candidate, decideExits } from "../../../src/recipes/ramps/decide";
 import { judgesOf, leavingBy } from "../../../src/recipes/ramps/judge";
 import type { SplitOutputs } from "../../../src/recipes/ramps/outputs";
@@ -52,6 +53,13 @@ test("a ramp that is sure of its rows is asked", () => {
   expect(decide(candidate({ 1: sure, 2: sure, 3: sure }))).toMatchObject({
     exits: { stops: [1], promise: { keep: 0.9, confidence: 0.9 }, measured: { layers: 1, lost: 0, left: [ROWS] } },
   });
+});
+
+test("a rule says from which threshold on it pays", () => {
+  const { exits } = decide(candidate({ 1: sure }));
+  const doubt = Math.log1p(Math.exp(-9)) + 9 / (1 + Math.exp(9)); // the entropy of each row: below it none leaves
+  const grid = thresholdGrid(Math.LN2);
+  expect(exits?.pays).toBe(grid.find((threshold) => threshold >= doubt));
 });
 
 test("no rule where ramps are sure of train rows and of too few on dev", () => {
