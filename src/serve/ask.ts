@@ -102,9 +102,11 @@ export async function ask(
     const held = hold.again();
     const passed = new Map<VersionTask, number>();
     const give = joinUnits(rows, units, (row, task, logits, layer) => {
-      passed.set(task, Math.max(passed.get(task) ?? 0, layer ?? ownLayers(task)[1]));
+      const layers = layer ?? ownLayers(task)[1];
+      passed.set(task, Math.max(passed.get(task) ?? 0, layers));
       found?.keep(row, task, logits);
-      onLogits(row, task, logits, layer);
+      // By what was asked, and not by whether a neighbour might leave.
+      onLogits(row, task, logits, mayLeave(rows[row], task) ? layers : undefined);
     });
     const waiting = units.map((unit, index) => ({ ...unit, index }));
     const { answered, ended } = batches.run(ticket, waiting, ({ index, task, logits, layer }) =>
@@ -144,6 +146,9 @@ async function tokenize(
   return units;
 }
 
+const mayLeave = (row: AskedRow | undefined, { exitRule }: VersionTask): boolean =>
+  exitRule !== undefined && (row?.exit ?? 0) >= 0;
+
 interface Known {
   readonly known: readonly { readonly row: number; readonly task: VersionTask; readonly logits: Float32Array }[];
   readonly missing: readonly (AskedRow & { readonly index: number })[];
@@ -156,8 +161,8 @@ function findKnown(cache: AnswerCache, rows: readonly AskedRow[]): Known {
   const isPlain = ({ text, pair }: AskedRow) => !/\p{Cs}/u.test(text) && !/\p{Cs}/u.test(pair ?? "");
   const keys = rows.map((row) => (isPlain(row) ? rowKey(row.text, row.pair) : null));
   // What may leave early has other logits under each bound, and tells where it left.
-  const leaves = (row: number, { exitRule }: VersionTask) => exitRule !== undefined && (rows[row]?.exit ?? 0) >= 0;
-  const keyOf = (row: number, task: VersionTask) => (keys[row] && !leaves(row, task) ? task.weights + keys[row] : null);
+  const keyOf = (row: number, task: VersionTask) =>
+    keys[row] && !mayLeave(rows[row], task) ? task.weights + keys[row] : null;
   const missing = rows.flatMap((row, index) => {
     const tasks = row.tasks.filter((task) => {
       const key = keyOf(index, task);

@@ -37,6 +37,10 @@ const exits = {
         ...number,
         description: "A text leaves where no more doubt is left; a request's exit is at most this",
       },
+      pays: {
+        ...number,
+        description: "Below this doubt leaving is predicted to spare no time: with a smaller exit no text leaves",
+      },
       stops: { ...list(count), description: "Encoder layers that a text has passed where it may leave" },
       promise: {
         ...object({ keep: number, confidence: number }),
@@ -48,7 +52,7 @@ const exits = {
         description: "What dev rows did: layers that a row took on average, of top",
       },
     },
-    ...["promise", "budget"],
+    ...["promise", "budget", "pays"],
   ),
   description: "By what a task's texts leave early; absent where they do not",
 };

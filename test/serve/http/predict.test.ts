@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { InjectOptions } from "fastify";
 import { InferenceLost } from "../../../src/serve/inference/inference";
 import { until } from "../../until";
-import { type FakeOptions, fakeServer, version } from "../fake";
+import { type FakeOptions, fakeExits, fakeServer, version } from "../fake";
 
 type Server = Awaited<ReturnType<typeof fakeServer>>;
 
@@ -62,6 +62,27 @@ describe("predictions", () => {
     withServer({}, async (server) => {
       const { predictions } = (await post(server, { text: "film", tasks: ["mood"], top_k: 1 })).json();
       expect(predictions.mood.scores).toEqual([{ label: predictions.mood.label, score: predictions.mood.score }]);
+    }));
+
+  test("a task that leaves early says after how many layers, by what a row asks and not by its neighbours", () =>
+    withServer({ versions: [version("11111111", "a1", [], fakeExits)] }, async (server) => {
+      const layers = async (exit?: unknown) => {
+        const { predictions } = (await post(server, { text: "film", ...(exit === undefined ? {} : { exit }) })).json();
+        return [predictions.mood.exit_layer, predictions.topic.exit_layer];
+      };
+      // No piece of the batch might be left.
+      expect([await layers(), await layers(0.01), await layers("off")]).toEqual([
+        [3, undefined],
+        [3, undefined],
+        [undefined, undefined],
+      ]);
+      server.inference.layer = 3; // others of the batch might
+      expect([await layers("on"), await layers("off")]).toEqual([
+        [3, undefined],
+        [undefined, undefined],
+      ]);
+      server.inference.layer = 1;
+      expect((await layers("on"))[0]).toBe(1);
     }));
 
   test("a task that cuts a row shorter has its own encoding of it, in the same batch", () =>
