@@ -9,8 +9,8 @@ import { leavesAt, measure } from "./thresholds";
 export interface StopCosts {
   /** Of a row through one layer. */
   layer(row: number): number;
-  /** Of a ramp that is asked, with the cut that it needs. */
-  readonly stop: number;
+  /** Of a ramp that a row is asked by, with the cut that it needs. */
+  stop(row: number): number;
 }
 
 /** The topmost layer computes the first position alone: of its products a sixth is left, and attention. */
@@ -23,7 +23,7 @@ export function meanCost(doubts: Doubts, threshold: number | null, { layer, stop
   for (let row = 0; row < rows; row++) {
     const at = threshold === null ? -1 : leavesAt(doubts, row, threshold);
     const layers = at < 0 ? top - 1 + TOP_SHARE : (stops[at] as number);
-    sum += layers * layer(row) + stop * (at < 0 ? stops.length : at + 1);
+    sum += layers * layer(row) + stop(row) * (at < 0 ? stops.length : at + 1);
   }
   return sum / Math.max(1, rows);
 }

@@ -157,19 +157,19 @@ describe("rows", () => {
   test("are not asked by ramps that do not pay", () => {
     const chosen = (costs: StopCosts) =>
       chooseStops([1, 2], (stops) => [meanCost(doubtsAt(stops, outputs, judge), 0.1, costs)]).stops;
-    expect(chosen({ layer: () => 100, stop: 1 })).toEqual([1, 2]);
+    expect(chosen({ layer: () => 100, stop: () => 1 })).toEqual([1, 2]);
     // The second spares the topmost layer, which costs a fifth of another.
-    expect(chosen({ layer: () => 100, stop: 34 })).toEqual([1]);
-    expect(chosen({ layer: () => 1, stop: 34 })).toEqual([]);
+    expect(chosen({ layer: () => 100, stop: () => 34 })).toEqual([1]);
+    expect(chosen({ layer: () => 1, stop: () => 34 })).toEqual([]);
     const whole = doubtsAt([], outputs, judge);
-    expect(meanCost(whole, null, { layer: () => 10, stop: 5 })).toBeCloseTo(22);
+    expect(meanCost(whole, null, { layer: () => 10, stop: () => 5 })).toBeCloseTo(22);
   });
 
   test("pay from the least threshold on from which all do", () => {
     // The first row leaves after layer 2, which spares a fifth of a layer; from 0.02 on after layer 1, and the second after layer 2.
     const doubts = doubtsAt([1, 2], outputs, judge);
     const grid = [0.001, 0.02, 0.1, 0.7, 1];
-    const least = (stop: number, most = 0.1) => leastPaying(grid, most, paying(doubts, { layer: () => 100, stop }));
+    const least = (stop: number, most = 0.1) => leastPaying(grid, most, paying(doubts, { layer: () => 100, stop: () => stop }));
     expect(least(1)).toBe(0.001);
     expect(least(5)).toBe(0.02);
     expect(least(26)).toBe(0.02);
