@@ -53,7 +53,7 @@ async function fitExits(
   const [exact, int8] = [await say(null), await say(plan)];
   const largest = Math.max(...[...float32.stops.keys()].map((at) => largestOf(exact.all(at), int8.all(at))));
   const lengths = dev.examples.map(({ text, pair }) => model.tokenizer.encode(text, pair, task.maxLength).ids.length);
-  const costs = rowCosts(model.config, "int8", (row) => lengths[row] as number);
+  const costs = (options.costs ?? rowCosts)(model.config, "int8", (row) => lengths[row] as number);
   return { float32, largest, ...decide(served, float32, int8.outputs, targetsOf(served, dev.examples), scale, costs) };
 }
 

@@ -5,6 +5,7 @@ import { Interrupted, type Reporter } from "../messages/reporter";
 import type { ServedModel, ServedTask } from "../predict/model";
 import type { PieceSource } from "../predict/segments/pieces";
 import { openSegments } from "../predict/segments/segments";
+import type { rowCosts } from "../recipes/ramps/costs";
 import type { Tokenizer } from "../tokenizer/tokenizer";
 import { compareLogits, logitsOf, type Measured, type MeasuredRows, type MeasureOptions, measureTask } from "./measure";
 import { type Int8Plan, isWordTable } from "./packing";
@@ -20,6 +21,8 @@ export interface FitModel extends Omit<PieceModel, "tasks" | "engine"> {
 export interface TrialOptions extends MeasureOptions {
   readonly rowsOf: (task: ServedTask) => Promise<MeasuredRows>;
   readonly reporter: Reporter;
+  /** What rows cost that may leave early; as it was measured by default. */
+  readonly costs?: typeof rowCosts;
 }
 
 export interface Trials {
