@@ -7,28 +7,34 @@ import { layerFlops } from "../../model/flops";
 import type { WeightForm } from "../../settings/engine";
 
 /**
- * What a stop takes, in operations of products with weights: a ramp and one more piece, whatever the model, each over weights that no cache
- * holds; what lies between two pieces, by token and number of it; and a ramp's own weights, which are read as a layer's are.
+ * What a stop takes beside the starting of a ramp and of one more piece, in operations of products with weights: that neither's code nor
+ * weights are in the caches, which layers' weights have passed through; and what lies between two pieces, by token and number of it.
  * bench/exits.mjs measures them (`bench/RESULTS.md`).
  */
-const STOP = { calls: 75e6, number: 1100, ofLayer: 1 / 12 };
+const STOP = { cold: 65e6, number: 1100 };
+
+/** Of a layer's weights a ramp has so many, and as long it takes to read them. */
+const RAMP_SHARE = 1 / 12;
 
 /** How much less of int8's products than of float32's another operation takes: ramps, attention and starting a piece stay what they are. */
 const INT8_PRODUCTS = 2;
 
 /** @param lengthOf tokens of a row */
 export function rowCosts(config: EncoderConfig, form: WeightForm, lengthOf: (row: number) => number): StopCosts {
-  const { cell, call } = layerCost(config, "cpu");
-  const products = layerFlops(config, 1, 0) / (form === "int8" ? INT8_PRODUCTS : 1);
-  const dearer = layerFlops(config, 1, 0) / products;
+  const { cell, call, start } = layerCost(config, "cpu");
+  const products = layerFlops(config, 1, 0);
+  const dearer = form === "int8" ? INT8_PRODUCTS : 1;
+  const reading = call - start; // of a layer's weights
+  // Layers that the caches hold make nothing cold.
+  const cold = Math.min(STOP.cold / products, reading);
   return {
     layer(row) {
       const length = lengthOf(row);
       return length + dearer * cell * length * length + call;
     },
     stop(row) {
-      const moved = STOP.number * config.hiddenSize * lengthOf(row);
-      return (STOP.calls + moved) / products + dearer * STOP.ofLayer * call;
+      const moved = (STOP.number * config.hiddenSize * lengthOf(row)) / products;
+      return dearer * (2 * start + cold + moved + RAMP_SHARE * reading);
     },
   };
 }
