@@ -8,6 +8,7 @@ import path from "node:path";
 import { writeFileAtomic } from "../../files/atomic";
 import { cacheFolder } from "../../files/cache";
 import { runChild } from "../../files/child";
+import { cpuFlags } from "../../files/cpu-flags";
 import { makeFolder } from "../../files/folder";
 import { sha256Hex } from "../../files/hash";
 import { parseJson } from "../../files/json";
@@ -108,12 +109,4 @@ function probeKey(addon: string): string {
   });
   const parts = [os.cpus()[0]?.model, cpuFlags(), os.release(), process.env[ISA_VARIABLE] ?? "", files];
   return sha256Hex(JSON.stringify(parts)).slice(0, 16);
-}
-
-function cpuFlags(): string {
-  try {
-    return /^(?:flags|Features)\s*:.*$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[0] ?? "";
-  } catch {
-    return "";
-  }
 }

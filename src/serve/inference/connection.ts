@@ -10,6 +10,7 @@ import { describeEnd } from "../../files/child";
 import type { Answer, CloseCall, Failed, OpenCall, OpenedVersion, Ready, Settings } from "./calls";
 import type { BatchPart, BatchRow, BatchRun } from "./inference";
 import { callOf, decodeDone, decodePart, decodePong, encodeBatch, type Pulse } from "./messages";
+import { pageSettings } from "./pages";
 import { decodeJson, emptyFrame, encodeJson, FrameKind, frameReader } from "./wire";
 
 /** The process ended while something was asked of it. */
@@ -60,19 +61,6 @@ interface Waiting {
 }
 
 /**
- * Pieces have no arena (engines/onnx/graph-program.ts): each value between is allocated and freed. glibc gives such pages back and
- * faults them in again, 6 % of the time of 32 texts of 32 tokens at BERT-base sizes; so it keeps them. One arena for all threads: what
- * a session leaves is taken by the next one, whichever thread opens it (over 1,000 swaps it stays, with an arena a thread it
- * grows by 3 %). Others ignore these.
- */
-const KEPT_PAGES = {
-  MALLOC_TRIM_THRESHOLD_: "1073741824",
-  MALLOC_MMAP_THRESHOLD_: "1073741824",
-  MALLOC_TOP_PAD_: "67108864",
-  MALLOC_ARENA_MAX: "1",
-};
-
-/**
  * V8 would let a process that holds 12 MB of objects grow to 70 before it collects, beside what they keep alive of native memory: over
  * swaps that looks like a leak. Young objects have 2 MB, old ones are collected after a fifth more.
  */
@@ -99,7 +87,7 @@ export function connect({ silence, ...settings }: ConnectionOptions): Connection
   const child = spawn(process.execPath, [...SMALL_HEAP, ENTRY], {
     // Nothing of ours is written to stdout there; a native library's lines belong to nobody.
     stdio: ["ignore", "ignore", settings.verbose ? "inherit" : "pipe", "pipe"],
-    env: { ...KEPT_PAGES, ...process.env },
+    env: { ...pageSettings(settings.weights), ...process.env },
   });
   if (child.pid !== undefined) yieldCores(child.pid);
   const pipe = child.stdio[3] as Duplex;
