@@ -34,7 +34,7 @@ function ruleOf({ kind, exits, noExits }: ServedTask, choice: "on" | number | un
   return rule;
 }
 
-/** Below what pays the rule asks no ramp. */
+/** Below what pays the rule asks no ramp, and its texts tell that they went all the way. */
 const threshold = ({ layers, rule }: TaskExits, criterion: string, value: number): ExitRule => ({
   criterion: rule?.criterion ?? criterion,
   threshold: value,
@@ -79,7 +79,7 @@ function boundedExits(tasks: readonly ServedTask[], rules: Rules, bounds: ArrayL
   const given = tasks.flatMap((task): (readonly [string, CallExits])[] => {
     const rule = rules[task.name];
     const criterion = rule && task.kind.leaving?.criteria[rule.criterion];
-    if (!rule || !criterion || rule.stops.length === 0) return [];
+    if (!rule || !criterion) return [];
     const { stops, threshold } = rule;
     const leaves: CallExits["leaves"] = (outputs, row) => {
       const bound = bounds?.[row] ?? threshold;

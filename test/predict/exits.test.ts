@@ -290,7 +290,7 @@ describe("a choice", () => {
     expect(rules(0.05, tasks)["decided"]).toMatchObject({ threshold: 0.05, stops: [2] });
     const none = rules(0.04, tasks);
     expect(none["decided"]).toMatchObject({ threshold: 0.04, stops: [] });
-    expect(callExits(tasks, none)).toEqual({});
+    expect(callExits(tasks, none)).toMatchObject({ decided: { stops: [] } });
     const all = rules("on", tasks);
     const of = (bounds: number[]) =>
       rowExits(
