@@ -119,9 +119,11 @@ export async function openServedModel(
 
 function tellExits(exits: Readonly<Record<string, ExitRule>>, { reporter }: Call): void {
   for (const [task, { criterion, threshold, stops }] of Object.entries(exits)) {
-    const at = stops.length > 0 ? `after layer ${stops.join(", ")}` : "nowhere: no exit pays";
+    const doubt = `${criterion} is at most ${threshold.toPrecision(3)}`;
     reporter.log(
-      `${task}: texts leave ${at}, where ${criterion} is at most ${threshold.toPrecision(3)}; --exit off: none`,
+      stops.length > 0
+        ? `${task}: texts leave after layer ${stops.join(" or ")} where ${doubt}; --exit off: none`
+        : `${task}: no text leaves: where ${doubt} too few are predicted to, and ramps cost more than they spare`,
     );
   }
 }

@@ -47,7 +47,7 @@ const sidecars = [
 ];
 
 /**
- * Throws usageError (2) for int8 that the version has not, modelError (4) for a task that it has not, for a version without graphs,
+ * Throws usageError (2) for int8 that the version has not, modelError (4) for a task that it has not or none at all, for a version without graphs,
  * and for files that are missing or others than were merged.
  */
 export async function modelFiles(
@@ -80,9 +80,10 @@ export async function modelFiles(
 }
 
 function chosenTasks(folder: string, { tasks }: Manifest, names: readonly string[] | undefined): readonly MergedTask[] {
+  if (tasks.length === 0) throw modelError(`${folder} has no task. Run: flexbert add --merged ${folder} --task NAME`);
   const missing = names?.find((name) => !tasks.some((task) => task.name === name));
   if (missing === undefined) return tasks.filter(({ name }) => names?.includes(name) ?? true);
-  throw modelError(`${folder} has no task ${missing}. It has ${tasks.map(({ name }) => name).join(", ") || "none"}`);
+  throw modelError(`${folder} has no task ${missing}. It has ${tasks.map(({ name }) => name).join(", ")}`);
 }
 
 function weightBlobs(manifest: Manifest, tasks: readonly MergedTask[], weights: WeightForm) {

@@ -13,6 +13,7 @@ import { pack, planPack } from "../../../src/api/pack";
 import { quantize } from "../../../src/api/quantize";
 import { ExitCode, type UserError } from "../../../src/errors/errors";
 import { readArchive } from "../../../src/files/zip";
+import { removeTasks } from "../../../src/merge/merge";
 import { planFunction } from "../../../src/serve/pack/pack";
 import type { ClassPrediction, Prediction } from "../../../src/tasks/kinds/kind";
 import { onWindows, unless } from "../../skips";
@@ -269,6 +270,13 @@ describe("options", () => {
     await expect(planPack({ target: "server", merged })).rejects.toThrow(/--merged is of --target lambda/);
     await expect(planPack({ merged, task: ["nope"] })).rejects.toThrow(/has no task nope\. It has rte, sst2, stsb/);
     await expect(planPack({ merged, version: "stable" })).rejects.toThrow(/no version "stable"/);
+    const empty = place("empty");
+    cpSync(merged, empty, { recursive: true });
+    await removeTasks(empty, ["rte", "sst2", "stsb"], null);
+    await expect(planPack({ merged: empty })).rejects.toMatchObject({
+      exitCode: ExitCode.model,
+      message: expect.stringMatching(/empty has no task\. Run: flexbert add/),
+    });
     expect(existsSync("flexbert-lambda.zip")).toBe(false);
   });
 });
