@@ -169,7 +169,8 @@ describe("rows", () => {
     // The first row leaves after layer 2, which spares a fifth of a layer; from 0.02 on after layer 1, and the second after layer 2.
     const doubts = doubtsAt([1, 2], outputs, judge);
     const grid = [0.001, 0.02, 0.1, 0.7, 1];
-    const least = (stop: number, most = 0.1) => leastPaying(grid, most, paying(doubts, { layer: () => 100, stop: () => stop }));
+    const least = (stop: number, most = 0.1) =>
+      leastPaying(grid, most, paying(doubts, { layer: () => 100, stop: () => stop }));
     expect(least(1)).toBe(0.001);
     expect(least(5)).toBe(0.02);
     expect(least(26)).toBe(0.02);
