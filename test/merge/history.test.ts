@@ -8,7 +8,7 @@ import { onnxFileOpener } from "../../src/engines/onnx/model-file";
 import { openEngine } from "../../src/engines/open";
 import { lockFolder } from "../../src/files/lock";
 import { filesOf } from "../../src/merge/folder/manifest";
-import { readState } from "../../src/merge/folder/pointer";
+import { advanced, type Pointer, readState } from "../../src/merge/folder/pointer";
 import { openVersion, readVersion } from "../../src/merge/folder/version";
 import { differenceOf } from "../../src/merge/history/diff";
 import { collectGarbage, planGc, wantedVersions } from "../../src/merge/history/gc";
@@ -319,6 +319,33 @@ describe("rollback", () => {
     expect(versionBefore(log(["a", "merge"], ["b", "add"], ["c", "add"], ["b", "rollback"]))).toBe("a");
     expect(versionBefore(log(["a", "merge"], ["b", "add"], ["a", "rollback"], ["d", "add"]))).toBe("a");
   });
+});
+
+test("a log leaves old rollbacks out, but for those that a version was made after", () => {
+  const entry = (version: string, command: string) => ({ version, command, time: "", note: null });
+  const grown = (...entries: [version: string, command: string][]) =>
+    entries.reduce<Pointer | null>((before, [version, command]) => advanced(before, entry(version, command)), null);
+  const rollbacks = (count: number): [string, string][] =>
+    Array.from({ length: count }, (_, i) => [i % 2 === 0 ? "a" : "b", "rollback"]);
+  const begun: [string, string][] = [
+    ["a", "merge"],
+    ["b", "add"],
+    ["b", "rollback"],
+    ["a", "rollback"],
+    ["c", "add"],
+  ];
+  const { log } = grown(...begun, ...rollbacks(1000)) as Pointer;
+  expect(log.slice(0, 4).map(({ version, command }) => `${version} ${command}`)).toEqual([
+    "a merge",
+    "b add",
+    "a rollback",
+    "c add",
+  ]);
+  expect(log).toHaveLength(4 + 200);
+  const long = grown(...begun, ...rollbacks(300), ["c", "rollback"]) as Pointer;
+  expect(versionBefore(long)).toBe("a");
+  const kept = grown(...begun, ...rollbacks(150)) as Pointer;
+  expect(kept.log).toHaveLength(begun.length + 150);
 });
 
 describe("a tag", () => {

@@ -12,6 +12,10 @@ import type { Kinds } from "../../tasks/kinds/kind";
 import { encodeManifest, type Manifest, parseManifest } from "./manifest";
 
 export const POINTER = "flexbert.json";
+/** What a change is called in the log that makes no version. */
+export const ROLLBACK = "rollback";
+/** Newer entries than so many are all kept: a log is read and written whole at every change. */
+const NEWEST = 200;
 const POINTER_FORMAT = 2 as const;
 
 /** A change of the current version. */
@@ -32,7 +36,7 @@ export interface Pointer {
   readonly current: string;
   /** Versions by tag. */
   readonly tags: Readonly<Record<string, string>>;
-  /** Oldest first; it ends with the entry that made `current` so. */
+  /** Oldest first; it ends with the entry that made `current` so. Of old rollbacks it has only those that a version was made after. */
   readonly log: readonly LogEntry[];
 }
 
@@ -82,9 +86,13 @@ export const tagsOf = ({ tags }: Pointer, version: string): string[] =>
 /** The pointer of a folder whose first version this is, or that goes from `before` to it. */
 export function advanced(before: Pointer | null, entry: LogEntry): Pointer {
   const { log, ...rest } = before ?? { log: [], tags: {} };
-  const pointer: Pointer = { ...rest, format: POINTER_FORMAT, current: entry.version, log: [...log, entry] };
+  const pointer: Pointer = { ...rest, format: POINTER_FORMAT, current: entry.version, log: bounded([...log, entry]) };
   return stamped(pointer);
 }
+
+/** Which version was there before another was made stays what it was. */
+const bounded = (log: readonly LogEntry[]): readonly LogEntry[] =>
+  log.filter(({ command }, i) => i >= log.length - NEWEST || command !== ROLLBACK || log[i + 1]?.command !== ROLLBACK);
 
 /** The commit. */
 export function writePointer(folder: string, pointer: Pointer): Promise<void> {

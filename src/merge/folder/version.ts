@@ -100,7 +100,7 @@ const missingManifest = (folder: string, id: string) =>
 /** Whether the folder has changed since its state was read: what is missing may then have been removed. */
 async function hasMoved(folder: string, { pointer }: FolderState): Promise<boolean> {
   const { pointer: now } = await readState(folder);
-  return now.current !== pointer.current || now.log.length !== pointer.log.length;
+  return now.current !== pointer.current || now.log.at(-1)?.time !== pointer.log.at(-1)?.time;
 }
 
 /**

@@ -15,14 +15,13 @@ import {
   isMergedFolder,
   type LogEntry,
   type Pointer,
+  ROLLBACK,
   readState,
   tagsOf,
 } from "../folder/pointer";
 import { requireTag, resolveVersion, versionsIn } from "../folder/resolve";
 import { type FoundVersion, readManifestFile, readVersion } from "../folder/version";
 import { hasGraph, requirePlaces, settle } from "../settle";
-
-export const ROLLBACK = "rollback";
 
 export interface RolledBack extends FoundVersion {
   readonly from: string;
