@@ -73,7 +73,8 @@ export function rowExits(
 }
 
 /** Its own bound decides, whatever its neighbours may do. */
-const mayLeave = (rule: ExitRule | undefined, bound: number): boolean => bound >= (rule?.pays ?? 0);
+const mayLeave = (rule: ExitRule | undefined, bound: number): boolean =>
+  rule !== undefined && bound >= (rule.pays ?? 0);
 
 function boundedExits(tasks: readonly ServedTask[], rules: Rules, bounds: ArrayLike<number> | null): ExitsOfCall {
   const given = tasks.flatMap((task): (readonly [string, CallExits])[] => {
@@ -82,8 +83,8 @@ function boundedExits(tasks: readonly ServedTask[], rules: Rules, bounds: ArrayL
     if (!rule || !criterion) return [];
     const { stops, threshold } = rule;
     const leaves: CallExits["leaves"] = (outputs, row) => {
-      const bound = bounds?.[row] ?? threshold;
-      return (bounds === null || mayLeave(rule, bound)) && criterion.doubt(outputs, task) <= Math.min(threshold, bound);
+      const bound = bounds?.[row] ?? Number.POSITIVE_INFINITY;
+      return mayLeave(rule, bound) && criterion.doubt(outputs, task) <= Math.min(threshold, bound);
     };
     return [[task.name, { stops, leaves }]];
   });
